@@ -1,0 +1,1 @@
+"""Sound in: sources, window buffer, features. Free of ROS and of torch."""

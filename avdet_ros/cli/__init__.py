@@ -1,0 +1,1 @@
+"""The `avdet` command: one module a sub-command."""

@@ -1,0 +1,38 @@
+"""The `avdet` command. Each sub-command is one function in a module of its own beside this one.
+
+Those modules import only typer, rich and the standard library at the top, so that
+``avdet --help`` answers at once; what they work with is imported inside the function.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+import typer
+
+from avdet_ros.errors import AvdetError
+
+app = typer.Typer(
+    name='avdet',
+    help=__doc__ and 'Hear vehicles with eight microphones: run, look, measure, train.',
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode='rich',
+)
+
+
+def main() -> None:
+    """Run the command line; user errors become one sentence and exit status 1."""
+    try:
+        app()
+    except AvdetError as error:
+        Console(stderr=True).print(f'[bold red]error:[/] {error}', highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""From one window of features to boxes: the ONNX session and box arithmetic."""

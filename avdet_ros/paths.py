@@ -1,0 +1,31 @@
+"""Where the package's own files are: in a checkout, or in an installed share folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from avdet_ros.errors import AvdetError
+
+
+def share(name: str) -> Path:
+    """Path of a file that ships with the package.
+
+    Args:
+        name: relative to the package's share folder, e.g. ``config/rig.yaml``.
+
+    Raises:
+        AvdetError: the file is neither in the checkout nor in an installed share folder.
+    """
+    checkout = Path(__file__).resolve().parent.parent / name
+    if checkout.exists():
+        return checkout
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        installed = Path(get_package_share_directory('avdet_ros')) / name
+    except (ImportError, LookupError, OSError):  # no ROS, or no sourced workspace
+        installed = None
+    if installed is not None and installed.exists():
+        return installed
+    places = ' or '.join(str(place) for place in (checkout, installed) if place)
+    raise AvdetError(f'{name} of the package avdet_ros: expected at {places}, found nothing')

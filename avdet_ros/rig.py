@@ -1,0 +1,287 @@
+"""The rig: where the microphones are, which channel each one is on, and how the camera projects.
+
+Frames follow REP 103. ``base_link`` lies on the road, x forward, y left, z up; the camera's
+optical frame has x right, y down, z forward. Azimuth is the angle about z from straight ahead,
+left positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
+import yaml
+
+from avdet_ros.errors import AvdetError
+
+MICROPHONES = 8
+"""How many microphones the array has. The front end and the model contract rely on it."""
+
+SHORTEST_SPACING_M = 0.005
+"""Two microphones closer than this are taken for a copied line in the file."""
+
+_OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera on the vehicle.
+
+    Attributes:
+        frame_id: name of the optical frame.
+        width_px: image width.
+        height_px: image height.
+        fx: focal length along x, pixels.
+        fy: focal length along y, pixels.
+        cx: principal point x, pixels.
+        cy: principal point y, pixels.
+        position_m: (3,) float64, optical centre in base_link.
+        rotation: (3, 3) float64, maps base_link directions to the optical frame.
+    """
+
+    frame_id: str
+    width_px: int
+    height_px: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    position_m: np.ndarray
+    rotation: np.ndarray
+
+    def project(self, points_m: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Project points to pixels, x = K R (p - position) (pinhole model).
+
+        Args:
+            points_m: (..., 3) points in base_link.
+
+        Returns:
+            pixels: (..., 2) float64 x, y; meaningless where the depth is not positive.
+            depth_m: (...) float64, distance along the optical axis.
+        """
+        optical = (np.asarray(points_m, np.float64) - self.position_m) @ self.rotation.T
+        depth_m = optical[..., 2]
+        safe = np.where(np.abs(depth_m) > 1e-9, depth_m, 1e-9)
+        pixels = np.stack(
+            [self.fx * optical[..., 0] / safe + self.cx, self.fy * optical[..., 1] / safe + self.cy],
+            axis=-1,
+        )
+        return pixels, depth_m
+
+    def directions(self, pixels: ArrayLike) -> np.ndarray:
+        """Unit directions in base_link of the rays through pixels.
+
+        Args:
+            pixels: (..., 2) x, y.
+
+        Returns:
+            (..., 3) float64 unit vectors.
+        """
+        pixels = np.asarray(pixels, np.float64)
+        optical = np.stack(
+            [
+                (pixels[..., 0] - self.cx) / self.fx,
+                (pixels[..., 1] - self.cy) / self.fy,
+                np.ones(pixels.shape[:-1]),
+            ],
+            axis=-1,
+        )
+        rays = optical @ self.rotation
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Microphones and camera of one vehicle.
+
+    Attributes:
+        frame_id: the vehicle's frame, all positions are in it.
+        array_frame_id: the microphone array's frame.
+        array_position_m: (3,) float64, centre of the array.
+        array_yaw_deg: rotation of the array about z.
+        names: the microphones' names.
+        microphones_m: (8, 3) float64 positions in base_link.
+        channels: (8,) int64, the sound card's channel of each microphone.
+        sample_rate_hz: what the array is sampled at.
+        camera: the camera.
+    """
+
+    frame_id: str
+    array_frame_id: str
+    array_position_m: np.ndarray
+    array_yaw_deg: float
+    names: tuple[str, ...]
+    microphones_m: np.ndarray
+    channels: np.ndarray
+    sample_rate_hz: int
+    camera: Camera
+
+
+def load_rig(path: str | Path | None = None) -> Rig:
+    """Read and check a rig file.
+
+    Args:
+        path: a YAML file laid out like ``config/rig.yaml``; None reads that one.
+
+    Raises:
+        AvdetError: the file cannot be read, or a value in it is missing or wrong; the message
+            names file and key, what was expected and what was found.
+    """
+    path = Path(path) if path else default_rig_path()
+    try:
+        if path.stat().st_size > 1 << 20:
+            raise AvdetError(f'{path}: expected a rig file below 1 MiB, found {path.stat().st_size} bytes')
+        tree = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise AvdetError(f'cannot read the rig file {path}: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise AvdetError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
+    return parse_rig(tree, where=str(path))
+
+
+def default_rig_path() -> Path:
+    """The rig file that ships with the package, from a checkout or from an installed share."""
+    from avdet_ros.paths import share
+
+    return share('config/rig.yaml')
+
+
+def parse_rig(tree: object, where: str = 'rig') -> Rig:
+    """Check a rig given as the dictionary a YAML file holds; see `load_rig`."""
+    root = _Section(tree, where, ())
+    root.only('frame_id', 'array', 'camera')
+    array = root.section('array')
+    array.only('frame_id', 'position_m', 'yaw_deg', 'sample_rate_hz', 'microphones')
+    position = array.vector('position_m', 3)
+    yaw_deg = array.number('yaw_deg', -360, 360, default=0.0)
+    names, positions, channels = _microphones(array)
+    turn = Rotation.from_euler('z', yaw_deg, degrees=True)
+    return Rig(
+        frame_id=root.text('frame_id', default='base_link'),
+        array_frame_id=array.text('frame_id'),
+        array_position_m=position,
+        array_yaw_deg=yaw_deg,
+        names=names,
+        microphones_m=turn.apply(positions) + position,
+        channels=channels,
+        sample_rate_hz=array.integer('sample_rate_hz', 8000, 192000),
+        camera=_camera(root.section('camera')),
+    )
+
+
+def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    entries = array.value('microphones')
+    if not isinstance(entries, list) or len(entries) != MICROPHONES:
+        found = f'{len(entries)} entries' if isinstance(entries, list) else repr(entries)[:60]
+        raise array.error('microphones', f'a list of {MICROPHONES} microphones', found)
+    names, positions, channels = [], [], []
+    for index, entry in enumerate(entries):
+        microphone = _Section(entry, array.where, (*array.path, f'microphones[{index}]'))
+        microphone.only('name', 'channel', 'position_m')
+        names.append(microphone.text('name', default=f'microphone_{index}'))
+        positions.append(microphone.vector('position_m', 3))
+        channels.append(microphone.integer('channel', 0, 255))
+        if channels[-1] in channels[:-1]:
+            raise microphone.error('channel', 'a channel of its own', f'{channels[-1]} twice')
+        if names[-1] in names[:-1]:
+            raise microphone.error('name', 'a name of its own', f'{names[-1]!r} twice')
+        for other, earlier in enumerate(positions[:-1]):
+            if np.linalg.norm(positions[-1] - earlier) < SHORTEST_SPACING_M:
+                raise microphone.error(
+                    'position_m', 'a place of its own', f'the place of microphones[{other}]'
+                )
+    return tuple(names), np.array(positions), np.array(channels)
+
+
+def _camera(camera: _Section) -> Camera:
+    camera.only(
+        'frame_id', 'image_size_px', 'focal_px', 'principal_px', 'position_m',
+        'yaw_deg', 'pitch_deg', 'roll_deg',
+    )  # fmt: skip
+    width, height = camera.vector('image_size_px', 2)
+    if not (16 <= width <= 16384 and 16 <= height <= 16384 and width % 1 == height % 1 == 0):
+        raise camera.error('image_size_px', 'two whole numbers from 16 to 16384', f'{width:g}, {height:g}')
+    fx, fy = camera.vector('focal_px', 2)
+    if min(fx, fy) <= 0:
+        raise camera.error('focal_px', 'two positive numbers', f'{fx:g}, {fy:g}')
+    cx, cy = camera.vector('principal_px', 2)
+    if not (0 <= cx <= width and 0 <= cy <= height):
+        raise camera.error('principal_px', 'a point in the image', f'{cx:g}, {cy:g}')
+    angles = [camera.number(f'{axis}_deg', -180, 180, default=0.0) for axis in ('yaw', 'pitch', 'roll')]
+    body = Rotation.from_euler('ZYX', angles, degrees=True).as_matrix()
+    return Camera(
+        frame_id=camera.text('frame_id'),
+        width_px=int(width),
+        height_px=int(height),
+        fx=fx,
+        fy=fy,
+        cx=cx,
+        cy=cy,
+        position_m=camera.vector('position_m', 3),
+        rotation=_OPTICAL_FROM_BODY @ body.T,
+    )
+
+
+class _Section:
+    """A mapping of the file together with its place, for errors that name the key."""
+
+    def __init__(self, tree: object, where: str, path: tuple[str, ...]) -> None:
+        self.where, self.path = where, path
+        if not isinstance(tree, dict):
+            place = '.'.join(path) or 'the file'
+            raise AvdetError(f'{where}: {place}: expected keys with values, found {repr(tree)[:60]}')
+        self.tree = tree
+
+    def error(self, key: str, expected: str, found: str) -> AvdetError:
+        place = '.'.join((*self.path, key))
+        return AvdetError(f'{self.where}: {place}: expected {expected}, found {found}')
+
+    def only(self, *keys: str) -> None:
+        for key in self.tree:
+            if key not in keys:
+                raise self.error(str(key)[:60], f'one of {", ".join(keys)}', 'an unknown key')
+
+    def value(self, key: str) -> object:
+        if key not in self.tree:
+            raise self.error(key, 'a value', 'none: the key is missing')
+        return self.tree[key]
+
+    def section(self, key: str) -> _Section:
+        return _Section(self.value(key), self.where, (*self.path, key))
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if key not in self.tree and default is not None:
+            return default
+        value = self.value(key)
+        if not isinstance(value, str) or not 1 <= len(value) <= 200:
+            raise self.error(key, 'a name', repr(value)[:60])
+        return value
+
+    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+        if key not in self.tree and default is not None:
+            return default
+        value = self.value(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise self.error(key, f'a number from {low:g} to {high:g}', repr(value)[:60])
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.value(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.error(key, f'a whole number from {low} to {high}', repr(value)[:60])
+        return value
+
+    def vector(self, key: str, size: int) -> np.ndarray:
+        value = self.value(key)
+        expected = f'{size} finite numbers'
+        if not isinstance(value, list) or len(value) != size:
+            raise self.error(key, expected, repr(value)[:60])
+        if any(isinstance(item, bool) or not isinstance(item, int | float) for item in value):
+            raise self.error(key, expected, repr(value)[:60])
+        vector = np.array([min(max(item, -1e9), 1e9) for item in value], np.float64)
+        if not np.all(np.isfinite(vector)) or np.abs(vector).max() > 1e6:
+            raise self.error(key, expected, repr(value)[:60])
+        return vector

@@ -1,0 +1,1 @@
+"""Trackers: the same boxes, with identities."""

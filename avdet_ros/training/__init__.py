@@ -1,0 +1,1 @@
+"""Teaching the student: the only folder that imports torch."""
