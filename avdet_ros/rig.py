@@ -66,7 +66,10 @@ class Camera:
         depth_m = optical[..., 2]
         safe = np.where(np.abs(depth_m) > 1e-9, depth_m, 1e-9)
         pixels = np.stack(
-            [self.fx * optical[..., 0] / safe + self.cx, self.fy * optical[..., 1] / safe + self.cy],
+            [
+                self.fx * optical[..., 0] / safe + self.cx,
+                self.fy * optical[..., 1] / safe + self.cy,
+            ],
             axis=-1,
         )
         return pixels, depth_m
@@ -133,7 +136,9 @@ def load_rig(path: str | Path | None = None) -> Rig:
     path = Path(path) if path else default_rig_path()
     try:
         if path.stat().st_size > 1 << 20:
-            raise AvdetError(f'{path}: expected a rig file below 1 MiB, found {path.stat().st_size} bytes')
+            raise AvdetError(
+                f'{path}: expected a rig file below 1 MiB, found {path.stat().st_size} bytes'
+            )
         tree = yaml.safe_load(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise AvdetError(f'cannot read the rig file {path}: {error.strerror}') from error
@@ -203,14 +208,18 @@ def _camera(camera: _Section) -> Camera:
     )  # fmt: skip
     width, height = camera.vector('image_size_px', 2)
     if not (16 <= width <= 16384 and 16 <= height <= 16384 and width % 1 == height % 1 == 0):
-        raise camera.error('image_size_px', 'two whole numbers from 16 to 16384', f'{width:g}, {height:g}')
+        raise camera.error(
+            'image_size_px', 'two whole numbers from 16 to 16384', f'{width:g}, {height:g}'
+        )
     fx, fy = camera.vector('focal_px', 2)
     if min(fx, fy) <= 0:
         raise camera.error('focal_px', 'two positive numbers', f'{fx:g}, {fy:g}')
     cx, cy = camera.vector('principal_px', 2)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise camera.error('principal_px', 'a point in the image', f'{cx:g}, {cy:g}')
-    angles = [camera.number(f'{axis}_deg', -180, 180, default=0.0) for axis in ('yaw', 'pitch', 'roll')]
+    angles = [
+        camera.number(f'{axis}_deg', -180, 180, default=0.0) for axis in ('yaw', 'pitch', 'roll')
+    ]
     body = Rotation.from_euler('ZYX', angles, degrees=True).as_matrix()
     return Camera(
         frame_id=camera.text('frame_id'),
@@ -232,7 +241,9 @@ class _Section:
         self.where, self.path = where, path
         if not isinstance(tree, dict):
             place = '.'.join(path) or 'the file'
-            raise AvdetError(f'{where}: {place}: expected keys with values, found {repr(tree)[:60]}')
+            raise AvdetError(
+                f'{where}: {place}: expected keys with values, found {repr(tree)[:60]}'
+            )
         self.tree = tree
 
     def error(self, key: str, expected: str, found: str) -> AvdetError:
@@ -264,7 +275,11 @@ class _Section:
         if key not in self.tree and default is not None:
             return default
         value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
             raise self.error(key, f'a number from {low:g} to {high:g}', repr(value)[:60])
         return float(value)
 
