@@ -1,0 +1,231 @@
+"""From one window of eight waveforms to the picture the detector reads.
+
+Level says what is heard, phase says from where: with omnidirectional microphones the magnitudes
+carry little direction, the phase between microphones nearly all of it. So eight log-mel
+spectrograms are stacked with the complex coherence of twelve microphone pairs, all on one grid of
+mel bands and frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+import scipy.fft
+import scipy.signal
+import scipy.sparse
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
+
+PAIRS = tuple((i, (i + 1) % MICROPHONES) for i in range(MICROPHONES)) + tuple(
+    (i, i + MICROPHONES // 2) for i in range(MICROPHONES // 2)
+)
+"""Microphone pairs of the coherence features: the octagon's eight sides, then its diameters."""
+
+POWER_FLOOR = 1e-10
+"""Mel power below which nothing is heard: -100 dB, near the rounding noise of 16-bit samples."""
+
+PAPER_TOP_DB = 80.0
+"""Dynamic range the paper keeps below each microphone's loudest value."""
+
+_LOUDEST = 1e3
+"""No sample of a working source is this far above full scale; whatever is, is damage."""
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Log-mel spectrograms and mel-band coherences of a window.
+
+    Attributes:
+        sample_rate_hz: rate of the waveforms.
+        window_s: length of a window.
+        n_fft: samples of a frame's Fourier transform.
+        hop_length: samples from one frame to the next.
+        n_mels: mel bands, spread over 0 to sample_rate_hz / 2.
+    """
+
+    sample_rate_hz: int = 44100
+    window_s: float = 1.0
+    n_fft: int = 1024
+    hop_length: int = 256
+    n_mels: int = 80
+
+    def __post_init__(self) -> None:
+        for name in ('sample_rate_hz', 'n_fft', 'hop_length', 'n_mels'):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) <= 0:
+                raise AvdetError(
+                    f'front end: {name}: expected a positive whole number, '
+                    f'found {getattr(self, name)!r}'
+                )
+        if not 0 < self.window_s <= 60 or self.samples <= self.n_fft // 2:
+            raise AvdetError(
+                f'front end: window_s: expected a window longer than n_fft / 2 = '
+                f'{self.n_fft // 2} samples and at most 60 s, found {self.window_s!r} s'
+            )
+
+    @property
+    def samples(self) -> int:
+        """Samples of a window."""
+        return round(self.window_s * self.sample_rate_hz)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window; the first is centred on its first sample."""
+        return 1 + self.samples // self.hop_length
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each channel of `compute` is, in order."""
+        levels = [f'log_mel_{i}' for i in range(MICROPHONES)]
+        phases = [f'coherence_{part}_{i}_{j}' for i, j in PAIRS for part in ('re', 'im')]
+        return (*levels, *phases)
+
+    def compute(self, waveform: np.ndarray) -> np.ndarray:
+        """Features of one window.
+
+        With X_i(k, t) the Fourier transform of microphone i and M(b, k) the mel filters:
+
+        - ``log_mel_i`` = 10 log10 max(P_i, POWER_FLOOR), P_i(b, t) = sum_k M |X_i|^2, in dB re
+          full scale: absolute, no reference of its own per microphone;
+        - ``coherence_i_j`` = sum_k M X_i conj(X_j) / sqrt((P_i + floor) (P_j + floor)), of
+          magnitude at most 1, insensitive to gains, and 0 where there is nothing to hear. The
+          phase is positive where microphone i hears the sound first.
+
+        Args:
+            waveform: (8, samples) floating point in [-1, 1], ordered as the rig's microphones.
+                Samples that are not numbers count as 0.
+
+        Returns:
+            (32, n_mels, frames) float32, always finite, channels as in `feature_names`.
+
+        Raises:
+            AvdetError: shape or type is not the one above.
+        """
+        spectrum = self._spectrum(waveform)
+        power = self._mel_power(spectrum)
+        features = np.empty((len(self.feature_names), self.n_mels, self.frames), np.float32)
+        levels, phases = features[:MICROPHONES], features[MICROPHONES:]
+        levels[...] = _decibel(power).transpose(1, 0, 2)
+
+        scale = 1 / np.sqrt(power + np.float32(POWER_FLOOR))
+        conjugate = spectrum.conj()
+        # One pair at a time stays in the cache: four times as fast as all twelve at once.
+        cross = np.empty((spectrum.shape[0], self.frames), np.complex64)
+        for pair, (i, j) in enumerate(PAIRS):
+            np.multiply(spectrum[:, i], conjugate[:, j], out=cross)
+            # The filters are real, so interleaved real and imaginary parts sum side by side.
+            coherence = (self._mel_filters @ cross.view(np.float32)).view(np.complex64)
+            coherence *= scale[:, i] * scale[:, j]
+            phases[2 * pair] = coherence.real
+            phases[2 * pair + 1] = coherence.imag
+        return features
+
+    def log_mel(self, waveform: np.ndarray) -> np.ndarray:
+        """The first eight channels of `compute` alone, (8, n_mels, frames) float32."""
+        power = self._mel_power(self._spectrum(waveform))
+        return np.ascontiguousarray(_decibel(power).transpose(1, 0, 2))
+
+    @cached_property
+    def mel_filters(self) -> np.ndarray:
+        """(n_mels, n_fft // 2 + 1) float32, see `mel_filters`."""
+        return mel_filters(self.sample_rate_hz, self.n_fft, self.n_mels)
+
+    @cached_property
+    def _mel_filters(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.csr_array(self.mel_filters)
+
+    @cached_property
+    def _taper(self) -> np.ndarray:
+        return scipy.signal.get_window('hann', self.n_fft, fftbins=True).astype(np.float32)
+
+    def _spectrum(self, waveform: np.ndarray) -> np.ndarray:
+        """(bins, 8, frames) complex64: Hann-windowed, centred frames, edges reflected."""
+        waveform = self._checked(waveform)
+        half = self.n_fft // 2
+        padded = np.pad(waveform, ((0, 0), (half, self.n_fft - half)), mode='reflect')
+        frames = sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop_length]
+        spectrum = scipy.fft.rfft(frames[:, : self.frames] * self._taper, axis=-1)
+        return np.ascontiguousarray(spectrum.transpose(2, 0, 1))
+
+    def _mel_power(self, spectrum: np.ndarray) -> np.ndarray:
+        """(n_mels, 8, frames) float32."""
+        power = spectrum.real**2 + spectrum.imag**2
+        mel = self._mel_filters @ power.reshape(power.shape[0], -1)
+        return mel.reshape(self.n_mels, *power.shape[1:])
+
+    def _checked(self, waveform: np.ndarray) -> np.ndarray:
+        expected = f'({MICROPHONES}, {self.samples}) floating-point samples in [-1, 1]'
+        if not isinstance(waveform, np.ndarray) or not np.issubdtype(waveform.dtype, np.floating):
+            found = getattr(waveform, 'dtype', type(waveform).__name__)
+            raise AvdetError(f'window of sound: expected {expected}, found {found}')
+        if waveform.shape != (MICROPHONES, self.samples):
+            raise AvdetError(f'window of sound: expected {expected}, found shape {waveform.shape}')
+        waveform = np.ascontiguousarray(waveform, np.float32)
+        peak = max(waveform.max(), -waveform.min())
+        if not peak < _LOUDEST:  # also true of NaN
+            waveform = np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0)
+            waveform = np.clip(waveform, -1, 1)
+        return waveform
+
+
+def paper_log_mel(waveform: np.ndarray, front_end: FrontEnd | None = None) -> np.ndarray:
+    """Log-mel spectrograms as the paper feeds its student: relative to each microphone's maximum.
+
+    Args:
+        waveform: (8, samples), see `FrontEnd.compute`.
+        front_end: grid to use; None takes the defaults.
+
+    Returns:
+        (8, n_mels, frames) float32 in [-80, 0]; all 0 for a silent microphone.
+
+    Raises:
+        AvdetError: shape or type of the waveform is wrong.
+    """
+    level = (front_end or FrontEnd()).log_mel(waveform)
+    level -= level.max(axis=(1, 2), keepdims=True)
+    return np.maximum(level, -PAPER_TOP_DB, out=level)
+
+
+def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Triangular filters of equal area on Slaney's mel scale, from 0 to half the sample rate.
+
+    Linear below 1 kHz (66.7 Hz a mel), logarithmic above (27 mels from 1 to 6.4 kHz); after
+    M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010.
+
+    Args:
+        sample_rate_hz: rate of the sound.
+        n_fft: samples of a frame.
+        n_mels: filters.
+
+    Returns:
+        (n_mels, n_fft // 2 + 1) float32.
+    """
+    edges_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(sample_rate_hz / 2), n_mels + 2))
+    bins_hz = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
+    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
+    rising = (bins_hz - low) / (centre - low)
+    falling = (high - bins_hz) / (high - centre)
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles * 2 / (high - low)).astype(np.float32)
+
+
+_MEL_HZ = 200 / 3
+_KNEE_HZ = 1000.0
+_KNEE_MEL = _KNEE_HZ / _MEL_HZ
+_LOG_STEP = np.log(6.4) / 27
+
+
+def _hz_to_mel(hz: float) -> float:
+    return hz / _MEL_HZ if hz < _KNEE_HZ else _KNEE_MEL + np.log(hz / _KNEE_HZ) / _LOG_STEP
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    above = _KNEE_HZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL))
+    return np.where(mel < _KNEE_MEL, mel * _MEL_HZ, above)
+
+
+def _decibel(power: np.ndarray) -> np.ndarray:
+    return np.float32(10) * np.log10(np.maximum(power, np.float32(POWER_FLOOR)))

@@ -1,0 +1,198 @@
+"""The front end against librosa, and the coherence against what physics says it must be."""
+
+import copy
+
+import librosa
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import PAIRS, FrontEnd, mel_filters, paper_log_mel
+from avdet_ros.errors import AvdetError
+
+
+@pytest.fixture(scope='module')
+def front_end():
+    return FrontEnd()
+
+
+@pytest.fixture(scope='module')
+def noise():
+    """Eight independent noises, falling with frequency as road noise does, with unequal levels."""
+    rng = np.random.default_rng(1)
+    white = rng.standard_normal((8, 44100))
+    red = np.cumsum(white, axis=1)
+    red -= red.mean(axis=1, keepdims=True)
+    waveform = 0.02 * white + 0.0004 * red
+    return (waveform * np.geomspace(1, 0.05, 8)[:, None]).astype(np.float32)
+
+
+def coherence(front_end, waveform):
+    """(12, n_mels, frames) complex64."""
+    features = front_end.compute(waveform)[8:]
+    return features[0::2] + 1j * features[1::2]
+
+
+def librosa_power(waveform, **grid):
+    return librosa.feature.melspectrogram(
+        y=waveform, window='hann', center=True, pad_mode='reflect', power=2.0, **grid
+    )
+
+
+def test_the_default_grid_is_the_papers(front_end):
+    assert (front_end.samples, front_end.frames, front_end.n_mels) == (44100, 173, 80)
+    assert len(front_end.feature_names) == len(set(front_end.feature_names)) == 32
+    assert front_end.feature_names[0] == 'log_mel_0'
+    assert front_end.feature_names[8:10] == ('coherence_re_0_1', 'coherence_im_0_1')
+    assert front_end.feature_names[-1] == 'coherence_im_3_7'
+    assert len(PAIRS) == 12
+    assert (7, 0) in PAIRS
+
+
+@pytest.mark.parametrize(
+    'grid',
+    [
+        {'sr': 44100, 'n_fft': 1024, 'hop_length': 256, 'n_mels': 80},
+        {'sr': 16000, 'n_fft': 512, 'hop_length': 160, 'n_mels': 40},
+        {'sr': 48000, 'n_fft': 2048, 'hop_length': 500, 'n_mels': 128},
+    ],
+)
+def test_log_mel_equals_librosa(noise, grid):
+    front_end = FrontEnd(grid['sr'], 0.5, grid['n_fft'], grid['hop_length'], grid['n_mels'])
+    waveform = noise[:, : front_end.samples]
+    features = front_end.compute(waveform)
+    expected = librosa.power_to_db(
+        librosa_power(waveform, **grid), ref=1.0, amin=1e-10, top_db=None
+    )
+    assert features.dtype == np.float32
+    assert features[:8].shape == expected.shape
+    assert np.abs(features[:8] - expected).max() < 1e-3
+    assert np.array_equal(front_end.log_mel(waveform), features[:8])
+
+
+def test_mel_filters_equal_librosa():
+    expected = librosa.filters.mel(sr=44100, n_fft=1024, n_mels=80)
+    np.testing.assert_allclose(mel_filters(44100, 1024, 80), expected, atol=1e-8)
+
+
+def test_paper_log_mel_equals_librosa_with_ref_max_per_microphone(noise):
+    waveform = noise.copy()
+    waveform[:, 10000:30000] = 0  # something for top_db to cut
+    found = paper_log_mel(waveform)
+    grid = {'sr': 44100, 'n_fft': 1024, 'hop_length': 256, 'n_mels': 80}
+    for microphone in range(8):
+        power = librosa_power(waveform[microphone], **grid)
+        expected = librosa.power_to_db(power, ref=np.max, top_db=80.0)
+        assert np.abs(found[microphone] - expected).max() < 1e-3
+    assert found.max() == 0
+    assert found.min() == -80
+
+
+def test_level_is_absolute(front_end, noise):
+    quieter = front_end.compute(noise * np.float32(0.1))[:8]
+    assert np.abs(front_end.compute(noise)[:8] - quieter - 20).max() < 0.01
+
+
+def test_identical_channels_are_fully_coherent(front_end, noise):
+    same = coherence(front_end, np.repeat(noise[:1], 8, axis=0))
+    assert np.abs(same - 1).max() < 1e-3
+
+
+def test_coherence_ignores_gains(front_end, noise):
+    waveform = np.repeat(noise[:1], 8, axis=0)
+    gains = np.geomspace(0.5, 2, 8, dtype=np.float32)[:, None]
+    assert np.abs(coherence(front_end, waveform * gains) - 1).max() < 1e-3
+
+
+def test_incoherent_noise_averages_out(front_end):
+    waveform = 0.1 * np.random.default_rng(2).standard_normal((8, 44100)).astype(np.float32)
+    found = coherence(front_end, waveform)
+    assert np.abs(found).max() < 1.001
+    over_time = np.abs(found.mean(axis=2))
+    assert over_time.max() < 0.35
+    assert over_time.mean() < 0.1
+    # A wide band is small in every single frame too: some 40 bins' random phases.
+    assert np.sqrt((np.abs(found[:, -1]) ** 2).mean()) < 0.25
+
+
+@pytest.mark.parametrize('frequency_hz', [250.0, 1000.0, 3000.0])
+@pytest.mark.parametrize('delay_samples', [-5, 3])
+def test_a_delay_turns_the_phase(front_end, frequency_hz, delay_samples):
+    t = np.arange(44100) / 44100
+    waveform = np.zeros((8, 44100), np.float32)
+    for microphone in range(8):
+        late_s = delay_samples / 44100 if microphone == 1 else 0.0
+        waveform[microphone] = 0.1 * np.sin(2 * np.pi * frequency_hz * (t - late_s))
+    found = coherence(front_end, waveform)
+    band = int(front_end.log_mel(waveform)[0, :, 80].argmax())
+    inner = found[:, band, 4:-4]
+    expected = np.exp(2j * np.pi * frequency_hz * delay_samples / 44100)
+    assert np.abs(inner[PAIRS.index((0, 1))] - expected).max() < 0.01
+    assert np.abs(inner[PAIRS.index((1, 2))] - expected.conj()).max() < 0.01
+    assert np.abs(inner[PAIRS.index((2, 3))] - 1).max() < 0.01
+
+
+@pytest.mark.parametrize('value', [0.0, 0.5, -1.0])
+def test_constant_sound_is_finite(front_end, value):
+    features = front_end.compute(np.full((8, 44100), value, np.float32))
+    assert np.isfinite(features).all()
+    assert features[:8].min() >= -100.001
+    if value == 0:
+        assert not features[8:].any()
+    assert np.isfinite(paper_log_mel(np.full((8, 44100), value, np.float32))).all()
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30])
+def test_damaged_samples_do_not_spread(front_end, noise, value):
+    damaged = noise.copy()
+    damaged[2, 5000] = value
+    features = front_end.compute(damaged)
+    assert np.isfinite(features).all()
+    clean = front_end.compute(noise)
+    untouched = np.r_[0:2, 3:8]
+    assert np.array_equal(features[untouched], clean[untouched])
+    assert np.array_equal(features[2, :, 40:], clean[2, :, 40:])
+
+
+def test_the_input_is_left_alone(front_end, noise):
+    before = noise.copy()
+    front_end.compute(noise)
+    paper_log_mel(noise)
+    assert np.array_equal(noise, before)
+
+
+@pytest.mark.parametrize(
+    ('waveform', 'found'),
+    [
+        (np.zeros((7, 44100), np.float32), r'shape \(7, 44100\)'),
+        (np.zeros((8, 44099), np.float32), r'shape \(8, 44099\)'),
+        (np.zeros(44100, np.float32), r'shape \(44100,\)'),
+        (np.zeros((8, 44100), np.int16), 'int16'),
+        (np.zeros((8, 44100), np.complex64), 'complex64'),
+        ([[0.0] * 44100] * 8, 'list'),
+    ],
+)
+def test_wrong_windows_are_refused(front_end, waveform, found):
+    with pytest.raises(AvdetError, match=rf'expected \(8, 44100\) floating.*found {found}'):
+        front_end.compute(waveform)
+
+
+@pytest.mark.parametrize(
+    ('values', 'key'),
+    [
+        ({'n_mels': 0}, 'n_mels'),
+        ({'hop_length': -1}, 'hop_length'),
+        ({'n_fft': 1024.0}, 'n_fft'),
+        ({'window_s': 0.001}, 'window_s'),
+        ({'window_s': float('nan')}, 'window_s'),
+    ],
+)
+def test_wrong_front_ends_are_refused(values, key):
+    with pytest.raises(AvdetError, match=key):
+        FrontEnd(**values)
+
+
+def test_a_front_end_goes_to_worker_processes(front_end, noise):
+    front_end.compute(noise)  # with what it keeps for the next window
+    twin = copy.deepcopy(front_end)  # takes the same road as a data loader's workers
+    assert twin == front_end
+    assert np.array_equal(twin.compute(noise), front_end.compute(noise))
