@@ -1,0 +1,261 @@
+"""What a model says about itself, and whether it fits the rig and the front end.
+
+The contract is the set of ``avdet.*`` metadata keys in the ONNX file together with the names and
+shapes of its input and outputs; `avdet_ros.detection.model_file` reads it from a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig
+
+if TYPE_CHECKING:
+    import onnx
+
+    from avdet_ros.audio.features import FrontEnd
+
+CONTRACT_VERSION = 1
+"""The contract this package writes and reads."""
+
+GEOMETRY_TOLERANCE_M = 0.005
+"""How far a microphone may stand from where the model was taught it: half of what costs 10
+degrees of phase at 1 kHz."""
+
+KEY_PREFIX = 'avdet.'
+"""Of every metadata key that belongs to the contract."""
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """What a model was taught to be fed with and what its boxes mean.
+
+    Attributes:
+        sample_rate_hz: of the waveform behind the spectrogram.
+        window_s: length of the window.
+        n_fft: samples of a Fourier frame.
+        hop_length: samples from frame to frame.
+        n_mels: mel bands.
+        features: the names of the input's channels, in order.
+        image_width_px: width of the camera image that the boxes span.
+        image_height_px: height of it.
+        label_offset_s: boxes hold for the window's end plus this, so -0.5 is the centre of a
+            window of one second.
+        classes: the names of the labels.
+        microphones_m: (8, 3) float64, positions in the array's frame.
+        recipe: what it was trained with.
+        data: what it was trained on.
+        metrics: what it was measured to do.
+        git_commit: of the program that exported it.
+        contract_version: see `CONTRACT_VERSION`.
+    """
+
+    sample_rate_hz: int
+    window_s: float
+    n_fft: int
+    hop_length: int
+    n_mels: int
+    features: tuple[str, ...]
+    image_width_px: int
+    image_height_px: int
+    label_offset_s: float
+    microphones_m: np.ndarray
+    classes: tuple[str, ...] = ('vehicle',)
+    recipe: str = ''
+    data: str = ''
+    metrics: dict[str, Any] = field(default_factory=dict)
+    git_commit: str = ''
+    contract_version: int = CONTRACT_VERSION
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window: centred frames, so one more than whole hops."""
+        return 1 + round(self.sample_rate_hz * self.window_s) // self.hop_length
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one spectrogram: channels, mel bands, frames."""
+        return len(self.features), self.n_mels, self.frames
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key in which a model and the vehicle disagree.
+
+    Attributes:
+        key: the metadata key.
+        expected: what the rig or the front end gives.
+        found: what the model says.
+    """
+
+    key: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f'{self.key}: expected {self.expected}, found {self.found}'
+
+
+def contract_for(
+    rig: Rig, front_end: FrontEnd, label_offset_s: float, **about: Any
+) -> ModelContract:
+    """The contract of a model that is taught on this rig with this front end.
+
+    Args:
+        rig: the rig of the training data.
+        front_end: the front end of the training data.
+        label_offset_s: see `ModelContract`.
+        **about: the descriptive fields: classes, recipe, data, metrics, git_commit.
+    """
+    return ModelContract(
+        sample_rate_hz=front_end.sample_rate_hz,
+        window_s=front_end.window_s,
+        n_fft=front_end.n_fft,
+        hop_length=front_end.hop_length,
+        n_mels=front_end.n_mels,
+        features=tuple(front_end.feature_names),
+        image_width_px=rig.camera.width_px,
+        image_height_px=rig.camera.height_px,
+        label_offset_s=label_offset_s,
+        microphones_m=microphones_in_array(rig),
+        **about,
+    )
+
+
+def microphones_in_array(rig: Rig) -> np.ndarray:
+    """Microphone positions in the array's own frame, (8, 3) float64, metres."""
+    yaw = math.radians(rig.array_yaw_deg)
+    turn = np.array(
+        [
+            [math.cos(yaw), -math.sin(yaw), 0.0],
+            [math.sin(yaw), math.cos(yaw), 0.0],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    # Row vectors times R are R transposed times them: the way back from base_link.
+    return (rig.microphones_m - rig.array_position_m) @ turn
+
+
+def write_metadata(model: onnx.ModelProto, contract: ModelContract) -> None:
+    """Put a contract into an ONNX model, replacing the one that is there.
+
+    Args:
+        model: changed in place.
+        contract: what to write.
+    """
+    kept = [entry for entry in model.metadata_props if not entry.key.startswith(KEY_PREFIX)]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    for key, value in metadata(contract).items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def metadata(contract: ModelContract) -> dict[str, str]:
+    """The contract as the ``avdet.*`` keys and values of a model file."""
+    values: dict[str, Any] = {
+        'contract_version': contract.contract_version,
+        'sample_rate': contract.sample_rate_hz,
+        'window_s': contract.window_s,
+        'n_fft': contract.n_fft,
+        'hop_length': contract.hop_length,
+        'n_mels': contract.n_mels,
+        'features': json.dumps(list(contract.features)),
+        'image_width': contract.image_width_px,
+        'image_height': contract.image_height_px,
+        'label_offset_s': contract.label_offset_s,
+        'classes': json.dumps(list(contract.classes)),
+        'microphones': json.dumps(np.round(contract.microphones_m, 6).tolist()),
+        'recipe': contract.recipe,
+        'data': contract.data,
+        'metrics': json.dumps(contract.metrics),
+        'git_commit': contract.git_commit,
+    }
+    return {KEY_PREFIX + key: str(value) for key, value in values.items()}
+
+
+def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[Difference]:
+    """Everything in which a model and the vehicle disagree, in the order it should be mended."""
+    pairs = [
+        ('sample_rate', front_end.sample_rate_hz, contract.sample_rate_hz),
+        ('window_s', front_end.window_s, contract.window_s),
+        ('n_fft', front_end.n_fft, contract.n_fft),
+        ('hop_length', front_end.hop_length, contract.hop_length),
+        ('n_mels', front_end.n_mels, contract.n_mels),
+        ('image_width', rig.camera.width_px, contract.image_width_px),
+        ('image_height', rig.camera.height_px, contract.image_height_px),
+    ]
+    found = [
+        Difference(KEY_PREFIX + key, f'{ours:g}', f'{theirs:g}')
+        for key, ours, theirs in pairs
+        if not math.isclose(ours, theirs, rel_tol=1e-9)
+    ]
+    found += _feature_differences(tuple(front_end.feature_names), contract.features)
+    found += _geometry_differences(microphones_in_array(rig), contract.microphones_m, rig.names)
+    return found
+
+
+def check(
+    contract: ModelContract, rig: Rig, front_end: FrontEnd, where: str | Path = 'the model'
+) -> None:
+    """Refuse a model that does not fit the vehicle.
+
+    Args:
+        contract: what the model says.
+        rig: the vehicle's rig.
+        front_end: the vehicle's front end.
+        where: the model's file, for the message.
+
+    Raises:
+        AvdetError: names the first key that differs, what was expected and what was found, and
+            how many more differ.
+    """
+    found = differences(contract, rig, front_end)
+    if not found:
+        return
+    more = ', '.join(difference.key for difference in found[1:])
+    raise AvdetError(
+        f'{where} does not fit: {found[0]}' + (f'; {more} differ too' if more else '')
+    )
+
+
+def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list[Difference]:
+    if ours == theirs:
+        return []
+    if len(ours) != len(theirs):
+        return [Difference(KEY_PREFIX + 'features', f'{len(ours)} channels', f'{len(theirs)}')]
+    first = next(index for index, name in enumerate(ours) if name != theirs[index])
+    return [
+        Difference(
+            KEY_PREFIX + 'features',
+            f'{ours[first]!r} as channel {first}',
+            repr(theirs[first])[:80],
+        )
+    ]
+
+
+def _geometry_differences(
+    ours: np.ndarray, theirs: np.ndarray, names: tuple[str, ...]
+) -> list[Difference]:
+    apart_m = np.linalg.norm(ours - theirs, axis=1)
+    worst = int(np.argmax(apart_m))
+    if apart_m[worst] <= GEOMETRY_TOLERANCE_M:
+        return []
+    return [
+        Difference(
+            KEY_PREFIX + 'microphones',
+            f'microphone {worst} ({names[worst]}) at {_point(ours[worst])} m in the array '
+            f'within {GEOMETRY_TOLERANCE_M * 1e3:g} mm',
+            f'{_point(theirs[worst])} m, {apart_m[worst] * 1e3:.0f} mm away',
+        )
+    ]
+
+
+def _point(position_m: np.ndarray) -> str:
+    return '(' + ', '.join(f'{value:.3f}' for value in position_m) + ')'

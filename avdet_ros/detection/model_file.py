@@ -1,0 +1,261 @@
+"""Reading a model file without trusting it.
+
+A model file is input like any other: it is read once, bounded in size, parsed, searched for
+references to other files and held against the contract before anything runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import json
+import math
+from pathlib import Path
+import stat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_MODEL_BYTES = 512 << 20
+"""Larger files are refused unread: protobuf ends at 2 GiB, a student is a few MB."""
+
+_LARGEST_VALUE_CHARS = 1 << 20
+
+
+def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
+    """Read a model file and what it says about itself, without running it.
+
+    Args:
+        path: an ONNX file.
+
+    Returns:
+        The file's bytes, from which a session can be made, and its contract.
+
+    Raises:
+        AvdetError: the file is missing, too large, corrupt, refers to other files, or lacks or
+            garbles a key; the message names file and key.
+    """
+    import onnx
+
+    content = _read_bounded(Path(path))
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's decode errors differ between its implementations
+        raise AvdetError(
+            f'{path}: expected an ONNX model, found other bytes ({_short(error)})'
+        ) from error
+    if not model.graph.node:
+        raise AvdetError(f'{path}: expected an ONNX model, found a file without a graph')
+    _refuse_other_files(model, path)
+    contract = _parse_metadata(model, path)
+    _check_graph(model.graph, contract, path)
+    return content, contract
+
+
+def _read_bounded(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+            raise AvdetError(f'{path}: expected a model file, found something that is not a file')
+        with path.open('rb') as file:
+            content = file.read(LARGEST_MODEL_BYTES + 1)
+    except OSError as error:
+        raise AvdetError(f'cannot read the model file {path}: {error.strerror}') from error
+    if len(content) > LARGEST_MODEL_BYTES:
+        raise AvdetError(
+            f'{path}: expected a model of at most {LARGEST_MODEL_BYTES >> 20} MiB, '
+            f'found {status.st_size >> 20} MiB'
+        )
+    if not content:
+        raise AvdetError(f'{path}: expected an ONNX model, found an empty file')
+    return content
+
+
+def _refuse_other_files(model: onnx.ModelProto, path: str | Path) -> None:
+    import onnx
+
+    for message in _messages(model):
+        if isinstance(message, onnx.TensorProto):
+            if message.data_location == onnx.TensorProto.EXTERNAL or message.external_data:
+                raise AvdetError(
+                    f'{path}: expected a model that holds all its weights, found the tensor '
+                    f'{message.name[:80]!r} in another file'
+                )
+        # ONNX Runtime's compiled-context node names a file of its own when it is not embedded.
+        elif isinstance(message, onnx.NodeProto) and message.op_type == 'EPContext':
+            raise AvdetError(f'{path}: expected a plain ONNX model, found an EPContext node')
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """Every message inside a protobuf message: subgraphs, attributes, functions and all."""
+    waiting = [message]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        for descriptor, value in current.ListFields():
+            if descriptor.message_type is not None:
+                waiting.extend([value] if hasattr(value, 'ListFields') else value)
+
+
+def _parse_metadata(model: onnx.ModelProto, path: str | Path) -> ModelContract:
+    values: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if entry.key in values and entry.key.startswith(KEY_PREFIX):
+            raise AvdetError(f'{path}: {entry.key}: expected once, found twice')
+        values[entry.key] = entry.value
+    keys = _Keys(values, path)
+    version = keys.integer('contract_version', 0, 1 << 20)
+    if version != CONTRACT_VERSION:
+        raise keys.error('contract_version', str(CONTRACT_VERSION), str(version))
+    return ModelContract(
+        contract_version=version,
+        sample_rate_hz=keys.integer('sample_rate', 8000, 192000),
+        window_s=keys.number('window_s', 0.01, 60),
+        n_fft=keys.integer('n_fft', 16, 1 << 16),
+        hop_length=keys.integer('hop_length', 1, 1 << 16),
+        n_mels=keys.integer('n_mels', 1, 1024),
+        features=keys.names('features', 1, 1024),
+        image_width_px=keys.integer('image_width', 16, 16384),
+        image_height_px=keys.integer('image_height', 16, 16384),
+        label_offset_s=keys.number('label_offset_s', -60, 60),
+        classes=keys.names('classes', 1, 1),
+        microphones_m=keys.points('microphones', MICROPHONES),
+        recipe=keys.text('recipe'),
+        data=keys.text('data'),
+        metrics=keys.mapping('metrics'),
+        git_commit=keys.text('git_commit'),
+    )
+
+
+def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Path) -> None:
+    import onnx
+
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    wanted = {
+        'spectrogram': (onnx.TensorProto.FLOAT, (1, *contract.input_shape)),
+        'boxes': (onnx.TensorProto.FLOAT, (None, 4)),
+        'scores': (onnx.TensorProto.FLOAT, (None,)),
+        'labels': (onnx.TensorProto.INT64, (None,)),
+    }
+    for kind, values, names in (
+        ('input', inputs, ['spectrogram']),
+        ('output', list(graph.output), ['boxes', 'scores', 'labels']),
+    ):
+        found = {value.name: value.type.tensor_type for value in values}
+        if sorted(found) != sorted(names):
+            listed = ', '.join(found)[:200] or 'none'
+            raise AvdetError(f'{path}: {kind}s: expected {", ".join(names)}, found {listed}')
+        for name in names:
+            type_, shape = wanted[name]
+            expected = f'{_type_name(type_)} {_shape_text(shape)}'
+            actual = tuple(
+                dim.dim_value if dim.HasField('dim_value') else None
+                for dim in found[name].shape.dim
+            )
+            unranked = not found[name].HasField('shape') and kind == 'output'
+            fits = unranked or (
+                len(actual) == len(shape)
+                and all(
+                    a == b or a is None or b is None for a, b in zip(actual, shape, strict=True)
+                )
+            )
+            if found[name].elem_type != type_ or not fits:
+                has = f'{_type_name(found[name].elem_type)} {_shape_text(actual)}'
+                raise AvdetError(f'{path}: {kind} {name}: expected {expected}, found {has}')
+
+
+def _type_name(elem_type: int) -> str:
+    import onnx
+
+    try:
+        return onnx.TensorProto.DataType.Name(elem_type).lower()
+    except ValueError:
+        return f'type {elem_type}'
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return '[' + ', '.join('N' if size is None else str(size) for size in shape) + ']'
+
+
+def _short(error: BaseException) -> str:
+    return (' '.join(str(error).split()) or type(error).__name__)[:160]
+
+
+class _Keys:
+    """The metadata together with its file, for errors that name the key."""
+
+    def __init__(self, values: dict[str, str], path: str | Path) -> None:
+        self.values, self.path = values, path
+
+    def error(self, key: str, expected: str, found: str) -> AvdetError:
+        return AvdetError(f'{self.path}: {KEY_PREFIX}{key}: expected {expected}, found {found}')
+
+    def text(self, key: str) -> str:
+        value = self.values.get(KEY_PREFIX + key)
+        if value is None:
+            raise self.error(key, 'a value', 'none: the key is missing')
+        if len(value) > _LARGEST_VALUE_CHARS:
+            raise self.error(key, f'at most {_LARGEST_VALUE_CHARS} characters', str(len(value)))
+        return value
+
+    def number(self, key: str, low: float, high: float) -> float:
+        text = self.text(key)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise self.error(key, f'a number from {low:g} to {high:g}', repr(text)[:60])
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.number(key, low, high)
+        if value % 1:
+            raise self.error(
+                key, f'a whole number from {low} to {high}', repr(self.text(key))[:60]
+            )
+        return int(value)
+
+    def json(self, key: str, expected: str) -> Any:
+        text = self.text(key)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self.error(key, expected, repr(text)[:60]) from error
+
+    def names(self, key: str, fewest: int, most: int) -> tuple[str, ...]:
+        expected = 'a JSON list of ' + (
+            f'{fewest} to {most} names' if most > fewest else 'one name'
+        )
+        value = self.json(key, expected)
+        if (
+            not isinstance(value, list)
+            or not fewest <= len(value) <= most
+            or not all(isinstance(name, str) and 1 <= len(name) <= 200 for name in value)
+        ):
+            raise self.error(key, expected, repr(value)[:60])
+        return tuple(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value = self.json(key, 'a JSON object')
+        if not isinstance(value, dict):
+            raise self.error(key, 'a JSON object', repr(value)[:60])
+        return value
+
+    def points(self, key: str, count: int) -> np.ndarray:
+        expected = f'a JSON list of {count} points of 3 numbers in metres'
+        value = self.json(key, expected)
+        try:
+            points = np.array(value, np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise self.error(key, expected, repr(value)[:60]) from error
+        if points.shape != (count, 3) or not np.all(np.abs(points) < 1e3):
+            raise self.error(key, expected, repr(value)[:60])
+        return points

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from avdet_ros.detection import session as session_module
+from avdet_ros.detection.session import PROVIDERS, Detector, provider_names
+from avdet_ros.errors import AvdetError
+
+
+@pytest.fixture
+def blank(front_end):
+    return np.zeros((32, 80, 173), np.float32)
+
+
+def test_boxes_in_pixels(make_model, save, rig, front_end, blank):
+    path = save(make_model())
+    detector = Detector(path, rig, front_end)
+    detections = detector.detect(blank)
+    assert detections.boxes_px.dtype == detections.scores.dtype == np.float32
+    np.testing.assert_allclose(
+        detections.boxes_px, [[192, 130, 576, 390], [960, 325, 1920, 650]], rtol=1e-6
+    )
+    np.testing.assert_allclose(detections.scores, [0.9, 0.4])
+    assert detector.provider in onnxruntime.get_available_providers()
+    assert detector.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert detector.size_bytes == path.stat().st_size
+    assert detector.contract.label_offset_s == -0.5
+
+
+def test_the_input_reaches_the_model(make_model, save, rig, front_end, blank):
+    detector = Detector(save(make_model(gain=0.05)), rig, front_end, providers=['cpu'])
+    detections = detector.detect(blank + 1)
+    np.testing.assert_allclose(detections.scores, [0.95, 0.45], rtol=1e-5)
+    np.testing.assert_array_equal(detector.detect(blank + 1).scores, detections.scores)
+
+
+def test_nothing_found(make_model, save, rig, front_end, blank):
+    model = make_model(boxes=np.zeros((0, 4)), scores=np.zeros(0))
+    detections = Detector(save(model), rig, front_end).detect(blank)
+    assert len(detections) == 0
+    assert detections.boxes_px.shape == (0, 4)
+
+
+def test_boxes_are_cut_to_the_image(make_model, save, rig, front_end, blank):
+    boxes = np.array([[-0.5, 0.5, 0.5, 2.0], [1.1, 0, 1.2, 1], [0.4, 0.4, 0.3, 0.5]])
+    detector = Detector(save(make_model(boxes=boxes, scores=[0.5, 0.4, 0.3])), rig, front_end)
+    np.testing.assert_allclose(detector.detect(blank).boxes_px, [[0, 325, 960, 650]])
+
+
+@pytest.mark.parametrize('shape', [(31, 80, 173), (32, 64, 173), (1, 32, 80, 173), (32, 80, 172)])
+def test_other_shapes_are_refused(make_model, save, rig, front_end, shape):
+    detector = Detector(save(make_model()), rig, front_end)
+    with pytest.raises(AvdetError, match=r'spectrogram: expected shape \(32, 80, 173\)'):
+        detector.detect(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_input_that_is_not_a_number(make_model, save, rig, front_end, blank, value):
+    detector = Detector(save(make_model()), rig, front_end)
+    blank[5, 6, 7] = value
+    with pytest.raises(AvdetError, match='spectrogram: expected finite'):
+        detector.detect(blank)
+    blank[5, 6, 7] = 0
+    assert len(detector.detect(blank)) == 2  # it recovers when the cause goes
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        ({'boxes': [[0, 0, np.nan, 1]], 'scores': [0.5]}, 'finite numbers, found NaN'),
+        ({'boxes': [[0, 0, 1, 1]], 'scores': [np.nan]}, 'finite numbers, found NaN'),
+        ({'boxes': [[0, 0, 1, 1]], 'scores': [1.5]}, 'from 0 to 1'),
+        ({'scores': [0.4, 0.9]}, 'descending order'),
+        ({'labels': [0, 7]}, 'labels: expected numbers of the 1 classes'),
+        ({'boxes': [[0, 0, 1, 1]]}, r'found \(1, 4\), \(2,\)'),
+    ],
+)
+def test_outputs_are_checked(make_model, save, rig, front_end, blank, options, says):
+    detector = Detector(save(make_model(**options)), rig, front_end)
+    with pytest.raises(AvdetError, match=says):
+        detector.detect(blank)
+
+
+def test_model_that_onnx_parses_but_nothing_runs(make_model, save, rig, front_end):
+    model = make_model()
+    model.graph.node[0].op_type = 'NoSuchOperator'
+    with pytest.raises(AvdetError, match=r'tiny\.onnx cannot be loaded: .*NoSuchOperator'):
+        Detector(save(model), rig, front_end)
+
+
+def test_threads(make_model, save, rig, front_end, blank):
+    path = save(make_model())
+    assert len(Detector(path, rig, front_end, threads=1).detect(blank)) == 2
+    with pytest.raises(AvdetError, match='threads: expected'):
+        Detector(path, rig, front_end, threads=0)
+
+
+def test_provider_names():
+    assert provider_names(None) == list(PROVIDERS.values())
+    assert provider_names(['CPU', 'CPUExecutionProvider']) == ['CPUExecutionProvider']
+    with pytest.raises(AvdetError, match="expected some of tensorrt, cuda, cpu, found 'tpu'"):
+        provider_names(['tpu'])
+
+
+@pytest.mark.skipif(
+    'CUDAExecutionProvider' in onnxruntime.get_available_providers(), reason='it has CUDA'
+)
+def test_provider_that_is_not_installed(make_model, save, rig, front_end, blank):
+    detector = Detector(save(make_model()), rig, front_end, providers=['cuda'])
+    assert detector.provider == 'CPUExecutionProvider'
+    assert 'CUDAExecutionProvider: not in this ONNX Runtime' in detector.notes[0]
+    assert len(detector.detect(blank)) == 2
+
+
+def test_no_notes_when_nothing_was_asked_for(make_model, save, rig, front_end):
+    if onnxruntime.get_available_providers()[-1:] == ['CPUExecutionProvider']:
+        detector = Detector(save(make_model()), rig, front_end, providers=['cpu'])
+        assert detector.notes == []
+
+
+class LostDevice:
+    """A session whose device is gone: real until it was made, then every run fails."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def run(self, *_):
+        raise RuntimeError('CUDA failure 46: device unavailable')
+
+
+def test_provider_that_fails_while_running(make_model, save, rig, front_end, blank, caplog):
+    detector = Detector(save(make_model()), rig, front_end, providers=['cpu'])
+    detector._session, detector.provider = LostDevice(detector._session), 'CUDAExecutionProvider'
+    assert len(detector.detect(blank)) == 2
+    assert detector.provider == 'CPUExecutionProvider'
+    assert 'falling back to CPUExecutionProvider' in caplog.text
+    assert 'device unavailable' in detector.notes[-1]
+
+
+def test_provider_that_fails_at_the_start(make_model, save, rig, front_end, monkeypatch):
+    real = onnxruntime.InferenceSession
+
+    def failing(content, options, providers):
+        if providers[0] != 'CPUExecutionProvider':
+            raise RuntimeError('no driver')
+        return real(content, options, providers=providers)
+
+    monkeypatch.setattr(session_module.onnxruntime, 'InferenceSession', failing)
+    monkeypatch.setattr(
+        session_module.onnxruntime, 'get_available_providers', lambda: list(PROVIDERS.values())
+    )
+    detector = Detector(save(make_model()), rig, front_end)
+    assert detector.provider == 'CPUExecutionProvider'
+    assert len(detector.notes) == 2
+    assert 'TensorrtExecutionProvider cannot run' in detector.notes[0]
+
+
+def test_session_is_made_of_the_checked_bytes(make_model, save, rig, front_end, blank):
+    path = save(make_model())
+    detector = Detector(path, rig, front_end)
+    path.write_bytes(onnx.ModelProto().SerializeToString())
+    assert len(detector.detect(blank)) == 2
