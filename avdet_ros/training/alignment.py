@@ -1,0 +1,187 @@
+"""Multi-Teacher Alignment: make the student look where the teachers look together.
+
+Each teacher's feature map becomes an attention map, ``Q = mean_c |A_c|^r``; the teachers' maps are
+multiplied, so that a place counts for as much as all modalities agree on it; the student's map
+is drawn towards the product with a Kullback-Leibler divergence (MM-DistillNet, CVPR 2021,
+section 3.3 and equation 2). The equation can be read in three ways, and all three are here:
+
+===============  =================================================================================
+`as_printed`     L2-normalised maps go into the divergence as they stand, student first.
+`as_released`    softmax(Q / T) of both, and the student's probabilities where a divergence
+                 expects log-probabilities; a sum over the teachers in place of the product.
+`corrected`      both maps are distributions over positions, teacher first, gradients kept at
+                 their size by T^2; the product is a sum of logarithms.
+===============  =================================================================================
+
+Maps are lists, one entry a pyramid level; a teacher's entry may have another size than the
+student's and is resized to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+import torch.nn.functional as F
+
+TINY = 1e-12
+
+AlignmentLoss = Callable[[Sequence[Tensor], Sequence[Sequence[Tensor]]], Tensor]
+
+
+def attention_map(features: Tensor, r: float = 2.0) -> Tensor:
+    """Where a layer is active, ``Q = mean_c |A_c|^r`` (MM-DistillNet, section 3.3).
+
+    Args:
+        features: (B, C, H, W) activations.
+        r: exponent; larger values favour the strongest activations.
+
+    Returns:
+        (B, H, W) non-negative map.
+    """
+    return features.abs().pow(r).mean(dim=1)
+
+
+def product_of_teachers(teachers: Sequence[Tensor]) -> Tensor:
+    """Logarithm of the product of attention maps, ``log prod_i Q_i = sum_i log Q_i``.
+
+    Formed in log space: with r = 2 and three teachers the product itself spans the sixth power
+    of an activation and leaves float32's range.
+
+    Args:
+        teachers: one (B, H, W) map a teacher.
+
+    Returns:
+        (B, H, W) log of the product.
+    """
+    return torch.stack([torch.log(teacher.float() + TINY) for teacher in teachers]).sum(dim=0)
+
+
+def mean_of_teachers(teachers: Sequence[Tensor]) -> list[Tensor]:
+    """The "Avg" rows' single teacher: the mean of the teachers' maps, as a list of one.
+
+    Each map is scaled to a mean of 1 first, else the teacher with the largest activations
+    would be the average.
+    """
+    scaled = [teacher / (teacher.mean(dim=(1, 2), keepdim=True) + TINY) for teacher in teachers]
+    return [torch.stack(scaled).mean(dim=0)]
+
+
+def mta_as_printed(
+    student: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], beta: float = 0.5
+) -> Tensor:
+    r"""Equation 2 to the letter, :math:`\beta \sum_j KL(Q_s^j/||Q_s^j||_2, Q_t^j/||Q_t^j||_2)`.
+
+    A map of unit L2 norm is no distribution (its entries sum to more than one), so the value can
+    be negative and is not least where the maps agree. Kept to reproduce the paper's rows.
+
+    Args:
+        student: one (B, H, W) attention map a level.
+        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        beta: the paper's balance of the loss.
+
+    Returns:
+        scalar, the mean over the batch.
+    """
+    total = student[0].new_zeros(())
+    for own, others in _levels(student, teachers):
+        p = _unit(own.flatten(1))
+        # The product is scaled before it leaves the logarithm; the scale cancels in the norm.
+        log_product = product_of_teachers(others).flatten(1)
+        q = _unit((log_product - log_product.amax(dim=1, keepdim=True)).exp())
+        divergence = p * (torch.log(p + TINY) - torch.log(q + TINY))
+        total = total + divergence.sum(dim=1).mean()
+    return beta * total
+
+
+def mta_as_released(
+    student: Sequence[Tensor],
+    teachers: Sequence[Sequence[Tensor]],
+    beta: float = 0.5,
+    temperature: float = 9.0,
+) -> Tensor:
+    r"""The authors' program, :math:`\beta\sum_{ij} \sum_x t_{ij}(\log t_{ij} - s_j)`.
+
+    Here s = softmax(Q_s / T) stands where log s belongs. As :math:`\sum t\,s` hardly depends on
+    the student, the value is negative and its gradient next to nothing.
+
+    Args:
+        student: one (B, H, W) attention map a level.
+        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        beta: balance of the loss.
+        temperature: T.
+
+    Returns:
+        scalar, the mean over the batch.
+    """
+    total = student[0].new_zeros(())
+    for own, others in _levels(student, teachers):
+        s = torch.softmax(own.flatten(1) / temperature, dim=1)
+        for other in others:
+            t = torch.softmax(other.flatten(1) / temperature, dim=1)
+            total = total + F.kl_div(s, t, reduction='batchmean')
+    return beta * total
+
+
+def mta_corrected(
+    student: Sequence[Tensor],
+    teachers: Sequence[Sequence[Tensor]],
+    beta: float = 0.5,
+    temperature: float = 9.0,
+) -> Tensor:
+    r"""The same intent with distributions, :math:`\beta T^2 \sum_j KL(p_t^j \,||\, p_s^j)`.
+
+    :math:`p = softmax(\log Q / T)` over positions, so that p is proportional to
+    :math:`Q^{1/T}` and does not depend on the scale of the activations; the teachers' log Q is
+    the sum over the modalities. T^2 keeps the gradient's size as T grows (Hinton et al., 2015).
+    It is zero exactly where the maps agree up to a factor, and positive elsewhere.
+
+    Args:
+        student: one (B, H, W) attention map a level.
+        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        beta: balance of the loss.
+        temperature: T; 1 asks for the maps themselves, larger values for their rough shape.
+
+    Returns:
+        scalar, the mean over the batch.
+    """
+    total = student[0].new_zeros(())
+    for own, others in _levels(student, teachers):
+        log_s = torch.log_softmax(torch.log(own.float() + TINY).flatten(1) / temperature, dim=1)
+        log_t = torch.log_softmax(product_of_teachers(others).flatten(1) / temperature, dim=1)
+        total = total + F.kl_div(log_s, log_t, reduction='batchmean', log_target=True)
+    return beta * temperature**2 * total
+
+
+MTA: dict[str, Callable[..., Tensor]] = {
+    'as_printed': mta_as_printed,
+    'as_released': mta_as_released,
+    'corrected': mta_corrected,
+}
+"""The three readings of equation 2 by the name a recipe gives."""
+
+
+def _levels(
+    student: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]]
+) -> list[tuple[Tensor, list[Tensor]]]:
+    """Pair each level of the student with the teachers' maps, resized to the student's grid."""
+    if len(student) != len(teachers) or not all(teachers):
+        raise ValueError(
+            f'expected maps of at least one teacher at each of {len(student)} levels, '
+            f'found {[len(level) for level in teachers]}'
+        )
+    return [
+        (own, [_resized(other, own.shape[-2:]) for other in others])
+        for own, others in zip(student, teachers, strict=True)
+    ]
+
+
+def _resized(attention: Tensor, size: torch.Size) -> Tensor:
+    if attention.shape[-2:] == size:
+        return attention.float()
+    return F.interpolate(attention.float()[:, None], size=size, mode='area')[:, 0]
+
+
+def _unit(flat: Tensor) -> Tensor:
+    return flat / (flat.norm(dim=1, keepdim=True) + TINY)
