@@ -1,0 +1,129 @@
+"""Camera frames as the teachers' networks want them, and boxes back to the camera's pixels.
+
+Columns 200 to 1720 of the 1920 x 650 image are kept (the paper's crop), scaled to the network's
+width with the aspect kept, and laid at the top left of a canvas of zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+
+CROP_COLUMNS = (200, 1720)
+"""The columns of a 1920 pixel wide image that the teachers see."""
+
+REFERENCE_WIDTH = 1920
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+THERMAL_COUNTS = (21800, 25000)
+"""Range of 16-bit thermal counts that is spread over [0, 1]."""
+
+MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
+"""Channels of each teacher's input."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where a camera image lies on the network's input.
+
+    Attributes:
+        height: of the network's input, pixels.
+        width: of the network's input, pixels.
+        left_px: first column of the camera image that is kept.
+        kept_width_px: how many columns are kept.
+        image_height_px: the camera image's height.
+        scale: network pixels a camera pixel.
+    """
+
+    height: int
+    width: int
+    left_px: int
+    kept_width_px: int
+    image_height_px: int
+    scale: float
+
+    def to_network(self, boxes_px: np.ndarray) -> np.ndarray:
+        """Map (N, 4) boxes from camera pixels to network pixels, cut to what is kept."""
+        boxes = np.asarray(boxes_px, np.float32).reshape(-1, 4).copy()
+        boxes[:, [0, 2]] = np.clip(boxes[:, [0, 2]] - self.left_px, 0, self.kept_width_px)
+        boxes[:, [1, 3]] = np.clip(boxes[:, [1, 3]], 0, self.image_height_px)
+        return boxes * np.float32(self.scale)
+
+    def to_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Map (N, 4) boxes from network pixels to camera pixels."""
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4) / np.float32(self.scale)
+        boxes[:, [0, 2]] += self.left_px
+        return boxes
+
+
+def canvas_for(image_size: tuple[int, int], width_px: int, height_px: int) -> Canvas:
+    """Lay a camera image of some size on a network input of some size.
+
+    Args:
+        image_size: height and width of the network's input.
+        width_px: the camera image's width.
+        height_px: the camera image's height.
+
+    Raises:
+        AvdetError: the input is too low for the image at its width.
+    """
+    left, right = (round(column * width_px / REFERENCE_WIDTH) for column in CROP_COLUMNS)
+    scale = image_size[1] / (right - left)
+    if round(height_px * scale) > image_size[0]:
+        raise AvdetError(
+            f'teacher input {image_size[0]} x {image_size[1]}: expected a height of at least '
+            f'{round(height_px * scale)} for images of {width_px} x {height_px}, '
+            f'found {image_size[0]}'
+        )
+    return Canvas(image_size[0], image_size[1], left, right - left, height_px, scale)
+
+
+def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarray:
+    """Crop, scale and normalise one frame.
+
+    Args:
+        image: (H, W, 3) uint8 BGR for ``rgb`` and ``depth`` as OpenCV reads it; (H, W) or
+            (H, W, 3) uint8 or (H, W) uint16 counts for ``thermal``.
+        modality: ``rgb``, ``depth`` or ``thermal``.
+        canvas: of `canvas_for`.
+
+    Returns:
+        (channels, canvas.height, canvas.width) float32; zeros beside the picture.
+
+    Raises:
+        AvdetError: the image has another size or type.
+    """
+    if modality not in MODALITIES:
+        raise AvdetError(f'modality {modality}: expected rgb, depth or thermal, found {modality}')
+    if image.shape[0] != canvas.image_height_px or image.dtype not in (np.uint8, np.uint16):
+        raise AvdetError(
+            f'{modality} frame: expected {canvas.image_height_px} rows of 8 or 16 bits, '
+            f'found {image.shape[0]} rows of {image.dtype}'
+        )
+    kept = image[:, canvas.left_px : canvas.left_px + canvas.kept_width_px]
+    size = (canvas.width, round(canvas.image_height_px * canvas.scale))
+    pixels = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
+    if modality == 'thermal':
+        values = _thermal(pixels)[None]
+    else:
+        colour = pixels[..., ::-1].astype(np.float32) / 255
+        values = ((colour - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
+    placed = np.zeros((len(values), canvas.height, canvas.width), np.float32)
+    placed[:, : size[1]] = values
+    return placed
+
+
+def _thermal(pixels: np.ndarray) -> np.ndarray:
+    """Scale thermal pixels to [0, 1]; an 8-bit file has been scaled once already."""
+    if pixels.ndim == 3:
+        pixels = pixels[..., 0]
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / 255
+    low, high = THERMAL_COUNTS
+    return (np.clip(pixels.astype(np.float32), low, high) - low) / (high - low)
