@@ -1,0 +1,162 @@
+"""From the sound card's count of samples to ROS time.
+
+Neither clock is the other's: the card's crystal is off by up to 100 ppm, a third of a second an
+hour, and each single reading of the ROS clock comes late by however long the machine was busy.
+But readings are never early. So the truth is the lower edge of (ROS time - sample time): a line
+whose height is the offset and whose slope is the drift, on which the promptest readings lie.
+
+The line is the one below all readings that is nearest to them on average, a linear program whose
+solution is the edge of the lower convex hull under their mean; after S. Moon, P. Skelly and
+D. Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+BIN_S = 1.0
+"""Of the readings of so long a time only the promptest is kept."""
+
+MEMORY_BINS = 120
+"""How far the line looks back: long against a machine's hiccups, short against temperature."""
+
+LARGEST_DRIFT = 500e-6
+"""Crystals are better than this; a steeper line is noise."""
+
+STEP_S = 0.010
+"""Readings off the line by more than this, all of them for a while, mean that a clock stepped."""
+
+JUMP_S = 1.0
+"""A reading off by more than this is a clock that was set: nothing is late by so much."""
+
+_FIRST_SLOPE_BINS = 5
+_STEP_EARLY_READINGS = 3
+_STEP_LATE_S = 1.0
+
+
+class SampleClock:
+    """Line from sample time to ROS time, learned from many readings.
+
+    Sample time is the number of a sample over the nominal sample rate, in seconds.
+
+    Attributes:
+        drift: how much faster ROS time runs than sample time, e.g. 1e-4 for 100 ppm.
+        jumps: how many times a clock was found to have stepped.
+        lateness_s: how late the newest reading was, seconds.
+    """
+
+    def __init__(self) -> None:
+        self.jumps = 0
+        self.reset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there has been a reading, and with it a mapping."""
+        return self._origin is not None
+
+    def reset(self) -> None:
+        """Forget all readings, e.g. since the source was opened anew."""
+        self.drift = 0.0
+        self.lateness_s = 0.0
+        self._origin: tuple[float, float] | None = None
+
+    def update(self, sample_time_s: float, ros_time_s: float) -> bool:
+        """Take one reading.
+
+        Args:
+            sample_time_s: sample time of some sample.
+            ros_time_s: ROS time at which that sample was captured, or later.
+
+        Returns:
+            True when the reading shows that one of the clocks stepped and the line began anew.
+        """
+        if self._origin is None:
+            self._begin(sample_time_s, ros_time_s)
+            return False
+        x = sample_time_s - self._origin[0]
+        y = (ros_time_s - self._origin[1]) - x
+        self.lateness_s = y - self._line(x)
+        if self._stepped(x):
+            self.jumps += 1
+            self._begin(sample_time_s, ros_time_s)
+            return True
+        if self.lateness_s < -STEP_S:  # a slip of the card's clock, or the first of a step back
+            return False
+        if self.lateness_s < 0:  # never early: the line was too high
+            self._height += self.lateness_s
+        if x - self._bin_start >= BIN_S:
+            self._bins.append(self._best)
+            self._fit()
+            self._bin_start = x
+            self._best = (x, y)
+        elif y - self.drift * x < self._best[1] - self.drift * self._best[0]:
+            self._best = (x, y)
+        return False
+
+    def to_ros(self, sample_time_s: float) -> float:
+        """ROS time in seconds at which a sample was captured.
+
+        Args:
+            sample_time_s: its sample time.
+
+        Raises:
+            RuntimeError: there has been no reading yet, see `ready`.
+        """
+        if self._origin is None:
+            raise RuntimeError('SampleClock.to_ros before the first update')
+        x = sample_time_s - self._origin[0]
+        return self._origin[1] + x + self._line(x)
+
+    def _begin(self, sample_time_s: float, ros_time_s: float) -> None:
+        self._origin = (sample_time_s, ros_time_s)
+        self.drift = self.lateness_s = 0.0
+        self._height = 0.0  # of the line at x = 0
+        self._bins: deque[tuple[float, float]] = deque(maxlen=MEMORY_BINS)
+        self._bin_start = 0.0
+        self._best = (0.0, 0.0)
+        self._early = 0
+        self._late_since: float | None = None
+
+    def _line(self, x: float) -> float:
+        return self._height + self.drift * x
+
+    def _stepped(self, x: float) -> bool:
+        """Whether the readings have left the line for good."""
+        if abs(self.lateness_s) > JUMP_S or x < 0:
+            return True
+        self._early = self._early + 1 if self.lateness_s < -STEP_S else 0
+        if self.lateness_s <= STEP_S:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = x
+        late_s = 0.0 if self._late_since is None else x - self._late_since
+        return self._early >= _STEP_EARLY_READINGS or late_s > _STEP_LATE_S
+
+    def _fit(self) -> None:
+        points = np.array(self._bins)
+        if len(points) < _FIRST_SLOPE_BINS:
+            drift = 0.0
+        else:
+            drift = _slope_below(points)
+        self.drift = float(np.clip(drift, -LARGEST_DRIFT, LARGEST_DRIFT))
+        self._height = float((points[:, 1] - self.drift * points[:, 0]).min())
+
+
+def _slope_below(points: np.ndarray) -> float:
+    """Slope of the line below (n, 2) points, in order of x, that is nearest to their mean."""
+    hull: list[np.ndarray] = []
+    for point in points:
+        while len(hull) >= 2 and _turn(hull[-2], hull[-1], point) <= 0:
+            hull.pop()
+        hull.append(point)
+    mean = points[:, 0].mean()
+    right = next((i for i, (x, _) in enumerate(hull) if x >= mean and i), len(hull) - 1)
+    (x0, y0), (x1, y1) = hull[right - 1], hull[right]
+    return (y1 - y0) / (x1 - x0)
+
+
+def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+    """Positive where a, b, c turn left."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

@@ -1,0 +1,171 @@
+"""From blocks of any size to one window of sound a hop, exact to the sample.
+
+Windows lie on a grid of sample numbers that blocks, late readers and lost samples do not move:
+window k ends ``window + round(k * hop)`` samples after the first sample of the stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+
+INT16_FULL_SCALE = 32768.0
+"""What an int16 sample is divided by to lie in [-1, 1)."""
+
+SHORTEST_HOP_S = 0.005
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of sound.
+
+    Attributes:
+        waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0.
+        end_sample: number of the sample after the last one, counted as the source counts them.
+        gap_samples: how many of its samples were lost.
+    """
+
+    waveform: np.ndarray
+    end_sample: int
+    gap_samples: int
+
+
+class WindowBuffer:
+    """A preallocated buffer that hands out a window a hop.
+
+    Attributes:
+        lost_samples: samples that were missing between blocks.
+        skipped_windows: windows not made since not one sample of theirs arrived.
+        restarts: times the source's count went back and the buffer began anew.
+    """
+
+    def __init__(
+        self, channels: int, sample_rate_hz: int, window_s: float = 1.0, hop_s: float = 0.1
+    ) -> None:
+        """Make room for two windows.
+
+        Args:
+            channels: channels of each block.
+            sample_rate_hz: samples a second.
+            window_s: length of a window.
+            hop_s: from one window's end to the next one's.
+
+        Raises:
+            AvdetError: the hop is longer than the window or absurdly short.
+        """
+        self._window = round(window_s * sample_rate_hz)
+        self._hop = hop_s * sample_rate_hz
+        if not SHORTEST_HOP_S <= hop_s <= window_s:
+            raise AvdetError(
+                f'hop_s: expected a hop from {SHORTEST_HOP_S:g} s to the window of '
+                f'{window_s:g} s, found {hop_s:g} s'
+            )
+        # Twice the window: a full buffer moves its newest window to the front, so every window
+        # lies in one piece and a sample is moved at most once.
+        self._buffer = np.zeros((channels, 2 * self._window), np.float32)
+        self.lost_samples = 0
+        self.skipped_windows = 0
+        self.restarts = 0
+        self._started = False
+
+    def reset(self) -> None:
+        """Forget all sound; the next block begins a new stream."""
+        self._started = False
+
+    def push(self, samples: np.ndarray, first_sample: int) -> list[Window]:
+        """Append a block and return the windows it completes, oldest first.
+
+        Args:
+            samples: (n, channels) int16, or float32 in [-1, 1].
+            first_sample: number of its first sample. Above the expected one: the samples between
+                were lost. Below: the source began anew, and so does the buffer.
+
+        Raises:
+            AvdetError: the block has another number of channels or another type.
+        """
+        channels = self._buffer.shape[0]
+        if samples.ndim != 2 or samples.shape[1] != channels:
+            raise AvdetError(
+                f'block of sound: expected (n, {channels}) samples, found shape {samples.shape}'
+            )
+        if samples.dtype not in (np.int16, np.float32):
+            raise AvdetError(
+                f'block of sound: expected int16 or float32 samples, found {samples.dtype}'
+            )
+        if self._started and first_sample < self._next:
+            self.restarts += 1
+            self._started = False
+        if not self._started:
+            self._begin(first_sample)
+        windows = []
+        if first_sample > self._next:
+            self.lost_samples += first_sample - self._next
+            self._gaps.append((self._next, first_sample))
+            self._fill(None, first_sample - self._next, windows)
+        self._fill(samples, len(samples), windows)
+        return windows
+
+    def _begin(self, first_sample: int) -> None:
+        self._started = True
+        self._origin = self._next = first_sample
+        self._length = 0  # samples in the buffer
+        self._made = 0  # windows made or skipped
+        self._gaps: deque[tuple[int, int]] = deque()
+
+    def _end(self) -> int:
+        """Number of the sample after the window that comes next."""
+        return self._origin + self._window + round(self._made * self._hop)
+
+    def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:
+        """Append samples, or silence in place of lost ones, and cut windows on the way."""
+        done = 0
+        while done < count:
+            if samples is None and done >= self._window:
+                self._skip(count - done)
+                return
+            end = self._end()
+            step = min(count - done, end - self._next, self._room())
+            place = self._buffer[:, self._length : self._length + step]
+            if samples is None:
+                place[...] = 0
+            else:
+                scale = 1 / INT16_FULL_SCALE if samples.dtype == np.int16 else 1
+                np.multiply(samples[done : done + step].T, np.float32(scale), out=place)
+            self._length += step
+            self._next += step
+            done += step
+            if self._next == end:
+                windows.extend(self._cut())
+                self._made += 1
+
+    def _skip(self, count: int) -> None:
+        """Step over lost samples when the newest window already holds nothing else."""
+        self._next += count
+        before = self._made
+        self._made = max(before, int((self._next - self._origin - self._window) / self._hop) - 1)
+        while self._end() <= self._next:
+            self._made += 1
+        self.skipped_windows += self._made - before
+
+    def _room(self) -> int:
+        size = self._buffer.shape[1]
+        if self._length == size:
+            keep = self._window
+            self._buffer[:, :keep] = self._buffer[:, size - keep :]
+            self._length = keep
+        return size - self._length
+
+    def _cut(self) -> list[Window]:
+        start = self._next - self._window
+        while self._gaps and self._gaps[0][1] <= start:
+            self._gaps.popleft()
+        gap = sum(max(0, min(b, self._next) - max(a, start)) for a, b in self._gaps)
+        if gap == self._window:
+            self.skipped_windows += 1
+            return []
+        waveform = self._buffer[:, self._length - self._window : self._length].copy()
+        return [Window(waveform, self._next, gap)]
