@@ -1,1 +1,50 @@
 """Trackers: the same boxes, with identities."""
+
+from __future__ import annotations
+
+import inspect
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.tracking.iou import IouTracker
+from avdet_ros.tracking.motion import MotionTracker
+from avdet_ros.tracking.track import Track, Tracker
+
+TRACKERS = {'iou': IouTracker, 'motion': MotionTracker}
+"""The trackers there are, by the name that parameters and commands use."""
+
+DEFAULT_TRACKER = 'iou'
+"""The tracker that is used when none is named."""
+
+__all__ = ['DEFAULT_TRACKER', 'TRACKERS', 'IouTracker', 'MotionTracker', 'Track', 'Tracker',
+           'make_tracker', 'tracker_parameters']  # fmt: skip
+
+
+def tracker_parameters(name: str) -> dict[str, float]:
+    """The parameters of a tracker with their defaults.
+
+    Raises:
+        AvdetError: there is no tracker of that name.
+    """
+    if name not in TRACKERS:
+        raise AvdetError(f'tracker: expected one of {", ".join(TRACKERS)}, found {name!r}')
+    signature = inspect.signature(TRACKERS[name])
+    return {key: parameter.default for key, parameter in signature.parameters.items()}
+
+
+def make_tracker(name: str = DEFAULT_TRACKER, **parameters: float) -> Tracker:
+    """A tracker by name.
+
+    Args:
+        name: one of `TRACKERS`.
+        **parameters: those of the tracker's constructor that are not to be the default.
+
+    Raises:
+        AvdetError: the name or a parameter is unknown, or a value is out of range.
+    """
+    known = tracker_parameters(name)
+    for key in parameters:
+        if key not in known:
+            raise AvdetError(
+                f'tracker {name}: expected parameters among {", ".join(known)}, found {key!r}'
+            )
+    return TRACKERS[name](**parameters)

@@ -1,0 +1,77 @@
+"""What every tracker gives and takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+from typing import Protocol
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+
+
+@dataclass(frozen=True)
+class Track:
+    """One vehicle at one instant.
+
+    Attributes:
+        track_id: counts from 1, never given twice between two resets of one tracker.
+        box_px: (4,) float32 x_min, y_min, x_max, y_max.
+        score: of the detection it was last seen with, in [0, 1].
+        age_s: since its first detection.
+        last_seen_s: stamp of its last detection.
+        coasting: the box is foretold, nothing was detected there now.
+    """
+
+    track_id: int
+    box_px: np.ndarray
+    score: float
+    age_s: float
+    last_seen_s: float
+    coasting: bool = False
+
+
+class Tracker(Protocol):
+    """Gives detections identities, one window after another.
+
+    Trackers are deterministic, hold no state outside the instance and keep time in seconds of
+    the stamps alone. They must be told of windows without detections too: that is how a track
+    learns that it was not heard.
+    """
+
+    def update(self, stamp_s: float, detections: Detections) -> list[Track]:
+        """Take one window's detections.
+
+        Args:
+            stamp_s: the instant the boxes hold for. When it is earlier than the one before, as
+                when a bag starts over, the tracker is reset first.
+            detections: possibly none.
+
+        Returns:
+            The tracks active at that instant, by id.
+
+        Raises:
+            AvdetError: stamp or boxes are not finite numbers; nothing has changed then.
+        """
+
+    def reset(self) -> None:
+        """Forget all tracks and begin with id 1 again."""
+
+
+def require_finite(stamp_s: float, detections: Detections) -> None:
+    """Refuse an update that would poison a tracker's state."""
+    if not math.isfinite(stamp_s):
+        raise AvdetError(f'tracker: stamp: expected a finite time in seconds, found {stamp_s}')
+    if not (np.isfinite(detections.boxes_px).all() and np.isfinite(detections.scores).all()):
+        raise AvdetError('tracker: detections: expected finite numbers, found NaN or infinity')
+
+
+def require_between(name: str, value: float, low: float, high: float) -> float:
+    """A tracker's parameter, checked."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise AvdetError(
+            f'tracker: {name}: expected a number from {low:g} to {high:g}, found {value!r}'
+        )
+    return float(value)
