@@ -1,0 +1,79 @@
+"""What was true and what was said on one drive, and the files that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.tracking import Track, Tracker
+
+
+@dataclass(frozen=True)
+class TruthFrame:
+    """The vehicles that should be reported at one instant.
+
+    Attributes:
+        boxes_px: (N, 4) float64.
+        ids: (N,) int64, a vehicle's identity within its drive.
+        distance_m: (N,) float64, NaN where unknown.
+        visible: (N,) float64, the share of the vehicle that the camera sees, NaN where unknown.
+    """
+
+    boxes_px: np.ndarray
+    ids: np.ndarray
+    distance_m: np.ndarray
+    visible: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @staticmethod
+    def of(boxes_px: Sequence, ids: Sequence) -> TruthFrame:
+        """A frame of which only boxes and identities are known."""
+        unknown = np.full(len(ids), np.nan)
+        return TruthFrame(
+            np.asarray(boxes_px, np.float64).reshape(-1, 4),
+            np.asarray(ids, np.int64).reshape(-1),
+            unknown,
+            unknown,
+        )
+
+
+@dataclass
+class DriveRecord:
+    """One drive's windows: truth and the detections of everything that was run on it.
+
+    Attributes:
+        name: the drive.
+        stamps_s: the instants the boxes hold for.
+        truth: one frame an instant.
+        detections: by detector, one an instant.
+        milliseconds: by detector, what each window took.
+    """
+
+    name: str
+    stamps_s: list[float] = field(default_factory=list)
+    truth: list[TruthFrame] = field(default_factory=list)
+    detections: dict[str, list[Detections]] = field(default_factory=dict)
+    milliseconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def every(self, step: int) -> DriveRecord:
+        """The same drive with every step-th window only."""
+        return DriveRecord(
+            self.name,
+            self.stamps_s[::step],
+            self.truth[::step],
+            {name: frames[::step] for name, frames in self.detections.items()},
+            {name: times[::step] for name, times in self.milliseconds.items()},
+        )
+
+    def track(self, detector: str, tracker: Tracker) -> list[list[Track]]:
+        """Run a tracker over one detector's boxes, from a fresh start."""
+        tracker.reset()
+        return [
+            tracker.update(stamp_s, detections)
+            for stamp_s, detections in zip(self.stamps_s, self.detections[detector], strict=True)
+        ]
