@@ -62,17 +62,23 @@ class Canvas:
         return boxes
 
 
-def canvas_for(image_size: tuple[int, int], width_px: int, height_px: int) -> Canvas:
+def canvas_for(
+    image_size: tuple[int, int], width_px: int, height_px: int, crop: bool = True
+) -> Canvas:
     """Lay a camera image of some size on a network input of some size.
 
     Args:
         image_size: height and width of the network's input.
         width_px: the camera image's width.
         height_px: the camera image's height.
+        crop: keep the paper's columns only; False keeps the whole image of another camera.
 
     Raises:
         AvdetError: the input is too low for the image at its width.
     """
+    if not crop:
+        scale = min(image_size[1] / width_px, image_size[0] / height_px)
+        return Canvas(*image_size, 0, width_px, height_px, scale)
     left, right = (round(column * width_px / REFERENCE_WIDTH) for column in CROP_COLUMNS)
     scale = image_size[1] / (right - left)
     if round(height_px * scale) > image_size[0]:
@@ -107,7 +113,7 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
             f'found {image.shape[0]} rows of {image.dtype}'
         )
     kept = image[:, canvas.left_px : canvas.left_px + canvas.kept_width_px]
-    size = (canvas.width, round(canvas.image_height_px * canvas.scale))
+    size = tuple(round(side * canvas.scale) for side in kept.shape[1::-1])
     pixels = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
     if modality == 'thermal':
         values = _thermal(pixels)[None]
@@ -115,7 +121,7 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
         colour = pixels[..., ::-1].astype(np.float32) / 255
         values = ((colour - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
     placed = np.zeros((len(values), canvas.height, canvas.width), np.float32)
-    placed[:, : size[1]] = values
+    placed[:, : size[1], : size[0]] = values
     return placed
 
 
