@@ -1,0 +1,225 @@
+"""From recorded messages to numpy and back.
+
+The readers below look only at field names, so they take what rosbags deserialized as well as
+what rclpy received.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from avdet_ros.bags.typestore import typestore
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.tracking.track import Track
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+
+_SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
+_PICTURES = {
+    'rgb8': ('u1', 3), 'bgr8': ('u1', 3), 'rgba8': ('u1', 4), 'bgra8': ('u1', 4),
+    'mono8': ('u1', 1), '8UC1': ('u1', 1), '8UC3': ('u1', 3),
+    'mono16': ('u2', 1), '16UC1': ('u2', 1), '32FC1': ('f4', 1),
+}  # fmt: skip
+_TO_BGR = {
+    'rgb8': cv2.COLOR_RGB2BGR, 'rgba8': cv2.COLOR_RGBA2BGR, 'bgra8': cv2.COLOR_BGRA2BGR,
+}  # fmt: skip
+LARGEST_IMAGE_PX = 1 << 26
+"""A picture that claims more pixels is refused before it is decoded."""
+
+
+def stamp_ns(message: object) -> int:
+    """The header's stamp in nanoseconds; 0 means that nobody set it."""
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def sound(message: object, where: str) -> np.ndarray:
+    """A block of sound.
+
+    Args:
+        message: ``sensor_msgs/Image``, one row a sample, one channel a microphone.
+        where: bag and topic, for errors.
+
+    Returns:
+        (samples, 8) int16, or float32 in [-1, 1].
+
+    Raises:
+        AvdetError: another encoding or number of channels, or the sizes contradict each other.
+    """
+    kind = _SOUND.get(message.encoding)
+    if kind is None:
+        raise AvdetError(
+            f'{where}: expected sound of {MICROPHONES} channels with encoding '
+            f'{" or ".join(_SOUND)}, found encoding {message.encoding!r}'
+        )
+    if message.width != 1:
+        raise AvdetError(f'{where}: expected sound with width 1, found {message.width}')
+    block = _array(message, kind, MICROPHONES, where)[:, 0]
+    if kind == 'i2':
+        return block.astype(np.int16, copy=False)
+    return block.astype(np.float32, copy=False)
+
+
+def spectrogram(message: object, where: str) -> np.ndarray:
+    """One window's features, (channels, n_mels, frames) float32.
+
+    Raises:
+        AvdetError: the encoding is not ``32FC<channels>``, or the sizes contradict each other.
+    """
+    channels = message.encoding.removeprefix('32FC')
+    if channels == message.encoding or not channels.isdecimal() or not 0 < int(channels) <= 512:
+        raise AvdetError(
+            f'{where}: expected a spectrogram with encoding 32FC<channels>, '
+            f'found encoding {message.encoding!r}'
+        )
+    pixels = _array(message, 'f4', int(channels), where)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
+
+
+def picture(message: object, where: str) -> np.ndarray:
+    """A camera's picture, from ``sensor_msgs/Image`` or ``CompressedImage``.
+
+    Returns:
+        (height, width, 3) uint8 BGR, (height, width) uint8 or uint16, or (height, width) float32.
+
+    Raises:
+        AvdetError: the encoding is unknown or the data are not a picture.
+    """
+    if hasattr(message, 'format'):
+        return _compressed(message, where)
+    if message.encoding not in _PICTURES:
+        raise AvdetError(
+            f'{where}: expected a picture with encoding {", ".join(_PICTURES)}, '
+            f'found {message.encoding!r}'
+        )
+    kind, channels = _PICTURES[message.encoding]
+    pixels = _array(message, kind, channels, where)
+    if channels == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    if message.encoding in _TO_BGR:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), _TO_BGR[message.encoding])
+    return np.ascontiguousarray(pixels)
+
+
+def detections(message: object) -> tuple[Detections, list[str]]:
+    """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order."""
+    boxes, scores, ids = [], [], []
+    for entry in message.detections:
+        centre, box = entry.bbox.center.position, entry.bbox
+        half_x, half_y = box.size_x / 2, box.size_y / 2
+        boxes.append((centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y))
+        scores.append(max((r.hypothesis.score for r in entry.results), default=0.0))
+        ids.append(entry.id)
+    found = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
+    return found, ids
+
+
+def make_header(stamp: int, frame_id: str) -> object:
+    """A ``std_msgs/Header`` of nanoseconds and a frame."""
+    types = typestore().types
+    time = types['builtin_interfaces/msg/Time'](*divmod(stamp, 1_000_000_000))
+    return types['std_msgs/msg/Header'](time, frame_id)
+
+
+def make_image(header: object, encoding: str, height: int, width: int, data: np.ndarray) -> object:
+    """A ``sensor_msgs/Image`` whose data are an array's bytes, row after row."""
+    raw = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
+    step = raw.size // height if height else 0
+    return typestore().types[IMAGE](header, height, width, encoding, 0, step, raw)
+
+
+def make_sound(header: object, block: np.ndarray) -> object:
+    """A block of sound, (samples, channels) int16 or float32, as a message."""
+    encoding = f'{"16S" if block.dtype == np.int16 else "32F"}C{block.shape[1]}'
+    return make_image(header, encoding, len(block), 1, block)
+
+
+def make_spectrogram(header: object, features: np.ndarray) -> object:
+    """Features, (channels, n_mels, frames) float32, as a message."""
+    channels, n_mels, frames = features.shape
+    pixels = np.ascontiguousarray(features.transpose(1, 2, 0), np.float32)
+    return make_image(header, f'32FC{channels}', n_mels, frames, pixels)
+
+
+def make_detections(header: object, found: Detections, class_id: str = 'vehicle') -> object:
+    """A ``vision_msgs/Detection2DArray`` of detections, without ids."""
+    boxes = zip(found.boxes_px, found.scores, strict=True)
+    entries = [_detection(header, box, score, '', class_id) for box, score in boxes]
+    return typestore().types[DETECTIONS](header, entries)
+
+
+def make_tracks(header: object, tracks: list[Track], class_id: str = 'vehicle') -> object:
+    """A ``vision_msgs/Detection2DArray`` of tracks, ids set."""
+    entries = [
+        _detection(header, track.box_px, track.score, str(track.track_id), class_id)
+        for track in tracks
+    ]
+    return typestore().types[DETECTIONS](header, entries)
+
+
+def _detection(
+    header: object, box_px: np.ndarray, score: float, track_id: str, class_id: str
+) -> object:
+    types = typestore().types
+    x_min, y_min, x_max, y_max = (float(edge) for edge in box_px)
+    position = types['vision_msgs/msg/Point2D']((x_min + x_max) / 2, (y_min + y_max) / 2)
+    box = types['vision_msgs/msg/BoundingBox2D'](
+        types['vision_msgs/msg/Pose2D'](position, 0.0), x_max - x_min, y_max - y_min
+    )
+    pose = types['geometry_msgs/msg/PoseWithCovariance'](
+        types['geometry_msgs/msg/Pose'](
+            types['geometry_msgs/msg/Point'](0.0, 0.0, 0.0),
+            types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0),
+        ),
+        np.zeros(36),
+    )
+    result = types['vision_msgs/msg/ObjectHypothesisWithPose'](
+        types['vision_msgs/msg/ObjectHypothesis'](class_id, float(score)), pose
+    )
+    return types['vision_msgs/msg/Detection2D'](header, [result], box, track_id)
+
+
+def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
+    """(height, width, channels) of an Image's data, rows' padding left out."""
+    order = '>' if message.is_bigendian else '<'
+    dtype = np.dtype(order + kind)
+    row_bytes = message.width * channels * dtype.itemsize
+    needed = message.step * message.height
+    data = np.frombuffer(message.data, np.uint8)
+    if message.step < row_bytes or data.size != needed or not data.size:
+        raise AvdetError(
+            f'{where}: expected {message.height} rows of at least {row_bytes} bytes as encoding '
+            f'{message.encoding} and width {message.width} say, '
+            f'found step {message.step} and {data.size} bytes'
+        )
+    rows = data.reshape(message.height, message.step)[:, :row_bytes]
+    pixels = np.ascontiguousarray(rows).view(dtype)
+    native = dtype.newbyteorder('=')
+    return pixels.astype(native, copy=False).reshape(message.height, message.width, channels)
+
+
+def _compressed(message: object, where: str) -> np.ndarray:
+    if 'compressedDepth' in message.format:
+        raise AvdetError(
+            f'{where}: expected JPEG or PNG data, found {message.format!r}; '
+            f'record the uncompressed topic instead'
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    pixels = None
+    if data.size:
+        try:
+            pixels = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+        except cv2.error:  # damaged data, or a header that claims an absurd size
+            pixels = None
+    if pixels is None or pixels.shape[0] * pixels.shape[1] > LARGEST_IMAGE_PX:
+        raise AvdetError(
+            f'{where}: expected a JPEG or PNG picture, found {data.size} bytes that are not one'
+        )
+    return pixels

@@ -1,0 +1,367 @@
+"""The chain from sound to tracks over a bag, as fast as the machine can and without ROS.
+
+Windows lie on the same grid as the live chain's and pass through the same code, so the results
+are those of the drive itself. One inference uses one thread and several windows are worked on at
+once: how many does not change a single bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+import itertools
+import json
+import os
+from pathlib import Path
+import statistics
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.window import WindowBuffer
+from avdet_ros.bags.messages import (
+    DETECTIONS,
+    IMAGE,
+    make_detections,
+    make_header,
+    make_tracks,
+    sound,
+    spectrogram,
+    stamp_ns,
+)
+from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.sound import StampedBlocks
+from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.tracking.track import Track, Tracker
+
+DEFAULT_HOP_S = 0.1
+RATE_TOLERANCE = 0.01
+"""Samples that come at another rate than the rig's by more than this are another array's."""
+
+_RATE_BLOCKS = 64
+_SUMMARY = 'summary.json'
+
+
+@dataclass
+class Report:
+    """What happened while a bag was worked on.
+
+    Attributes:
+        source: the topic that the results come from.
+        windows: how many windows were worked on.
+        boxes: how many boxes were found.
+        sound_s: seconds of sound or of windows.
+        lost_samples: samples missing between blocks.
+        windows_with_gaps: windows in which samples were missing and count as silence.
+        skipped_windows: windows without one sample.
+        restarts: times that the stamps went back and everything began anew.
+        partial: None, or why the results are not those of the whole drive.
+    """
+
+    source: str
+    windows: int = 0
+    boxes: int = 0
+    sound_s: float = 0.0
+    lost_samples: int = 0
+    windows_with_gaps: int = 0
+    skipped_windows: int = 0
+    restarts: int = 0
+    partial: str | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One window's results.
+
+    Attributes:
+        window_end_ns: stamp of the window, its end.
+        stamp_ns: the instant the boxes hold for.
+        detections: boxes and scores.
+        tracks: the same with identities.
+    """
+
+    window_end_ns: int
+    stamp_ns: int
+    detections: Detections
+    tracks: list[Track]
+
+
+@dataclass
+class Listening:
+    """How a bag's sound becomes windows.
+
+    Attributes:
+        topic: where the sound or the spectrograms are.
+        raw: whether the topic carries raw sound.
+        hop_s: from window to window.
+        skip_samples: left out at the start so that windows end where the drive's windows did.
+    """
+
+    topic: str
+    raw: bool
+    hop_s: float = DEFAULT_HOP_S
+    skip_samples: int = 0
+
+
+def find_source(
+    bag: Bag, front_end: FrontEnd, topic: str | None = None, hop_s: float | None = None
+) -> Listening:
+    """What to listen to: raw sound where there is some, else recorded spectrograms.
+
+    Args:
+        bag: the recording.
+        front_end: its sample rate is what the sound must have.
+        topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
+        hop_s: from window to window; None takes the recorded spectrograms' or 0.1 s.
+
+    Raises:
+        AvdetError: there is neither, or what is there is not sound of eight channels at the
+            front end's rate with stamps.
+    """
+    audio = bag.find('audio', IMAGE) if topic is None else None
+    recorded = bag.find('spectrogram', IMAGE)
+    topic = topic or audio or recorded
+    if topic is None:
+        bag.require('/avdet/audio', IMAGE)  # says what the bag has instead
+        raise AvdetError(f'bag {bag.path}: expected audio or spectrogram of {IMAGE}, found others')
+    bag.require(topic, IMAGE)
+    first = next(_messages(bag, topic), None)
+    if first is None:
+        raise AvdetError(f'bag {bag.path}: {topic}: expected messages, found none that are whole')
+    where = f'bag {bag.path}: {topic}'
+    if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
+        spectrogram(first, where)
+        return Listening(topic, raw=False)
+    sound(first, where)
+    if stamp_ns(first) == 0:
+        raise AvdetError(f'{where}: expected stamps in the headers, found 0')
+    _check_rate(bag, topic, front_end.sample_rate_hz)
+    listening = Listening(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
+    if recorded is not None:
+        _align(bag, listening, recorded, stamp_ns(first), front_end, keep_hop=hop_s is not None)
+    return listening
+
+
+def hear(
+    bag: Bag,
+    listening: Listening,
+    front_end: FrontEnd,
+    detector: Detector,
+    tracker: Tracker,
+    report: Report,
+) -> Iterator[Heard]:
+    """Run front end, detector and tracker over a bag, in order.
+
+    Args:
+        bag: the recording.
+        listening: of `find_source`.
+        front_end: computes the features.
+        detector: made with ``threads=1`` for results that do not depend on the machine's cores.
+        tracker: fresh.
+        report: counted up as results come.
+
+    Raises:
+        AvdetError: a message on the way is not what the topic's first one was.
+    """
+    if listening.raw:
+        pieces = _windows(bag, listening, front_end, report)
+    else:
+        pieces = _spectrograms(bag, listening, report)
+    offset_ns = round(detector.contract.label_offset_s * 1e9)
+
+    def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
+        end_ns, array = piece
+        features = front_end.compute(array) if listening.raw else array
+        return end_ns, detector.detect(features)
+
+    for end_ns, found in _in_order(work, pieces):
+        report.windows += 1
+        report.boxes += len(found)
+        instant_ns = end_ns + offset_ns
+        yield Heard(end_ns, instant_ns, found, tracker.update(instant_ns * 1e-9, found))
+
+
+def process_bag(
+    bag_path: Path,
+    out: Path,
+    rig: Rig,
+    front_end: FrontEnd,
+    detector: Detector,
+    tracker: Tracker,
+    topic: str | None = None,
+    hop_s: float | None = None,
+) -> Report:
+    """Work through a bag and write detections and tracks as a bag with a ``summary.json``.
+
+    The same bag and model write the same bytes. When something is wrong half way, what was found
+    until then is kept and marked partial in the summary.
+
+    Args:
+        bag_path: the recording.
+        out: folder to make.
+        rig: names the frames.
+        front_end: computes the features.
+        detector: finds boxes.
+        tracker: fresh.
+        topic: see `find_source`.
+        hop_s: see `find_source`.
+
+    Raises:
+        AvdetError: the bag cannot be used, or ``out`` exists.
+    """
+    with Bag(bag_path) as bag:
+        listening = find_source(bag, front_end, topic, hop_s)
+        report = Report(listening.topic, partial=bag.partial)
+        namespace = listening.topic.rsplit('/', 1)[0]
+        with BagWriter(out) as writer:
+            try:
+                for heard in hear(bag, listening, front_end, detector, tracker, report):
+                    header = make_header(heard.stamp_ns, rig.camera.frame_id)
+                    for name, message in (
+                        ('detections', make_detections(header, heard.detections)),
+                        ('tracks', make_tracks(header, heard.tracks)),
+                    ):
+                        data = serialize(message)
+                        writer.write(f'{namespace}/{name}', DETECTIONS, data, heard.window_end_ns)
+                report.partial = bag.partial
+            except AvdetError as error:
+                report.partial = str(error)
+                raise
+            finally:
+                _write_summary(out, report, detector)
+        if not report.windows and not report.partial:
+            report.partial = (
+                f'bag {bag.path}: {listening.topic}: expected at least one window of '
+                f'{front_end.window_s:g} s, found {report.sound_s:.2f} s of sound'
+            )
+            _write_summary(out, report, detector)
+    return report
+
+
+def _write_summary(out: Path, report: Report, detector: Detector) -> None:
+    facts = {'model_sha256': detector.sha256, 'provider': detector.provider, **vars(report)}
+    text = json.dumps(facts, indent=2, sort_keys=True)
+    (out / _SUMMARY).write_text(text + '\n', encoding='utf-8')
+
+
+def _messages(bag: Bag, topic: str) -> Iterator[object]:
+    for message in bag.messages([topic]):
+        yield _decode(bag, message)
+
+
+def _decode(bag: Bag, message: BagMessage) -> object:
+    try:
+        return decode(message)
+    except AvdetError as error:
+        raise AvdetError(f'bag {bag.path}: {error}') from error
+
+
+def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
+    """Compare stamps with sample counts; a wrong rate would shift every frequency."""
+    blocks = [
+        (stamp_ns(message), message.height)
+        for message in itertools.islice(_messages(bag, topic), _RATE_BLOCKS)
+    ]
+    rates = [
+        count * 1e9 / (later - now)
+        for (now, count), (later, _) in itertools.pairwise(blocks)
+        if later > now
+    ]
+    if len(rates) < 4:
+        return
+    rate_hz = statistics.median(rates)
+    if abs(rate_hz / sample_rate_hz - 1) > RATE_TOLERANCE:
+        raise AvdetError(
+            f'bag {bag.path}: {topic}: expected {sample_rate_hz} samples a second as the rig '
+            f'says, found about {rate_hz:.0f}'
+        )
+
+
+def _align(
+    bag: Bag,
+    listening: Listening,
+    recorded: str,
+    first_ns: int,
+    front_end: FrontEnd,
+    keep_hop: bool,
+) -> None:
+    """Lay the grid of windows where the drive's own windows were.
+
+    A recorder that came late missed the first blocks, and the grid counts from the first.
+    """
+    stamps = [stamp_ns(m) for m in itertools.islice(_messages(bag, recorded), _RATE_BLOCKS)]
+    if len(stamps) > 2 and not keep_hop:
+        step_s = statistics.median(b - a for a, b in itertools.pairwise(stamps)) * 1e-9
+        if 0.005 <= step_s <= front_end.window_s:
+            listening.hop_s = round(step_s, 3)
+    hop = round(listening.hop_s * front_end.sample_rate_hz)
+    end = round((stamps[0] - first_ns) * 1e-9 * front_end.sample_rate_hz)
+    # The first block that was recorded may begin inside the window that ended at `end`.
+    listening.skip_samples = (end - front_end.samples) % hop
+
+
+def _windows(
+    bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
+) -> Iterator[tuple[int, np.ndarray]]:
+    where = f'bag {bag.path}: {listening.topic}'
+    rate_hz = front_end.sample_rate_hz
+    buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, listening.hop_s)
+    blocks = StampedBlocks(rate_hz)
+    to_skip = listening.skip_samples
+    for message in _messages(bag, listening.topic):
+        samples = sound(message, where)
+        place = blocks.place(stamp_ns(message), len(samples))
+        report.restarts += place.restarted
+        report.lost_samples += place.lost
+        report.sound_s = round(report.sound_s + len(samples) / rate_hz, 9)
+        first = place.first_sample
+        cut = min(max(to_skip - first, 0), len(samples)) if not report.restarts else 0
+        if cut == len(samples):
+            continue
+        for window in buffer.push(samples[cut:], first + cut):
+            report.windows_with_gaps += window.gap_samples > 0
+            yield blocks.stamp_ns(window.end_sample), window.waveform
+        report.skipped_windows = buffer.skipped_windows
+
+
+def _spectrograms(
+    bag: Bag, listening: Listening, report: Report
+) -> Iterator[tuple[int, np.ndarray]]:
+    where = f'bag {bag.path}: {listening.topic}'
+    before = None
+    for message in _messages(bag, listening.topic):
+        now = stamp_ns(message)
+        if before is not None:
+            report.restarts += now < before
+            report.sound_s = round(report.sound_s + max(now - before, 0) * 1e-9, 9)
+        before = now
+        yield now, spectrogram(message, where)
+
+
+def _in_order(work: Callable, pieces: Iterable) -> Iterator:
+    """Work on several pieces at once, hand over results in their order."""
+    workers = min(os.cpu_count() or 1, 8)
+    waiting: deque[Future] = deque()
+    failure = None
+    pieces = iter(pieces)
+    with ThreadPoolExecutor(workers) as pool:
+        while failure is None:
+            try:
+                waiting.append(pool.submit(work, next(pieces)))
+            except StopIteration:
+                break
+            except AvdetError as error:  # what came before the damage is as good as ever
+                failure = error
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,304 @@
+"""Reading rosbag2 recordings, whole or damaged.
+
+A bag is a folder with ``metadata.yaml`` and MCAP or sqlite3 files, or one such file. When the
+recording ended without warning, the metadata and the index are missing: then every file is read
+on its own up to where it breaks off, and the bag says so in `Bag.partial`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+import struct
+
+import apsw
+from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.serde import SerdeError
+
+from avdet_ros.bags import recovery
+from avdet_ros.bags.typestore import type_hash, typestore
+from avdet_ros.errors import AvdetError
+
+LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
+"""A longer message is refused: 256 MiB."""
+
+_BROKEN = (
+    ReaderError, SerdeError, apsw.Error, ValueError, struct.error, EOFError, TypeError, KeyError,
+    RuntimeError, AssertionError, MemoryError, OverflowError,
+)  # fmt: skip
+"""What rosbags raises on files that are not what they should be."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of a bag: its name, its message type, how many messages, and the type's hash."""
+
+    name: str
+    msgtype: str
+    count: int
+    digest: str = ''
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One recorded message.
+
+    Attributes:
+        topic: the topic's name.
+        msgtype: e.g. ``sensor_msgs/msg/Image``.
+        stamp_ns: when the recorder received it.
+        data: CDR bytes.
+    """
+
+    topic: str
+    msgtype: str
+    stamp_ns: int
+    data: bytes
+
+
+class Bag:
+    """An opened recording.
+
+    Attributes:
+        path: as given.
+        topics: by name, what the bag holds.
+        partial: None, or one sentence: why the bag is not whole, as far as known yet. Reading
+            may find more damage, so look again after the last message.
+        start_ns: receive time of the first message.
+        end_ns: receive time of the last message.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a bag.
+
+        Args:
+            path: folder, or one ``.mcap`` or ``.db3`` file.
+
+        Raises:
+            AvdetError: there is no bag there, or nothing in it can be read.
+        """
+        self.path = Path(path)
+        self.partial: str | None = None
+        self.topics: dict[str, Topic] = {}
+        self.start_ns = 0
+        self.end_ns = 0
+        self._readers: list[Reader] = []
+        self._damaged: list[Path] = []
+        if not self.path.exists():
+            raise AvdetError(f'{path}: expected a rosbag2 folder, .mcap or .db3, found nothing')
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def duration_s(self) -> float:
+        """From the first message to the last, seconds."""
+        return (self.end_ns - self.start_ns) * 1e-9
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for reader in self._readers:
+            if reader.is_open:
+                reader.close()
+        self._readers.clear()
+
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def require(self, topic: str, *msgtypes: str) -> Topic:
+        """A topic that must be there with one of these types.
+
+        Raises:
+            AvdetError: it is missing, empty, of another type, or of another version of the type.
+        """
+        entry = self.topics.get(topic)
+        kind = ' or '.join(msgtypes)
+        if entry is None or entry.count == 0:
+            there = ', '.join(sorted(name for name, t in self.topics.items() if t.count))
+            raise AvdetError(
+                f'bag {self.path}: {topic}: expected messages of {kind}, found none; '
+                f'the bag has {there or "no messages at all"}'
+            )
+        if entry.msgtype not in msgtypes:
+            raise AvdetError(f'bag {self.path}: {topic}: expected {kind}, found {entry.msgtype}')
+        if entry.digest.startswith('RIHS01_') and entry.digest != type_hash(entry.msgtype):
+            raise AvdetError(
+                f'bag {self.path}: {topic}: expected {entry.msgtype} as ROS 2 Jazzy defines it, '
+                f'found another definition under the same name'
+            )
+        return entry
+
+    def find(self, name: str, *msgtypes: str) -> str | None:
+        """The one topic with this last name and type, wherever its namespace is.
+
+        Args:
+            name: a full name (taken as it is), or a last name such as ``audio``.
+            msgtypes: types that count.
+
+        Returns:
+            The full name; None if there is no such topic with messages.
+
+        Raises:
+            AvdetError: several topics answer.
+        """
+        if name.startswith('/'):
+            return name if name in self.topics and self.topics[name].count else None
+        found = [
+            topic.name
+            for topic in self.topics.values()
+            if topic.name.rsplit('/', 1)[-1] == name and topic.count and topic.msgtype in msgtypes
+        ]
+        if len(found) > 1:
+            raise AvdetError(
+                f'bag {self.path}: {name}: expected one topic of that name, '
+                f'found {", ".join(sorted(found))}; say which with its full name'
+            )
+        return found[0] if found else None
+
+    def messages(
+        self, topics: Collection[str] | None = None, start_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Messages in the order of their receive times (of one file after the other).
+
+        Damage that shows only now ends that file's messages and is noted in `partial`.
+
+        Args:
+            topics: full names; None means all.
+            start_ns: leave out what was received before.
+
+        Raises:
+            AvdetError: a message is larger than `LARGEST_MESSAGE_BYTES`.
+        """
+        wanted = set(self.topics if topics is None else topics)
+        for reader in self._readers:
+            for message in self._intact(reader, wanted, start_ns):
+                yield self._bounded(message)
+        for path in self._damaged:
+            for message in recovery.messages(path, wanted):
+                if start_ns is None or message[2] >= start_ns:
+                    yield self._bounded(BagMessage(*message))
+
+    def _open(self) -> None:
+        if self.path.is_dir() and (self.path / 'metadata.yaml').is_file():
+            problem = self._try(self.path)
+            if problem is None:
+                return
+            self._note(problem)
+        files = [self.path]
+        if self.path.is_dir():
+            files = sorted(
+                (file for file in self.path.iterdir() if file.suffix in ('.mcap', '.db3')),
+                key=_part_number,
+            )
+        if not files:
+            raise AvdetError(
+                f'bag {self.path}: expected metadata.yaml and .mcap or .db3 files, found none'
+            )
+        for file in files:
+            problem = self._try(file)
+            if problem is not None:
+                self._recover(file, problem)
+            elif file.suffix == '.db3' and self.path.is_dir():
+                # Unlike MCAP's index, nothing in the file says whether it was closed.
+                self._note('metadata.yaml is missing, so the recording was cut short')
+        if not any(topic.count for topic in self.topics.values()):
+            raise AvdetError(self.partial or f'bag {self.path}: expected messages, found none')
+
+    def _try(self, path: Path) -> str | None:
+        try:
+            reader = Reader(path)
+            reader.open()
+        except (OSError, *_BROKEN) as error:
+            return ' '.join(str(error).split()) or type(error).__name__
+        self._readers.append(reader)
+        for connection in reader.connections:
+            self._count(
+                connection.topic, connection.msgtype, connection.msgcount, connection.digest
+            )
+        if reader.message_count:
+            self._span(reader.start_time, reader.end_time - 1)
+        return None
+
+    def _recover(self, file: Path, problem: str) -> None:
+        if file.suffix != '.mcap':
+            self._note(f'{file.name} cannot be opened: {problem}')
+            return
+        try:
+            found = recovery.scan(file)
+        except OSError as error:
+            self._note(f'{file.name} cannot be opened: {error.strerror}')
+            return
+        lost = f', {found.chunks_lost} damaged chunks left out' if found.chunks_lost else ''
+        kept = sum(found.counts.values())
+        self._note(f'{file.name}: {found.reason}{lost}, {kept} messages before that are whole')
+        for topic, count in found.counts.items():
+            self._count(topic, found.types[topic], count, '')
+        if kept:
+            self._damaged.append(file)
+            self._span(found.first_ns, found.last_ns)
+
+    def _intact(
+        self, reader: Reader, wanted: set[str], start_ns: int | None
+    ) -> Iterator[BagMessage]:
+        connections = [c for c in reader.connections if c.topic in wanted]
+        if not connections:
+            return
+        try:
+            for connection, stamp_ns, data in reader.messages(connections, start=start_ns):
+                yield BagMessage(connection.topic, connection.msgtype, stamp_ns, bytes(data))
+        except (OSError, *_BROKEN) as error:
+            self._note(f'{reader.path.name} cannot be read to its end: {error}')
+
+    def _bounded(self, message: BagMessage) -> BagMessage:
+        if len(message.data) > LARGEST_MESSAGE_BYTES:
+            raise AvdetError(
+                f'bag {self.path}: {message.topic}: expected messages below '
+                f'{LARGEST_MESSAGE_BYTES >> 20} MiB, found one of {len(message.data) >> 20} MiB'
+            )
+        return message
+
+    def _count(self, topic: str, msgtype: str, count: int, digest: str) -> None:
+        before = self.topics.get(topic)
+        if before is not None and before.msgtype != msgtype:
+            raise AvdetError(
+                f'bag {self.path}: {topic}: expected one message type, '
+                f'found {before.msgtype} and {msgtype}'
+            )
+        total = count + (before.count if before else 0)
+        self.topics[topic] = Topic(topic, msgtype, total, digest)
+
+    def _span(self, first_ns: int, last_ns: int) -> None:
+        known = bool(self.end_ns)
+        self.start_ns = min(self.start_ns, first_ns) if known else first_ns
+        self.end_ns = max(self.end_ns, last_ns)
+
+    def _note(self, what: str) -> None:
+        what = ' '.join(what.split())
+        self.partial = f'{self.partial}; {what}' if self.partial else f'bag {self.path}: {what}'
+
+
+def decode(message: BagMessage) -> object:
+    """The message with its fields, as rosbags lays it out (arrays are numpy).
+
+    Raises:
+        AvdetError: its bytes are not a message of its type.
+    """
+    try:
+        return typestore().deserialize_cdr(message.data, message.msgtype)
+    except (SerdeError, KeyError, ValueError, struct.error, IndexError, AssertionError) as error:
+        raise AvdetError(
+            f'{message.topic} at {message.stamp_ns} ns: expected a serialized {message.msgtype}, '
+            f'found {len(message.data)} bytes that are not one'
+        ) from error
+
+
+def _part_number(file: Path) -> tuple[int, str]:
+    """Files of one bag in the order of recording: ``drive_2.mcap`` before ``drive_10.mcap``."""
+    number = file.stem.rsplit('_', 1)[-1]
+    return (int(number) if number.isdecimal() else -1, file.name)

@@ -1,0 +1,109 @@
+"""Opening an MCAP file that was cut off: no index, no end, perhaps half a chunk.
+
+An MCAP file is a row of records, each with its length in front. Reading from the beginning, chunk
+by chunk, needs no index; whatever is whole is used, a chunk that does not unpack is skipped, and
+the first record that is not all there ends the file. See https://mcap.dev/spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+import struct
+
+from mcap.exceptions import EndOfFile, McapError
+from mcap.records import Channel, Chunk, Message, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
+import zstandard
+
+LARGEST_RECORD_BYTES = 1 << 28
+"""A longer record is taken for damage rather than read into memory: 256 MiB."""
+
+_DAMAGE = (
+    McapError, EndOfFile, ValueError, struct.error, zstandard.ZstdError, RuntimeError,
+    KeyError, MemoryError, OverflowError,
+)  # fmt: skip
+
+
+@dataclass
+class Survivors:
+    """What a damaged file still holds.
+
+    Attributes:
+        types: message type by topic.
+        counts: messages by topic.
+        first_ns: earliest receive time, None without messages.
+        last_ns: latest receive time, None without messages.
+        chunks_lost: chunks that were there and did not unpack.
+        reason: why reading ended, for people.
+    """
+
+    types: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    first_ns: int | None = None
+    last_ns: int | None = None
+    chunks_lost: int = 0
+    reason: str = ''
+
+
+def scan(path: Path) -> Survivors:
+    """Go through a damaged file once and say what is left of it."""
+    found = Survivors()
+    for topic, msgtype, stamp_ns, _ in _records(path, None, found):
+        found.types.setdefault(topic, msgtype)
+        found.counts[topic] = found.counts.get(topic, 0) + 1
+        found.first_ns = stamp_ns if found.first_ns is None else min(found.first_ns, stamp_ns)
+        found.last_ns = stamp_ns if found.last_ns is None else max(found.last_ns, stamp_ns)
+    return found
+
+
+def messages(path: Path, topics: Collection[str]) -> Iterator[tuple[str, str, int, bytes]]:
+    """Topic, type, receive time in ns and CDR bytes of every message left of these topics."""
+    return _records(path, topics, Survivors())
+
+
+def _records(
+    path: Path, topics: Collection[str] | None, found: Survivors
+) -> Iterator[tuple[str, str, int, bytes]]:
+    schemas: dict[int, str] = {}
+    channels: dict[int, Channel] = {}
+
+    def take(record: object) -> tuple[str, str, int, bytes] | None:
+        if isinstance(record, Schema):
+            schemas[record.id] = record.name
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message):
+            channel = channels[record.channel_id]
+            if topics is None or channel.topic in topics:
+                msgtype = schemas.get(channel.schema_id, '')
+                return channel.topic, msgtype, record.log_time, record.data
+        return None
+
+    with path.open('rb') as stream:
+        reader = StreamReader(stream, emit_chunks=True, record_size_limit=LARGEST_RECORD_BYTES)
+        try:
+            for record in reader.records:
+                if not isinstance(record, Chunk):
+                    taken = take(record)
+                    if taken:
+                        yield taken
+                    continue
+                try:
+                    whole = record.uncompressed_size <= 4 * LARGEST_RECORD_BYTES
+                    inside = breakup_chunk(record, validate_crc=True) if whole else None
+                except _DAMAGE:
+                    inside = None
+                if inside is None:
+                    found.chunks_lost += 1
+                    continue
+                batch = [taken for taken in map(take, inside) if taken]
+                yield from sorted(batch, key=lambda message: message[2])
+            found.reason = 'its index is damaged'
+        except EndOfFile:
+            found.reason = f'it is cut off after {path.stat().st_size} bytes'
+        except _DAMAGE as error:
+            found.reason = f'it is damaged at byte {stream.tell()} ({type(error).__name__})'
+        except OSError as error:
+            found.reason = f'it cannot be read on from byte {stream.tell()}: {error.strerror}'

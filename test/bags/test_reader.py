@@ -1,0 +1,160 @@
+"""Bags that are whole, cut off, damaged, or not bags."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avdet_ros.bags import messages
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.errors import AvdetError
+
+
+def sounds(path: Path) -> tuple[np.ndarray, str | None]:
+    with Bag(path) as bag:
+        blocks = [messages.sound(decode(m), 'x') for m in bag.messages(['/avdet/audio'])]
+        return np.concatenate(blocks), bag.partial
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_sound_comes_back_to_the_bit(write_sound, waveform, tmp_path, storage):
+    write_sound(tmp_path / 'drive', storage=storage)
+    found, partial = sounds(tmp_path / 'drive')
+    assert partial is None
+    assert np.array_equal(found, waveform)
+
+
+def test_a_bag_is_the_same_bytes_twice(write_sound, tmp_path):
+    for name in ('a', 'b'):
+        write_sound(tmp_path / name / 'drive')
+    files = [tmp_path / name / 'drive' / 'drive.mcap' for name in ('a', 'b')]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_power_loss_costs_at_most_the_last_second(write_sound, waveform, tmp_path):
+    writer = write_sound(tmp_path / 'drive', close=False)
+    assert not (tmp_path / 'drive' / 'metadata.yaml').exists()
+    found, partial = sounds(tmp_path / 'drive')
+    assert 'cut off' in partial
+    assert len(found) >= len(waveform) - 44100 - 2048
+    assert np.array_equal(found, waveform[: len(found)])
+    writer.flush()
+    assert np.array_equal(sounds(tmp_path / 'drive')[0], waveform)
+
+
+@pytest.mark.parametrize('kept', [0.35, 0.7, 0.98])
+def test_a_truncated_file_opens_up_to_its_last_chunk(write_sound, waveform, tmp_path, kept):
+    write_sound(tmp_path / 'drive')
+    file = tmp_path / 'drive' / 'drive.mcap'
+    os.truncate(file, int(file.stat().st_size * kept))
+    found, partial = sounds(tmp_path / 'drive')
+    assert 'drive.mcap' in partial
+    assert len(found) >= kept * len(waveform) - 66150
+    assert np.array_equal(found, waveform[: len(found)])
+
+
+def test_compressed_chunks_are_recovered_too(tmp_path):
+    writer = BagWriter(tmp_path / 'drive', compression='zstd')
+    for index in range(30):
+        data = b'\0\1\0\0' + bytes([index]) * 1000
+        writer.write('/avdet/audio', messages.IMAGE, data, index * 100_000_000)
+    writer.close()
+    file = tmp_path / 'drive' / 'drive.mcap'
+    os.truncate(file, file.read_bytes().index(b'rosbag2'))
+    with Bag(tmp_path / 'drive') as bag:
+        assert len(list(bag.messages())) == 30
+        assert bag.partial
+
+
+def test_a_damaged_chunk_costs_only_itself(write_sound, waveform, tmp_path):
+    write_sound(tmp_path / 'drive')
+    file = tmp_path / 'drive' / 'drive.mcap'
+    content = bytearray(file.read_bytes())
+    del content[-5000:]  # no index, so that chunks are read one by one
+    middle = len(content) // 2
+    content[middle : middle + 30000] = os.urandom(30000)
+    file.write_bytes(content)
+    with Bag(tmp_path / 'drive') as bag:
+        kept = sum(1 for _ in bag.messages())
+    assert 0 < kept < len(waveform) / 1024
+    assert bag.partial
+
+
+def test_one_file_of_a_bag_opens_by_itself(write_sound, waveform, tmp_path):
+    write_sound(tmp_path / 'drive')
+    found, partial = sounds(tmp_path / 'drive' / 'drive.mcap')
+    assert partial is None
+    assert len(found) == len(waveform)
+
+
+def test_missing_metadata_loses_nothing(write_sound, waveform, tmp_path):
+    write_sound(tmp_path / 'drive')
+    (tmp_path / 'drive' / 'metadata.yaml').unlink()
+    assert len(sounds(tmp_path / 'drive')[0]) == len(waveform)
+
+
+@pytest.mark.parametrize('content', [b'', b'not a bag at all', b'\x89MCAP0\r\n' + b'\0' * 50])
+def test_what_is_not_a_bag_is_said_in_one_sentence(tmp_path, content):
+    (tmp_path / 'drive').mkdir()
+    (tmp_path / 'drive' / 'drive.mcap').write_bytes(content)
+    with pytest.raises(AvdetError, match=r'drive'):
+        Bag(tmp_path / 'drive')
+    with pytest.raises(AvdetError, match='found nothing'):
+        Bag(tmp_path / 'elsewhere')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(AvdetError, match=r'metadata\.yaml'):
+        Bag(tmp_path / 'empty')
+
+
+def test_a_truncated_database_says_so(write_sound, tmp_path):
+    write_sound(tmp_path / 'drive', storage='sqlite3')
+    file = next((tmp_path / 'drive').glob('*.db3'))
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(AvdetError, match=r'drive\.db3'):
+        Bag(tmp_path / 'drive')
+
+
+def test_missing_and_mistyped_topics_are_named(write_sound, tmp_path):
+    write_sound(tmp_path / 'drive')
+    with Bag(tmp_path / 'drive') as bag:
+        with pytest.raises(AvdetError, match=r'/camera/image_raw.*found none.*/avdet/audio'):
+            bag.require('/camera/image_raw', messages.IMAGE)
+        with pytest.raises(AvdetError, match=r'/avdet/audio: expected vision_msgs.*found sensor'):
+            bag.require('/avdet/audio', messages.DETECTIONS)
+        assert bag.find('audio', messages.IMAGE) == '/avdet/audio'
+        assert bag.find('audio', messages.DETECTIONS) is None
+
+
+def test_reading_from_the_middle(write_sound, tmp_path):
+    write_sound(tmp_path / 'drive')
+    with Bag(tmp_path / 'drive') as bag:
+        middle = bag.start_ns + 1_500_000_000
+        stamps = [m.stamp_ns for m in bag.messages(start_ns=middle)]
+    assert middle <= stamps[0] < middle + 30_000_000
+    assert stamps == sorted(stamps)
+
+
+def test_bytes_that_are_no_message_are_named(tmp_path):
+    with BagWriter(tmp_path / 'drive') as writer:
+        writer.write('/avdet/audio', messages.IMAGE, b'\0\1\0\0garbage', 1)
+    with Bag(tmp_path / 'drive') as bag:
+        message = next(bag.messages())
+    with pytest.raises(AvdetError, match=r'/avdet/audio'):
+        decode(message)
+
+
+def test_the_writer_refuses_what_it_cannot_write(write_sound, tmp_path):
+    writer = write_sound(tmp_path / 'drive')
+    with pytest.raises(AvdetError, match='does not exist yet'):
+        BagWriter(tmp_path / 'drive')
+    writer = BagWriter(tmp_path / 'other')
+    writer.write('/a', messages.IMAGE, b'', 1)
+    with pytest.raises(AvdetError, match='as before'):
+        writer.write('/a', messages.DETECTIONS, b'', 2)
+    with pytest.raises(AvdetError, match='after 1970'):
+        writer.write('/a', messages.IMAGE, b'', -1)
+    writer.close()
