@@ -9,8 +9,12 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 import typer
 
+from avdet_ros.cli.compare import compare
+from avdet_ros.cli.evaluate import evaluate
+from avdet_ros.cli.inspect_model import inspect_model
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -22,13 +26,18 @@ app = typer.Typer(
     rich_markup_mode='rich',
 )
 
+app.command()(compare)
+app.command()(evaluate)
+app.command()(inspect_model)
+
 
 def main() -> None:
     """Run the command line; user errors become one sentence and exit status 1."""
     try:
         app()
     except AvdetError as error:
-        Console(stderr=True).print(f'[bold red]error:[/] {error}', highlight=False, soft_wrap=True)
+        sentence = f'[bold red]error:[/] {escape(str(error))}'
+        Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

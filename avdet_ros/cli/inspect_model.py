@@ -1,0 +1,69 @@
+"""`avdet inspect-model`: what a model file says about itself, and whether it fits the rig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def inspect_model(
+    file: Annotated[Path, typer.Argument(help='ONNX model.')] = Path('models/student.onnx'),
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(help='tensorrt, cuda or cpu; repeat in order of preference.'),
+    ] = None,
+) -> None:
+    """Print a model's contract, what it runs on here, and whether it fits the rig."""
+    import json
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.detection.contract import differences, metadata
+    from avdet_ros.detection.model_file import read_model
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.rig import load_rig
+
+    console = Console()
+    loaded_rig, front_end = load_rig(rig), FrontEnd()
+    content, contract = read_model(file)
+    found = differences(contract, loaded_rig, front_end)
+    differing = {difference.key: difference for difference in found}
+    table = Table(title=f'{file}, {len(content) / 1e6:.1f} MB', title_justify='left')
+    table.add_column('key')
+    table.add_column('value', overflow='fold')
+    table.add_column('fits')
+    checked = {'sample_rate', 'window_s', 'n_fft', 'hop_length', 'n_mels', 'features',
+               'image_width', 'image_height', 'microphones'}  # fmt: skip
+    for key, value in metadata(contract).items():
+        if key == 'avdet.features' and len(contract.features) > 8:
+            first, last = contract.features[0], contract.features[-1]
+            value = f'{len(contract.features)} channels, {first} to {last}'
+        elif key == 'avdet.microphones':
+            value = '  '.join(f'({x:.3f}, {y:.3f}, {z:.3f})' for x, y, z in contract.microphones_m)
+        elif key == 'avdet.metrics':
+            value = json.dumps(contract.metrics, indent=1)
+        fits = ''
+        if key in differing:
+            fits = f'[red]no: expected {differing[key].expected}'
+        elif key.removeprefix('avdet.') in checked:
+            fits = '[green]yes'
+        table.add_row(key, escape(value), fits)
+    console.print(table)
+    if found:
+        more = f' and {len(found) - 1} more keys differ' if len(found) > 1 else ''
+        raise AvdetError(f'{file} does not fit the rig: {found[0]}{more}')
+    detector = Detector(file, loaded_rig, front_end, providers=provider)
+    for note in detector.notes:
+        console.print(f'[yellow]{note}')
+    console.print(f'sha256 {detector.sha256}')
+    console.print(
+        f'input  {" x ".join(map(str, contract.input_shape))}, runs on {detector.provider}'
+    )
+    console.print('[green]fits the rig and the front end')

@@ -1,0 +1,85 @@
+"""Pictures of what two models heard and what was there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
+from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.rig import Rig
+
+TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
+
+
+def draw_frame(
+    rig: Rig, truth: TruthFrame, heard: dict[str, Detections], caption: str
+) -> np.ndarray:
+    """True boxes dashed in white, the boxes of up to two detectors in colour.
+
+    Args:
+        rig: for the camera's image and horizon.
+        truth: of the instant.
+        heard: detections by detector's name, at most two.
+        caption: one line at the top.
+
+    Returns:
+        (height, width, 3) uint8, BGR.
+    """
+    camera = rig.camera
+    picture = np.full((camera.height_px, camera.width_px, 3), 40, np.uint8)
+    far = camera.position_m + 1e4 * np.array([1.0, 0.0, 0.0])
+    horizon = int(np.clip(camera.project(far)[0][1], 0, camera.height_px - 1))
+    picture[horizon:] = 58
+    for azimuth_deg in range(-40, 41, 10):
+        azimuth = np.radians(azimuth_deg)
+        x = camera.project(
+            camera.position_m + 1e4 * np.array([np.cos(azimuth), np.sin(azimuth), 0])
+        )
+        column = int(np.clip(x[0][0], 0, camera.width_px - 1))
+        cv2.line(picture, (column, horizon), (column, camera.height_px - 1), (80, 80, 80), 1)
+        _text(picture, f'{azimuth_deg:+d}', (column + 4, camera.height_px - 10), (120, 120, 120))
+    for box in truth.boxes_px:
+        _dashed(picture, box)
+    for (name, detections), colour, row in zip(
+        heard.items(), (A_BGR, B_BGR), (0, 1), strict=False
+    ):
+        sure = detections.above(CENTRE_SCORE)
+        for box, score in zip(sure.boxes_px, sure.scores, strict=True):
+            x0, y0, x1, y1 = (int(value) for value in box)
+            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 3)
+            _text(picture, f'{score:.2f}', (x0, y0 - 6 if row else y1 + 22), colour)
+        _text(picture, name, (20, 72 + 30 * row), colour)
+    _text(picture, caption, (20, 36), TRUE_BGR)
+    return picture
+
+
+def save_picture(picture: np.ndarray, path: Path) -> None:
+    """Write a picture as PNG.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
+    except OSError as error:
+        raise AvdetError(f'cannot write {path}: {error.strerror}') from error
+
+
+def _text(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, 2, cv2.LINE_AA)
+
+
+def _dashed(picture: np.ndarray, box: np.ndarray, dash: int = 12) -> None:
+    x0, y0, x1, y1 = (int(value) for value in box)
+    for x in range(x0, x1, 2 * dash):
+        for y in (y0, y1):
+            cv2.line(picture, (x, y), (min(x + dash, x1), y), TRUE_BGR, 2)
+    for y in range(y0, y1, 2 * dash):
+        for x in (x0, x1):
+            cv2.line(picture, (x, y), (x, min(y + dash, y1)), TRUE_BGR, 2)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation import drives, report
+from avdet_ros.evaluation.evaluate import by_distance, by_vehicles, by_view, score
+from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.tracking import make_tracker
+
+ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
+
+
+@pytest.fixture(scope='module')
+def scores(drive, rig):
+    records = [drive(seed, ERRORS) for seed in range(4)]
+    return {name: score(records, name, rig) for name in ERRORS}
+
+
+def test_better_boxes_score_better(scores):
+    good, bad = scores['good'], scores['bad']
+    assert good['detection']['map'] > bad['detection']['map'] + 0.2
+    assert good['detection']['cdx'] < bad['detection']['cdx']
+    assert good['tracking']['mota'] > 0.8 > bad['tracking']['mota']
+    assert good['tracking']['switches'] <= bad['tracking']['switches']
+    assert good['by_view']['visible']['recall50'] > bad['by_view']['visible']['recall50']
+
+
+def test_groups_cover_everything(scores):
+    for result in scores.values():
+        boxes = result['detection']['boxes']
+        assert sum(group['frames'] for group in result['by_vehicles'].values()) == 160
+        assert sum(group['boxes'] for group in result['by_distance_m'].values()) == boxes
+        assert sum(group['boxes'] for group in result['by_view'].values()) == boxes
+
+
+def test_groups_by_hand():
+    frame = TruthFrame(
+        np.array([[0, 0, 100, 100], [500, 0, 600, 100.0]]), np.array([1, 2]),
+        np.array([5.0, 30.0]), np.array([1.0, 0.1]),
+    )  # fmt: skip
+    seen = Detections(
+        np.array([[0, 0, 100, 100], [900, 0, 950, 50]], np.float32),
+        np.array([0.9, 0.8], np.float32),
+    )
+    truth, found = [frame, TruthFrame.of([], [])], [seen, seen]
+    assert by_distance(truth, found)['0-10'] == {'boxes': 1, 'recall50': 1.0}
+    assert by_distance(truth, found)['20-40'] == {'boxes': 1, 'recall50': 0.0}
+    assert np.isnan(by_distance(truth, found)['40-70']['recall50'])
+    assert by_view(truth, found)['hidden']['recall50'] == 0.0
+    groups = by_vehicles(truth, found)
+    assert groups['0']['false_alarms'] == 2
+    assert groups['2']['false_alarms'] == 1
+    assert np.isnan(groups['0']['map50'])
+    assert groups['3']['frames'] == 0
+
+
+def test_tables_and_json(scores, tmp_path):
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(report.metrics_table(scores, 'four drives'))
+    console.print(report.breakdown_table(scores))
+    text = console.export_text()
+    for part in ('four drives', 'mAP@0.75', 'CDy', 'ID switches', 'good', 'bad', '0-10 m'):
+        assert part in text
+    path = tmp_path / 'deep' / 'scores.json'
+    report.write_json(path, {'detectors': scores, 'nothing': float('nan')})
+    content = json.loads(path.read_text())
+    assert content['nothing'] is None
+    assert content['detectors']['good']['detection']['boxes'] > 0
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(AvdetError, match='cannot write'):
+        report.write_json(tmp_path / 'file' / 'scores.json', {})
+
+
+def test_every_other_window(drive):
+    record = drive(1, ERRORS).every(2)
+    assert np.diff(record.stamps_s) == pytest.approx(0.2)
+    assert len(record.truth) == len(record.detections['bad']) == 20
+    assert len(record.track('good', make_tracker('motion'))) == 20
+
+
+def test_window_ends():
+    front_end = FrontEnd()
+    assert drives.window_ends(1.0, 10, front_end) == [44100]
+    ends = drives.window_ends(3.0, 20, front_end)
+    assert len(ends) == 41
+    assert set(np.diff(ends)) == {2205}
+    assert drives.window_ends(0.9, 10, front_end) == []
+
+
+@pytest.mark.parametrize(
+    ('request_', 'says'),
+    [
+        (([], 20, 10), 'drives: expected'),
+        (([-1], 20, 10), 'seeds: expected'),
+        (([5], 1, 10), 'seconds: expected'),
+        (([5], float('nan'), 10), 'seconds: expected'),
+        (([5], 20, 0), 'rate: expected'),
+    ],
+)
+def test_requests_that_make_no_sense(request_, says):
+    with pytest.raises(AvdetError, match=says):
+        drives.check_request(*request_)
+
+
+def test_whose_drives():
+    assert drives.whose([0, 99_999]) == 'training'
+    assert drives.whose([150_000]) == 'validation'
+    assert drives.whose([200_000, 200_019]) == 'test'
+    assert drives.whose([99_999, 100_000]) == 'mixed'
