@@ -1,0 +1,295 @@
+"""Teachers: detectors that see. What one is, how EfficientDet becomes one, how one is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+from typing import Protocol
+import warnings
+
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.alignment import attention_map
+from avdet_ros.training.anchor_loss import anchor_detection_loss
+from avdet_ros.training.efficientdet import EfficientDetector, load_weights
+from avdet_ros.training.frames import MODALITIES
+from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
+from avdet_ros.training.scores import coco_scores
+
+BOX_WEIGHT = 50.0
+"""Of the box loss against the class loss, effdet's own."""
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """How a teacher is built and fitted.
+
+    Attributes:
+        modality: rgb, depth or thermal.
+        config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
+        image_size: height and width of its input; the paper's is (768, 768).
+        epochs: passes over the frames.
+        batch: frames a step.
+        learning_rate: AdamW's; it falls to 0 along a cosine.
+        seed: of weights, order and flips.
+    """
+
+    modality: str
+    config_name: str = 'tf_efficientdet_d2'
+    image_size: tuple[int, int] = (768, 768)
+    epochs: int = 30
+    batch: int = 8
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a teacher says of one frame.
+
+    Attributes:
+        boxes: (N, 4) float32 in pixels of its input.
+        scores: (N,) float32, best first.
+        attention: P3..P7, each (H, W) float32.
+        embedding: (5, C) float32, each level's features averaged over positions.
+        features: (C, h, w) float32 of P5.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    attention: list[np.ndarray]
+    embedding: np.ndarray
+    features: np.ndarray
+
+
+class Teacher(Protocol):
+    """Anything that sees vehicles: a detector that gives boxes, scores and feature maps."""
+
+    modality: str
+    image_size: tuple[int, int]
+
+    def ask(self, pictures: Tensor) -> list[Answer]:
+        """Look at (B, channels, height, width) network inputs."""
+
+
+class EfficientDetTeacher:
+    """The paper's teacher."""
+
+    def __init__(self, detector: EfficientDetector, modality: str, score: float = 0.3) -> None:
+        self.detector = detector.eval()
+        self.modality, self.image_size = modality, detector.image_size
+        self.score = score
+
+    @torch.inference_mode()
+    def ask(self, pictures: Tensor) -> list[Answer]:
+        """See `Teacher`."""
+        prediction = self.detector(pictures.to(self.detector.anchors.device))
+        found = self.detector.boxes(prediction, self.score)
+        maps = [attention_map(level.float()).cpu().numpy() for level in prediction.pyramid]
+        means = torch.stack([level.mean(dim=(2, 3)) for level in prediction.pyramid], dim=1)
+        return [
+            Answer(
+                boxes.cpu().numpy(),
+                scores.cpu().numpy(),
+                [level[index] for level in maps],
+                means[index].cpu().numpy(),
+                prediction.pyramid[2][index].float().cpu().numpy(),
+            )
+            for index, (boxes, scores) in enumerate(found)
+        ]
+
+
+class TeacherTask(LightningModule):
+    """A detector learning boxes from labelled frames."""
+
+    def __init__(self, detector: EfficientDetector, recipe: TeacherRecipe) -> None:
+        super().__init__()
+        self.detector, self.recipe = detector, recipe
+        self._found: list[tuple[np.ndarray, np.ndarray]] = []
+        self._true: list[np.ndarray] = []
+
+    def training_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> Tensor:
+        """Focal and box loss of one batch."""
+        pictures, boxes = batch
+        prediction = self.detector(pictures)
+        terms = anchor_detection_loss(
+            prediction.logits.float(), prediction.offsets.float(), self.detector.anchors, boxes
+        )
+        loss = terms['class'] + BOX_WEIGHT * terms['box']
+        if not torch.isfinite(loss):
+            raise AvdetError(
+                f'teacher {self.recipe.modality}, epoch {self.current_epoch}, batch {index}: '
+                f'expected a finite loss, found {float(loss.detach())}; the best checkpoint '
+                'so far is kept'
+            )
+        named = {
+            f'train/{name}': value.detach() for name, value in {**terms, 'loss': loss}.items()
+        }
+        self.log_dict(named, on_epoch=True, on_step=False, batch_size=len(boxes))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's boxes."""
+        self._found, self._true = [], []
+
+    def validation_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> None:
+        """Boxes of one batch."""
+        pictures, boxes = batch
+        size = np.float32([*self.detector.image_size[::-1]] * 2)
+        for found, scores in self.detector.boxes(self.detector(pictures), score_threshold=0.02):
+            self._found.append((found.cpu().numpy() / size, scores.cpu().numpy()))
+        self._true += [item.cpu().numpy() / size for item in boxes]
+
+    def on_validation_epoch_end(self) -> None:
+        """Average precision over all batches."""
+        boxes, scores = zip(*self._found, strict=True)
+        found = coco_scores(list(boxes), list(scores), self._true)
+        self.log_dict({f'val/{name}': found[name] for name in ('map', 'map50', 'map75')})
+
+    def configure_optimizers(self) -> dict:
+        """AdamW and a cosine."""
+        optimizer = torch.optim.AdamW(
+            self.detector.parameters(), lr=self.recipe.learning_rate, weight_decay=5e-4
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
+        }
+
+
+class _NextEpoch(Callback):
+    """Tells the frames which epoch it is: flips then depend on seed, epoch and place only."""
+
+    def __init__(self, frames: FrameSet) -> None:
+        self.frames = frames
+
+    def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
+        self.frames.epoch = trainer.current_epoch
+
+
+def fit_teacher(
+    recipe: TeacherRecipe,
+    train: Sequence[LabelledFrame],
+    val: Sequence[LabelledFrame],
+    folder: Path,
+    weights: Path | None = None,
+    crop: bool = True,
+    progress: bool = True,
+) -> EfficientDetTeacher:
+    """Teach a teacher, or go on where a killed run stopped.
+
+    Args:
+        recipe: how.
+        train: frames to learn from; of other drives than the student's.
+        val: frames that choose the epoch.
+        folder: gets ``checkpoints/``, ``log/`` and at the end `TEACHER_FILE`.
+        weights: a published checkpoint to start from, see `load_weights`.
+        crop: the paper's columns only, see `canvas_for`.
+        progress: draw a progress bar.
+
+    Raises:
+        AvdetError: no frames, weights that do not fit, or a loss that is not a number.
+    """
+    if recipe.modality not in MODALITIES:
+        raise AvdetError(
+            f'modality: expected one of {", ".join(MODALITIES)}, found {recipe.modality}'
+        )
+    for name, frames in (('training', train), ('validation', val)):
+        if not frames:
+            raise AvdetError(f'teacher {recipe.modality}: expected {name} frames, found none')
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    detector = EfficientDetector(
+        recipe.config_name, MODALITIES[recipe.modality], recipe.image_size
+    )
+    if weights is not None:
+        fresh = load_weights(detector, weights)
+        print(f'{weights}: all layers taken but {", ".join(fresh) or "none"}')
+    size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': crop}
+    learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
+    watch = FrameSet(list(val), **size)
+    plain = {'enable_version_counter': False}
+    best = ModelCheckpoint(folder / 'checkpoints', 'best', monitor='val/map', mode='max', **plain)
+    # One of its own: save_last writes only when the best one improved.
+    latest = ModelCheckpoint(folder / 'checkpoints', 'last', **plain)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.*does not have many workers.*')
+        trainer = Trainer(
+            max_epochs=recipe.epochs,
+            accelerator='auto',
+            devices='auto' if torch.cuda.is_available() else 1,
+            precision='16-mixed' if torch.cuda.is_available() else '32-true',
+            gradient_clip_val=10.0,
+            callbacks=[
+                best,
+                latest,
+                _NextEpoch(learn),
+                *([RichProgressBar()] if progress else []),
+            ],
+            logger=[CSVLogger(folder, 'log', ''), TensorBoardLogger(folder, 'log', '')],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+        )
+        last = folder / 'checkpoints' / 'last.ckpt'
+        trainer.fit(
+            TeacherTask(detector, recipe),
+            DataLoader(
+                learn,
+                recipe.batch,
+                shuffle=True,
+                collate_fn=collate,
+                drop_last=len(learn) > recipe.batch,
+            ),
+            DataLoader(watch, recipe.batch, collate_fn=collate),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+    chosen = torch.load(best.best_model_path, map_location='cpu', weights_only=True)['state_dict']
+    prefix = 'detector.'
+    detector.load_state_dict({key.removeprefix(prefix): item for key, item in chosen.items()})
+    save_teacher(EfficientDetTeacher(detector, recipe.modality), recipe, folder)
+    return EfficientDetTeacher(detector, recipe.modality)
+
+
+TEACHER_FILE = 'teacher.pt'
+"""Weights of a finished teacher; ``teacher.json`` beside it says what network they are of."""
+
+
+def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Path) -> None:
+    """Write a teacher's weights and its recipe."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f'{TEACHER_FILE}.partial'
+    torch.save(teacher.detector.network.state_dict(), partial)
+    (folder / 'teacher.json').write_text(json.dumps(asdict(recipe), indent=1))
+    partial.replace(folder / TEACHER_FILE)
+
+
+def load_teacher(folder: Path) -> EfficientDetTeacher:
+    """Read what `save_teacher` wrote.
+
+    Raises:
+        AvdetError: a file is missing or does not fit.
+    """
+    try:
+        tree = json.loads((folder / 'teacher.json').read_text())
+        recipe = TeacherRecipe(**{**tree, 'image_size': tuple(tree['image_size'])})
+        channels = MODALITIES[recipe.modality]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AvdetError(
+            f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
+        ) from error
+    detector = EfficientDetector(recipe.config_name, channels, recipe.image_size)
+    load_weights(detector, folder / TEACHER_FILE)
+    return EfficientDetTeacher(detector, recipe.modality)
