@@ -1,0 +1,82 @@
+"""Running the programs that set-up needs, with their output in a log and the user informed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import os
+from pathlib import Path
+import subprocess
+import time
+
+HEARTBEAT_S = 15.0
+
+
+class SetupError(Exception):
+    """Set-up cannot go on, and the message says what the user can do."""
+
+
+def say(line: str) -> None:
+    """Print one line of progress at once."""
+    print(f'setup: {line}', flush=True)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what another ROS wheel environment left in it."""
+    drop = ('_ROS_WHEELS_BOOTSTRAP_COMPLETE', 'PYTHONHOME', 'VIRTUAL_ENV')
+    environment = {key: value for key, value in os.environ.items() if key not in drop}
+    if '_ROS_WHEELS_BOOTSTRAP_COMPLETE' in os.environ:
+        environment.pop('LD_LIBRARY_PATH', None)
+    return environment
+
+
+def answers(*command: str) -> str:
+    """What a short command prints, or '' where it is missing or fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=clean_environment()
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ''
+    return (done.stdout.strip() or 'yes') if done.returncode == 0 else ''
+
+
+def run(command: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> None:
+    """Run a long command; its output goes to the log, a line every 15 s to the user.
+
+    Args:
+        command: program and arguments.
+        log: file that the output is appended to.
+        extra: environment variables on top of the present ones.
+
+    Raises:
+        SetupError: the command failed; the message holds its last lines.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open('ab') as output:
+        output.write(f'\n$ {" ".join(command)}\n'.encode())
+        output.flush()
+        start_of_output = output.tell()
+        began_s = time.monotonic()
+        child = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**clean_environment(), **(extra or {})},
+        )
+        try:
+            while True:
+                try:
+                    child.wait(timeout=HEARTBEAT_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    say(f'      {time.monotonic() - began_s:.0f} s')
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+    if child.returncode != 0:
+        text = log.read_bytes()[start_of_output:].decode(errors='replace').strip()
+        last = '\n'.join(text.splitlines()[-12:])
+        program = Path(command[0]).name
+        raise SetupError(f'{program} failed (all of it: {log}); its last lines:\n{last}')

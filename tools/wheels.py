@@ -1,0 +1,91 @@
+"""Installing Python packages into the environment, so that an interruption can be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import csv
+from pathlib import Path
+import shutil
+
+from commands import run, say
+
+
+def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: str) -> None:
+    """Install what running needs, with exactly one of the two ONNX Runtimes.
+
+    Args:
+        venv: the environment.
+        pins: the constraints file.
+        lists: requirement files.
+        inference: 'cpu' or 'gpu'.
+    """
+    other = 'onnxruntime' if inference == 'gpu' else 'onnxruntime-gpu'
+    if (venv / 'bin' / 'pip').exists() and any(site(venv).glob(f'{other.replace("-", "_")}-*')):
+        both = ['onnxruntime', 'onnxruntime-gpu']  # they share files, so neither is whole alone
+        pip(venv, 'uninstall', '--yes', *both)
+    # trackeval asks for opencv-python, which has the same files as the headless build and needs
+    # a display's libraries. The headless one comes second, so its files are the ones that stay.
+    install(venv, pins, [], 'pip', 'setuptools', 'trackeval')
+    install(venv, pins, lists)
+
+
+def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
+    """Install requirement files and names at the pinned versions, after mending a broken try."""
+    trying = venv / '.setup' / 'pip-is-running'
+    if trying.exists():
+        mend(venv)
+    trying.parent.mkdir(exist_ok=True)
+    trying.touch()
+    files = [word for path in lists for word in ('--requirement', str(path))]
+    pip(venv, 'install', '--constraint', str(pins), *files, *names)
+    trying.unlink()
+
+
+def install_project(venv: Path, root: Path) -> None:
+    """Put this checkout and its commands into the environment, editable."""
+    pip(venv, 'install', '--no-deps', '--no-build-isolation', '--editable', str(root))
+
+
+def pip(venv: Path, *words: str) -> None:
+    """Run the environment's pip."""
+    quiet = ('--disable-pip-version-check', '--no-input')
+    log = venv.parent / '.ros' / 'setup.log'
+    run([str(venv / 'bin' / 'python'), '-m', 'pip', words[0], *quiet, *words[1:]], log)
+
+
+def site(venv: Path) -> Path:
+    """The environment's site-packages."""
+    return next((venv / 'lib').glob('python3*')) / 'site-packages'
+
+
+def mend(venv: Path) -> None:
+    """Take the record away from packages that an interrupted pip left incomplete.
+
+    pip then no longer takes them for installed and installs them again. Complete means: every
+    file of the package's RECORD is there with its size. CMake exports are exempt, for set-up
+    edits them.
+    """
+    packages = site(venv)
+    for leftover in packages.glob('~*'):  # what pip had moved aside for an upgrade
+        shutil.rmtree(leftover, ignore_errors=True)
+    for record_folder in packages.glob('*.dist-info'):
+        if not complete(packages, record_folder):
+            say(f'      {record_folder.name[: -len(".dist-info")]} was interrupted; again')
+            shutil.rmtree(record_folder)
+
+
+def complete(packages: Path, record_folder: Path) -> bool:
+    """Whether every file that a package's RECORD names is there, whole."""
+    record = record_folder / 'RECORD'
+    if not record.exists() or not (record_folder / 'INSTALLER').exists():
+        return False
+    with record.open(newline='', encoding='utf-8') as rows:
+        for name, _, size in csv.reader(rows):
+            path = packages / name
+            if name.endswith('.pyc'):
+                continue
+            if not path.exists():
+                return False
+            if size and path.suffix != '.cmake' and path.stat().st_size != int(size):
+                return False
+    return True
