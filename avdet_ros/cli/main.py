@@ -14,7 +14,9 @@ import typer
 
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.evaluate import evaluate
+from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
+from avdet_ros.cli.process import process
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -28,7 +30,9 @@ app = typer.Typer(
 
 app.command()(compare)
 app.command()(evaluate)
+app.command()(evaluate_trackers)
 app.command()(inspect_model)
+app.command()(process)
 
 
 def main() -> None:

@@ -1,0 +1,80 @@
+"""`avdet evaluate-trackers`: the trackers on the same detections at 5, 10 and 20 Hz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate_trackers(
+    model: Annotated[Path, typer.Option(help='ONNX model.')] = Path('models/student.onnx'),
+    drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 20,
+    tuning_drives: Annotated[int, typer.Option(help='Validation drives, from seed 100000.')] = 20,
+    seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
+    out: Annotated[Path, typer.Option(help='Write the page here, JSON beside it.')] = Path(
+        'out/trackers.md'
+    ),
+) -> None:
+    """Measure our trackers beside a public library's on held-out drives."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation import drives as runner
+    from avdet_ros.evaluation import report
+    from avdet_ros.evaluation import tracker_study as trackers
+    from avdet_ros.rig import load_rig
+
+    console = Console()
+    fastest_hz = max(trackers.RATES_HZ)
+    first, tuning_first = runner.TEST_SEEDS[0], runner.VALIDATION_SEEDS[0]
+    test_seeds = tuple(range(first, first + drives))
+    tuning_seeds = tuple(range(tuning_first, tuning_first + tuning_drives))
+    for seeds in (test_seeds, tuning_seeds):
+        runner.check_request(seeds, seconds, fastest_hz)
+    loaded = Detector(model, load_rig(rig), FrontEnd(), threads=1)
+    plans = [
+        runner.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,
+                    {model.stem: model}, None, rig)
+        for seeds in (tuning_seeds, test_seeds)
+    ]  # fmt: skip
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
+                  console=console) as progress:  # fmt: skip
+        task = progress.add_task('drives', total=drives + tuning_drives)
+        validation, test = (
+            runner.hear_drives(plan, jobs, tick=lambda: progress.advance(task)) for plan in plans
+        )
+        if not sum(len(frame) for record in validation for frame in record.truth):
+            raise AvdetError('validation drives: expected vehicles to tune on, found none')
+        task = progress.add_task('trackers', total=len(trackers.CONTENDERS))
+        outcomes = trackers.study(
+            validation, test, model.stem, fastest_hz, lambda: progress.advance(task)
+        )
+    command = (
+        f'avdet evaluate-trackers --model {model} --drives {drives} '
+        f'--tuning-drives {tuning_drives} --seconds {seconds:g}'
+    )
+    what = (
+        f'{drives} simulated test drives of {seconds:g} s (seeds {test_seeds[0]} to '
+        f'{test_seeds[-1]}), the boxes of `{model}` (sha256 {loaded.sha256[:12]}).'
+    )
+    page = trackers.markdown(outcomes, command, what)
+    console.print(Markdown(page))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding='utf-8')
+    except OSError as error:
+        raise AvdetError(f'cannot write {out}: {error.strerror}') from error
+    report.write_json(out.with_suffix('.json'), {
+        'model': {'file': str(model), 'sha256': loaded.sha256},
+        'drives': drives, 'tuning_drives': tuning_drives, 'seconds': seconds,
+        'outcomes': [outcome.as_dict() for outcome in outcomes],
+    })  # fmt: skip
+    console.print(f'page in {out}')

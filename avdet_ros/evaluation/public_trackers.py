@@ -1,0 +1,94 @@
+"""A public library's tracker behind our interface, to be measured on the same detections.
+
+Only the comparison uses it; no node does. The library counts in frames, so it must be told the
+rate of the windows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.tracking import Track
+
+
+class PublicByteTrack:
+    """ByteTrack as the ``trackers`` package (Roboflow, Apache-2.0) has it."""
+
+    def __init__(
+        self,
+        rate_hz: float,
+        start_score: float = 0.7,
+        sure_score: float = 0.6,
+        iou_threshold: float = 0.1,
+        coast_s: float = 1.0,
+        confirm_windows: int = 2,
+    ) -> None:
+        """Set it up; the defaults are the library's.
+
+        Args:
+            rate_hz: windows a second.
+            start_score: its ``track_activation_threshold``.
+            sure_score: its ``high_conf_det_threshold``.
+            iou_threshold: its ``minimum_iou_threshold``.
+            coast_s: how long a lost track may come back; it is not reported meanwhile.
+            confirm_windows: its ``minimum_consecutive_frames``.
+
+        Raises:
+            AvdetError: the library is not installed.
+        """
+        try:
+            import supervision
+            import trackers
+        except ImportError as error:
+            raise AvdetError(
+                'the public tracker needs the packages of tools/requirements/test.txt: expected '
+                f'trackers, found {error}'
+            ) from error
+        self._boxes_of = supervision.Detections
+        self._make = lambda: trackers.ByteTrackTracker(
+            # The library's buffer is in frames of 30 a second, scaled by its own rate.
+            lost_track_buffer=round(30 * coast_s),
+            frame_rate=rate_hz,
+            track_activation_threshold=start_score,
+            minimum_consecutive_frames=confirm_windows,
+            minimum_iou_threshold=iou_threshold,
+            high_conf_det_threshold=sure_score,
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks and begin with id 1 again."""
+        self._tracker = self._make()
+        self._numbers: dict[int, int] = {}
+        self._born_s: dict[int, float] = {}
+        self._stamp_s = -math.inf
+
+    def update(self, stamp_s: float, detections: Detections) -> list[Track]:
+        """Take one window's detections; see `avdet_ros.tracking.Tracker.update`."""
+        if stamp_s < self._stamp_s:
+            self.reset()
+        self._stamp_s = stamp_s
+        found = self._tracker.update(
+            self._boxes_of(
+                xyxy=np.asarray(detections.boxes_px, np.float32),
+                confidence=np.asarray(detections.scores, np.float32),
+                class_id=np.zeros(len(detections), int),
+            )
+        )
+        tracks = []
+        for box, score, identity in zip(
+            found.xyxy, found.confidence, found.tracker_id, strict=True
+        ):
+            if identity < 0:  # not confirmed yet
+                continue
+            # The library's identities go on counting from one instance to the next.
+            number = self._numbers.setdefault(int(identity), len(self._numbers) + 1)
+            born_s = self._born_s.setdefault(number, stamp_s)
+            tracks.append(
+                Track(number, np.asarray(box, np.float32), float(score), stamp_s - born_s, stamp_s)
+            )
+        return sorted(tracks, key=lambda track: track.track_id)
