@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.detection_metrics import coco_average_precision
+from avdet_ros.evaluation.record import TruthFrame
 from avdet_ros.training.alignment import attention_map
 from avdet_ros.training.anchor_loss import anchor_detection_loss
 from avdet_ros.training.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.frames import MODALITIES
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
-from avdet_ros.training.scores import coco_scores
 
 BOX_WEIGHT = 50.0
 """Of the box loss against the class loss, effdet's own."""
@@ -114,8 +116,8 @@ class TeacherTask(LightningModule):
     def __init__(self, detector: EfficientDetector, recipe: TeacherRecipe) -> None:
         super().__init__()
         self.detector, self.recipe = detector, recipe
-        self._found: list[tuple[np.ndarray, np.ndarray]] = []
-        self._true: list[np.ndarray] = []
+        self._found: list[Detections] = []
+        self._true: list[TruthFrame] = []
 
     def training_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> Tensor:
         """Focal and box loss of one batch."""
@@ -144,16 +146,20 @@ class TeacherTask(LightningModule):
     def validation_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> None:
         """Boxes of one batch."""
         pictures, boxes = batch
-        size = np.float32([*self.detector.image_size[::-1]] * 2)
         for found, scores in self.detector.boxes(self.detector(pictures), score_threshold=0.02):
-            self._found.append((found.cpu().numpy() / size, scores.cpu().numpy()))
-        self._true += [item.cpu().numpy() / size for item in boxes]
+            self._found.append(Detections(found.cpu().numpy(), scores.cpu().numpy()))
+        self._true += [TruthFrame.of(item.cpu().numpy(), np.arange(len(item))) for item in boxes]
 
     def on_validation_epoch_end(self) -> None:
         """Average precision over all batches."""
-        boxes, scores = zip(*self._found, strict=True)
-        found = coco_scores(list(boxes), list(scores), self._true)
-        self.log_dict({f'val/{name}': found[name] for name in ('map', 'map50', 'map75')})
+        precision = coco_average_precision(self._true, self._found)
+        self.log_dict(
+            {
+                'val/map': float(precision.mean()),
+                'val/map50': float(precision[0]),
+                'val/map75': float(precision[5]),
+            }
+        )
 
     def configure_optimizers(self) -> dict:
         """AdamW and a cosine."""
