@@ -9,7 +9,9 @@ import typer
 
 
 def evaluate(
-    model: Annotated[Path, typer.Option(help='ONNX model.')] = Path('models/student.onnx'),
+    model: Annotated[
+        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
     drives: Annotated[int, typer.Option(help='Simulated drives.')] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
     seed_from: Annotated[
@@ -33,10 +35,12 @@ def evaluate(
     from avdet_ros.evaluation import drives as runner
     from avdet_ros.evaluation import report
     from avdet_ros.evaluation.evaluate import score
+    from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters
 
     console = Console()
+    model = model or share('models/student.onnx')
     seeds = tuple(range(seed_from, seed_from + drives))
     runner.check_request(seeds, seconds, rate)
     tracker = tracker or DEFAULT_TRACKER

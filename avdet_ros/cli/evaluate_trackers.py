@@ -9,7 +9,9 @@ import typer
 
 
 def evaluate_trackers(
-    model: Annotated[Path, typer.Option(help='ONNX model.')] = Path('models/student.onnx'),
+    model: Annotated[
+        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
     drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 20,
     tuning_drives: Annotated[int, typer.Option(help='Validation drives, from seed 100000.')] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
@@ -30,9 +32,11 @@ def evaluate_trackers(
     from avdet_ros.evaluation import drives as runner
     from avdet_ros.evaluation import report
     from avdet_ros.evaluation import tracker_study as trackers
+    from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
     console = Console()
+    model = model or share('models/student.onnx')
     fastest_hz = max(trackers.RATES_HZ)
     first, tuning_first = runner.TEST_SEEDS[0], runner.VALIDATION_SEEDS[0]
     test_seeds = tuple(range(first, first + drives))

@@ -9,7 +9,9 @@ import typer
 
 
 def inspect_model(
-    file: Annotated[Path, typer.Argument(help='ONNX model.')] = Path('models/student.onnx'),
+    file: Annotated[
+        Path | None, typer.Argument(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     provider: Annotated[
         list[str] | None,
@@ -28,9 +30,11 @@ def inspect_model(
     from avdet_ros.detection.model_file import read_model
     from avdet_ros.detection.session import Detector
     from avdet_ros.errors import AvdetError
+    from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
     console = Console()
+    file = file or share('models/student.onnx')
     loaded_rig, front_end = load_rig(rig), FrontEnd()
     content, contract = read_model(file)
     found = differences(contract, loaded_rig, front_end)

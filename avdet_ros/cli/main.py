@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 import typer
 
+from avdet_ros.cli.bench import bench
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode='rich',
 )
 
+app.command()(bench)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(evaluate_trackers)

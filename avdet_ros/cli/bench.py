@@ -1,0 +1,58 @@
+"""`avdet bench`: what a window costs on this machine, and how late tracks are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    model: Annotated[
+        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    runs: Annotated[int, typer.Option(help='Repetitions of each step.')] = 200,
+    threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
+    out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
+) -> None:
+    """Print what features, inference, trackers, messages and the renderer cost here."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation import bench as costs
+    from avdet_ros.evaluation import report
+    from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
+
+    if not 5 <= runs <= 100_000:
+        raise AvdetError(f'runs: expected 5 to 100000, found {runs}')
+    console = Console()
+    loaded_rig = load_rig(rig)
+    about = costs.machine()
+    with console.status('measuring'):
+        steps = costs.window_costs(
+            model or share('models/student.onnx'), loaded_rig, runs, threads
+        )
+        renderer = costs.renderer_speed(loaded_rig)
+    title = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}'
+    table = Table(title=title, title_justify='left')
+    for heading in ('step', 'median ms', 'p99 ms', 'runs'):
+        table.add_column(heading, justify='left' if heading == 'step' else 'right')
+    for cost in steps:
+        table.add_row(cost.step, f'{cost.p50:.3f}', f'{cost.p99:.3f}', str(cost.runs))
+    console.print(table)
+    console.print(
+        f'renderer: {renderer.factor:.1f} x real time, 8 microphones, {renderer.vehicles} '
+        f'vehicles (seed {renderer.seed}, {renderer.seconds:g} s)'
+    )
+    if out:
+        report.write_json(out, {
+            'machine': about, 'steps': [asdict(cost) for cost in steps],
+            'renderer': asdict(renderer),
+        })  # fmt: skip
+        console.print(f'results in {out}')
