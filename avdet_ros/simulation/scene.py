@@ -1,0 +1,274 @@
+"""A drive: the own vehicle and traffic on a road, and the truth about them at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
+
+from avdet_ros.detection.boxes import box_area, clip_boxes
+from avdet_ros.rig import Rig
+from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_sound_mps
+from avdet_ros.simulation.corruption import Corruption
+from avdet_ros.simulation.vehicles import Vehicle
+
+HORIZON_M = 150.0
+"""Vehicles further away are neither rendered nor part of the truth."""
+
+NEAR_PLANE_M = 0.2
+AUDIBLE_DB = -15.0
+"""A vehicle is audible if its A-weighted level at the array is at least this against the rest."""
+
+LABEL_DISTANCE_M = 70.0
+LABEL_HEIGHT_PX = 12.0
+LABEL_IN_IMAGE = 0.3
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The vehicles within `HORIZON_M` of the own one at one instant, nearest first.
+
+    Attributes:
+        time_s: the instant, drive time.
+        boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max of the body's outline, clipped to the
+            image; zeros for a vehicle that is not in it.
+        ids: (N,) int64 identities.
+        kinds: N names from vehicles.KINDS.
+        distance_m: (N,) float32 from the array to the middle of the vehicle.
+        speed_mps: (N,) float32.
+        in_image: (N,) float32 part of the unclipped box that lies in the image, 0 to 1.
+        visible_fraction: (N,) float32 part of the unclipped box that is in the image and not
+            behind a nearer vehicle's box.
+        level_db: (N,) float32 A-weighted sound pressure level at the array, dB(A); -inf if silent.
+        rest_db: (N,) float32 the same of everything else: other vehicles, own vehicle, wind.
+        audible: (N,) bool, level_db - rest_db >= AUDIBLE_DB.
+    """
+
+    time_s: float
+    boxes_px: np.ndarray
+    ids: np.ndarray
+    kinds: tuple[str, ...]
+    distance_m: np.ndarray
+    speed_mps: np.ndarray
+    in_image: np.ndarray
+    visible_fraction: np.ndarray
+    level_db: np.ndarray
+    rest_db: np.ndarray
+    audible: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def only(self, keep: np.ndarray) -> Truth:
+        """The vehicles where a (N,) bool mask is true."""
+        arrays = {
+            name: value[keep]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
+        kinds = tuple(kind for kind, kept in zip(self.kinds, keep, strict=True) if kept)
+        return Truth(time_s=self.time_s, kinds=kinds, **arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Noise of the own vehicle and the air at the array.
+
+    Attributes:
+        insertion_db: what the own body takes off the sound of its engine and tyres.
+        wind_db: level of the wind's noise in a microphone at 10 m/s, dB SPL; rises with
+            60 lg of the speed.
+        breeze_mps: wind speed when standing.
+        self_db: microphone's self-noise, dB(A) equivalent.
+        ambient_db: distant hum, dB SPL in each microphone, incoherent.
+    """
+
+    insertion_db: float = 20.0
+    wind_db: float = 55.0
+    breeze_mps: float = 1.0
+    self_db: float = 27.0
+    ambient_db: float = 38.0
+
+    def bands_db(self, speed_mps: float) -> np.ndarray:
+        """(8,) octave sound pressure levels of all that is incoherent between microphones.
+
+        Wind: flat below 6 Hz per m/s, then falling by 25 dB a decade.
+        """
+        wind = max(abs(speed_mps) + self.breeze_mps, 0.1)
+        shape = -12.5 * np.log10(1 + (cnossos.BANDS_HZ / (6 * wind)) ** 2)
+        wind_bands = shape - cnossos.add_levels(*shape) + self.wind_db + 60 * np.log10(wind / 10)
+        hum = -4.0 * np.arange(8)
+        hum_bands = hum - cnossos.add_levels(*hum) + self.ambient_db
+        return cnossos.add_levels(wind_bands, hum_bands, self.self_bands_db())
+
+    def self_bands_db(self) -> np.ndarray:
+        """(8,) octave levels of the self-noise, white."""
+        white = 3.0 * np.arange(8)
+        return white - cnossos.a_weighted_db(white) + self.self_db
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One drive, fully determined; the same seed makes the same scene.
+
+    World frame: metres, z up. The own vehicle's base_link is the middle of its footprint.
+
+    Attributes:
+        seed: names the drive and keys its noise.
+        duration_s: how long it lasts; poses and sound exist a little outside as well.
+        rig: microphones and camera.
+        setting: 'city', 'country', 'motorway', 'roadside' or 'junction'.
+        ego: the own vehicle.
+        ego_turn_deg: yaw of the standing own vehicle against its lane.
+        body_sway: (2, 3) amplitude in degrees, rate in rad/s and phase of pitch and roll.
+        vehicles: all others.
+        temperature_c: of the air.
+        humidity_percent: of the air.
+        noise: own vehicle's insertion loss, wind and self-noise.
+        corruption: errors of the recording.
+    """
+
+    seed: int
+    duration_s: float
+    rig: Rig
+    setting: str
+    ego: Vehicle
+    vehicles: tuple[Vehicle, ...]
+    ego_turn_deg: float = 0.0
+    body_sway: tuple[tuple[float, float, float], ...] = ((0.0, 1.0, 0.0), (0.0, 1.0, 0.0))
+    temperature_c: float = 20.0
+    humidity_percent: float = 60.0
+    noise: Noise = field(default_factory=Noise)
+    corruption: Corruption = field(default_factory=Corruption)
+
+    @property
+    def speed_of_sound_mps(self) -> float:
+        """Of this drive's air."""
+        return speed_of_sound_mps(self.temperature_c)
+
+    def ego_pose(self, t_s: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Pose of base_link: position (..., 3), rotation (..., 3, 3) base_link to world."""
+        t = np.asarray(t_s, np.float64)
+        position, rotation = self.ego.pose(t)
+        (pitch, pitch_rate, pitch_phase), (roll, roll_rate, roll_phase) = self.body_sway
+        angles = np.stack(
+            [
+                np.full(t.shape, self.ego_turn_deg),
+                pitch * np.sin(pitch_rate * t + pitch_phase),
+                roll * np.sin(roll_rate * t + roll_phase),
+            ],
+            axis=-1,
+        )
+        sway = Rotation.from_euler('ZYX', angles.reshape(-1, 3), degrees=True).as_matrix()
+        return position, rotation @ sway.reshape(*t.shape, 3, 3)
+
+    def microphones_m(self) -> np.ndarray:
+        """(8, 3) float64 where the microphones really are in base_link, errors included."""
+        turn = Rotation.from_euler('z', self.corruption.array_yaw_deg, degrees=True)
+        centre = self.rig.array_position_m
+        return turn.apply(self.rig.microphones_m - centre) + centre + self.corruption.position_error_m
+
+    def truth(self, t_s: float) -> Truth:
+        """Where everybody is, how much of them the camera sees and the array hears."""
+        position, rotation = self.ego_pose(float(t_s))
+        array = position + rotation @ self.rig.array_position_m
+        poses = [(vehicle, *vehicle.pose(float(t_s))) for vehicle in self.vehicles]
+        middles = np.array([p + r[:, 2] * v.height_m / 2 for v, p, r in poses]).reshape(-1, 3)
+        distance = np.linalg.norm(middles - array, axis=1)
+        order = [int(i) for i in np.argsort(distance) if distance[i] < HORIZON_M]
+        poses, distance = [poses[i] for i in order], distance[order]
+        raw = np.zeros((len(poses), 4))
+        for row, (vehicle, place, turn) in enumerate(poses):
+            corners = place + vehicle.outline_m() @ turn.T
+            raw[row] = self._box((corners - position) @ rotation)
+        camera = self.rig.camera
+        boxes = clip_boxes(raw, camera.width_px, camera.height_px)
+        whole = np.maximum(box_area(raw), 1e-9)
+        in_image = box_area(boxes) / whole
+        boxes[in_image <= 0] = 0
+        level, rest = self._levels([vehicle for vehicle, _, _ in poses], distance, float(t_s))
+        return Truth(
+            time_s=float(t_s),
+            boxes_px=boxes.astype(np.float32),
+            ids=np.array([vehicle.vehicle_id for vehicle, _, _ in poses], np.int64),
+            kinds=tuple(vehicle.kind for vehicle, _, _ in poses),
+            distance_m=distance.astype(np.float32),
+            speed_mps=np.array([v.speed_mps(t_s) for v, _, _ in poses], np.float32),
+            in_image=in_image.astype(np.float32),
+            visible_fraction=(in_image * _uncovered(boxes)).astype(np.float32),
+            level_db=level.astype(np.float32),
+            rest_db=rest.astype(np.float32),
+            audible=level - rest >= AUDIBLE_DB,
+        )
+
+    def labels(self, t_s: float) -> Truth:
+        """The vehicles a detector of sound should report.
+
+        Those in the image (a box at least `LABEL_HEIGHT_PX` high of which `LABEL_IN_IMAGE` lies in
+        the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: a vehicle
+        behind another one is heard and counts.
+        """
+        truth = self.truth(t_s)
+        height = truth.boxes_px[:, 3] - truth.boxes_px[:, 1]
+        return truth.only(
+            (height >= LABEL_HEIGHT_PX)
+            & (truth.in_image >= LABEL_IN_IMAGE)
+            & (truth.distance_m <= LABEL_DISTANCE_M)
+            & truth.audible
+        )
+
+    def _box(self, corners: np.ndarray) -> np.ndarray:
+        """Bounding box of a body given by its outline in base_link, cut at the near plane."""
+        side = len(corners) // 2
+        around = np.roll(np.arange(side), -1)
+        starts = np.concatenate([corners, corners[:side]])
+        ends = np.concatenate([corners[around], corners[side + around], corners[side:]])
+        camera = self.rig.camera
+        depth_a, depth_b = camera.project(starts)[1], camera.project(ends)[1]
+        if max(depth_a.max(), depth_b.max()) <= NEAR_PLANE_M:
+            return np.zeros(4)
+        crossing = (depth_a > NEAR_PLANE_M) != (depth_b > NEAR_PLANE_M)
+        part = (NEAR_PLANE_M - depth_a[crossing]) / (depth_b - depth_a)[crossing]
+        cut = starts[crossing] + part[:, None] * (ends - starts)[crossing]
+        pixels = camera.project(np.concatenate([starts[depth_a > NEAR_PLANE_M], cut]))[0]
+        return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+
+    def _levels(
+        self, vehicles: list[Vehicle], distance: np.ndarray, t: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A-weighted level of each vehicle at the array, and of everything else."""
+        loss = air_absorption_db_per_m(
+            cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent
+        )
+        power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
+        at = np.maximum(distance, 1.0)[:, None]
+        level = cnossos.a_weighted_db(cnossos.pressure_level_db(power, at) - loss * at)
+        speed = float(self.ego.speed_mps(t))
+        own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
+        other = np.sum(
+            10 ** (cnossos.a_weighted_db([own, self.noise.bands_db(speed)]) / 10)
+        )
+        energy = 10 ** (level / 10)
+        rest = 10 * np.log10(np.maximum(energy.sum() - energy, 0) + other)
+        return level, rest
+
+
+def _power_db(vehicle: Vehicle, t: float) -> np.ndarray:
+    speed = vehicle.speed_mps(t)
+    return cnossos.add_levels(vehicle.voice.rolling_db(speed), vehicle.voice.propulsion_db(speed))
+
+
+def _uncovered(boxes: np.ndarray) -> np.ndarray:
+    """Part of each clipped box that no nearer vehicle's box covers; boxes are nearest first."""
+    grid_x, grid_y = np.meshgrid((np.arange(24) + 0.5) / 24, (np.arange(12) + 0.5) / 12)
+    free = np.ones(len(boxes))
+    for row, (x0, y0, x1, y1) in enumerate(boxes):
+        x, y = x0 + grid_x * (x1 - x0), y0 + grid_y * (y1 - y0)
+        covered = np.zeros(x.shape, bool)
+        for a0, b0, a1, b1 in boxes[:row]:
+            covered |= (x > a0) & (x < a1) & (y > b0) & (y < b1)
+        free[row] = 1 - covered.mean()
+    return free

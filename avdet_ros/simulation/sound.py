@@ -1,0 +1,245 @@
+"""Render what the eight microphones of a drive record.
+
+Sound is rendered in frames of a quarter of a second on a fixed grid, each from the scene alone, so
+any stretch of a drive can be had without what came before, and in pieces of any size has the same
+bytes as in one go.
+
+Each vehicle has three sources when near: tyres of the front and of the rear axle, 0.01 m above the
+road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
+CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
+45 and 55 m these three fade into one source, and between 130 and 150 m that one fades out.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
+from avdet_ros.simulation.engine import Engine
+from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_table
+from avdet_ros.simulation.scene import HORIZON_M, Scene
+from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
+from avdet_ros.simulation.vehicles import Vehicle
+
+__all__ = ['FULL_SCALE_PA', 'SoundRenderer', 'render_sound']
+
+FRAMES_PER_S = 4
+SPLIT_M = (45.0, 55.0)
+FADE_M = (130.0, HORIZON_M)
+TYRE_HEIGHT_M = 0.01
+_ROLES = ('front', 'rear', 'engine', 'far')
+_ENGINE_IMAGE_GAIN = 0.745
+"""1 / sqrt(1 + 0.9^2): direct and reflected engine sound together have the table's power."""
+
+
+def render_sound(scene: Scene, start_s: float, duration_s: float) -> np.ndarray:
+    """What the microphones record.
+
+    Args:
+        scene: the drive.
+        start_s: first sample's time in the drive, rounded to a sample.
+        duration_s: length.
+
+    Returns:
+        (8, n) float32 in parts of full scale (1.0 is `FULL_SCALE_PA`), ordered as the rig's
+        microphones, clipped as the sound card does it.
+    """
+    rate = scene.rig.sample_rate_hz
+    return _renderer(scene).read(round(start_s * rate), round(duration_s * rate))
+
+
+@lru_cache(maxsize=4)
+def _renderer(scene: Scene) -> SoundRenderer:
+    return SoundRenderer(scene)
+
+
+class SoundRenderer:
+    """Renders one scene; keeps the last frames and noise blocks for the next call."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.rate = scene.rig.sample_rate_hz
+        self.frame_samples = self.rate // FRAMES_PER_S
+        self._frames: dict[int, np.ndarray] = {}
+        self._signals: dict[tuple[int, str], Signal] = {}
+        self._engines: dict[int, Engine] = {}
+        frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+        self._loss = air_absorption_db_per_m(
+            frequency, scene.temperature_c, scene.humidity_percent
+        ).astype(np.float32)
+        self._noise = [
+            self._microphone_noise(index, bool(scene.corruption.dead[index]))
+            for index in range(MICROPHONES)
+        ]
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Samples first ... first + count, (8, count) float32; see `render_sound`."""
+        size = self.frame_samples
+        low, high = first // size, (first + max(count, 1) - 1) // size
+        frames = {
+            index: self._frames[index] if index in self._frames else self._frame(index)
+            for index in range(low, high + 1)
+        }
+        self._frames = {index: frames[index] for index in list(frames)[-2:]}
+        whole = np.concatenate([frames[index] for index in range(low, high + 1)], axis=1)
+        begin = first - low * size
+        return np.ascontiguousarray(whole[:, begin : begin + count])
+
+    def _frame(self, index: int) -> np.ndarray:
+        scene, rate, size = self.scene, self.rate, self.frame_samples
+        first = index * size
+        out = np.zeros((MICROPHONES, size), np.float32)
+        geometry = _Geometry(scene, first / rate, (first + size) / rate)
+        for vehicle in scene.vehicles:
+            if vehicle.voice.running:
+                self._add_vehicle(out, first, vehicle, geometry)
+        if scene.ego.voice.running:
+            self._add_own(out, first, geometry)
+        errors = scene.corruption
+        out[errors.dead] = 0
+        for row, noise in enumerate(self._noise):
+            out[row] += noise.read(first, size)
+        out *= 10 ** (errors.gain_db[:, None].astype(np.float32) / 20)
+        out = out[errors.order]
+        for start_s, length_s in errors.gaps_s:
+            begin = round(start_s * rate) - first
+            out[:, max(begin, 0) : max(begin + round(length_s * rate), 0)] = 0
+        return np.clip(out, -errors.clip_level, errors.clip_level)
+
+    def _add_vehicle(
+        self, out: np.ndarray, first: int, vehicle: Vehicle, geometry: _Geometry
+    ) -> None:
+        ends = geometry.times[[2, -3]]
+        rough = np.linalg.norm(vehicle.pose(ends)[0] - geometry.array[[2, -3]], axis=1)
+        if rough.min() > HORIZON_M + 80.0 * (ends[1] - ends[0]):
+            return
+        position, rotation = vehicle.pose(geometry.times)
+        forward, up = rotation[:, :, 0], rotation[:, :, 2]
+        distance = np.linalg.norm(position - geometry.array, axis=1)
+        fade = np.clip((FADE_M[1] - distance) / (FADE_M[1] - FADE_M[0]), 0, 1)
+        if not fade.any():
+            return
+        mix = np.clip((distance - SPLIT_M[0]) / (SPLIT_M[1] - SPLIT_M[0]), 0, 1) * np.pi / 2
+        near, far = fade * np.cos(mix) * (mix < np.pi / 2), fade * np.sin(mix)
+        tyre = position + TYRE_HEIGHT_M * up
+        if near.any():
+            axle = vehicle.wheelbase_m / 2 * forward
+            self._add(out, first, vehicle, 'front', tyre + axle, near, geometry)
+            self._add(out, first, vehicle, 'rear', tyre - axle, near, geometry)
+            height = vehicle.voice.engine_height_m * up
+            nose = position + 0.35 * vehicle.length_m * forward
+            gain = near * _ENGINE_IMAGE_GAIN
+            self._add(out, first, vehicle, 'engine', nose + height, gain, geometry)
+            self._add(out, first, vehicle, 'engine', nose - height, gain, geometry, 'asphalt')
+        if far.any():
+            self._add(out, first, vehicle, 'far', tyre, far, geometry)
+
+    def _add_own(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
+        """The own vehicle's tyres and engine, weakened by its body, moving with the array."""
+        ego = self.scene.ego
+        gain = np.full(len(geometry.times), 10 ** (-self.scene.noise.insertion_db / 20))
+        axle = ego.wheelbase_m / 2
+        for role, place in (
+            ('front', (axle, 0.0, 0.05)),
+            ('rear', (-axle, 0.0, 0.05)),
+            ('engine', (0.35 * ego.length_m, 0.0, 0.5)),
+        ):
+            points = geometry.position + geometry.rotation @ np.array(place)
+            self._add(out, first, ego, role, points, gain, geometry)
+
+    def _add(
+        self,
+        out: np.ndarray,
+        first: int,
+        vehicle: Vehicle,
+        role: str,
+        points: np.ndarray,
+        weight: np.ndarray,
+        geometry: _Geometry,
+        surface: str = 'none',
+    ) -> None:
+        signal = self._signal(vehicle, role)
+        if signal is None:
+            return
+        scene = self.scene
+        c = scene.speed_of_sound_mps
+        apart = np.linalg.norm(points - geometry.array, axis=1)
+        furthest, nearest = apart.max() + 5.0, max(apart.min() - 5.0, 0.0)
+        begin = int(np.floor((geometry.begin_s - furthest / c) * self.rate)) - 32
+        end = int(np.ceil((geometry.end_s - nearest / c) * self.rate)) + 160
+        errors = scene.corruption
+        shading_db = errors.shading_db if vehicle.vehicle_id else 0.0
+        add_path(
+            out, first, float(self.rate), 1.0 + errors.clock_ppm * 1e-6, errors.delay_samples,
+            signal.read(begin, end - begin), begin, points, weight, geometry.microphones,
+            geometry.outward, shading_db, geometry.first, GRID_S, c,
+            sinc_table(self.rate, surface),
+        )  # fmt: skip
+
+    def _signal(self, vehicle: Vehicle, role: str) -> Signal | None:
+        """The signal of one source of a vehicle, made at first use; None if it has none."""
+        if role in ('front', 'rear') and vehicle.kind == 'motorcycle':
+            return None
+        name = vehicle.vehicle_id, role
+        if name not in self._signals:
+            self._signals[name] = self._make_signal(vehicle, role)
+        return self._signals[name]
+
+    def _make_signal(self, vehicle: Vehicle, role: str) -> Signal:
+        if vehicle.vehicle_id not in self._engines:
+            self._engines[vehicle.vehicle_id] = Engine(vehicle, self.scene.seed)
+        engine = self._engines[vehicle.vehicle_id]
+
+        def noise_db(t_s: float) -> np.ndarray:
+            tyres = vehicle.voice.rolling_db(vehicle.speed_mps(t_s))
+            if role in ('front', 'rear'):
+                return tyres - 10 * np.log10(2)
+            noise = engine.noise_db(t_s)
+            return cnossos.add_levels(noise, tyres) if role == 'far' else noise
+
+        def loss_db(t_s: float) -> np.ndarray:
+            apart = vehicle.pose(t_s)[0] - self.scene.ego.pose(t_s)[0]
+            return self._loss * np.float32(np.linalg.norm(apart))
+
+        return Signal(
+            (self.scene.seed, vehicle.vehicle_id * len(_ROLES) + _ROLES.index(role)),
+            self.rate,
+            noise_db,
+            loss_db if vehicle.vehicle_id else None,
+            engine.table if role in ('engine', 'far') else None,
+            engine.phase,
+        )
+
+    def _microphone_noise(self, index: int, dead: bool) -> Signal:
+        scene = self.scene
+
+        def noise_db(t_s: float) -> np.ndarray:
+            if dead:
+                return scene.noise.self_bands_db()
+            return scene.noise.bands_db(float(scene.ego.speed_mps(t_s)))
+
+        return Signal((scene.seed, (1 << 32) + index), self.rate, noise_db, pressure=True)
+
+
+class _Geometry:
+    """Trajectories of the array on the common grid around one frame."""
+
+    def __init__(self, scene: Scene, begin_s: float, end_s: float) -> None:
+        clock = 1.0 + scene.corruption.clock_ppm * 1e-6
+        self.begin_s, self.end_s = begin_s * clock, end_s * clock
+        self.first = int(np.floor((self.begin_s - 0.75) / GRID_S)) - 2
+        last = int(np.ceil(self.end_s / GRID_S)) + 4
+        self.times = np.arange(self.first, last + 1) * GRID_S
+        self.position, self.rotation = scene.ego_pose(self.times)
+        places = scene.microphones_m()
+        centre = scene.rig.array_position_m
+        outward = places - centre
+        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+        self.array = self.position + self.rotation @ centre
+        turned = np.einsum('gij,mj->mgi', self.rotation, places)
+        self.microphones = np.ascontiguousarray(turned + self.position)
+        self.outward = np.ascontiguousarray(np.einsum('gij,mj->mgi', self.rotation, outward))
