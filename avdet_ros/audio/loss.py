@@ -1,0 +1,91 @@
+"""Finding samples that a sound card lost, and how many, from when its blocks arrive.
+
+A block cannot arrive before its last sample was captured, so arrival time minus sample time has a
+sharp lower edge; when samples are lost, the edge steps up by just their duration. The time stamps
+that sound systems put on blocks themselves are not used: a sound server moves them by its
+buffering, half a second at a time, with no sample lost.
+"""
+
+from __future__ import annotations
+
+SETTLE_S = 0.25
+"""How long arrivals are watched after an overflow until the new edge is believed."""
+
+SILENT_LOSS_S = 0.05
+"""A step that no overflow announced must be larger: sound servers shift buffers by less."""
+
+SILENT_SETTLE_S = 0.5
+"""And it must last so long."""
+
+_SMALLEST_S = 0.001
+_BIN_S = 1.0
+
+
+class LossFinder:
+    """Decides for each block how many samples were lost before it.
+
+    Usage: `add` every block; when it returns a number, that many samples were lost before the
+    oldest block not yet decided, and all added so far are decided. While it returns None, the
+    blocks must wait.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate = sample_rate_hz
+        self._samples = 0
+        self._edges: tuple[float, float] | None = None  # of this bin and the one before
+        self._bin_start = 0.0
+        self._watch: tuple[float, float] | None = None  # edge, and since when, after an overflow
+        self._late: tuple[float, float] | None = None  # the same after arrivals turned late
+
+    def add(self, frames: int, arrival_s: float, overflow: bool) -> int | None:
+        """Take a block.
+
+        Args:
+            frames: its samples.
+            arrival_s: when it arrived, on any steady clock.
+            overflow: whether the device said that samples before it were lost.
+
+        Returns:
+            Samples lost before the blocks not yet decided, or None: not known yet.
+        """
+        self._samples += frames
+        edge = arrival_s - self._samples / self._rate
+        if self._edges is None:
+            self._edges = (edge, edge)
+            self._bin_start = arrival_s
+            return 0
+        if overflow and self._watch is None:
+            self._watch = (edge, arrival_s)
+        if self._watch is not None:
+            self._watch = (min(edge, self._watch[0]), self._watch[1])
+            if arrival_s - self._watch[1] < SETTLE_S:
+                return None
+            step_s = self._watch[0] - min(self._edges)
+            self._watch = None
+            return self._count(step_s) if step_s > _SMALLEST_S else 0
+        return self._unannounced(edge, arrival_s)
+
+    def _unannounced(self, edge: float, arrival_s: float) -> int:
+        if edge - min(self._edges) <= SILENT_LOSS_S:
+            self._late = None
+            self._learn(edge, arrival_s)
+            return 0
+        self._late = (edge, arrival_s) if self._late is None else self._late
+        self._late = (min(edge, self._late[0]), self._late[1])
+        if arrival_s - self._late[1] < SILENT_SETTLE_S:
+            return 0
+        lost = self._count(self._late[0] - min(self._edges))
+        self._late = None
+        return lost
+
+    def _learn(self, edge: float, arrival_s: float) -> None:
+        if arrival_s - self._bin_start > _BIN_S:
+            self._bin_start = arrival_s
+            self._edges = (edge, self._edges[0])
+        else:
+            self._edges = (min(edge, self._edges[0]), self._edges[1])
+
+    def _count(self, step_s: float) -> int:
+        lost = round(step_s * self._rate)
+        self._samples += lost
+        return lost

@@ -1,0 +1,144 @@
+"""An eight-channel microphone device without hardware: a private PulseAudio with a null sink.
+
+What is played into it comes out of a capture device named `DEVICE`, in real time, through the
+same ALSA and PortAudio code as a sound card's channels. Tests, benchmarks and fault injection use
+it; so may anyone who wants to try the live path before the array is built.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from avdet_ros.errors import AvdetError
+
+DEVICE = 'array8'
+"""Name of the capture device."""
+
+_POSITIONS = (
+    'front-left', 'front-right', 'rear-left', 'rear-right',
+    'front-center', 'lfe', 'side-left', 'side-right',
+)  # fmt: skip
+
+_ALSA_CONFIGURATION = """\
+</usr/share/alsa/alsa.conf>
+pcm.{device} {{
+    type pulse
+    server "unix:{socket}"
+    device "{device}.monitor"
+    hint {{ show on  description "eight microphones without hardware" }}
+}}
+"""
+
+
+def missing_programs() -> list[str]:
+    """Names of the programs this needs and the machine lacks."""
+    return [name for name in ('pulseaudio', 'paplay') if shutil.which(name) is None]
+
+
+class VirtualDevice:
+    """A private sound server; a context manager that starts and ends it.
+
+    Attributes:
+        environment: variables a process needs in order to see the device. They must be set
+            before that process first loads PortAudio (or rescans, see `device.rescan`).
+    """
+
+    def __init__(self, sample_rate_hz: int = 44100, channels: int = 8) -> None:
+        self._sample_rate_hz = sample_rate_hz
+        self._channels = channels
+        # The path of a socket may have 107 characters: not below a long temporary folder.
+        self._folder = Path(tempfile.mkdtemp(prefix='avdet-', dir='/tmp'))
+        self._socket = self._folder / 'native'
+        self._server: subprocess.Popen | None = None
+        self._players: list[subprocess.Popen] = []
+        configuration = self._folder / 'asound.conf'
+        configuration.write_text(_ALSA_CONFIGURATION.format(device=DEVICE, socket=self._socket))
+        self.environment = {'ALSA_CONFIG_PATH': str(configuration)}
+
+    def __enter__(self) -> VirtualDevice:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, channels: int | None = None) -> None:
+        """Start the server, with another number of channels if one is given.
+
+        Raises:
+            AvdetError: a program is not installed, or the server does not come up.
+        """
+        if missing := missing_programs():
+            raise AvdetError(
+                f'the virtual device needs {" and ".join(missing)}: '
+                'apt install pulseaudio pulseaudio-utils libasound2-plugins'
+            )
+        self._channels = channels or self._channels
+        positions = ','.join(_POSITIONS[: self._channels])
+        sink = (
+            f'module-null-sink sink_name={DEVICE} rate={self._sample_rate_hz} '
+            f'channels={self._channels} channel_map={positions}'
+        )
+        protocol = f'module-native-protocol-unix auth-anonymous=1 socket={self._socket}'
+        self._socket.unlink(missing_ok=True)
+        command = [
+            'pulseaudio', '-n', '--daemonize=no', '--exit-idle-time=-1', '--disable-shm=yes',
+            '--use-pid-file=no', '--log-level=error', '-L', protocol, '-L', sink,
+        ]  # fmt: skip
+        self._server = subprocess.Popen(
+            command,
+            env=self._private_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / 'server.log').open('a'),
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 10
+        while not self._socket.exists():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                log = (self._folder / 'server.log').read_text()[-300:].strip()
+                raise AvdetError(f'the virtual device: pulseaudio did not start: {log}')
+            time.sleep(0.02)
+
+    def play(self, path: str | Path) -> subprocess.Popen:
+        """Play a sound file into the device, channel by channel, in the background."""
+        player = subprocess.Popen(
+            [
+                'paplay',
+                f'--server=unix:{self._socket}',
+                f'--device={DEVICE}',
+                f'--channel-map={",".join(_POSITIONS[: self._channels])}',
+                str(path),
+            ],
+            env=self._private_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._players.append(player)
+        return player
+
+    def kill(self) -> None:
+        """End the server at once, as when the device is unplugged."""
+        for process in (*self._players, self._server):
+            if process is not None:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                process.wait()
+        self._players.clear()
+        self._server = None
+
+    def close(self) -> None:
+        """End the server and remove its files."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _private_environment(self) -> dict[str, str]:
+        folder = str(self._folder)
+        return {**os.environ, 'HOME': folder, 'XDG_RUNTIME_DIR': folder}
