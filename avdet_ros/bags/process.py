@@ -38,10 +38,13 @@ from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.parameters import CAPTURE, DETECTOR, find
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
-DEFAULT_HOP_S = 0.1
+DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default
+MIN_SCORE = find(DETECTOR, 'min_score').default
+MAX_DETECTIONS = find(DETECTOR, 'max_detections').default
 RATE_TOLERANCE = 0.01
 """Samples that come at another rate than the rig's by more than this are another array's."""
 
@@ -59,7 +62,7 @@ class Report:
         boxes: how many boxes were found.
         sound_s: seconds of sound or of windows.
         lost_samples: samples missing between blocks.
-        windows_with_gaps: windows in which samples were missing and count as silence.
+        windows_with_gaps: windows left out since samples were missing, as the live chain does.
         skipped_windows: windows without one sample.
         restarts: times that the stamps went back and everything began anew.
         partial: None, or why the results are not those of the whole drive.
@@ -179,7 +182,7 @@ def hear(
     def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
         end_ns, array = piece
         features = front_end.compute(array) if listening.raw else array
-        return end_ns, detector.detect(features)
+        return end_ns, _best(detector.detect(features))
 
     for end_ns, found in _in_order(work, pieces):
         report.windows += 1
@@ -243,6 +246,13 @@ def process_bag(
             )
             _write_summary(out, report, detector)
     return report
+
+
+def _best(found: Detections) -> Detections:
+    """What the live detector publishes of its boxes, by its parameters' defaults."""
+    keep = found.scores >= MIN_SCORE
+    keep[MAX_DETECTIONS:] = False  # scores descend
+    return Detections(found.boxes_px[keep], found.scores[keep])
 
 
 def _write_summary(out: Path, report: Report, detector: Detector) -> None:
@@ -326,7 +336,9 @@ def _windows(
         if cut == len(samples):
             continue
         for window in buffer.push(samples[cut:], first + cut):
-            report.windows_with_gaps += window.gap_samples > 0
+            if window.gap_samples:
+                report.windows_with_gaps += 1
+                continue
             yield blocks.stamp_ns(window.end_sample), window.waveform
         report.skipped_windows = buffer.skipped_windows
 

@@ -51,6 +51,8 @@ def test_windows_and_boxes_are_those_of_the_parts(
         expected = detector.detect(front_end.compute(window.waveform))
         end_ns = START_NS + round(window.end_sample * 1e9 / 44100)
         assert abs(stamp_ns - (end_ns - 500_000_000)) <= 20
+        expected = expected.above(0.05)
+        assert len(expected)
         assert np.allclose(boxes.boxes_px, expected.boxes_px, atol=1e-4)
         assert np.allclose(boxes.scores, expected.scores, atol=1e-6)
     tracks = results(tmp_path / 'out', 'tracks')
@@ -108,8 +110,9 @@ def test_a_gap_is_counted_and_the_rest_is_kept(process, write_sound, tmp_path):
     write_sound(tmp_path / 'drive', drop=range(60, 64))
     report = process(tmp_path / 'drive', tmp_path / 'out')
     assert report.lost_samples == 4 * 1024
-    assert report.windows == 21
     assert 10 <= report.windows_with_gaps <= 11
+    assert report.windows == 21 - report.windows_with_gaps
+    assert len(results(tmp_path / 'out')) == report.windows
 
 
 def test_stamps_that_go_back_begin_anew(process, write_sound, waveform, tmp_path):
