@@ -37,14 +37,14 @@ def evaluate(
     from avdet_ros.evaluation.evaluate import score
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
-    from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters
+    from avdet_ros.tracking import DEFAULT_TRACKER, IouTracker, make_tracker, tracker_parameters
 
     console = Console()
-    model = model or share('models/student.onnx')
     seeds = tuple(range(seed_from, seed_from + drives))
     runner.check_request(seeds, seconds, rate)
     tracker = tracker or DEFAULT_TRACKER
     parameters = tracker_parameters(tracker)
+    model = model or share('models/student.onnx')
     loaded_rig = load_rig(rig)
     loaded = Detector(model, loaded_rig, FrontEnd(), threads=1)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -66,7 +66,14 @@ def evaluate(
         task = progress.add_task('drives', total=drives)
         records = runner.hear_drives(plan, jobs, tick=lambda: progress.advance(task))
     scores = {
-        name: score(records, name, loaded_rig, lambda: make_tracker(tracker))
+        name: score(
+            records,
+            name,
+            loaded_rig,
+            IouTracker(start_score=runner.BASELINE_START[name])
+            if name in runner.BASELINE_START
+            else make_tracker(tracker),
+        )
         for name in records[0].detections
     }
     split = runner.whose(seeds)

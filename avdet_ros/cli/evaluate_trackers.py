@@ -36,13 +36,13 @@ def evaluate_trackers(
     from avdet_ros.rig import load_rig
 
     console = Console()
-    model = model or share('models/student.onnx')
     fastest_hz = max(trackers.RATES_HZ)
     first, tuning_first = runner.TEST_SEEDS[0], runner.VALIDATION_SEEDS[0]
     test_seeds = tuple(range(first, first + drives))
     tuning_seeds = tuple(range(tuning_first, tuning_first + tuning_drives))
     for seeds in (test_seeds, tuning_seeds):
         runner.check_request(seeds, seconds, fastest_hz)
+    model = model or share('models/student.onnx')
     loaded = Detector(model, load_rig(rig), FrontEnd(), threads=1)
     plans = [
         runner.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,

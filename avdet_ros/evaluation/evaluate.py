@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 import math
@@ -21,7 +21,7 @@ from avdet_ros.evaluation.detection_metrics import (
 from avdet_ros.evaluation.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.track_metrics import track_metrics
 from avdet_ros.rig import Rig
-from avdet_ros.tracking import Tracker, make_tracker
+from avdet_ros.tracking import Tracker
 
 DISTANCES_M = (0, 10, 20, 40, 70)
 HIDDEN_BELOW = 0.5
@@ -32,7 +32,7 @@ def score(
     records: Sequence[DriveRecord],
     detector: str,
     rig: Rig,
-    tracker: Callable[[], Tracker] = make_tracker,
+    tracker: Tracker,
 ) -> dict[str, Any]:
     """Everything there is to say about one detector on these drives.
 
@@ -40,7 +40,7 @@ def score(
         records: the drives.
         detector: its name in the records.
         rig: for the image's size.
-        tracker: makes the tracker that links its boxes.
+        tracker: links its boxes.
 
     Returns:
         ``detection`` and ``tracking`` (the metrics by name), ``by_vehicles``, ``by_distance_m``,
@@ -49,8 +49,7 @@ def score(
     truth = [frame for record in records for frame in record.truth]
     detections = [frame for record in records for frame in record.detections[detector]]
     times = np.concatenate([record.milliseconds[detector] for record in records])
-    linker = tracker()
-    tracks = [record.track(detector, linker) for record in records]
+    tracks = [record.track(detector, tracker) for record in records]
     size = rig.camera.width_px, rig.camera.height_px
     return {
         'detection': asdict(detection_metrics(truth, detections, size)),

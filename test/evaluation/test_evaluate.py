@@ -21,7 +21,7 @@ ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
 @pytest.fixture(scope='module')
 def scores(drive, rig):
     records = [drive(seed, ERRORS) for seed in range(4)]
-    return {name: score(records, name, rig) for name in ERRORS}
+    return {name: score(records, name, rig, make_tracker('iou')) for name in ERRORS}
 
 
 def test_better_boxes_score_better(scores):
