@@ -1,0 +1,111 @@
+"""Scores that mean something: of a hundred boxes scored 0.8, eighty overlap a vehicle.
+
+A network's own scores order its boxes but are no probabilities. A monotone curve from logit to
+the measured share of boxes that match a true one puts that right without changing the order. It
+is learned on the validation windows and lies in the model's graph.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+import torch
+from torch import Tensor, nn
+
+from avdet_ros.detection.boxes import box_iou
+
+KNOTS = 16
+"""Groups of equally many boxes that the curve is drawn through."""
+
+LEAST_SLOPE = 1e-3
+"""The curve rises at least so much a logit, so that better boxes stay better."""
+
+
+class Calibration(nn.Module):
+    """A rising, piecewise linear curve from logits to scores.
+
+    score = s_0 + sum_k slope_k (min(x, x_{k+1}) - x_k)+, between the first and the last knot.
+    Fresh ones are a straight approximation of the logistic function.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        logits = np.linspace(-6, 6, KNOTS)
+        self.register_buffer('logits', torch.zeros(KNOTS))
+        self.register_buffer('scores', torch.zeros(KNOTS))
+        self.set(logits, 1 / (1 + np.exp(-logits)))
+
+    def set(self, logits: np.ndarray, scores: np.ndarray) -> None:
+        """Take a curve of `KNOTS` points, logits and scores both rising."""
+        self.logits.copy_(torch.from_numpy(np.asarray(logits, np.float32)))
+        self.scores.copy_(torch.from_numpy(np.asarray(scores, np.float32)))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Logits of any shape to scores in (0, 1)."""
+        low, high = self.logits[:-1], self.logits[1:]
+        share = ((logits[..., None] - low) / (high - low)).clamp(0, 1)
+        return self.scores[0] + (share * (self.scores[1:] - self.scores[:-1])).sum(dim=-1)
+
+
+def matches(
+    found: list[np.ndarray], true: list[np.ndarray], iou_threshold: float = 0.5
+) -> list[np.ndarray]:
+    """Which found boxes are right.
+
+    Best first, each takes the true box it overlaps most among those that are left.
+
+    Args:
+        found: per window (n, 4) boxes, best first.
+        true: per window (m, 4) boxes.
+        iou_threshold: overlap that counts.
+
+    Returns:
+        per window (n,) bool.
+    """
+    results = []
+    for boxes, truth in zip(found, true, strict=True):
+        overlap = box_iou(boxes, truth)
+        right = np.zeros(len(boxes), bool)
+        for index in range(len(boxes) if len(truth) else 0):
+            best = overlap[index].argmax()
+            if overlap[index, best] >= iou_threshold:
+                right[index] = True
+                overlap[:, best] = -1
+        results.append(right)
+    return results
+
+
+def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rising curve that best explains which boxes were right.
+
+    Isotonic regression (pool adjacent violators) over groups of boxes of neighbouring logits; the
+    groups get smaller towards the top, where few boxes are and the tracker's threshold is.
+
+    Args:
+        logits: (N,) of all boxes.
+        right: (N,) bool.
+
+    Returns:
+        logits, scores: (KNOTS,) float64, both strictly rising, scores in (0, 1).
+    """
+    order = np.argsort(logits, kind='stable')
+    logits, right = logits[order].astype(np.float64), right[order].astype(np.float64)
+    # Group borders at equal shares of the boxes and of the right ones, half and half.
+    weight = 0.5 / max(len(right), 1) + 0.5 * right / max(right.sum(), 1)
+    position = np.cumsum(weight) / weight.sum() if len(right) else np.zeros(0)
+    group = np.minimum((position * KNOTS).astype(int), KNOTS - 1)
+    counts = np.bincount(group, minlength=KNOTS).astype(np.float64)
+    filled = counts > 0
+    if filled.sum() < 2:
+        knots = np.linspace(-6, 6, KNOTS)
+        return knots, 1 / (1 + np.exp(-knots))
+    means = np.bincount(group, logits, KNOTS)[filled] / counts[filled]
+    # One right and one wrong box more than there were: no score is exactly 0 or 1.
+    hits = np.bincount(group, right, KNOTS)[filled]
+    shares = (hits + 0.5) / (counts[filled] + 1)
+    shares = isotonic_regression(shares, weights=counts[filled]).x
+    knots = np.interp(np.linspace(0, 1, KNOTS), np.linspace(0, 1, len(means)), means)
+    knots = np.maximum.accumulate(knots) + 1e-3 * np.arange(KNOTS)
+    scores = np.interp(knots, means, shares)
+    climb = LEAST_SLOPE * (knots - knots[0])
+    return knots, np.clip(scores * (1 - climb[-1]) + climb, 1e-4, 1 - 1e-4)
