@@ -1,0 +1,278 @@
+"""Flat polygons in space, many at a time: made, moved, looked at through the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from avdet_ros.rig import Camera
+from avdet_ros.simulation.pictures.materials import INDEX
+
+NEAR_M = 0.35
+"""Nothing nearer to the camera is drawn."""
+
+_BIG_PX = 6000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """K flat polygons with M corners in all.
+
+    Attributes:
+        corners: (M, 3) float64, one polygon after the other, counter-clockwise seen from outside.
+        starts: (K,) int64 index of each polygon's first corner.
+        normals: (K, 3) float64 unit vectors outwards, for light and for culling.
+        material: (K,) int64 index into materials.MATERIALS.
+        colour: (K, 3) float64 red, green, blue, 0 to 1, under full white light.
+        layer: (K,) int64; within one body, higher ones are painted over lower ones.
+        both_sides: (K,) bool, also drawn when seen from behind.
+        section: (K,) int64; for ground only, which stretch of the road it belongs to.
+    """
+
+    corners: np.ndarray
+    starts: np.ndarray
+    normals: np.ndarray
+    material: np.ndarray
+    colour: np.ndarray
+    layer: np.ndarray
+    both_sides: np.ndarray
+    section: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def counts(self) -> np.ndarray:
+        """(K,) corners of each polygon."""
+        return np.diff(np.append(self.starts, len(self.corners)))
+
+    def moved(self, position: np.ndarray, rotation: np.ndarray) -> Faces:
+        """The same in another frame: p -> position + rotation p."""
+        return replace(
+            self,
+            corners=position + self.corners @ rotation.T,
+            normals=self.normals @ rotation.T,
+        )
+
+
+class FaceList:
+    """Collects polygons one by one."""
+
+    def __init__(self) -> None:
+        self._corners: list[np.ndarray] = []
+        self._rows: list[tuple] = []
+
+    def add(
+        self,
+        corners: ArrayLike,
+        material: str,
+        colour: Sequence[float],
+        layer: int = 0,
+        both_sides: bool = False,
+        normal: Sequence[float] | None = None,
+        section: int = 0,
+    ) -> None:
+        """Add one polygon; its normal is computed unless given. See `Faces`."""
+        points = np.asarray(corners, np.float64)
+        if normal is None:
+            # Newell's method, also right for slightly bent polygons
+            across = np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0)
+            normal = across / max(float(np.linalg.norm(across)), 1e-12)
+        self._corners.append(points)
+        self._rows.append((normal, INDEX[material], tuple(colour), layer, both_sides, section))
+
+    def box(
+        self,
+        low: Sequence[float],
+        high: Sequence[float],
+        material: str,
+        colour: Sequence[float],
+        layer: int = 0,
+        taper: float = 1.0,
+    ) -> None:
+        """Add a box without its bottom; its top is `taper` times as large as its foot."""
+        (x0, y0, z0), (x1, y1, z1) = low, high
+        xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
+        foot = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        top = [(xm + (x - xm) * taper, ym + (y - ym) * taper, z1) for x, y in foot]
+        foot3 = [(x, y, z0) for x, y in foot]
+        for i in range(4):
+            j = (i + 1) % 4
+            self.add([foot3[i], foot3[j], top[j], top[i]], material, colour, layer)
+        self.add(top, material, colour, layer)
+
+    def build(self) -> Faces:
+        """Everything added so far."""
+        if not self._rows:
+            return empty()
+        normal, material, colour, layer, both, section = zip(*self._rows, strict=True)
+        counts = [len(points) for points in self._corners]
+        return Faces(
+            np.concatenate(self._corners),
+            np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64),
+            np.array(normal, np.float64),
+            np.array(material, np.int64),
+            np.array(colour, np.float64),
+            np.array(layer, np.int64),
+            np.array(both, bool),
+            np.array(section, np.int64),
+        )
+
+
+def empty() -> Faces:
+    """No polygons."""
+    whole = np.zeros(0, np.int64)
+    three = np.zeros((0, 3))
+    return Faces(three, whole, three, whole, three, whole, np.zeros(0, bool), whole)
+
+
+def joined(parts: Sequence[Faces]) -> Faces:
+    """All polygons of several collections, in their order."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return empty()
+    offsets = np.cumsum([0] + [len(part.corners) for part in parts[:-1]])
+    names = ('normals', 'material', 'colour', 'layer', 'both_sides', 'section')
+    return Faces(
+        np.concatenate([part.corners for part in parts]),
+        np.concatenate([part.starts + at for part, at in zip(parts, offsets, strict=True)]),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The camera in the world at one instant.
+
+    Attributes:
+        camera: its projection.
+        eye: (3,) optical centre, world.
+        axes: (3, 3) maps world directions to the optical frame.
+    """
+
+    camera: Camera
+    eye: np.ndarray
+    axes: np.ndarray
+
+    def optical(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in the optical frame: x right, y down, z forward."""
+        return (points - self.eye) @ self.axes.T
+
+    def pixels(self, optical: np.ndarray) -> np.ndarray:
+        """Project points in front of the camera to pixels, (..., 2)."""
+        camera = self.camera
+        scale = np.array([camera.fx, camera.fy]) / optical[..., 2:3]
+        return optical[..., :2] * scale + [camera.cx, camera.cy]
+
+
+def view_of(camera: Camera, position: np.ndarray, rotation: np.ndarray) -> View:
+    """The view from a vehicle at a pose."""
+    return View(camera, position + rotation @ camera.position_m, camera.rotation @ rotation.T)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The polygons that face the camera and reach into the image.
+
+    Attributes:
+        index: (S,) which polygon of the `Faces`.
+        polygons: S arrays (P, 2) float64 pixels.
+        nearest_m: (S,) least depth of a corner.
+        furthest_m: (S,) greatest depth of a corner.
+        box: (S, 4) bounding boxes, pixels, not clipped.
+        plane: (S, 3) a, b, c with 1 / depth = a x + b y + c at pixel (x, y).
+    """
+
+    index: np.ndarray
+    polygons: list[np.ndarray]
+    nearest_m: np.ndarray
+    furthest_m: np.ndarray
+    box: np.ndarray
+    plane: np.ndarray
+
+
+def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
+    """Cull, clip and project.
+
+    Args:
+        faces: in the world frame.
+        view: from where.
+        smallest_px: polygons smaller than this in both directions are left out.
+    """
+    none = np.zeros(0)
+    if not len(faces):
+        return Seen(none.astype(int), [], none, none, np.zeros((0, 4)), np.zeros((0, 3)))
+    optical = view.optical(faces.corners)
+    normals = faces.normals @ view.axes.T
+    first = optical[faces.starts]
+    towards = -np.einsum('kj,kj->k', normals, first)
+    depth = optical[:, 2]
+    nearest = np.minimum.reduceat(depth, faces.starts)
+    furthest = np.maximum.reduceat(depth, faces.starts)
+    keep = (furthest > NEAR_M) & (faces.both_sides | (towards > 0))
+    safe = optical.copy()
+    safe[:, 2] = np.maximum(depth, NEAR_M)
+    pixels = view.pixels(safe)
+    low = np.minimum.reduceat(pixels, faces.starts)
+    high = np.maximum.reduceat(pixels, faces.starts)
+    camera = view.camera
+    whole = nearest > NEAR_M
+    inside = (
+        (high[:, 0] > -1) & (low[:, 0] < camera.width_px + 1)
+        & (high[:, 1] > -1) & (low[:, 1] < camera.height_px + 1)
+        & ((high - low).max(axis=1) > smallest_px)
+    )  # fmt: skip
+    index = np.flatnonzero(keep & (inside | ~whole))
+    ends = faces.starts + faces.counts()
+    tame = whole & (np.abs(low).max(axis=1) < _BIG_PX) & (np.abs(high).max(axis=1) < _BIG_PX)
+    polygons, kept = [], []
+    for face in index:
+        span = slice(faces.starts[face], ends[face])
+        if tame[face]:
+            polygons.append(pixels[span])
+        else:
+            cut = _clip(optical[span], camera)
+            if len(cut) < 3:
+                continue
+            polygons.append(view.pixels(cut))
+        kept.append(face)
+    kept = np.array(kept, np.int64)
+    box = np.concatenate([low[kept], high[kept]], axis=1)
+    for row in np.flatnonzero(~tame[kept]):
+        points = polygons[row]
+        box[row] = (*points.min(axis=0), *points.max(axis=0))
+    # n . p = -d on the plane; with p = depth * (x', y', 1): 1 / depth = -(n . (x', y', 1)) / d
+    n, d = normals[kept], towards[kept]
+    d = np.where(np.abs(d) < 1e-6, 1e-6, d)
+    slope = -n / d[:, None]
+    a, b = slope[:, 0] / camera.fx, slope[:, 1] / camera.fy
+    plane = np.stack([a, b, slope[:, 2] - a * camera.cx - b * camera.cy], axis=-1)
+    return Seen(
+        kept, polygons, np.maximum(nearest[kept], NEAR_M), furthest[kept], box, plane
+    )
+
+
+def _clip(points: np.ndarray, camera: Camera) -> np.ndarray:
+    """Cut a polygon in the optical frame to a pyramid somewhat wider than the image."""
+    x, y = 1.5 * camera.width_px / camera.fx, 2.5 * camera.height_px / camera.fy
+    planes = np.array(
+        [[0, 0, 1, -NEAR_M], [1, 0, x, 0], [-1, 0, x, 0], [0, 1, y, 0], [0, -1, y, 0]]
+    )
+    for plane in planes:
+        side = points @ plane[:3] + plane[3]
+        if (side >= 0).all():
+            continue
+        out = []
+        for i in range(len(points)):
+            j = (i + 1) % len(points)
+            if side[i] >= 0:
+                out.append(points[i])
+            if (side[i] >= 0) != (side[j] >= 0):
+                part = side[i] / (side[i] - side[j])
+                out.append(points[i] + part * (points[j] - points[i]))
+        if len(out) < 3:
+            return np.zeros((0, 3))
+        points = np.array(out)
+    return points

@@ -1,0 +1,46 @@
+"""Which body is in front of which: the painter's order of upright bodies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def back_to_front(footprints: np.ndarray, depth_m: np.ndarray, spans_px: np.ndarray) -> np.ndarray:
+    """Order bodies so that none is painted over one in front of it.
+
+    Two convex footprints that do not meet are parted by a line along an edge of one of them; the
+    body on the camera's side of it is in front. Sorting by depth alone fails for long bodies.
+
+    Args:
+        footprints: (N, 4, 2) corners seen from above, counter-clockwise, camera at the origin.
+        depth_m: (N,) nearest depth, decides where the geometry does not.
+        spans_px: (N, 2) leftmost and rightmost pixel column.
+
+    Returns:
+        (N,) int64 indices, the first to be painted first.
+    """
+    count = len(footprints)
+    edges = np.roll(footprints, -1, axis=1) - footprints
+    outward = np.stack([edges[..., 1], -edges[..., 0]], axis=-1)
+    outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-9)
+    offset = np.einsum('nec,nec->ne', outward, footprints)
+    # how far the corner of body m that is least outside lies outside of edge e of body n
+    outside = np.einsum('nec,mvc->nemv', outward, footprints).min(axis=3) - offset[..., None]
+    parted = outside > -0.05
+    camera_outside = (offset < 0)[..., None]
+    front = (parted & ~camera_outside).any(axis=1)
+    front |= (parted & camera_outside).any(axis=1).T
+    overlap = (spans_px[:, None, 0] < spans_px[None, :, 1]) & (
+        spans_px[None, :, 0] < spans_px[:, None, 1]
+    )
+    after = front & ~front.T & overlap
+    waits = after.sum(axis=1)
+    left = np.ones(count, bool)
+    order = np.zeros(count, np.int64)
+    for place in range(count):
+        free = left & (waits == 0)
+        rank = np.where(free if free.any() else left, depth_m, -np.inf)
+        order[place] = chosen = int(np.argmax(rank))
+        left[chosen] = False
+        waits = waits - after[:, chosen]
+    return order
