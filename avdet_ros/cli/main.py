@@ -18,6 +18,7 @@ from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
 from avdet_ros.cli.process import process
+from avdet_ros.cli.replay import replay
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.command()(evaluate)
 app.command()(evaluate_trackers)
 app.command()(inspect_model)
 app.command()(process)
+app.command()(replay)
 
 
 def main() -> None:

@@ -1,0 +1,116 @@
+"""When each message of a bag is due: the bag's time as a function of steady time.
+
+Bag time runs ``rate`` times as fast as steady time, stands still while paused, and never passes a
+message that has not been sent: a slow machine plays slower instead of letting ``/clock`` run ahead
+of the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+import math
+
+from avdet_ros.bags.messages import IMAGE
+from avdet_ros.bags.reader import Bag
+from avdet_ros.errors import AvdetError
+
+FASTEST, SLOWEST = 100.0, 0.01
+
+CHAIN_OUTPUTS = (
+    'spectrogram', 'detections', 'tracks', 'overlay', 'markers', 'label_info',
+    'spectrogram_image',
+)  # fmt: skip
+"""Last names of what the nodes publish; playing these beside running nodes would double them."""
+
+
+class Timeline:
+    """Bag time, from steady time.
+
+    Attributes:
+        rate: bag seconds a steady second.
+        paused: whether bag time stands still.
+    """
+
+    def __init__(self, start_ns: int, rate: float, steady_s: float) -> None:
+        """Begin at a bag time.
+
+        Args:
+            start_ns: bag time now.
+            rate: from 0.01 to 100.
+            steady_s: steady time now, seconds.
+
+        Raises:
+            AvdetError: the rate is none.
+        """
+        if not (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
+            raise AvdetError(
+                f'rate: expected a number from {SLOWEST:g} to {FASTEST:g}, found {rate:g}'
+            )
+        self.rate = rate
+        self.paused = False
+        self._anchor = (start_ns, steady_s)
+
+    def now_ns(self, steady_s: float, limit_ns: int | None = None) -> int:
+        """Bag time.
+
+        Args:
+            steady_s: steady time.
+            limit_ns: receive time of the message that is sent next; bag time waits for it.
+        """
+        start_ns, start_s = self._anchor
+        if self.paused:
+            return start_ns
+        now_ns = start_ns + round((steady_s - start_s) * self.rate * 1e9)
+        if limit_ns is not None and now_ns > limit_ns:
+            self._anchor = (limit_ns, steady_s)
+            return limit_ns
+        return now_ns
+
+    def toggle(self, steady_s: float) -> None:
+        """Pause, or go on."""
+        self._anchor = (self.now_ns(steady_s), steady_s)
+        self.paused = not self.paused
+
+    def jump(self, bag_ns: int, steady_s: float) -> None:
+        """Go to another bag time, e.g. back to the beginning."""
+        self._anchor = (bag_ns, steady_s)
+
+
+def chain_topics(bag: Bag) -> tuple[list[str], bool]:
+    """What to play to running nodes: everything that they do not publish themselves.
+
+    Args:
+        bag: the recording.
+
+    Returns:
+        topics: full names.
+        raw: whether they start from raw sound; else from recorded spectrograms.
+
+    Raises:
+        AvdetError: the bag has neither sound nor spectrograms.
+    """
+    audio, recorded = bag.find('audio', IMAGE), bag.find('spectrogram', IMAGE)
+    if audio is None and recorded is None:
+        bag.require('/avdet/audio', IMAGE)
+    keep = recorded if audio is None else None
+    return [name for name in bag.topics if name == keep or not _made_by_nodes(name)], bool(audio)
+
+
+def _made_by_nodes(topic: str) -> bool:
+    parts = topic.split('/')
+    return parts[-1] in CHAIN_OUTPUTS or 'debug' in parts or topic in ('/diagnostics', '/clock')
+
+
+def require_topics(bag: Bag, topics: Collection[str]) -> list[str]:
+    """The named topics, if the bag has them all.
+
+    Raises:
+        AvdetError: one is missing.
+    """
+    for name in topics:
+        if name not in bag.topics:
+            raise AvdetError(
+                f'bag {bag.path}: {name}: expected a topic of the bag, '
+                f'found only {", ".join(sorted(bag.topics))}'
+            )
+    return list(topics)

@@ -1,0 +1,75 @@
+"""`avdet replay`: a recorded drive over DDS, with ``/clock``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
+    rate: Annotated[float, typer.Option(help='How much faster than recorded.')] = 1.0,
+    loop: Annotated[bool, typer.Option('--loop', help='Begin again at the end.')] = False,
+    start: Annotated[float, typer.Option(help='Seconds to leave out at the beginning.')] = 0.0,
+    topic: Annotated[
+        list[str] | None, typer.Option(help='Play only this topic; repeat for more.')
+    ] = None,
+    chain: Annotated[
+        bool,
+        typer.Option(
+            '--chain',
+            help='Play to running nodes: only what they do not publish themselves, once they '
+            'listen.',
+        ),
+    ] = False,
+) -> None:
+    """Play a bag to ROS nodes; the space bar pauses. Nodes need use_sim_time."""
+    from rich.console import Console
+
+    from avdet_ros.bags.reader import Bag
+    from avdet_ros.bags.timeline import chain_topics, require_topics
+    from avdet_ros.errors import AvdetError
+
+    try:
+        from avdet_ros.nodes.player import Player, keys, play_bag
+    except ImportError as error:
+        raise AvdetError(
+            f'avdet replay: expected rclpy and its messages, found {error.name} missing; '
+            f'source the ROS environment, or use avdet process, which needs none'
+        ) from error
+
+    import time
+
+    console = Console()
+    with Bag(bag) as opened, keys() as pressed:
+        wait_for: list[str] = []
+        if chain:
+            topics, raw = chain_topics(opened)
+            name = 'audio' if raw else 'spectrogram'
+            source = next(t for t in topics if t.rsplit('/', 1)[-1] == name)
+            namespace = source.rsplit('/', 1)[0]
+            following = ('spectrogram', 'detections') if raw else ('detections',)
+            wait_for = [source, *(f'{namespace}/{name}' for name in following)]
+        else:
+            topics = require_topics(opened, topic) if topic else list(opened.topics)
+        if opened.partial:
+            console.print(f'[yellow]partial:[/] {opened.partial}', highlight=False, soft_wrap=True)
+        end_s = opened.duration_s
+        console.print(
+            f'{bag}: {end_s:.1f} s, {len(topics)} topics, {rate:g} x; space pauses',
+            highlight=False,
+        )
+
+        def watch(player: Player) -> None:
+            if pressed() == ' ':
+                player.timeline.toggle(time.monotonic())
+            if console.is_terminal:
+                state = 'paused ' if player.timeline.paused else 'playing'
+                console.print(
+                    f'{state} {player.position_s:7.1f} of {end_s:.1f} s', end='\r', highlight=False
+                )
+
+        player = play_bag(opened, topics, rate, loop, start, wait_for, 20.0, watch)
+        console.print(f'{player.sent} messages sent')

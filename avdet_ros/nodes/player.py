@@ -1,0 +1,246 @@
+"""Playing a bag over DDS with ``/clock``, where rosbag2 is not installed or the bag is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+import importlib
+import sys
+import time
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+
+from avdet_ros.bags.reader import Bag, BagMessage
+from avdet_ros.bags.timeline import Timeline
+from avdet_ros.bags.writer import LATCHED_TOPICS
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import messages, qos
+
+CLOCK_PERIOD_S = 0.01
+"""From one ``/clock`` to the next, in steady time."""
+
+OFFER = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+"""What is played is offered so that any subscriber gets it."""
+
+_SETTLE_S = 0.5
+
+
+class Player(Node):
+    """Sends a bag's messages when they are due.
+
+    Attributes:
+        sent: messages sent so far.
+        left_out: topics whose message type is not installed here, with the type.
+        position_s: seconds since the bag's beginning.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        topics: Collection[str],
+        rate: float = 1.0,
+        loop: bool = False,
+        start_s: float = 0.0,
+    ) -> None:
+        """Make publishers.
+
+        Args:
+            bag: what to play.
+            topics: full names.
+            rate: how much faster than it was recorded.
+            loop: begin again at the end.
+            start_s: seconds after the bag's beginning at which to begin.
+
+        Raises:
+            AvdetError: a value is out of range, or nothing in the bag can be played here.
+        """
+        super().__init__('avdet_player')
+        if not 0 <= start_s <= bag.duration_s:
+            raise AvdetError(
+                f'bag {bag.path}: start: expected 0 to {bag.duration_s:.1f} s, found {start_s:g}'
+            )
+        self._bag, self._loop = bag, loop
+        self._start_ns = bag.start_ns + round(start_s * 1e9)
+        self.timeline = Timeline(self._start_ns, rate, time.monotonic())
+        self.sent = 0
+        self.position_s = start_s
+        self.left_out: dict[str, str] = {}
+        self._publishers_by_topic: dict[str, Publisher] = {}
+        for name in sorted(topics):
+            self._offer(name)
+        if not self._publishers_by_topic:
+            raise AvdetError(
+                f'bag {bag.path}: expected topics whose message types are installed, '
+                f'found only {", ".join(self.left_out.values()) or "no topics"}'
+            )
+        self._clock = self.create_publisher(Clock, '/clock', qos.RESULTS)
+        self._next_clock_s = 0.0
+
+    def wait(self, topics: Collection[str], timeout_s: float) -> bool:
+        """Wait until every one of these topics has a subscriber.
+
+        Args:
+            topics: full names.
+            timeout_s: longest wait.
+
+        Returns:
+            Whether all have one; played messages before that would be lost.
+        """
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and rclpy.ok():
+            self._tell_time(self._start_ns)
+            if all(self.count_subscribers(topic) for topic in topics):
+                self._idle(_SETTLE_S)
+                return True
+            time.sleep(CLOCK_PERIOD_S)
+        return False
+
+    def play(self, watch: Callable[[Player], None] | None = None) -> None:
+        """Send everything, once or for ever.
+
+        Args:
+            watch: called a hundred times a second, e.g. to read keys and show the position.
+        """
+        while rclpy.ok():
+            self.timeline.jump(self._start_ns, time.monotonic())
+            for message in self._messages():
+                if not self._wait_until(message.stamp_ns, watch):
+                    return
+                self._publishers_by_topic[message.topic].publish(message.data)
+                self.sent += 1
+            if not self._loop:
+                self._idle(_SETTLE_S)  # the last messages are still on their way
+                return
+
+    def _offer(self, name: str) -> None:
+        topic = self._bag.topics[name]
+        try:
+            msgtype = message_class(topic.msgtype)
+        except AvdetError:
+            self.left_out[name] = topic.msgtype
+            return
+        latched = name.rsplit('/', 1)[-1] in LATCHED_TOPICS
+        profile = qos.LATCHED if latched else OFFER
+        self._publishers_by_topic[name] = self.create_publisher(msgtype, name, profile)
+
+    def _messages(self) -> Iterator[BagMessage]:
+        topics = set(self._publishers_by_topic)
+        latched = [name for name in topics if name.rsplit('/', 1)[-1] in LATCHED_TOPICS]
+        if latched and self._start_ns > self._bag.start_ns:
+            # What was said once before the start still holds.
+            for message in self._bag.messages(latched):
+                if message.stamp_ns >= self._start_ns:
+                    break
+                yield BagMessage(message.topic, message.msgtype, self._start_ns, message.data)
+        yield from self._bag.messages(topics, start_ns=self._start_ns)
+
+    def _wait_until(self, due_ns: int, watch: Callable[[Player], None] | None) -> bool:
+        while rclpy.ok():
+            now_s = time.monotonic()
+            now_ns = self.timeline.now_ns(now_s, due_ns)
+            if now_s >= self._next_clock_s:
+                self._tell_time(now_ns)
+                if watch is not None:
+                    watch(self)
+            if now_ns >= due_ns and not self.timeline.paused:
+                return True
+            left_s = max(due_ns - now_ns, 0) * 1e-9 / self.timeline.rate
+            time.sleep(CLOCK_PERIOD_S if self.timeline.paused else min(left_s, CLOCK_PERIOD_S))
+        return False
+
+    def _tell_time(self, now_ns: int) -> None:
+        self._next_clock_s = time.monotonic() + CLOCK_PERIOD_S
+        self.position_s = (now_ns - self._bag.start_ns) * 1e-9
+        self._clock.publish(Clock(clock=messages.stamp(now_ns)))
+
+    def _idle(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and rclpy.ok():
+            time.sleep(CLOCK_PERIOD_S)
+
+
+def message_class(msgtype: str) -> Any:
+    """The Python class of a message type.
+
+    Args:
+        msgtype: e.g. ``sensor_msgs/msg/Image``.
+
+    Raises:
+        AvdetError: its package is not installed here.
+    """
+    package, _, name = msgtype.partition('/msg/')
+    try:
+        return getattr(importlib.import_module(f'{package}.msg'), name)
+    except (ImportError, AttributeError) as error:
+        raise AvdetError(
+            f'message type {msgtype}: expected it to be installed, found no such package'
+        ) from error
+
+
+def play_bag(
+    bag: Bag,
+    topics: Collection[str],
+    rate: float,
+    loop: bool,
+    start_s: float,
+    wait_for: Collection[str],
+    wait_s: float,
+    watch: Callable[[Player], None] | None = None,
+) -> Player:
+    """Start ROS, play, and end ROS; see `Player`.
+
+    Args:
+        bag: what to play.
+        topics: full names of what to play.
+        rate: how much faster than it was recorded.
+        loop: begin again at the end.
+        start_s: where to begin.
+        wait_for: topics that must have a subscriber before the first message.
+        wait_s: how long to wait for them at most.
+        watch: see `Player.play`.
+    """
+    rclpy.init(args=[])
+    player = None
+    try:
+        player = Player(bag, topics, rate, loop, start_s)
+        for name, msgtype in player.left_out.items():
+            player.get_logger().warning(f'{name} is left out: {msgtype} is not installed here')
+        if wait_for and not player.wait(wait_for, wait_s):
+            quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
+            player.get_logger().warning(f'nobody listens to {quiet} after {wait_s:g} s; playing')
+        player.play(watch)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if player is not None:
+            player.destroy_node()
+        rclpy.try_shutdown()
+    return player
+
+
+@contextmanager
+def keys() -> Iterator[Callable[[], str]]:
+    """Single keys from the terminal, without waiting for them; none where there is no terminal.
+
+    Yields:
+        A function that gives the key pressed since the last call, or ''.
+    """
+    if not sys.stdin.isatty():
+        yield lambda: ''
+        return
+    import select
+    import termios
+    import tty
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin.fileno())
+    try:
+        yield lambda: sys.stdin.read(1) if select.select([sys.stdin], [], [], 0)[0] else ''
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

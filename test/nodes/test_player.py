@@ -1,0 +1,124 @@
+"""A bag played over DDS arrives byte for byte, in order, with a clock that keeps to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from avdet_ros.bags import messages
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.player import Player
+
+pytestmark = pytest.mark.ros
+
+START_NS = 1_700_000_000_000_000_000
+STEP_NS = 20_000_000
+COUNT = 50
+
+
+@pytest.fixture(scope='module')
+def ros():
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bag(tmp_path):
+    with BagWriter(tmp_path / 'drive') as writer:
+        for index in range(COUNT):
+            now = START_NS + index * STEP_NS
+            header = messages.make_header(now, 'array')
+            block = messages.make_sound(header, np.full((64, 8), index, np.int16))
+            writer.write('/drive/audio', messages.IMAGE, serialize(block), now)
+    with Bag(tmp_path / 'drive') as bag:
+        yield bag
+
+
+@pytest.fixture
+def listener(ros):
+    node = rclpy.create_node('listener')
+    node.blocks, node.clocks = [], []
+    node.create_subscription(Image, '/drive/audio', node.blocks.append, 100)
+    node.create_subscription(
+        Clock, '/clock', lambda m: node.clocks.append(m.clock.sec * 10**9 + m.clock.nanosec), 1000
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield node
+    executor.shutdown()
+    thread.join(5)
+    node.destroy_node()
+
+
+def play(bag, watch=None, **options):
+    player = Player(bag, ['/drive/audio'], **options)
+    try:
+        assert player.wait(['/drive/audio'], 10)
+        player.play(watch)
+        return player
+    finally:
+        player.destroy_node()
+
+
+def test_every_message_arrives_in_order_under_a_monotonic_clock(bag, listener):
+    player = play(bag, rate=2.0)
+    assert player.sent == len(listener.blocks) == COUNT
+    assert [block.data[0] for block in listener.blocks] == list(range(COUNT))
+    assert listener.blocks[0].encoding == '16SC8'
+    assert listener.clocks == sorted(listener.clocks)
+    assert listener.clocks[0] >= START_NS
+    assert listener.clocks[-1] <= START_NS + COUNT * STEP_NS
+
+
+def test_it_starts_in_the_middle(bag, listener):
+    play(bag, rate=5.0, start_s=0.5)
+    assert listener.blocks[0].data[0] == 25
+
+
+def test_a_pause_holds_messages_and_clock(bag, listener):
+    state = {'pressed': False, 'at_pause': 0}
+
+    def watch(player):
+        if player.position_s > 0.3 and not state['pressed']:
+            state['pressed'] = True
+            player.timeline.toggle(time.monotonic())
+            state['sent'] = player.sent
+            state['until'] = time.monotonic() + 0.5
+        elif player.timeline.paused and time.monotonic() > state['until']:
+            state['held'] = player.sent == state['sent']
+            player.timeline.toggle(time.monotonic())
+
+    play(bag, watch, rate=2.0)
+    assert state['held']
+    assert len(listener.blocks) == COUNT
+
+
+def test_a_loop_begins_again(bag, listener):
+    class Enough(Exception):
+        pass
+
+    def watch(player):
+        if player.sent > COUNT + 10:
+            raise Enough
+
+    with pytest.raises(Enough):
+        play(bag, watch, rate=10.0, loop=True)
+    assert np.diff(listener.clocks).min() < 0
+
+
+def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
+    with pytest.raises(AvdetError, match='start: expected 0 to'):
+        Player(bag, ['/drive/audio'], start_s=99.0)
