@@ -32,6 +32,7 @@ class MotionTracker:
         margin: float = 0.2,
         confirm_s: float = 0.1,
         coast_s: float = 0.6,
+        longest_gap_s: float = 1.0,
     ) -> None:
         """Set thresholds and times.
 
@@ -44,7 +45,8 @@ class MotionTracker:
                 compared, since what is heard of a far vehicle jumps by more than its box.
             confirm_s: a track is reported once it has been heard over this long; before, it
                 ends at the first window that does not hear it.
-            coast_s: how long a track goes on unheard.
+            coast_s: how long a track goes on unheard, never for longer than it was heard.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end.
         """
         self._start_score = require_between('start_score', start_score, 0, 1)
         self._sure_score = require_between('sure_score', sure_score, 0, 1)
@@ -53,6 +55,7 @@ class MotionTracker:
         self._margin = require_between('margin', margin, 0, 10)
         self._confirm_s = require_between('confirm_s', confirm_s, 0, 60)
         self._coast_s = require_between('coast_s', coast_s, 0, 60)
+        self._longest_gap_s = require_between('longest_gap_s', longest_gap_s, 0, 3600)
         self.reset()
 
     def reset(self) -> None:
@@ -69,14 +72,10 @@ class MotionTracker:
         require_finite(stamp_s, detections)
         if stamp_s < self._stamp_s:
             self.reset()
+        elif stamp_s - self._stamp_s > self._longest_gap_s:
+            self._vehicles = []
         since_s = stamp_s - self._stamp_s if self._vehicles else 0.0
         self._stamp_s = stamp_s
-        # What has been unheard for too long is gone before this window can revive it.
-        self._vehicles = [
-            vehicle
-            for vehicle in self._vehicles
-            if stamp_s - vehicle.last_seen_s <= self._coast_s + _ROUNDING_S
-        ]
         for vehicle in self._vehicles:
             vehicle.filter.predict(since_s)
             vehicle.detection = None
@@ -88,11 +87,7 @@ class MotionTracker:
         self._link(waiting, weak, detections, stamp_s)
         taken = {vehicle.detection for vehicle in self._vehicles if vehicle.last_seen_s == stamp_s}
 
-        self._vehicles = [
-            vehicle
-            for vehicle in self._vehicles
-            if vehicle.detection is not None or self._confirmed(vehicle)
-        ]
+        self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
         for index in np.flatnonzero(scores > self._start_score):
             if index not in taken:
                 vehicle = _Vehicle(self._next_id, detections, int(index), stamp_s)
@@ -102,6 +97,14 @@ class MotionTracker:
 
     def _confirmed(self, vehicle: _Vehicle) -> bool:
         return vehicle.last_seen_s - vehicle.born_s >= self._confirm_s - _ROUNDING_S
+
+    def _goes_on(self, vehicle: _Vehicle) -> bool:
+        if vehicle.detection is not None:
+            return True
+        # What was heard briefly is soon forgotten: nothing coasts for longer than it was heard.
+        heard_s = vehicle.last_seen_s - vehicle.born_s
+        silent_s = self._stamp_s - vehicle.last_seen_s
+        return self._confirmed(vehicle) and silent_s <= min(self._coast_s, heard_s) + _ROUNDING_S
 
     def _link(
         self,
