@@ -42,7 +42,7 @@ class SimulationSource:
         Raises:
             AvdetError: no drive can be so short or long.
         """
-        from avdet_ros.simulation.scene import random_scene
+        from avdet_ros.simulation.traffic import random_scene
 
         self.name = f'simulation {seed}'
         self.sample_rate_hz = rig.sample_rate_hz

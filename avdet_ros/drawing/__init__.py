@@ -1,0 +1,1 @@
+"""Pictures for people: camera view, boxes, sound. Free of ROS."""

@@ -1,0 +1,74 @@
+"""Colours and text of every picture. Colours are BGR, as OpenCV has them."""
+
+from __future__ import annotations
+
+import colorsys
+
+import cv2
+import numpy as np
+
+INK = (235, 232, 228)
+FAINT = (150, 142, 132)
+GRID = (96, 84, 70)
+PANEL = (26, 20, 16)
+TRUTH = (255, 255, 255)
+GOOD = (120, 210, 90)
+BAD = (70, 90, 240)
+
+FONT = cv2.FONT_HERSHEY_DUPLEX
+_GOLDEN = 0.61803398875
+
+
+def colour(track_id: int) -> tuple[int, int, int]:
+    """A colour that belongs to an identity; neighbours are far apart on the wheel."""
+    hue = (0.08 + track_id * _GOLDEN) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.72, 1.0)
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def text(
+    picture: np.ndarray,
+    words: str,
+    place: tuple[float, float],
+    size: float = 0.5,
+    ink: tuple[int, int, int] = INK,
+    align: float = 0.0,
+) -> None:
+    """Write words.
+
+    Args:
+        picture: (height, width, 3) uint8, drawn on.
+        words: ASCII.
+        place: left end of the base line, or where `align` puts it.
+        size: times OpenCV's base size of about 22 px.
+        ink: colour.
+        align: 0 left, 0.5 centred, 1 right.
+    """
+    width = cv2.getTextSize(words, FONT, size, 1)[0][0]
+    left, base = round(place[0] - align * width), round(place[1])
+    cv2.putText(picture, words, (left, base), FONT, size, ink, 1, cv2.LINE_AA)
+
+
+def tag(
+    picture: np.ndarray,
+    words: str,
+    place: tuple[float, float],
+    fill: tuple[int, int, int],
+    size: float = 0.55,
+) -> None:
+    """Write dark words on a filled plate whose lower left corner is at a place, kept inside."""
+    (width, height), _ = cv2.getTextSize(words, FONT, size, 1)
+    rows, columns = picture.shape[:2]
+    left = int(np.clip(place[0], 0, max(columns - width - 12, 0)))
+    bottom = int(np.clip(place[1], height + 10, rows - 1))
+    top = bottom - height - 10
+    cv2.rectangle(picture, (left, top), (left + width + 12, bottom), fill, -1)
+    cv2.putText(picture, words, (left + 6, bottom - 5), FONT, size, (16, 14, 12), 1, cv2.LINE_AA)
+
+
+def shade(picture: np.ndarray, rows: slice, columns: slice, strength: float) -> None:
+    """Blend a part of a picture towards the panel's colour."""
+    part = picture[rows, columns]
+    plate = np.empty_like(part)
+    plate[...] = PANEL
+    cv2.addWeighted(part, 1 - strength, plate, strength, 0, dst=part)

@@ -1,0 +1,299 @@
+"""Node capture: sound in, one spectrogram a hop out."""
+
+from __future__ import annotations
+
+from collections import deque
+import threading
+import time
+import traceback
+from typing import Any
+
+import numpy as np
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sources import Block, make_source
+from avdet_ros.audio.window import Window, WindowBuffer
+from avdet_ros.bags.messages import sound as decode_sound
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.bags.sound import StampedBlocks
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.nodes.levels import ChannelLevels
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.sound_input import SoundInput
+from avdet_ros.rig import MICROPHONES
+
+PENDING_WINDOWS = 2
+"""Windows that may wait for their features; the oldest is dropped for a newer one."""
+
+
+class CaptureNode(AvdetNode):
+    """Publishes `audio` and `spectrogram`, and `truth` when it simulates.
+
+    Three threads: one reads the source, one computes features and publishes, and the executor's
+    serves ROS. None waits for another.
+    """
+
+    NAME = 'capture'
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        how = {'qos_overriding_options': qos.overridable()}
+        self._spectrogram = self.create_publisher(Image, 'spectrogram', qos.OFFER_STREAM, **how)
+        self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
+        self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
+        self._audio = self._truth = self._subscription = self._input = self._jump = None
+        self._worker: threading.Thread | None = None
+
+    def load(self) -> None:
+        """Read the rig and prepare the source."""
+        self._rig = self.load_rig()
+        self._front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
+        # The filters are made, and the transforms planned, before the first window needs them.
+        silence = np.zeros((MICROPHONES, self._front_end.samples), 'f4')
+        self._front_end.compute(silence)
+        self._kind = self.p['source']
+        if self._kind != 'topic':
+            self._source = make_source(
+                self._kind,
+                self._rig,
+                device=self.p['device'] or None,
+                path=self.p['file'] or None,
+                loop=self.p['loop'],
+                seed=self.p['seed'],
+                duration_s=self.p['duration_s'],
+            )
+
+    def acquire(self) -> None:
+        """Open the source and start the threads."""
+        self._lock = threading.Lock()
+        self._pending: deque[tuple[Window, int, int]] = deque()
+        self._due = threading.Event()
+        self._ending = threading.Event()
+        self._blocks = StampedBlocks(self._rig.sample_rate_hz)
+        self._buffer = self._new_buffer(self.p['hop_s'])
+        self._levels = ChannelLevels(self._rig)
+        self._compute_times, self._latency = diagnostics.Times(), diagnostics.Times()
+        self._samples, self._windows = diagnostics.Rate(), diagnostics.Rate()
+        self._dropped = self._with_gap = self._lost = self._jumps = 0
+        self._last_block_s: float | None = None
+        self._next_truth_s = 0.0
+        self._scene = None
+        self._worker = threading.Thread(target=self._work, name='features', daemon=True)
+        self._worker.start()
+        how = {'qos_overriding_options': qos.overridable()}
+        if self._kind == 'topic':
+            self._subscription = self.create_subscription(
+                Image, 'audio', self._on_audio, qos.ASK_SOUND, **how
+            )
+            # Only ROS time can jump under a topic's stamps; other sources count samples.
+            back = JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+            )
+            self._jump = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
+            return
+        if self._audio is None:
+            self._audio = self.create_publisher(Image, 'audio', qos.OFFER_STREAM, **how)
+        if self._kind == 'simulation' and self._truth is None:
+            self._truth = self.create_publisher(Detection2DArray, 'truth', qos.RESULTS, **how)
+        self._input = SoundInput(
+            self._source,
+            lambda: self.now_ns() * 1e-9,
+            self._take,
+            self._restart,
+            self.get_logger().warning,
+        )
+        self._input.start()
+        if notice := getattr(self._source, 'notice', ''):
+            self.get_logger().info(notice)
+        self._scene = getattr(self._source, 'scene', None)
+
+    def release(self) -> None:
+        """Stop the threads and close the source."""
+        if self._input is not None:
+            self._input.stop()
+            self._input = None
+        if self._worker is not None:
+            self._ending.set()
+            self._due.set()
+            self._worker.join(5)
+            self._worker = None
+        if self._jump is not None:
+            self._jump.unregister()
+            self._jump = None
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        for name in ('_audio', '_truth'):
+            if getattr(self, name) is not None:
+                self.destroy_publisher(getattr(self, name))
+                setattr(self, name, None)
+
+    def parameters_changed(self, news: dict[str, Any]) -> None:
+        """A new hop begins a new grid of windows."""
+        if 'hop_s' in news and self.state == 'active' and news['hop_s'] != self.p['hop_s']:
+            buffer = self._new_buffer(news['hop_s'])
+            with self._lock:
+                self._buffer = buffer
+
+    def _new_buffer(self, hop_s: float) -> WindowBuffer:
+        return WindowBuffer(MICROPHONES, self._rig.sample_rate_hz, self._front_end.window_s, hop_s)
+
+    # The source's thread, or the executor's for source topic.
+
+    def _take(self, block: Block) -> None:
+        if self.p['publish_audio']:
+            time_ns = self._input.time_ns(block.first_sample)
+            head = messages.header(time_ns, self._rig.array_frame_id)
+            self._audio.publish(messages.sound(head, block.samples))
+        self._push(block, self._input.time_ns)
+
+    def _on_audio(self, message: Image) -> None:
+        topic = self._subscription.topic_name
+        try:
+            samples = decode_sound(message, topic)
+            first_ns = stamp_ns(message)
+            if first_ns <= 0:
+                raise AvdetError(f'{topic}: expected a stamp in the header, found {first_ns}')
+            place = self._blocks.place(first_ns, len(samples))
+            if place.restarted:
+                self._jumps += 1
+            # Sample numbers restart with the stream; the window buffer notices by itself.
+            block = Block(samples, place.first_sample, time.monotonic(), place.lost)
+            self._push(block, self._blocks.stamp_ns)
+        except AvdetError as error:
+            self.refuse('audio', str(error))
+
+    def _push(self, block: Block, time_ns: Any) -> None:
+        self._last_block_s = time.monotonic()
+        self._samples.add(len(block.samples))
+        self._lost += block.lost
+        self._levels.add(block.samples)
+        with self._lock:
+            windows = self._buffer.push(block.samples, block.first_sample)
+        for window in windows:
+            if window.gap_samples:
+                self._with_gap += 1
+                if self.p['gap_windows'] == 'drop':
+                    continue
+            self._pending.append((window, time_ns(window.end_sample), time_ns(0)))
+            if len(self._pending) > PENDING_WINDOWS:
+                self._pending.popleft()
+                self._dropped += 1
+        if windows:
+            self._due.set()
+
+    def _restart(self) -> None:
+        """The source was opened anew: its sample numbers begin at 0."""
+        with self._lock:
+            self._buffer.reset()
+        self._pending.clear()
+        self._levels.reset()
+        self._next_truth_s = 0.0
+
+    def _on_jump(self, jump: TimeJump) -> None:
+        self._jumps += 1
+        self._blocks = StampedBlocks(self._rig.sample_rate_hz)
+        self._restart()
+
+    # The worker's thread.
+
+    def _work(self) -> None:
+        while not self._ending.is_set():
+            self._due.wait()
+            self._due.clear()
+            while self._pending and not self._ending.is_set():
+                try:
+                    self._publish(*self._pending.popleft())
+                except Exception as error:
+                    if self._ending.is_set() or not self.context.ok():
+                        return
+                    self.get_logger().error(traceback.format_exc())
+                    sentence = f'features: {type(error).__name__}: {error}'
+                    self.problems.add('features', diagnostics.ERROR, sentence)
+
+    def _publish(self, window: Window, end_ns: int, start_ns: int) -> None:
+        began = time.perf_counter()
+        features = self._front_end.compute(window.waveform)
+        milliseconds = (time.perf_counter() - began) * 1e3
+        head = messages.header(end_ns, self._rig.array_frame_id)
+        self._spectrogram.publish(messages.spectrogram(head, features))
+        self._windows.add()
+        late_ms = (self.now_ns() - end_ns) * 1e-6
+        self._compute_times.add(milliseconds)
+        self._latency.add(late_ms)
+        self._features_ms.publish(Float64(data=milliseconds))
+        self._sent_ms.publish(Float64(data=late_ms))
+        if self._scene is not None:
+            self._publish_truth(window.end_sample, start_ns)
+
+    def _publish_truth(self, end_sample: int, start_ns: int) -> None:
+        """The truth at each hop up to a window's end.
+
+        It begins with the stream and not with the first window's end, since boxes hold for an
+        instant inside their window.
+        """
+        rate = self._rig.sample_rate_hz
+        while round(self._next_truth_s * rate) <= end_sample:
+            time_s = self._next_truth_s
+            truth = self._scene.labels(time_s)
+            head = messages.header(start_ns + round(time_s * 1e9), self._rig.camera.frame_id)
+            ids = [str(identity) for identity in truth.ids]
+            scores = np.ones(len(ids))
+            self._truth.publish(messages.detections(head, truth.boxes_px, scores, ids))
+            self._next_truth_s += self.p['hop_s']
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Samples, windows, losses, clock and channels."""
+        others = self.count_publishers(self._spectrogram.topic_name) - 1
+        if others > 0:
+            report.error(
+                f'{others + 1} nodes publish {self._spectrogram.topic_name}, expected this one'
+            )
+        finished = False
+        if self._input is not None:
+            finished = self._diagnose_input(report)
+        elif self._subscription is not None:
+            self.explain_silence(report, self._subscription, self._last_block_s)
+            if self.listening.publishers(self._subscription) > 1:
+                report.warn(f'several publishers on {self._subscription.topic_name}')
+        report.value(
+            samples_per_second=self._samples.per_second(),
+            windows_out=self._windows.count,
+            windows_per_second=self._windows.per_second(),
+            windows_dropped=self._dropped,
+            windows_with_gaps=self._with_gap,
+            windows_skipped=self._buffer.skipped_windows,
+            samples_lost=self._lost,
+            time_jumps=self._jumps,
+        )
+        self._compute_times.tell(report, 'features')
+        self._latency.tell(report, 'spectrogram_latency')
+        self._levels.tell(report, quiet=finished)
+        if report.level == diagnostics.OK and not finished:
+            report.ok(f'{self._windows.count} windows sent')
+
+    def _diagnose_input(self, report: diagnostics.Report) -> bool:
+        source = self._input.source
+        report.value(
+            source=source.name,
+            xruns=source.overflows,
+            bad_samples=source.bad_samples,
+            clock_drift_ppm=self._input.clock.drift * 1e6,
+            clock_jumps=self._input.clock.jumps,
+            reopened=self._input.reopened,
+            finished=source.exhausted,
+        )
+        if source.exhausted:
+            report.ok(f'{source.name} has ended after {self._windows.count} windows')
+            return True
+        if self._input.fault:
+            report.error(f'{self._input.fault}; trying again')
+        elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:
+            report.error(f'no samples from {source.name}')
+        return False

@@ -1,0 +1,175 @@
+"""Node detector: a spectrogram in, boxes in the camera's image out."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from typing import Any
+
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags.messages import spectrogram as decode_spectrogram
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.paths import share
+
+
+class DetectorNode(AvdetNode):
+    """Publishes `detections` for every window, also when nothing is heard.
+
+    The newest spectrogram waits, alone, for the thread that runs the model: an overloaded
+    detector falls behind by dropping windows, never by queueing them.
+    """
+
+    NAME = 'detector'
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        how = {'qos_overriding_options': qos.overridable()}
+        self._detections = self.create_publisher(
+            Detection2DArray, 'detections', qos.RESULTS, **how
+        )
+        self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
+        self._inference_ms = self.create_publisher(Float64, 'debug/inference_ms', 10)
+        self._sent_ms = self.create_publisher(Float64, 'debug/detections_latency_ms', 10)
+        self._subscription = self._worker = self._detector = None
+
+    def load(self) -> None:
+        """Read the model and hold it against the rig."""
+        self._rig = self.load_rig()
+        front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
+        model = self.p['model'] or share('models/student.onnx')
+        self._detector = Detector(
+            model, self._rig, front_end, self.p['providers'], self.p['threads']
+        )
+        self.get_logger().info(f'{model} on {self._detector.provider}')
+
+    def unload(self) -> None:
+        """Forget the model."""
+        self._detector = None
+
+    def acquire(self) -> None:
+        """Subscribe and start the thread."""
+        self._newest: Image | None = None
+        self._due = threading.Condition()
+        self._ending = False
+        self._in, self._out = diagnostics.Rate(), diagnostics.Rate()
+        self._dropped = self._refused = 0
+        self._last_in_s: float | None = None
+        self._inference, self._latency = diagnostics.Times(), diagnostics.Times()
+        info = LabelInfo(threshold=self.p['min_score'])
+        info.header = messages.header(self.now_ns(), self._rig.camera.frame_id)
+        info.class_map = [
+            VisionClass(class_id=index, class_name=name)
+            for index, name in enumerate(self._detector.contract.classes)
+        ]
+        self._labels.publish(info)
+        self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
+        self._worker.start()
+        self._subscription = self.create_subscription(
+            Image,
+            'spectrogram',
+            self._on_spectrogram,
+            qos.ASK_SPECTROGRAM,
+            qos_overriding_options=qos.overridable(),
+        )
+
+    def release(self) -> None:
+        """Unsubscribe and end the thread."""
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            with self._due:
+                self._ending = True
+                self._due.notify()
+            self._worker.join(5)
+            self._worker = None
+
+    def _on_spectrogram(self, message: Image) -> None:
+        self._last_in_s = time.monotonic()
+        self._in.add()
+        with self._due:
+            if self._newest is not None:
+                self._dropped += 1
+            self._newest = message
+            self._due.notify()
+
+    # The worker's thread.
+
+    def _work(self) -> None:
+        while True:
+            with self._due:
+                self._due.wait_for(lambda: self._ending or self._newest is not None)
+                if self._ending:
+                    return
+                message, self._newest = self._newest, None
+            try:
+                self._detect(message)
+            except AvdetError as error:
+                self._refused += 1
+                self.refuse('spectrogram', str(error))
+            except Exception as error:
+                if self._ending or not self.context.ok():
+                    return
+                self.get_logger().error(traceback.format_exc())
+                sentence = f'inference: {type(error).__name__}: {error}'
+                self.problems.add('inference', diagnostics.ERROR, sentence)
+
+    def _detect(self, message: Image) -> None:
+        topic = 'spectrogram'
+        features = decode_spectrogram(message, topic)
+        end_ns = stamp_ns(message)
+        if end_ns <= 0:
+            raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
+        began = time.perf_counter()
+        found = self._best(self._detector.detect(features))
+        milliseconds = (time.perf_counter() - began) * 1e3
+        instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
+        head = messages.header(instant_ns, self._rig.camera.frame_id)
+        self._detections.publish(messages.detections(head, found.boxes_px, found.scores))
+        self._out.add()
+        late_ms = (self.now_ns() - end_ns) * 1e-6
+        self._inference.add(milliseconds)
+        self._latency.add(late_ms)
+        self._inference_ms.publish(Float64(data=milliseconds))
+        self._sent_ms.publish(Float64(data=late_ms))
+
+    def _best(self, found: Detections) -> Detections:
+        keep = found.scores >= self.p['min_score']
+        keep[self.p['max_detections'] :] = False  # scores descend
+        return Detections(found.boxes_px[keep], found.scores[keep])
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Windows, model and provider."""
+        model = self._detector
+        for note in model.notes:
+            report.warn(note)
+        silent = self.explain_silence(report, self._subscription, self._last_in_s)
+        if self.listening.publishers(self._subscription) > 1:
+            report.error(
+                f'several nodes publish {self._subscription.topic_name}, expected one capture'
+            )
+        report.value(
+            model=model.path,
+            sha256=model.sha256,
+            provider=model.provider,
+            label_offset_s=model.contract.label_offset_s,
+            windows_in=self._in.count,
+            windows_out=self._out.count,
+            windows_per_second=self._out.per_second(),
+            windows_dropped=self._dropped,
+            windows_refused=self._refused,
+        )
+        self._inference.tell(report, 'inference')
+        self._latency.tell(report, 'detections_latency')
+        if not silent and report.level == diagnostics.OK:
+            report.ok(f'{self._out.count} windows heard on {model.provider}')

@@ -1,0 +1,152 @@
+"""What a node says about itself: levels, plain words, numbers.
+
+The arithmetic here is free of ROS; `to_message` makes the message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+import numpy as np
+
+OK, WARN, ERROR = 0, 1, 2
+"""Levels, as diagnostic_msgs has them."""
+
+PERIOD_S = 1.0
+"""From one status to the next."""
+
+
+class Report:
+    """One status in the making: the worst level wins, and all sentences of that level are said.
+
+    Attributes:
+        level: OK, WARN or ERROR.
+        values: what is shown below the sentence.
+    """
+
+    def __init__(self) -> None:
+        self.level = OK
+        self.values: dict[str, str] = {}
+        self._sentences: list[str] = []
+
+    @property
+    def message(self) -> str:
+        """The sentences of the worst level, first come first."""
+        return '; '.join(dict.fromkeys(self._sentences))
+
+    def say(self, level: int, sentence: str) -> None:
+        """Add a sentence."""
+        if level > self.level:
+            self.level = level
+            self._sentences = []
+        if level == self.level:
+            self._sentences.append(sentence)
+
+    def ok(self, sentence: str) -> None:
+        """Say what is well."""
+        self.say(OK, sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Say what a person should look at."""
+        self.say(WARN, sentence)
+
+    def error(self, sentence: str) -> None:
+        """Say why the node cannot do its work."""
+        self.say(ERROR, sentence)
+
+    def value(self, **values: Any) -> None:
+        """Add numbers or words, by name with the unit in it."""
+        for name, value in values.items():
+            self.values[name] = f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+class Problems:
+    """Things that went wrong lately; each is forgotten when it has not happened for a while."""
+
+    def __init__(self, hold_s: float = 5.0) -> None:
+        self._hold_s = hold_s
+        self._found: dict[str, tuple[float, int, str]] = {}
+
+    def add(self, key: str, level: int, sentence: str, hold_s: float | None = None) -> bool:
+        """Remember a problem; True when it is a new one, worth a line in the log."""
+        until = time.monotonic() + (self._hold_s if hold_s is None else hold_s)
+        known = self._found.get(key)
+        self._found[key] = (until, level, sentence)
+        return known is None or known[0] < time.monotonic()
+
+    def end(self, key: str) -> None:
+        """Forget a problem."""
+        self._found.pop(key, None)
+
+    def tell(self, report: Report) -> None:
+        """Say all that are still remembered."""
+        now = time.monotonic()
+        for until, level, sentence in list(self._found.values()):
+            if until >= now:
+                report.say(level, sentence)
+
+
+class Times:
+    """The newest few hundred of a duration, in milliseconds."""
+
+    def __init__(self, keep: int = 600) -> None:
+        self._newest: deque[float] = deque(maxlen=keep)
+
+    def add(self, milliseconds: float) -> None:
+        """Take one."""
+        self._newest.append(milliseconds)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._newest.clear()
+
+    def tell(self, report: Report, name: str) -> None:
+        """Add ``<name>_ms_p50``, ``_p99`` and ``_max`` to a report."""
+        newest = list(self._newest)
+        if newest:
+            p50, p99 = np.percentile(newest, [50, 99])
+            numbers = {'p50': float(p50), 'p99': float(p99), 'max': max(newest)}
+            report.value(**{f'{name}_ms_{key}': value for key, value in numbers.items()})
+
+
+class Rate:
+    """Counts, and events a second since the last time it was asked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._asked = (time.monotonic(), 0)
+
+    def add(self, count: int = 1) -> None:
+        """Count."""
+        self.count += count
+
+    def per_second(self) -> float:
+        """Events a second since the last call."""
+        then, before = self._asked
+        now = time.monotonic()
+        self._asked = (now, self.count)
+        return (self.count - before) / max(now - then, 1e-3)
+
+
+def to_message(stamp: Any, name: str, report: Report) -> DiagnosticArray:
+    """A report as a message.
+
+    Args:
+        stamp: builtin_interfaces/Time.
+        name: the node's full name.
+        report: what to say.
+    """
+    values = [KeyValue(key=key, value=value) for key, value in report.values.items()]
+    status = DiagnosticStatus(
+        level=bytes([report.level]),
+        name=name,
+        message=report.message or 'working',
+        hardware_id='avdet',
+        values=values,
+    )
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = stamp
+    return message

@@ -1,0 +1,270 @@
+"""What all nodes have in common: a life cycle that explains itself and tries again.
+
+A node comes up by itself (parameter ``autostart``), stays up when it cannot work, says why in
+/diagnostics, and tries again while the cause may go away.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import SetBool
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics
+from avdet_ros.nodes.parameter_server import ParameterServer
+from avdet_ros.nodes.parameters import NODES
+from avdet_ros.nodes.silence import SILENT_AFTER_S, Listening
+from avdet_ros.rig import load_rig
+
+RETRY_S = 2.0
+"""From one attempt to come up to the next."""
+
+_CLOCK_PATIENCE_S = 3.0
+
+
+class AvdetNode(LifecycleNode):
+    """A lifecycle node of this package.
+
+    Sub-classes set `NAME` and override `load`, `acquire`, `release`, `unload`, `diagnose` and
+    `parameters_changed`. What those raise is logged and reported.
+
+    Attributes:
+        p: the parameters' values by name.
+        problems: what went wrong lately.
+        listening: explains silent subscriptions.
+    """
+
+    NAME = ''
+
+    def __init__(self, **options: Any) -> None:
+        """Declare parameters and start reporting; nothing is loaded yet."""
+        super().__init__(self.NAME, **options)
+        self.p = ParameterServer(
+            self, NODES[self.NAME], lambda: self.state == 'active', self._on_parameters
+        )
+        self.problems = diagnostics.Problems()
+        self.listening = Listening(self)
+        self.fault = ''
+        self._wanted = bool(self.p['autostart'])
+        self._ours = False  # a transition in progress is our own, not a user's
+        self._born = time.monotonic()
+        self._active_since = self._born
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(diagnostics.PERIOD_S, self._tell, clock=self._steady)
+        self.create_timer(RETRY_S, self._retry, clock=self._steady)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        for sentence in self.p.warnings:
+            self.get_logger().warning(sentence)
+
+    # What sub-classes fill in.
+
+    def load(self) -> None:
+        """Read and check files and parameters; may raise AvdetError."""
+
+    def acquire(self) -> None:
+        """Open devices, subscribe, start threads; may raise AvdetError."""
+
+    def release(self) -> None:
+        """Undo `acquire`; called after a failed one too."""
+
+    def unload(self) -> None:
+        """Undo `load`."""
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Say how work goes; called once a second while active."""
+
+    def parameters_changed(self, news: dict[str, Any]) -> None:
+        """Take new values of live parameters; an AvdetError refuses them."""
+
+    # What they use.
+
+    @property
+    def state(self) -> str:
+        """Name of the life cycle's state, e.g. ``active``."""
+        return self._state_machine.current_state[1]
+
+    @property
+    def active_s(self) -> float:
+        """Seconds since the node became active."""
+        return time.monotonic() - self._active_since
+
+    def now_ns(self) -> int:
+        """ROS time."""
+        return self.get_clock().now().nanoseconds
+
+    def load_rig(self) -> Any:
+        """The rig that parameter ``rig`` names."""
+        return load_rig(self.p['rig'] or None)
+
+    def refuse(self, key: str, sentence: str) -> None:
+        """Report a bad message: diagnostics for a while, and the log the first time."""
+        if self.problems.add(key, diagnostics.WARN, sentence):
+            self.get_logger().warning(sentence)
+
+    def explain_silence(
+        self, report: diagnostics.Report, subscription: Any, last_s: float | None
+    ) -> bool:
+        """Say why a subscription is silent, if it is.
+
+        Args:
+            report: where to say it.
+            subscription: which.
+            last_s: monotonic time of its last message, None before the first.
+
+        Returns:
+            Whether it is silent.
+        """
+        since_s = time.monotonic() - max(last_s or 0.0, self._active_since)
+        if since_s < SILENT_AFTER_S:
+            return False
+        report.error(self.listening.why_silent(subscription, since_s))
+        return True
+
+    def try_start(self) -> bool:
+        """Configure and activate, as far as that is not done yet; False when it failed."""
+        self._ours = True
+        try:
+            if self.state == 'unconfigured':
+                self.trigger_configure()
+            if self.state == 'inactive':
+                self.trigger_activate()
+        finally:
+            self._ours = False
+        return self.state == 'active'
+
+    # Transitions. rclpy swallows what they raise, so it is caught and told here.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and check."""
+        result = self._attempt('configure', self._load)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._quietly(self.unload)
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Acquire what the work needs."""
+        self._wanted = True
+        self._active_since = time.monotonic()
+        result = self._attempt('activate', self.acquire)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._quietly(self.release)
+            return result
+        self.get_logger().info('active')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of it."""
+        if not self._ours:
+            self._wanted = False
+        self._quietly(self.release)
+        self.fault = ''
+        self.get_logger().info('inactive')
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget what was loaded."""
+        self._wanted = self._wanted and self._ours
+        self._quietly(self.unload)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End for good."""
+        self._wanted = False
+        self._quietly(self.release)
+        self._quietly(self.unload)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where it may be tried again."""
+        self._quietly(self.release)
+        self._quietly(self.unload)
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Let go of everything, whatever the state."""
+        self._quietly(self.release)
+        self._quietly(self.unload)
+        super().destroy_node()
+
+    def _load(self) -> None:
+        self.p.check()
+        self.load()
+
+    def _attempt(self, what: str, action: Any) -> TransitionCallbackReturn:
+        try:
+            action()
+        except AvdetError as error:
+            if self.fault != str(error):  # once, not at every attempt
+                self.get_logger().error(f'cannot {what}: {error}')
+            self.fault = str(error)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self.get_logger().error(f'cannot {what}:\n{traceback.format_exc()}')
+            self.fault = f'cannot {what}: {type(error).__name__}: {error}'
+            return TransitionCallbackReturn.ERROR
+        self.fault = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def _quietly(self, action: Any) -> None:
+        try:
+            action()
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
+
+    def _retry(self) -> None:
+        if self._wanted and self.state in ('unconfigured', 'inactive'):
+            self.try_start()
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data:
+            self._wanted = True
+            response.success = self.try_start()
+            response.message = 'active' if response.success else self.fault
+        else:
+            self._wanted = False
+            if self.state == 'active':
+                self.trigger_deactivate()
+            response.success = self.state != 'active'
+            response.message = self.state
+        return response
+
+    def _on_parameters(self, news: dict[str, Any]) -> None:
+        if 'autostart' in news and news['autostart'] and self.state != 'active':
+            self._wanted = True
+        self.parameters_changed(news)
+
+    def _tell(self) -> None:
+        report = diagnostics.Report()
+        report.value(state=self.state)
+        if self.fault:
+            report.error(self.fault)
+        elif self.state == 'active':
+            self.problems.tell(report)
+            self._check_clock(report)
+            try:
+                self.diagnose(report)
+            except Exception as error:
+                self.get_logger().error(traceback.format_exc())
+                report.error(f'diagnostics: {type(error).__name__}: {error}')
+        elif not self._wanted:
+            name = self.get_fully_qualified_name()
+            report.warn(f'{self.state}: activate it or call {name}/enable')
+        for sentence in self.p.warnings:
+            report.warn(sentence)
+        stamp = self.get_clock().now().to_msg()
+        name = self.get_fully_qualified_name()
+        self._diagnostics.publish(diagnostics.to_message(stamp, name, report))
+
+    def _check_clock(self, report: diagnostics.Report) -> None:
+        if not self.get_parameter('use_sim_time').value:
+            return
+        publishers = self.count_publishers('/clock')
+        if not publishers and time.monotonic() - self._born > _CLOCK_PATIENCE_S:
+            report.error('use_sim_time is true and nothing publishes /clock')

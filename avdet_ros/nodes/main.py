@@ -1,0 +1,81 @@
+"""The nodes' entry points: start, spin, and end cleanly however early the signal comes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+CLASSES = {
+    'capture': 'CaptureNode',
+    'detector': 'DetectorNode',
+    'tracker': 'TrackerNode',
+    'overlay': 'OverlayNode',
+    'recorder': 'RecorderNode',
+}
+
+
+def capture() -> None:
+    """Run node capture."""
+    run('capture')
+
+
+def detector() -> None:
+    """Run node detector."""
+    run('detector')
+
+
+def tracker() -> None:
+    """Run node tracker."""
+    run('tracker')
+
+
+def overlay() -> None:
+    """Run node overlay."""
+    run('overlay')
+
+
+def recorder() -> None:
+    """Run node recorder."""
+    run('recorder')
+
+
+def run(name: str) -> None:
+    """Run one node until SIGINT or SIGTERM; both end it with exit status 0."""
+    # Until rclpy takes the signals there is nothing to tidy up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    # One window at a time: more threads only take the cores from the other nodes.
+    for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
+        os.environ.setdefault(variable, '1')
+
+    import rclpy
+    from rclpy.executors import ExternalShutdownException
+
+    node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
+    rclpy.init(args=sys.argv)
+    node = None
+    try:
+        node = node_class()
+        if node.p['autostart']:
+            node.try_start()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # else a signal ended the context under a call in progress
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    chosen = sys.argv.pop(1) if len(sys.argv) > 1 else ''
+    if chosen not in CLASSES:
+        sys.exit(f'usage: python -m avdet_ros.nodes.main {"|".join(CLASSES)} [--ros-args ...]')
+    run(chosen)

@@ -1,0 +1,226 @@
+"""Node overlay: one picture and one set of markers of everything, for people."""
+
+from __future__ import annotations
+
+from collections import deque
+import threading
+import time
+import traceback
+from typing import Any
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+from visualization_msgs.msg import MarkerArray
+
+from avdet_ros.bags.messages import detections as decode_detections
+from avdet_ros.bags.messages import picture as decode_picture
+from avdet_ros.bags.messages import spectrogram as decode_spectrogram
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.drawing.picture import Box, Painter, View
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.markers import wedges
+from avdet_ros.rig import MICROPHONES
+
+_SILENT_S = 1.0
+_TRUTH_KEPT = 400
+_TRUTH_TOLERANCE_NS = 60_000_000
+
+
+class OverlayNode(AvdetNode):
+    """Publishes `overlay` and `markers` while somebody looks.
+
+    A picture is drawn for each `tracks` message, by a thread of its own, at most `max_rate_hz`
+    times a second; when nothing comes, once a second with the reason in it.
+    """
+
+    NAME = 'overlay'
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        how = {'qos_overriding_options': qos.overridable()}
+        self._overlay = self.create_publisher(Image, 'overlay', qos.OFFER_STREAM, **how)
+        self._markers = self.create_publisher(MarkerArray, 'markers', qos.RESULTS)
+        self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
+        self._inputs: list[Any] = []
+        self._worker = None
+
+    def load(self) -> None:
+        """Read the rig and draw the road."""
+        cv2.setNumThreads(1)
+        self._rig = self.load_rig()
+        self._painter = Painter(self._rig)
+
+    def acquire(self) -> None:
+        """Subscribe and start the thread."""
+        self._tracks: tuple[int, list[Box]] | None = None
+        self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
+        self._latency_ms: float | None = None
+        self._spectrogram: Image | None = None
+        self._image: tuple[float, Image] | None = None
+        self._last_in_s: float | None = None
+        self._note = ''
+        self._ids: dict[str, int] = {}
+        self._painted = diagnostics.Rate()
+        self._skipped = 0
+        self._times = diagnostics.Times()
+        self._due, self._ending = threading.Event(), threading.Event()
+        self._worker = threading.Thread(target=self._work, name='painter', daemon=True)
+        self._worker.start()
+        how = {'qos_overriding_options': qos.overridable()}
+        arrays, stream = Detection2DArray, qos.ASK_STREAM
+        self._inputs = [
+            self.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
+            self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
+            self.create_subscription(Image, 'image', self._on_image, stream, **how),
+            self.create_subscription(
+                Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, **how
+            ),
+            self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
+        ]
+
+    def release(self) -> None:
+        """Unsubscribe and end the thread."""
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker is not None:
+            self._ending.set()
+            self._due.set()
+            self._worker.join(5)
+            self._worker = None
+
+    # The executor's thread: keep what comes, no work.
+
+    def _on_tracks(self, message: Detection2DArray) -> None:
+        self._last_in_s = time.monotonic()
+        if self._due.is_set():
+            self._skipped += 1
+        self._tracks = (stamp_ns(message), self._boxes(message))
+        self._due.set()
+
+    def _on_truth(self, message: Detection2DArray) -> None:
+        instant_ns = stamp_ns(message)
+        if self._truth and instant_ns < self._truth[-1][0]:
+            self._truth.clear()
+        self._truth.append((instant_ns, self._boxes(message)))
+
+    def _on_image(self, message: Image) -> None:
+        self._image = (time.monotonic(), message)
+
+    def _on_spectrogram(self, message: Image) -> None:
+        self._spectrogram = message
+
+    def _on_latency(self, message: Float64) -> None:
+        self._latency_ms = message.data
+
+    def _boxes(self, message: Detection2DArray) -> list[Box]:
+        found, ids = decode_detections(message)
+        boxes = []
+        for box, score, text in zip(found.boxes_px, found.scores, ids, strict=True):
+            if np.isfinite(box).all() and np.abs(box).max() < 1e5:
+                number = int(text) if text.isdecimal() and len(text) < 10 else None
+                if number is None:  # ids are texts; those that are not numbers get one
+                    number = self._ids.setdefault(text, len(self._ids) % 10_000)
+                boxes.append(Box(box, number, float(np.nan_to_num(score))))
+        return boxes
+
+    # The painter's thread.
+
+    def _work(self) -> None:
+        next_s = 0.0
+        while not self._ending.is_set():
+            heard = self._due.wait(_SILENT_S)
+            pause_s = next_s - time.monotonic()
+            if pause_s > 0 and self._ending.wait(pause_s):
+                return
+            self._due.clear()
+            next_s = max(next_s, time.monotonic() - 0.5) + 0.97 / self.p['max_rate_hz']
+            try:
+                self._serve(heard)
+            except AvdetError as error:
+                self.refuse('picture', str(error))
+            except Exception as error:
+                if self._ending.is_set() or not self.context.ok():
+                    return
+                self.get_logger().error(traceback.format_exc())
+                sentence = f'picture: {type(error).__name__}: {error}'
+                self.problems.add('picture', diagnostics.ERROR, sentence)
+
+    def _serve(self, heard: bool) -> None:
+        instant_ns, tracks = self._tracks or (self.now_ns(), [])
+        if not heard:
+            tracks = []
+        camera = self._rig.camera
+        self._painter.trails.seconds = self.p['trail_s']
+        self._painter.trails.add(instant_ns * 1e-9, [(b.track_id, b.box_px) for b in tracks])
+        self._feed_strip()
+        head = messages.header(instant_ns, camera.frame_id)
+        if self._markers.get_subscription_count():
+            self._markers.publish(wedges(head, tracks, camera))
+        if not self._overlay.get_subscription_count():
+            return
+        began = time.perf_counter()
+        view = View(
+            tracks=tracks,
+            truth=self._truth_at(instant_ns),
+            image=self._camera_image(),
+            latency_ms=self._latency_ms if heard else None,
+            time_s=instant_ns * 1e-9,
+            note='' if heard else self._note,
+        )
+        picture = self._painter.paint(view)
+        if self.p['scale'] != 1:
+            scale = self.p['scale']
+            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        self._overlay.publish(messages.image(head, 'bgr8', picture))
+        milliseconds = (time.perf_counter() - began) * 1e3
+        self._painted.add()
+        self._times.add(milliseconds)
+        self._overlay_ms.publish(Float64(data=milliseconds))
+
+    def _truth_at(self, instant_ns: int) -> list[Box] | None:
+        if not self._truth:
+            return None
+        near = min(list(self._truth), key=lambda entry: abs(entry[0] - instant_ns))
+        return near[1] if abs(near[0] - instant_ns) < _TRUTH_TOLERANCE_NS else None
+
+    def _camera_image(self) -> np.ndarray | None:
+        if self._image is None or time.monotonic() - self._image[0] > self.p['image_timeout_s']:
+            return None
+        picture = decode_picture(self._image[1], 'image')
+        if picture.dtype != np.uint8:
+            picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+        if picture.ndim == 2:
+            picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+        return picture
+
+    def _feed_strip(self) -> None:
+        message, self._spectrogram = self._spectrogram, None
+        if message is None:
+            return
+        features = decode_spectrogram(message, 'spectrogram')
+        if features.shape[0] >= MICROPHONES and features.shape[1] == 80:
+            levels = np.nan_to_num(features[:MICROPHONES], nan=-100.0, posinf=0.0, neginf=-100.0)
+            self._painter.strip.add(stamp_ns(message) * 1e-9, levels)
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Pictures, who looks, and why there is nothing to show."""
+        tracks = self._inputs[0]
+        silent = self.explain_silence(report, tracks, self._last_in_s)
+        self._note = report.message if silent else ''
+        lookers = self._overlay.get_subscription_count()
+        report.value(
+            pictures=self._painted.count,
+            pictures_per_second=self._painted.per_second(),
+            tracks_not_drawn=self._skipped,
+            looking=lookers,
+            camera='live' if self._image is not None else 'none, drawn road',
+        )
+        self._times.tell(report, 'overlay')
+        if report.level == diagnostics.OK:
+            report.ok(f'{self._painted.count} pictures' if lookers else 'nobody looks')

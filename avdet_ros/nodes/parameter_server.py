@@ -1,0 +1,123 @@
+"""A parameter table on a running node: declared, checked, changeable where that makes sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.parameters import Param, find
+
+_STANDARD = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
+
+
+class ParameterServer:
+    """The values of a node's parameters.
+
+    A wrong value on the command line or in a file does not stop the node: it is remembered as a
+    fault, which ends when the parameter is set right.
+
+    Attributes:
+        faults: one sentence for each parameter whose start value was refused.
+        warnings: sentences on parameters that were given and that the node does not know.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        params: tuple[Param, ...],
+        is_active: Callable[[], bool],
+        changed: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Declare the table.
+
+        Args:
+            node: the node.
+            params: its table.
+            is_active: whether only live parameters may change now.
+            changed: told of accepted changes, new values by name; an AvdetError refuses them.
+        """
+        self._params = params
+        self._is_active = is_active
+        self._changed = changed
+        self.faults: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+        overrides = getattr(node, '_parameter_overrides', {})
+        for param in params:
+            value = param.default
+            if param.name in overrides:
+                try:
+                    value = param.check(overrides[param.name].value)
+                except AvdetError as error:
+                    self.faults[param.name] = str(error)
+            self._values[param.name] = value
+            node.declare_parameter(param.name, value, _descriptor(param), ignore_override=True)
+        self.warnings = []
+        for name in overrides:
+            if name not in self._values and not name.startswith(_STANDARD):
+                try:
+                    find(params, name)
+                except AvdetError as error:
+                    self.warnings.append(str(error))
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def check(self) -> None:
+        """Refuse to go on with a wrong value.
+
+        Raises:
+            AvdetError: a start value was refused and has not been set since.
+        """
+        if self.faults:
+            raise AvdetError('; '.join(self.faults.values()))
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        ours = {param.name: param for param in self._params}
+        news = {}
+        try:
+            for parameter in parameters:
+                param = ours.get(parameter.name)
+                if param is None:
+                    continue
+                news[param.name] = param.check(parameter.value)
+                if not param.live and self._is_active() and news[param.name] != self[param.name]:
+                    raise AvdetError(
+                        f'parameter {param.name}: cannot change while the node is active; '
+                        'deactivate it first'
+                    )
+            if news:
+                self._changed(news)
+        except AvdetError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._values.update(news)
+        for name in news:
+            self.faults.pop(name, None)
+        return SetParametersResult(successful=True)
+
+
+def _descriptor(param: Param) -> ParameterDescriptor:
+    # Types are checked by the table, which takes 1 for 1.0 and says what it expected.
+    descriptor = ParameterDescriptor(
+        description=param.description + ('' if param.live else ' (fixed while active)'),
+        additional_constraints=param.expected(),
+        dynamic_typing=True,
+    )
+    if abs(param.low) != float('inf') and abs(param.high) != float('inf'):
+        if param.kind is int:
+            bounds = IntegerRange(from_value=int(param.low), to_value=int(param.high), step=0)
+            descriptor.integer_range = [bounds]
+        else:
+            bounds = FloatingPointRange(from_value=float(param.low), to_value=float(param.high))
+            descriptor.floating_point_range = [bounds]
+    return descriptor

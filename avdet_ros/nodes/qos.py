@@ -1,0 +1,50 @@
+"""How reliably each topic travels, and how a user changes that.
+
+Publishers offer RELIABLE: any subscriber may ask for that or for less. Sound and camera images are
+asked for as BEST_EFFORT, which any publisher can serve. A spectrogram is asked for as RELIABLE:
+its 1.8 MB travel as many fragments, and best effort loses most windows when a node was started
+without the shared memory settings of config/fastdds.xml. Every policy is a parameter, e.g.
+``qos_overrides./avdet/spectrogram.subscription.reliability``.
+"""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+OFFER_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+"""Of publishers of sound, spectrograms and images."""
+
+ASK_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Of subscribers of images."""
+
+ASK_SOUND = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Of subscribers of sound, whose blocks are small and many."""
+
+ASK_SPECTROGRAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+"""Of subscribers of spectrograms."""
+
+RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""Detections and tracks, both ways."""
+
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""What late subscribers must get as well."""
+
+
+def overridable() -> QoSOverridingOptions:
+    """Makes history, depth and reliability of a topic parameters of the node."""
+    return QoSOverridingOptions.with_default_policies()
+
+
+def incompatible_policies(offered: QoSProfile, asked: QoSProfile) -> str:
+    """Why a publisher and a subscriber do not talk; empty when they do."""
+    compatibility, reason = qos_check_compatible(offered, asked)
+    if int(compatibility) == 0:  # QoSCompatibility.OK
+        return ''
+    if 'ERROR' not in reason.upper():
+        return ''
+    return ' '.join(reason.replace('ERROR:', '').split()).rstrip(';')

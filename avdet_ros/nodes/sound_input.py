@@ -1,0 +1,118 @@
+"""The thread that pulls sound from a source, in time, whatever the rest of the node does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+import time
+import traceback
+
+from avdet_ros.audio.clock import SampleClock
+from avdet_ros.audio.sources import Block, Source
+from avdet_ros.errors import AvdetError
+
+READ_TIMEOUT_S = 0.1
+"""How long a read may wait, and so how long ending takes."""
+
+FIRST_BACKOFF_S = 0.25
+LONGEST_BACKOFF_S = 2.0
+
+
+class SoundInput:
+    """Reads a source in a thread of its own and opens it anew when it dies.
+
+    Attributes:
+        source: the source.
+        clock: from sample time to ROS time.
+        samples: how many were read.
+        reopened: how often the source was lost and came back.
+        fault: why there is no sound now; '' when there is.
+        last_s: monotonic time of the newest block, None before the first.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ros_now_s: Callable[[], float],
+        take: Callable[[Block], None],
+        began: Callable[[], None],
+        log: Callable[[str], None],
+    ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            source: what to read.
+            ros_now_s: ROS time in seconds.
+            take: gets each block, in the thread.
+            began: told, in the thread, when the source was opened anew.
+            log: takes sentences.
+        """
+        self.source = source
+        self.clock = SampleClock()
+        self.samples = 0
+        self.reopened = 0
+        self.fault = ''
+        self.last_s: float | None = None
+        self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='sound input', daemon=True)
+
+    def start(self) -> None:
+        """Open the source and begin to read.
+
+        Raises:
+            AvdetError: it cannot be opened.
+        """
+        self.source.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the source."""
+        self._ending.set()
+        if self._thread.ident is not None:
+            self._thread.join(5)
+        self.source.stop()
+
+    def time_ns(self, sample: int) -> int:
+        """ROS time at which a sample was captured."""
+        return round(self.clock.to_ros(sample / self.source.sample_rate_hz) * 1e9)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                block = self.source.read(READ_TIMEOUT_S)
+                if block is not None:
+                    self._handle(block)
+                elif self.source.exhausted:
+                    return
+            except AvdetError as error:
+                self._reopen(str(error))
+            except Exception as error:
+                self._log(traceback.format_exc())
+                self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
+
+    def _handle(self, block: Block) -> None:
+        self.last_s = time.monotonic()
+        self.samples += len(block.samples)
+        late_s = self._now_s() - self.last_s
+        self.clock.update(block.first_sample / self.source.sample_rate_hz, block.time_s + late_s)
+        self._take(block)
+
+    def _reopen(self, why: str) -> None:
+        self.fault = why
+        self._log(f'{why}; trying to open it again')
+        self.source.stop()
+        backoff_s = FIRST_BACKOFF_S
+        while not self._ending.wait(backoff_s):
+            try:
+                self.source.start()
+            except AvdetError as error:
+                self.fault = str(error)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+                continue
+            self.clock.reset()
+            self._began()
+            self.reopened += 1
+            self.fault = ''
+            self._log(f'{self.source.name} is back')
+            return

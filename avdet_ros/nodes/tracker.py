@@ -1,0 +1,156 @@
+"""Node tracker: the same boxes, with identities."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.bags.messages import detections as decode_detections
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.tracking import Tracker, make_tracker
+
+_OWN_DEFAULT = -1.0
+_THRESHOLDS = ('start_score', 'iou_threshold')
+_LARGEST_PX = 1e6
+
+
+class TrackerNode(AvdetNode):
+    """Publishes `tracks` for every `detections`, with the same header.
+
+    On ``debug/latency_ms`` it says how long after the capture of a window's last sample that
+    window's tracks were published: now - (stamp - label_offset_s).
+    """
+
+    NAME = 'tracker'
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        how = {'qos_overriding_options': qos.overridable()}
+        self._tracks = self.create_publisher(Detection2DArray, 'tracks', qos.RESULTS, **how)
+        self._tracker_ms = self.create_publisher(Float64, 'debug/tracker_ms', 10)
+        self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
+        self._subscription = None
+        self._tracker: Tracker | None = None
+
+    def load(self) -> None:
+        """Make the tracker."""
+        self._tracker = self._make({})
+
+    def acquire(self) -> None:
+        """Subscribe, with no tracks."""
+        self._tracker.reset()
+        self._in = diagnostics.Rate()
+        self._refused = self._cut = self._resets = 0
+        self._alive = 0
+        self._last_in_s: float | None = None
+        self._last_ns = 0
+        self._seen: set[int] = set()
+        self._update, self._latency = diagnostics.Times(), diagnostics.Times()
+        self._subscription = self.create_subscription(
+            Detection2DArray,
+            'detections',
+            self._on_detections,
+            qos.RESULTS,
+            qos_overriding_options=qos.overridable(),
+        )
+
+    def release(self) -> None:
+        """Unsubscribe."""
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def parameters_changed(self, news: dict[str, Any]) -> None:
+        """New thresholds make a new tracker."""
+        names = ('tracker', *_THRESHOLDS)
+        if any(name in news and news[name] != self.p[name] for name in names):
+            tracker = self._make(news)
+            if self._tracker is not None:
+                self._tracker = tracker
+
+    def _make(self, news: dict[str, Any]) -> Tracker:
+        chosen = {name: news.get(name, self.p[name]) for name in _THRESHOLDS}
+        for name, value in chosen.items():
+            if value != _OWN_DEFAULT and value < 0:
+                raise AvdetError(f'parameter {name}: expected -1 or 0 to 1, found {value:g}')
+        thresholds = {name: value for name, value in chosen.items() if value != _OWN_DEFAULT}
+        return make_tracker(news.get('tracker', self.p['tracker']), **thresholds)
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        self._last_in_s = time.monotonic()
+        self._in.add()
+        began = time.perf_counter()
+        try:
+            instant_ns = stamp_ns(message)
+            detections = self._decode(message, instant_ns)
+            if instant_ns < self._last_ns:
+                self._resets += 1
+                self._seen.clear()
+            found = self._tracker.update(instant_ns * 1e-9, detections)
+        except AvdetError as error:
+            self._refused += 1
+            self.refuse('detections', str(error))
+            return
+        self._last_ns = instant_ns
+        milliseconds = (time.perf_counter() - began) * 1e3
+        self._tracks.publish(messages.tracks(message.header, found))
+        end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
+        late_ms = (self.now_ns() - end_ns) * 1e-6
+        self._alive = len(found)
+        self._seen.update(track.track_id for track in found)
+        self._update.add(milliseconds)
+        self._latency.add(late_ms)
+        self._tracker_ms.publish(Float64(data=milliseconds))
+        self._latency_ms.publish(Float64(data=late_ms))
+
+    def _decode(self, message: Detection2DArray, instant_ns: int) -> Detections:
+        topic = self._subscription.topic_name
+        if instant_ns <= 0:
+            raise AvdetError(f'{topic}: expected a stamp in the header, found {instant_ns} ns')
+        found, _ = decode_detections(message)
+        boxes, scores = found.boxes_px, found.scores
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise AvdetError(f'{topic}: expected finite boxes and scores, found NaN or infinity')
+        if np.abs(boxes).max(initial=0) > _LARGEST_PX or (boxes[:, 2:] < boxes[:, :2]).any():
+            raise AvdetError(f'{topic}: expected boxes in pixels of a size of at least 0, '
+                             f'found others')  # fmt: skip
+        if scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
+            raise AvdetError(f'{topic}: expected scores from 0 to 1, found others')
+        best = np.argsort(-scores, kind='stable')
+        most = self.p['max_detections']
+        self._cut += max(0, len(best) - most)
+        if len(best) > most:
+            sentence = f'{topic}: {len(best)} detections at once, the best {most} are tracked'
+            self.refuse('many', sentence)
+        best = best[:most]
+        return Detections(boxes[best], scores[best])
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Windows, tracks and the whole chain's latency."""
+        silent = self.explain_silence(report, self._subscription, self._last_in_s)
+        if self.listening.publishers(self._subscription) > 1:
+            report.error(
+                f'several nodes publish {self._subscription.topic_name}, expected one detector'
+            )
+        report.value(
+            tracker=self.p['tracker'],
+            windows_in=self._in.count,
+            windows_per_second=self._in.per_second(),
+            windows_refused=self._refused,
+            detections_cut=self._cut,
+            tracks_alive=self._alive,
+            tracks=len(self._seen),
+            time_jumps=self._resets,
+        )
+        self._update.tell(report, 'tracker')
+        self._latency.tell(report, 'latency')
+        if not silent and report.level == diagnostics.OK:
+            report.ok(f'{self._alive} tracks alive')
