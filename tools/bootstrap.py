@@ -152,11 +152,10 @@ def sourced_ros() -> str | None:
 
 def make_venv(python: str, ros: str | None) -> None:
     """Make `.venv`, or take over one whose making was interrupted late enough to be whole."""
-    ours = VENV / 'bin' / 'python'
-    version = 'import sys, pip; print(sys.version_info[:2])'
-    if ours.exists() and answers(str(ours), '-c', version) == answers(
-        python, '-c', version[:10] + version[15:]
-    ):
+    ours = str(VENV / 'bin' / 'python')
+    version = ('-c', 'import sys; print(sys.version_info[:3])')
+    whole = answers(ours, '-m', 'pip', '--version') != ''
+    if whole and answers(ours, *version) == answers(python, *version):
         return
     shared = ['--system-site-packages'] if ros else []
     run([python, '-m', 'venv', '--clear', *shared, str(VENV)], ROOT / '.ros' / 'setup.log')

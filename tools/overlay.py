@@ -69,7 +69,8 @@ def adapt_exports(venv: Path, python: str) -> None:
     numpy = answers(python, '-c', 'import numpy; print(numpy.get_include())')
     if not Path(include, 'Python.h').exists():
         raise SetupError(
-            f'no Python.h in {include}, needed to build vision_msgs: apt-get install python3.11-dev'
+            f'no Python.h in {include}, which building vision_msgs needs: '
+            'apt-get install python3.11-dev'
         )
     for path in (venv / 'share').rglob('*.cmake'):
         text = path.read_text(encoding='utf-8')

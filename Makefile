@@ -1,0 +1,49 @@
+# The commands of a checkout; `make` alone lists them. Set-up needs nothing sourced.
+
+DURATION ?= 30
+GPU ?= auto
+PYTHON3 := $(shell command -v python3.11 || command -v python3)
+BOOTSTRAP = $(PYTHON3) tools/bootstrap.py
+BIN = .venv/bin
+ifeq ($(GPU),1)
+override GPU := yes
+else ifeq ($(GPU),0)
+override GPU := no
+endif
+# Each test run is on its own; the interpreter's threads do not fight over two cores.
+PYTEST = $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo bench test test-fast lint clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## set everything up in .venv and .ros (GPU=1 or GPU=0 decides where inference runs)
+	@$(BOOTSTRAP) runtime --gpu $(GPU)
+
+setup-tests:
+	@$(BOOTSTRAP) tests --gpu $(GPU)
+
+demo: setup ## play a simulated drive through the four nodes (DURATION=30); results in out/demo/
+	@$(BIN)/avdet demo --duration $(DURATION)
+
+bench: setup ## measure what a window costs and how late tracks come
+	@$(BIN)/avdet bench
+
+test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
+	@$(PYTEST) -q
+
+test-fast: setup-tests lint ## the quick tests that need no DDS, below 2 minutes
+	@$(PYTEST) -q -m 'not slow and not ros'
+
+lint: setup-tests ## style and formatting
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+clean: ## undo set-up: .venv, .ros, build folders and caches (out/ and runs/ stay: they are yours)
+	@if [ -s .ros/system-packages ]; then \
+	  echo "set-up also installed these system packages, which stay: $$(tr '\n' ' ' < .ros/system-packages)"; fi
+	@rm -rf .venv .ros build install log *.egg-info
+	@rm -rf .pytest_cache .ruff_cache .hypothesis .numba_cache
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,87 @@
+"""The package as colcon and pip see it; versions to install stand in tools/requirements."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'avdet_ros'
+SHARED = ('launch', 'config', 'models')
+RUNTIME = [
+    'apsw',
+    'faster-coco-eval',
+    'imageio-ffmpeg',
+    'mcap',
+    'numba',
+    'numpy>=1.26',
+    'onnx',
+    'psutil',
+    'pyroomacoustics',
+    'pyyaml',
+    'rich',
+    'rosbags',
+    'scipy',
+    'sounddevice',
+    'soundfile',
+    'soxr',
+    'trackeval',
+    'typer',
+]
+EXTRAS = {
+    'cpu': ['onnxruntime'],
+    'gpu': ['onnxruntime-gpu[cuda,cudnn]'],
+    'train': [
+        'effdet',
+        'lightning',
+        'onnxscript',
+        'optuna',
+        'safetensors',
+        'tensorboard',
+        'timm',
+        'torch',
+        'torchvision',
+    ],
+    'test': ['hypothesis', 'librosa', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
+}
+
+
+def shared_files():
+    """Every file of the shared folders, by the folder it is installed in."""
+    folders = [(f'share/{PACKAGE}', ['package.xml'])]
+    for name in SHARED:
+        for folder in [Path(name), *(path for path in Path(name).rglob('*') if path.is_dir())]:
+            files = sorted(str(path) for path in folder.iterdir() if path.is_file())
+            if files and '__pycache__' not in folder.parts:
+                folders.append((f'share/{PACKAGE}/{folder.as_posix()}', files))
+    return folders
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description="Hears vehicles with eight microphones and says where they are in a camera's image",
+    long_description=Path('README.md').read_text() if Path('README.md').exists() else '',
+    long_description_content_type='text/markdown',
+    maintainer='The avdet_ros developers',
+    maintainer_email='avdet-ros@example.com',
+    license='Apache-2.0',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        *shared_files(),
+    ],
+    python_requires='>=3.11',
+    install_requires=['setuptools', *RUNTIME],
+    extras_require=EXTRAS,
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            'avdet = avdet_ros.cli.main:main',
+            'capture = avdet_ros.nodes.main:capture',
+            'detector = avdet_ros.nodes.main:detector',
+            'tracker = avdet_ros.nodes.main:tracker',
+            'overlay = avdet_ros.nodes.main:overlay',
+            'recorder = avdet_ros.nodes.main:recorder',
+            'train = avdet_ros.nodes.main:train',
+        ],
+    },
+)
