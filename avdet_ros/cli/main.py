@@ -19,6 +19,8 @@ from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
 from avdet_ros.cli.process import process
 from avdet_ros.cli.replay import replay
+from avdet_ros.cli.run import run
+from avdet_ros.cli.simulate import simulate
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -37,6 +39,8 @@ app.command()(evaluate_trackers)
 app.command()(inspect_model)
 app.command()(process)
 app.command()(replay)
+app.command()(run)
+app.command()(simulate)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from avdet_ros.simulation.vehicles import Vehicle
 BLACK = (0.05, 0.05, 0.055)
 DARK = (0.10, 0.10, 0.11)
 GLASS = (0.10, 0.13, 0.16)
-SILVER = (0.62, 0.63, 0.65)
+SILVER = (0.50, 0.51, 0.53)
 RED = (0.62, 0.04, 0.05)
 AMBER = (0.85, 0.45, 0.08)
 LENS = (0.86, 0.88, 0.90)
@@ -138,7 +138,7 @@ def _car(vehicle: Vehicle, paint: np.ndarray) -> Body:
         low, high = belt + 0.03, belt + (0.17 if vehicle.kind != 'van' else 0.32)
         quad = [(at, side * half * 0.95, low), (at, side * (half + 0.08), low + 0.02),
                 (at, side * (half + 0.08), high), (at, side * half * 0.95, high)]  # fmt: skip
-        faces.add(quad, 'paint', 0.8 * paint, 4, both_sides=True, normal=(1.0, 0.0, 0.0))
+        faces.add(quad, 'paint', 0.8 * paint, -1, both_sides=True, normal=(1.0, 0.0, 0.0))
     return Body(faces.build(), lamps)
 
 
@@ -162,13 +162,13 @@ def _sides(faces, stations, x, y, z, belt, paint, windows, half) -> None:  # noq
     roof = float(y[int(np.argmax(z))])
     middle = z[1] + 0.45 * (belt - z[1])
     for side in (1, -1):
-        lower = [(x[0], z[0]), (x[1], z[1]), (x[1], middle)]
-        lower += [(x[-2], middle), (x[-2], z[-2]), (x[-1], z[-1])]
-        points = [(a, side * half * 0.985, b) for a, b in lower]
+        lower = [(x[i], y[i], z[i]) for i in (0, 1)] + [(x[1], half, middle)]
+        lower += [(x[-2], half, middle)] + [(x[i], y[i], z[i]) for i in (-2, -1)]
+        points = [(a, side * w, b) for a, w, b in lower]
         faces.add(_turned(points, side), 'paint', 0.92 * paint, 0, normal=(0, side * 0.95, -0.3))
-        upper = [(x[1], middle)] + [(x[i], z[i]) for i in range(2, tail + 1)]
-        upper += [(x[i], z[i]) for i in range(nose, count - 2)] + [(x[-2], middle)]
-        points = [(a, side * half * 0.985, b) for a, b in upper]
+        upper = [(x[1], half, middle)] + [(x[i], y[i], z[i]) for i in range(2, tail + 1)]
+        upper += [(x[i], y[i], z[i]) for i in range(nose, count - 2)] + [(x[-2], half, middle)]
+        points = [(a, side * w, b) for a, w, b in upper]
         faces.add(_turned(points, side), 'paint', paint, 0, normal=(0, side * 0.93, 0.36))
         cabin = [(x[i], side * y[i], z[i]) for i in range(tail, nose + 1)]
         faces.add(_turned(cabin, side), 'paint', paint, 0, normal=(0, side * 0.9, 0.42))
@@ -328,7 +328,7 @@ def _lorry(vehicle: Vehicle, paint: np.ndarray) -> Body:
             faces.add(_turned(points, side), 'metal', SILVER, 1, normal=(0, side, 0))
         mirror = [(nose - 0.12, side * half * 0.97, 1.9), (nose - 0.12, side * (half + 0.06), 1.9),
                   (nose - 0.12, side * (half + 0.06), 2.5), (nose - 0.12, side * half * 0.97, 2.5)]  # fmt: skip
-        faces.add(mirror, 'plastic', BLACK, 4, True, (1.0, 0.0, 0.0))
+        faces.add(mirror, 'plastic', BLACK, -2, True, (1.0, 0.0, 0.0))
     front = nose - 0.055
     for (y0, y1, z0, z1), material, colour, layer in (
         ((-0.92, 0.92, 1.72, 2.55), 'glass', GLASS, 1),

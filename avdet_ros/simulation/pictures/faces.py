@@ -244,8 +244,13 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
         points = polygons[row]
         box[row] = (*points.min(axis=0), *points.max(axis=0))
     # n . p = -d on the plane; with p = depth * (x', y', 1): 1 / depth = -(n . (x', y', 1)) / d
-    n, d = normals[kept], towards[kept]
-    d = np.where(np.abs(d) < 1e-6, 1e-6, d)
+    # from the corners (Newell), for a face's own normal may be bent to catch the light
+    after = np.arange(len(optical)) + 1
+    after[ends - 1] = faces.starts
+    across = np.add.reduceat(np.cross(optical, optical[after]), faces.starts)
+    n = across[kept]
+    d = -(n * first[kept]).sum(axis=1)
+    d = np.where(np.abs(d) < 1e-9, 1e-9, d)
     slope = -n / d[:, None]
     a, b = slope[:, 0] / camera.fx, slope[:, 1] / camera.fy
     plane = np.stack([a, b, slope[:, 2] - a * camera.cx - b * camera.cy], axis=-1)

@@ -53,7 +53,7 @@ class ThermalCamera:
         sky = clear * (1 - 0.82 * cover) - 1.5
         self.sky = np.where(land, -1.0, sky).astype(np.float32) + np.float32(conditions.air_c)
         self.sun_k = conditions.direct * float(np.clip(conditions.sun_elevation_deg / 45, 0.15, 1))
-        hot = np.clip((conditions.air_c - 12) / 20, 0.2, 1.5)
+        hot = np.clip((conditions.air_c - 12) / 20, 0.45, 1.5)
         self.sun_k *= float(hot) * (not self.tunnel)
 
     def paint(self, t_s: float, without: frozenset[int] = frozenset()) -> np.ndarray:

@@ -1,0 +1,90 @@
+"""`avdet simulate`: drives with pictures, sound and truth, or a contact sheet of the world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    out: Annotated[
+        Path | None, typer.Argument(help='Folder for the drives: new, empty or interrupted.')
+    ] = None,
+    drives: Annotated[int, typer.Option(help='How many drives.')] = 40,
+    minutes: Annotated[float, typer.Option(help='Length of a drive.')] = 2.0,
+    seed: Annotated[int, typer.Option(help='Same seed, same drives.')] = 7,
+    fps: Annotated[float, typer.Option(help='Pictures a second.')] = 2.0,
+    jobs: Annotated[int, typer.Option(help='Processes; 0 takes one a core.')] = 0,
+    clips: Annotated[
+        bool, typer.Option(help="Write each frame's second of sound, eight files, as MAVD does.")
+    ] = True,
+    clean_too: Annotated[
+        bool, typer.Option(help="Also write each drive's sound without the array's errors.")
+    ] = False,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(help='Write a picture of all modalities here, and no drives.')
+    ] = None,
+) -> None:
+    """Write simulated drives in the MAVD layout."""
+    import os
+    import shlex
+
+    from rich.console import Console
+
+    from avdet_ros.errors import AvdetError
+
+    console = Console()
+    if contact_sheet is not None:
+        from avdet_ros.simulation.pictures.contact_sheet import write_contact_sheet
+
+        with console.status('painting'):
+            write_contact_sheet(contact_sheet, rig)
+        console.print(f'{contact_sheet}: {contact_sheet.stat().st_size / 1e3:.0f} kB')
+        return
+    if out is None:
+        raise AvdetError('avdet simulate: expected a folder for the drives, found none')
+    cores = os.cpu_count() or 1
+    if not 0 <= jobs <= 256:
+        raise AvdetError(f'jobs: expected 0 to 256, found {jobs}')
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from avdet_ros.simulation.dataset_card import write_card
+    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive_run import write_drives
+
+    plan = Plan(drives, minutes, seed, fps, clips, clean_too)
+    missing = prepare(out, plan, rig)
+    frames = len(plan.times_s())
+    done = drives - len(missing)
+    if done:
+        console.print(f'{done} of {drives} drives are there already')
+    size = plan.needed_bytes() / 1e9
+    console.print(f'{drives} drives of {frames} frames, about {size:.2g} GB in all')
+    columns = (
+        TextColumn('{task.description}'), BarColumn(),
+        TextColumn('{task.completed}/{task.total} frames'),
+        TextColumn('{task.fields[rate]}'), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task('drives', total=frames * len(missing), rate='')
+
+        def progress(count: int) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f'{count / elapsed:.1f} frames/s' if count and elapsed else ''
+            bar.update(task, completed=count, rate=rate)
+
+        write_drives(out, plan, missing, min(jobs or cores, max(len(missing), 1)), rig, progress)
+    listed = write_splits(out, plan)
+    options = [f'--drives {drives} --minutes {minutes:g} --seed {seed} --fps {fps:g}']
+    options += ['' if clips else '--no-clips', '--clean-too' if clean_too else '']
+    options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
+    write_card(out, plan, ' '.join(['avdet simulate', out.name, *filter(None, options)]))
+    counts = ', '.join(f'{name} {len(listed[f"{name}_all.txt"])}' for name in _SPLITS)
+    console.print(f'{out}: frames {counts}')
+
+
+_SPLITS = ('train', 'val', 'test')

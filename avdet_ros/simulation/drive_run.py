@@ -1,0 +1,84 @@
+"""Write many drives in parallel processes, with a report of how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.simulation.drive import DrivePlan, Plan, write_drive
+
+_counter: Any = None
+"""In a worker: the count of frames that all workers share."""
+
+
+def write_drives(
+    root: Path,
+    plan: Plan,
+    drives: list[DrivePlan],
+    jobs: int,
+    rig_path: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write drives, `jobs` at a time.
+
+    Args:
+        root: the data set's folder.
+        plan: of the run.
+        drives: which ones.
+        jobs: how many processes.
+        rig_path: rig file; None for the package's own.
+        progress: told now and then how many frames are done in all.
+
+    Raises:
+        AvdetError: a drive could not be written, or a process died. What is whole stays.
+    """
+    # not forked: OpenCV's and the sound renderer's threads would not survive it
+    context = multiprocessing.get_context('spawn')
+    counter = context.Value('q', 0)
+    report = progress or (lambda _: None)
+    executor = ProcessPoolExecutor(jobs, context, _start, (counter,))
+    try:
+        waiting: set[Future] = {
+            executor.submit(_work, root, plan, drive, rig_path) for drive in drives
+        }
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.3, return_when=FIRST_COMPLETED)
+            report(counter.value)
+            for future in done:
+                future.result()
+    except BrokenProcessPool as error:
+        raise AvdetError(
+            f'{root}: a process that wrote drives was killed, by lack of memory perhaps: '
+            'run the same command again to go on, with fewer --jobs'
+        ) from error
+    finally:
+        for process in list((executor._processes or {}).values()):
+            if executor._pending_work_items:
+                process.terminate()
+        executor.shutdown(wait=True, cancel_futures=True)
+    report(counter.value)
+
+
+def _start(counter: Any) -> None:
+    global _counter
+    import signal
+
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _counter = counter
+
+
+def _work(root: Path, plan: Plan, drive: DrivePlan, rig_path: Path | None) -> None:
+    write_drive(root, plan, drive, rig_path, _count)
+
+
+def _count() -> None:
+    with _counter.get_lock():
+        _counter.value += 1
