@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 import typer
 
+from avdet_ros.cli.bag_to_dataset import bag_to_dataset
 from avdet_ros.cli.bench import bench
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.evaluate import evaluate
@@ -21,6 +22,7 @@ from avdet_ros.cli.process import process
 from avdet_ros.cli.replay import replay
 from avdet_ros.cli.run import run
 from avdet_ros.cli.simulate import simulate
+from avdet_ros.cli.simulate_windows import simulate_windows
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -32,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode='rich',
 )
 
+app.command()(bag_to_dataset)
 app.command()(bench)
 app.command()(compare)
 app.command()(evaluate)
@@ -41,6 +44,7 @@ app.command()(process)
 app.command()(replay)
 app.command()(run)
 app.command()(simulate)
+app.command()(simulate_windows)
 
 
 def main() -> None:

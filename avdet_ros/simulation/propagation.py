@@ -19,7 +19,7 @@ import numpy as np
 TAPS = 16
 PHASES = 512
 KAISER_BETA = 8.0
-KNOT_SAMPLES = 63
+KNOT_SAMPLES = 175
 """Distance of the knots; divides the renderer's frame at 44.1 kHz."""
 
 GRID_S = 0.01
@@ -107,7 +107,7 @@ def emission(source, microphone, grid_first, grid_s, t, c):
     te = t
     px = py = pz = wx = wy = wz = 0.0
     r = 1.0
-    for turn in range(6):
+    for turn in range(4):
         place = te / grid_s - grid_first
         g = int(np.floor(place))
         if g < 1:
@@ -117,7 +117,7 @@ def emission(source, microphone, grid_first, grid_s, t, c):
         pz, wz = _track(source, g, place - g, 2, grid_s)
         dx, dy, dz = px - mx, py - my, pz - mz
         r = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
-        if turn == 5:
+        if turn == 3:
             break
         radial = (dx * wx + dy * wy + dz * wz) / r
         step = (te + r / c - t) / (1 + radial / c)
@@ -131,11 +131,12 @@ def emission(source, microphone, grid_first, grid_s, t, c):
 def _read(out, signal, index, phase, gain_a, gain_step, table):
     """Add the interpolated signal of one stretch between knots."""
     for n in range(len(out)):
-        start = index[n]
+        # slices, so that the compiler sees indices that cannot be negative and uses SIMD
         row = table[phase[n]]
+        piece = signal[index[n] : index[n] + 16]
         total = np.float32(0.0)
         for tap in range(16):
-            total += row[tap] * signal[start + tap]
+            total += row[tap] * piece[tap]
         out[n] += total * (gain_a + gain_step * np.float32(n))
 
 

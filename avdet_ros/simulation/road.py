@@ -55,9 +55,11 @@ class Road:
         tangent = self.centre(inside, 1)
         tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)
         position = self.centre(inside) + (along - inside)[..., None] * tangent
-        left = np.stack([-tangent[..., 1], tangent[..., 0], np.zeros_like(inside)], axis=-1)
-        left /= np.linalg.norm(left, axis=-1, keepdims=True)
-        return position, tangent, left, np.cross(tangent, left)
+        run = np.hypot(tangent[..., 0], tangent[..., 1])
+        east, north, rise = tangent[..., 0] / run, tangent[..., 1] / run, tangent[..., 2]
+        left = np.stack([-north, east, np.zeros_like(run)], axis=-1)
+        up = np.stack([-rise * east, -rise * north, run], axis=-1)
+        return position, tangent, left, up
 
     def width_m(self, along_m: ArrayLike) -> np.ndarray:
         """Width of one lane at a distance along the road."""

@@ -15,11 +15,11 @@ from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_so
 from avdet_ros.simulation.corruption import Corruption
 from avdet_ros.simulation.vehicles import Vehicle
 
-HORIZON_M = 150.0
+HORIZON_M = 120.0
 """Vehicles further away are neither rendered nor part of the truth."""
 
 NEAR_PLANE_M = 0.2
-AUDIBLE_DB = -15.0
+AUDIBLE_DB = -18.0
 """A vehicle is audible if its A-weighted level at the array is at least this against the rest."""
 
 LABEL_DISTANCE_M = 70.0

@@ -7,7 +7,7 @@ bytes as in one go.
 Each vehicle has three sources when near: tyres of the front and of the rear axle, 0.01 m above the
 road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
 CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
-45 and 55 m these three fade into one source, and between 130 and 150 m that one fades out.
+45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ['FULL_SCALE_PA', 'SoundRenderer', 'render_sound']
 
 FRAMES_PER_S = 4
 SPLIT_M = (45.0, 55.0)
-FADE_M = (130.0, HORIZON_M)
+FADE_M = (100.0, HORIZON_M)
 TYRE_HEIGHT_M = 0.01
 _ROLES = ('front', 'rear', 'engine', 'far')
 _ENGINE_IMAGE_GAIN = 0.745
@@ -68,6 +68,9 @@ class SoundRenderer:
         self._signals: dict[tuple[int, str], Signal] = {}
         self._engines: dict[int, Engine] = {}
         frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+        # all sources of a vehicle ask at the same instants
+        self._distance_m = lru_cache(maxsize=512)(self._find_distance_m)
+        self._own_place = lru_cache(maxsize=512)(self._find_own_place)
         self._loss = air_absorption_db_per_m(
             frequency, scene.temperature_c, scene.humidity_percent
         ).astype(np.float32)
@@ -202,8 +205,7 @@ class SoundRenderer:
             return cnossos.add_levels(noise, tyres) if role == 'far' else noise
 
         def loss_db(t_s: float) -> np.ndarray:
-            apart = vehicle.pose(t_s)[0] - self.scene.ego.pose(t_s)[0]
-            return self._loss * np.float32(np.linalg.norm(apart))
+            return self._loss * np.float32(self._distance_m(vehicle, t_s))
 
         return Signal(
             (self.scene.seed, vehicle.vehicle_id * len(_ROLES) + _ROLES.index(role)),
@@ -213,6 +215,12 @@ class SoundRenderer:
             engine.table if role in ('engine', 'far') else None,
             engine.phase,
         )
+
+    def _find_distance_m(self, vehicle: Vehicle, t_s: float) -> float:
+        return float(np.linalg.norm(vehicle.pose(t_s)[0] - self._own_place(t_s)))
+
+    def _find_own_place(self, t_s: float) -> np.ndarray:
+        return self.scene.ego.pose(t_s)[0]
 
     def _microphone_noise(self, index: int, dead: bool) -> Signal:
         scene = self.scene

@@ -1,19 +1,32 @@
-"""Training windows: features and labels of many short drives, on disk as a memory map.
+"""Training windows: one second of eight-channel sound as features, with its labels.
 
-A folder of windows holds
+A set is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, one every `SCENES_A_SHARD`
+drives of `WINDOWS_A_SCENE` windows each), and ``windows.json`` with what made it. Each shard holds,
+for its n windows,
 
-- ``features.npy``: (N, 32, n_mels, ceil(frames / 4)) float16, the front end's output averaged over
-  groups of 4 frames (the last group over what it has);
-- ``labels/00000.npz`` and on: for each chunk of `CHUNK` windows the arrays of `LABELS`;
-- ``windows.json``: what it was made with; present from the start.
+=================  ==================  ==========================================================
+features           (n, 32, 80, 44) f2  FrontEnd.compute of the window, sound rounded to 16 bits,
+                                       mean over every 4 frames (the last of 173 stays alone);
+                                       log-mel in dB, then real and imaginary coherences
+boxes_px           (n, 16, 4) f4       labels at the window's CENTRE: x_min, y_min, x_max, y_max;
+                                       zeros behind the first `count`
+count              (n,) i8             labels of the window
+ids, kinds         (n, 16) i8          identity; index into vehicles.KINDS; -1 behind `count`
+distance_m         (n, 16) f4          from the array
+visible_fraction   (n, 16) f4          of the box, in the image and not hidden
+level_db           (n, 16) f4          A-weighted level against all the rest
+end_boxes_px       (n, 16, 4) f4       labels at the window's END, a set of its own
+end_count          (n,) i8             their number
+seed, time_s       (n,)                drive, and the window's start in it
+setting            (n,) U10            kind of road
+=================  ==================  ==========================================================
 
-Chunks are made by several processes in any order. A chunk counts once its label file is there,
-which is written last, so a killed run goes on where it stopped.
+A shard appears under its name only when complete, so a killed run goes on where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 import json
@@ -26,205 +39,230 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
-from avdet_ros.simulation.sound import render_sound
+from avdet_ros.simulation.scene import Scene, Truth
+from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.vehicles import KINDS
 
-POOLED_FRAMES = 4
-WINDOWS_A_DRIVE = 4
-DRIVE_S = 10.0
-CHUNK = 64
-MOST_LABELS = 16
+SCENES_A_SHARD = 50
+WINDOWS_A_SCENE = 3
+SPACING_S = 3.0
+MAX_LABELS = 16
+POOL_FRAMES = 4
 FORMAT = 1
-
-LABELS = ('seed', 'end_s', 'count', 'boxes_px', 'ids', 'kind', 'distance_m', 'visible')
-"""Arrays of a label file: drive, end of the window, number of labels, and for each label (padded
-to `MOST_LABELS`) its box, identity, index into vehicles.KINDS, distance and visible fraction."""
+_MANIFEST = 'windows.json'
 
 
 @dataclass(frozen=True)
-class Windows:
-    """A finished folder.
+class WindowSet:
+    """A set in memory: the arrays of the module's table, all shards one after another."""
 
-    Attributes:
-        features: (N, 32, n_mels, T) float16, a memory map.
-        boxes_px: per window (n, 4) float32.
-        seed: (N,) int64 drive of each window.
-        visible: per window (n,) float32 part of the box the camera sees.
-        distance_m: per window (n,) float32.
-        made_with: the contents of windows.json.
-    """
+    arrays: dict[str, np.ndarray]
 
-    features: np.ndarray
-    boxes_px: list[np.ndarray]
-    seed: np.ndarray
-    visible: list[np.ndarray]
-    distance_m: list[np.ndarray]
-    made_with: dict
+    def __len__(self) -> int:
+        return len(self.arrays['count'])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
 
 
 def pool_frames(spectrogram: np.ndarray) -> np.ndarray:
-    """Mean of each group of `POOLED_FRAMES` frames, (..., frames) to (..., ceil(frames / 4))."""
+    """Mean over every `POOL_FRAMES` frames; what is left over at the end is averaged alone.
+
+    Args:
+        spectrogram: (..., frames) float32.
+
+    Returns:
+        (..., ceil(frames / POOL_FRAMES)) float32.
+    """
     frames = spectrogram.shape[-1]
-    starts = np.arange(0, frames, POOLED_FRAMES)
-    sums = np.add.reduceat(spectrogram, starts, axis=-1)
-    return sums / np.diff(np.append(starts, frames)).astype(np.float32)
+    full = frames // POOL_FRAMES * POOL_FRAMES
+    shape = (*spectrogram.shape[:-1], full // POOL_FRAMES, POOL_FRAMES)
+    parts = [spectrogram[..., :full].reshape(shape).mean(axis=-1)]
+    if full < frames:
+        parts.append(spectrogram[..., full:].mean(axis=-1, keepdims=True))
+    return np.concatenate(parts, axis=-1)
+
+
+def quantise(waveform: np.ndarray) -> np.ndarray:
+    """Round sound to the 16 bits a sound card delivers, float32 in, float32 out."""
+    return np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.float32) / 32768
+
+
+def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.ndarray]]:
+    """Features and labels of `WINDOWS_A_SCENE` windows of a drive, far apart in time."""
+    rng = np.random.default_rng([scene.seed, 9])
+    renderer = SoundRenderer(scene)
+    rate = scene.rig.sample_rate_hz
+    for index in range(WINDOWS_A_SCENE):
+        start_s = index * SPACING_S + 0.25 * int(rng.integers(0, 8))
+        waveform = quantise(renderer.read(round(start_s * rate), front_end.samples))
+        now = scene.labels(start_s + front_end.window_s / 2)
+        end = scene.labels(start_s + front_end.window_s)
+        yield {
+            'features': pool_frames(front_end.compute(waveform)).astype(np.float16),
+            'boxes_px': _padded(now.boxes_px, 0.0, np.float32),
+            'count': np.int64(min(len(now), MAX_LABELS)),
+            'ids': _padded(now.ids, -1, np.int64),
+            'kinds': _padded(np.array([KINDS.index(kind) for kind in now.kinds], int), -1, np.int64),
+            'distance_m': _padded(now.distance_m, 0.0, np.float32),
+            'visible_fraction': _padded(now.visible_fraction, 0.0, np.float32),
+            'level_db': _padded(_relative(now), 0.0, np.float32),
+            'end_boxes_px': _padded(end.boxes_px, 0.0, np.float32),
+            'end_count': np.int64(min(len(end), MAX_LABELS)),
+            'seed': np.int64(scene.seed),
+            'time_s': np.float64(start_s),
+            'setting': np.array(scene.setting, 'U10'),
+        }
 
 
 def make_windows(
-    folder: Path,
-    count: int,
-    first_seed: int,
-    jobs: int = 2,
-    corrupted: bool = True,
-    rig: Rig | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Windows:
-    """Make windows of the drives ``first_seed``, ``first_seed + 1``, ..., or finish making them.
-
-    Four windows a drive, at times about 2 s apart; labels hold for each window's middle.
+    out: Path, windows: int, seeds: tuple[int, int], jobs: int, corrupted: bool = True,
+    rig_path: str | None = None,
+) -> Iterator[int]:  # fmt: skip
+    """Make a set, or finish one that was interrupted.
 
     Args:
-        folder: where to; made if missing.
-        count: how many windows.
-        first_seed: of the drives.
+        out: the set's folder, made if missing.
+        windows: how many windows at least; whole shards are made.
+        seeds: first seed and the one after the last allowed.
         jobs: processes.
-        corrupted: False for an ideal recording.
-        rig: microphones and camera; None for the package's own.
-        progress: called with the number of windows that were just finished.
+        corrupted: False for clean recordings.
+        rig_path: a rig file; None for the package's own.
+
+    Yields:
+        number of windows of each shard as it gets done, those found done first.
 
     Raises:
-        AvdetError: the folder holds windows made otherwise, or cannot be written.
+        AvdetError: too few seeds, the folder holds another set, or it cannot be written.
     """
-    front_end = FrontEnd()
-    made_with = {
-        'format': FORMAT, 'count': count, 'first_seed': first_seed, 'corrupted': corrupted,
-        'front_end': [front_end.n_mels, front_end.frames, len(front_end.feature_names)],
-    }  # fmt: skip
-    shape = (count, len(front_end.feature_names), front_end.n_mels, -(-front_end.frames // 4))
-    try:
-        _prepare(folder, made_with, shape)
-    except OSError as error:
-        raise AvdetError(f'cannot write windows to {folder}: {error.strerror}') from error
-    chunks = range(-(-count // CHUNK))
-    missing = [chunk for chunk in chunks if not _label_file(folder, chunk).exists()]
-    if progress:
-        progress(sum(min(CHUNK, count - c * CHUNK) for c in chunks if c not in missing))
-    rig = rig or load_rig()
-    if missing:
-        context = multiprocessing.get_context('forkserver')
-        with ProcessPoolExecutor(jobs, context) as pool:
-            work = [pool.submit(_make_chunk, folder, c, made_with, rig) for c in missing]
-            try:
-                for finished in as_completed(work):
-                    made = finished.result()
-                    if progress:
-                        progress(made)
-            except OSError as error:
-                raise AvdetError(f'cannot write windows to {folder}: {error.strerror}') from error
-            finally:
-                pool.shutdown(cancel_futures=True)
-    return load_windows(folder)
-
-
-def load_windows(folder: Path) -> Windows:
-    """Open a finished folder.
-
-    Raises:
-        AvdetError: there are no windows, or not all of them yet.
-    """
-    try:
-        made_with = json.loads((folder / 'windows.json').read_text())
-        count = int(made_with['count'])
-        features = np.load(folder / 'features.npy', mmap_mode='r', allow_pickle=False)
-        parts = []
-        for chunk in range(-(-count // CHUNK)):
-            with np.load(_label_file(folder, chunk), allow_pickle=False) as file:
-                parts.append({name: file[name] for name in LABELS})
-    except (OSError, ValueError, KeyError) as error:
+    drives = -(-windows // WINDOWS_A_SCENE)
+    drives = -(-drives // SCENES_A_SHARD) * SCENES_A_SHARD
+    if drives > seeds[1] - seeds[0]:
         raise AvdetError(
-            f'{folder}: expected finished windows made by avdet simulate-windows, '
-            f'found {error!s:.100}'
-        ) from error
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in LABELS}
-    rows = list(enumerate(joined['count']))
-    return Windows(
-        features=features,
-        boxes_px=[joined['boxes_px'][row, :n] for row, n in rows],
-        seed=joined['seed'],
-        visible=[joined['visible'][row, :n] for row, n in rows],
-        distance_m=[joined['distance_m'][row, :n] for row, n in rows],
-        made_with=made_with,
-    )
-
-
-def _prepare(folder: Path, made_with: dict, shape: tuple[int, ...]) -> None:
-    index = folder / 'windows.json'
-    if index.exists():
-        found = json.loads(index.read_text())
-        for key, value in made_with.items():
-            if found.get(key) != value:
-                raise AvdetError(
-                    f'{folder}: {key}: expected windows made with {value}, '
-                    f'found {found.get(key)}; choose another folder'
-                )
+            f'--seeds: expected at least {drives} drives for {windows} windows, '
+            f'found {max(seeds[1] - seeds[0], 0)}'
+        )
+    rig = load_rig(rig_path)
+    _prepare(out, seeds[0], corrupted, rig)
+    firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
+    todo = [first for first in firsts if not _shard(out, first).exists()]
+    for _ in range(len(firsts) - len(todo)):
+        yield SCENES_A_SHARD * WINDOWS_A_SCENE
+    if not todo:
         return
-    (folder / 'labels').mkdir(parents=True, exist_ok=True)
-    np.lib.format.open_memmap(folder / 'features.npy', 'w+', np.float16, shape).flush()
-    partial = index.with_suffix('.partial')
-    partial.write_text(json.dumps(made_with, indent=1))
-    partial.replace(index)
+    # one thread each: the processes are the parallelism
+    for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
+        os.environ.setdefault(name, '1')
+    spawn = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        tasks = [pool.submit(write_shard, out, first, corrupted, rig) for first in todo]
+        try:
+            for task in as_completed(tasks):
+                yield task.result()
+        except OSError as error:
+            raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
-def _label_file(folder: Path, chunk: int) -> Path:
-    return folder / 'labels' / f'{chunk:05d}.npz'
+def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
+    """Make and write one shard; returns its number of windows."""
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    duration_s = WINDOWS_A_SCENE * SPACING_S
+    rows = [
+        row
+        for seed in range(first_seed, first_seed + SCENES_A_SHARD)
+        for row in scene_windows(random_scene(seed, rig, duration_s, corrupted), front_end)
+    ]
+    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    path = _shard(out, first_seed)
+    partial = path.with_suffix('.partial')
+    try:
+        with partial.open('wb') as file:
+            np.savez(file, **arrays)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return len(rows)
 
 
-def _make_chunk(folder: Path, chunk: int, made_with: dict, rig: Rig) -> int:
-    first = chunk * CHUNK
-    count = min(CHUNK, made_with['count'] - first)
-    features = np.load(folder / 'features.npy', mmap_mode='r+', allow_pickle=False)
-    labels = _empty_labels(count)
-    front_end = FrontEnd()
-    for row in range(count):
-        seed, place = divmod(first + row, WINDOWS_A_DRIVE)
-        seed += made_with['first_seed']
-        if row == 0 or place == 0:
-            scene = random_scene(seed, rig, DRIVE_S, made_with['corrupted'])
-        start_s = 0.5 + 2.2 * place + np.random.default_rng([seed, place, 9]).uniform(0, 0.5)
-        waveform = render_sound(scene, start_s, front_end.window_s)
-        features[first + row] = pool_frames(front_end.compute(waveform))
-        _fill_labels(labels, row, scene, start_s, front_end.window_s)
-    features.flush()
-    partial = _label_file(folder, chunk).with_suffix('.partial')
-    with partial.open('wb') as file:
-        np.savez(file, **labels)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(_label_file(folder, chunk))
-    return count
+def load_windows(folder: str | Path, limit: int | None = None) -> WindowSet:
+    """Read a set, or as much of it as is there already.
+
+    Args:
+        folder: what `make_windows` wrote.
+        limit: at most this many windows, in the order of their seeds.
+
+    Raises:
+        AvdetError: no such set, an unreadable shard, or another format.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob('windows_*.npz'))
+    if not paths:
+        raise AvdetError(f'{folder}: expected windows_*.npz, found none')
+    if limit is not None:
+        paths = paths[: -(-limit // (SCENES_A_SHARD * WINDOWS_A_SCENE))]
+    shards = []
+    for path in paths:
+        try:
+            with np.load(path, allow_pickle=False) as shard:
+                shards.append({name: shard[name] for name in shard.files})
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise AvdetError(f'{path} is not a shard of windows: {error}') from error
+    names = list(shards[0])
+    joined = {}
+    for name in names:
+        joined[name] = np.concatenate([shard.pop(name) for shard in shards])[:limit]
+    return WindowSet(joined)
 
 
-def _empty_labels(count: int) -> dict[str, np.ndarray]:
-    return {
-        'seed': np.zeros(count, np.int64),
-        'end_s': np.zeros(count),
-        'count': np.zeros(count, np.int64),
-        'boxes_px': np.zeros((count, MOST_LABELS, 4), np.float32),
-        'ids': np.zeros((count, MOST_LABELS), np.int64),
-        'kind': np.zeros((count, MOST_LABELS), np.int8),
-        'distance_m': np.zeros((count, MOST_LABELS), np.float32),
-        'visible': np.zeros((count, MOST_LABELS), np.float32),
+def _padded(values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
+    out = np.full((MAX_LABELS, *values.shape[1:]), fill, dtype)
+    out[: len(values)] = values[:MAX_LABELS]
+    return out
+
+
+def _relative(truth: Truth) -> np.ndarray:
+    return truth.level_db - truth.rest_db
+
+
+def _shard(out: Path, first_seed: int) -> Path:
+    return out / f'windows_{first_seed:07d}.npz'
+
+
+def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
+    """Make the folder, or check that it holds a set with the same settings."""
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    manifest = {
+        'format': FORMAT,
+        'first_seed': first_seed,
+        'corrupted': corrupted,
+        'features': list(front_end.feature_names),
+        'pool_frames': POOL_FRAMES,
+        'window_s': front_end.window_s,
+        'image_px': [rig.camera.width_px, rig.camera.height_px],
+        'microphones_m': rig.microphones_m.round(6).tolist(),
     }
-
-
-def _fill_labels(labels: dict, row: int, scene: object, start_s: float, window_s: float) -> None:
-    found = scene.labels(start_s + window_s / 2)
-    n = min(len(found), MOST_LABELS)
-    labels['seed'][row], labels['end_s'][row] = scene.seed, start_s + window_s
-    labels['count'][row] = n
-    labels['boxes_px'][row, :n] = found.boxes_px[:n]
-    labels['ids'][row, :n] = found.ids[:n]
-    labels['kind'][row, :n] = [KINDS.index(kind) for kind in found.kinds[:n]]
-    labels['distance_m'][row, :n] = found.distance_m[:n]
-    labels['visible'][row, :n] = found.visible_fraction[:n]
+    path = out / _MANIFEST
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            found = json.loads(path.read_text(encoding='utf-8'))
+            for key, value in manifest.items():
+                if not isinstance(found, dict) or found.get(key) != value:
+                    raise AvdetError(
+                        f'{path}: {key}: expected {str(value)[:60]} for this set, found '
+                        f'{str(found.get(key) if isinstance(found, dict) else found)[:60]}; '
+                        'choose another folder'
+                    )
+        elif any(out.glob('windows_*.npz')):
+            raise AvdetError(f'{out}: expected {_MANIFEST} beside the shards, found none')
+        else:
+            path.write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
+        for stale in out.glob('*.partial'):
+            stale.unlink()
+    except (OSError, ValueError) as error:
+        raise AvdetError(f'cannot use the folder {out}: {error}') from error

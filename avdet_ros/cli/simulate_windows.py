@@ -1,0 +1,45 @@
+"""`avdet simulate-windows`: training windows with labels, without pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import typer
+
+from avdet_ros.errors import AvdetError
+
+
+def simulate_windows(
+    out: Annotated[Path, typer.Argument(help='folder of the set; an interrupted one goes on')],
+    windows: Annotated[int, typer.Option(min=1, help='how many one-second windows')] = 12000,
+    seeds: Annotated[
+        str,
+        typer.Option(
+            help='first:last+1 of the drives; training 0:100000, validation 100000:200000, '
+            'test 200000:300000'
+        ),
+    ] = '0:100000',
+    jobs: Annotated[int, typer.Option(min=1, help='processes')] = 2,
+    clean: Annotated[bool, typer.Option(help='an ideal array, without errors')] = False,
+    rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
+) -> None:
+    """Write one-second windows of simulated drives: features and labels."""
+    from avdet_ros.simulation.windows import make_windows
+
+    low, colon, high = seeds.partition(':')
+    if not (colon and low.isdigit() and high.isdigit()):
+        raise AvdetError(f'--seeds: expected two whole numbers like 0:100000, found {seeds!r}')
+    columns = (
+        TextColumn('windows'), BarColumn(), MofNCompleteColumn(),
+        TextColumn('{task.fields[rate]}'), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns) as progress:
+        task = progress.add_task('windows', total=windows, rate='')
+        for done in make_windows(
+            out, windows, (int(low), int(high)), jobs, not clean, str(rig) if rig else None
+        ):
+            progress.advance(task, done)
+            speed = progress.tasks[0].speed
+            progress.update(task, rate=f'{speed:.1f} windows/s' if speed else '')
