@@ -14,6 +14,7 @@ import typer
 
 from avdet_ros.cli.bag_to_dataset import bag_to_dataset
 from avdet_ros.cli.bench import bench
+from avdet_ros.cli.check_dataset import check_dataset
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.command()(bag_to_dataset)
 app.command()(bench)
+app.command()(check_dataset)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(evaluate_trackers)

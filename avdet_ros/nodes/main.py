@@ -41,11 +41,27 @@ def recorder() -> None:
     run('recorder')
 
 
+def train() -> None:
+    """`ros2 run avdet_ros train RECIPE`: the command `avdet train`."""
+    from avdet_ros.cli.main import main
+
+    sys.argv[1:] = ['train', *sys.argv[1:]]
+    main()
+
+
 def run(name: str) -> None:
     """Run one node until SIGINT or SIGTERM; both end it with exit status 0."""
-    # Until rclpy takes the signals there is nothing to tidy up.
+    handing_over = False
+
+    def on_signal(number: int, _: object) -> None:
+        if not handing_over:  # there is nothing to tidy up yet
+            os._exit(0)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    # rclpy's own handlers, once there, end its context and then call these.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(number, on_signal)
     # One window at a time: more threads only take the cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
@@ -54,9 +70,10 @@ def run(name: str) -> None:
     from rclpy.executors import ExternalShutdownException
 
     node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
-    rclpy.init(args=sys.argv)
     node = None
+    handing_over = True
     try:
+        rclpy.init(args=sys.argv)
         node = node_class()
         if node.p['autostart']:
             node.try_start()

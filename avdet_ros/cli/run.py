@@ -1,0 +1,93 @@
+"""avdet run: the node graph without ROS's launch."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+import typer
+
+from avdet_ros.errors import AvdetError
+
+_COLOURS = {
+    'capture': 'cyan',
+    'detector': 'magenta',
+    'tracker': 'green',
+    'overlay': 'yellow',
+    'recorder': 'blue',
+}
+
+
+def run(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar='[NAME:=VALUE]...', help='As for ros2 launch.')
+    ] = None,
+    show_args: Annotated[
+        bool, typer.Option('--show-args', '-s', help='List every argument and end.')
+    ] = False,
+) -> None:
+    """Start capture, detector, tracker and overlay, each as a process; Ctrl-C ends them.
+
+    Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
+    source:=device device:=array8, or source:=simulation seed:=300001.
+    """
+    from avdet_ros.graph import make_graph, parse_arguments
+
+    if show_args:
+        _show_arguments()
+        return
+    graph = make_graph(parse_arguments(arguments or []))
+    require_ros()
+    from avdet_ros.supervisor import Supervisor
+
+    console = Console(highlight=False, soft_wrap=True)
+    lock = threading.Lock()
+
+    def say(node: str, line: str) -> None:
+        with lock:
+            console.print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}')
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    supervisor = Supervisor(graph, say)
+    try:
+        supervisor.start()
+        while not ended.is_set() and supervisor.running:
+            supervisor.tend()
+            ended.wait(0.1)
+    finally:
+        supervisor.stop()
+    if not ended.is_set():
+        raise AvdetError('every node has ended by itself; their last lines say why')
+
+
+def require_ros() -> None:
+    """Check that nodes can run here.
+
+    Raises:
+        AvdetError: rclpy or vision_msgs is not installed, or no workspace is sourced.
+    """
+    import importlib.util
+
+    for module in ('rclpy', 'vision_msgs'):
+        if importlib.util.find_spec(module) is None:
+            raise AvdetError(
+                f'{module} is missing: source a ROS 2 workspace, or run make setup in a checkout'
+            )
+
+
+def _show_arguments() -> None:
+    from avdet_ros.graph import ARGUMENTS
+
+    table = Table(box=None, pad_edge=False)
+    for title in ('argument', 'default', 'meaning', 'choices'):
+        table.add_column(title, overflow='fold')
+    for argument in ARGUMENTS:
+        choices = ', '.join(argument.choices)
+        table.add_row(argument.name, argument.default or "''", argument.description, choices)
+    Console().print(table)

@@ -1,0 +1,202 @@
+"""The node graph, described once: `ros2 launch` and `avdet run` are both made from this page.
+
+Arguments always win over the parameter file; an empty text means "leave it to the node".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import difflib
+import re
+from typing import Any
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.parameters import NODES, Param, find
+
+PACKAGE = 'avdet_ros'
+_ALL = ('capture', 'detector', 'tracker', 'overlay')
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of the graph.
+
+    Attributes:
+        param: name, default, description and allowed values.
+        sets: (node, parameter) pairs it is handed to; none for what shapes the graph itself.
+    """
+
+    param: Param
+    sets: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As people type it."""
+        return self.param.name
+
+    @property
+    def default(self) -> str:
+        """The default as text."""
+        return as_text(self.param.default)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All allowed texts, or nothing when there are too many to list."""
+        if self.param.kind is bool:
+            return ('true', 'false')
+        return () if self.param.kind is list else self.param.choices
+
+    @property
+    def description(self) -> str:
+        """One sentence with what a value must be."""
+        if self.choices or self.param.expected() == 'a text':
+            return self.param.description
+        return f'{self.param.description} ({self.param.expected()})'
+
+
+def _handed(node: str, parameter: str, name: str = '') -> Argument:
+    """An argument that is a node's parameter under another or the same name."""
+    param = find(NODES[node], parameter)
+    renamed = Param(**{**vars(param), 'name': name or parameter})
+    return Argument(renamed, ((node, parameter),))
+
+
+ARGUMENTS = (
+    _handed('capture', 'source'),
+    _handed('capture', 'device'),
+    _handed('capture', 'file'),
+    _handed('capture', 'loop'),
+    _handed('capture', 'seed'),
+    _handed('capture', 'duration_s', 'duration'),
+    _handed('capture', 'hop_s', 'hop'),
+    _handed('detector', 'model'),
+    _handed('detector', 'providers'),
+    _handed('detector', 'min_score'),
+    _handed('tracker', 'tracker'),
+    _handed('tracker', 'start_score'),
+    Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in _ALL)),
+    Argument(Param('overlay', True, 'run node overlay, which draws for people')),
+    Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
+    Argument(
+        Param('record', '', 'folder of a new bag to record into; empty: no recording'),
+        (('recorder', 'path'),),
+    ),
+    _handed('recorder', 'topics', 'record_topics'),
+    Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
+    Argument(Param('autostart', True, 'nodes configure and activate by themselves')),
+    Argument(Param('respawn', True, 'start a node again when it dies')),
+    Argument(Param('use_sim_time', False, 'take the time from /clock')),
+    Argument(Param('params_file', '', "parameter file; empty: the package's config/avdet.yaml")),
+    Argument(
+        Param('log_level', 'info', 'what is logged', choices=('debug', 'info', 'warn', 'error'))
+    ),
+)
+"""Every argument, in the order that people read."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph.
+
+    Attributes:
+        name: of node and executable.
+        parameters: values by name.
+        remappings: topics by relative name.
+    """
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    remappings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What to run.
+
+    Attributes:
+        nodes: the processes.
+        namespace: absolute, e.g. ``/avdet``.
+        params_file: path.
+        respawn: whether nodes that die are started again.
+        log_level: debug, info, warn or error.
+    """
+
+    nodes: tuple[NodeSpec, ...]
+    namespace: str
+    params_file: str
+    respawn: bool
+    log_level: str
+
+
+def as_text(value: Any) -> str:
+    """A parameter's value as one types it."""
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    if isinstance(value, list | tuple):
+        return ','.join(value)
+    return str(value)
+
+
+def parse_arguments(words: list[str]) -> dict[str, str]:
+    """``name:=value`` words as a dictionary.
+
+    Raises:
+        AvdetError: a word has another form, or names no argument.
+    """
+    given = {}
+    for word in words:
+        name, separator, value = word.partition(':=')
+        if not separator:
+            raise AvdetError(f'{word}: expected an argument as name:=value')
+        names = [argument.name for argument in ARGUMENTS]
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f' (did you mean {near[0]}?)' if near else f'; there are {", ".join(names)}'
+            raise AvdetError(f'{name}: expected a known argument, found an unknown one{hint}')
+        given[name] = value
+    return given
+
+
+def make_graph(given: Mapping[str, str]) -> Graph:
+    """The processes and their parameters.
+
+    Args:
+        given: texts by argument's name; what is left out is its default.
+
+    Raises:
+        AvdetError: a value is not allowed.
+    """
+    values = {}
+    for argument in ARGUMENTS:
+        values[argument.name] = argument.param.parse(given.get(argument.name, argument.default))
+    namespace = '/' + values['namespace'].strip('/')
+    if not re.fullmatch(r'/|(/[A-Za-z_][A-Za-z0-9_]*)+', namespace):
+        raise AvdetError(
+            f'namespace: expected letters, digits and underscores, found {values["namespace"]!r}'
+        )
+    names = [name for name in _ALL if name != 'overlay' or values['overlay']]
+    if values['record']:
+        names.append('recorder')
+    nodes = tuple(_node(name, values) for name in names)
+    params_file = values['params_file'] or _default_params_file()
+    return Graph(nodes, namespace, params_file, values['respawn'], values['log_level'])
+
+
+def _node(name: str, values: dict[str, Any]) -> NodeSpec:
+    parameters = {
+        parameter: values[argument.name]
+        for argument in ARGUMENTS
+        for node, parameter in argument.sets
+        if node == name and values[argument.name] != ''
+    }
+    parameters['autostart'] = values['autostart']
+    parameters['use_sim_time'] = values['use_sim_time']
+    remappings = {'image': values['image']} if name == 'overlay' and values['image'] else {}
+    return NodeSpec(name, parameters, remappings)
+
+
+def _default_params_file() -> str:
+    from avdet_ros.paths import share
+
+    return str(share('config/avdet.yaml'))

@@ -1,0 +1,181 @@
+"""Starts the graph's nodes as processes, shows what they say, and ends them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import ctypes
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from avdet_ros.graph import Graph, NodeSpec
+from avdet_ros.paths import share
+
+RESPAWN_S = 1.0
+"""From a node's death to its next start; doubled each time it dies at once."""
+
+LONGEST_RESPAWN_S = 30.0
+SOON_S = 5.0
+
+PATIENCE_S = 4.0
+"""How long nodes may take to end by themselves."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Supervisor:
+    """The processes of one graph.
+
+    Attributes:
+        processes: by node's name.
+        deaths: (node, exit status) of each process that ended by itself.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        say: Callable[[str, str], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            graph: what to run.
+            say: gets (node, line) of everything that the nodes print, from threads.
+            environment: of the processes; None takes this one's.
+        """
+        self._graph = graph
+        self._say = say
+        base = dict(os.environ if environment is None else environment)
+        self._environment = {**base, 'PYTHONUNBUFFERED': '1', **transport_settings(base)}
+        self._ending = False
+        self._started_s: dict[str, float] = {}
+        self._delay_s: dict[str, float] = {}
+        self._due_s: dict[str, float] = {}
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.deaths: list[tuple[str, int]] = []
+
+    def start(self) -> None:
+        """Start every node."""
+        for node in self._graph.nodes:
+            self._start(node)
+
+    def tend(self) -> None:
+        """Notice dead nodes and start them again; call it a few times a second."""
+        now = time.monotonic()
+        for node in self._graph.nodes:
+            process = self.processes.get(node.name)
+            if process is not None and process.poll() is not None:
+                self._died(node.name, process.returncode)
+            if node.name in self._due_s and now >= self._due_s[node.name]:
+                del self._due_s[node.name]
+                self._start(node)
+
+    @property
+    def running(self) -> bool:
+        """Whether a node runs or will run again."""
+        return bool(self.processes or self._due_s)
+
+    def stop(self) -> None:
+        """End all nodes: ask, ask again, and kill what is left."""
+        self._ending = True
+        self._due_s.clear()
+        for number, patience_s in (
+            (signal.SIGINT, PATIENCE_S),
+            (signal.SIGTERM, PATIENCE_S / 2),
+            (signal.SIGKILL, PATIENCE_S),
+        ):
+            left = [process for process in self.processes.values() if process.poll() is None]
+            for process in left:
+                process.send_signal(number)
+            until = time.monotonic() + patience_s
+            for process in left:
+                try:
+                    process.wait(max(until - time.monotonic(), 0.01))
+                except subprocess.TimeoutExpired:
+                    continue
+        self.processes.clear()
+
+    def _start(self, node: NodeSpec) -> None:
+        process = subprocess.Popen(
+            command(node, self._graph),
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others
+            preexec_fn=_end_with_parent,
+        )
+        self.processes[node.name] = process
+        self._started_s[node.name] = time.monotonic()
+        threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
+
+    def _read(self, name: str, process: subprocess.Popen) -> None:
+        for line in process.stdout:
+            if not self._ending:
+                self._say(name, line.rstrip('\n'))
+        process.stdout.close()
+
+    def _died(self, name: str, status: int) -> None:
+        del self.processes[name]
+        self.deaths.append((name, status))
+        if not self._graph.respawn:
+            self._say(name, f'ended with status {status}')
+            return
+        soon = time.monotonic() - self._started_s[name] < SOON_S
+        delay_s = min(2 * self._delay_s.get(name, RESPAWN_S / 2), LONGEST_RESPAWN_S)
+        self._delay_s[name] = delay_s if soon else RESPAWN_S
+        self._due_s[name] = time.monotonic() + self._delay_s[name]
+        again = f'starting it again in {self._delay_s[name]:g} s'
+        self._say(name, f'ended with status {status}; {again}')
+
+
+def command(node: NodeSpec, graph: Graph) -> list[str]:
+    """The command line of a node."""
+    words = [sys.executable, '-m', 'avdet_ros.nodes.main', node.name, '--ros-args']
+    words += ['-r', f'__ns:={graph.namespace}', '--log-level', graph.log_level]
+    words += ['--params-file', graph.params_file]
+    for topic, other in node.remappings.items():
+        words += ['-r', f'{topic}:={other}']
+    for name, value in node.parameters.items():
+        words += ['-p', f'{name}:={json.dumps(value)}']  # JSON is YAML, with texts quoted
+    return words
+
+
+def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables for large messages in shared memory, unless the user has settings already."""
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    own = (*names, 'FASTDDS_BUILTIN_TRANSPORTS', 'ROS_DISCOVERY_SERVER')
+    if any(name in environment for name in own):
+        return {}
+    if environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
+        return {}
+    return dict.fromkeys(names, str(share('config/fastdds.xml')))
+
+
+def free_domain() -> int:
+    """A DDS domain in which no participant of this machine is."""
+    domains = list(range(1, 102))
+    random.shuffle(domains)
+    for domain in domains:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7410 + 250 * domain))  # the first participant's own port
+            except OSError:
+                continue
+            return domain
+    return domains[0]
+
+
+def _end_with_parent() -> None:
+    """In the child: a SIGTERM when the supervisor dies, so that no node is left behind."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
