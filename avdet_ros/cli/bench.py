@@ -15,6 +15,12 @@ def bench(
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     runs: Annotated[int, typer.Option(help='Repetitions of each step.')] = 200,
     threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
+    pipeline: Annotated[
+        bool, typer.Option('--pipeline', help='Run the real nodes too, at 10 and at 20 Hz.')
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help='How long to listen to the nodes, each rate.')
+    ] = 60,
     out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
 ) -> None:
     """Print what features, inference, trackers, messages and the renderer cost here."""
@@ -26,11 +32,19 @@ def bench(
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import bench as costs
     from avdet_ros.evaluation import report
+    from avdet_ros.evaluation.pipeline_bench import (
+        RATES_HZ,
+        load_table,
+        pipeline_table,
+        run_pipeline,
+    )
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
     if not 5 <= runs <= 100_000:
         raise AvdetError(f'runs: expected 5 to 100000, found {runs}')
+    if not 2 <= seconds <= 3600:
+        raise AvdetError(f'seconds: expected 2 to 3600, found {seconds:g}')
     console = Console()
     loaded_rig = load_rig(rig)
     about = costs.machine()
@@ -50,9 +64,16 @@ def bench(
         f'renderer: {renderer.factor:.1f} x real time, 8 microphones, {renderer.vehicles} '
         f'vehicles (seed {renderer.seed}, {renderer.seconds:g} s)'
     )
+    results = []
+    if pipeline:
+        for rate_hz in RATES_HZ:
+            with console.status(f'the nodes at {rate_hz:g} Hz for {seconds:g} s'):
+                results.append(run_pipeline(model, rate_hz, seconds, costs.DEMO_SEED, rig))
+        console.print(pipeline_table(results))
+        console.print(load_table(results))
     if out:
         report.write_json(out, {
             'machine': about, 'steps': [asdict(cost) for cost in steps],
-            'renderer': asdict(renderer),
+            'renderer': asdict(renderer), 'pipeline': [asdict(result) for result in results],
         })  # fmt: skip
         console.print(f'results in {out}')
