@@ -1,0 +1,56 @@
+"""`avdet bag-to-dataset`: recorded drives as a data set for `avdet train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bag_to_dataset(
+    bags: Annotated[
+        list[Path], typer.Argument(help='rosbag2 folders, .mcap or .db3; one a drive.')
+    ],
+    out: Annotated[Path, typer.Option(help='Data set to make, in the MAVD layout.')],
+    rgb: Annotated[str, typer.Option(help='Topic of the RGB camera.')] = '/camera/image_raw',
+    thermal: Annotated[str | None, typer.Option(help='Topic of the thermal camera.')] = None,
+    depth: Annotated[
+        str | None, typer.Option(help='Topic of depth: 16UC1 mm, 32FC1 m, or colour-coded.')
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option(help='Topic of the sound; the default is any audio.')
+    ] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file; camera_info and static TF overrule it.')
+    ] = None,
+    rate: Annotated[float, typer.Option(help='Frames a second at most.')] = 10.0,
+) -> None:
+    """Write recorded drives as pictures and one-second clips, split by drive."""
+    from rich.console import Console
+
+    from avdet_ros.bags.dataset import DriveReport, convert
+
+    console = Console(highlight=False, soft_wrap=True)
+
+    def tell(report: DriveReport) -> None:
+        console.print(f'{report.drive}: {report.frames} frames, {report.split}')
+        if report.without_sound:
+            console.print(f'  [yellow]{report.without_sound} pictures without a second of sound')
+        if report.gaps:
+            console.print(f'  [yellow]{report.gaps} gaps in the sound, {report.lost_s:.3f} s')
+        for kind, count in report.missing.items():
+            console.print(f'  [yellow]{count} frames without {kind}')
+        for kind, how in report.alignment.items():
+            console.print(f'  {kind} {how}')
+        if report.partial:
+            console.print(f'  [yellow]partial:[/] {report.partial}')
+
+    named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
+    topics = {kind: name for kind, name in named.items() if name}
+    reports = convert(bags, out, topics, audio, rig, rate, tell)
+    kinds = {report.split for report in reports}
+    console.print(f'{out}: {sum(report.frames for report in reports)} frames')
+    for split in ('train', 'val', 'test'):
+        if split not in kinds:
+            console.print(f'[yellow]no {split} split: it takes more drives than {len(reports)}')

@@ -1,0 +1,206 @@
+"""A recorded drive becomes frames: the right pictures, the right second of sound, one split."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from avdet_ros.bags import messages
+from avdet_ros.bags.dataset import convert, split_drives
+from avdet_ros.bags.typestore import serialize, typestore
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.training import mavd
+
+START_NS = 1_700_000_000_000_000_000
+RGB, THERMAL, DEPTH = '/camera/image_raw', '/thermal/image_raw', '/depth/image_raw'
+WIDTH, HEIGHT = 192, 65
+
+
+def camera_info(frame_id, size=(WIDTH, HEIGHT), focal=100.0, distortion=()):
+    types = typestore().types
+    k = np.array([focal, 0, size[0] / 2, 0, focal, size[1] / 2, 0, 0, 1.0])
+    roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+    return types[messages.CAMERA_INFO](
+        messages.make_header(START_NS, frame_id), size[1], size[0], 'plumb_bob',
+        np.array(distortion, np.float64), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
+    )  # fmt: skip
+
+
+def transform(parent, child, position, quaternion):
+    types = typestore().types
+    return types['geometry_msgs/msg/TransformStamped'](
+        messages.make_header(START_NS, parent),
+        child,
+        types['geometry_msgs/msg/Transform'](
+            types['geometry_msgs/msg/Vector3'](*position),
+            types['geometry_msgs/msg/Quaternion'](*quaternion),
+        ),
+    )
+
+
+@pytest.fixture
+def record(write_sound, picture_message):
+    """A drive of three seconds: sound, and pictures at 10 Hz with receive times 30 ms late."""
+
+    def make(
+        path, rgb='raw', thermal=False, depth=False, info=True, tf=False, shift_ns=0,
+        picture_stamps=True, distortion=(), **sound,
+    ):  # fmt: skip
+        writer = write_sound(path, close=False, **sound)
+
+        def put(topic, message, late_ns=0):
+            writer.write(topic, message.__msgtype__, serialize(message), START_NS + late_ns)
+
+        if info:
+            put('/camera/camera_info', camera_info('cam', distortion=distortion))
+        if tf:
+            half = np.sqrt(0.5)
+            optical = (-0.5, 0.5, -0.5, 0.5)
+            entries = [
+                transform('base_link', 'mast', (0.2, 0.1, 1.0), (0, 0, 0, 1)),
+                transform('mast', 'cam', (0.3, 0.0, 0.5), optical),
+                transform('cam', 'thermal_cam', (0, 0, 0), (0, 0, 0, 1)),
+                transform('base_link', 'microphone_array', (0, 0, 2.0), (0, 0, half, half)),
+            ]
+            put('/tf_static', typestore().types[messages.TRANSFORMS](entries))
+            put('/thermal/camera_info', camera_info('thermal_cam', (96, 32), 50.0))
+        for index in range(30):
+            late = index * 100_000_000
+            now = START_NS + late + shift_ns if picture_stamps else 0
+            compressed = rgb == 'compressed'
+            put(RGB, picture_message(now, index, compressed), late + 30_000_000)
+            if thermal and index % 2 == 0:
+                counts = np.full((32, 96), 22000 + index, np.uint16)
+                header = messages.make_header(now + 7_000_000, 'thermal_cam')
+                put(
+                    THERMAL,
+                    messages.make_image(header, 'mono16', 32, 96, counts),
+                    late + 37_000_000,
+                )
+            if depth:
+                metres = np.full((HEIGHT, WIDTH), 2.0 + index, np.float32)
+                header = messages.make_header(now, 'cam')
+                put(DEPTH, messages.make_image(header, '32FC1', HEIGHT, WIDTH, metres), late)
+        writer.close()
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize('kind', ['raw', 'compressed'])
+def test_clips_are_centred_on_their_pictures(record, waveform, tmp_path, kind):
+    bag = record(tmp_path / 'day_1', rgb=kind)
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    ids = mavd.read_ids(tmp_path / 'out' / 'train_all.txt')
+    assert (report.frames, report.without_sound, report.split) == (21, 9, 'train')
+    assert len(ids) == 21
+    for frame in ids:
+        index = round((frame.stamp_ns - START_NS) / 1e8)
+        middle = round(index * 4410)
+        expected = waveform[middle - 22050 : middle + 22050].T / np.float32(32768)
+        assert np.array_equal(mavd.read_sound(tmp_path / 'out', frame), expected)
+        image = mavd.read_picture(tmp_path / 'out', frame, 'rgb')
+        assert image.shape == (HEIGHT, WIDTH, 3)
+        assert abs(image.mean() - (10 + index * 5 % 240)) < 1.5
+    assert (tmp_path / 'out' / 'train_day_all.txt').exists()
+    assert (tmp_path / 'out' / 'day_1' / mavd.DONE).exists()
+    assert not list((tmp_path / 'out').rglob('*.part'))
+
+
+def test_modalities_are_matched_by_stamp_and_missing_ones_are_counted(record, tmp_path):
+    bag = record(tmp_path / 'night', thermal=True, depth=True, tf=True)
+    topics = {'rgb': RGB, 'thermal': THERMAL, 'depth': DEPTH}
+    (report,) = convert([bag], tmp_path / 'out', topics)
+    assert report.missing == {'thermal': 11}
+    assert report.alignment['thermal'].startswith('aligned')
+    seen = 0
+    for frame in mavd.read_ids(tmp_path / 'out' / 'train_night_all.txt'):
+        index = round((frame.stamp_ns - START_NS) / 1e8)
+        path = mavd.picture_path(tmp_path / 'out', frame, 'thermal')
+        if index % 2 == 0:
+            counts = mavd.read_picture(tmp_path / 'out', frame, 'thermal')
+            assert counts.dtype == np.uint16
+            assert counts.shape == (HEIGHT, WIDTH)
+            assert counts[HEIGHT // 2, WIDTH // 2] == 22000 + index
+            seen += 1
+        else:
+            assert not path.exists()
+        depth = mavd.read_picture(tmp_path / 'out', frame, 'depth')
+        disparity = 100 * 0.6 / (2.0 + index)
+        colour = cv2.applyColorMap(np.full((1, 1), disparity * 255 / 192, np.uint8), 2)
+        assert np.abs(depth[30, 90].astype(int) - colour[0, 0]).max() <= 6
+    assert seen == 10
+
+
+def test_the_rig_follows_camera_info_and_static_tf(record, tmp_path):
+    bag = record(tmp_path / 'drive', tf=True)
+    convert([bag], tmp_path / 'out', {'rgb': RGB})
+    rig = load_rig(tmp_path / 'out' / 'drive' / 'rig.yaml')
+    assert (rig.camera.width_px, rig.camera.height_px) == (WIDTH, HEIGHT)
+    assert (rig.camera.fx, rig.camera.cx) == (100.0, 96.0)
+    assert np.allclose(rig.camera.position_m, (0.5, 0.1, 1.5))
+    pixels, depth_m = rig.camera.project([10.5, 0.1, 1.5])
+    assert np.allclose(pixels, (96.0, 32.5))
+    assert np.isclose(depth_m, 10.0)
+    # The array is turned left by 90 degrees, so its front microphone points to the left.
+    assert np.allclose(rig.microphones_m[0], (0.0, 0.25, 2.0), atol=1e-6)
+
+
+def test_distortion_is_taken_out(record, tmp_path):
+    bag = record(tmp_path / 'drive', distortion=(-0.3, 0.1, 0.0, 0.0, 0.0))
+    convert([bag], tmp_path / 'out', {'rgb': RGB})
+    frame = mavd.read_ids(tmp_path / 'out' / 'train_all.txt')[10]
+    assert mavd.read_picture(tmp_path / 'out', frame, 'rgb')[HEIGHT // 2, WIDTH // 2].mean() > 5
+
+
+def test_gaps_in_the_sound_cost_the_frames_around_them(record, tmp_path):
+    bag = record(tmp_path / 'drive', drop=range(60, 63))
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert (report.gaps, report.lost_s) == (1, round(3 * 1024 / 44100, 6))
+    for frame in mavd.read_ids(tmp_path / 'out' / 'train_all.txt'):
+        middle = (frame.stamp_ns - START_NS) * 1e-9
+        assert middle + 0.5 <= 60 * 1024 / 44100 + 1e-4 or middle - 0.5 >= 63 * 1024 / 44100 - 1e-4
+
+
+def test_drives_are_split_by_bag(record, tmp_path):
+    bags = [record(tmp_path / f'drive_{index}') for index in range(3)]
+    reports = convert(bags, tmp_path / 'out', {'rgb': RGB}, rate_hz=2.0)
+    assert sorted(report.split for report in reports) == ['test', 'train', 'val']
+    for report in reports:
+        ids = mavd.read_ids(tmp_path / 'out' / f'{report.split}_all.txt')
+        assert {frame.drive for frame in ids} == {report.drive}
+        assert len(ids) == report.frames == 5
+    facts = json.loads((tmp_path / 'out' / 'dataset.json').read_text())
+    assert [fact['drive'] for fact in facts] == ['drive_0', 'drive_1', 'drive_2']
+
+
+def test_no_drive_is_in_two_splits():
+    for count in range(1, 30):
+        splits = split_drives([f'drive_{index}' for index in range(count)])
+        assert len(splits) == count
+        assert list(splits.values()).count('train') >= max(1, count // 2 - 1)
+
+
+def test_bags_that_cannot_be_used_are_named(record, write_sound, tmp_path):
+    write_sound(tmp_path / 'blind')
+    record(tmp_path / 'unstamped', picture_stamps=False)
+    record(tmp_path / 'apart', shift_ns=-20_000_000_000)
+    record(tmp_path / 'small', info=False)
+    record(tmp_path / 'soundless', topic='/other/sound')
+    for name, words in {
+        'blind': rf'blind: {RGB}: expected messages.*found none',
+        'unstamped': rf'unstamped: {RGB}: expected stamps',
+        'apart': rf'apart: {RGB} and /avdet/audio: expected stamps of one clock.*20\.',
+        'small': rf'small: {RGB}: expected pictures of 1920 x 650 as the rig file.*192 x 65',
+        'soundless': r'soundless: /avdet/audio: expected.*found none',
+    }.items():
+        with pytest.raises(AvdetError, match=words):
+            convert([tmp_path / name], tmp_path / f'{name}_out', {'rgb': RGB})
+    with pytest.raises(AvdetError, match='new or empty'):
+        convert([tmp_path / 'small'], tmp_path, {'rgb': RGB})
+    with pytest.raises(AvdetError, match='twice'):
+        convert([tmp_path / 'small', tmp_path / 'x' / 'small'], tmp_path / 'y', {'rgb': RGB})
