@@ -48,7 +48,7 @@ def shared_files():
     """Every file of the shared folders, by the folder it is installed in."""
     folders = [(f'share/{PACKAGE}', ['package.xml'])]
     for name in SHARED:
-        for folder in [Path(name), *(path for path in Path(name).rglob('*') if path.is_dir())]:
+        for folder in sorted({path.parent for path in Path(name).rglob('*')}):
             files = sorted(str(path) for path in folder.iterdir() if path.is_file())
             if files and '__pycache__' not in folder.parts:
                 folders.append((f'share/{PACKAGE}/{folder.as_posix()}', files))
@@ -81,7 +81,7 @@ setup(
             'tracker = avdet_ros.nodes.main:tracker',
             'overlay = avdet_ros.nodes.main:overlay',
             'recorder = avdet_ros.nodes.main:recorder',
-            'train = avdet_ros.nodes.main:train',
+            'train = avdet_ros.nodes.train:main',
         ],
     },
 )
