@@ -37,9 +37,9 @@ SEEDS_A_SPLIT = 100_000
 
 SHARES = {'val': 0.2, 'test': 0.2}
 
-BYTES_A_FRAME = 2_100_000
-BYTES_OF_CLIPS = 620_000
-BYTES_OF_SOUND_A_S = 620_000
+BYTES_A_FRAME = 1_700_000
+BYTES_OF_CLIPS = 320_000
+BYTES_OF_SOUND_A_S = 320_000
 """What a frame, its clips and a second of eight channels take at most on average, measured."""
 
 JPEG_QUALITY = 92

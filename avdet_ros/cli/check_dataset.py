@@ -1,0 +1,74 @@
+"""`avdet check-dataset`: is a folder of drives whole and sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check_dataset(
+    folder: Annotated[Path, typer.Argument(help='Drives in the MAVD layout, ours or recorded.')],
+    decode: Annotated[int, typer.Option(help='Frames a drive to decode; 0 for all.')] = 20,
+    json: Annotated[Path | None, typer.Option(help='Write the report as JSON here.')] = None,
+) -> None:
+    """Look for missing and unreadable files, gaps, odd levels and leakage between splits.
+
+    Exits with 1 if there are errors.
+    """
+    from collections import Counter
+    from dataclasses import asdict
+    import json as codec
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.training.dataset_check import check
+
+    if decode < 0:
+        raise AvdetError(f'decode: expected 0 or more frames, found {decode}')
+    console = Console()
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task('drives', total=None)
+        report = check(
+            folder, decode, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    table = Table(title=str(folder), title_justify='left')
+    for heading in ('drive', 'split'):
+        table.add_column(heading, no_wrap=True)
+    for heading in ('frames', 's', 'Hz', 'gaps', 'decoded', 'dBFS'):
+        table.add_column(heading, justify='right')
+    sizes = Counter()
+    for name, drive in report.drives.items():
+        levels = [value for value in drive.level_dbfs if value is not None]
+        level = f'{min(levels):.0f}…{max(levels):.0f}' if levels else '-'
+        sizes.update(drive.sizes.items())
+        table.add_row(
+            name, drive.split, str(drive.frames), f'{drive.duration_s:.1f}',
+            f'{drive.rate_hz:.1f}', str(drive.gaps), str(drive.checked), level,
+        )  # fmt: skip
+    console.print(table)
+    for (modality, size), drives in sorted(sizes.items()):
+        console.print(f'{modality}: {size or "none"} in {drives} drives')
+    listed = (f'{name} {count}' for name, count in report.files.items() if count)
+    console.print(', '.join(listed), soft_wrap=True)
+    for finding in report.findings:
+        colour = 'red' if finding.level == 'error' else 'yellow'
+        times = f' ({finding.count} times)' if finding.count > 1 else ''
+        text = f'{finding.drive}: {finding.what}{times}, e.g. {finding.example}'
+        console.print(f'[{colour}]{finding.level}[/]: {escape(text)}', soft_wrap=True)
+    if json is not None:
+        try:
+            json.write_text(codec.dumps({**asdict(report), 'errors': report.errors}, indent=1))
+        except OSError as error:
+            raise AvdetError(
+                f'{json}: expected a file to write, found {error.strerror}'
+            ) from error
+    warnings = len(report.findings) - report.errors
+    console.print(f'{report.errors} errors, {warnings} warnings')
+    if report.errors:
+        raise typer.Exit(1)
