@@ -192,7 +192,11 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
     }
     parameters['autostart'] = values['autostart']
     parameters['use_sim_time'] = values['use_sim_time']
-    remappings = {'image': values['image']} if name == 'overlay' and values['image'] else {}
+    remappings = {}
+    if values['image'] and name in ('overlay', 'recorder'):
+        remappings['image'] = values['image']
+        if name == 'recorder':  # the camera's model lies beside its pictures
+            remappings['camera_info'] = f'{values["image"].rpartition("/")[0]}/camera_info'
     return NodeSpec(name, parameters, remappings)
 
 

@@ -216,8 +216,17 @@ RECORDER = (
     Param('path', '', 'folder of the bag to write; it must not exist'),
     Param(
         'topics',
-        ['spectrogram', 'detections', 'tracks', 'truth', 'label_info'],
-        'what is recorded',
+        [
+            'audio',
+            'detections',
+            'tracks',
+            'truth',
+            'label_info',
+            'image',
+            'camera_info',
+            '/tf_static',
+        ],
+        'what is recorded, relative or full names; spectrogram would add 18 MB a second',
     ),
 )
 """Parameters of node recorder."""

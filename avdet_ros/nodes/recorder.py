@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
+import queue
+import threading
+import time
 from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from avdet_ros.bags.writer import BagWriter
+from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.player import message_class
 
 TYPES = {
-    'audio': Image,
-    'spectrogram': Image,
-    'image': Image,
-    'overlay': Image,
-    'detections': Detection2DArray,
-    'tracks': Detection2DArray,
-    'truth': Detection2DArray,
-    'label_info': LabelInfo,
+    'audio': 'sensor_msgs/msg/Image',
+    'spectrogram': 'sensor_msgs/msg/Image',
+    'overlay': 'sensor_msgs/msg/Image',
+    'detections': 'vision_msgs/msg/Detection2DArray',
+    'tracks': 'vision_msgs/msg/Detection2DArray',
+    'truth': 'vision_msgs/msg/Detection2DArray',
+    'label_info': 'vision_msgs/msg/LabelInfo',
 }
-"""What can be recorded, by relative topic name."""
+"""Our own topics, subscribed at once; those of others once a publisher shows their type."""
 
-_ASK_ALL = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+FLUSH_S = 1.0
+"""What a power cut can cost."""
+
+TELL_S = 10.0
+"""From one line in the log to the next."""
+
+LARGEST_BACKLOG_BYTES = 256 << 20
+"""Messages that wait for a slow disk; what comes on top is dropped and counted."""
+
+_LOOK_S = 0.25
 
 
 class RecorderNode(AvdetNode):
-    """Writes what it hears; a full disk ends the recording and nothing else."""
+    """Writes what it hears; a full disk ends the recording and nothing else.
+
+    The executor's thread takes messages, another writes them, so that a disk that stalls costs
+    no message.
+    """
 
     NAME = 'recorder'
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._subscriptions_by_topic: dict[str, Subscription] = {}
-        self._writer: BagWriter | None = None
+        self._looking = None
+        self._thread: threading.Thread | None = None
 
     def load(self) -> None:
         """Check the parameters."""
         if not self.p['path']:
             raise AvdetError('parameter path: expected the folder of a new bag, found none')
-        for topic in self.p['topics']:
-            if topic not in TYPES:
-                known = ', '.join(TYPES)
-                raise AvdetError(f'parameter topics: expected some of {known}, found {topic!r}')
+        if not self.p['topics']:
+            raise AvdetError('parameter topics: expected at least one topic, found none')
 
     def acquire(self) -> None:
         """Make the bag and subscribe."""
@@ -59,54 +72,139 @@ class RecorderNode(AvdetNode):
         self._writer = BagWriter(path)
         self._stopped = ''
         self._counts = dict.fromkeys(self.p['topics'], 0)
-        for topic in self.p['topics']:
-            self._subscribe(topic)
-
-    def _subscribe(self, topic: str) -> None:
-        kind = TYPES[topic]
-        type_name = f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
-        asked = qos.LATCHED if topic == 'label_info' else _ASK_ALL
-
-        def take(data: bytes) -> None:
-            self._write(topic, subscription.topic_name, type_name, data)
-
-        subscription = self.create_subscription(
-            kind, topic, take, asked, raw=True, qos_overriding_options=qos.overridable()
-        )
-        self._subscriptions_by_topic[topic] = subscription
+        self._wanted_topics = list(self.p['topics'])
+        self._backlog: queue.SimpleQueue = queue.SimpleQueue()
+        self._backlog_bytes = self._dropped = 0
+        self._thread = threading.Thread(target=self._work, name='disk', daemon=True)
+        self._thread.start()
+        self._look()
+        self._looking = self.create_timer(_LOOK_S, self._look, clock=self._steady)
 
     def release(self) -> None:
         """Unsubscribe and close the bag."""
+        if self._looking is not None:
+            self.destroy_timer(self._looking)
+            self._looking = None
         for subscription in self._subscriptions_by_topic.values():
             self.destroy_subscription(subscription)
         self._subscriptions_by_topic.clear()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            try:
-                writer.close()
-            except AvdetError as error:
-                self.get_logger().error(str(error))
+        if self._thread is not None:
+            self._backlog.put(None)
+            self._thread.join(30)
+            self._thread = None
+            self.get_logger().info(self._summary())
 
-    def _write(self, topic: str, name: str, type_name: str, data: bytes) -> None:
-        if self._writer is None or self._stopped:
+    # The executor's thread.
+
+    def _look(self) -> None:
+        """Subscribe to what has appeared since."""
+        types = None
+        for name in list(self._wanted_topics):
+            msgtype = TYPES.get(name)
+            full = self.resolve_topic_name(name)
+            if msgtype is None:
+                types = types or dict(self.get_topic_names_and_types())
+                msgtype = next(iter(types.get(full, ())), None)
+                if msgtype is None or not self.count_publishers(full):
+                    continue
+            self._wanted_topics.remove(name)
+            try:
+                self._subscribe(name, full, msgtype)
+            except AvdetError as error:
+                self.problems.add(name, diagnostics.WARN, f'{full} is not recorded: {error}', 1e9)
+                self.get_logger().warning(f'{full} is not recorded: {error}')
+
+    def _subscribe(self, name: str, full: str, msgtype: str) -> None:
+        if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
+            asked = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE,
+                               durability=qos.LATCHED.durability)  # fmt: skip
+        else:
+            # Cameras often offer best effort only, which nobody may ask more of.
+            offers = [info.qos_profile for info in self.get_publishers_info_by_topic(full)]
+            best_effort = any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offers)
+            asked = QoSProfile(
+                depth=50,
+                reliability=ReliabilityPolicy.BEST_EFFORT
+                if best_effort
+                else ReliabilityPolicy.RELIABLE,
+            )
+        self._subscriptions_by_topic[name] = self.create_subscription(
+            message_class(msgtype),
+            name,
+            lambda data: self._take(name, full, msgtype, data),
+            asked,
+            raw=True,
+            qos_overriding_options=qos.overridable(),
+        )
+
+    def _take(self, name: str, full: str, msgtype: str, data: bytes) -> None:
+        if self._stopped:
             return
+        if self._backlog_bytes + len(data) > LARGEST_BACKLOG_BYTES:
+            self._dropped += 1
+            return
+        self._backlog_bytes += len(data)
+        self._counts[name] += 1
+        self._backlog.put((full, msgtype, data, max(self.now_ns(), 0)))
+
+    # The disk's thread.
+
+    def _work(self) -> None:
+        writer = self._writer
+        next_flush_s = time.monotonic() + FLUSH_S
+        next_line_s = time.monotonic() + TELL_S
         try:
-            self._writer.write(name, type_name, data, max(self.now_ns(), 0))
-            self._counts[topic] += 1
-        except AvdetError as error:
-            self._stopped = str(error)
-            self.get_logger().error(f'{error}; the recording has ended')
+            while True:
+                try:
+                    entry = self._backlog.get(timeout=max(next_flush_s - time.monotonic(), 0))
+                except queue.Empty:
+                    entry = ()
+                if entry is None:
+                    break
+                if entry:
+                    writer.write(*entry)
+                    self._backlog_bytes -= len(entry[2])
+                now_s = time.monotonic()
+                if now_s >= next_flush_s:
+                    writer.flush()
+                    next_flush_s = now_s + FLUSH_S
+                if now_s >= next_line_s:
+                    self.get_logger().info(self._summary())
+                    next_line_s = now_s + TELL_S
+            writer.close()
+        except Exception as error:
+            self._stopped = str(error) or type(error).__name__
+            self.get_logger().error(f'{self._stopped}; the recording has ended')
+
+    def _summary(self) -> str:
+        writer = self._writer
+        seconds = 0.0 if writer.first_ns is None else (writer.last_ns - writer.first_ns) * 1e-9
+        return (
+            f'{seconds:.1f} s, {writer.size_bytes / 1e6:.1f} MB, '
+            f'{writer.messages} messages in {writer.path}'
+        )
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Messages by topic."""
+        """Length, size, and messages by topic."""
         if self._stopped:
             report.error(f'{self._stopped}; the recording has ended')
+        elif self._dropped:
+            report.error(f'the disk is too slow: {self._dropped} messages dropped')
         elif not sum(self._counts.values()) and self.active_s > 2:
             report.warn('nothing recorded yet: ' + self._why())
-        report.value(path=self._writer.path, messages=self._writer.messages, **self._counts)
+        report.value(
+            path=self._writer.path,
+            bytes=self._writer.size_bytes,
+            messages=self._writer.messages,
+            messages_dropped=self._dropped,
+            waiting_for_publishers=', '.join(self._wanted_topics),
+            **self._counts,
+        )
         if report.level == diagnostics.OK:
-            report.ok(f'{self._writer.messages} messages in {self._writer.path}')
+            report.ok(self._summary())
 
     def _why(self) -> str:
+        if not self._subscriptions_by_topic:
+            return f'nobody publishes {", ".join(self._wanted_topics)}'
         first = next(iter(self._subscriptions_by_topic.values()))
         return self.listening.why_silent(first, self.active_s)

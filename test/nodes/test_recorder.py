@@ -1,0 +1,103 @@
+"""The recorder writes what is published, whoever publishes it, and survives being killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
+
+from avdet_ros.bags.messages import sound
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.nodes import messages, qos
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture
+def talker():
+    rclpy.init()
+    node = rclpy.create_node('talker', namespace='drive')
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def start(path: Path) -> subprocess.Popen:
+        words = ['--ros-args', '-r', '__ns:=/drive', '-p', f'path:={path}',
+                 '-p', 'topics:=[audio, label_info, /camera/image_raw]']  # fmt: skip
+        command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
+        started.append(subprocess.Popen(command, cwd=Path(__file__).parents[2]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def publish(node, seconds):
+    """Sound, a best-effort camera and a latched message; returns the sound published."""
+    camera_qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    audio = node.create_publisher(Image, 'audio', qos.OFFER_STREAM)
+    camera = node.create_publisher(Image, '/camera/image_raw', camera_qos)
+    labels = node.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
+    labels.publish(LabelInfo(threshold=0.25))
+    until = time.monotonic() + 30
+    while not all(p.get_subscription_count() for p in (audio, camera, labels)):
+        assert time.monotonic() < until, 'the recorder did not subscribe'
+        time.sleep(0.02)
+    time.sleep(0.3)
+    blocks = []
+    for index in range(round(seconds * 40)):
+        now_ns = node.get_clock().now().nanoseconds
+        block = np.full((1024, 8), index, np.int16)
+        audio.publish(messages.sound(messages.header(now_ns, 'array'), block))
+        if index % 4 == 0:
+            picture = np.full((6, 8, 3), index, np.uint8)
+            camera.publish(messages.image(messages.header(now_ns, 'cam'), 'bgr8', picture))
+        blocks.append(block)
+        time.sleep(0.025)
+    return np.concatenate(blocks)
+
+
+def test_everything_published_is_in_the_bag(talker, start, tmp_path):
+    recorder = start(tmp_path / 'bag')
+    published = publish(talker, 1.5)
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    with Bag(tmp_path / 'bag') as bag:
+        assert bag.partial is None
+        recorded = [sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
+        assert np.array_equal(np.concatenate(recorded), published)
+        assert bag.topics['/camera/image_raw'].count >= 10
+        (info,) = bag.messages(['/drive/label_info'])
+        assert decode(info).threshold == 0.25
+
+
+def test_a_killed_recorder_leaves_all_but_the_last_second(talker, start, tmp_path):
+    recorder = start(tmp_path / 'bag')
+    published = publish(talker, 3.0)
+    os.kill(recorder.pid, signal.SIGKILL)
+    recorder.wait(10)
+    with Bag(tmp_path / 'bag') as bag:
+        assert 'cut off' in bag.partial or 'damaged' in bag.partial
+        blocks = [sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
+    kept = np.concatenate(blocks)
+    assert np.array_equal(kept, published[: len(kept)])
+    assert len(kept) > len(published) - 60 * 1024
