@@ -17,8 +17,8 @@ CHUNK_S = 0.25
 AHEAD_CHUNKS = 8
 """How far the renderer may run ahead."""
 
-BLOCK_S = 0.025
-"""Length of the blocks that are read."""
+BLOCK_S = 0.01
+"""Length of the blocks that are read; half of it is how late a window's end comes."""
 
 
 class SimulationSource:

@@ -16,6 +16,7 @@ from avdet_ros.cli.bag_to_dataset import bag_to_dataset
 from avdet_ros.cli.bench import bench
 from avdet_ros.cli.check_dataset import check_dataset
 from avdet_ros.cli.compare import compare
+from avdet_ros.cli.demo import demo
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
@@ -39,6 +40,7 @@ app.command()(bag_to_dataset)
 app.command()(bench)
 app.command()(check_dataset)
 app.command()(compare)
+app.command()(demo)
 app.command()(evaluate)
 app.command()(evaluate_trackers)
 app.command()(inspect_model)

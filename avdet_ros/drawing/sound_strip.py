@@ -48,7 +48,7 @@ class SoundStrip:
         self._strip[:, :-new] = self._strip[:, new:].copy()
         self._strip[:, -new:] = fresh.mean(axis=0)
         power = 10 ** (fresh / 10)
-        self.levels_db = 10 * np.log10(np.maximum(power.sum(axis=1).mean(axis=1), 1e-10))
+        self.levels_db = 10 * np.log10(np.maximum(power.mean(axis=(1, 2)), 1e-10))
         self._end_s = end_s
 
     def picture(self, height_px: int, width_px: int) -> np.ndarray:

@@ -44,7 +44,9 @@ class CaptureNode(AvdetNode):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         how = {'qos_overriding_options': qos.overridable()}
-        self._spectrogram = self.create_publisher(Image, 'spectrogram', qos.OFFER_STREAM, **how)
+        self._spectrogram = self.create_publisher(
+            Image, 'spectrogram', qos.OFFER_SPECTROGRAM, **how
+        )
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._audio = self._truth = self._subscription = self._input = self._jump = None

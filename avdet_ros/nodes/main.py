@@ -41,14 +41,6 @@ def recorder() -> None:
     run('recorder')
 
 
-def train() -> None:
-    """`ros2 run avdet_ros train RECIPE`: the command `avdet train`."""
-    from avdet_ros.cli.main import main
-
-    sys.argv[1:] = ['train', *sys.argv[1:]]
-    main()
-
-
 def run(name: str) -> None:
     """Run one node until SIGINT or SIGTERM; both end it with exit status 0."""
     handing_over = False

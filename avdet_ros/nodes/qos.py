@@ -12,8 +12,11 @@ from __future__ import annotations
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+OFFER_SPECTROGRAM = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""Of the publisher of spectrograms: two seconds are kept for a subscriber that is held up."""
+
 OFFER_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-"""Of publishers of sound, spectrograms and images."""
+"""Of publishers of sound and images."""
 
 ASK_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Of subscribers of images."""

@@ -1,0 +1,150 @@
+"""avdet demo: a simulated drive nobody trained on, through the four nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import signal
+import threading
+import time
+from typing import Annotated, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+import typer
+
+from avdet_ros.errors import AvdetError
+
+FIRST_SEED = 300_000
+"""Drives below this seed are for training, validation and tests."""
+
+_REFRESH_S = 0.2
+_PLAIN_EVERY_S = 5.0
+
+
+def demo(
+    duration: Annotated[float, typer.Option(min=2, max=3600, help='Seconds of the drive.')] = 30.0,
+    out: Annotated[Path, typer.Option(help='Folder for the results.')] = Path('out/demo'),
+    seed: Annotated[
+        int, typer.Option(help='Which drive, from 300000: lower ones were trained on.')
+    ] = FIRST_SEED,
+    model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
+    tracker: Annotated[str, typer.Option(help='Which tracker.')] = 'iou',
+) -> None:
+    """Play a simulated drive through the four nodes and show what they hear."""
+    if seed < FIRST_SEED:
+        raise AvdetError(f'--seed: expected {FIRST_SEED} or more, found {seed}')
+    from avdet_ros.cli.run import require_ros
+
+    require_ros()
+    from avdet_ros.demo import Demo, Plan, prepare_folder
+    from avdet_ros.paths import share
+
+    plan = Plan(out.resolve(), duration, seed, model or str(share('models/student.onnx')), tracker)
+    prepare_folder(plan.out)
+    console = Console(highlight=False, soft_wrap=True)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    console.print(f'drive {seed}, {duration:g} s: starting five processes')
+    show = Demo(plan)
+    try:
+        with show.running():
+            _watch(console, show, plan, stopped)
+    except AvdetError as error:
+        if stopped.is_set():
+            return
+        raise error
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the results are being written
+    if not show.windows:
+        if stopped.is_set():
+            return
+        raise AvdetError(f'no window came through: {"; ".join(list(show.lines)[-3:])}')
+    if stopped.is_set():
+        console.print('interrupted: these are the results so far')
+    summary = show.summary()
+    paths = show.write(summary)
+    _print_summary(console, summary)
+    for path in paths:
+        console.print(f'  {path}', style='dim')
+
+
+def _watch(console: Console, show: Any, plan: Any, stopped: threading.Event) -> None:
+    """Show the tracks until the drive is over or somebody stops it."""
+    from avdet_ros.rig import load_rig
+
+    camera = load_rig().camera
+    if not console.is_terminal:
+        said = time.monotonic()
+        while show.tend() and not stopped.wait(_REFRESH_S):
+            if time.monotonic() - said > _PLAIN_EVERY_S:
+                said = time.monotonic()
+                console.print(_line(show, plan))
+        return
+    with Live(console=console, refresh_per_second=1 / _REFRESH_S, transient=True) as live:
+        while show.tend() and not stopped.wait(_REFRESH_S):
+            bar = ProgressBar(total=plan.windows, completed=show.windows, width=40)
+            live.update(Group(_tracks_table(show, camera), bar, Text(_line(show, plan))))
+
+
+def _line(show: Any, plan: Any) -> str:
+    late = show.observer.latency_ms
+    latency = f'{late[-1]:.0f} ms' if late else '-'
+    return f'{show.windows} of {plan.windows} windows, newest latency {latency}'
+
+
+def _tracks_table(show: Any, camera: Any) -> Table:
+    import numpy as np
+
+    from avdet_ros.drawing.style import colour
+
+    table = Table(title='vehicles heard now', min_width=64)
+    for title in ('identity', 'score', 'bearing', 'box (pixels)'):
+        table.add_column(title, justify='right')
+    tracks = show.observer.tracks
+    found, ids = tracks[max(tracks)] if tracks else (None, [])
+    for index, text in enumerate(ids):
+        box = found.boxes_px[index]
+        ray = camera.directions([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+        bearing = -np.degrees(np.arctan2(ray[1], ray[0]))
+        side = 'right' if bearing > 0 else 'left'
+        blue, green, red = colour(int(text))
+        corners = ' '.join(f'{edge:4.0f}' for edge in box)
+        style = f'rgb({red},{green},{blue})'
+        table.add_row(
+            Text(f'#{text}', style),
+            f'{found.scores[index]:.2f}',
+            f'{abs(bearing):.0f} {side}',
+            corners,
+        )
+    return table
+
+
+def _print_summary(console: Console, summary: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style='bold')
+    table.add_column(overflow='fold')
+    late = summary['latency_ms']
+    cpu = ', '.join(f'{name} {used:g} %' for name, used in summary['cpu_percent'].items())
+    rows = {
+        'drive': f'{summary["seconds"]:g} s, {summary["windows"]} windows, '
+        f'{summary["windows_dropped"]} dropped',
+        'heard': f'{summary["detections"]} boxes, {summary["tracks"]} identities',
+        'mAP@0.5': _number(summary['map50']),
+        'MOTA': _number(summary['mota']),
+        'latency': f'p50 {late["p50"]} ms, p99 {late["p99"]} ms, max {late["max"]} ms',
+        'CPU': cpu,
+        'model': f'{summary["model"]["file"]} ({summary["model"]["sha256"][:12]})',
+        'ROS': summary['ros_distro'],
+    }
+    for name, words in rows.items():
+        table.add_row(name, words)
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return 'nothing to score' if value is None else f'{value:.3f}'
