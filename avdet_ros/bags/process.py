@@ -114,15 +114,20 @@ class Listening:
 
 
 def find_source(
-    bag: Bag, front_end: FrontEnd, topic: str | None = None, hop_s: float | None = None
+    bag: Bag,
+    front_end: FrontEnd,
+    label_offset_s: float,
+    topic: str | None = None,
+    hop_s: float | None = None,
 ) -> Listening:
     """What to listen to: raw sound where there is some, else recorded spectrograms.
 
     Args:
         bag: the recording.
         front_end: its sample rate is what the sound must have.
+        label_offset_s: of the model, which the recorded detections tell the grid of windows by.
         topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
-        hop_s: from window to window; None takes the recorded spectrograms' or 0.1 s.
+        hop_s: from window to window; None takes the recorded windows' or 0.1 s.
 
     Raises:
         AvdetError: there is neither, or what is there is not sound of eight channels at the
@@ -130,6 +135,7 @@ def find_source(
     """
     audio = bag.find('audio', IMAGE) if topic is None else None
     recorded = bag.find('spectrogram', IMAGE)
+    found = bag.find('detections', DETECTIONS)
     topic = topic or audio or recorded
     if topic is None:
         bag.require('/avdet/audio', IMAGE)  # says what the bag has instead
@@ -148,7 +154,11 @@ def find_source(
     _check_rate(bag, topic, front_end.sample_rate_hz)
     listening = Listening(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
     if recorded is not None:
-        _align(bag, listening, recorded, stamp_ns(first), front_end, keep_hop=hop_s is not None)
+        _align(bag, listening, recorded, 0.0, stamp_ns(first), front_end, hop_s is not None)
+    elif found is not None:
+        _align(
+            bag, listening, found, label_offset_s, stamp_ns(first), front_end, hop_s is not None
+        )
     return listening
 
 
@@ -220,7 +230,8 @@ def process_bag(
         AvdetError: the bag cannot be used, or ``out`` exists.
     """
     with Bag(bag_path) as bag:
-        listening = find_source(bag, front_end, topic, hop_s)
+        offset_s = detector.contract.label_offset_s
+        listening = find_source(bag, front_end, offset_s, topic, hop_s)
         report = Report(listening.topic, partial=bag.partial)
         namespace = listening.topic.rsplit('/', 1)[0]
         with BagWriter(out) as writer:
@@ -298,6 +309,7 @@ def _align(
     bag: Bag,
     listening: Listening,
     recorded: str,
+    offset_s: float,
     first_ns: int,
     front_end: FrontEnd,
     keep_hop: bool,
@@ -312,7 +324,7 @@ def _align(
         if 0.005 <= step_s <= front_end.window_s:
             listening.hop_s = round(step_s, 3)
     hop = round(listening.hop_s * front_end.sample_rate_hz)
-    end = round((stamps[0] - first_ns) * 1e-9 * front_end.sample_rate_hz)
+    end = round(((stamps[0] - first_ns) * 1e-9 - offset_s) * front_end.sample_rate_hz)
     # The first block that was recorded may begin inside the window that ended at `end`.
     listening.skip_samples = (end - front_end.samples) % hop
 

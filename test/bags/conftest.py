@@ -39,6 +39,10 @@ def waveform():
 
 @pytest.fixture(scope='session')
 def model_path(rig, front_end, tmp_path_factory):
+    return write_level_model(tmp_path_factory.mktemp('model') / 'level.onnx', rig, front_end)
+
+
+def write_level_model(path, rig, front_end):
     """A model whose boxes and scores move with the level it hears."""
     shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
     constants = {
@@ -70,7 +74,6 @@ def model_path(rig, front_end, tmp_path_factory):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     write_metadata(model, contract_for(rig, front_end, -0.5, recipe='test', metrics={}))
-    path = tmp_path_factory.mktemp('model') / 'hears_level.onnx'
     path.write_bytes(model.SerializeToString())
     return path
 
