@@ -147,13 +147,13 @@ def _belt(stations: tuple) -> float:
     return next(row[1] for row in stations if row[3] == 'bonnet')
 
 
-def _strip_at(x, y, z, stations, kind: str) -> list:  # noqa: ANN001
+def _strip_at(x, y, z, stations, kind: str) -> list:
     i = next(i for i, row in enumerate(stations) if row[3] == kind)
     return [(x[i], y[i], z[i]), (x[i], -y[i], z[i]),
             (x[i + 1], -y[i + 1], z[i + 1]), (x[i + 1], y[i + 1], z[i + 1])]  # fmt: skip
 
 
-def _sides(faces, stations, x, y, z, belt, paint, windows, half) -> None:  # noqa: ANN001
+def _sides(faces, stations, x, y, z, belt, paint, windows, half) -> None:
     """Both flanks: a sill, a lower and an upper band, the cabin's side with its windows."""
     count = len(x)
     tail = next(i for i in range(count) if z[i] >= belt - 0.12)
@@ -223,9 +223,11 @@ def _inset(quad: list, part_y: float, part_x: float) -> list:
     ]  # fmt: skip
 
 
-def _disc(faces, centre, radius, axis, sign, material, colour, layer, corners=16) -> None:  # noqa: ANN001
+def _disc(
+    faces, centre, radius, axis, sign, material, colour, layer, corners=16, lowest=-1.0
+) -> None:
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) * sign
-    one, two = np.cos(angles) * radius, np.sin(angles) * radius
+    one, two = np.cos(angles) * radius, np.maximum(np.sin(angles), lowest) * radius
     zero = np.zeros(corners)
     offsets = (zero, one, two) if axis == 'x' else (-one, zero, two)
     normal = (sign, 0, 0) if axis == 'x' else (0, sign, 0)
@@ -237,7 +239,7 @@ def _wheels(faces: FaceList, axles: list[float], half: float, radius: float) -> 
         for side in (1, -1):
             y = side * (half - 0.005)
             arch = (at, y - side * 0.01, radius)
-            _disc(faces, arch, radius * 1.17, 'y', side, 'plastic', BLACK, 2)
+            _disc(faces, arch, radius * 1.17, 'y', side, 'plastic', BLACK, 2, lowest=-0.6)
             _disc(faces, (at, y, radius), radius, 'y', side, 'tyre', (0.07, 0.07, 0.075), 3)
             _disc(faces, (at, y, radius), radius * 0.66, 'y', side, 'rim', (0.2, 0.2, 0.21), 4)
             for spoke in range(5):
@@ -269,7 +271,7 @@ def _underbody(faces: FaceList, length: float, width: float, clearance_m: float)
         faces.add(quad, 'underbody', dark, -2, True, (0, 1.0, 0))
 
 
-def _lamps(faces, stations, x, y, z, length, half, height, is_van) -> tuple[Lamp, ...]:  # noqa: ANN001
+def _lamps(faces, stations, x, y, z, length, half, height, is_van) -> tuple[Lamp, ...]:
     """Head and tail lamps, number plates; returns what shines."""
     front = next(i for i, row in enumerate(stations) if row[3] == 'grille') - 1
     lamps = []
@@ -390,6 +392,9 @@ def _motorcycle(vehicle: Vehicle, paint: np.ndarray) -> Body:
     faces.box((reach - 0.14, -0.11, 0.3), (reach - 0.02, 0.11, 0.85), 'metal', SILVER, 0, 0.8)
     faces.box((-0.75, -0.24, 0.3), (-0.25, -0.14, 0.42), 'exhaust', (0.4, 0.38, 0.36), 1)
     bar = width / 2
+    for low, high in ((-bar, -0.17), (0.17, bar)):
+        # panniers
+        faces.box((-length / 2 + 0.08, low, 0.36), (-0.30, high, 0.74), 'plastic', DARK, 0, 0.95)
     quad = [(0.42, -bar, 0.98), (0.42, bar, 0.98), (0.42, bar, 1.03), (0.42, -bar, 1.03)]
     faces.add(quad, 'metal', DARK, 0, True, (1.0, 0, 0))
     for side in (1, -1):

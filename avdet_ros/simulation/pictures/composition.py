@@ -100,7 +100,7 @@ class Composition:
 
     def paint(
         self, image: np.ndarray, colours: list, polygons: list[np.ndarray], smooth: bool,
-        between=None, ground_too: bool = True,  # noqa: ANN001
+        between=None, ground_too: bool = True,
     ) -> None:  # fmt: skip
         """Fill all strokes into an image.
 
@@ -239,7 +239,7 @@ class World:
         return tuple(placed)
 
     def _with_bodies(
-        self, view: View, position: np.ndarray, rotation: np.ndarray, ground, ground_faces: Faces,  # noqa: ANN001
+        self, view: View, position: np.ndarray, rotation: np.ndarray, ground, ground_faces: Faces,
         vehicles: tuple[Placed, ...],
     ) -> Composition:  # fmt: skip
         away = self._middles - view.eye[:2]
@@ -262,7 +262,7 @@ class World:
                 kinds.append(owner)
                 seens.append((low, high))
                 sources.append(_footprint_depth(foot, view))
-        polygons, index, faces_of = list(ground.polygons), [ground.index], [ground_faces]
+        polygons, index = list(ground.polygons), [ground.index]
         plane = [ground.plane]
         depth = [(ground.nearest_m + ground.furthest_m) / 2]
         owner = [np.full(len(ground.index), GROUND)]
@@ -306,7 +306,7 @@ def _footprint_depth(foot: np.ndarray, view: View) -> float:
     return float(((foot - view.eye[:2]) @ forward).min())
 
 
-def _crests(ground, box: np.ndarray, nearest_m: float) -> np.ndarray:  # noqa: ANN001
+def _crests(ground, box: np.ndarray, nearest_m: float) -> np.ndarray:
     """Ground strokes nearer than a body that reach above its foot."""
     x0, y0 = box[:, 0].min(), box[:, 1].min()
     x1, y1 = box[:, 2].max(), box[:, 3].max()
@@ -342,7 +342,7 @@ def _gathered(faces: Faces, index: np.ndarray) -> Faces:
     )
 
 
-def _ordered(seen, order: np.ndarray):  # noqa: ANN001, ANN202
+def _ordered(seen, order: np.ndarray):
     return type(seen)(
         seen.index[order], [seen.polygons[i] for i in order], seen.nearest_m[order],
         seen.furthest_m[order], seen.box[order], seen.plane[order],

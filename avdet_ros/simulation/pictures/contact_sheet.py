@@ -18,11 +18,16 @@ LARGEST_BYTES = 1_000_000
 THERMAL_RANGE = (21800, 25000)
 
 VIEWS = (
-    ('day', 300011, 1.0, None, {'sun_elevation_deg': 38, 'cloud': 0.35, 'air_c': 19}),
-    ('night', 300002, 1.0, None, {'sun_elevation_deg': -20, 'air_c': 9}),
-    ('rain', 300005, 1.0, None, {'rain': 0.7, 'cloud': 1.0, 'lens_drops': 8, 'air_c': 11}),
-    ('tunnel', 300008, 1.0, 'tunnel', {'air_c': 17}),
-)
+    ('day', 300022, 7.0, None, {'sun_elevation_deg': 38, 'cloud': 0.35, 'air_c': 19}),
+    ('night', 300029, 3.5, None, {'sun_elevation_deg': -20, 'air_c': 9}),
+    ('rain', 300004, 7.5, None, {'rain': 0.7, 'cloud': 1.0, 'lens_drops': 8, 'air_c': 11}),
+    (
+        'low sun, hot', 300038, 3.5, None,
+        {'sun_elevation_deg': 9, 'cloud': 0.3, 'glare': 0.8, 'air_c': 33, 'sun_azimuth_deg': 12},
+    ),
+    ('night rain', 300012, 6.0, None, {'sun_elevation_deg': -20, 'rain': 0.6, 'cloud': 1.0}),
+    ('tunnel', 300052, 2.5, 'tunnel', {'air_c': 17}),
+)  # fmt: skip
 """Name, scene seed, drive time, setting if another than drawn, conditions."""
 
 
@@ -43,11 +48,11 @@ def write_contact_sheet(path: str | Path, rig_path: str | Path | None = None) ->
         counts = np.clip(frame.thermal.astype(np.float32), low, high)
         grey = ((counts - low) * (255 / (high - low))).astype(np.uint8)
         rows = [frame.rgb, cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), frame.depth]
-        small = [cv2.resize(row, (640, 217), interpolation=cv2.INTER_AREA) for row in rows]
+        small = [cv2.resize(row, (560, 190), interpolation=cv2.INTER_AREA) for row in rows]
         for image, modality in zip(small, ('RGB', 'thermal', 'depth'), strict=True):
             _write_text(image, f'{title}: {modality}')
         columns.append(np.vstack(small))
-    sheet = np.vstack([np.hstack(columns[:2]), np.hstack(columns[2:])])
+    sheet = np.vstack([np.hstack(columns[:3]), np.hstack(columns[3:])])
     data = _png(sheet)
     path = Path(path)
     try:
@@ -69,6 +74,8 @@ def _png(sheet: np.ndarray) -> bytes:
 
 
 def _write_text(image: np.ndarray, text: str) -> None:
-    place, font = (9, 21), cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(image, text, place, font, 0.55, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(image, text, place, font, 0.55, (255, 255, 255), 1, cv2.LINE_AA)
+    # on a dark strip: outlined letters differ in width between OpenCV's versions
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), _ = cv2.getTextSize(text, font, 0.5, 1)
+    image[: height + 14, : width + 18] //= 3
+    cv2.putText(image, text, (8, height + 7), font, 0.5, (255, 255, 255), 1, cv2.LINE_AA)

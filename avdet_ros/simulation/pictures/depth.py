@@ -106,7 +106,7 @@ class DepthCamera:
         known = (self.gaps[part] >= chance) & (measured > smallest)
         measured = np.where(known, measured, 0).astype(np.float32)
         # single pixels that stand alone are filtered out, as matchers do
-        measured = cv2.medianBlur(measured, 3)
+        measured = np.where(known, cv2.medianBlur(measured, 3), 0)
         with np.errstate(divide='ignore'):
             metres = np.where(measured > 0, self.focal_px * BASELINE_M / measured, 0)
         camera = composed.view.camera

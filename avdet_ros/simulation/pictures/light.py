@@ -239,7 +239,7 @@ def thing_shadows(composed: Composition, conditions: Conditions, things: tuple) 
     return outlines
 
 
-def _foot(thing) -> float:  # noqa: ANN001
+def _foot(thing) -> float:
     low = thing.faces.corners[:, 2].min()
     return float(low)
 

@@ -167,8 +167,8 @@ class _Strips:
         return self.position[knot] + aside * self.left[knot] + [0, 0, lift]
 
     def add(
-        self, knot: int, right, left, material: str, colour, layer: int,  # noqa: ANN001
-        lift=(0.0, 0.0), section: int | None = None,  # noqa: ANN001
+        self, knot: int, right, left, material: str, colour, layer: int,
+        lift=(0.0, 0.0), section: int | None = None,
     ) -> None:  # fmt: skip
         """A strip between two offsets (metres, a number or one a knot), from a knot to the next."""
         r0, r1 = (right, right) if np.isscalar(right) else (right[knot], right[knot + 1])

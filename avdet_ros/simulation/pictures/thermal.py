@@ -95,7 +95,7 @@ class ThermalCamera:
         steps = (large + np.float32(ZERO_C_K)) * np.float32(COUNTS_PER_K / QUANTUM)
         return np.clip(np.round(steps) * QUANTUM, 0, 65535).astype(np.uint16)
 
-    def _sky(self, composed, picture: np.ndarray) -> None:  # noqa: ANN001
+    def _sky(self, composed, picture: np.ndarray) -> None:
         shown = composed.index < 0
         rows = int(np.count_nonzero(shown.any(axis=1)))
         if self.tunnel or not rows:
@@ -105,7 +105,7 @@ class ThermalCamera:
         sky = look_at_sky(composed.view, self.sky, 2 * last)[:last]
         picture[:last] = np.where(shown[:last], sky, picture[:last])
 
-    def _ground(self, composed, picture: np.ndarray, wet: float) -> None:  # noqa: ANN001
+    def _ground(self, composed, picture: np.ndarray, wet: float) -> None:
         """Cool shadows, and the warmth of engines on the road beneath them."""
         conditions = self.world.conditions
         on_ground = (composed.index >= 0) & (composed.index < composed.ground)
