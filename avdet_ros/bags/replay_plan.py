@@ -1,0 +1,98 @@
+"""What must run so that a bag is heard again: the node graph without its source, and a player."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+import importlib.util
+from pathlib import Path
+import shutil
+import sys
+
+from avdet_ros.bags.messages import IMAGE
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.timeline import chain_topics
+from avdet_ros.errors import AvdetError
+from avdet_ros.graph import ARGUMENTS, Argument, Graph, make_graph
+from avdet_ros.nodes.parameters import Param
+
+_FIXED = ('source', 'device', 'file', 'loop', 'seed', 'duration', 'use_sim_time')
+"""What a replay decides by itself."""
+
+NODES_UP_S = 8.0
+"""How long ``ros2 bag play`` waits for the nodes; our own player sees them listen."""
+
+REPLAY_ARGUMENTS = (
+    Argument(Param('bag', '', 'rosbag2 folder, .mcap or .db3 to play')),
+    Argument(Param('rate', 1.0, 'how much faster than recorded', 0.01, 100)),
+    Argument(Param('start', 0.0, 'seconds to leave out at the beginning', 0, 1e6)),
+    Argument(Param('loop', False, 'begin again at the end')),
+    *(
+        replace(argument, param=replace(argument.param, default=''))
+        if argument.name == 'namespace'
+        else argument
+        for argument in ARGUMENTS
+        if argument.name not in _FIXED
+    ),
+)
+"""Arguments of launch/replay.launch.py."""
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """What to run.
+
+    Attributes:
+        graph: nodes on sim time, fed by the bag; without capture when it has no raw sound.
+        player: command that plays the bag.
+        note: one sentence on what happens.
+    """
+
+    graph: Graph
+    player: tuple[str, ...]
+    note: str
+
+
+def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
+    """Read a bag and decide.
+
+    Args:
+        given: texts by argument's name, see `REPLAY_ARGUMENTS`.
+
+    Raises:
+        AvdetError: the bag cannot be played to the chain, or a value is not allowed.
+    """
+    values = {
+        argument.name: argument.param.parse(given.get(argument.name, argument.default))
+        for argument in REPLAY_ARGUMENTS
+    }
+    if not values['bag']:
+        raise AvdetError('bag: expected the folder of a recording, as bag:=DIR, found none')
+    with Bag(values['bag']) as bag:
+        topics, raw = chain_topics(bag)
+        damaged = bag.partial is not None
+        source = bag.find('audio' if raw else 'spectrogram', IMAGE)
+    own = {argument.name for argument in ARGUMENTS} - set(_FIXED)
+    texts = {name: text for name, text in given.items() if name in own}
+    if not texts.get('namespace'):
+        texts['namespace'] = source.rsplit('/', 1)[0].strip('/')
+    graph = make_graph({**texts, 'source': 'topic', 'use_sim_time': 'true'})
+    if not raw:
+        others = tuple(node for node in graph.nodes if node.name != 'capture')
+        graph = replace(graph, nodes=others)
+    if rosbag2_installed() and not damaged:
+        player = ('ros2', 'bag', 'play', values['bag'], '--clock', '100',
+                  '--rate', str(values['rate']), '--start-offset', str(values['start']),
+                  '--delay', str(NODES_UP_S), *(['--loop'] if values['loop'] else []),
+                  '--topics', *topics)  # fmt: skip
+    else:
+        player = (sys.executable, '-m', 'avdet_ros.cli.main', 'replay', values['bag'], '--chain',
+                  '--rate', str(values['rate']), '--start', str(values['start']),
+                  *(['--loop'] if values['loop'] else []))  # fmt: skip
+    begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'
+    return ReplayPlan(graph, player, f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics')
+
+
+def rosbag2_installed() -> bool:
+    """Whether ``ros2 bag play`` is there."""
+    return shutil.which('ros2') is not None and importlib.util.find_spec('ros2bag') is not None
