@@ -99,7 +99,9 @@ def propulsion_db(category: str, speed_mps: ArrayLike, year: int = 2021) -> np.n
     kmh = np.abs(np.asarray(speed_mps, np.float64)) * 3.6
     valid = np.maximum(kmh, LOWEST_PROPULSION_KMH)
     idle = IDLE_DB * (1 - np.minimum(kmh / LOWEST_PROPULSION_KMH, 1))
-    return a + b * ((valid - REFERENCE_SPEED_KMH) / REFERENCE_SPEED_KMH)[..., None] + idle[..., None]
+    return (
+        a + b * ((valid - REFERENCE_SPEED_KMH) / REFERENCE_SPEED_KMH)[..., None] + idle[..., None]
+    )
 
 
 def add_levels(*levels_db: ArrayLike) -> np.ndarray:

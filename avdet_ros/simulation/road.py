@@ -38,9 +38,7 @@ class Road:
         position, _, left, _ = self.frame(along_m)
         return position + np.asarray(aside_m)[..., None] * left
 
-    def frame(
-        self, along_m: ArrayLike
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def frame(self, along_m: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Centre line and its directions.
 
         Args:
@@ -126,5 +124,9 @@ def _wander(
     rng: np.random.Generator, along: np.ndarray, spread: float, shortest_m: float, longest_m: float
 ) -> np.ndarray:
     count = int((along[-1] - along[0]) / shortest_m) + 3
-    knots = along[0] + np.concatenate([[0.0], np.cumsum(rng.uniform(shortest_m, longest_m, count))])
-    return np.interp(along, knots, np.clip(rng.normal(0, spread, count + 1), -2 * spread, 2 * spread))
+    knots = along[0] + np.concatenate(
+        [[0.0], np.cumsum(rng.uniform(shortest_m, longest_m, count))]
+    )
+    return np.interp(
+        along, knots, np.clip(rng.normal(0, spread, count + 1), -2 * spread, 2 * spread)
+    )

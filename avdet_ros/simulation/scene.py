@@ -169,7 +169,9 @@ class Scene:
         """(8, 3) float64 where the microphones really are in base_link, errors included."""
         turn = Rotation.from_euler('z', self.corruption.array_yaw_deg, degrees=True)
         centre = self.rig.array_position_m
-        return turn.apply(self.rig.microphones_m - centre) + centre + self.corruption.position_error_m
+        return (
+            turn.apply(self.rig.microphones_m - centre) + centre + self.corruption.position_error_m
+        )
 
     def truth(self, t_s: float) -> Truth:
         """Where everybody is, how much of them the camera sees and the array hears."""
@@ -240,17 +242,13 @@ class Scene:
         self, vehicles: list[Vehicle], distance: np.ndarray, t: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """A-weighted level of each vehicle at the array, and of everything else."""
-        loss = air_absorption_db_per_m(
-            cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent
-        )
+        loss = air_absorption_db_per_m(cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent)
         power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
         at = np.maximum(distance, 1.0)[:, None]
         level = cnossos.a_weighted_db(cnossos.pressure_level_db(power, at) - loss * at)
         speed = float(self.ego.speed_mps(t))
         own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
-        other = np.sum(
-            10 ** (cnossos.a_weighted_db([own, self.noise.bands_db(speed)]) / 10)
-        )
+        other = np.sum(10 ** (cnossos.a_weighted_db([own, self.noise.bands_db(speed)]) / 10))
         energy = 10 ** (level / 10)
         rest = 10 * np.log10(np.maximum(energy.sum() - energy, 0) + other)
         return level, rest

@@ -91,7 +91,9 @@ def _spectrum(raw, density_db, index, part, loss_db, scale, out):
         elif part[k] > 1:
             level = high - np.float32(9.0) * (part[k] - np.float32(1.0))
         amplitude = scale * np.exp(np.float32(0.115129255) * (level - loss_db[k]))
-        out[k] = amplitude * (np.float32(raw[2 * k]) + np.complex64(1j) * np.float32(raw[2 * k + 1]))
+        out[k] = amplitude * (
+            np.float32(raw[2 * k]) + np.complex64(1j) * np.float32(raw[2 * k + 1])
+        )
     out[0] = 0
     out[-1] = 0
 
@@ -110,7 +112,10 @@ def _tones(table, phase, speed, seconds, out):
         for n in range(half):
             x = n / half
             cycles = (
-                a + x * va + x * x * (3 * (b - a) - 2 * va - vb) + x * x * x * (va + vb - 2 * (b - a))
+                a
+                + x * va
+                + x * x * (3 * (b - a) - 2 * va - vb)
+                + x * x * x * (va + vb - 2 * (b - a))
             )
             place = (cycles - np.floor(cycles)) * size
             whole = int(place)

@@ -33,13 +33,21 @@ class _Setting:
 
 
 _SETTINGS = {
-    'city': _Setting(1 / 250, 0.02, (2.7, 3.5), (6, 16), (1, 1, 2), 0, (0.6, 0.12, 0.06, 0.07, 0.15)),
-    'country': _Setting(1 / 180, 0.04, (2.8, 3.6), (13, 28), (1,), 0, (0.63, 0.1, 0.12, 0.06, 0.09)),
+    'city': _Setting(
+        1 / 250, 0.02, (2.7, 3.5), (6, 16), (1, 1, 2), 0, (0.6, 0.12, 0.06, 0.07, 0.15)
+    ),
+    'country': _Setting(
+        1 / 180, 0.04, (2.8, 3.6), (13, 28), (1,), 0, (0.63, 0.1, 0.12, 0.06, 0.09)
+    ),
     'motorway': _Setting(
         1 / 1200, 0.015, (3.4, 3.8), (22, 36), (2, 3), 6, (0.6, 0.1, 0.19, 0.03, 0.08)
     ),
-    'roadside': _Setting(1 / 300, 0.02, (2.8, 3.6), (8, 27), (1, 1, 2), 0, (0.6, 0.12, 0.1, 0.06, 0.12)),
-    'junction': _Setting(1 / 400, 0.015, (2.8, 3.5), (5, 14), (1, 2), 0, (0.6, 0.12, 0.07, 0.07, 0.14)),
+    'roadside': _Setting(
+        1 / 300, 0.02, (2.8, 3.6), (8, 27), (1, 1, 2), 0, (0.6, 0.12, 0.1, 0.06, 0.12)
+    ),
+    'junction': _Setting(
+        1 / 400, 0.015, (2.8, 3.5), (5, 14), (1, 2), 0, (0.6, 0.12, 0.07, 0.07, 0.14)
+    ),
 }
 _KINDS = ('car', 'van', 'lorry', 'motorcycle', 'electric_car')
 
@@ -61,9 +69,7 @@ def random_scene(
     """
     rig = rig or load_rig()
     # one stream each, so that a change in one part leaves the others as they were
-    world, crowd, air, errors = (
-        np.random.default_rng([seed, stream]) for stream in range(4)
-    )
+    world, crowd, air, errors = (np.random.default_rng([seed, stream]) for stream in range(4))
     name = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
     setting = _SETTINGS[name]
     speed = world.uniform(*setting.speed_mps)
@@ -202,7 +208,14 @@ class _Flows:
             self._fill(road, lane, speed, gap_m, begin, high, 1)
 
     def _fill(
-        self, road: Road, lane: float, speed: float, gap_m: float, begin: float, end: float, way: int
+        self,
+        road: Road,
+        lane: float,
+        speed: float,
+        gap_m: float,
+        begin: float,
+        end: float,
+        way: int,
     ) -> None:
         rng = self.rng
         room = 2.0 + 0.5 * abs(speed)

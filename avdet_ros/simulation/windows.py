@@ -104,7 +104,9 @@ def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.nd
             'boxes_px': _padded(now.boxes_px, 0.0, np.float32),
             'count': np.int64(min(len(now), MAX_LABELS)),
             'ids': _padded(now.ids, -1, np.int64),
-            'kinds': _padded(np.array([KINDS.index(kind) for kind in now.kinds], int), -1, np.int64),
+            'kinds': _padded(
+                np.array([KINDS.index(kind) for kind in now.kinds], int), -1, np.int64
+            ),
             'distance_m': _padded(now.distance_m, 0.0, np.float32),
             'visible_fraction': _padded(now.visible_fraction, 0.0, np.float32),
             'level_db': _padded(_relative(now), 0.0, np.float32),
