@@ -29,9 +29,7 @@ def lone_scene(kind: str = 'car', ahead_m: float = 15.0, lane: float = 0.5, spee
     road = straight_road()
     rng = np.random.default_rng(seed)
     ego = random_vehicle(rng, 0, 'car', road, Motion(0.0, 0.0, lane=-0.5))
-    other = random_vehicle(
-        rng, 1, kind, road, Motion(ahead_m, speed, lane=lane), running=running
-    )
+    other = random_vehicle(rng, 1, kind, road, Motion(ahead_m, speed, lane=lane), running=running)
     return Scene(
         seed=seed, duration_s=4.0, rig=load_rig(), setting='country', ego=ego, vehicles=(other,)
     )
@@ -158,7 +156,7 @@ def test_disparity_colours_are_jet() -> None:
     assert colours[0, 2].tolist() == colours[0, 3].tolist() == [0, 0, 128]
 
 
-def body_contrast(picture: np.ndarray, composed) -> float:  # noqa: ANN001
+def body_contrast(picture: np.ndarray, composed) -> float:
     """How far a vehicle's mean stands out from its rim, in the picture's units."""
     import cv2
 
@@ -246,7 +244,7 @@ def test_rain_and_glare_do_what_their_parameters_say(lone: Cameras) -> None:
 
 
 def test_same_seed_same_bytes_and_another_seed_another_world() -> None:
-    def frame(seed: int):  # noqa: ANN202
+    def frame(seed: int):
         scene = random_scene(seed, duration_s=4.0)
         return Cameras(scene, random_conditions(seed, scene.temperature_c)).frame(1.0)
 

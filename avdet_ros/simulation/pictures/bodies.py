@@ -256,7 +256,9 @@ def _wheels(faces: FaceList, axles: list[float], half: float, radius: float) -> 
             for end in (0.75, -0.75):
                 quad = [(at + end * radius, y, 0), (at + end * radius, inner, 0),
                         (at + end * radius, inner, radius), (at + end * radius, y, radius)]  # fmt: skip
-                faces.add(quad, 'tyre', (0.045, 0.045, 0.05), -1, True, (float(np.sign(end)), 0, 0))
+                faces.add(
+                    quad, 'tyre', (0.045, 0.045, 0.05), -1, True, (float(np.sign(end)), 0, 0)
+                )
 
 
 def _underbody(faces: FaceList, length: float, width: float, clearance_m: float) -> None:
@@ -344,20 +346,48 @@ def _lorry(vehicle: Vehicle, paint: np.ndarray) -> Body:
         faces.add(quad, material, colour, layer)
     lamps = []
     for side in (1, -1):
-        quad = [(front, side * a * half, b) for a, b in ((0.6, 0.58), (0.93, 0.58), (0.93, 0.76), (0.6, 0.76))]
+        quad = [
+            (front, side * a * half, b)
+            for a, b in ((0.6, 0.58), (0.93, 0.58), (0.93, 0.76), (0.6, 0.76))
+        ]
         faces.add(quad, 'headlamp', LENS, 2, normal=(1, 0, 0))
         lamps.append(Lamp((front, side * 0.77 * half, 0.67), (1.0, 0.95, 0.84), 1.0, 1))
-        quad = [(tail - 0.005, side * a * half, b) for a, b in ((0.6, 0.78), (0.95, 0.78), (0.95, 0.96), (0.6, 0.96))]
+        quad = [
+            (tail - 0.005, side * a * half, b)
+            for a, b in ((0.6, 0.78), (0.95, 0.78), (0.95, 0.96), (0.6, 0.96))
+        ]
         faces.add(quad, 'taillamp', RED, 2, normal=end)
         lamps.append(Lamp((tail, side * 0.78 * half, 0.87), (1.0, 0.08, 0.06), 0.25, -1))
-        door = [(tail - 0.004, side * a * half, b) for a, b in ((0.01, deck + 0.1), (0.93, deck + 0.1), (0.93, height - 0.12), (0.01, height - 0.12))]
+        door = [
+            (tail - 0.004, side * a * half, b)
+            for a, b in (
+                (0.01, deck + 0.1),
+                (0.93, deck + 0.1),
+                (0.93, height - 0.12),
+                (0.01, height - 0.12),
+            )
+        ]
         faces.add(door, 'canvas', 0.9 * pale, 1, normal=end)
-        hinge = [(tail - 0.006, side * a * half, b) for a, b in ((0.40, deck + 0.1), (0.43, deck + 0.1), (0.43, height - 0.12), (0.40, height - 0.12))]
+        hinge = [
+            (tail - 0.006, side * a * half, b)
+            for a, b in (
+                (0.40, deck + 0.1),
+                (0.43, deck + 0.1),
+                (0.43, height - 0.12),
+                (0.40, height - 0.12),
+            )
+        ]
         faces.add(hinge, 'metal', 0.6 * pale, 2, normal=end)
-    bumper = [(tail - 0.003, a * half, b) for a, b in ((-0.96, 0.45), (0.96, 0.45), (0.96, 0.62), (-0.96, 0.62))]
+    bumper = [
+        (tail - 0.003, a * half, b)
+        for a, b in ((-0.96, 0.45), (0.96, 0.45), (0.96, 0.62), (-0.96, 0.62))
+    ]
     faces.add(bumper, 'plastic', DARK, 1, normal=end)
     for side in (1, -1):
-        stripe = [(tail - 0.006, side * a * half, b) for a, b in ((0.55, 0.47), (0.94, 0.47), (0.94, 0.60), (0.55, 0.60))]
+        stripe = [
+            (tail - 0.006, side * a * half, b)
+            for a, b in ((0.55, 0.47), (0.94, 0.47), (0.94, 0.60), (0.55, 0.60))
+        ]
         faces.add(stripe, 'sign', AMBER, 2, normal=end)
     axles = [nose - 1.35, tail + 1.6]
     if length > 9:
@@ -377,9 +407,20 @@ def _motorcycle(vehicle: Vehicle, paint: np.ndarray) -> Body:
     cloth = 0.3 * paint + 0.08
     for at in (reach, -reach):
         for side in (1, -1):
-            _disc(faces, (at, side * 0.06, radius), radius, 'y', side, 'tyre', (0.06, 0.06, 0.065), 0)
+            _disc(
+                faces, (at, side * 0.06, radius), radius, 'y', side, 'tyre', (0.06, 0.06, 0.065), 0
+            )
             _disc(faces, (at, side * 0.062, radius), radius * 0.68, 'y', side, 'rim', SILVER, 1)
-            _disc(faces, (at, side * 0.064, radius), radius * 0.58, 'y', side, 'rim', (0.16, 0.16, 0.17), 2)
+            _disc(
+                faces,
+                (at, side * 0.064, radius),
+                radius * 0.58,
+                'y',
+                side,
+                'rim',
+                (0.16, 0.16, 0.17),
+                2,
+            )
         for end in (0.85, -0.85):
             quad = [(at + end * radius, -0.07, 0), (at + end * radius, 0.07, 0),
                     (at + end * radius, 0.07, 2 * radius), (at + end * radius, -0.07, 2 * radius)]  # fmt: skip
@@ -398,15 +439,32 @@ def _motorcycle(vehicle: Vehicle, paint: np.ndarray) -> Body:
     quad = [(0.42, -bar, 0.98), (0.42, bar, 0.98), (0.42, bar, 1.03), (0.42, -bar, 1.03)]
     faces.add(quad, 'metal', DARK, 0, True, (1.0, 0, 0))
     for side in (1, -1):
-        faces.box((-0.22, side * 0.24 - 0.08, 0.32), (0.10, side * 0.24 + 0.08, 0.80), 'cloth', 0.7 * cloth, 1)
-        faces.box((0.0, side * 0.29 - 0.06, 0.60 * z), (0.40, side * 0.29 + 0.06, 0.70 * z), 'cloth', cloth, 1)
+        faces.box(
+            (-0.22, side * 0.24 - 0.08, 0.32),
+            (0.10, side * 0.24 + 0.08, 0.80),
+            'cloth',
+            0.7 * cloth,
+            1,
+        )
+        faces.box(
+            (0.0, side * 0.29 - 0.06, 0.60 * z),
+            (0.40, side * 0.29 + 0.06, 0.70 * z),
+            'cloth',
+            cloth,
+            1,
+        )
     faces.box((-0.32, -0.23, 0.76), (0.04, 0.23, 0.83 * z), 'cloth', cloth, 1, 0.9)
     # a helmet of two blunt pieces, with a visor
     low, mid = 0.825 * z, 0.91 * z
     helmet = np.clip(1.1 * paint + 0.05, 0, 0.95)
     faces.box((-0.20, -0.125, low), (0.10, 0.125, mid), 'paint', helmet, 2, 1.08)
     faces.box((-0.21, -0.135, mid), (0.11, 0.135, z), 'paint', helmet, 2, 0.55)
-    visor = [(0.115, -0.11, low + 0.04), (0.115, 0.11, low + 0.04), (0.10, 0.11, mid + 0.02), (0.10, -0.11, mid + 0.02)]
+    visor = [
+        (0.115, -0.11, low + 0.04),
+        (0.115, 0.11, low + 0.04),
+        (0.10, 0.11, mid + 0.02),
+        (0.10, -0.11, mid + 0.02),
+    ]
     faces.add(visor, 'glass', GLASS, 3, normal=(1, 0, 0))
     head = [(0.725, -0.11, 0.72), (0.725, 0.11, 0.72), (0.70, 0.09, 0.88), (0.70, -0.09, 0.88)]
     faces.add(head, 'headlamp', LENS, 2, normal=(1, 0, 0))

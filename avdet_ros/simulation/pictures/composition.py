@@ -246,10 +246,16 @@ class World:
         ahead = (rotation[:2, 0] * away).sum(axis=1)
         near = np.flatnonzero((np.hypot(*away.T) < THING_DISTANCE_M) & (ahead > -25))
         feet, kinds, seens, sources = [], [], [], []
-        candidates = [(STILL, self.surroundings.things[i].faces, self._footprints[i]) for i in near]
+        candidates = [
+            (STILL, self.surroundings.things[i].faces, self._footprints[i]) for i in near
+        ]
         for row, placed in enumerate(vehicles):
             candidates.append(
-                (row, placed.body.faces.moved(placed.position, placed.rotation), _footprint(placed))
+                (
+                    row,
+                    placed.body.faces.moved(placed.position, placed.rotation),
+                    _footprint(placed),
+                )
             )
         # one look at all bodies together, then apart again
         every = joined([faces for _, faces, _ in candidates])
@@ -268,9 +274,7 @@ class World:
         owner = [np.full(len(ground.index), GROUND)]
         bodies, hidden_by = [], []
         if seens:
-            spans = np.array(
-                [[seen.box[a:b, 0].min(), seen.box[a:b, 2].max()] for a, b in seens]
-            )
+            spans = np.array([[seen.box[a:b, 0].min(), seen.box[a:b, 2].max()] for a, b in seens])
             nearest = np.array(sources)
             for chosen in back_to_front(np.array(feet), nearest, spans):
                 low, high = seens[chosen]
@@ -297,7 +301,11 @@ class World:
 
 def _footprint(placed: Placed) -> np.ndarray:
     length, width, _ = placed.size_m
-    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * [length / 2, width / 2, 0]
+    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * [
+        length / 2,
+        width / 2,
+        0,
+    ]
     return (placed.position + corners @ placed.rotation.T)[:, :2]
 
 
@@ -335,11 +343,11 @@ def _gathered(faces: Faces, index: np.ndarray) -> Faces:
     counts = faces.counts()[index]
     ends = np.cumsum(counts)
     starts = ends - counts
-    corners = np.arange(ends[-1] if len(ends) else 0) + np.repeat(faces.starts[index] - starts, counts)
-    names = ('normals', 'material', 'colour', 'layer', 'both_sides', 'section')
-    return Faces(
-        faces.corners[corners], starts, *(getattr(faces, name)[index] for name in names)
+    corners = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+        faces.starts[index] - starts, counts
     )
+    names = ('normals', 'material', 'colour', 'layer', 'both_sides', 'section')
+    return Faces(faces.corners[corners], starts, *(getattr(faces, name)[index] for name in names))
 
 
 def _ordered(seen, order: np.ndarray):

@@ -25,7 +25,9 @@ def colour_coded(disparity_px: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8 BGR; 0 to `LARGEST_DISPARITY_PX` from dark blue to dark red.
     """
-    scaled = np.clip(disparity_px, 0, LARGEST_DISPARITY_PX) * np.float32(255 / LARGEST_DISPARITY_PX)
+    scaled = np.clip(disparity_px, 0, LARGEST_DISPARITY_PX) * np.float32(
+        255 / LARGEST_DISPARITY_PX
+    )
     return cv2.applyColorMap(scaled.astype(np.uint8), cv2.COLORMAP_JET)
 
 
@@ -98,7 +100,9 @@ class DepthCamera:
         dark = np.clip((34 - grey) / 34, 0, 1)
         blind = np.clip((grey - 246) / 8, 0, 1)
         readiness = 0.35 + 1.3 * conditions.depth_dropout
-        fades = np.clip((exact - 0.75 * conditions.depth_range_m) / (0.25 * conditions.depth_range_m), 0, 1)
+        fades = np.clip(
+            (exact - 0.75 * conditions.depth_range_m) / (0.25 * conditions.depth_range_m), 0, 1
+        )
         chance = readiness * (lost + 0.75 * dark + 0.8 * blind) + fades
         noise = conditions.depth_noise_px * (1 + 1.5 * dark) * self.noise[part]
         measured = np.where(np.isfinite(exact), disparity + noise, 0)
@@ -111,6 +115,8 @@ class DepthCamera:
             metres = np.where(measured > 0, self.focal_px * BASELINE_M / measured, 0)
         camera = composed.view.camera
         large = cv2.resize(
-            colour_coded(measured), (camera.width_px, camera.height_px), interpolation=cv2.INTER_NEAREST
+            colour_coded(measured),
+            (camera.width_px, camera.height_px),
+            interpolation=cv2.INTER_NEAREST,
         )
         return large, np.minimum(metres, 60000).astype(np.float16)

@@ -254,9 +254,7 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
     slope = -n / d[:, None]
     a, b = slope[:, 0] / camera.fx, slope[:, 1] / camera.fy
     plane = np.stack([a, b, slope[:, 2] - a * camera.cx - b * camera.cy], axis=-1)
-    return Seen(
-        kept, polygons, np.maximum(nearest[kept], NEAR_M), furthest[kept], box, plane
-    )
+    return Seen(kept, polygons, np.maximum(nearest[kept], NEAR_M), furthest[kept], box, plane)
 
 
 def _clip(points: np.ndarray, camera: Camera) -> np.ndarray:

@@ -54,7 +54,9 @@ def beam(forward_m: np.ndarray, left_m: np.ndarray, up_m: np.ndarray | float) ->
     return np.where(forward_m > 0, across * along * above, 0.0)
 
 
-def shade_bodies(composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray) -> np.ndarray:
+def shade_bodies(
+    composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
+) -> np.ndarray:
     """Colours of all strokes that stand on the ground, lit; and of the ground as if in full light.
 
     Returns:
@@ -81,7 +83,9 @@ def shade_bodies(composed: Composition, conditions: Conditions, tunnel: bool, la
     if tunnel:
         mirror = np.full(3, 0.22)
     out = (1 - gloss) * out + gloss * mirror
-    half = conditions.sun + towards / np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
+    half = conditions.sun + towards / np.maximum(
+        np.linalg.norm(towards, axis=1, keepdims=True), 1e-9
+    )
     half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
     spark = np.clip((normals * half).sum(axis=1), 0, 1)[:, None] ** 40
     out = out + 1.6 * gloss * spark * sunlight(conditions, tunnel)
@@ -158,7 +162,10 @@ class GroundLight:
         out = np.ones(self.beam.shape, np.float32)
         turn, place = composed.rotation[:2, :2].astype(np.float32), composed.position[:2]
         forward, left = self.forward[rows], self.left[rows]
-        for image, metre, weight in ((self.fine, 0.04, self.grain), (self.coarse, 0.07, self.patches)):
+        for image, metre, weight in (
+            (self.fine, 0.04, self.grain),
+            (self.coarse, 0.07, self.patches),
+        ):
             # the world is wrapped to the texture's size before float32 loses digits
             origin = np.mod(place / metre, 512).astype(np.float32)
             column = np.mod(origin[0] + (turn[0, 0] * forward + turn[0, 1] * left) / metre, 512)
@@ -219,7 +226,9 @@ class GroundLight:
         return light + pool * np.float32(dark * 0.85 / 128)
 
 
-def thing_shadows(composed: Composition, conditions: Conditions, things: tuple) -> list[np.ndarray]:
+def thing_shadows(
+    composed: Composition, conditions: Conditions, things: tuple
+) -> list[np.ndarray]:
     """Outlines on the ground, in the world, of the shadows of near buildings and trees."""
     if conditions.direct < 0.05 or conditions.sun_elevation_deg < 3:
         return []
@@ -246,7 +255,11 @@ def _foot(thing) -> float:
 
 def _outline(placed: Placed, grow: float) -> np.ndarray:
     length, width, _ = placed.size_m
-    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * [length / 2, width / 2, 0]
+    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * [
+        length / 2,
+        width / 2,
+        0,
+    ]
     return placed.position + grow * 0.97 * corners @ placed.rotation.T
 
 

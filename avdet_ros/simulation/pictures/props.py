@@ -54,7 +54,12 @@ class _Site:
         lamp: tuple[float, float, float] | None = None, flat: bool = False,
     ) -> Thing:  # fmt: skip
         corners = np.array(
-            [[low[0], low[1], 0], [high[0], low[1], 0], [high[0], high[1], 0], [low[0], high[1], 0]]
+            [
+                [low[0], low[1], 0],
+                [high[0], low[1], 0],
+                [high[0], high[1], 0],
+                [low[0], high[1], 0],
+            ]
         )
         placed = self.position + corners @ self.rotation.T
         lamp_m = None if lamp is None else self.position + self.rotation @ np.array(lamp)
@@ -100,7 +105,9 @@ def building(
     if not urban or rng.random() < 0.6:
         _gable(faces, (x0 - 0.3, x1 + 0.3), (y0 - 0.4, y1 + 0.4), height, deep * 0.33, roof, wall)
     else:
-        faces.box((x0 - 0.1, y0 - 0.1, height), (x1 + 0.1, y1 + 0.1, height + 0.5), 'roof', 0.8 * wall, 2)
+        faces.box(
+            (x0 - 0.1, y0 - 0.1, height), (x1 + 0.1, y1 + 0.1, height + 0.5), 'roof', 0.8 * wall, 2
+        )
     return site.thing(faces, (x0, y0), (x1, y1))
 
 
@@ -164,21 +171,45 @@ def tree(rng: np.random.Generator, road: Road, along: float, aside: float, size:
     if rng.random() < 0.7:
         trunk, wide = size * rng.uniform(1.8, 2.6), size * rng.uniform(1.6, 2.6)
         tall = size * rng.uniform(2.6, 4.2)
-        faces.box((-0.13 * size, -0.13 * size, -0.03), (0.13 * size, 0.13 * size, trunk + 0.6), 'wood', bark, 0, 0.7)
+        faces.box(
+            (-0.13 * size, -0.13 * size, -0.03),
+            (0.13 * size, 0.13 * size, trunk + 0.6),
+            'wood',
+            bark,
+            0,
+            0.7,
+        )
         _blob(rng, faces, (0, 0, trunk + tall / 2), (wide, wide, tall / 2 + 0.4), leaf, 1)
         for _ in range(3):
             spot = rng.normal(0, 0.55 * wide, 2)
             up = trunk + tall * rng.uniform(0.25, 0.7)
             part = rng.uniform(0.45, 0.65)
-            _blob(rng, faces, (*spot, up), (part * wide, part * wide, part * tall / 2), leaf * rng.uniform(0.88, 1.15), 1)
+            _blob(
+                rng,
+                faces,
+                (*spot, up),
+                (part * wide, part * wide, part * tall / 2),
+                leaf * rng.uniform(0.88, 1.15),
+                1,
+            )
         reach = 1.2 * wide
     else:
         tall = size * rng.uniform(5.5, 9)
         reach = 0.24 * tall
         leaf = leaf * [0.6, 0.75, 0.95]
         faces.box((-0.15, -0.15, -0.03), (0.15, 0.15, 1.4), 'wood', bark)
-        for level, (low, high, wide) in enumerate(((0.12, 0.55, 1.0), (0.34, 0.8, 0.74), (0.58, 1.0, 0.45))):
-            _cone(rng, faces, low * tall, high * tall, wide * reach, leaf * (0.92 + 0.1 * level), level + 1)
+        for level, (low, high, wide) in enumerate(
+            ((0.12, 0.55, 1.0), (0.34, 0.8, 0.74), (0.58, 1.0, 0.45))
+        ):
+            _cone(
+                rng,
+                faces,
+                low * tall,
+                high * tall,
+                wide * reach,
+                leaf * (0.92 + 0.1 * level),
+                level + 1,
+            )
     foot = 0.35 * size
     del reach
     return site.thing(faces, (-foot, -foot), (foot, foot))
@@ -233,7 +264,12 @@ def _cone(
     reach = radius * rng.uniform(0.85, 1.1, turns)
     foot = np.stack([reach * np.cos(azimuth), reach * np.sin(azimuth), np.full(turns, low)], -1)
     for i in range(turns):
-        faces.add([foot[i], foot[(i + 1) % turns], (0, 0, high)], 'leaves', colour * rng.uniform(0.85, 1.15), layer)
+        faces.add(
+            [foot[i], foot[(i + 1) % turns], (0, 0, high)],
+            'leaves',
+            colour * rng.uniform(0.85, 1.15),
+            layer,
+        )
 
 
 def street_lamp(road: Road, along: float, aside: float, side: int) -> Thing:
@@ -246,7 +282,12 @@ def street_lamp(road: Road, along: float, aside: float, side: int) -> Thing:
     faces.box((-0.05, low, 6.85), (0.05, high, 7.0), 'metal', grey, 0)
     at = -side * 1.7
     faces.box((-0.14, at - 0.35, 6.8), (0.14, at + 0.35, 6.95), 'metal', grey, 1)
-    light = [(-0.13, at - 0.33, 6.79), (-0.13, at + 0.33, 6.79), (0.13, at + 0.33, 6.79), (0.13, at - 0.33, 6.79)]
+    light = [
+        (-0.13, at - 0.33, 6.79),
+        (-0.13, at + 0.33, 6.79),
+        (0.13, at + 0.33, 6.79),
+        (0.13, at - 0.33, 6.79),
+    ]
     faces.add(light, 'lamp', (1.0, 0.86, 0.62), 2, both_sides=True)
     return site.thing(faces, (-0.1, -0.1), (0.1, 0.1), lamp=(0.0, at, 6.75))
 
@@ -269,7 +310,12 @@ def rail(road: Road, along: float, length_m: float, aside: float) -> Thing:
     left /= np.linalg.norm(left)
     faces = FaceList()
     for low, high, shade in ((0.45, 0.60, 0.60), (0.60, 0.78, 0.70)):
-        quad = [points[0] + [0, 0, low], points[1] + [0, 0, low], points[1] + [0, 0, high], points[0] + [0, 0, high]]
+        quad = [
+            points[0] + [0, 0, low],
+            points[1] + [0, 0, low],
+            points[1] + [0, 0, high],
+            points[0] + [0, 0, high],
+        ]
         faces.add(quad, 'metal', (shade, shade, 1.01 * shade), 1, both_sides=True)
     for part in (0.1, 0.6):
         place = points[0] + part * flat
@@ -292,13 +338,20 @@ def sign(rng: np.random.Generator, road: Road, along: float, aside: float, setti
         faces.add(board[::-1], 'sign', (0.06, 0.22, 0.55), 1, normal=(-1, 0, 0))
         for z in (3.6, 3.0, 2.4):
             end = rng.uniform(-1.9, -0.6)
-            line = [(-0.11, end, z), (-0.11, 0.3, z), (-0.11, 0.3, z + 0.26), (-0.11, end, z + 0.26)]
+            line = [
+                (-0.11, end, z),
+                (-0.11, 0.3, z),
+                (-0.11, 0.3, z + 0.26),
+                (-0.11, end, z + 0.26),
+            ]
             faces.add(line[::-1], 'sign', (0.9, 0.9, 0.9), 2, normal=(-1, 0, 0))
         return site.thing(faces, (-0.2, -2.6), (0.2, 0.6))
     faces.box((-0.04, -0.04, -0.02), (0.04, 0.04, 2.9), 'metal', (0.5, 0.5, 0.52))
     angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     kind = int(rng.integers(3))
-    for layer, (radius, colour) in enumerate(((0.36, (0.75, 0.08, 0.09)), (0.27, (0.9, 0.9, 0.88)))):
+    for layer, (radius, colour) in enumerate(
+        ((0.36, (0.75, 0.08, 0.09)), (0.27, (0.9, 0.9, 0.88)))
+    ):
         if kind == 2:
             ring = np.array([[0.0, 1.1], [-0.95, -0.55], [0.95, -0.55]]) * radius
         else:

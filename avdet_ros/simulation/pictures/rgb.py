@@ -66,7 +66,11 @@ class RgbCamera:
         self._wet_ground(composed, colours)
         rounded = np.clip(255 * colours[:, ::-1], 0, 255).astype(int).tolist()
         composed.paint(
-            image, rounded, composed.fixed(1.0), True, lambda img: self._light_ground(composed, img)
+            image,
+            rounded,
+            composed.fixed(1.0),
+            True,
+            lambda img: self._light_ground(composed, img),
         )
         self._lamps(composed, image)
         self._glare(composed, image)
@@ -127,7 +131,8 @@ class RgbCamera:
                 haze = np.empty_like(part)
                 haze[:] = np.clip(255 * horizon_colour(conditions)[::-1], 0, 255)
                 part[:] = cv2.add(
-                    cv2.multiply(part, 255 - fade, scale=1 / 255), cv2.multiply(haze, fade, scale=1 / 255)
+                    cv2.multiply(part, 255 - fade, scale=1 / 255),
+                    cv2.multiply(haze, fade, scale=1 / 255),
                 )
 
     def _lamps(self, composed: Composition, image: np.ndarray) -> None:
@@ -165,7 +170,9 @@ class RgbCamera:
                     self._glow(composed, image, lamp, (1.0, 0.82, 0.52), 0.5 * dark, away)
                     if conditions.rain:
                         below = lamp - [0, 0, 13.5]
-                        self._mirror(composed, image, below, (1.0, 0.82, 0.52), 0.25 * conditions.rain)
+                        self._mirror(
+                            composed, image, below, (1.0, 0.82, 0.52), 0.25 * conditions.rain
+                        )
 
     def _seen(
         self, composed: Composition, shown: np.ndarray, place: np.ndarray, row: int | None
@@ -217,7 +224,13 @@ class RgbCamera:
         v, u = np.mgrid[-tall : tall + 1, -wide : wide + 1]
         streak = np.exp(-np.abs(v) / (0.32 * tall)) * np.exp(-((u / (0.45 * wide)) ** 2))
         streak = streak * np.clip(1 - np.abs(v) / tall, 0, 1)
-        _add(image, (120 * strength * streak).astype(np.float32), int(x) - wide, int(y) - tall, colour)
+        _add(
+            image,
+            (120 * strength * streak).astype(np.float32),
+            int(x) - wide,
+            int(y) - tall,
+            colour,
+        )
 
     def _glare(self, composed: Composition, image: np.ndarray) -> None:
         """The veil of a low sun in or near the picture."""
@@ -276,7 +289,9 @@ def _add(image: np.ndarray, sprite: np.ndarray, x: int, y: int, colour: tuple) -
     part[:] = cv2.add(np.ascontiguousarray(part), np.clip(cut, 0, 255).astype(np.uint8))
 
 
-def _streaks(rng: np.random.Generator, size: tuple[int, int], rain: float, dark: float) -> np.ndarray:
+def _streaks(
+    rng: np.random.Generator, size: tuple[int, int], rain: float, dark: float
+) -> np.ndarray:
     image = np.zeros(size, np.uint8)
     if not rain:
         return image

@@ -137,7 +137,9 @@ def _land(
     haze = horizon_colour(conditions)
     land = np.zeros(colours.shape[:2], bool)
     urban = setting in ('city', 'junction')
-    for layer, (tall, rough, part) in enumerate(((2.6, 900, 0.72), (1.7, 420, 0.5), (0.9, 60, 0.3))):
+    for layer, (tall, rough, part) in enumerate(
+        ((2.6, 900, 0.72), (1.7, 420, 0.5), (0.9, 60, 0.3))
+    ):
         top = noise_image(rng, 4, width, rough)[1] * tall
         if layer == 2:
             top = top * (0.5 + noise_image(rng, 4, width, 12)[1])
@@ -180,9 +182,7 @@ def look_at_sky(view: View, image: np.ndarray, rows: int, step: int = 2) -> np.n
     elevation = np.arctan2(rays[..., 2], np.hypot(rays[..., 0], rays[..., 1]))
     column = (np.rad2deg(azimuth) + 180) * PER_DEG
     row = (HIGHEST_DEG - np.rad2deg(elevation)) * PER_DEG
-    maps = [
-        _stretched(part.astype(np.float32), height, width) for part in (column, row)
-    ]
+    maps = [_stretched(part.astype(np.float32), height, width) for part in (column, row)]
     wide = image.shape[1]
     maps[0] = np.mod(maps[0], wide).astype(np.float32)
     return cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -192,4 +192,6 @@ def _stretched(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bilinear interpolation of a grid whose outer points are the outer pixels."""
     x = np.linspace(0, grid.shape[1] - 1, width, dtype=np.float32)
     y = np.linspace(0, grid.shape[0] - 1, height, dtype=np.float32)
-    return cv2.remap(grid, np.tile(x, (height, 1)), np.tile(y[:, None], (1, width)), cv2.INTER_LINEAR)
+    return cv2.remap(
+        grid, np.tile(x, (height, 1)), np.tile(y[:, None], (1, width)), cv2.INTER_LINEAR
+    )

@@ -177,9 +177,7 @@ class _Strips:
             self.at(knot, r0, lift[0]), self.at(knot + 1, r1, lift[0]),
             self.at(knot + 1, l1, lift[1]), self.at(knot, l0, lift[1]),
         ]  # fmt: skip
-        self.faces.add(
-            quad, material, colour, layer, section=knot if section is None else section
-        )
+        self.faces.add(quad, material, colour, layer, section=knot if section is None else section)
 
 
 def _main_ground(
@@ -340,7 +338,9 @@ def _tunnel(faces: FaceList, road: Road, layout: _Layout, first: float, count: i
             if knot % 6 == 3:
                 door = edge - side * 0.02
                 quad = [strips.at(knot, door[knot], 0.4), strips.at(knot, door[knot], 1.3)]
-                step = 0.35 * (strips.at(knot + 1, door[knot + 1], 0) - strips.at(knot, door[knot], 0))
+                step = 0.35 * (
+                    strips.at(knot + 1, door[knot + 1], 0) - strips.at(knot, door[knot], 0)
+                )
                 quad = [quad[0], quad[0] + step, quad[1] + step, quad[1]]
                 faces.add(quad, 'sign', (0.10, 0.55, 0.28), 3, True, section=knot)
         a, b = left - 1.3, right + 1.3

@@ -1,0 +1,186 @@
+"""Drives on disk: whole or not there, the same for the same seed, readable by the MAVD reader."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+import errno
+import hashlib
+from pathlib import Path
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.simulation import drive as drive_module
+from avdet_ros.simulation.dataset_card import write_card
+from avdet_ros.simulation.drive import (
+    Plan,
+    make_scene,
+    plan_drives,
+    prepare,
+    write_drive,
+    write_splits,
+)
+from avdet_ros.simulation.drive_run import write_drives
+from avdet_ros.training import mavd
+from avdet_ros.training.dataset_check import check
+
+PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
+
+
+@pytest.fixture(scope='module')
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three drives of three seconds."""
+    root = tmp_path_factory.mktemp('drives') / 'set'
+    write_drives(root, PLAN, prepare(root, PLAN), 2)
+    write_splits(root, PLAN)
+    return root
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    }
+
+
+def test_check_finds_nothing_wrong(written: Path) -> None:
+    report = check(written, 0)
+    assert report.findings == []
+    assert report.files['train_all.txt'] == len(PLAN.times_s()) == 3
+    sizes = next(iter(report.drives.values())).sizes
+    assert sizes == {
+        'rgb': '1920x650 8-bit', 'thermal': '1920x650 16-bit', 'depth': '1920x650 8-bit',
+    }  # fmt: skip
+
+
+def test_reader_gives_back_what_was_simulated(written: Path) -> None:
+    drive = plan_drives(PLAN)[0]
+    frame = mavd.read_ids(mavd.split_path(written, 'train'))[1]
+    truth = mavd.read_truth(written, drive.name)[frame.stamp]
+    scene, _ = make_scene(PLAN, drive, None)
+    t_s = truth['time_s']
+    assert frame.stamp_ns == drive.start_ns + round(t_s * 1e9)
+    expected = scene.truth(t_s)
+    np.testing.assert_allclose(truth['boxes_px'], expected.boxes_px, atol=0.01)
+    assert truth['ids'] == expected.ids.tolist()
+    wanted = scene.labels(t_s).ids.tolist()
+    assert [i for i, label in zip(truth['ids'], truth['label'], strict=True) if label] == wanted
+    depth = mavd.read_depth_m(written, frame)
+    assert depth.shape == (325, 960)
+    assert depth[-1].max() > 2
+
+
+def test_clips_are_the_second_around_the_frame(written: Path) -> None:
+    frame = mavd.read_ids(mavd.split_path(written, 'train'))[1]
+    clips = mavd.read_sound(written, frame)
+    whole, rate = soundfile.read(written / frame.drive / mavd.DRIVE_SOUND, dtype='float32')
+    start_ns = mavd.read_parameters(written / frame.drive)['start_ns']
+    first = round((frame.stamp_ns - start_ns) * 1e-9 * rate) - rate // 2
+    np.testing.assert_array_equal(clips, whole[first : first + rate].T)
+    assert clips.std() > 0
+
+
+def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: Path) -> None:
+    frame = mavd.read_ids(mavd.split_path(written, 'train'))[2]
+    shutil.copytree(written / frame.drive, tmp_path / frame.drive)
+    expected = mavd.read_sound(tmp_path, frame)
+    shutil.rmtree(tmp_path / frame.drive / 'audio')
+    np.testing.assert_array_equal(mavd.read_sound(tmp_path, frame), expected)
+
+
+def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path) -> None:
+    drives = plan_drives(PLAN)
+    root = tmp_path / 'set'
+    assert prepare(root, PLAN) == drives
+    # one drive whole, one half written when the power went
+    shutil.copytree(written / drives[0].name, root / drives[0].name)
+    half = root / f'{drives[1].name}.part'
+    shutil.copytree(written / drives[1].name, half)
+    (half / mavd.DONE).unlink()
+    (half / 'drive.flac').write_bytes(b'half')
+    assert prepare(root, PLAN) == drives[1:]
+    write_drive(root, PLAN, drives[1])
+    assert not half.exists()
+    assert hashes(root / drives[1].name) == hashes(written / drives[1].name)
+
+
+def test_a_full_disk_gets_one_sentence_and_leaves_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(drive_module, '_write_pictures', full)
+    with pytest.raises(AvdetError, match='the disk is full while writing drive_day_2030'):
+        write_drive(tmp_path, PLAN, plan_drives(PLAN)[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_room_is_said_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage._replace(free=10_000_000))
+    with pytest.raises(AvdetError, match=r'expected .* GB of free disk for 40 drives, found 0\.0'):
+        prepare(tmp_path / 'set', Plan())
+
+
+def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: Path) -> None:
+    (tmp_path / 'letter.txt').write_text('dear')
+    with pytest.raises(AvdetError, match='expected a new or empty folder'):
+        prepare(tmp_path, PLAN)
+    with pytest.raises(AvdetError, match=r'holds a run with fps 1\.0: expected 2\.0'):
+        prepare(written, replace(PLAN, fps=2.0))
+    with pytest.raises(AvdetError, match='minutes: expected'):
+        replace(PLAN, minutes=0.0)
+    with pytest.raises(AvdetError, match='fps: expected'):
+        replace(PLAN, fps=float('nan'))
+
+
+def test_the_stated_size_is_near_the_real_one(written: Path) -> None:
+    real = sum(path.stat().st_size for path in written.rglob('*') if path.is_file())
+    assert 0.6 * real < PLAN.needed_bytes() < 2.0 * real
+
+
+def test_splits_are_by_drive_and_their_seeds_apart() -> None:
+    for count in (1, 2, 3, 10, 40, 101):
+        drives = plan_drives(replace(PLAN, drives=count))
+        assert len({drive.name for drive in drives}) == count
+        assert len({drive.scene_seed for drive in drives}) == count
+        for drive in drives:
+            assert drive.scene_seed // 100_000 == mavd.SPLITS.index(drive.split)
+            assert ('night' in drive.name) == drive.night
+    counts = Counter(drive.split for drive in plan_drives(Plan()))
+    assert counts == {'train': 24, 'val': 8, 'test': 8}
+    nights = Counter((drive.split, drive.night) for drive in plan_drives(Plan()))
+    assert nights['test', True] == nights['test', False] == 4
+
+
+def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
+    plan = replace(PLAN, drives=1, clips=False, clean_too=True)
+    drive = plan_drives(plan)[0]
+    write_drive(tmp_path, plan, drive)
+    corrupted, rate = soundfile.read(tmp_path / drive.name / 'drive.flac')
+    clean, _ = soundfile.read(tmp_path / drive.name / 'drive_clean.flac')
+    assert rate == 44100
+    assert clean.shape == corrupted.shape
+    assert not np.array_equal(clean, corrupted)
+    assert not (tmp_path / drive.name / 'audio').joinpath('audio_0').exists()
+    bad, _ = make_scene(plan, drive, None)
+    good, _ = make_scene(plan, drive, None, clean=True)
+    np.testing.assert_array_equal(bad.truth(1.0).boxes_px, good.truth(1.0).boxes_px)
+    assert np.any(bad.corruption.gain_db)
+    assert not np.any(good.corruption.gain_db)
+
+
+def test_card_counts_what_is_there(written: Path) -> None:
+    write_card(written, PLAN, 'avdet simulate set')
+    card = (written / 'DATASET_CARD.md').read_text()
+    assert '3 drives of 0.05 min, 9 frames' in card
+    for drive in plan_drives(PLAN):
+        assert f'| {drive.name} | {drive.split} |' in card
