@@ -83,6 +83,7 @@ ARGUMENTS = (
         (('recorder', 'path'),),
     ),
     _handed('recorder', 'topics', 'record_topics'),
+    Argument(Param('rviz', False, "open RViz and publish the rig's frames (ros2 launch only)")),
     Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
     Argument(Param('autostart', True, 'nodes configure and activate by themselves')),
     Argument(Param('respawn', True, 'start a node again when it dies')),
@@ -120,6 +121,8 @@ class Graph:
         params_file: path.
         respawn: whether nodes that die are started again.
         log_level: debug, info, warn or error.
+        rviz: whether RViz is opened; its processes are those of `avdet_ros.rviz`.
+        rig: path of the rig file, '' for the package's.
     """
 
     nodes: tuple[NodeSpec, ...]
@@ -127,6 +130,8 @@ class Graph:
     params_file: str
     respawn: bool
     log_level: str
+    rviz: bool = False
+    rig: str = ''
 
 
 def as_text(value: Any) -> str:
@@ -180,7 +185,10 @@ def make_graph(given: Mapping[str, str]) -> Graph:
         names.append('recorder')
     nodes = tuple(_node(name, values) for name in names)
     params_file = values['params_file'] or _default_params_file()
-    return Graph(nodes, namespace, params_file, values['respawn'], values['log_level'])
+    return Graph(
+        nodes, namespace, params_file, values['respawn'], values['log_level'], values['rviz'],
+        values['rig'],
+    )  # fmt: skip
 
 
 def _node(name: str, values: dict[str, Any]) -> NodeSpec:

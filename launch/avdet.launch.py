@@ -5,13 +5,14 @@ The graph is described in avdet_ros/graph.py; `avdet run` starts the same one wi
 
 import os
 
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from avdet_ros.graph import ARGUMENTS, PACKAGE, make_graph
+from avdet_ros.rviz import processes
 from avdet_ros.supervisor import transport_settings
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -38,7 +39,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for argument in ARGUMENTS
     }
     graph = make_graph(given)
-    return [
+    beside = [Node(output='screen', **process) for process in processes(graph)]
+    return beside + [
         Node(
             package=PACKAGE,
             executable=node.name,

@@ -6,6 +6,7 @@ spectrograms it runs from the detector on. The graph is that of avdet.launch.py.
 
 import os
 
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -23,8 +24,8 @@ from launch_ros.actions import Node
 
 from avdet_ros.bags.replay_plan import REPLAY_ARGUMENTS, plan_replay
 from avdet_ros.graph import PACKAGE
+from avdet_ros.rviz import processes
 from avdet_ros.supervisor import transport_settings
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 LAST_WINDOWS_S = 2.0
 """How long nodes go on after the last message."""
@@ -71,6 +72,7 @@ def _replay(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         )
         for node in graph.nodes
     ]
+    nodes += [Node(output='screen', **process) for process in processes(graph)]
     player = ExecuteProcess(cmd=list(plan.player), name='player', output='screen')
     end = TimerAction(
         period=LAST_WINDOWS_S, actions=[EmitEvent(event=Shutdown(reason='the bag has ended'))]

@@ -41,6 +41,8 @@ def run(
         _show_arguments()
         return
     graph = make_graph(parse_arguments(arguments or []))
+    if graph.rviz:
+        raise AvdetError('rviz:=true: expected ros2 launch, which finds RViz; avdet view needs none')
     require_ros()
     from avdet_ros.supervisor import Supervisor
 

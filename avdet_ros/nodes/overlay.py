@@ -26,13 +26,16 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
 from avdet_ros.rig import MICROPHONES
 
+STRIP_SIZE_PX = (240, 1032)
+"""Height and width of `spectrogram_image`: three pixels a mel band, one a frame of six seconds."""
+
 _SILENT_S = 1.0
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
 
 
 class OverlayNode(AvdetNode):
-    """Publishes `overlay` and `markers` while somebody looks.
+    """Publishes `overlay`, `spectrogram_image` and `markers` while somebody looks.
 
     A picture is drawn for each `tracks` message, by a thread of its own, at most `max_rate_hz`
     times a second; when nothing comes, once a second with the reason in it.
@@ -44,6 +47,7 @@ class OverlayNode(AvdetNode):
         super().__init__(**options)
         how = {'qos_overriding_options': qos.overridable()}
         self._overlay = self.create_publisher(Image, 'overlay', qos.OFFER_STREAM, **how)
+        self._strip = self.create_publisher(Image, 'spectrogram_image', qos.OFFER_STREAM, **how)
         self._markers = self.create_publisher(MarkerArray, 'markers', qos.RESULTS)
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
@@ -162,6 +166,10 @@ class OverlayNode(AvdetNode):
         head = messages.header(instant_ns, camera.frame_id)
         if self._markers.get_subscription_count():
             self._markers.publish(wedges(head, tracks, camera))
+        if self._strip.get_subscription_count():
+            strip = self._painter.strip.picture(*STRIP_SIZE_PX)
+            array_head = messages.header(instant_ns, self._rig.array_frame_id)
+            self._strip.publish(messages.image(array_head, 'bgr8', strip))
         if not self._overlay.get_subscription_count():
             return
         began = time.perf_counter()

@@ -1,0 +1,75 @@
+"""What RViz needs beside the nodes: its window, and the rig's frames as static transforms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from avdet_ros.graph import Graph
+from avdet_ros.paths import share
+from avdet_ros.rig import Rig, load_rig
+
+CONFIG = 'config/avdet.rviz'
+CONFIG_NAMESPACE = '/avdet'
+"""The namespace that the topics in `CONFIG` have."""
+
+TOPICS = ('overlay', 'spectrogram_image', 'markers')
+"""What it shows."""
+
+
+def processes(graph: Graph) -> list[dict[str, Any]]:
+    """The ROS processes to start for ``rviz:=true``, as arguments of launch's Node.
+
+    Raises:
+        AvdetError: the rig file cannot be used.
+    """
+    if not graph.rviz:
+        return []
+    there = graph.namespace.rstrip('/')
+    window = {
+        'package': 'rviz2',
+        'executable': 'rviz2',
+        'name': 'rviz',
+        'arguments': ['-d', str(share(CONFIG))],
+        'remappings': [
+            (f'{CONFIG_NAMESPACE}/{topic}', f'{there}/{topic}')
+            for topic in TOPICS
+            if there != CONFIG_NAMESPACE
+        ],
+    }
+    frames = [
+        {
+            'package': 'tf2_ros',
+            'executable': 'static_transform_publisher',
+            'name': f'{child}_publisher',
+            'arguments': [*words, '--frame-id', parent, '--child-frame-id', child],
+        }
+        for parent, child, words in static_transforms(load_rig(graph.rig or None))
+    ]
+    return [window, *frames]
+
+
+def static_transforms(rig: Rig) -> list[tuple[str, str, list[str]]]:
+    """The rig's frames.
+
+    Returns:
+        parent, child, and position and rotation as static_transform_publisher takes them; first
+        the camera's optical frame, then the array's.
+    """
+    camera = rig.camera
+    array = Rotation.from_euler('z', rig.array_yaw_deg, degrees=True)
+    optical = Rotation.from_matrix(camera.rotation.T)
+    return [
+        (rig.frame_id, camera.frame_id, _words(camera.position_m, optical)),
+        (rig.frame_id, rig.array_frame_id, _words(rig.array_position_m, array)),
+    ]
+
+
+def _words(position_m: np.ndarray, turn: Rotation) -> list[str]:
+    names = ('--x', '--y', '--z', '--qx', '--qy', '--qz', '--qw')
+    values = [*position_m, *turn.as_quat()]
+    return [
+        word for name, value in zip(names, values, strict=True) for word in (name, f'{value:.9g}')
+    ]

@@ -1,0 +1,44 @@
+"""RViz is given what the nodes publish, and the rig where the rig file says it is."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+import yaml
+
+from avdet_ros.graph import make_graph
+from avdet_ros.paths import share
+from avdet_ros.rig import load_rig
+from avdet_ros.rviz import CONFIG, TOPICS, processes, static_transforms
+
+
+def test_the_layout_shows_every_topic_and_each_once():
+    tree = yaml.safe_load(share(CONFIG).read_text())
+    shown = [
+        display['Topic']['Value']
+        for display in tree['Visualization Manager']['Displays']
+        if 'Topic' in display
+    ]
+    assert sorted(shown) == sorted(f'/avdet/{topic}' for topic in TOPICS)
+    fixed = tree['Visualization Manager']['Global Options']['Fixed Frame']
+    assert fixed == load_rig().frame_id
+
+
+def test_the_optical_frame_is_where_the_camera_is():
+    rig = load_rig()
+    (parent, child, words), (_, array, _) = static_transforms(rig)
+    assert (parent, child, array) == ('base_link', 'camera_optical_frame', 'microphone_array')
+    values = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+    turn = Rotation.from_quat([values[f'--q{axis}'] for axis in 'xyzw'])
+    ahead = turn.apply([0, 0, 1.0]) + [values['--x'], values['--y'], values['--z']]
+    assert np.allclose(ahead, rig.camera.position_m + [1, 0, 0])
+
+
+def test_nothing_is_started_unless_asked_for():
+    assert processes(make_graph({})) == []
+
+
+def test_another_namespace_is_remapped():
+    window, *frames = processes(make_graph({'rviz': 'true', 'namespace': 'truck'}))
+    assert ('/avdet/overlay', '/truck/overlay') in window['remappings']
+    assert [frame['package'] for frame in frames] == ['tf2_ros', 'tf2_ros']
