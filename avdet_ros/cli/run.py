@@ -42,7 +42,7 @@ def run(
         return
     graph = make_graph(parse_arguments(arguments or []))
     if graph.rviz:
-        raise AvdetError('rviz:=true: expected ros2 launch, which finds RViz; avdet view needs none')
+        raise AvdetError('rviz:=true: expected ros2 launch; avdet view shows the same without')
     require_ros()
     from avdet_ros.supervisor import Supervisor
 
