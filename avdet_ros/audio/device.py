@@ -32,6 +32,7 @@ FIRST_BLOCK_S = 5.0
 STALLED_S = 1.0
 """A stream without a block for so long is dead."""
 
+_LONGEST_LOOK_S = 0.25
 _RING_BLOCKS = 4096
 _open_streams: set[int] = set()
 
@@ -191,7 +192,8 @@ class DeviceSource:
                 f'cannot open sound device {device.name!r} with {self._opened()} channels at '
                 f'{self.sample_rate_hz} Hz: {" ".join(str(error).split())}'
             ) from error
-        self._last_arrival_s = time.monotonic() + FIRST_BLOCK_S - STALLED_S
+        self._looked_s = time.monotonic()
+        self._silent_s = STALLED_S - FIRST_BLOCK_S
 
     def read(self, timeout_s: float) -> Block | None:
         """The next block, see `Source.read`."""
@@ -203,10 +205,13 @@ class DeviceSource:
             if self._stream is None or not self._stream.active:
                 raise SourceLost(f'sound device {self.name!r} has gone: its stream has ended')
             now = time.monotonic()
-            if now - self._last_arrival_s > STALLED_S:
+            # A process that was itself stopped must not blame the device, so no single look
+            # counts for more than it would at a steady pace.
+            self._silent_s += min(now - self._looked_s, _LONGEST_LOOK_S)
+            self._looked_s = now
+            if self._silent_s > STALLED_S:
                 raise SourceLost(
-                    f'sound device {self.name!r} has stalled: no samples for '
-                    f'{now - self._last_arrival_s:.1f} s'
+                    f'sound device {self.name!r} has stalled: no samples for {STALLED_S:g} s'
                 )
             if now >= deadline:
                 return None
@@ -270,7 +275,7 @@ class DeviceSource:
             overflow = bool(self._flags[slot])
             self._read_samples += frames
             self._read_blocks += 1
-            self._last_arrival_s = max(self._last_arrival_s, arrival_s)
+            self._silent_s = 0.0
             self.overflows += overflow
             self._waiting.append((samples, arrival_s - frames / self.sample_rate_hz))
             lost = self._finder.add(frames, arrival_s, overflow)

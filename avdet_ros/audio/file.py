@@ -15,6 +15,8 @@ from avdet_ros.rig import MICROPHONES
 BLOCK_S = 0.02
 """Length of the blocks that are read."""
 
+_MOST_CHUNKS = 1000
+
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 384_000
 """A header that says otherwise is damaged."""
 
@@ -205,7 +207,8 @@ def missing_bytes(path: Path) -> int:
         head = file.read(12)
         if head[:4] != b'RIFF' or head[8:] != b'WAVE':
             return 0
-        while len(header := file.read(8)) == 8:
+        for _ in range(_MOST_CHUNKS):
+            header = file.read(8)
             length = int.from_bytes(header[4:], 'little')
             if header[:4] == b'data':
                 # Programs that write to a pipe cannot know the length and promise the greatest.
