@@ -68,8 +68,8 @@ simulation's microphones |
 | parameters | `<drive>/parameters.json`, `<drive>/rig.yaml` | what the drive was drawn with |
 
 Vehicles in the image a frame: {np.mean(seen):.2f} on average, {max(seen)} at most; to be \
-reported by a detector of sound: {np.mean(labels):.2f} on average, {max(labels)} at most. Audible: \
-{np.mean(audible) if audible else 0:.0%} of all vehicles within 150 m. Labelled kinds: \
+reported by a detector of sound: {np.mean(labels):.2f} on average, {max(labels)} at most. \
+Audible: {np.mean(audible) if audible else 0:.0%} of all vehicles within 150 m. Labelled kinds: \
 {', '.join(f'{kind} {count}' for kind, count in kinds.most_common()) or 'none'}. Settings: \
 {', '.join(f'{name} {count}' for name, count in settings.most_common())}.
 

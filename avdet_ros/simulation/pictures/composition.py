@@ -8,13 +8,14 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.bodies import Body, body_of
+from avdet_ros.simulation.pictures.bodies import body_of
+from avdet_ros.simulation.pictures.body_parts import Body
 from avdet_ros.simulation.pictures.conditions import Conditions
 from avdet_ros.simulation.pictures.faces import NEAR_M, Faces, View, joined, look, view_of
+from avdet_ros.simulation.pictures.ground import STEP_M
 from avdet_ros.simulation.pictures.order import back_to_front
 from avdet_ros.simulation.pictures.surroundings import (
     AHEAD_M,
-    STEP_M,
     Surroundings,
     build_surroundings,
 )
@@ -99,9 +100,14 @@ class Composition:
         return np.split(every, np.cumsum([len(points) for points in self.polygons])[:-1])
 
     def paint(
-        self, image: np.ndarray, colours: list, polygons: list[np.ndarray], smooth: bool,
-        between=None, ground_too: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        image: np.ndarray,
+        colours: list,
+        polygons: list[np.ndarray],
+        smooth: bool,
+        between=None,
+        ground_too: bool = True,
+    ) -> None:
         """Fill all strokes into an image.
 
         Args:
@@ -129,7 +135,7 @@ class Composition:
 
     @cached_property
     def index_ground(self) -> np.ndarray:
-        """(H / 2, W / 2) int32 which stroke of the ground lies there, bodies or not; -1 the sky."""
+        """(H / 2, W / 2) int32 the ground's stroke there, behind bodies too; -1 the sky."""
         camera = self.view.camera
         image = np.full((camera.height_px // 2, camera.width_px // 2), -1, np.int32)
         polygons = self._half
@@ -231,17 +237,27 @@ class World:
             size = vehicle.length_m, vehicle.width_m, vehicle.height_m
             placed.append(
                 Placed(
-                    vehicle.vehicle_id, self._bodies[vehicle.vehicle_id], place, turn, size,
-                    float(warmth), bool(running and (dim or chance[1] < 0.4)),
+                    vehicle.vehicle_id,
+                    self._bodies[vehicle.vehicle_id],
+                    place,
+                    turn,
+                    size,
+                    float(warmth),
+                    bool(running and (dim or chance[1] < 0.4)),
                     float(vehicle.speed_mps(t_s)),
                 )
-            )  # fmt: skip
+            )
         return tuple(placed)
 
     def _with_bodies(
-        self, view: View, position: np.ndarray, rotation: np.ndarray, ground, ground_faces: Faces,
+        self,
+        view: View,
+        position: np.ndarray,
+        rotation: np.ndarray,
+        ground,
+        ground_faces: Faces,
         vehicles: tuple[Placed, ...],
-    ) -> Composition:  # fmt: skip
+    ) -> Composition:
         away = self._middles - view.eye[:2]
         ahead = (rotation[:2, 0] * away).sum(axis=1)
         near = np.flatnonzero((np.hypot(*away.T) < THING_DISTANCE_M) & (ahead > -25))
@@ -293,10 +309,19 @@ class World:
         all_faces = joined([ground_faces, every])
         strokes = _gathered(all_faces, np.concatenate(index))
         return Composition(
-            view, position, rotation, polygons, strokes, np.concatenate(plane),
-            np.concatenate(depth), np.concatenate(owner), len(ground.index), bodies, hidden_by,
+            view,
+            position,
+            rotation,
+            polygons,
+            strokes,
+            np.concatenate(plane),
+            np.concatenate(depth),
+            np.concatenate(owner),
+            len(ground.index),
+            bodies,
+            hidden_by,
             vehicles,
-        )  # fmt: skip
+        )
 
 
 def _footprint(placed: Placed) -> np.ndarray:
@@ -320,9 +345,11 @@ def _crests(ground, box: np.ndarray, nearest_m: float) -> np.ndarray:
     x1, y1 = box[:, 2].max(), box[:, 3].max()
     over = (
         (ground.furthest_m < max(nearest_m, NEAR_M) - 0.3)
-        & (ground.box[:, 1] < y1 - 1.5) & (ground.box[:, 3] > y0)
-        & (ground.box[:, 0] < x1) & (ground.box[:, 2] > x0)
-    )  # fmt: skip
+        & (ground.box[:, 1] < y1 - 1.5)
+        & (ground.box[:, 3] > y0)
+        & (ground.box[:, 0] < x1)
+        & (ground.box[:, 2] > x0)
+    )
     return np.flatnonzero(over)
 
 
@@ -352,6 +379,10 @@ def _gathered(faces: Faces, index: np.ndarray) -> Faces:
 
 def _ordered(seen, order: np.ndarray):
     return type(seen)(
-        seen.index[order], [seen.polygons[i] for i in order], seen.nearest_m[order],
-        seen.furthest_m[order], seen.box[order], seen.plane[order],
-    )  # fmt: skip
+        seen.index[order],
+        [seen.polygons[i] for i in order],
+        seen.nearest_m[order],
+        seen.furthest_m[order],
+        seen.box[order],
+        seen.plane[order],
+    )

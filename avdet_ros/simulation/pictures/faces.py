@@ -220,10 +220,12 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
     camera = view.camera
     whole = nearest > NEAR_M
     inside = (
-        (high[:, 0] > -1) & (low[:, 0] < camera.width_px + 1)
-        & (high[:, 1] > -1) & (low[:, 1] < camera.height_px + 1)
+        (high[:, 0] > -1)
+        & (low[:, 0] < camera.width_px + 1)
+        & (high[:, 1] > -1)
+        & (low[:, 1] < camera.height_px + 1)
         & ((high - low).max(axis=1) > smallest_px)
-    )  # fmt: skip
+    )
     index = np.flatnonzero(keep & (inside | ~whole))
     ends = faces.starts + faces.counts()
     tame = whole & (np.abs(low).max(axis=1) < _BIG_PX) & (np.abs(high).max(axis=1) < _BIG_PX)

@@ -217,8 +217,13 @@ class GroundLight:
             if placed.lights and away < SHADOW_DISTANCE_M:
                 nose = placed.size_m[0] / 2
                 for reach, wide, level in ((16, 3.0, 30), (11, 2.2, 60), (7, 1.5, 95)):
-                    patch = [(nose + 0.8, -0.8, 0), (nose + reach, -wide, 0), (nose + reach * 1.15, 0, 0),
-                             (nose + reach, wide, 0), (nose + 0.8, 0.8, 0)]  # fmt: skip
+                    patch = [
+                        (nose + 0.8, -0.8, 0),
+                        (nose + reach, -wide, 0),
+                        (nose + reach * 1.15, 0, 0),
+                        (nose + reach, wide, 0),
+                        (nose + 0.8, 0.8, 0),
+                    ]
                     corners = placed.position + np.array(patch) @ placed.rotation.T
                     _fill_ground(pool, composed, corners, level, 0.25)
         pool = cv2.GaussianBlur(pool, (0, 0), 2.2)

@@ -10,9 +10,15 @@ from avdet_ros.simulation.pictures.faces import FaceList, Faces
 from avdet_ros.simulation.road import Road
 
 WALLS = (
-    (0.72, 0.66, 0.55), (0.62, 0.40, 0.31), (0.78, 0.76, 0.71), (0.55, 0.50, 0.44),
-    (0.70, 0.58, 0.42), (0.58, 0.61, 0.62), (0.80, 0.72, 0.58), (0.50, 0.33, 0.28),
-)  # fmt: skip
+    (0.72, 0.66, 0.55),
+    (0.62, 0.40, 0.31),
+    (0.78, 0.76, 0.71),
+    (0.55, 0.50, 0.44),
+    (0.70, 0.58, 0.42),
+    (0.58, 0.61, 0.62),
+    (0.80, 0.72, 0.58),
+    (0.50, 0.33, 0.28),
+)
 ROOFS = ((0.45, 0.22, 0.16), (0.27, 0.26, 0.27), (0.36, 0.28, 0.24))
 WARM_LIGHT = (1.0, 0.82, 0.5)
 
@@ -50,9 +56,13 @@ class _Site:
         return float(self._road.point(self._along + x)[2] - self.position[2])
 
     def thing(
-        self, faces: FaceList, low: tuple[float, float], high: tuple[float, float],
-        lamp: tuple[float, float, float] | None = None, flat: bool = False,
-    ) -> Thing:  # fmt: skip
+        self,
+        faces: FaceList,
+        low: tuple[float, float],
+        high: tuple[float, float],
+        lamp: tuple[float, float, float] | None = None,
+        flat: bool = False,
+    ) -> Thing:
         corners = np.array(
             [
                 [low[0], low[1], 0],
@@ -69,9 +79,15 @@ class _Site:
 
 
 def building(
-    rng: np.random.Generator, road: Road, along: float, front_m: float, aside: float, side: int,
-    lit: float, urban: bool,
-) -> Thing:  # fmt: skip
+    rng: np.random.Generator,
+    road: Road,
+    along: float,
+    front_m: float,
+    aside: float,
+    side: int,
+    lit: float,
+    urban: bool,
+) -> Thing:
     """A house whose front faces the road; rows of windows, some lit at night."""
     site = _Site(road, along + front_m / 2, aside)
     floors = int(rng.integers(2, 6)) if urban else int(rng.integers(1, 3))
@@ -112,9 +128,18 @@ def building(
 
 
 def _windows(
-    rng: np.random.Generator, faces: FaceList, axis: str, at: float, sign: int,
-    span: tuple[float, float], floors: int, storey: float, wall: np.ndarray, lit: float, shop: bool,
-) -> None:  # fmt: skip
+    rng: np.random.Generator,
+    faces: FaceList,
+    axis: str,
+    at: float,
+    sign: int,
+    span: tuple[float, float],
+    floors: int,
+    storey: float,
+    wall: np.ndarray,
+    lit: float,
+    shop: bool,
+) -> None:
     columns = max(int((span[1] - span[0]) / rng.uniform(2.4, 3.4)), 1)
     pitch = (span[1] - span[0]) / columns
     wide, tall = rng.uniform(0.42, 0.58) * pitch, rng.uniform(0.42, 0.55) * storey
@@ -148,9 +173,14 @@ def _windows(
 
 
 def _gable(
-    faces: FaceList, xs: tuple[float, float], ys: tuple[float, float], z: float, rise: float,
-    roof: np.ndarray, wall: np.ndarray,
-) -> None:  # fmt: skip
+    faces: FaceList,
+    xs: tuple[float, float],
+    ys: tuple[float, float],
+    z: float,
+    rise: float,
+    roof: np.ndarray,
+    wall: np.ndarray,
+) -> None:
     ridge = (ys[0] + ys[1]) / 2
     top = z + rise
     for y, flip in ((ys[0], False), (ys[1], True)):
@@ -227,8 +257,13 @@ def bush(rng: np.random.Generator, road: Road, along: float, aside: float) -> Th
 
 
 def _blob(
-    rng: np.random.Generator, faces: FaceList, centre: tuple, radii: tuple, colour: np.ndarray, layer: int
-) -> None:  # fmt: skip
+    rng: np.random.Generator,
+    faces: FaceList,
+    centre: tuple,
+    radii: tuple,
+    colour: np.ndarray,
+    layer: int,
+) -> None:
     """A dented ball of leaves; its facets differ a little in colour."""
     rings = np.deg2rad([-58.0, -22.0, 18.0, 52.0])
     turns = 9
@@ -256,9 +291,14 @@ def _blob(
 
 
 def _cone(
-    rng: np.random.Generator, faces: FaceList, low: float, high: float, radius: float,
-    colour: np.ndarray, layer: int,
-) -> None:  # fmt: skip
+    rng: np.random.Generator,
+    faces: FaceList,
+    low: float,
+    high: float,
+    radius: float,
+    colour: np.ndarray,
+    layer: int,
+) -> None:
     turns = 9
     azimuth = np.linspace(0, 2 * np.pi, turns, endpoint=False)
     reach = radius * rng.uniform(0.85, 1.1, turns)

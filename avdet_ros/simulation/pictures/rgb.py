@@ -202,19 +202,29 @@ class RgbCamera:
         return self.sprites[radius]
 
     def _glow(
-        self, composed: Composition, image: np.ndarray, place: np.ndarray, colour: tuple,
-        strength: float, away: float,
-    ) -> None:  # fmt: skip
+        self,
+        composed: Composition,
+        image: np.ndarray,
+        place: np.ndarray,
+        colour: tuple,
+        strength: float,
+        away: float,
+    ) -> None:
         x, y = composed.view.pixels(composed.view.optical(place[None]))[0]
         wide = (30 + 620 / (away + 4)) * (0.45 + 0.75 * min(strength, 1.4))
         wide *= 1 + 0.5 * self.conditions.rain
         radius = int(np.clip(wide, 6, 170)) // 4 * 4 + 4
         sprite = self._sprite(radius) * (255 * min(strength, 1.3))
-        _add(image, sprite, int(round(x)) - radius, int(round(y)) - radius, colour)
+        _add(image, sprite, round(x) - radius, round(y) - radius, colour)
 
     def _mirror(
-        self, composed: Composition, image: np.ndarray, below: np.ndarray, colour: tuple, strength: float
-    ) -> None:  # fmt: skip
+        self,
+        composed: Composition,
+        image: np.ndarray,
+        below: np.ndarray,
+        colour: tuple,
+        strength: float,
+    ) -> None:
         """A long streak towards the camera where a lamp's mirror image lies in a wet road."""
         optical = composed.view.optical(below[None])
         if optical[0, 2] < 2:

@@ -129,9 +129,13 @@ def _clouds(
 
 
 def _land(
-    rng: np.random.Generator, conditions: Conditions, setting: str, colours: np.ndarray,
-    elevation: np.ndarray, azimuth: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+    rng: np.random.Generator,
+    conditions: Conditions,
+    setting: str,
+    colours: np.ndarray,
+    elevation: np.ndarray,
+    azimuth: np.ndarray,
+) -> np.ndarray:
     """Hills, woods and roofs on the horizon, the further the paler; changes `colours`."""
     width = azimuth.shape[1]
     haze = horizon_colour(conditions)
