@@ -32,6 +32,10 @@ PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
 
 
+AUDIO_S = 0.02
+"""Shortest message on topic audio; sources may read in smaller blocks."""
+
+
 class CaptureNode(AvdetNode):
     """Publishes `audio` and `spectrogram`, and `truth` when it simulates.
 
@@ -84,6 +88,7 @@ class CaptureNode(AvdetNode):
         self._samples, self._windows = diagnostics.Rate(), diagnostics.Rate()
         self._dropped = self._with_gap = self._lost = self._jumps = 0
         self._last_block_s: float | None = None
+        self._heard: list[Block] = []
         self._next_truth_s = 0.0
         self._scene = None
         self._worker = threading.Thread(target=self._work, name='features', daemon=True)
@@ -149,11 +154,22 @@ class CaptureNode(AvdetNode):
     # The source's thread, or the executor's for source topic.
 
     def _take(self, block: Block) -> None:
-        if self.p['publish_audio']:
-            time_ns = self._input.time_ns(block.first_sample)
-            head = messages.header(time_ns, self._rig.array_frame_id)
-            self._audio.publish(messages.sound(head, block.samples))
         self._push(block, self._input.time_ns)
+        if not self.p['publish_audio']:
+            return
+        if block.lost:
+            self._publish_audio()
+        self._heard.append(block)
+        if sum(len(part.samples) for part in self._heard) >= AUDIO_S * self._rig.sample_rate_hz:
+            self._publish_audio()
+
+    def _publish_audio(self) -> None:
+        blocks, self._heard = self._heard, []
+        if blocks:
+            time_ns = self._input.time_ns(blocks[0].first_sample)
+            head = messages.header(time_ns, self._rig.array_frame_id)
+            samples = np.concatenate([block.samples for block in blocks])
+            self._audio.publish(messages.sound(head, samples))
 
     def _on_audio(self, message: Image) -> None:
         topic = self._subscription.topic_name
@@ -195,6 +211,7 @@ class CaptureNode(AvdetNode):
         with self._lock:
             self._buffer.reset()
         self._pending.clear()
+        self._heard = []
         self._levels.reset()
         self._next_truth_s = 0.0
 

@@ -20,7 +20,7 @@ PERIOD_S = 1.0
 
 
 class Report:
-    """One status in the making: the worst level wins, and all sentences of that level are said.
+    """One status in the making: the worst level wins, the worst sentences come first.
 
     Attributes:
         level: OK, WARN or ERROR.
@@ -30,20 +30,20 @@ class Report:
     def __init__(self) -> None:
         self.level = OK
         self.values: dict[str, str] = {}
-        self._sentences: list[str] = []
+        self._sentences: list[tuple[int, str]] = []
 
     @property
     def message(self) -> str:
-        """The sentences of the worst level, first come first."""
-        return '; '.join(dict.fromkeys(self._sentences))
+        """All that is wrong, or, where nothing is, all that is well."""
+        least = min(self.level, WARN)
+        worst_first = sorted(self._sentences, key=lambda entry: -entry[0])
+        told = [sentence for level, sentence in worst_first if level >= least]
+        return '; '.join(dict.fromkeys(told))
 
     def say(self, level: int, sentence: str) -> None:
         """Add a sentence."""
-        if level > self.level:
-            self.level = level
-            self._sentences = []
-        if level == self.level:
-            self._sentences.append(sentence)
+        self.level = max(level, self.level)
+        self._sentences.append((level, sentence))
 
     def ok(self, sentence: str) -> None:
         """Say what is well."""

@@ -1,0 +1,210 @@
+"""Nodes in this process, each with an executor in a thread, and one that watches them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+import pytest
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import contract_for, write_metadata
+from avdet_ros.rig import load_rig
+
+NAMESPACE = '/avdet'
+PATIENCE_S = 30.0
+"""A busy machine is slow; what works is found at once."""
+
+
+@pytest.fixture(scope='session')
+def rig():
+    return load_rig()
+
+
+@pytest.fixture(scope='session')
+def front_end():
+    return FrontEnd()
+
+
+def small_network(rig, front_end, seed=0, candidates=6):
+    """A real two-layer network on the spectrogram's channel means, boxes sorted by score."""
+    rng = np.random.default_rng(seed)
+    channels = len(front_end.feature_names)
+    shape = (1, channels, front_end.n_mels, front_end.frames)
+    bias = rng.normal(0, 0.5, candidates * 5)
+    bias[4::5] = np.linspace(4, -3, candidates)  # two boxes sure enough to start a track
+    constants = {
+        'w1': rng.normal(0, 0.002, (channels, 16)),
+        'w2': rng.normal(0, 0.1, (16, candidates * 5)),
+        'b2': bias,
+        'half': np.array(0.5),
+        'size': np.array(0.3),
+    }
+    integers = {
+        'grid': [candidates, 5], 'first': [0, 1], 'second': [2, 3], 'score': 4, 'k': [candidates],
+        'zeros': [0] * candidates,
+    }  # fmt: skip
+    tensors = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()]
+    tensors += [numpy_helper.from_array(np.array(v, np.int64), k) for k, v in integers.items()]
+    make = helper.make_node
+    nodes = [
+        make('ReduceMean', ['spectrogram'], ['mean'], axes=[2, 3], keepdims=0),
+        make('MatMul', ['mean', 'w1'], ['h0']),
+        make('Tanh', ['h0'], ['h1']),
+        make('MatMul', ['h1', 'w2'], ['o0']),
+        make('Add', ['o0', 'b2'], ['o1']),
+        make('Sigmoid', ['o1'], ['o2']),
+        make('Reshape', ['o2', 'grid'], ['table']),
+        make('Gather', ['table', 'first'], ['low0'], axis=1),
+        make('Gather', ['table', 'second'], ['extent0'], axis=1),
+        make('Gather', ['table', 'score'], ['s0'], axis=1),
+        make('Mul', ['low0', 'half'], ['low']),
+        make('Mul', ['extent0', 'size'], ['extent']),
+        make('Add', ['low', 'extent'], ['high']),
+        make('Concat', ['low', 'high'], ['b0'], axis=1),
+        make('TopK', ['s0', 'k'], ['scores', 'order']),
+        make('Gather', ['b0', 'order'], ['boxes'], axis=0),
+        make('Identity', ['zeros'], ['labels']),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        'small',
+        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', 4]),
+            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
+            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
+        ],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    write_metadata(model, contract_for(rig, front_end, -0.5, recipe='none', data='none'))
+    onnx.checker.check_model(model)
+    return model
+
+
+@pytest.fixture(scope='session')
+def model_path(tmp_path_factory, rig, front_end) -> Path:
+    path = tmp_path_factory.mktemp('model') / 'small.onnx'
+    path.write_bytes(small_network(rig, front_end).SerializeToString())
+    return path
+
+
+class Spinning:
+    """A node with an executor in a thread."""
+
+    def __init__(self, node):
+        self.node = node
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(node)
+        self.thread = threading.Thread(target=self._spin, daemon=True)
+        self.thread.start()
+
+    def _spin(self):
+        with suppress(ExternalShutdownException):
+            self.executor.spin()
+
+    def close(self):
+        self.executor.shutdown(5)
+        self.thread.join(10)
+        self.node.destroy_node()
+
+
+class Watcher:
+    """Publishes and listens in the graph's namespace, and keeps all diagnostics."""
+
+    def __init__(self):
+        self.node = rclpy.create_node('watcher', namespace=NAMESPACE)
+        self.status = {}
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 50)
+        self.spinning = Spinning(self.node)
+
+    def _diagnostics(self, message):
+        for status in message.status:
+            values = {value.key: value.value for value in status.values}
+            self.status[status.name] = (status.level[0], status.message, values)
+
+    def collect(self, kind, topic, profile=10):
+        """A list that fills with a topic's messages."""
+        messages = []
+        self.node.create_subscription(kind, topic, messages.append, profile)
+        return messages
+
+    def publisher(self, kind, topic, profile=10, matched=1):
+        """A publisher that has found its subscribers."""
+        publisher = self.node.create_publisher(kind, topic, profile)
+        if matched:
+            wait(lambda: publisher.get_subscription_count() >= matched, f'subscriber of {topic}')
+        return publisher
+
+    def wait_status(self, node, words='', level=None, values=None):
+        """The diagnostics of a node, once they say these words."""
+
+        def found():
+            status = self.status.get(f'{NAMESPACE}/{node}')
+            if status is None or words not in status[1]:
+                return False
+            return (level is None or status[0] == level) and (values is None or values(status[2]))
+
+        wait(found, lambda: f'{node} to say {words!r}; it says {self.status}')
+        return self.status[f'{NAMESPACE}/{node}']
+
+
+def wait(condition, what, timeout_s=PATIENCE_S):
+    """Wait until a condition holds, or fail saying for what."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            pytest.fail(f'waited {timeout_s:g} s for {what() if callable(what) else what}')
+        time.sleep(0.02)
+
+
+@pytest.fixture(name='wait')
+def wait_fixture():
+    return wait
+
+
+@pytest.fixture
+def make_network(rig):
+    return lambda front_end: small_network(rig, front_end)
+
+
+@pytest.fixture
+def ros():
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def watcher(ros):
+    watcher = Watcher()
+    yield watcher
+    watcher.spinning.close()
+
+
+@pytest.fixture
+def start(ros):
+    """Starts a node of a class with parameters, as its process would."""
+    running = []
+
+    def start(node_class, namespace=NAMESPACE, **parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = node_class(namespace=namespace, parameter_overrides=overrides)
+        if node.p['autostart']:
+            node.try_start()
+        running.append(Spinning(node))
+        return node
+
+    yield start
+    for spinning in reversed(running):
+        spinning.close()

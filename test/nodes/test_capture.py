@@ -1,0 +1,190 @@
+"""Node capture: from files, the simulation, topics and devices that are not there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+import soundfile
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.bags.messages import sound as decode_sound
+from avdet_ros.bags.messages import spectrogram as decode_spectrogram
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.capture import CaptureNode
+
+pytestmark = pytest.mark.ros
+
+RATE_HZ = 44100
+
+
+def noise(seconds, channels=8, seed=3):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-3000, 3000, (round(seconds * RATE_HZ), channels)).astype(np.int16)
+
+
+@pytest.fixture
+def wav(tmp_path):
+    def wav(samples, rate_hz=RATE_HZ):
+        path = tmp_path / 'drive.wav'
+        soundfile.write(path, samples, rate_hz, subtype='PCM_16')
+        return str(path)
+
+    return wav
+
+
+def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
+    samples = noise(2.0)
+    heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+    audio = watcher.collect(Image, 'audio', 200)
+    start(CaptureNode, source='file', file=wav(samples), hop_s=0.25)
+    watcher.wait_status('capture', 'has ended after 5 windows', level=0)
+    wait(lambda: len(heard) == 5, 'five windows')
+    steps = np.diff([stamp_ns(message) for message in heard]) * 1e-9
+    np.testing.assert_allclose(steps, 0.25, atol=0.02)
+    assert heard[0].header.frame_id == 'microphone_array'
+    assert (heard[0].encoding, heard[0].height, heard[0].width) == ('32FC32', 80, 173)
+    expected = front_end.compute(samples[:RATE_HZ].T.astype(np.float32) / 32768)
+    np.testing.assert_allclose(decode_spectrogram(heard[0], 'x'), expected, atol=1e-4)
+    blocks = [decode_sound(message, 'x') for message in audio]
+    assert audio[0].encoding == '16SC8'
+    np.testing.assert_array_equal(np.concatenate(blocks)[:RATE_HZ], samples[:RATE_HZ])
+
+
+@pytest.mark.parametrize(
+    ('channels', 'words'), [(7, 'expected 8 channels, one a microphone, found 7')]
+)
+def test_a_file_of_seven_channels_is_refused(start, watcher, wav, channels, words):
+    start(CaptureNode, source='file', file=wav(noise(1.2, channels)))
+    status = watcher.wait_status('capture', words, level=2)
+    assert 'drive.wav' in status[1]
+
+
+def test_a_file_that_appears_later_is_played(start, watcher, wav, tmp_path):
+    node = start(CaptureNode, source='file', file=str(tmp_path / 'drive.wav'))
+    watcher.wait_status('capture', 'drive.wav', level=2)
+    assert node.state == 'unconfigured'
+    wav(noise(1.5))
+    watcher.wait_status('capture', 'has ended after', level=0)
+
+
+def test_an_unknown_device_is_said(start, watcher):
+    start(CaptureNode, source='device', device='no such array')
+    status = watcher.wait_status('capture', 'no such array', level=2)
+    assert status[2]['state'] in ('inactive', 'unconfigured')
+
+
+def test_the_simulation_tells_the_truth(start, watcher, wait):
+    truth = watcher.collect(Detection2DArray, 'truth', 200)
+    heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+    start(CaptureNode, source='simulation', seed=300_000, duration_s=3.0)
+    watcher.wait_status('capture', 'has ended after 21 windows', level=0)
+    wait(lambda: len(heard) == 21 and len(truth) == 31, 'windows and truth')
+    ends = {stamp_ns(message) for message in heard}
+    instants = {stamp_ns(message) for message in truth}
+    nearest = [min(abs(end - instant) for instant in instants) for end in ends]
+    assert max(nearest) < 5_000_000
+    assert all(entry.id.isdecimal() for message in truth for entry in message.detections)
+
+
+@pytest.fixture
+def feed(start, watcher, wait):
+    """A capture that listens to a topic, and a way to talk to it."""
+    node = start(CaptureNode, source='topic', hop_s=0.25)
+    heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+    publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/spectrogram'), 'the capture')
+
+    def feed(samples, start_s, block=4410):
+        for first in range(0, len(samples), block):
+            head = messages.header(round((start_s + first / RATE_HZ) * 1e9), 'microphone_array')
+            publisher.publish(messages.sound(head, samples[first : first + block]))
+            count = int(node._samples.count)
+            wait(lambda c=count: node._samples.count > c, 'a block to arrive')
+
+    return node, publisher, heard, feed
+
+
+def test_sound_from_a_topic(feed, wait):
+    _, _, heard, talk = feed
+    talk(noise(1.5), 50.0)
+    wait(lambda: len(heard) == 3, 'three windows')
+    ends_s = [stamp_ns(message) * 1e-9 for message in heard]
+    np.testing.assert_allclose(ends_s, [51.0, 51.25, 51.5], atol=1e-3)
+
+
+def test_a_gap_is_counted_and_its_windows_are_not_sent(feed, watcher, wait):
+    _, _, heard, talk = feed
+    samples = noise(3.0)
+    talk(samples[:RATE_HZ], 50.0)
+    talk(samples[RATE_HZ:], 51.5)
+    lost = RATE_HZ // 2
+    watcher.wait_status('capture', values=lambda v: abs(int(v.get('samples_lost', 0)) - lost) < 5)
+    wait(lambda: len(heard) == 1 + 5, 'the windows without a gap')
+    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in heard]
+    assert ends_s == [51.0, 52.5, 52.75, 53.0, 53.25, 53.5]
+    status = watcher.status['/avdet/capture'][2]
+    assert int(status['windows_with_gaps']) > 0
+
+
+def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
+    _, _, heard, talk = feed
+    talk(noise(1.25), 5000.0)
+    talk(noise(1.0), 10.0)
+    wait(lambda: len(heard) == 3, 'windows')
+    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in heard]
+    assert ends_s == [5001.0, 5001.25, 11.0]
+    watcher.wait_status('capture', values=lambda values: values['time_jumps'] == '1')
+
+
+def test_bad_sound_is_refused_with_a_reason(feed, watcher):
+    _, publisher, heard, _ = feed
+    head = messages.header(50_000_000_000, 'microphone_array')
+    seven = messages.sound(head, noise(0.1, 7))
+    picture = messages.sound(head, noise(0.1))
+    picture.encoding = 'rgb8'
+    short = messages.sound(head, noise(0.1))
+    short.data = short.data[:-2]
+    for message, words in (
+        (seven, "found encoding '16SC7'"),
+        (picture, "found encoding 'rgb8'"),
+        (short, 'found step 16'),
+        (messages.sound(messages.header(0, 'x'), noise(0.1)), 'expected a stamp'),
+    ):
+        publisher.publish(message)
+        watcher.wait_status('capture', words, level=2 if not heard else 1)
+    assert not heard
+
+
+def test_dead_and_clipped_channels_are_named(feed, watcher):
+    _, _, _, talk = feed
+    samples = noise(1.0)
+    samples[:, 2] = 7
+    samples[::50, 5] = 32767
+    talk(samples, 50.0)
+    status = watcher.wait_status('capture', 'left (channel 2) is dead')
+    assert 'rear_right (channel 5) clips' in status[1]
+
+
+def test_sound_that_is_not_a_number_is_said(feed, watcher, wait):
+    _, _, heard, talk = feed
+    samples = noise(1.0).astype(np.float32) / 32768
+    samples[1000, 4] = np.nan
+    talk(samples, 50.0)
+    watcher.wait_status('capture', 'rear (channel 4): 1 samples are not numbers')
+    wait(lambda: heard, 'a window all the same')
+    assert np.isfinite(decode_spectrogram(heard[0], 'x')).all()
+
+
+def test_constant_sound_is_said(feed, watcher):
+    _, _, _, talk = feed
+    talk(np.full((RATE_HZ, 8), 12, np.int16), 50.0)
+    watcher.wait_status('capture', 'all channels are constant')
+
+
+def test_two_captures_on_one_topic_are_said_by_both(start, watcher):
+    start(CaptureNode, source='topic')
+    start(CaptureNode, source='topic')
+    words = '2 nodes publish /avdet/spectrogram, expected this one'
+    watcher.wait_status('capture', words, level=2)

@@ -1,0 +1,186 @@
+"""Node detector with real messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.detector import DetectorNode
+
+pytestmark = pytest.mark.ros
+
+END_NS = 5_000_000_000
+
+
+@pytest.fixture
+def features(front_end):
+    rng = np.random.default_rng(1)
+    shape = (len(front_end.feature_names), front_end.n_mels, front_end.frames)
+    return rng.normal(-60, 10, shape).astype(np.float32)
+
+
+def spectrogram(features, end_ns=END_NS):
+    return messages.spectrogram(messages.header(end_ns, 'microphone_array'), features)
+
+
+def test_every_window_is_answered(start, watcher, model_path, features, rig, wait):
+    start(DetectorNode, model=str(model_path))
+    heard = watcher.collect(Detection2DArray, 'detections')
+    labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
+    times = watcher.collect(Float64, 'debug/inference_ms')
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    publisher.publish(spectrogram(features))
+    wait(lambda: heard and times and labels, 'detections')
+    assert stamp_ns(heard[0]) == END_NS - 500_000_000
+    assert heard[0].header.frame_id == rig.camera.frame_id
+    first = heard[0].detections[0]
+    assert first.results[0].hypothesis.class_id == 'vehicle'
+    assert 0.9 < first.results[0].hypothesis.score <= 1
+    assert 0 <= first.bbox.center.position.x <= rig.camera.width_px
+    assert [entry.class_name for entry in labels[0].class_map] == ['vehicle']
+
+
+def test_nothing_heard_is_said_too(start, watcher, model_path, features, wait):
+    node = start(DetectorNode, model=str(model_path))
+    heard = watcher.collect(Detection2DArray, 'detections')
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    done = node.set_parameters([Parameter('min_score', value=1.0)])
+    assert done[0].successful
+    publisher.publish(spectrogram(features))
+    wait(lambda: heard, 'detections')
+    assert len(heard[0].detections) == 0
+
+
+def bad_messages(features):
+    nan = features.copy()
+    nan[3, 4, 5] = np.nan
+    good = spectrogram(features)
+    short = spectrogram(features)
+    short.data = short.data[:-4]
+    step = spectrogram(features)
+    step.step = 4
+    encoding = spectrogram(features)
+    encoding.encoding = 'bgr8'
+    empty = spectrogram(features)
+    empty.encoding = '32FC0'
+    return {
+        'expected finite numbers': spectrogram(nan),
+        'expected shape (32, 80, 173)': spectrogram(features[:, :40]),
+        "found encoding 'bgr8'": encoding,
+        "found encoding '32FC0'": empty,
+        'found step 4': step,
+        f'and {len(good.data) - 4} bytes': short,
+        'expected a stamp in the header': spectrogram(features, 0),
+    }
+
+
+def test_bad_messages_are_refused_and_the_next_good_one_is_heard(
+    start, watcher, model_path, features, wait
+):
+    start(DetectorNode, model=str(model_path))
+    heard = watcher.collect(Detection2DArray, 'detections')
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    for count, (words, message) in enumerate(bad_messages(features).items(), 1):
+        publisher.publish(message)
+        status = watcher.wait_status(
+            'detector', values=lambda values, n=count: int(values.get('windows_refused', 0)) == n
+        )
+        assert words in status[1]
+        assert status[0] == 1
+    assert not heard
+    publisher.publish(spectrogram(features))
+    wait(lambda: heard, 'detections')
+
+
+def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, features, wait):
+    node = start(DetectorNode, model=str(model_path))
+    heard = watcher.collect(Detection2DArray, 'detections', 50)
+    inner = node._detector.detect
+
+    def slow(spectrogram):
+        import time
+
+        time.sleep(0.4)
+        return inner(spectrogram)
+
+    node._detector.detect = slow
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    for index in range(8):
+        publisher.publish(spectrogram(features, END_NS + index * 100_000_000))
+    wait(lambda: heard and stamp_ns(heard[-1]) == END_NS + 200_000_000, 'the newest window')
+    dropped = watcher.wait_status(
+        'detector', values=lambda values: int(values['windows_in']) == 8
+    )[2]['windows_dropped']
+    assert int(dropped) == 8 - len(heard) > 0
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [(None, 'No such file'), (b'not a model', 'expected an ONNX model')],
+)
+def test_a_bad_model_is_said_and_a_good_one_mends_it(
+    start, watcher, tmp_path, model_path, content, words
+):
+    path = tmp_path / 'model.onnx'
+    if content is not None:
+        path.write_bytes(content)
+    node = start(DetectorNode, model=str(path))
+    status = watcher.wait_status('detector', words, level=2)
+    assert str(path) in status[1]
+    assert node.state == 'unconfigured'
+    path.write_bytes(model_path.read_bytes())
+    watcher.wait_status('detector', values=lambda values: values['state'] == 'active')
+
+
+def test_a_model_that_does_not_fit_names_the_key(start, watcher, tmp_path, make_network):
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(make_network(FrontEnd(n_mels=64)).SerializeToString())
+    start(DetectorNode, model=str(path))
+    status = watcher.wait_status('detector', 'avdet.n_mels: expected 80, found 64', level=2)
+    assert str(path) in status[1]
+
+
+def test_silence_is_explained(start, watcher, model_path):
+    start(DetectorNode, model=str(model_path))
+    watcher.wait_status('detector', 'no publisher on /avdet/spectrogram', level=2)
+    best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = watcher.publisher(Image, 'spectrogram', best_effort, matched=0)
+    status = watcher.wait_status('detector', 'QoS of publisher /avdet/watcher', level=2)
+    assert 'Best effort publisher and reliable subscription' in status[1]
+    watcher.node.destroy_publisher(publisher)
+    watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    watcher.wait_status('detector', 'nothing on /avdet/spectrogram from /avdet/watcher', level=2)
+
+
+def test_another_type_on_the_topic_is_said(start, watcher, model_path):
+    start(DetectorNode, model=str(model_path))
+    context = Context()  # one participant cannot have two types on a topic
+    context.init()
+    stranger = Node('stranger', namespace='/avdet', context=context)
+    try:
+        stranger.create_publisher(Float64, 'spectrogram', 10)
+        watcher.wait_status('detector', '/avdet/stranger publishes std_msgs/msg/Float64', level=2)
+    finally:
+        stranger.destroy_node()
+        context.shutdown()
+
+
+def test_two_captures_are_noticed(start, watcher, model_path):
+    start(DetectorNode, model=str(model_path))
+    for _ in range(2):
+        watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    watcher.wait_status('detector', 'several nodes publish /avdet/spectrogram', level=2)

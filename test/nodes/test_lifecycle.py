@@ -1,0 +1,111 @@
+"""How every node comes up, goes down, and says why not."""
+
+from __future__ import annotations
+
+from lifecycle_msgs.srv import ChangeState, GetState
+import pytest
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
+
+from avdet_ros.nodes.capture import CaptureNode
+from avdet_ros.nodes.detector import DetectorNode
+from avdet_ros.nodes.overlay import OverlayNode
+from avdet_ros.nodes.recorder import RecorderNode
+from avdet_ros.nodes.tracker import TrackerNode
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture
+def call(watcher, wait):
+    def call(kind, service, **fields):
+        client = watcher.node.create_client(kind, service)
+        assert client.wait_for_service(20)
+        future = client.call_async(kind.Request(**fields))
+        wait(future.done, service)
+        return future.result()
+
+    return call
+
+
+@pytest.fixture
+def parameters(model_path, tmp_path):
+    return {
+        CaptureNode: {'source': 'topic'},
+        DetectorNode: {'model': str(model_path)},
+        TrackerNode: {},
+        OverlayNode: {},
+        RecorderNode: {'path': str(tmp_path / 'bag')},
+    }
+
+
+NODES = [CaptureNode, DetectorNode, TrackerNode, OverlayNode, RecorderNode]
+
+
+@pytest.mark.parametrize('node_class', NODES)
+def test_up_down_and_up_again(start, call, parameters, node_class):
+    node = start(node_class, **parameters[node_class])
+    assert node.state == 'active'
+    name = node.NAME
+    for _ in range(2):
+        off = call(SetBool, f'{name}/enable', data=False)
+        assert off.success
+        assert node.state == 'inactive'
+        on = call(SetBool, f'{name}/enable', data=True)
+        assert on.success, on.message
+        assert node.state == 'active'
+    for label in ('deactivate', 'cleanup', 'configure', 'activate', 'deactivate'):
+        request = ChangeState.Request()
+        request.transition.label = label
+        answer = call(ChangeState, f'{name}/change_state', transition=request.transition)
+        assert answer.success, label
+    state = call(GetState, f'{name}/get_state').current_state
+    assert state.label == 'inactive'
+
+
+def test_without_autostart_it_waits_and_says_so(start, watcher):
+    node = start(TrackerNode, autostart=False)
+    watcher.wait_status('tracker', 'activate it or call /avdet/tracker/enable', level=1)
+    assert node.state == 'unconfigured'
+
+
+def test_an_inactive_upstream_is_named(start, watcher):
+    detector = start(DetectorNode, autostart=False)
+    start(TrackerNode)
+    words = '/avdet/detections: its publisher /avdet/detector is unconfigured, not active'
+    watcher.wait_status('tracker', words, level=2)
+    assert detector.state == 'unconfigured'
+
+
+def test_a_wrong_start_value_is_said_and_mended_at_run_time(start, watcher, wait):
+    node = start(TrackerNode, tracker='magic')
+    watcher.wait_status('tracker', "parameter tracker: expected one of iou, motion, found 'magic'")
+    assert node.state == 'unconfigured'
+    assert node.set_parameters([Parameter('tracker', value='iou')])[0].successful
+    wait(lambda: node.state == 'active', 'the tracker to come up')
+
+
+def test_a_misspelt_parameter_is_said(start, watcher):
+    start(TrackerNode, start_scare=0.5)
+    watcher.wait_status('tracker', 'did you mean start_score?')
+
+
+def test_an_exception_in_a_transition_is_logged_and_reported(start, watcher, capfd):
+    class Broken(TrackerNode):
+        def acquire(self):
+            raise ZeroDivisionError('a bug')
+
+    start(Broken)
+    watcher.wait_status('tracker', 'cannot activate: ZeroDivisionError: a bug', level=2)
+    assert 'Traceback' in capfd.readouterr().err
+
+
+def test_a_missing_rig_is_said_by_every_node_that_reads_one(start, watcher, tmp_path):
+    start(TrackerNode)
+    start(OverlayNode, rig=str(tmp_path / 'rig.yaml'))
+    watcher.wait_status('overlay', 'cannot read the rig file', level=2)
+
+
+def test_use_sim_time_without_a_clock_is_said(start, watcher):
+    start(TrackerNode, use_sim_time=True)
+    watcher.wait_status('tracker', 'nothing publishes /clock', level=2)

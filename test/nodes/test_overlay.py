@@ -1,0 +1,119 @@
+"""Node overlay: what a person sees over DDS."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+from visualization_msgs.msg import Marker, MarkerArray
+
+from avdet_ros.bags.messages import picture as decode_picture
+from avdet_ros.drawing.style import colour
+from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.overlay import OverlayNode
+
+pytestmark = pytest.mark.ros
+
+BOX = np.array([[600.0, 200.0, 900.0, 420.0]])
+
+
+@pytest.fixture
+def tracks(start, watcher, wait):
+    start(OverlayNode, max_rate_hz=20.0)
+    publisher = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
+
+    def tell(stamp_s=50.0, boxes=BOX, ids=('7',)):
+        head = messages.header(round(stamp_s * 1e9), 'camera_optical_frame')
+        publisher.publish(messages.detections(head, boxes, np.full(len(ids), 0.8), list(ids)))
+
+    return tell
+
+
+def has_ink(picture, ink, box):
+    """Whether the box's upper edge has a colour, left of its label's end."""
+    row = picture[int(box[1]) - 1 : int(box[1]) + 2, int(box[2]) - 40 : int(box[2]) - 4]
+    return (np.abs(row.astype(int) - ink).max(axis=2) < 40).any(axis=0).mean() > 0.8
+
+
+def test_boxes_are_drawn_in_the_colour_of_their_identity(tracks, watcher, wait, rig):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/overlay'), 'the overlay')
+    wait(lambda: tracks() or (time.sleep(0.2) or pictures), 'a picture')
+    message = pictures[-1]
+    assert (message.width, message.height) == (rig.camera.width_px, rig.camera.height_px)
+    assert message.header.frame_id == rig.camera.frame_id
+    assert has_ink(decode_picture(message, 'x'), colour(7), BOX[0])
+
+
+def test_the_cameras_image_is_the_background(tracks, watcher, wait):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    green = np.zeros((650, 1920, 3), np.uint8)
+    green[..., 1] = 200
+
+    def seen():
+        camera.publish(messages.image(messages.header(1, 'camera'), 'rgb8', green))
+        tracks()
+        time.sleep(0.2)
+        if not pictures:
+            return False
+        return tuple(decode_picture(pictures[-1], 'x')[100, 100]) == (0, 200, 0)
+
+    wait(seen, 'the green image behind')
+
+
+def test_truth_is_drawn_thin(tracks, watcher, wait):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    truth = watcher.publisher(Detection2DArray, 'truth', qos.RESULTS)
+    box = np.array([[1200.0, 150.0, 1500.0, 400.0]])
+
+    def seen():
+        head = messages.header(50_000_000_000, 'camera_optical_frame')
+        truth.publish(messages.detections(head, box, np.ones(1), ['3']))
+        tracks()
+        time.sleep(0.2)
+        return pictures and has_ink(decode_picture(pictures[-1], 'x'), (255, 255, 255), box[0])
+
+    wait(seen, 'a white box')
+
+
+def test_markers_are_wedges_in_the_cameras_frame(tracks, watcher, wait):
+    markers = watcher.collect(MarkerArray, 'markers')
+    wait(lambda: watcher.node.count_publishers('/avdet/markers'), 'the overlay')
+    wait(lambda: tracks() or (time.sleep(0.2) or markers), 'markers')
+    wedge = next(m for m in markers[-1].markers if m.ns == 'bearing')
+    assert wedge.header.frame_id == 'camera_optical_frame'
+    assert (wedge.type, wedge.id, len(wedge.points)) == (Marker.TRIANGLE_LIST, 7, 3)
+    apex, left, right = wedge.points
+    assert left.x < right.x  # x is right
+    assert apex.y == pytest.approx(left.y, abs=1e-6)  # all on the road, y is down
+    bearing = np.degrees(np.arctan2(left.x, left.z))
+    assert bearing == pytest.approx(np.degrees(np.arctan((600 - 960) / 1000)), abs=0.5)
+
+
+def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
+    for step in range(5):
+        tracks(50 + step / 10)
+        time.sleep(0.1)
+    status = watcher.wait_status('overlay', values=lambda values: values.get('looking') == '0')
+    assert status[2]['pictures'] == '0'
+
+
+def test_bad_images_are_said_and_the_road_is_drawn_again(tracks, watcher, wait):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/overlay'), 'the overlay')
+    bad = messages.image(messages.header(1, 'camera'), 'yuv422', np.zeros((4, 4, 2), np.uint8))
+
+    def said():
+        camera.publish(bad)
+        tracks()
+        time.sleep(0.2)
+        return "found 'yuv422'" in watcher.status.get('/avdet/overlay', (0, ''))[1]
+
+    wait(said, 'the wrong encoding to be said')
+    count = len(pictures)
+    wait(lambda: tracks() or (time.sleep(0.2) or len(pictures) > count), 'a picture')

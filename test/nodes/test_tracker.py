@@ -1,0 +1,136 @@
+"""Node tracker with real messages."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2D, Detection2DArray
+
+from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.tracker import TrackerNode
+
+pytestmark = pytest.mark.ros
+
+BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
+
+
+@pytest.fixture
+def chain(start, watcher, wait):
+    """A tracker, a way to feed it, and what it says."""
+
+    def make(**parameters):
+        node = start(TrackerNode, **parameters)
+        heard = watcher.collect(Detection2DArray, 'tracks', 100)
+        publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
+        wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
+
+        def feed(stamp_s, boxes=BOX, scores=(0.9,)):
+            before = len(heard)
+            head = messages.header(round(stamp_s * 1e9), 'camera_optical_frame')
+            publisher.publish(messages.detections(head, boxes, np.array(scores)))
+            wait(lambda: len(heard) > before, 'tracks')
+            return heard[-1]
+
+        return node, publisher, feed, heard
+
+    return make
+
+
+def test_identities_live_in_seconds_and_end_in_silence(chain):
+    _, _, feed, _ = chain()
+    first = feed(10.0)
+    assert [entry.id for entry in first.detections] == ['1']
+    assert first.header.frame_id == 'camera_optical_frame'
+    assert first.header.stamp.sec == 10
+    assert [entry.id for entry in feed(10.1, BOX + 5, (0.3,)).detections] == ['1']
+    nothing = np.zeros((0, 4))
+    assert feed(10.2, nothing, ()).detections == []
+    assert [entry.id for entry in feed(10.3).detections] == ['2']
+
+
+def test_a_jump_back_in_time_begins_anew(chain, watcher):
+    _, _, feed, _ = chain()
+    feed(100.0)
+    feed(101.5, BOX + 900)
+    assert [entry.id for entry in feed(5.0).detections] == ['1']
+    watcher.wait_status('tracker', values=lambda values: values.get('time_jumps') == '1')
+
+
+def test_latency_counts_from_the_end_of_the_window(chain, watcher, wait):
+    _, _, feed, _ = chain()
+    late = watcher.collect(Float64, 'debug/latency_ms')
+    wait(lambda: watcher.node.count_publishers('/avdet/debug/latency_ms'), 'the tracker')
+    time.sleep(0.2)
+    feed(time.time() - 0.5)  # the window ended just now, its boxes hold for its middle
+    wait(lambda: late, 'a latency')
+    assert -1 < late[0].data < 5000
+
+
+def test_thresholds_change_at_run_time_and_nonsense_is_refused(chain):
+    node, _, feed, _ = chain()
+    assert node.set_parameters([Parameter('start_score', value=0.2)])[0].successful
+    assert [entry.id for entry in feed(1.0, scores=(0.3,)).detections] == ['1']
+    for name, value, words in (
+        ('start_score', -0.5, 'expected -1 or 0 to 1'),
+        ('start_score', 7.0, 'out of range'),
+        ('tracker', 'magic', 'expected one of iou, motion'),
+        ('rig', '/elsewhere.yaml', 'deactivate it first'),
+    ):
+        result = node.set_parameters([Parameter(name, value=value)])[0]
+        assert not result.successful
+        assert words in result.reason
+    assert node.set_parameters([Parameter('tracker', value='motion')])[0].successful
+
+
+def broken(kind):
+    head = messages.header(1_000_000_000, 'camera_optical_frame')
+    message = messages.detections(head, BOX, np.array([0.9]))
+    entry = message.detections[0]
+    if kind == 'nan':
+        entry.bbox.size_x = float('nan')
+    elif kind == 'infinite':
+        entry.bbox.center.position.y = float('inf')
+    elif kind == 'inside out':
+        entry.bbox.size_y = -5.0
+    elif kind == 'score':
+        entry.results[0].hypothesis.score = 3.0
+    elif kind == 'stamp':
+        message.header.stamp.sec = 0
+    return message
+
+
+@pytest.mark.parametrize('kind', ['nan', 'infinite', 'inside out', 'score', 'stamp'])
+def test_bad_messages_are_refused(chain, watcher, kind):
+    _, publisher, feed, heard = chain()
+    publisher.publish(broken(kind))
+    status = watcher.wait_status(
+        'tracker', 'expected', level=1, values=lambda values: values['windows_refused'] == '1'
+    )
+    assert '/avdet/detections' in status[1]
+    assert not heard
+    assert len(feed(2.0).detections) == 1
+
+
+def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
+    _, publisher, _, heard = chain(max_detections=50)
+    rng = np.random.default_rng(2)
+    corner = rng.uniform(0, 1000, (10_000, 2))
+    boxes = np.concatenate([corner, corner + 20], axis=1)
+    head = messages.header(1_000_000_000, 'camera_optical_frame')
+    publisher.publish(messages.detections(head, boxes, rng.uniform(0.85, 1, 10_000)))
+    wait(lambda: heard, 'tracks')
+    assert 0 < len(heard[0].detections) <= 50
+    watcher.wait_status('tracker', '10000 detections at once, the best 50', level=1)
+
+
+def test_a_detection_without_a_result_is_no_track(chain, wait):
+    _, publisher, _, heard = chain()
+    message = Detection2DArray(header=messages.header(1_000_000_000, 'camera'))
+    message.detections.append(Detection2D())
+    publisher.publish(message)
+    wait(lambda: heard, 'tracks')
+    assert heard[0].detections == []
