@@ -12,8 +12,9 @@ RUNTIME = [
     'imageio-ffmpeg',
     'mcap',
     'numba',
-    'numpy>=1.26',
+    'numpy',
     'onnx',
+    'opencv-python-headless',
     'psutil',
     'pyroomacoustics',
     'pyyaml',
@@ -25,6 +26,7 @@ RUNTIME = [
     'soxr',
     'trackeval',
     'typer',
+    'zstandard',
 ]
 EXTRAS = {
     'cpu': ['onnxruntime'],
@@ -40,7 +42,15 @@ EXTRAS = {
         'torch',
         'torchvision',
     ],
-    'test': ['hypothesis', 'librosa', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
+    'test': [
+        'hypothesis',
+        'librosa',
+        'pytest',
+        'pytest-timeout',
+        'pytest-xdist',
+        'ruff',
+        'trackers',
+    ],
 }
 
 
@@ -58,7 +68,7 @@ def shared_files():
 setup(
     name=PACKAGE,
     version='0.1.0',
-    description="Hears vehicles with eight microphones and says where they are in a camera's image",
+    description='Hears vehicles with eight microphones and places them in the camera image',
     long_description=Path('README.md').read_text() if Path('README.md').exists() else '',
     long_description_content_type='text/markdown',
     maintainer='The avdet_ros developers',

@@ -1,0 +1,176 @@
+"""The package as a whole: what imports what, and that its descriptions agree."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import avdet_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / 'avdet_ros'
+MODULES = sorted(PACKAGE.rglob('*.py'))
+LISTS = ROOT / 'tools' / 'requirements'
+
+
+def imported(path: Path, *, at_import: bool) -> set[str]:
+    """Top-level names a file imports; `at_import` leaves out what functions import."""
+    names: set[str] = set()
+
+    def walk(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if at_import and isinstance(
+                child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+            ):
+                continue
+            if isinstance(child, ast.If) and 'TYPE_CHECKING' in ast.unparse(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                names.update(alias.name.partition('.')[0] for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module and not child.level:
+                names.add(child.module.partition('.')[0])
+            walk(child)
+
+    walk(ast.parse(path.read_text(encoding='utf-8')))
+    return names
+
+
+def names_of(path: Path) -> set[str]:
+    """The packages a requirement file names."""
+    lines = (line.partition('#')[0].strip() for line in path.read_text().splitlines())
+    return {re.split(r'[\[=;<> ]', line)[0].lower().replace('_', '-') for line in lines if line}
+
+
+def definition() -> dict:
+    """The keywords that setup.py hands to setuptools."""
+    program = (
+        'import json, setuptools; kept = {}\n'
+        'setuptools.setup = lambda **words: kept.update(words)\n'
+        'exec(open("setup.py").read()); print(json.dumps(kept))'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    import json
+
+    return json.loads(done.stdout)
+
+
+def part(path: Path) -> str:
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else ''
+
+
+@pytest.mark.parametrize('path', MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_training_imports_torch_and_only_nodes_import_rclpy(path):
+    at_import = imported(path, at_import=True)
+    anywhere = imported(path, at_import=False)
+    if part(path) != 'training':
+        assert not at_import & {'torch', 'torchvision', 'lightning', 'timm', 'effdet'}
+    if part(path) != 'nodes':
+        assert 'rclpy' not in at_import
+    assert 'librosa' not in anywhere
+    assert 'pickle' not in anywhere
+
+
+def test_the_runtime_does_without_torch():
+    program = """
+import importlib, pkgutil, sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'torch':
+            raise ImportError('torch is wanted by the runtime')
+
+sys.meta_path.insert(0, NoTorch())
+import avdet_ros
+for part in ('audio', 'detection', 'tracking', 'simulation', 'bags', 'drawing'):
+    package = importlib.import_module('avdet_ros.' + part)
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'avdet_ros.audio.features' in done.stdout
+
+
+def test_versions_agree():
+    manifest = ElementTree.parse(ROOT / 'package.xml')
+    version = manifest.findtext('version')
+    assert version == avdet_ros.__version__
+    assert f'## {version}' in (ROOT / 'CHANGELOG.md').read_text()
+    assert definition()['version'] == version
+
+
+def test_every_requirement_is_pinned():
+    pins = names_of(LISTS / 'constraints.txt')
+    for path in LISTS.glob('*.txt'):
+        assert names_of(path) <= pins, path.name
+    for line in (LISTS / 'constraints.txt').read_text().splitlines():
+        if line and not line.startswith('#'):
+            assert re.fullmatch(r'[a-z0-9.-]+==[\w.+-]+(; python_version [<>]=? "3\.\d+")?', line)
+
+
+def test_setup_py_names_what_the_requirement_lists_name():
+    words = definition()
+    plain = {name.partition('[')[0] for name in words['install_requires']} - {'setuptools'}
+    assert plain == names_of(LISTS / 'runtime.txt')
+    for extra, names in words['extras_require'].items():
+        assert {name.partition('[')[0] for name in names} == names_of(LISTS / f'{extra}.txt')
+
+
+def test_programs_and_shared_files_exist():
+    words = definition()
+    for script in words['entry_points']['console_scripts']:
+        module = script.split('=')[1].strip().partition(':')[0]
+        assert (ROOT / f'{module.replace(".", "/")}.py').exists(), script
+    files = [name for _, names in words['data_files'] for name in names]
+    assert {'resource/avdet_ros', 'package.xml', 'config/rig.yaml'} <= set(files)
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / 'setup.cfg')
+    assert settings['install']['install_scripts'] == '$base/lib/avdet_ros'
+
+
+def test_no_package_is_left_out():
+    folders = {path.parent for path in MODULES}
+    named = {name.replace('.', '/') for name in definition()['packages']}
+    assert {str(folder.relative_to(ROOT)) for folder in folders} == named
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('command', ['run', 'demo', 'bench', 'evaluate', 'train'])
+def test_every_command_explains_itself(command):
+    done = subprocess.run(
+        [sys.executable, '-m', 'avdet_ros.cli.main', command, '--help'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'COLUMNS': '100'},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Usage' in done.stdout
+
+
+def test_an_unknown_command_is_one_sentence():
+    done = subprocess.run(
+        [sys.executable, '-m', 'avdet_ros.cli.main', 'listen-to-whales'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert 'Traceback' not in done.stderr
+    assert 'listen-to-whales' in done.stderr

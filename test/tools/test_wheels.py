@@ -1,0 +1,123 @@
+"""Set-up finishes what was interrupted: stamps, broken packages, clear failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+sys.path.insert(0, str(TOOLS))
+
+import bootstrap  # noqa: E402
+import commands  # noqa: E402
+import overlay  # noqa: E402
+import wheels  # noqa: E402
+
+
+@pytest.fixture
+def venv(tmp_path):
+    """An environment with one whole package of two files."""
+    packages = tmp_path / '.venv' / 'lib' / 'python3.11' / 'site-packages'
+    (packages / 'thing').mkdir(parents=True)
+    (packages / 'thing' / '__init__.py').write_text('x = 1\n')
+    record = packages / 'thing-1.0.dist-info'
+    record.mkdir()
+    (record / 'INSTALLER').write_text('pip\n')
+    rows = 'thing/__init__.py,sha256=abc,6\nthing/__init__.pyc,,\nthing-1.0.dist-info/RECORD,,\n'
+    (record / 'RECORD').write_text(rows)
+    return tmp_path / '.venv'
+
+
+def record_of(venv: Path) -> Path:
+    return wheels.site(venv) / 'thing-1.0.dist-info'
+
+
+def test_a_whole_package_is_kept(venv):
+    wheels.mend(venv)
+    assert record_of(venv).exists()
+
+
+@pytest.mark.parametrize('harm', ['cut', 'gone', 'no record', 'no installer'])
+def test_a_broken_package_loses_its_record_so_that_pip_installs_it_again(venv, harm, capsys):
+    source = wheels.site(venv) / 'thing' / '__init__.py'
+    {
+        'cut': lambda: source.write_text('x'),
+        'gone': source.unlink,
+        'no record': (record_of(venv) / 'RECORD').unlink,
+        'no installer': (record_of(venv) / 'INSTALLER').unlink,
+    }[harm]()
+    wheels.mend(venv)
+    assert not record_of(venv).exists()
+    assert 'thing-1.0 was interrupted' in capsys.readouterr().out
+
+
+def test_what_pip_had_moved_aside_goes(venv):
+    (wheels.site(venv) / '~hing').mkdir()
+    wheels.mend(venv)
+    assert not (wheels.site(venv) / '~hing').exists()
+
+
+def test_a_step_is_finished_only_with_the_same_inputs(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, 'ROOT', tmp_path)
+    monkeypatch.setattr(bootstrap, 'STAMPS', tmp_path)
+    source = tmp_path / 'list.txt'
+    source.write_text('numpy\n')
+    step = bootstrap.Step('some', 'some packages', (source,), 'cpu', lambda: None)
+    assert not step.finished()
+    (tmp_path / 'some').write_text(step.key())
+    assert step.finished()
+    source.write_text('numpy\nscipy\n')
+    assert not step.finished()
+
+
+def test_gpu_and_cpu_exclude_each_other():
+    for gpu, wanted in ((True, 'gpu.txt'), (False, 'cpu.txt')):
+        runtime = next(s for s in bootstrap.steps('runtime', gpu, None) if s.name == 'runtime')
+        assert {'cpu.txt', 'gpu.txt'} & {path.name for path in runtime.inputs} == {wanted}
+
+
+def test_a_sourced_ros_needs_no_wheels_and_no_vision_msgs(monkeypatch):
+    monkeypatch.setenv('PYTHON', sys.executable)
+    names = [step.name for step in bootstrap.steps('runtime', False, 'jazzy')]
+    assert 'vision_msgs' not in names
+    inputs = [path.name for s in bootstrap.steps('runtime', False, 'jazzy') for path in s.inputs]
+    assert 'ros.txt' not in inputs
+
+
+def test_a_failing_command_shows_its_last_lines(tmp_path):
+    log = tmp_path / 'log'
+    with pytest.raises(commands.SetupError, match='no such wheel'):
+        commands.run([sys.executable, '-c', 'raise SystemExit("no such wheel")'], log)
+    assert 'no such wheel' in log.read_text()
+
+
+def test_exports_get_this_machines_folders(tmp_path):
+    export = tmp_path / 'share' / 'some' / 'someExport.cmake'
+    export.parent.mkdir(parents=True)
+    export.write_text(f'include "{overlay.THEIR_PYTHON};{overlay.THEIR_NUMPY}"')
+    overlay.adapt_exports(tmp_path, sys.executable)
+    text = export.read_text()
+    assert '/opt/python/cp311' not in text
+    for folder in text.split('"')[1].split(';'):
+        assert Path(folder).is_dir()
+
+
+@pytest.mark.ros
+def test_the_type_hash_is_that_of_the_released_vision_msgs():
+    # A listener with another definition has another hash, and Jazzy would not match the two.
+    from ament_index_python.packages import get_package_share_directory  # noqa: F401
+    from vision_msgs.msg import Detection2DArray
+
+    assert Detection2DArray.get_fields_and_field_types() == {
+        'header': 'std_msgs/Header',
+        'detections': 'sequence<vision_msgs/Detection2D>',
+    }
+
+
+def test_make_lists_its_commands():
+    done = subprocess.run(['make'], cwd=TOOLS.parent, capture_output=True, text=True, check=True)
+    for command in ('setup', 'demo', 'test', 'test-fast', 'lint', 'bench', 'clean'):
+        assert f'\n{command} ' in '\n' + done.stdout
