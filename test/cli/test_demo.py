@@ -1,0 +1,129 @@
+"""The `avdet demo` command: real processes, real DDS, a small real model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import psutil
+import pytest
+from rosbags.highlevel import AnyReader
+
+from avdet_ros.bags.typestore import typestore
+
+ROOT = Path(__file__).parents[2]
+AVDET = [sys.executable, '-m', 'avdet_ros.cli.main', 'demo']
+KEYS = {
+    'seconds', 'windows', 'windows_dropped', 'detections', 'tracks', 'map50', 'mota',
+    'latency_ms', 'cpu_percent', 'model', 'ros_distro',
+}  # fmt: skip
+
+
+def spectrogram_stamps(bag):
+    with AnyReader([bag], default_typestore=typestore()) as reader:
+        topics = {connection.topic for connection in reader.connections}
+        wanted = [c for c in reader.connections if c.topic == '/avdet/spectrogram']
+        stamps = []
+        for connection, _, data in reader.messages(connections=wanted):
+            stamp = reader.deserialize(data, connection.msgtype).header.stamp
+            stamps.append(stamp.sec + stamp.nanosec * 1e-9)
+    return topics, stamps
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_a_drive_leaves_everything_behind(tmp_path, model_path):
+    out = tmp_path / 'demo'
+    done = subprocess.run(
+        [*AVDET, '--duration', '5', '--out', str(out), '--model', str(model_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'latency' in done.stdout
+    summary = json.loads((out / 'summary.json').read_text())
+    assert set(summary) == KEYS
+    assert summary['windows'] == 41
+    assert summary['seconds'] == 5.0
+    # On a machine that is busy with other things a window may be late, and is then dropped.
+    assert summary['windows_dropped'] <= 4
+    assert summary['detections'] > 0
+    assert summary['tracks'] > 0
+    late = summary['latency_ms']
+    assert 0 < late['p50'] <= late['p99'] <= late['max']
+    assert {'capture', 'detector', 'tracker', 'overlay'} <= set(summary['cpu_percent'])
+    assert summary['model']['file'] == str(model_path)
+    assert len(summary['model']['sha256']) == 64
+    topics, stamps = spectrogram_stamps(out / 'bag')
+    assert {'/avdet/spectrogram', '/avdet/detections', '/avdet/tracks'} <= topics
+    assert len(stamps) >= summary['windows'] - summary['windows_dropped'] - 2
+    video = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 1920
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) > 20
+    assert cv2.imread(str(out / 'overlay.png')).shape[1] > 1000
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_interrupted_it_keeps_what_there_is(tmp_path, model_path):
+    out = tmp_path / 'demo'
+    command = [*AVDET, '--duration', '60', '--out', str(out), '--model', str(model_path)]
+    log = tmp_path / 'log'
+    process = subprocess.Popen(command, cwd=ROOT, stdout=log.open('w'), stderr=subprocess.STDOUT)
+    until = time.monotonic() + 60
+    while 'windows, newest latency' not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, log.read_text()
+    assert not [child for child in children if child.is_running()]
+    assert json.loads((out / 'summary.json').read_text())['windows'] > 0
+    assert (out / 'overlay.mp4').exists()
+    assert (out / 'bag' / 'metadata.yaml').exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model_path):
+    (tmp_path / 'file').write_text('no folder')
+    out = tmp_path / 'file' / 'demo'
+    done = subprocess.run(
+        [*AVDET, '--out', str(out), '--model', str(model_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'error: {out}: expected a folder that can be written, found:')
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.ros
+def test_a_missing_model_is_one_sentence(tmp_path):
+    done = subprocess.run(
+        [*AVDET, '--out', str(tmp_path), '--model', str(tmp_path / 'none.onnx')],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert 'none.onnx' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('seed', ['7', '299999'])
+def test_drives_that_were_trained_or_tested_on_are_refused(tmp_path, seed):
+    done = subprocess.run(
+        [*AVDET, '--seed', seed, '--out', str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert 'expected 300000 or more' in done.stderr
