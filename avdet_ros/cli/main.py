@@ -25,6 +25,7 @@ from avdet_ros.cli.replay import replay
 from avdet_ros.cli.run import run
 from avdet_ros.cli.simulate import simulate
 from avdet_ros.cli.simulate_windows import simulate_windows
+from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command()(replay)
 app.command()(run)
 app.command()(simulate)
 app.command()(simulate_windows)
+app.command()(view)
 
 
 def main() -> None:

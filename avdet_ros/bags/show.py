@@ -1,0 +1,82 @@
+"""A bag onto the live page, in the order it was recorded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avdet_ros.bags import messages
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.errors import AvdetError
+
+PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color', 'compressed')
+"""Last names of topics taken for the camera's picture, the preferred first."""
+
+LEVEL_SAMPLES = 4410
+"""From one point of the level plots to the next: a tenth of a second."""
+
+_BOXES = ('detections', 'tracks', 'truth')
+
+
+def picture_topic(bag: Bag) -> str | None:
+    """The topic to show as the picture, None if there is none."""
+    kinds = (messages.IMAGE, messages.COMPRESSED_IMAGE)
+    for last in PICTURE_NAMES:
+        for topic in bag.topics.values():
+            if topic.name.rsplit('/', 1)[-1] == last and topic.msgtype in kinds and topic.count:
+                return topic.name
+    return None
+
+
+def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, int]:
+    """Show all of a bag that the page has a place for.
+
+    Args:
+        bag: the recording.
+        page: where to.
+        image: topic of the picture; None looks for one.
+
+    Returns:
+        Messages shown, by topic.
+
+    Raises:
+        AvdetError: the bag has nothing to show, or a message is damaged.
+    """
+    if image:
+        bag.require(image, messages.IMAGE, messages.COMPRESSED_IMAGE)
+    pictures = image or picture_topic(bag)
+    roles = {pictures: 'picture'} if pictures else {}
+    for topic in bag.topics.values():
+        last = topic.name.rsplit('/', 1)[-1]
+        kind = messages.DETECTIONS if last in _BOXES else messages.IMAGE
+        if last in (*_BOXES, 'audio', 'spectrogram') and topic.msgtype == kind:
+            roles.setdefault(topic.name, last)
+    if not roles:
+        raise AvdetError(
+            f'bag {bag.path}: expected pictures, sound, detections or tracks, '
+            f'found only {", ".join(sorted(bag.topics)) or "no topics"}'
+        )
+    shown: dict[str, int] = dict.fromkeys(roles, 0)
+    pending: list[np.ndarray] = []
+    for message in bag.messages(roles):
+        decoded = decode(message)
+        role, where = roles[message.topic], f'bag {bag.path}: {message.topic}'
+        stamp = messages.stamp_ns(decoded)
+        page.at(stamp)
+        shown[message.topic] += 1
+        if role == 'picture':
+            page.picture(messages.picture(decoded, where))
+        elif role == 'spectrogram':
+            page.sound(messages.spectrogram(decoded, where))
+        elif role in _BOXES:
+            found, ids = messages.detections(decoded)
+            page.boxes(role, found.boxes_px, found.scores, ids)
+            if role == 'tracks':
+                page.number('instant_to_recorder', (message.stamp_ns - stamp) * 1e-6)
+        else:
+            pending.append(messages.sound(decoded, where))
+            if sum(map(len, pending)) >= LEVEL_SAMPLES:
+                page.levels(np.concatenate(pending))
+                pending.clear()
+    page.close()
+    return shown

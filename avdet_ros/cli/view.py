@@ -1,0 +1,63 @@
+"""`avdet view`: bags or the running nodes on a live page, without RViz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def view(
+    bags: Annotated[
+        list[Path] | None,
+        typer.Argument(help='Bags to show, e.g. a drive and its avdet process; none: live nodes.'),
+    ] = None,
+    web: Annotated[
+        bool, typer.Option('--web', help='Serve the page to a browser instead of a window.')
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option(help='Write a Rerun file (.rrd) and open nothing.')
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="The camera's topic; the default is found by its name.")
+    ] = None,
+    namespace: Annotated[str, typer.Option(help='Namespace of the live nodes.')] = 'avdet',
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+) -> None:
+    """Show picture, boxes, sound levels and latency in the Rerun viewer."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from avdet_ros.bags.reader import Bag
+    from avdet_ros.bags.show import show_bag
+    from avdet_ros.drawing.live_page import LivePage
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.rig import load_rig
+
+    console = Console(highlight=False, soft_wrap=True)
+    loaded_rig = load_rig(rig)
+    opened = [Bag(path) for path in bags or []]
+    page = LivePage(loaded_rig, save, web)
+    if page.url:
+        console.print(page.url)
+    if opened:
+        for bag in opened:
+            with bag:
+                has_image = image if image in bag.topics else None
+                shown = show_bag(bag, page, has_image)
+                console.print(f'{bag.path}: ' + ', '.join(f'{n} {t}' for t, n in shown.items()))
+                if bag.partial:
+                    console.print(f'[yellow]partial:[/] {escape(bag.partial)}')
+        if web:
+            console.print('Ctrl-C ends the page')
+            page.serve()
+        return
+    try:
+        from avdet_ros.nodes.viewer import view_live
+    except ImportError as error:
+        raise AvdetError(
+            f'avdet view: expected rclpy and its messages for the live nodes, found {error.name} '
+            f'missing; name a bag instead'
+        ) from error
+    view_live(page, namespace, image or 'image')

@@ -1,0 +1,160 @@
+"""A page for people without RViz, in the Rerun viewer: picture, boxes, sound levels, latency.
+
+Everything carries its header stamp, so that boxes lie on the picture of their instant. Rerun is an
+optional extra: ``pip install 'avdet_ros[view]'``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import time
+
+import cv2
+import numpy as np
+
+from avdet_ros.drawing.road import draw_road
+from avdet_ros.drawing.style import colour
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig
+
+TIMELINE = 'time'
+"""Of header stamps."""
+
+JPEG_QUALITY = 80
+LARGEST_WIDTH_PX = 1920
+
+_SILENT_DB = -100.0
+_TRUTH_COLOUR = (255, 255, 255)
+
+
+class LivePage:
+    """Writes to the viewer."""
+
+    def __init__(self, rig: Rig, save: Path | None = None, web: bool = False) -> None:
+        """Open the viewer, or a file for it.
+
+        Args:
+            rig: names the microphones; its camera's view of a road stands in for the camera.
+            save: ``.rrd`` file to write instead of opening a viewer.
+            web: serve the page to a browser instead of opening a window.
+
+        Raises:
+            AvdetError: Rerun is not installed, or no viewer can be opened.
+        """
+        try:
+            import rerun
+            import rerun.blueprint as blueprint
+        except ImportError as error:
+            raise AvdetError(
+                "avdet view: expected the Rerun viewer, found none; pip install 'avdet_ros[view]'"
+            ) from error
+        self._rr = rerun
+        self.url = ''
+        self._stream = rerun.RecordingStream('avdet')
+        layout = _layout(blueprint)
+        try:
+            if save is not None:
+                self._stream.save(save, default_blueprint=layout)
+            elif web:
+                server = self._stream.serve_grpc(default_blueprint=layout)
+                rerun.serve_web_viewer(open_browser=False, connect_to=server)
+                self.url = f'http://localhost:9090/?url={server}'
+            else:
+                self._stream.spawn(default_blueprint=layout)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise AvdetError(f'avdet view: cannot open the viewer: {error}') from error
+        road = draw_road(rig.camera)
+        self._stream.log('camera/picture', self._jpeg(road), static=True)
+        for index, name in enumerate(rig.names):
+            self._stream.log(f'level/{index}', rerun.SeriesLines(names=name), static=True)
+
+    def at(self, stamp_ns: int) -> None:
+        """What is shown next belongs to this instant."""
+        self._stream.set_time(TIMELINE, timestamp=stamp_ns * 1e-9)
+
+    def picture(self, image: np.ndarray) -> None:
+        """Show a camera's picture, (H, W, 3) or (H, W), any depth."""
+        if image.dtype != np.uint8:
+            image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+        self._stream.log('camera/picture', self._jpeg(image))
+
+    def boxes(self, name: str, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str]) -> None:
+        """Show boxes.
+
+        Args:
+            name: ``detections``, ``tracks`` or ``truth``.
+            boxes_px: (N, 4).
+            scores: (N,).
+            ids: identities, '' without.
+        """
+        finite = np.isfinite(boxes_px).all(axis=1)
+        boxes_px = boxes_px[finite]
+        pairs = [(i, s) for i, s, good in zip(ids, scores, finite, strict=True) if good]
+        colours = [_TRUTH_COLOUR if name == 'truth' else _rgb(identity) for identity, _ in pairs]
+        labels = [
+            'true'
+            if name == 'truth'
+            else f'#{identity} {score:.2f}'
+            if identity
+            else f'{score:.2f}'
+            for identity, score in pairs
+        ]
+        entity = self._rr.Boxes2D(
+            array=boxes_px,
+            array_format=self._rr.Box2DFormat.XYXY,
+            colors=colours,
+            labels=labels,
+        )
+        self._stream.log(f'camera/{name}', entity)
+
+    def levels(self, samples: np.ndarray) -> None:
+        """Plot each microphone's level, dB re full scale, from (n, 8) int16 or float32."""
+        scale = 32768.0 if samples.dtype == np.int16 else 1.0
+        power = np.mean((samples.astype(np.float32) / scale) ** 2, axis=0)
+        for index, level in enumerate(10 * np.log10(np.maximum(power, 1e-10))):
+            self._stream.log(f'level/{index}', self._rr.Scalars(float(level)))
+
+    def sound(self, features: np.ndarray) -> None:
+        """Show a window's log-mel levels, the mean of all microphones, high bands at the top."""
+        level = np.nan_to_num(features[:MICROPHONES], nan=_SILENT_DB).mean(axis=0)[::-1]
+        low, high = np.percentile(level, [5, 99.5])
+        grey = np.clip((level - low) * (255 / max(high - low, 25.0)), 0, 255).astype(np.uint8)
+        strip = cv2.applyColorMap(cv2.resize(grey, None, fx=4, fy=3), cv2.COLORMAP_INFERNO)
+        self._stream.log('sound', self._jpeg(strip))
+
+    def number(self, name: str, value: float) -> None:
+        """Plot a number, e.g. a latency in milliseconds."""
+        if np.isfinite(value):
+            self._stream.log(f'milliseconds/{name}', self._rr.Scalars(float(value)))
+
+    def close(self) -> None:
+        """Hand over what is still on its way."""
+        self._stream.flush()
+
+    def serve(self) -> None:
+        """Wait for ever: the page lives as long as this process."""
+        while True:
+            time.sleep(1)
+
+    def _jpeg(self, image: np.ndarray) -> object:
+        if image.shape[1] > LARGEST_WIDTH_PX:
+            image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+        return self._rr.EncodedImage(contents=data.tobytes(), media_type='image/jpeg')
+
+
+def _layout(blueprint: object) -> object:
+    b = blueprint
+    below = b.Horizontal(
+        b.TimeSeriesView(name='level, dB', origin='level'),
+        b.TimeSeriesView(name='milliseconds', origin='milliseconds'),
+        b.Spatial2DView(name='the last second', origin='sound'),
+    )
+    above = b.Spatial2DView(name='heard in the picture', origin='camera')
+    return b.Blueprint(b.Vertical(above, below, row_shares=[3, 2]), collapse_panels=True)
+
+
+def _rgb(identity: str) -> tuple[int, int, int]:
+    number = int(identity) if identity.isdecimal() and len(identity) < 10 else 0
+    blue, green, red = colour(number)
+    return int(red), int(green), int(blue)

@@ -1,0 +1,104 @@
+"""The running nodes onto the live page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.bags import messages
+from avdet_ros.bags.show import LEVEL_SAMPLES
+from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import qos
+
+NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
+"""Of the nodes' debug topics."""
+
+
+class Viewer(Node):
+    """Shows what is published; a message that is not what it should be is passed over."""
+
+    def __init__(self, page: LivePage, namespace: str, image: str) -> None:
+        """Subscribe.
+
+        Args:
+            page: where to.
+            namespace: of the nodes.
+            image: the camera's topic, relative or full.
+        """
+        super().__init__('viewer', namespace=namespace)
+        self._page = page
+        self._pending: list[np.ndarray] = []
+        self._newest_ns = 0
+        self.shown = 0
+        stream, results = qos.ASK_STREAM, qos.RESULTS
+        self._listen(Image, image, self._on_picture, stream)
+        self._listen(Image, 'audio', self._on_audio, qos.ASK_SOUND)
+        self._listen(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM)
+        for name in ('detections', 'tracks', 'truth'):
+            self._listen(Detection2DArray, name, self._boxes(name), results)
+        for name in NUMBERS:
+            self.create_subscription(Float64, f'debug/{name}', self._number(name), 10)
+
+    def _listen(self, kind: Any, topic: str, take: Any, profile: Any) -> None:
+        def guarded(message: Any) -> None:
+            stamp = messages.stamp_ns(message)
+            self._newest_ns = max(self._newest_ns, stamp)
+            self._page.at(stamp)
+            try:
+                take(message)
+                self.shown += 1
+            except AvdetError as error:
+                self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+        self.create_subscription(kind, topic, guarded, profile)
+
+    def _on_picture(self, message: Image) -> None:
+        self._page.picture(messages.picture(message, 'image'))
+
+    def _on_spectrogram(self, message: Image) -> None:
+        self._page.sound(messages.spectrogram(message, 'spectrogram'))
+
+    def _on_audio(self, message: Image) -> None:
+        self._pending.append(messages.sound(message, 'audio'))
+        if sum(map(len, self._pending)) >= LEVEL_SAMPLES:
+            self._page.levels(np.concatenate(self._pending))
+            self._pending.clear()
+
+    def _boxes(self, name: str) -> Any:
+        def take(message: Detection2DArray) -> None:
+            found, ids = messages.detections(message)
+            self._page.boxes(name, found.boxes_px, found.scores, ids)
+
+        return take
+
+    def _number(self, name: str) -> Any:
+        def take(message: Float64) -> None:
+            if self._newest_ns:
+                self._page.at(self._newest_ns)
+                self._page.number(name.removesuffix('_ms'), message.data)
+
+        return take
+
+
+def view_live(page: LivePage, namespace: str, image: str) -> None:
+    """Show until Ctrl-C; see `Viewer`."""
+    rclpy.init(args=[])
+    node = None
+    try:
+        node = Viewer(page, namespace, image)
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+        page.close()

@@ -1,0 +1,47 @@
+"""What a bag holds arrives on the page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+rerun = pytest.importorskip('rerun')
+
+from avdet_ros.bags import messages  # noqa: E402
+from avdet_ros.bags.reader import Bag  # noqa: E402
+from avdet_ros.bags.show import show_bag  # noqa: E402
+from avdet_ros.bags.typestore import serialize  # noqa: E402
+from avdet_ros.bags.writer import BagWriter  # noqa: E402
+from avdet_ros.detection.boxes import Detections  # noqa: E402
+from avdet_ros.drawing.live_page import LivePage  # noqa: E402
+from avdet_ros.errors import AvdetError  # noqa: E402
+
+START_NS = 1_700_000_000_000_000_000
+
+
+def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, rig, tmp_path):
+    writer = write_sound(tmp_path / 'drive', close=False)
+    found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
+    for index in range(5):
+        now = START_NS + index * 100_000_000
+        array = messages.make_detections(messages.make_header(now, 'cam'), found)
+        writer.write('/avdet/tracks', messages.DETECTIONS, serialize(array), now + 600_000_000)
+        image = picture_message(now, index)
+        writer.write('/camera/image_raw', messages.IMAGE, serialize(image), now)
+    writer.close()
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    with Bag(tmp_path / 'drive') as bag:
+        shown = show_bag(bag, page)
+    assert shown == {'/avdet/audio': 130, '/avdet/tracks': 5, '/camera/image_raw': 5}
+    content = (tmp_path / 'page.rrd').read_bytes()
+    assert content.startswith(b'RRF2')
+    for entity in (b'camera/tracks', b'camera/picture', b'level/7', b'instant_to_recorder'):
+        assert entity in content
+
+
+def test_a_bag_with_nothing_to_show_says_what_it_has(rig, tmp_path):
+    with BagWriter(tmp_path / 'drive') as writer:
+        writer.write('/some/odometry', messages.IMAGE, b'', 1)
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    with Bag(tmp_path / 'drive') as bag, pytest.raises(AvdetError, match='/some/odometry'):
+        show_bag(bag, page)
