@@ -106,15 +106,29 @@ def test_exports_get_this_machines_folders(tmp_path):
 
 
 @pytest.mark.ros
-def test_the_type_hash_is_that_of_the_released_vision_msgs():
-    # A listener with another definition has another hash, and Jazzy would not match the two.
-    from ament_index_python.packages import get_package_share_directory  # noqa: F401
-    from vision_msgs.msg import Detection2DArray
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('Detection2DArray', '214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'),
+        ('LabelInfo', '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783'),
+    ],
+)
+def test_type_hashes_on_the_wire_are_those_of_vision_msgs_4_1_1(name, value):
+    # With another hash, a listener on a vehicle with the released vision_msgs would not match.
+    import rclpy
+    from rclpy.context import Context
+    from vision_msgs import msg
 
-    assert Detection2DArray.get_fields_and_field_types() == {
-        'header': 'std_msgs/Header',
-        'detections': 'sequence<vision_msgs/Detection2D>',
-    }
+    context = Context()
+    rclpy.init(context=context)
+    try:
+        node = rclpy.create_node('hash_reader', context=context)
+        node.create_publisher(getattr(msg, name), 'probe', 1)
+        info = node.get_publishers_info_by_topic('probe')
+        assert [bytes(one.topic_type_hash.value).hex() for one in info] == [value]
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)
 
 
 def test_make_lists_its_commands():
