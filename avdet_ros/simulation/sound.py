@@ -20,7 +20,7 @@ from avdet_ros.rig import MICROPHONES
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.engine import Engine
-from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_table
+from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 from avdet_ros.simulation.scene import HORIZON_M, Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
 from avdet_ros.simulation.vehicles import Vehicle
@@ -180,7 +180,7 @@ class SoundRenderer:
             out, first, float(self.rate), 1.0 + errors.clock_ppm * 1e-6, errors.delay_samples,
             signal.read(begin, end - begin), begin, points, weight, geometry.microphones,
             geometry.outward, shading_db, geometry.first, GRID_S, c,
-            sinc_table(self.rate, surface),
+            sinc_filters(self.rate, surface),
         )  # fmt: skip
 
     def _signal(self, vehicle: Vehicle, role: str) -> Signal | None:
