@@ -97,7 +97,9 @@ class Composition:
             return []
         every = (np.concatenate(self.polygons) + 0.5) * scale - 0.5
         every = np.round(every * (1 << _SHIFT)).astype(np.int32)
-        return np.split(every, np.cumsum([len(points) for points in self.polygons])[:-1])
+        ends = np.cumsum([len(points) for points in self.polygons]).tolist()
+        # slices: np.split costs three times as much
+        return [every[low:high] for low, high in zip([0, *ends], ends, strict=False)]
 
     def paint(
         self,

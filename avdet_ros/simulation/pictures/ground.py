@@ -224,7 +224,7 @@ def tunnel(faces: FaceList, road: Road, layout: Layout, first: float, count: int
         joint = 0.93 if knot % 3 == 0 else 1.0
         for side, edge in ((1, left), (-1, right)):
             walk = (edge - side * 1.1, edge) if side > 0 else (edge, edge + 1.1)
-            strips.add(knot, *walk, 'concrete', (0.4, 0.4, 0.39), 1, lift=(0.12, 0.12))
+            strips.add(knot, *walk, 'concrete', (0.4, 0.4, 0.39), 1, lift=(0.0, 0.0))
             for i, shade in enumerate(shades):
                 (in0, z0), (in1, z1) = profile[i], profile[i + 1]
                 a, b = edge - side * in0, edge - side * in1

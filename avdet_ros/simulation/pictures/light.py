@@ -153,23 +153,27 @@ class GroundLight:
         self.first_row = int(np.argmax((flat < 300).any(axis=1)))
         self.grain = (1 / (1 + (flat / 9) ** 2)).astype(np.float32)
         self.patches = (1 / (1 + (flat / 45) ** 2)).astype(np.float32)
+        self.grain_row = int(np.argmax((self.grain > 0.03).any(axis=1)))
+        # OpenCV's maps hold 16 bits: nothing further away than they reach
+        self.forward, self.left = (np.clip(x, -600, 600) for x in (self.forward, self.left))
         self.beam = beam(self.forward, self.left, 0.0).astype(np.float32)
         self.beam[flat > 1e3] = 0
 
     def texture(self, composed: Composition) -> np.ndarray:
         """(h, w) float32 relative brightness, fixed to the world; half the image's size."""
-        rows = slice(self.first_row, None)
         out = np.ones(self.beam.shape, np.float32)
         turn, place = composed.rotation[:2, :2].astype(np.float32), composed.position[:2]
-        forward, left = self.forward[rows], self.left[rows]
-        for image, metre, weight in (
-            (self.fine, 0.04, self.grain),
-            (self.coarse, 0.07, self.patches),
+        for image, metre, weight, first in (
+            (self.fine, 0.04, self.grain, self.grain_row),
+            (self.coarse, 0.07, self.patches, self.first_row),
         ):
-            # the world is wrapped to the texture's size before float32 loses digits
-            origin = np.mod(place / metre, 512).astype(np.float32)
-            column = np.mod(origin[0] + (turn[0, 0] * forward + turn[0, 1] * left) / metre, 512)
-            row = np.mod(origin[1] + (turn[1, 0] * forward + turn[1, 1] * left) / metre, 512)
+            rows = slice(first, None)
+            # the origin is wrapped to the texture's size before float32 loses digits
+            origin = np.mod(place / metre, 512)
+            scale = turn / np.float32(metre)
+            forward, left = self.forward[rows], self.left[rows]
+            column = scale[0, 0] * forward + scale[0, 1] * left + np.float32(origin[0])
+            row = scale[1, 0] * forward + scale[1, 1] * left + np.float32(origin[1])
             grain = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             out[rows] += weight[rows] * grain
         return out

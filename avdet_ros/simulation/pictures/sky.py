@@ -10,6 +10,7 @@ from avdet_ros.simulation.pictures.faces import View
 
 PER_DEG = 6.0
 LOWEST_DEG, HIGHEST_DEG = -6.0, 34.0
+_CELL = 32
 
 
 def noise_image(rng: np.random.Generator, height: int, width: int, coarsest: int) -> np.ndarray:
@@ -176,9 +177,10 @@ def look_at_sky(view: View, image: np.ndarray, rows: int, step: int = 2) -> np.n
     """
     camera = view.camera
     height, width = -(-rows // step), camera.width_px // step
-    # directions on a coarse grid, interpolated: they change slowly
-    coarse_x = np.linspace(0, camera.width_px - step, 33)
-    coarse_y = np.linspace(0, max(rows - step, 1), 17)
+    # directions on a coarse grid that reaches one cell beyond the image: they change slowly
+    columns, lines = width // _CELL + 3, height // _CELL + 3
+    coarse_x = (np.arange(columns) - 0.5) * _CELL * step
+    coarse_y = (np.arange(lines) - 0.5) * _CELL * step
     x, y = np.meshgrid((coarse_x - camera.cx) / camera.fx, (coarse_y - camera.cy) / camera.fy)
     rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ view.axes
     azimuth = np.unwrap(np.arctan2(rays[..., 1], rays[..., 0]), axis=1)
@@ -186,16 +188,9 @@ def look_at_sky(view: View, image: np.ndarray, rows: int, step: int = 2) -> np.n
     elevation = np.arctan2(rays[..., 2], np.hypot(rays[..., 0], rays[..., 1]))
     column = (np.rad2deg(azimuth) + 180) * PER_DEG
     row = (HIGHEST_DEG - np.rad2deg(elevation)) * PER_DEG
-    maps = [_stretched(part.astype(np.float32), height, width) for part in (column, row)]
+    size = columns * _CELL, lines * _CELL
+    part = slice(_CELL, _CELL + height), slice(_CELL, _CELL + width)
+    maps = [cv2.resize(grid.astype(np.float32), size)[part] for grid in (column, row)]
     wide = image.shape[1]
     maps[0] = np.mod(maps[0], wide).astype(np.float32)
     return cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _stretched(grid: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear interpolation of a grid whose outer points are the outer pixels."""
-    x = np.linspace(0, grid.shape[1] - 1, width, dtype=np.float32)
-    y = np.linspace(0, grid.shape[0] - 1, height, dtype=np.float32)
-    return cv2.remap(
-        grid, np.tile(x, (height, 1)), np.tile(y[:, None], (1, width)), cv2.INTER_LINEAR
-    )
