@@ -234,6 +234,8 @@ def add_path(
                 continue
             # the Hermite polynomial of the place in the signal, in powers of the sample
             a, b = te[k] * sample_rate_hz, te[k + 1] * sample_rate_hz
+            if a < bank_first or b >= bank_first + banks.shape[1] - 1:
+                raise IndexError('the signal is shorter than its way to the microphones needs')
             slope_a = slope[k] * step * sample_rate_hz
             slope_b = slope[k + 1] * step * sample_rate_hz
             _read(

@@ -81,7 +81,7 @@ def band_density_db(bands_db: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 @njit(cache=True)
 def _spectrum(raw, density_db, index, part, loss_db, scale, out):
-    """Random spectrum of the given density; a flat fall below the first and above the last band."""
+    """Random spectrum of the given density; falling below and above the bands."""
     for k in range(len(out)):
         low = density_db[index[k]]
         high = density_db[index[k] + 1]

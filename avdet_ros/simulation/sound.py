@@ -171,9 +171,10 @@ class SoundRenderer:
         scene = self.scene
         c = scene.speed_of_sound_mps
         apart = np.linalg.norm(points - geometry.array, axis=1)
-        furthest, nearest = apart.max() + 5.0, max(apart.min() - 5.0, 0.0)
-        begin = int(np.floor((geometry.begin_s - furthest / c) * self.rate)) - 32
-        end = int(np.ceil((geometry.end_s - nearest / c) * self.rate)) + 160
+        # the array moves on while the sound is on its way, by up to 0.15 of the distance
+        furthest, nearest = 1.15 * apart.max() + 5.0, max(0.85 * apart.min() - 5.0, 0.0)
+        begin = int(np.floor((geometry.begin_s - furthest / c) * self.rate)) - 64
+        end = int(np.ceil((geometry.end_s - nearest / c) * self.rate)) + 400
         errors = scene.corruption
         shading_db = errors.shading_db if vehicle.vehicle_id else 0.0
         add_path(

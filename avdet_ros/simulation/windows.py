@@ -21,18 +21,23 @@ seed, time_s       (n,)                drive, and the window's start in it
 setting            (n,) U10            kind of road
 =================  ==================  ==========================================================
 
-A shard appears under its name only when complete, so a killed run goes on where it was.
+A shard appears under its name only when complete, so a killed run goes on where it was. One run
+at a time writes into a folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+import fcntl
 import json
 import multiprocessing
 import os
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -148,11 +153,19 @@ def make_windows(
     rig = load_rig(rig_path)
     _prepare(out, seeds[0], corrupted, rig)
     firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
-    todo = [first for first in firsts if not _shard(out, first).exists()]
-    for _ in range(len(firsts) - len(todo)):
-        yield SCENES_A_SHARD * WINDOWS_A_SCENE
-    if not todo:
-        return
+    with _alone(out):
+        for stale in out.glob('*.partial'):
+            stale.unlink()
+        todo = [first for first in firsts if not _shard(out, first).exists()]
+        for _ in range(len(firsts) - len(todo)):
+            yield SCENES_A_SHARD * WINDOWS_A_SCENE
+        if todo:
+            yield from _write_shards(out, todo, jobs, corrupted, rig)
+
+
+def _write_shards(
+    out: Path, todo: list[int], jobs: int, corrupted: bool, rig: Rig
+) -> Iterator[int]:
     # one thread each: the processes are the parallelism
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')
@@ -164,9 +177,25 @@ def make_windows(
                 yield task.result()
         except OSError as error:
             raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
+        except BrokenProcessPool as error:
+            raise AvdetError(
+                f'{out}: a process making windows was ended from outside, perhaps for want of '
+                'memory; the same command goes on from here'
+            ) from error
         finally:
             for task in tasks:
                 task.cancel()
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder; the lock ends with the process, however it ends."""
+    with (out / _MANIFEST).open(encoding='utf-8') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AvdetError(f'{out}: another run is writing into this folder') from error
+        yield
 
 
 def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
@@ -212,7 +241,7 @@ def load_windows(folder: str | Path, limit: int | None = None) -> WindowSet:
         try:
             with np.load(path, allow_pickle=False) as shard:
                 shards.append({name: shard[name] for name in shard.files})
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise AvdetError(f'{path} is not a shard of windows: {error}') from error
     names = list(shards[0])
     joined = {}
@@ -264,7 +293,5 @@ def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
             raise AvdetError(f'{out}: expected {_MANIFEST} beside the shards, found none')
         else:
             path.write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
-        for stale in out.glob('*.partial'):
-            stale.unlink()
     except (OSError, ValueError) as error:
         raise AvdetError(f'cannot use the folder {out}: {error}') from error

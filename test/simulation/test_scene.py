@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,5 +141,5 @@ def test_vehicles_of_a_lane_never_overlap(seed):
             )
         for members in lanes.values():
             members.sort(key=lambda m: m[0])
-            for (a, first), (b, second) in zip(members, members[1:], strict=False):
+            for (a, first), (b, second) in pairwise(members):
                 assert b - a > (first.length_m + second.length_m) / 2
