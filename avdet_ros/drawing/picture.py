@@ -50,6 +50,7 @@ class View:
         image: (height, width, 3) uint8 BGR of the camera, or None for the drawn road.
         latency_ms: sound to tracks, or None.
         time_s: stamp of the tracks.
+        since_s: seconds since the first picture.
         note: one sentence on what is wrong, '' if nothing is.
         facts: short words for the right end of the head line.
     """
@@ -59,6 +60,7 @@ class View:
     image: np.ndarray | None = None
     latency_ms: float | None = None
     time_s: float = 0.0
+    since_s: float = 0.0
     note: str = ''
     facts: str = ''
 
@@ -179,7 +181,7 @@ def _short(name: str, names: tuple[str, ...]) -> str:
 def _head(picture: np.ndarray, view: View) -> None:
     width = picture.shape[1]
     shade(picture, slice(0, _BAR_PX), slice(0, width), 0.75)
-    text(picture, f'{view.time_s % 100000:9.1f} s', (14, 23), 0.55)
+    text(picture, f'{view.since_s:.1f} s', (14, 23), 0.55)
     count = len(view.tracks)
     words = f'{count} vehicle{"" if count == 1 else "s"} heard'
     text(picture, words, (180, 23), 0.55, GOOD if count else FAINT)

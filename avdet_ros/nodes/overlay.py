@@ -30,6 +30,7 @@ STRIP_SIZE_PX = (240, 1032)
 """Height and width of `spectrogram_image`: three pixels a mel band, one a frame of six seconds."""
 
 _SILENT_S = 1.0
+_DAY_NS = 86_400_000_000_000
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
 
@@ -68,6 +69,7 @@ class OverlayNode(AvdetNode):
         self._image: tuple[float, Image] | None = None
         self._last_in_s: float | None = None
         self._note = ''
+        self._first_ns = 0
         self._ids: dict[str, int] = {}
         self._painted = diagnostics.Rate()
         self._skipped = 0
@@ -173,12 +175,17 @@ class OverlayNode(AvdetNode):
         if not self._overlay.get_subscription_count():
             return
         began = time.perf_counter()
+        camera_image = self._camera_image()
+        if not 0 <= instant_ns - (self._first_ns or 0) < _DAY_NS:
+            self._first_ns = instant_ns
         view = View(
             tracks=tracks,
             truth=self._truth_at(instant_ns),
-            image=self._camera_image(),
+            image=camera_image,
             latency_ms=self._latency_ms if heard else None,
             time_s=instant_ns * 1e-9,
+            since_s=(instant_ns - self._first_ns) * 1e-9,
+            facts='camera' if camera_image is not None else 'no camera: drawn road',
             note='' if heard else self._note,
         )
         picture = self._painter.paint(view)
