@@ -20,8 +20,9 @@ import yaml
 
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import StaticTransforms, alignment, camera_model, rig_tree
-from avdet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, picture, stamp_ns
+from avdet_ros.bags.messages import COMPRESSED_IMAGE, DETECTIONS, IMAGE, picture, stamp_ns
 from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import parse_rig
 from avdet_ros.simulation.pictures.depth import BASELINE_M, colour_coded
@@ -49,6 +50,7 @@ class DriveReport:
         frames: frames written.
         without_sound: pictures left out since their second of sound is not whole.
         missing: frames without a picture, by modality.
+        with_truth: frames whose true boxes the bag holds, as bags of simulated drives do.
         gaps: pieces of sound lost.
         lost_s: seconds of sound lost.
         alignment: how other cameras' pictures were laid over the RGB camera's.
@@ -61,6 +63,7 @@ class DriveReport:
     frames: int = 0
     without_sound: int = 0
     missing: dict[str, int] = field(default_factory=dict)
+    with_truth: int = 0
     gaps: int = 0
     lost_s: float = 0.0
     alignment: dict[str, str] = field(default_factory=dict)
@@ -202,6 +205,8 @@ def _convert_drive(
                 report.missing[kind] = len(ids) - sum(map(len, wanted.values()))
                 for frame, image in _pictures(bag, name, wanted):
                     _write_picture(out, frame, kind, fit(image), rig.camera.fx)
+            if truth := bag.find('truth', DETECTIONS):
+                report.with_truth = _write_truth(folder, ids, RecordedTruth(bag, truth))
         finally:
             scratch.unlink(missing_ok=True)
         report.frames = len(ids)
@@ -320,6 +325,20 @@ def _write_picture(
     path.parent.mkdir(exist_ok=True)
     if not cv2.imwrite(str(path), image, _JPEG if ending == '.jpg' else []):
         raise AvdetError(f'cannot write {path}')
+
+
+def _write_truth(folder: Path, ids: Sequence[mavd.FrameId], truth: RecordedTruth) -> int:
+    lines = []
+    for frame in ids:
+        found = truth.at(frame.stamp_ns)
+        if found is not None:
+            boxes, names = found
+            lines.append({'stamp': frame.stamp, 'boxes_px': boxes.round(2).tolist(), 'ids': names,
+                          'label': [True] * len(names)})  # fmt: skip
+    path = folder / 'truth' / 'frames.jsonl'
+    path.parent.mkdir()
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines), encoding='utf-8')
+    return len(lines)
 
 
 def _write_lists(out: Path, ids: Sequence[mavd.FrameId], splits: dict[str, str]) -> None:

@@ -55,7 +55,8 @@ def camera_model(bag: Bag, image_topic: str) -> CameraModel | None:
     Raises:
         AvdetError: it is there and is not a calibrated camera's.
     """
-    topic = _info_topic(image_topic)
+    base = image_topic.removesuffix('/compressed')
+    topic = f'{base.rsplit("/", 1)[0]}/camera_info'
     if topic not in bag.topics or not bag.topics[topic].count:
         return None
     bag.require(topic, CAMERA_INFO)
@@ -215,11 +216,6 @@ def rig_tree(
         tree['array'].update(position_m=[float(x) for x in pose[:3, 3]], yaw_deg=float(yaw))
     parse_rig(tree, where=f'{path} with camera_info and static TF of the bag')
     return tree
-
-
-def _info_topic(image_topic: str) -> str:
-    base = image_topic.removesuffix('/compressed')
-    return base.rsplit('/', 1)[0] + '/camera_info'
 
 
 def _interpolation(image: np.ndarray) -> int:

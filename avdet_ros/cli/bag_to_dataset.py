@@ -28,6 +28,7 @@ def bag_to_dataset(
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
     from rich.console import Console
+    from rich.markup import escape
 
     from avdet_ros.bags.dataset import DriveReport, convert
 
@@ -41,10 +42,12 @@ def bag_to_dataset(
             console.print(f'  [yellow]{report.gaps} gaps in the sound, {report.lost_s:.3f} s')
         for kind, count in report.missing.items():
             console.print(f'  [yellow]{count} frames without {kind}')
+        if report.with_truth:
+            console.print(f'  {report.with_truth} frames with recorded truth')
         for kind, how in report.alignment.items():
             console.print(f'  {kind} {how}')
         if report.partial:
-            console.print(f'  [yellow]partial:[/] {report.partial}')
+            console.print(f'  [yellow]partial:[/] {escape(report.partial)}')
 
     named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
     topics = {kind: name for kind, name in named.items() if name}

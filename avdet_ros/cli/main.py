@@ -17,6 +17,7 @@ from avdet_ros.cli.bench import bench
 from avdet_ros.cli.check_dataset import check_dataset
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.demo import demo
+from avdet_ros.cli.drive_to_bag import drive_to_bag
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
@@ -42,6 +43,7 @@ app.command()(bench)
 app.command()(check_dataset)
 app.command()(compare)
 app.command()(demo)
+app.command()(drive_to_bag)
 app.command()(evaluate)
 app.command()(evaluate_trackers)
 app.command()(inspect_model)

@@ -31,6 +31,7 @@ def process(
     import time
 
     from rich.console import Console
+    from rich.markup import escape
 
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.bags.process import process_bag
@@ -62,4 +63,6 @@ def process(
         if count:
             console.print(f'[yellow]{what}: {count}')
     if report.partial:
-        console.print(f'[yellow]partial:[/] {report.partial}', highlight=False, soft_wrap=True)
+        console.print(
+            f'[yellow]partial:[/] {escape(report.partial)}', highlight=False, soft_wrap=True
+        )

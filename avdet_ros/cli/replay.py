@@ -27,6 +27,7 @@ def replay(
 ) -> None:
     """Play a bag to ROS nodes; the space bar pauses. Nodes need use_sim_time."""
     from rich.console import Console
+    from rich.markup import escape
 
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.timeline import chain_topics, require_topics
@@ -55,7 +56,8 @@ def replay(
         else:
             topics = require_topics(opened, topic) if topic else list(opened.topics)
         if opened.partial:
-            console.print(f'[yellow]partial:[/] {opened.partial}', highlight=False, soft_wrap=True)
+            what = escape(opened.partial)
+            console.print(f'[yellow]partial:[/] {what}', highlight=False, soft_wrap=True)
         end_s = opened.duration_s
         console.print(
             f'{bag}: {end_s:.1f} s, {len(topics)} topics, {rate:g} x; space pauses',

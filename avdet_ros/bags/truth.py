@@ -1,0 +1,62 @@
+"""True boxes that a bag holds, as bags of simulated drives do, at any instant."""
+
+from __future__ import annotations
+
+import bisect
+
+import numpy as np
+
+from avdet_ros.bags.messages import DETECTIONS, detections, stamp_ns
+from avdet_ros.bags.reader import Bag, decode
+
+APART_NS = 250_000_000
+"""Between instants further apart nothing is assumed about the time between."""
+
+_SAME_NS = 1_000_000
+
+
+class RecordedTruth:
+    """The `truth` topic of a bag."""
+
+    def __init__(self, bag: Bag, topic: str) -> None:
+        """Read all of it; it is small."""
+        entries = {}
+        for message in bag.messages([bag.require(topic, DETECTIONS).name]):
+            decoded = decode(message)
+            found, ids = detections(decoded)
+            entries[stamp_ns(decoded)] = dict(zip(ids, found.boxes_px, strict=True))
+        self._stamps = sorted(entries)
+        self._boxes = [entries[stamp] for stamp in self._stamps]
+
+    def at(self, instant_ns: int) -> tuple[np.ndarray, list[str]] | None:
+        """Boxes at an instant, between two known ones along a line.
+
+        Returns:
+            boxes_px: (N, 4) float32.
+            ids: their identities.
+            None where the bag says nothing about the instant.
+        """
+        after = bisect.bisect_left(self._stamps, instant_ns)
+        for near in (after, after - 1):
+            if 0 <= near < len(self._stamps) and (
+                abs(self._stamps[near] - instant_ns) <= _SAME_NS
+            ):
+                return _table(self._boxes[near])
+        if not 0 < after < len(self._stamps):
+            return None
+        early, late = self._stamps[after - 1], self._stamps[after]
+        if late - early > APART_NS:
+            return None
+        share = np.float32((instant_ns - early) / (late - early))
+        old, new = self._boxes[after - 1], self._boxes[after]
+        between = {
+            name: (1 - share) * old[name] + share * new[name] for name in old if name in new
+        }
+        # One that comes or goes in between counts at the instant that is nearer.
+        rest = new if share > 0.5 else old
+        between |= {name: box for name, box in rest.items() if name not in between}
+        return _table(between)
+
+
+def _table(boxes: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    return np.array(list(boxes.values()), np.float32).reshape(-1, 4), list(boxes)

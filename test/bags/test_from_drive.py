@@ -1,0 +1,95 @@
+"""A simulated drive goes into a bag and comes back as it was."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+from avdet_ros.bags.dataset import convert
+from avdet_ros.bags.from_drive import TOPICS, drive_to_bag
+from avdet_ros.bags.messages import DETECTIONS, make_detections, make_header
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.truth import RecordedTruth
+from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.training import mavd
+
+START_NS = 1_700_000_000_000_000_000
+
+
+@pytest.fixture
+def drive(tmp_path, waveform):
+    """Three seconds in the layout that `avdet simulate` writes, with small stand-in pictures."""
+    folder = tmp_path / 'set' / 'drive_day_1'
+    for name in ('fl_rgb', 'fl_ir_aligned', 'truth'):
+        (folder / name).mkdir(parents=True)
+    soundfile.write(folder / mavd.DRIVE_SOUND, waveform, 44100, subtype='PCM_16')
+    (folder / 'parameters.json').write_text(f'{{"start_ns": {START_NS}}}')
+    (folder / 'rig.yaml').write_text(default_rig_path().read_text())
+    lines = []
+    for index in range(5):
+        frame = mavd.make_id(folder.name, START_NS + 500_000_000 * (index + 1))
+        rgb = np.full((650, 1920, 3), 20 * index, np.uint8)
+        cv2.imwrite(str(mavd.picture_path(folder.parent, frame, 'rgb', '.jpg')), rgb)
+        counts = np.full((650, 1920), 22000 + index, np.uint16)
+        cv2.imwrite(str(mavd.picture_path(folder.parent, frame, 'thermal', '.png')), counts)
+        lines.append(
+            f'{{"stamp": "{frame.stamp}", "boxes_px": [[1, 2, 3, {index + 4}], [5, 5, 9, 9]], '
+            f'"ids": [3, 8], "label": [true, false]}}\n'
+        )
+    (folder / 'truth' / 'frames.jsonl').write_text(''.join(lines))
+    return folder
+
+
+def test_there_and_back(drive, tmp_path):
+    counts = drive_to_bag(drive, tmp_path / 'drive_day_1')
+    assert counts['/avdet/audio'] == 130
+    assert counts[TOPICS['rgb']] == counts[TOPICS['thermal']] == 5
+    assert TOPICS['depth'] not in counts
+    topics = {kind: TOPICS[kind] for kind in ('rgb', 'thermal')}
+    (report,) = convert([tmp_path / 'drive_day_1'], tmp_path / 'back', topics)
+    assert (report.frames, report.with_truth, report.missing) == (5, 5, {})
+    ids = mavd.read_ids(tmp_path / 'back' / 'train_all.txt')
+    truth = mavd.read_truth(tmp_path / 'back', 'drive_day_1')
+    for index, frame in enumerate(ids):
+        before = mavd.read_sound(drive.parent, frame)
+        assert np.array_equal(mavd.read_sound(tmp_path / 'back', frame), before)
+        counts = mavd.read_picture(tmp_path / 'back', frame, 'thermal')
+        assert np.all(counts == 22000 + index)
+        assert truth[frame.stamp]['boxes_px'].tolist() == [[1, 2, 3, index + 4]]
+    rig, other = load_rig(), load_rig(tmp_path / 'back' / 'drive_day_1' / 'rig.yaml')
+    assert np.allclose(other.camera.rotation, rig.camera.rotation, atol=1e-9)
+    assert np.allclose(other.microphones_m, rig.microphones_m)
+
+
+def test_a_folder_that_is_no_drive_is_named(tmp_path):
+    with pytest.raises(AvdetError, match=r'drive\.flac'):
+        drive_to_bag(tmp_path, tmp_path / 'bag')
+
+
+def test_truth_between_two_instants_lies_between(tmp_path):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for index, ids in enumerate((['1', '2'], ['1'], ['1', '3'])):
+            now = START_NS + index * 100_000_000
+            boxes = np.full((len(ids), 4), 10.0 * index, np.float32)
+            scores = np.ones(len(ids), np.float32)
+            message = make_detections(make_header(now, 'cam'), Detections(boxes, scores))
+            for entry, name in zip(message.detections, ids, strict=True):
+                entry.id = name
+            writer.write('/avdet/truth', DETECTIONS, serialize(message), now)
+    with Bag(tmp_path / 'bag') as bag:
+        truth = RecordedTruth(bag, '/avdet/truth')
+    boxes, ids = truth.at(START_NS + 30_000_000)
+    assert ids == ['1', '2']
+    assert np.allclose(boxes[0], 3.0)
+    boxes, ids = truth.at(START_NS + 170_000_000)
+    assert ids == ['1', '3']
+    assert np.allclose(boxes[0], 17.0)
+    assert truth.at(START_NS)[1] == ['1', '2']
+    assert truth.at(START_NS - 50_000_000) is None
+    assert truth.at(START_NS + 250_000_000) is None
