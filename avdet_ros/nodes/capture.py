@@ -114,6 +114,7 @@ class CaptureNode(AvdetNode):
             self._take,
             self._restart,
             self.get_logger().warning,
+            self.context.ok,
         )
         self._input.start()
         if notice := getattr(self._source, 'notice', ''):

@@ -7,6 +7,8 @@ import threading
 import time
 import traceback
 
+import rclpy
+
 from avdet_ros.audio.clock import SampleClock
 from avdet_ros.audio.sources import Block, Source
 from avdet_ros.errors import AvdetError
@@ -37,6 +39,7 @@ class SoundInput:
         take: Callable[[Block], None],
         began: Callable[[], None],
         log: Callable[[str], None],
+        alive: Callable[[], bool],
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -46,6 +49,7 @@ class SoundInput:
             take: gets each block, in the thread.
             began: told, in the thread, when the source was opened anew.
             log: takes sentences.
+            alive: whether ROS still runs; when it ends, so does the thread, without a word.
         """
         self.source = source
         self.clock = SampleClock()
@@ -54,6 +58,7 @@ class SoundInput:
         self.fault = ''
         self.last_s: float | None = None
         self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
+        self._alive = alive
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name='sound input', daemon=True)
 
@@ -88,6 +93,8 @@ class SoundInput:
             except AvdetError as error:
                 self._reopen(str(error))
             except Exception as error:
+                if not rclpy.ok():  # Ctrl-C took the context away under a publish
+                    return
                 self._log(traceback.format_exc())
                 self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
 
