@@ -93,7 +93,7 @@ class SoundInput:
             except AvdetError as error:
                 self._reopen(str(error))
             except Exception as error:
-                if not rclpy.ok():  # Ctrl-C took the context away under a publish
+                if not self._alive():
                     return
                 self._log(traceback.format_exc())
                 self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
