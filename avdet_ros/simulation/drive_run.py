@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,5 +81,9 @@ def _work(root: Path, plan: Plan, drive: DrivePlan, rig_path: Path | None) -> No
 
 
 def _count() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        # the run was killed: do not write beside the one that takes it up again
+        os._exit(1)
     with _counter.get_lock():
         _counter.value += 1

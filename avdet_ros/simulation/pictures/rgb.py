@@ -230,6 +230,8 @@ class RgbCamera:
         if optical[0, 2] < 2:
             return
         x, y = composed.view.pixels(optical)[0]
+        if not self._on_asphalt(composed, x, y):
+            return
         tall, wide = int(70 + 700 / optical[0, 2]), int(6 + 120 / optical[0, 2])
         v, u = np.mgrid[-tall : tall + 1, -wide : wide + 1]
         streak = np.exp(-np.abs(v) / (0.32 * tall)) * np.exp(-((u / (0.45 * wide)) ** 2))
@@ -241,6 +243,14 @@ class RgbCamera:
             int(y) - tall,
             colour,
         )
+
+    def _on_asphalt(self, composed: Composition, x: float, y: float) -> bool:
+        height, width = composed.index_ground.shape
+        column, row = int(x) // 2, int(y) // 2
+        if not (0 <= column < width and 0 <= row < height):
+            return False
+        stroke = composed.index_ground[row, column]
+        return stroke >= 0 and composed.faces.material[stroke] != INDEX['grass']
 
     def _glare(self, composed: Composition, image: np.ndarray) -> None:
         """The veil of a low sun in or near the picture."""

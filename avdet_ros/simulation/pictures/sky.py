@@ -153,7 +153,8 @@ def _land(
             top = tall * 1.5 * blocks
         colour = np.array([0.24, 0.32, 0.25]) if not urban else np.array([0.42, 0.41, 0.42])
         colour = colour * max(conditions.daylight, 0.05)
-        mixed = part * haze + (1 - part) * colour
+        clear = (1 - part) * np.exp(-350 * max(conditions.haze_per_m - 0.001, 0))
+        mixed = (1 - clear) * haze + clear * colour
         under = elevation < top[None, :]
         colours[under] = mixed
         land |= under
