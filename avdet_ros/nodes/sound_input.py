@@ -7,8 +7,6 @@ import threading
 import time
 import traceback
 
-import rclpy
-
 from avdet_ros.audio.clock import SampleClock
 from avdet_ros.audio.sources import Block, Source
 from avdet_ros.errors import AvdetError
