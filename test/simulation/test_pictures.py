@@ -313,3 +313,19 @@ def test_conditions_are_drawn_in_their_ranges() -> None:
     assert 0.1 < np.mean([c.rain > 0 for c in drawn]) < 0.4
     assert all(c.night for c in (random_conditions(s, 20.0, night=True) for s in range(50)))
     assert not any(c.night for c in (random_conditions(s, 20.0, night=False) for s in range(50)))
+
+
+@pytest.mark.slow
+def test_contact_sheet_is_small_enough_for_a_page(tmp_path) -> None:
+    import cv2
+
+    from avdet_ros.simulation.pictures.contact_sheet import (
+        LARGEST_BYTES,
+        VIEWS,
+        write_contact_sheet,
+    )
+
+    path = tmp_path / 'new' / 'world.png'
+    write_contact_sheet(path)
+    assert 100_000 < path.stat().st_size <= LARGEST_BYTES
+    assert cv2.imread(str(path)).shape == (len(VIEWS) // 3 * 3 * 190, 3 * 560, 3)
