@@ -26,6 +26,7 @@ from avdet_ros.cli.replay import replay
 from avdet_ros.cli.run import run
 from avdet_ros.cli.simulate import simulate
 from avdet_ros.cli.simulate_windows import simulate_windows
+from avdet_ros.cli.train import train
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
 
@@ -52,6 +53,7 @@ app.command()(replay)
 app.command()(run)
 app.command()(simulate)
 app.command()(simulate_windows)
+app.command()(train)
 app.command()(view)
 
 

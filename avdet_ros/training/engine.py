@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import logging
 import math
 from pathlib import Path
@@ -11,9 +12,9 @@ from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     ModelCheckpoint,
     RichProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 import numpy as np
@@ -165,7 +166,7 @@ def fit(
     """
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
     train = train.first(recipe.fit.windows)
-    levels = np.stack([train.features[index, :MICROPHONES] for index in _spread(len(train))])
+    levels = np.stack([train.features[index][:MICROPHONES] for index in _spread(len(train))])
     student.scaling.fit(torch.from_numpy(levels).float())
     task = StudentTask(student, recipe, val, mirror)
     checkpoints = folder / 'checkpoints'
@@ -177,7 +178,7 @@ def fit(
         *(callbacks or []),
     ]
     if recipe.fit.average > 0:
-        watching.append(EMAWeightAveraging(decay=recipe.fit.average))
+        watching.append(WeightAveraging(avg_fn=_running_mean(recipe.fit.average)))
     if progress:
         watching.append(RichProgressBar())
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
@@ -211,6 +212,18 @@ def fit(
             weights_only=True,
         )
     return load_best(student, folder)
+
+
+def _running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """An exponential mean that forgets its beginning: short at first, as long as asked later."""
+
+    def mean(average: Tensor, now: Tensor, steps: Tensor) -> Tensor:
+        if not torch.is_floating_point(average):
+            return now
+        kept = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        return average.lerp(now, 1 - kept)
+
+    return mean
 
 
 def load_best(student: nn.Module, folder: Path) -> nn.Module:

@@ -36,7 +36,9 @@ def export(detector: StudentDetector, contract: ModelContract, path: Path) -> No
     with torch.no_grad(), warnings.catch_warnings():
         # The tracing exporter is frozen, not gone; the newer one cannot say NonMaxSuppression.
         warnings.filterwarnings('ignore', category=DeprecationWarning)
-        warnings.filterwarnings('ignore', category=UserWarning)  # includes the tracer's
+        # Shapes are read as whole numbers on purpose: the input has one shape.
+        warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
+        warnings.filterwarnings('ignore', category=UserWarning)
         torch.onnx.export(
             detector,
             (example,),

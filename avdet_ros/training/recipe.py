@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
 from avdet_ros.errors import AvdetError
 
 T = TypeVar('T')
+
+MODELS = ('steered', 'image_grid', 'spectrogram_axes')
+"""The students, see `avdet_ros.training.students`."""
 
 
 def value(default: Any, low: float = 0.0, high: float = 0.0, choices: tuple[str, ...] = ()) -> Any:
@@ -103,19 +107,41 @@ class StudentRecipe:
         augmentation: what is changed about the windows.
     """
 
-    model: str = value('steered', choices=('steered', 'image_grid', 'spectrogram_axes'))
+    model: str = value('steered', choices=MODELS)
     data: DataRecipe = field(default_factory=DataRecipe)
     fit: FitRecipe = field(default_factory=FitRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def read_recipe(path: str | Path, kind: type[T] = StudentRecipe) -> T:
+@dataclass(frozen=True)
+class ComparisonRecipe:
+    """Several students on the same windows, each with several seeds.
+
+    Attributes:
+        models: the students.
+        seeds: each student is taught once with each.
+        student: how; its model and seed are replaced.
+    """
+
+    models: tuple[str, ...] = value(MODELS, choices=MODELS)
+    seeds: tuple[int, ...] = value((0, 1, 2), 0, 2**31)
+    student: StudentRecipe = field(default_factory=StudentRecipe)
+
+
+KINDS: dict[str, type] = {'student': StudentRecipe, 'comparison': ComparisonRecipe}
+"""What a recipe's first key, ``kind``, can say."""
+
+
+def read_recipe(path: str | Path) -> Any:
     """Read and check a recipe.
 
     Args:
-        path: a YAML file whose keys are the fields of ``kind``; what is left out has its default.
-        kind: the dataclass to fill.
+        path: a YAML file; ``kind`` is a key of `KINDS` (student, if left out), all other keys are
+            the fields of that dataclass; what is left out has its default.
+
+    Returns:
+        One of the dataclasses of `KINDS`.
 
     Raises:
         AvdetError: the file cannot be read, a key is unknown (the message names the nearest known
@@ -128,7 +154,28 @@ def read_recipe(path: str | Path, kind: type[T] = StudentRecipe) -> T:
         raise AvdetError(f'cannot read the recipe {path}: {error.strerror}') from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise AvdetError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
-    return fill(kind, {} if tree is None else tree, str(path))
+    tree = {} if tree is None else tree
+    kind = 'student'
+    if isinstance(tree, dict):
+        kind = tree.pop('kind', kind)
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise AvdetError(
+                f'{path}: kind: expected one of {", ".join(KINDS)}, found {repr(kind)[:60]}'
+                + _did_you_mean(kind, KINDS)
+            )
+    return fill(KINDS[kind], tree, str(path))
+
+
+def as_yaml(recipe: Any) -> str:
+    """The text that `read_recipe` makes the same recipe of, every key spelled out."""
+    kind = next(name for name, its_type in KINDS.items() if type(recipe) is its_type)
+    return yaml.safe_dump({'kind': kind, **_plain(asdict(recipe))}, sort_keys=False)
+
+
+def _plain(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _plain(item) for key, item in tree.items()}
+    return list(tree) if isinstance(tree, tuple) else tree
 
 
 def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
@@ -146,11 +193,9 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     known = {item.name: item for item in fields(kind)}
     for key in tree:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f'; did you mean {near[0]}?' if near else ''
             raise AvdetError(
                 f'{where}: {_join(path, str(key)[:60])}: expected one of '
-                f'{", ".join(known)}, found an unknown key{hint}'
+                f'{", ".join(known)}, found an unknown key' + _did_you_mean(key, known)
             )
     types = get_type_hints(kind)
     values = {}
@@ -167,27 +212,32 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     return kind(**values)
 
 
-def _checked(kind: type, given: Any, item: Any, place: str) -> Any:
+def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
+    if get_origin(kind) is tuple:
+        if not isinstance(given, list) or not given:
+            raise AvdetError(f'{place}: expected a list, found {repr(given)[:60]}')
+        return tuple(_checked(get_args(kind)[0], each, item, place) for each in given)
     found = f'found {repr(given)[:60]}'
-    choices = item.metadata.get('choices')
+    choices = item.metadata['choices']
     if choices and given not in choices:
-        near = difflib.get_close_matches(str(given), choices, n=1, cutoff=0.5)
-        hint = f'; did you mean {near[0]}?' if near else ''
+        hint = _did_you_mean(given, choices)
         raise AvdetError(f'{place}: expected one of {", ".join(choices)}, {found}{hint}')
-    if kind is bool or kind is str:
+    if kind in (bool, str):
         if not isinstance(given, kind):
-            raise AvdetError(
-                f'{place}: expected {"true or false" if kind is bool else "text"}, {found}'
-            )
+            expected = 'true or false' if kind is bool else 'text'
+            raise AvdetError(f'{place}: expected {expected}, {found}')
         return given
     low, high = item.metadata['low'], item.metadata['high']
-    number = 'a whole number' if kind is int else 'a number'
-    expected = f'{number} from {low:g} to {high:g}'
     allowed = int if kind is int else int | float
     if isinstance(given, bool) or not isinstance(given, allowed) or not low <= given <= high:
-        # YAML reads 1e-3 as text: the dot is missing.
-        raise AvdetError(f'{place}: expected {expected}, {found}')
+        number = 'a whole number' if kind is int else 'a number'
+        raise AvdetError(f'{place}: expected {number} from {low:g} to {high:g}, {found}')
     return kind(given)
+
+
+def _did_you_mean(given: Any, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
+    return f'; did you mean {near[0]}?' if near else ''
 
 
 def _join(path: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,12 @@ class WindowSet:
     """Windows of many drives.
 
     Attributes:
-        features: (N, 32, n_mels, T) float16, pooled features; may be a memory map.
+        features: N of (32, n_mels, T) float16, pooled features; may be memory maps.
         boxes: per window (n, 4) float32, in parts of the image.
         image_size_px: width and height of the image.
     """
 
-    features: np.ndarray
+    features: Sequence[np.ndarray]
     boxes: list[np.ndarray]
     image_size_px: tuple[int, int] = (1920, 650)
 

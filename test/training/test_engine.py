@@ -9,40 +9,16 @@ import pytest
 import torch
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training.augment import find_mirror
 from avdet_ros.training.engine import fit, load_best, predict
 from avdet_ros.training.recipe import Augmentation, FitRecipe, StudentRecipe
 from avdet_ros.training.scores import average_precisions, constant_metrics, metrics
-from avdet_ros.training.steering import image_directions, steering_weights
 from avdet_ros.training.students import ImageGrid, Steered
-from avdet_ros.training.window_set import WindowSet, batches
+from avdet_ros.training.window_set import batches
 
 QUIET = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
-
-
-def heard_boxes(count: int, seed: int) -> WindowSet:
-    """Windows in which a plane wave comes from the middle of the one box, or nothing does."""
-    rig, front_end = load_rig(), FrontEnd()
-    directions = image_directions(rig, 240, 0, 0)
-    phases = steering_weights(front_end, microphones_in_array(rig), directions) * 12
-    rng = np.random.default_rng(seed)
-    features = np.zeros((count, 32, 80, 44), np.float16)
-    features[:, :8] = -60 + rng.normal(size=(count, 8, 80, 44))
-    features[:, 8:] = 0.1 * rng.normal(size=(count, 24, 80, 44))
-    boxes = []
-    for index in range(count):
-        if index % 4 == 0:
-            boxes.append(np.zeros((0, 4), np.float32))
-            continue
-        column = rng.integers(20, 220)
-        x = (column + 0.5) / 240
-        features[index, :8] += 20
-        features[index, 8:] += phases[:, column].T[:, :, None].astype(np.float16)
-        boxes.append(np.array([[x - 0.05, 0.45, x + 0.05, 0.65]], np.float32))
-    return WindowSet(features, boxes)
 
 
 def recipe(**fitting) -> StudentRecipe:
@@ -57,7 +33,7 @@ def small() -> Steered:
     )
 
 
-def test_a_student_learns_to_hear_where_things_are(tmp_path):
+def test_a_student_learns_to_hear_where_things_are(heard_boxes, tmp_path):
     train, val = heard_boxes(256, 0), heard_boxes(64, 1)
     how = dataclasses.replace(recipe(epochs=12, learning_rate=5e-3), augmentation=Augmentation())
     student = fit(small(), how, train, val, tmp_path, find_mirror(load_rig()), progress=False)
@@ -66,7 +42,7 @@ def test_a_student_learns_to_hear_where_things_are(tmp_path):
     assert constant_metrics(train, val).map50 < 0.5
 
 
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(tmp_path):
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(heard_boxes, tmp_path):
     train, val = heard_boxes(64, 0), heard_boxes(32, 1)
 
     def weights(folder, epochs, total):
@@ -90,7 +66,9 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(tmp_path):
         torch.testing.assert_close(resumed[name], value, msg=name, rtol=0, atol=0)
 
 
-def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    heard_boxes, tmp_path
+):
     train, val = heard_boxes(64, 0), heard_boxes(32, 1)
     fit(small(), recipe(epochs=1), train, val, tmp_path, None, progress=False)
     train.features[40, 10, 3, 5] = np.nan
@@ -101,7 +79,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
     )
 
 
-def test_what_is_logged(tmp_path):
+def test_what_is_logged(heard_boxes, tmp_path):
     fit(small(), recipe(), heard_boxes(64, 0), heard_boxes(32, 1), tmp_path, None, progress=False)
     (log,) = (tmp_path / 'log').glob('version_*/metrics.csv')
     rows = list(csv.DictReader(log.open()))
@@ -109,7 +87,7 @@ def test_what_is_logged(tmp_path):
     assert list((tmp_path / 'log').glob('events.out.tfevents*'))
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+def test_a_checkpoint_of_another_network_is_refused(heard_boxes, tmp_path):
     fit(small(), recipe(), heard_boxes(32, 0), heard_boxes(32, 1), tmp_path, None, progress=False)
     with pytest.raises(AvdetError, match='expected the weights of a ImageGrid, found others'):
         load_best(ImageGrid(load_rig(), FrontEnd()), tmp_path)
@@ -117,7 +95,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         load_best(small(), tmp_path / 'nowhere')
 
 
-def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch():
+def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch(heard_boxes):
     windows = heard_boxes(32, 0)
 
     def order(epoch):
@@ -133,7 +111,7 @@ def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch():
     assert plain[1].indices == [5, 6, 7, 8, 9]
 
 
-def test_metrics_of_the_truth_are_perfect():
+def test_metrics_of_the_truth_are_perfect(heard_boxes):
     windows = heard_boxes(32, 0)
     found = [(boxes, np.full(len(boxes), 0.9)) for boxes in windows.boxes]
     result = metrics(found, windows)

@@ -1,0 +1,43 @@
+"""`avdet train`: from a recipe to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help='YAML file, such as those in config/recipes.')],
+    data: Annotated[
+        Path | None,
+        typer.Option(help='Folder of the windows; simulated if it is not there.'),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; the default is runs/ and the recipe's name.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option('--resume/--fresh', help='Go on with the run folder, or empty it.')
+    ] = True,
+    rig: Annotated[Path | None, typer.Option(help='Rig file to train for.')] = None,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Train a model: simulate windows, fit, calibrate, score, export, write the model card."""
+    from rich.console import Console
+
+    from avdet_ros.errors import AvdetError
+
+    console = Console()
+    try:
+        from avdet_ros.training import pipeline
+    except ModuleNotFoundError as error:
+        raise AvdetError(
+            f'training: expected the package {error.name}, found none; install the training '
+            "requirements: pip install -e '.[train]'"
+        ) from error
+    result = pipeline.train(
+        recipe, data, out, resume, rig, progress,
+        lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )  # fmt: skip
+    console.print(f'made {result}', highlight=False, soft_wrap=True)

@@ -1,0 +1,321 @@
+"""From a recipe to a model file: windows, fitting, calibration, scores, export, model card.
+
+Each stage leaves its result in the run's folder and is skipped when that is there, so a run that
+was killed is started again with the same command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+import itertools
+import json
+import math
+from pathlib import Path
+import platform
+import shutil
+import subprocess
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import contract_for
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.detection_metrics import DetectionMetrics
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.training import model_card
+from avdet_ros.training.augment import find_mirror
+from avdet_ros.training.calibration import fit_curve, matches
+from avdet_ros.training.detector import StudentDetector
+from avdet_ros.training.engine import fit, load_best, predict
+from avdet_ros.training.export import check_export, export
+from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, as_yaml, read_recipe
+from avdet_ros.training.scores import constant_metrics, metrics
+from avdet_ros.training.students import POOLED_FRAMES, STUDENTS
+from avdet_ros.training.window_files import Splits, load_splits
+from avdet_ros.training.window_set import WindowSet
+
+EXPORT_WINDOWS = 100
+"""Windows on which torch and ONNX Runtime have to agree."""
+
+LABEL_OFFSET_S = -0.5
+"""Simulated windows are labelled with what is true in their middle."""
+
+
+def train(
+    recipe_path: str | Path,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    rig_path: str | Path | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Do what a recipe says; this is what `avdet train` and `ros2 run avdet_ros train` call.
+
+    Args:
+        recipe_path: see `avdet_ros.training.recipe`.
+        data: folder of the windows; made if it isn't there. None: ``windows`` beside the run.
+        out: the run's folder. None: ``runs/`` and the recipe's name.
+        resume: go on with what is in the run's folder; False begins anew.
+        rig_path: the rig to train for.
+        progress: draw progress bars.
+        say: takes a line for people.
+
+    Returns:
+        The model file, or the table of a comparison.
+
+    Raises:
+        AvdetError: recipe, data or folder are not as they should be.
+    """
+    recipe = read_recipe(recipe_path)
+    out = Path(out) if out else Path('runs') / Path(recipe_path).stem
+    data = Path(data) if data else out.parent / 'windows'
+    rig = load_rig(rig_path)
+    begin_run(out, recipe, resume)
+    common = recipe.student if isinstance(recipe, ComparisonRecipe) else recipe
+    splits = load_splits(data, rig, common.data, progress, say)
+    if isinstance(recipe, ComparisonRecipe):
+        return compare(recipe, splits, rig, out, progress, say)
+    return make_student(recipe, splits, rig, out, progress, say)
+
+
+def begin_run(out: Path, recipe: Any, resume: bool) -> None:
+    """Make the run's folder and note the recipe, or see that it is the one noted there.
+
+    Raises:
+        AvdetError: the folder is of another recipe, or cannot be written.
+    """
+    noted, text = out / 'recipe.yaml', as_yaml(recipe)
+    try:
+        if not resume and out.exists() and any(out.iterdir()):
+            if not noted.exists():
+                raise AvdetError(
+                    f'{out} is not the folder of a run: expected recipe.yaml in it, found other '
+                    'files, which are not deleted'
+                )
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        if not noted.exists():
+            noted.write_text(text, encoding='utf-8')
+        before = noted.read_text(encoding='utf-8')
+    except OSError as error:
+        raise AvdetError(f'cannot write the run folder {out}: {error.strerror}') from error
+    if before != text:
+        pairs = zip(before.splitlines(), text.splitlines(), strict=False)
+        found, expected = next((a, b) for a, b in [*pairs, ('', 'another end')] if a != b)
+        raise AvdetError(
+            f'{out} was begun with another recipe: expected "{expected.strip()}", found '
+            f'"{found.strip()}"; choose another --out, or --fresh to begin anew'
+        )
+
+
+def make_student(
+    recipe: StudentRecipe,
+    splits: Splits,
+    rig: Rig,
+    out: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> Path:
+    """Fit, calibrate, score and export one student.
+
+    Returns:
+        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json.
+    """
+    detector = fitted(recipe, splits, rig, out, progress, say)
+    scores = _once(
+        out / 'scores.json', lambda: score_student(detector, recipe, splits, out), say, 'scores'
+    )
+    model = out / 'student.onnx'
+    contract = contract_for(
+        rig,
+        FrontEnd(),
+        LABEL_OFFSET_S,
+        recipe=json.dumps(asdict(recipe)),
+        data=splits.about,
+        metrics=scores['test'],
+        git_commit=git_commit(),
+    )
+    export(detector, contract, model)
+    apart = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
+    say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {EXPORT_WINDOWS} windows')
+    facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': EXPORT_WINDOWS}
+    card = model_card.text(recipe, scores, splits, facts, out)
+    (out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
+    return model
+
+
+def fitted(
+    recipe: StudentRecipe,
+    splits: Splits,
+    rig: Rig,
+    out: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> StudentDetector:
+    """A fitted and calibrated student; what is done already is not done again."""
+    torch.manual_seed(recipe.fit.seed)
+    student = STUDENTS[recipe.model](rig, FrontEnd())
+    mirror = find_mirror(rig) if recipe.augmentation.mirror else None
+
+    def do_fit() -> dict[str, Any]:
+        begun = time.monotonic()
+        train_windows = splits.train.first(recipe.fit.windows)
+        say(f'{out}: {recipe.model} learns from {len(train_windows)} windows')
+        fit(student, recipe, train_windows, splits.val, out, mirror, progress)
+        return {
+            'minutes': round((time.monotonic() - begun) / 60, 1),
+            'parameters': sum(item.numel() for item in student.parameters()),
+            'windows': len(train_windows),
+            'torch': torch.__version__,
+            'python': platform.python_version(),
+        }
+
+    _once(out / 'fit.json', do_fit, say, 'fitting')
+    detector = StudentDetector(load_best(student, out))
+
+    def do_calibrate() -> dict[str, Any]:
+        found = predict(detector.student, splits.val)
+        right = matches([boxes for boxes, _ in found], splits.val.boxes)
+        logits = np.concatenate([logits for _, logits in found])
+        knots, values = fit_curve(logits, np.concatenate(right))
+        return {'logits': knots.tolist(), 'scores': values.tolist()}
+
+    curve = _once(out / 'calibration.json', do_calibrate, say, 'calibration')
+    detector.calibration.set(np.array(curve['logits']), np.array(curve['scores']))
+    return detector.eval()
+
+
+def score_student(
+    detector: StudentDetector, recipe: StudentRecipe, splits: Splits, out: Path
+) -> dict[str, Any]:
+    """Scores on validation and test windows, and of constant boxes beside them."""
+    train_windows = splits.train.first(recipe.fit.windows)
+    some = train_windows.first(len(splits.test))
+    return {
+        'test': _as_dict(metrics(calibrated(detector, splits.test), splits.test)),
+        'val': _as_dict(metrics(calibrated(detector, splits.val), splits.val)),
+        'train': _as_dict(metrics(calibrated(detector, some), some)),
+        'constant_boxes': _as_dict(constant_metrics(train_windows, splits.test)),
+        'reliability': reliability(detector, splits.test),
+        'fit': json.loads((out / 'fit.json').read_text(encoding='utf-8')),
+    }
+
+
+def calibrated(
+    detector: StudentDetector, windows: WindowSet
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes and final scores of every window."""
+    with torch.inference_mode():
+        return [
+            (boxes, detector.calibration(torch.from_numpy(logits)).numpy())
+            for boxes, logits in predict(detector.student, windows)
+        ]
+
+
+def reliability(detector: StudentDetector, windows: WindowSet) -> list[dict[str, float]]:
+    """Whether scores are probabilities: per range of scores, the share of boxes that is right."""
+    found = calibrated(detector, windows)
+    right = np.concatenate(matches([boxes for boxes, _ in found], windows.boxes))
+    scores = np.concatenate([values for _, values in found])
+    edges = [0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
+    rows = []
+    for low, high in itertools.pairwise(edges):
+        inside = (scores > low) & (scores <= high)
+        if inside.any():
+            rows.append(
+                {
+                    'from': low,
+                    'to': high,
+                    'boxes': int(inside.sum()),
+                    'score': float(scores[inside].mean()),
+                    'right': float(right[inside].mean()),
+                }
+            )
+    return rows
+
+
+def whole_windows(windows: WindowSet, count: int) -> list[np.ndarray]:
+    """The first windows in the shape of the topic: pooled frames are repeated."""
+    frames = FrontEnd().frames
+    return [
+        np.repeat(features.astype(np.float32), POOLED_FRAMES, axis=-1)[..., :frames]
+        for features in windows.features[:count]
+    ]
+
+
+def compare(
+    recipe: ComparisonRecipe,
+    splits: Splits,
+    rig: Rig,
+    out: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> Path:
+    """Fit every model with every seed and write the table that says which is best.
+
+    Returns:
+        ``comparison.json`` in the run's folder; ``comparison.md`` is the same for people.
+    """
+    rows = []
+    for model in recipe.models:
+        for seed in recipe.seeds:
+            one = replace(recipe.student, model=model, fit=replace(recipe.student.fit, seed=seed))
+            folder = out / f'{model}_{seed}'
+            begin_run(folder, one, resume=True)
+            detector = fitted(one, splits, rig, folder, progress, say)
+            scores = _once(
+                folder / 'scores.json',
+                lambda d=detector, r=one, f=folder: score_student(d, r, splits, f),
+                say,
+                'scores',
+            )
+            rows.append({'model': model, 'seed': seed, **scores})
+    path = out / 'comparison.json'
+    path.write_text(json.dumps(rows, indent=1), encoding='utf-8')
+    table = model_card.comparison_table(rows)
+    (out / 'comparison.md').write_text(table, encoding='utf-8')
+    say(table)
+    return path
+
+
+def git_commit() -> str:
+    """Commit of the program, empty outside a checkout."""
+    try:
+        done = subprocess.run(
+            ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ''
+    return done.stdout.strip()
+
+
+def _once(
+    path: Path, make: Callable[[], dict[str, Any]], say: Callable[[str], None], name: str
+) -> dict[str, Any]:
+    """The result of a stage: from its file, or made and put there."""
+    if path.exists():
+        say(f'{path}: {name} done already')
+        return json.loads(path.read_text(encoding='utf-8'))
+    result = make()
+    partial = path.with_suffix('.partial')
+    partial.write_text(json.dumps(result, indent=1), encoding='utf-8')
+    partial.replace(path)
+    return result
+
+
+def _as_dict(result: DetectionMetrics) -> dict[str, float | None]:
+    # What nothing defines, as a centre distance without matches, is null: JSON has no NaN.
+    numbers = {name: float(number) for name, number in asdict(result).items()}
+    return {
+        name: round(number, 4) if math.isfinite(number) else None
+        for name, number in numbers.items()
+    }
