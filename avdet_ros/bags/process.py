@@ -49,6 +49,7 @@ RATE_TOLERANCE = 0.01
 """Samples that come at another rate than the rig's by more than this are another array's."""
 
 _RATE_BLOCKS = 64
+RESULTS = 'results.mcap'
 _SUMMARY = 'summary.json'
 
 
@@ -234,7 +235,7 @@ def process_bag(
         listening = find_source(bag, front_end, offset_s, topic, hop_s)
         report = Report(listening.topic, partial=bag.partial)
         namespace = listening.topic.rsplit('/', 1)[0]
-        with BagWriter(out) as writer:
+        with BagWriter(out, file_name=RESULTS) as writer:
             try:
                 for heard in hear(bag, listening, front_end, detector, tracker, report):
                     header = make_header(heard.stamp_ns, rig.camera.frame_id)

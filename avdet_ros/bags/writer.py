@@ -49,7 +49,11 @@ class BagWriter:
     """
 
     def __init__(
-        self, path: str | Path, compression: str | None = None, storage: str = 'mcap'
+        self,
+        path: str | Path,
+        compression: str | None = None,
+        storage: str = 'mcap',
+        file_name: str | None = None,
     ) -> None:
         """Create the folder.
 
@@ -58,6 +62,8 @@ class BagWriter:
             compression: None, or ``zstd`` for compressed chunks: lossless, about a tenth off
                 16-bit sound and a third off pictures, for one core's share of time.
             storage: ``mcap`` or ``sqlite3``; only the former is flushed every second.
+            file_name: of the file in the folder, which the file's bytes repeat; None names it
+                after the folder.
 
         Raises:
             AvdetError: the folder exists already or cannot be made, or an argument is unknown.
@@ -82,6 +88,9 @@ class BagWriter:
                 mode = CompressionMode.STORAGE if self._is_mcap else CompressionMode.MESSAGE
                 self._writer.set_compression(mode, CompressionFormat.ZSTD)
             self._writer.open()
+            if file_name:
+                storage_file = self._writer.storage
+                storage_file.path = storage_file.path.rename(self.path / file_name)
         except WriterError as error:
             raise AvdetError(
                 f'{path}: expected the name of a bag that does not exist yet, found one'

@@ -62,9 +62,9 @@ def test_windows_and_boxes_are_those_of_the_parts(
 def test_the_same_bag_gives_the_same_bytes(process, write_sound, tmp_path):
     write_sound(tmp_path / 'drive', drop=(40,))
     for name in ('a', 'b'):
-        process(tmp_path / 'drive', tmp_path / name / 'out')
-    for file in ('out.mcap', 'metadata.yaml', 'summary.json'):
-        contents = [(tmp_path / name / 'out' / file).read_bytes() for name in ('a', 'b')]
+        process(tmp_path / 'drive', tmp_path / name)
+    for file in ('results.mcap', 'metadata.yaml', 'summary.json'):
+        contents = [(tmp_path / name / file).read_bytes() for name in ('a', 'b')]
         assert contents[0] == contents[1]
 
 

@@ -1,0 +1,88 @@
+"""The loop of docs/own-vehicle.md at small scale: record, convert, train, process."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags import messages
+from avdet_ros.bags.dataset import convert
+from avdet_ros.bags.process import process_bag
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.tracking import make_tracker
+
+torch = pytest.importorskip('torch')
+
+START_NS = 1_700_000_000_000_000_000
+SECONDS = 3.0
+
+
+def record(path, seed, truth=True):
+    """A simulated drive as the vehicle would record it, with a small grey camera."""
+    rig = load_rig()
+    scene = random_scene(seed, rig, SECONDS)
+    sound = SoundRenderer(scene).read(0, round(SECONDS * rig.sample_rate_hz))
+    samples = np.clip(np.round(sound.T * 32768), -32768, 32767).astype(np.int16)
+    picture = np.zeros((650, 1920, 3), np.uint8)
+    with BagWriter(path) as writer:
+        for first in range(0, len(samples), 1024):
+            now = START_NS + round(first * 1e9 / rig.sample_rate_hz)
+            header = messages.make_header(now, rig.array_frame_id)
+            block = messages.make_sound(header, samples[first : first + 1024])
+            writer.write('/avdet/audio', messages.IMAGE, serialize(block), now)
+        for index in range(10):
+            time_s = 0.2 + index * 0.25
+            now = START_NS + round(time_s * 1e9)
+            header = messages.make_header(now, rig.camera.frame_id)
+            image = messages.make_image(header, 'bgr8', 650, 1920, picture)
+            writer.write('/camera/image_raw', messages.IMAGE, serialize(image), now)
+            if truth:
+                labels = scene.labels(time_s)
+                found = Detections(labels.boxes_px, np.ones(len(labels), np.float32))
+                array = serialize(messages.make_detections(header, found))
+                writer.write('/avdet/truth', messages.DETECTIONS, array, now)
+    return path
+
+
+@pytest.mark.slow
+def test_drive_record_convert_train_drive_again(tmp_path):
+    from avdet_ros.training.pipeline import train
+
+    bags = [record(tmp_path / f'drive_{index}', seed) for index, seed in enumerate((11, 12, 13))]
+    reports = convert(bags, tmp_path / 'own', {'rgb': '/camera/image_raw'})
+    assert all(report.with_truth == report.frames >= 6 for report in reports)
+    recipe = tmp_path / 'own.yaml'
+    recipe.write_text('kind: student\nfit: {epochs: 1, batch: 4}\n')
+    model = train(recipe, tmp_path / 'own', tmp_path / 'run', progress=False, say=lambda _: None)
+
+    rig, front_end = load_rig(), FrontEnd()
+    detector = Detector(model, rig, front_end, ['cpu'], threads=1)
+    assert 'drives in own' in detector.contract.data
+    report = process_bag(bags[0], tmp_path / 'out', rig, front_end, detector, make_tracker())
+    assert report.windows == 21
+    with Bag(tmp_path / 'out') as bag:
+        assert bag.topics['/avdet/detections'].count == 21
+    assert json.loads((tmp_path / 'out' / 'summary.json').read_text())['partial'] is None
+
+
+def test_drives_without_labels_or_of_another_rig_are_named(tmp_path):
+    from avdet_ros.training.drive_windows import make_drive_windows
+
+    bags = [record(tmp_path / f'drive_{index}', 11, truth=False) for index in range(3)]
+    convert(bags, tmp_path / 'own', {'rgb': '/camera/image_raw'})
+    with pytest.raises(AvdetError, match='labels from teachers'):
+        make_drive_windows(tmp_path / 'own', load_rig())
+    convert(bags[:1], tmp_path / 'few', {'rgb': '/camera/image_raw'})
+    with pytest.raises(AvdetError, match='three drives'):
+        make_drive_windows(tmp_path / 'few', load_rig())
