@@ -53,6 +53,7 @@ class CaptureNode(AvdetNode):
         )
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
+        self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
         self._audio = self._truth = self._subscription = self._input = self._jump = None
         self._worker: threading.Thread | None = None
 
@@ -247,6 +248,8 @@ class CaptureNode(AvdetNode):
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._compute_times.add(milliseconds)
         self._latency.add(late_ms)
+        # The mark of a window that was sent although samples were lost in it.
+        self._gap_samples.publish(Float64(data=float(window.gap_samples)))
         self._features_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
         if self._scene is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 import soundfile
+from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.bags.messages import sound as decode_sound
@@ -126,6 +128,17 @@ def test_a_gap_is_counted_and_its_windows_are_not_sent(feed, watcher, wait):
     assert ends_s == [51.0, 52.5, 52.75, 53.0, 53.25, 53.5]
     status = watcher.status['/avdet/capture'][2]
     assert int(status['windows_with_gaps']) > 0
+
+
+def test_windows_with_gaps_are_marked_when_they_are_wanted(feed, watcher, wait):
+    node, _, heard, talk = feed
+    marks = watcher.collect(Float64, 'debug/gap_samples')
+    assert node.set_parameters([Parameter('gap_windows', value='send')])[0].successful
+    samples = noise(1.5)
+    talk(samples[:RATE_HZ], 50.0)
+    talk(samples[RATE_HZ:], 51.1)
+    wait(lambda: len(heard) == len(marks) == 3, 'windows and their marks')
+    assert [round(mark.data / RATE_HZ, 2) for mark in marks] == [0.0, 0.1, 0.1]
 
 
 def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
