@@ -59,3 +59,33 @@ def random_corruption(rng: np.random.Generator) -> Corruption:
         shading_db=float(rng.uniform(0, 6)),
         clock_ppm=float(np.clip(rng.normal(0, 20), -50, 50)),
     )
+
+
+def severe_corruption(rng: np.random.Generator, duration_s: float) -> Corruption:
+    """Draw what goes wrong on a neglected vehicle.
+
+    Gains of 1 to 3 dB spread, positions of 5 to 10 mm, yaw of 1 to 3 degrees, delays of 0 to 3
+    samples, shading of 0 to 8 dB, clock up to 50 ppm; in one drive of six a dead microphone, in
+    one of ten two swapped channels, in one of three 1 to 5 gaps of 5 to 200 ms, in one of five a
+    gain so high that loud vehicles clip.
+    """
+    dead = np.zeros(MICROPHONES, bool)
+    dead[rng.integers(MICROPHONES)] = rng.random() < 1 / 6
+    order = np.arange(MICROPHONES)
+    pair = rng.permutation(MICROPHONES)[:2]
+    if rng.random() < 0.1:
+        order[pair] = order[pair[::-1]]
+    count = int(rng.integers(1, 6)) if rng.random() < 1 / 3 else 0
+    gaps = np.stack([rng.uniform(0, duration_s, count), rng.uniform(0.005, 0.2, count)], axis=-1)
+    return Corruption(
+        gain_db=rng.normal(0, rng.uniform(1, 3), MICROPHONES),
+        position_error_m=rng.normal(0, rng.uniform(0.005, 0.01), (MICROPHONES, 3)),
+        array_yaw_deg=float(rng.choice([-1, 1]) * rng.uniform(1, 3)),
+        delay_samples=rng.uniform(0, 3, MICROPHONES),
+        shading_db=float(rng.uniform(0, 8)),
+        clock_ppm=float(rng.uniform(-50, 50)),
+        dead=dead,
+        order=order,
+        gaps_s=gaps[np.argsort(gaps[:, 0])],
+        clip_level=float(rng.uniform(0.005, 0.05)) if rng.random() < 0.2 else 1.0,
+    )

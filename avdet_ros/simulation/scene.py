@@ -13,7 +13,10 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_sound_mps
 from avdet_ros.simulation.corruption import Corruption
+from avdet_ros.simulation.distractors import Distractor
+from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.vehicles import Vehicle
+from avdet_ros.simulation.walls import Walls
 
 HORIZON_M = 120.0
 """Vehicles further away are neither rendered nor part of the truth."""
@@ -120,7 +123,7 @@ class Scene:
         seed: names the drive and keys its noise.
         duration_s: how long it lasts; poses and sound exist a little outside as well.
         rig: microphones and camera.
-        setting: 'city', 'country', 'motorway', 'roadside' or 'junction'.
+        setting: 'city', 'country', 'motorway', 'roadside', 'junction' or 'tunnel'.
         ego: the own vehicle.
         ego_turn_deg: yaw of the standing own vehicle against its lane.
         body_sway: (2, 3) amplitude in degrees, rate in rad/s and phase of pitch and roll.
@@ -129,6 +132,9 @@ class Scene:
         humidity_percent: of the air.
         noise: own vehicle's insertion loss, wind and self-noise.
         corruption: errors of the recording.
+        walls: of a tunnel or of buildings along the own road, None in the open.
+        distractors: what sounds and is no vehicle.
+        recordings: loops in place of the synthetic sound of engines and tyres.
     """
 
     seed: int
@@ -143,6 +149,9 @@ class Scene:
     humidity_percent: float = 60.0
     noise: Noise = field(default_factory=Noise)
     corruption: Corruption = field(default_factory=Corruption)
+    walls: Walls | None = None
+    distractors: tuple[Distractor, ...] = ()
+    recordings: Recordings | None = None
 
     @property
     def speed_of_sound_mps(self) -> float:
@@ -191,7 +200,7 @@ class Scene:
         whole = np.maximum(box_area(raw), 1e-9)
         in_image = box_area(boxes) / whole
         boxes[in_image <= 0] = 0
-        level, rest = self._levels([vehicle for vehicle, _, _ in poses], distance, float(t_s))
+        level, rest = self._levels([v for v, _, _ in poses], distance, float(t_s), array)
         return Truth(
             time_s=float(t_s),
             boxes_px=boxes.astype(np.float32),
@@ -239,19 +248,28 @@ class Scene:
         return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
 
     def _levels(
-        self, vehicles: list[Vehicle], distance: np.ndarray, t: float
+        self, vehicles: list[Vehicle], distance: np.ndarray, t: float, array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """A-weighted level of each vehicle at the array, and of everything else."""
         loss = air_absorption_db_per_m(cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent)
-        power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
-        at = np.maximum(distance, 1.0)[:, None]
-        level = cnossos.a_weighted_db(cnossos.pressure_level_db(power, at) - loss * at)
+
+        def heard_db(power_db: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
+            at = np.maximum(distance_m, 1.0)[:, None]
+            return cnossos.a_weighted_db(cnossos.pressure_level_db(power_db, at) - loss * at)
+
+        level = heard_db(np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8), distance)
         speed = float(self.ego.speed_mps(t))
         own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
-        other = np.sum(10 ** (cnossos.a_weighted_db([own, self.noise.bands_db(speed)]) / 10))
+        others = np.append(
+            cnossos.a_weighted_db([own, self.noise.bands_db(speed)]),
+            heard_db(
+                np.array([d.bands_db(t) for d in self.distractors]).reshape(-1, 8),
+                np.array([np.linalg.norm(d.place(t) - array) for d in self.distractors]),
+            ),
+        )
         energy = 10 ** (level / 10)
-        rest = 10 * np.log10(np.maximum(energy.sum() - energy, 0) + other)
-        return level, rest
+        rest = np.maximum(energy.sum() - energy, 0) + np.sum(10 ** (others / 10))
+        return level, 10 * np.log10(rest)
 
 
 def _power_db(vehicle: Vehicle, t: float) -> np.ndarray:

@@ -136,6 +136,7 @@ class Signal:
             (TABLE + 1,) float32, or None.
         phase: maps a time to cycles and cycles a second of the wave table.
         pressure: the levels are sound pressure, not power spread over a half sphere.
+        filter_tones: the table knows nothing of the air's loss; filter what is read from it.
     """
 
     def __init__(
@@ -147,9 +148,11 @@ class Signal:
         tones: Callable[[float, np.ndarray], np.ndarray | None] | None = None,
         phase: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
         pressure: bool = False,
+        filter_tones: bool = False,
     ) -> None:
         self.key, self.sample_rate_hz = key, sample_rate_hz
         self.noise_db, self.loss_db, self.tones, self.phase = noise_db, loss_db, tones, phase
+        self.filter_tones = filter_tones
         unit = REFERENCE_PA / FULL_SCALE_PA * (1.0 if pressure else 1 / np.sqrt(2 * np.pi))
         self.unit = unit
         # the mean square of the block is sum |X|^2 2 / N^2, and E|X|^2 is 2/3 of the amplitude's
@@ -195,7 +198,10 @@ class Signal:
             phase, speed = self.phase(edges)
             wave = np.empty(BLOCK, np.float32)
             _tones(table, phase, speed, HOP / self.sample_rate_hz, wave)
-            block = block + wave * (square * np.float32(self.unit))
+            wave *= square * np.float32(self.unit)
+            if self.filter_tones:
+                wave = fft.irfft(fft.rfft(wave) * 10 ** (-loss / 20), BLOCK)
+            block = block + wave
         return block
 
     def _density(self, levels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ bytes as in one go.
 Each vehicle has three sources when near: tyres of the front and of the rear axle, 0.01 m above the
 road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
 CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
-45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out.
+45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out. Walls
+add mirror images of each source.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from functools import lru_cache
 import numpy as np
 
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
+from avdet_ros.simulation.distractors import Distractor
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 from avdet_ros.simulation.scene import HORIZON_M, Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
+from avdet_ros.simulation.vehicle_signals import vehicle_signal
 from avdet_ros.simulation.vehicles import Vehicle
 
 __all__ = ['FULL_SCALE_PA', 'SoundRenderer', 'render_sound']
@@ -31,7 +33,6 @@ FRAMES_PER_S = 4
 SPLIT_M = (45.0, 55.0)
 FADE_M = (100.0, HORIZON_M)
 TYRE_HEIGHT_M = 0.01
-_ROLES = ('front', 'rear', 'engine', 'far')
 _ENGINE_IMAGE_GAIN = 0.745
 """1 / sqrt(1 + 0.9^2): direct and reflected engine sound together have the table's power."""
 
@@ -102,6 +103,8 @@ class SoundRenderer:
                 self._add_vehicle(out, first, vehicle, geometry)
         if scene.ego.voice.running:
             self._add_own(out, first, geometry)
+        for distractor in scene.distractors:
+            self._add_distractor(out, first, distractor, geometry)
         errors = scene.corruption
         out[errors.dead] = 0
         for row, noise in enumerate(self._noise):
@@ -131,15 +134,15 @@ class SoundRenderer:
         tyre = position + TYRE_HEIGHT_M * up
         if near.any():
             axle = vehicle.wheelbase_m / 2 * forward
-            self._add(out, first, vehicle, 'front', tyre + axle, near, geometry)
-            self._add(out, first, vehicle, 'rear', tyre - axle, near, geometry)
+            for role, points in (('front', tyre + axle), ('rear', tyre - axle)):
+                self._add_source(out, first, vehicle, role, points, near, geometry)
             height = vehicle.voice.engine_height_m * up
             nose = position + 0.35 * vehicle.length_m * forward
             gain = near * _ENGINE_IMAGE_GAIN
-            self._add(out, first, vehicle, 'engine', nose + height, gain, geometry)
-            self._add(out, first, vehicle, 'engine', nose - height, gain, geometry, 'asphalt')
+            below = [(nose - height, gain, 'asphalt')]
+            self._add_source(out, first, vehicle, 'engine', nose + height, gain, geometry, below)
         if far.any():
-            self._add(out, first, vehicle, 'far', tyre, far, geometry)
+            self._add_source(out, first, vehicle, 'far', tyre, far, geometry)
 
     def _add_own(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
         """The own vehicle's tyres and engine, weakened by its body, moving with the array."""
@@ -152,9 +155,30 @@ class SoundRenderer:
             ('engine', (0.35 * ego.length_m, 0.0, 0.5)),
         ):
             points = geometry.position + geometry.rotation @ np.array(place)
-            self._add(out, first, ego, role, points, gain, geometry)
+            self._add_source(out, first, ego, role, points, gain, geometry)
 
-    def _add(
+    def _add_distractor(
+        self, out: np.ndarray, first: int, distractor: Distractor, geometry: _Geometry
+    ) -> None:
+        points = distractor.place(geometry.times)
+        distance = np.linalg.norm(points - geometry.array, axis=1)
+        fade = np.clip((FADE_M[1] - distance) / (FADE_M[1] - FADE_M[0]), 0, 1)
+        if not fade.any():
+            return
+        name = distractor.number, distractor.kind
+        if name not in self._signals:
+
+            def loss_db(t_s: float) -> np.ndarray:
+                apart = distractor.place(t_s) - self._own_place(t_s)
+                return self._loss * np.float32(np.linalg.norm(apart))
+
+            key = self.scene.seed, (2 << 32) + distractor.number
+            self._signals[name] = Signal(key, self.rate, distractor.bands_db, loss_db)
+        shading_db = self.scene.corruption.shading_db
+        paths = [(points, fade, 'none')]
+        self._add_paths(out, first, self._signals[name], paths, shading_db, geometry)
+
+    def _add_source(
         self,
         out: np.ndarray,
         first: int,
@@ -163,59 +187,66 @@ class SoundRenderer:
         points: np.ndarray,
         weight: np.ndarray,
         geometry: _Geometry,
-        surface: str = 'none',
+        more: list[tuple[np.ndarray, np.ndarray, str]] | None = None,
     ) -> None:
-        signal = self._signal(vehicle, role)
-        if signal is None:
+        """One source of a vehicle over its direct path, further paths and the walls."""
+        if role in ('front', 'rear') and vehicle.kind == 'motorcycle':
             return
-        scene = self.scene
-        c = scene.speed_of_sound_mps
-        apart = np.linalg.norm(points - geometry.array, axis=1)
+        paths = [(points, weight, 'none'), *(more or [])]
+        walls = self.scene.walls
+        if walls is not None and vehicle.road is walls.road:
+            times = geometry.times
+            for image, gain in walls.images(
+                points,
+                vehicle.motion.along_m(times),
+                geometry.array,
+                self.scene.ego.motion.along_m(times),
+            ):
+                if gain.any():
+                    paths.append((image, gain * weight, 'asphalt'))
+        shading_db = self.scene.corruption.shading_db if vehicle.vehicle_id else 0.0
+        self._add_paths(out, first, self._signal(vehicle, role), paths, shading_db, geometry)
+
+    def _add_paths(
+        self,
+        out: np.ndarray,
+        first: int,
+        signal: Signal,
+        paths: list[tuple[np.ndarray, np.ndarray, str]],
+        shading_db: float,
+        geometry: _Geometry,
+    ) -> None:
+        """A signal over several paths: places (G, 3), gain (G,) and surface of each."""
+        c, errors = self.scene.speed_of_sound_mps, self.scene.corruption
+        apart = np.array([np.linalg.norm(at - geometry.array, axis=1) for at, _, _ in paths])
         # the array moves on while the sound is on its way, by up to 0.15 of the distance
         furthest, nearest = 1.15 * apart.max() + 5.0, max(0.85 * apart.min() - 5.0, 0.0)
         begin = int(np.floor((geometry.begin_s - furthest / c) * self.rate)) - 64
         end = int(np.ceil((geometry.end_s - nearest / c) * self.rate)) + 400
-        errors = scene.corruption
-        shading_db = errors.shading_db if vehicle.vehicle_id else 0.0
-        add_path(
-            out, first, float(self.rate), 1.0 + errors.clock_ppm * 1e-6, errors.delay_samples,
-            signal.read(begin, end - begin), begin, points, weight, geometry.microphones,
-            geometry.outward, shading_db, geometry.first, GRID_S, c,
-            sinc_filters(self.rate, surface),
-        )  # fmt: skip
+        sound = signal.read(begin, end - begin)
+        for points, weight, surface in paths:
+            add_path(
+                out, first, float(self.rate), 1.0 + errors.clock_ppm * 1e-6,
+                errors.delay_samples, sound, begin, points, weight, geometry.microphones,
+                geometry.outward, shading_db, geometry.first, GRID_S, c,
+                sinc_filters(self.rate, surface),
+            )  # fmt: skip
 
-    def _signal(self, vehicle: Vehicle, role: str) -> Signal | None:
-        """The signal of one source of a vehicle, made at first use; None if it has none."""
-        if role in ('front', 'rear') and vehicle.kind == 'motorcycle':
-            return None
+    def _signal(self, vehicle: Vehicle, role: str) -> Signal:
+        """The signal of one source of a vehicle, made at first use."""
         name = vehicle.vehicle_id, role
         if name not in self._signals:
-            self._signals[name] = self._make_signal(vehicle, role)
+            if vehicle.vehicle_id not in self._engines:
+                self._engines[vehicle.vehicle_id] = Engine(vehicle, self.scene.seed)
+
+            def loss_db(t_s: float) -> np.ndarray:
+                return self._loss * np.float32(self._distance_m(vehicle, t_s))
+
+            self._signals[name] = vehicle_signal(
+                vehicle, role, self.scene.seed, self.rate, self._engines[vehicle.vehicle_id],
+                loss_db if vehicle.vehicle_id else None, self.scene.recordings,
+            )  # fmt: skip
         return self._signals[name]
-
-    def _make_signal(self, vehicle: Vehicle, role: str) -> Signal:
-        if vehicle.vehicle_id not in self._engines:
-            self._engines[vehicle.vehicle_id] = Engine(vehicle, self.scene.seed)
-        engine = self._engines[vehicle.vehicle_id]
-
-        def noise_db(t_s: float) -> np.ndarray:
-            tyres = vehicle.voice.rolling_db(vehicle.speed_mps(t_s))
-            if role in ('front', 'rear'):
-                return tyres - 10 * np.log10(2)
-            noise = engine.noise_db(t_s)
-            return cnossos.add_levels(noise, tyres) if role == 'far' else noise
-
-        def loss_db(t_s: float) -> np.ndarray:
-            return self._loss * np.float32(self._distance_m(vehicle, t_s))
-
-        return Signal(
-            (self.scene.seed, vehicle.vehicle_id * len(_ROLES) + _ROLES.index(role)),
-            self.rate,
-            noise_db,
-            loss_db if vehicle.vehicle_id else None,
-            engine.table if role in ('engine', 'far') else None,
-            engine.phase,
-        )
 
     def _find_distance_m(self, vehicle: Vehicle, t_s: float) -> float:
         return float(np.linalg.norm(vehicle.pose(t_s)[0] - self._own_place(t_s)))

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avdet_ros.rig import Rig, load_rig
-from avdet_ros.simulation.corruption import Corruption, random_corruption
+from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
+from avdet_ros.simulation.distractors import random_distractors
+from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.road import Road, random_road
 from avdet_ros.simulation.scene import HORIZON_M, Noise, Scene
 from avdet_ros.simulation.vehicles import Motion, Vehicle, random_vehicle
+from avdet_ros.simulation.walls import building_fronts, tunnel
 
 SETTINGS = {'city': 0.3, 'country': 0.25, 'motorway': 0.15, 'roadside': 0.15, 'junction': 0.15}
 """Settings and how often they are drawn."""
@@ -243,3 +246,43 @@ class _Flows:
                 if clear and vehicle.kind != 'lorry':
                     self.vehicles.append(vehicle)
                 place += vehicle.length_m + 1.0 + self.rng.exponential(gap_m)
+
+
+def furnished(
+    scene: Scene,
+    corrupted: bool = True,
+    recordings: Recordings | None = None,
+) -> Scene:
+    """Add to a drive what stands and sounds around it, and the errors of a neglected array.
+
+    One in ten drives in a lane goes through a tunnel (setting 'tunnel'); in town streets have
+    building fronts; up to three distractors sound. The drive's road, traffic and truth of boxes
+    stay as they were.
+
+    Args:
+        scene: from `random_scene`.
+        corrupted: False for the clean variant.
+        recordings: loops in place of the synthetic sound of vehicles.
+    """
+    rng, errors = (np.random.default_rng([scene.seed, stream]) for stream in (4, 5))
+    road, width = scene.ego.road, scene.ego.road.lane_width_m
+    used = [v for v in scene.vehicles if v.road is road] + [scene.ego]
+    asides = [v.motion.lane * width * 1.1 + v.motion.aside_m for v in used] + [-width, width]
+    right, left = min(asides) - width / 2, max(asides) + width / 2
+    setting, walls = scene.setting, None
+    drawn = rng.random()
+    if setting in ('city', 'country', 'motorway') and drawn < 0.1:
+        setting, walls = 'tunnel', tunnel(rng, road, right, left)
+    elif setting in ('city', 'roadside') and drawn < 0.85:
+        walls = building_fronts(rng, road, right, left)
+    distractors = ()
+    if setting != 'tunnel':
+        middle = scene.ego.motion.along_m(scene.duration_s / 2)
+        origin, forward, _, _ = road.frame(middle)
+        heading = float(np.arctan2(forward[1], forward[0]))
+        distractors = random_distractors(rng, origin, heading, scene.duration_s)
+    corruption = severe_corruption(errors, scene.duration_s) if corrupted else Corruption()
+    return replace(
+        scene, setting=setting, walls=walls, distractors=distractors, corruption=corruption,
+        recordings=recordings,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """Training windows: one second of eight-channel sound as features, with its labels.
 
-A set is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, one every `SCENES_A_SHARD`
-drives of `WINDOWS_A_SCENE` windows each), and ``windows.json`` with what made it. Each shard holds,
+A set is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, each of `SCENES_A_SHARD`
+drives with `WINDOWS_A_SCENE` windows), and ``windows.json`` with what made it. Each shard holds,
 for its n windows,
 
 =================  ==================  ==========================================================

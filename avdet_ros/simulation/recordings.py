@@ -1,0 +1,180 @@
+"""Recordings as the sources of vehicles' sound, in place of the synthetic ones.
+
+A folder holds mono loops as WAV, FLAC or OGG: ``engine*`` for engines, ``tyre*`` for tyres; at
+least one of either. A name that ends in ``_<number>kmh`` says at which speed it was recorded, 50
+km/h otherwise. Each vehicle gets one of each kind; a loop is played faster or slower as the
+vehicle drives faster or slower, and as loud as the vehicle's sound power says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+import re
+
+import numpy as np
+import soundfile
+import soxr
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.vehicles import Vehicle
+
+SUFFIXES = ('.wav', '.flac', '.ogg')
+OVERSAMPLING = 4
+"""Loops are kept at this many times the rate, so that reading them linearly is clean."""
+
+SHORTEST_S, LONGEST_S = 0.5, 60.0
+SEAM_S = 0.05
+STANDING_MPS = 0.3
+_SPEED = re.compile(r'_(\d+)kmh$')
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """One recording.
+
+    Attributes:
+        name: its file.
+        table: (S + 1,) float32, mean square 1 by A-weighting, its first sample again at the end.
+        duration_s: length of the loop as recorded.
+        speed_mps: speed at which it was recorded.
+    """
+
+    name: str
+    table: np.ndarray
+    duration_s: float
+    speed_mps: float
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """The loops of a folder, by role."""
+
+    engines: tuple[Loop, ...]
+    tyres: tuple[Loop, ...]
+
+
+class Playback:
+    """One loop as the source of one vehicle, with the methods of `engine.Engine`."""
+
+    def __init__(
+        self,
+        vehicle: Vehicle,
+        loop: Loop,
+        power_db: Callable[[float], float],
+        second: bool = False,
+    ) -> None:
+        """Choose what is played.
+
+        Args:
+            vehicle: whose sound it is.
+            loop: what is played.
+            power_db: maps a speed to the sound power, dB(A) re 1 pW.
+            second: begin elsewhere in the loop, for a second source of the same vehicle.
+        """
+        self.vehicle, self.loop, self.power_db = vehicle, loop, power_db
+        self.begin = 0.377 * vehicle.vehicle_id + 0.43 * second
+        self.standing = abs(vehicle.motion.speed_mps) < STANDING_MPS
+
+    def table(self, t_s: float, loss_db: np.ndarray) -> np.ndarray:
+        """The loop at the level of a time; the air's loss is left to the signal."""
+        power = self.power_db(float(self.vehicle.speed_mps(t_s)))
+        return self.loop.table * np.float32(10 ** (power / 20))
+
+    def phase(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Loops and loops a second; a standing vehicle plays at half speed."""
+        begin = self.begin
+        if self.standing:
+            rate = 0.5 / self.loop.duration_s
+            return begin + rate * t_s, np.full(np.shape(t_s), rate)
+        motion = self.vehicle.motion
+        ratio = np.sign(motion.speed_mps) / (self.loop.speed_mps * self.loop.duration_s)
+        return begin + ratio * motion.along_m(t_s), ratio * motion.along_mps(t_s)
+
+
+def choose(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
+    """The loop of a vehicle, the same at every call."""
+    return loops[vehicle.vehicle_id * 7919 % len(loops)]
+
+
+def tyre_power_db(vehicle: Vehicle, speed_mps: float) -> float:
+    """A-weighted sound power of one axle's tyres."""
+    return float(cnossos.a_weighted_db(vehicle.voice.rolling_db(speed_mps))) - 10 * np.log10(2)
+
+
+def engine_power_db(vehicle: Vehicle, speed_mps: float) -> float:
+    """A-weighted sound power of the engine."""
+    return float(cnossos.a_weighted_db(vehicle.voice.propulsion_db(speed_mps)))
+
+
+def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
+    """Read a folder of loops.
+
+    Args:
+        folder: see the module.
+        sample_rate_hz: rate the sound is rendered at.
+
+    Raises:
+        AvdetError: no folder, no loop in it, or a file that is not a mono recording of 0.5 to
+            60 s; the message names it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise AvdetError(f'{folder}: expected a folder of recordings, found none')
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    loops: dict[str, list[Loop]] = {'engine': [], 'tyre': []}
+    for path in paths:
+        role = next((role for role in loops if path.stem.lower().startswith(role)), None)
+        if role is None:
+            raise AvdetError(f'{path}: expected a name that begins with engine or tyre')
+        loops[role].append(_load(path, sample_rate_hz))
+    if not paths:
+        raise AvdetError(
+            f'{folder}: expected recordings named engine* or tyre* ({", ".join(SUFFIXES)}), '
+            'found none'
+        )
+    return Recordings(tuple(loops['engine']), tuple(loops['tyre']))
+
+
+def _load(path: Path, sample_rate_hz: int) -> Loop:
+    try:
+        sound, rate = soundfile.read(path, dtype='float32', always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AvdetError(f'{path} is not a readable recording: {error}') from error
+    if sound.shape[1] != 1:
+        raise AvdetError(f'{path}: expected one channel, found {sound.shape[1]}')
+    sound = sound[:, 0]
+    if not SHORTEST_S <= len(sound) / rate <= LONGEST_S:
+        raise AvdetError(
+            f'{path}: expected {SHORTEST_S:g} to {LONGEST_S:g} s, found {len(sound) / rate:.2f} s'
+        )
+    if not np.isfinite(sound).all() or np.ptp(sound) < 1e-6:
+        raise AvdetError(f'{path}: expected sound, found silence or values that are not numbers')
+    sound = sound - sound.mean()
+    # the end fades into the beginning, so that the loop has no seam
+    seam = int(SEAM_S * rate)
+    ramp = np.linspace(0, 1, seam, dtype=np.float32)
+    joined = sound[:-seam].copy()
+    joined[:seam] = sound[:seam] * np.sqrt(ramp) + sound[-seam:] * np.sqrt(1 - ramp)
+    # three rounds of the loop through the filter, the middle one is free of its edges
+    dense = soxr.resample(np.tile(joined, 3), rate, OVERSAMPLING * sample_rate_hz, quality='VHQ')
+    third = len(dense) // 3
+    table = dense[third : 2 * third] / np.sqrt(_a_weighted_power(joined, rate))
+    found = _SPEED.search(path.stem)
+    speed = float(found.group(1)) / 3.6 if found else 50 / 3.6
+    if not 1 <= speed <= 60:
+        raise AvdetError(f'{path}: expected a speed of 4 to 216 km/h in the name')
+    table = np.append(table, table[0]).astype(np.float32)
+    return Loop(path.name, table, len(joined) / rate, speed)
+
+
+def _a_weighted_power(sound: np.ndarray, rate: int) -> float:
+    """Mean square after A-weighting (IEC 61672-1, analytic form)."""
+    f = np.fft.rfftfreq(len(sound), 1 / rate)
+    weight = 1.2589 * 12194**2 * f**4
+    weight /= (f**2 + 20.6**2) * (f**2 + 12194**2)
+    weight /= np.sqrt((f**2 + 107.7**2) * (f**2 + 737.9**2))
+    spectrum = np.abs(np.fft.rfft(sound.astype(np.float64))) * weight
+    return float(max(2 * np.sum(spectrum**2) / len(sound) ** 2, 1e-12))

@@ -1,0 +1,127 @@
+"""Walls along a road: tunnels and building fronts, heard as early reflections by image sources.
+
+A wall follows the road at a fixed distance beside its centre line, so a source's mirror image is
+its place reflected in the road's own coordinates: exact on a straight road, close on a curve that
+is wide against the distance to the wall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avdet_ros.simulation.road import Road
+
+FADE_M = 2.0
+"""Over this length a reflection comes and goes at the end of a building front."""
+
+
+def _no_gaps() -> np.ndarray:
+    return np.zeros((0, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Walls:
+    """What reflects along a road.
+
+    Attributes:
+        road: the road.
+        left_m: distance of the left wall from the centre line, left positive; inf for none.
+        right_m: the same of the right wall, negative; -inf for none.
+        ceiling_m: height of a tunnel's ceiling; inf for none.
+        reflection: part of the sound pressure a wall gives back; 0.98 is bare concrete, 0.7 a
+            front with windows and balconies.
+        left_gaps_m: (G, 2) distances along the road where there is no left wall.
+        right_gaps_m: (G, 2) the same of the right wall.
+    """
+
+    road: Road
+    left_m: float = np.inf
+    right_m: float = -np.inf
+    ceiling_m: float = np.inf
+    reflection: float = 0.85
+    left_gaps_m: np.ndarray = field(default_factory=_no_gaps)
+    right_gaps_m: np.ndarray = field(default_factory=_no_gaps)
+
+    def images(
+        self, points: np.ndarray, along_m: np.ndarray, array: np.ndarray, array_along_m: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Mirror images of a moving source, first order and, between two walls, second order.
+
+        Args:
+            points: (G, 3) places of the source.
+            along_m: (G,) its distances along the road.
+            array: (G, 3) places of the array.
+            array_along_m: (G,) the array's distances along the road.
+
+        Returns:
+            for each image its places (G, 3) and its gain (G,), 0 where the wall has a gap or the
+            source is behind it.
+        """
+        centre, _, left, up = self.road.frame(along_m)
+        aside = np.sum((points - centre) * left, axis=-1)
+        height = np.sum((points - centre) * up, axis=-1)
+        own_centre, _, own_left, _ = self.road.frame(array_along_m)
+        own = np.sum((array - own_centre) * own_left, axis=-1)
+        found = []
+        sides = ((self.left_m, self.left_gaps_m), (self.right_m, self.right_gaps_m))
+        for wall, gaps in sides:
+            if not np.isfinite(wall):
+                continue
+            near, far = np.abs(wall - own), np.abs(wall - aside)
+            at = along_m + (array_along_m - along_m) * far / np.maximum(near + far, 1e-6)
+            inside = ((wall - aside) * np.sign(wall) > 0) & ((wall - own) * np.sign(wall) > 0)
+            gain = self.reflection * inside * _standing(at, gaps)
+            found.append((points + (2 * (wall - aside))[:, None] * left, gain))
+        if np.isfinite(self.left_m) and np.isfinite(self.right_m):
+            twice = 2 * (self.left_m - self.right_m)
+            gain = found[0][1] * found[1][1]
+            found += [(points + twice * left, gain), (points - twice * left, gain)]
+        if np.isfinite(self.ceiling_m):
+            gain = np.full(len(points), self.reflection)
+            found.append((points + (2 * (self.ceiling_m - height))[:, None] * up, gain))
+        return found
+
+
+def _standing(at_m: np.ndarray, gaps_m: np.ndarray) -> np.ndarray:
+    """1 where a wall stands, 0 in its gaps, straight between over `FADE_M`."""
+    standing = np.ones_like(at_m)
+    for begin, end in gaps_m:
+        outside = np.maximum(begin - at_m, at_m - end)
+        standing = np.minimum(standing, np.clip(outside / FADE_M, 0, 1))
+    return standing
+
+
+def tunnel(rng: np.random.Generator, road: Road, right_m: float, left_m: float) -> Walls:
+    """A tunnel around the carriageway between two distances from the centre line."""
+    return Walls(
+        road,
+        left_m + rng.uniform(0.8, 2.0),
+        right_m - rng.uniform(0.8, 2.0),
+        rng.uniform(4.7, 6.5),
+        rng.uniform(0.8, 0.95),
+    )
+
+
+def building_fronts(rng: np.random.Generator, road: Road, right_m: float, left_m: float) -> Walls:
+    """Fronts on one or both sides of a street, with gaps for side streets and yards."""
+    both = rng.random() < 0.6
+    sides = rng.permutation(2) < (2 if both else 1)
+    return Walls(
+        road,
+        left_m + rng.uniform(3, 9) if sides[0] else np.inf,
+        right_m - rng.uniform(3, 9) if sides[1] else -np.inf,
+        reflection=rng.uniform(0.5, 0.85),
+        left_gaps_m=_random_gaps(rng, road),
+        right_gaps_m=_random_gaps(rng, road),
+    )
+
+
+def _random_gaps(rng: np.random.Generator, road: Road) -> np.ndarray:
+    gaps, at = [], road.start_m + rng.uniform(0, 60)
+    while at < road.end_m:
+        width = rng.uniform(4, 30)
+        gaps.append((at, at + width))
+        at += width + rng.uniform(15, 90)
+    return np.array(gaps).reshape(-1, 2)
