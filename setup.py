@@ -42,6 +42,7 @@ EXTRAS = {
         'torch',
         'torchvision',
     ],
+    'view': ['rerun-sdk'],
     'test': [
         'hypothesis',
         'librosa',

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
 
-PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color', 'compressed')
+PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color')
 """Last names of topics taken for the camera's picture, the preferred first."""
+
+OTHER_CAMERAS = ('depth', 'thermal', 'infra')
+"""Words in the names of pictures that are shown only when there is no other."""
 
 LEVEL_SAMPLES = 4410
 """From one point of the level plots to the next: a tenth of a second."""
@@ -21,11 +26,34 @@ _BOXES = ('detections', 'tracks', 'truth')
 def picture_topic(bag: Bag) -> str | None:
     """The topic to show as the picture, None if there is none."""
     kinds = (messages.IMAGE, messages.COMPRESSED_IMAGE)
-    for last in PICTURE_NAMES:
-        for topic in bag.topics.values():
-            if topic.name.rsplit('/', 1)[-1] == last and topic.msgtype in kinds and topic.count:
-                return topic.name
-    return None
+    found = []
+    for topic in bag.topics.values():
+        last = topic.name.removesuffix('/compressed').rsplit('/', 1)[-1]
+        if last in PICTURE_NAMES and topic.msgtype in kinds and topic.count:
+            other = any(word in topic.name.lower() for word in OTHER_CAMERAS)
+            found.append((other, PICTURE_NAMES.index(last), topic.name))
+    return min(found)[2] if found else None
+
+
+class LastSecond:
+    """The sound's picture where no spectrograms were recorded, twice a second."""
+
+    def __init__(self) -> None:
+        """Nothing heard yet."""
+        self._front_end = FrontEnd()
+        self._heard = np.zeros((0, MICROPHONES), np.float32)
+        self._new = 0
+
+    def add(self, block: np.ndarray) -> np.ndarray | None:
+        """Take (n, 8) samples; gives (8, n_mels, frames) levels when it is time again."""
+        scale = 32768 if block.dtype == np.int16 else 1
+        heard = np.concatenate([self._heard, block.astype(np.float32) / np.float32(scale)])
+        self._heard = heard[-self._front_end.samples :]
+        self._new += len(block)
+        if len(self._heard) < self._front_end.samples or self._new < self._front_end.samples // 2:
+            return None
+        self._new = 0
+        return self._front_end.log_mel(np.ascontiguousarray(self._heard.T))
 
 
 def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, int]:
@@ -58,6 +86,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         )
     shown: dict[str, int] = dict.fromkeys(roles, 0)
     pending: list[np.ndarray] = []
+    second = None if 'spectrogram' in roles.values() else LastSecond()
     for message in bag.messages(roles):
         decoded = decode(message)
         role, where = roles[message.topic], f'bag {bag.path}: {message.topic}'
@@ -76,7 +105,10 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         else:
             pending.append(messages.sound(decoded, where))
             if sum(map(len, pending)) >= LEVEL_SAMPLES:
-                page.levels(np.concatenate(pending))
+                block = np.concatenate(pending)
                 pending.clear()
+                page.levels(block)
+                if second is not None and (features := second.add(block)) is not None:
+                    page.sound(features)
     page.close()
     return shown

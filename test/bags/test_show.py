@@ -35,7 +35,13 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
     assert shown == {'/avdet/audio': 130, '/avdet/tracks': 5, '/camera/image_raw': 5}
     content = (tmp_path / 'page.rrd').read_bytes()
     assert content.startswith(b'RRF2')
-    for entity in (b'camera/tracks', b'camera/picture', b'level/7', b'instant_to_recorder'):
+    for entity in (
+        b'sound',
+        b'camera/tracks',
+        b'camera/picture',
+        b'level/7',
+        b'instant_to_recorder',
+    ):
         assert entity in content
 
 
