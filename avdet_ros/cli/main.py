@@ -25,6 +25,7 @@ from avdet_ros.cli.process import process
 from avdet_ros.cli.replay import replay
 from avdet_ros.cli.run import run
 from avdet_ros.cli.simulate import simulate
+from avdet_ros.cli.simulate_check import simulate_check
 from avdet_ros.cli.simulate_windows import simulate_windows
 from avdet_ros.cli.train import train
 from avdet_ros.cli.view import view
@@ -52,6 +53,7 @@ app.command()(process)
 app.command()(replay)
 app.command()(run)
 app.command()(simulate)
+app.command()(simulate_check)
 app.command()(simulate_windows)
 app.command()(train)
 app.command()(view)

@@ -72,7 +72,7 @@ def _in_this_process(out, todo, jobs, corrupted, rig):
 def test_another_set_in_the_folder_is_refused(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', lambda *_: iter(()))
     list(windows.make_windows(tmp_path, 6, (30, 40), 1))
-    with pytest.raises(AvdetError, match='first_seed: expected 50 .* found 30'):
+    with pytest.raises(AvdetError, match=r'first_seed: expected 50 .* found 30'):
         list(windows.make_windows(tmp_path, 6, (50, 60), 1))
 
 

@@ -1,0 +1,28 @@
+"""The table of `avdet simulate-check`: every line agrees, and a wrong one would be told."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from avdet_ros.cli.main import app
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation import check
+from avdet_ros.simulation.check import Finding
+
+
+@pytest.mark.slow
+def test_every_line_agrees():
+    findings = list(check.check(load_rig()))
+    assert len(findings) == 14
+    assert [finding.what for finding in findings if not finding.passed] == []
+
+
+def test_a_wrong_line_is_told(monkeypatch):
+    wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
+    monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))
+    result = CliRunner().invoke(app, ['simulate-check'])
+    assert '| speed of light | 2 m/s | 3 | 0.5 | physics |' in result.output
+    assert isinstance(result.exception, AvdetError)
+    assert 'speed of light' in str(result.exception)
