@@ -59,7 +59,7 @@ def sinc_filters(sample_rate_hz: int, surface: str = 'none') -> np.ndarray:
     return np.linalg.lstsq(powers, taps, rcond=None)[0].astype(np.float32)
 
 
-@njit(cache=True, inline='always')
+@njit(cache=True, nogil=True, inline='always')
 def _hermite(a, b, slope_a, slope_b, step, part):
     """Cubic through a and b with the given slopes, at a part of the step."""
     square = part * part
@@ -72,7 +72,7 @@ def _hermite(a, b, slope_a, slope_b, step, part):
     )
 
 
-@njit(cache=True, inline='always')
+@njit(cache=True, nogil=True, inline='always')
 def _track(track, grid, part, axis, step):
     """Value and slope of a trajectory between grid points, Catmull-Rom slopes."""
     a, b = track[grid, axis], track[grid + 1, axis]
@@ -88,7 +88,7 @@ def _track(track, grid, part, axis, step):
     return value, slope
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def emission(source, microphone, grid_first, grid_s, t, c):
     """Solve the emission time of one instant.
 
@@ -132,7 +132,7 @@ def emission(source, microphone, grid_first, grid_s, t, c):
     return te, slope, r, nx, ny, nz
 
 
-@njit(cache=True, fastmath={'contract', 'reassoc', 'nsz'})
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
 def _filter(signal, filters):
     """The signal through each filter, (POWERS, S - TAPS + 1) float32."""
     count = len(signal) - TAPS + 1
@@ -149,7 +149,7 @@ def _filter(signal, filters):
     return out
 
 
-@njit(cache=True, fastmath={'contract', 'reassoc', 'nsz'})
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
 def _read(out, banks, first, c0, c1, c2, c3, gain, gain_step):
     """Add the signal of one stretch between knots, at the places c0 + c1 n + c2 n^2 + c3 n^3."""
     b0, b1, b2, b3 = banks[0], banks[1], banks[2], banks[3]
@@ -164,7 +164,7 @@ def _read(out, banks, first, c0, c1, c2, c3, gain, gain_step):
         out[n] += value * (gain + gain_step * np.float32(n))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_path(
     out,
     first_sample,

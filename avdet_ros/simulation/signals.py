@@ -79,7 +79,7 @@ def band_density_db(bands_db: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     return density
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _spectrum(raw, density_db, index, part, loss_db, scale, out):
     """Random spectrum of the given density; falling below and above the bands."""
     for k in range(len(out)):
@@ -98,7 +98,7 @@ def _spectrum(raw, density_db, index, part, loss_db, scale, out):
     out[-1] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _tones(table, phase, speed, seconds, out):
     """Read a wave table along a phase that is cubic over each half of the block.
 
