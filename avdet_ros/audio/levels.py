@@ -1,0 +1,193 @@
+"""What is wrong with a channel, judged from a second or more of all eight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avdet_ros.audio.geometry import (
+    SPEED_OF_SOUND_MPS,
+    azimuth_grid,
+    cross_phases,
+    phase_spectra,
+    steered_power,
+)
+from avdet_ros.audio.window import INT16_FULL_SCALE
+from avdet_ros.rig import MICROPHONES
+
+CLIPPED = 0.999
+"""Of full scale; a sample beyond it was probably cut off."""
+
+CLIPPED_SHARE = 1e-4
+"""Share of clipped samples worth a warning."""
+
+LARGEST_DC = 0.05
+"""Of full scale; a larger mean is a broken input."""
+
+WEAK_DB = 25.0
+"""A channel this far below the others' median hears nothing of what they hear."""
+
+HUM_SHARE = 0.3
+"""Share of a channel's power in the mains' harmonics worth a warning."""
+
+SAME_CORRELATION = 0.9999
+"""Two microphones at two places never agree so well above the lowest frequencies."""
+
+SWAP_GAIN = 1.08
+"""How much better the phases must fit the array with two microphones exchanged."""
+
+SWAP_FIT = 0.15
+"""And how well at least: below it there is no direction in the sound, only noise."""
+
+_LOWEST_DB = -100.0
+_HUM_HARMONICS = 8
+
+
+@dataclass
+class ChannelState:
+    """One channel's measurements and what is wrong with it.
+
+    Attributes:
+        level_db: level without the mean, dB re a full-scale square wave; -100 for none.
+        peak: greatest magnitude, parts of full scale.
+        dc: mean, parts of full scale.
+        clipped_share: share of samples at the ends of the scale.
+        hum_share: share of the power in the harmonics of 50 or 60 Hz.
+        faults: short words, most serious first; empty when all is well.
+    """
+
+    level_db: float
+    peak: float
+    dc: float
+    clipped_share: float
+    hum_share: float
+    faults: list[str] = field(default_factory=list)
+
+
+def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelState]:
+    """Judge each channel by itself and against the others.
+
+    Args:
+        samples: (n, channels) int16 or floating point in [-1, 1]; a second or more for hum.
+        sample_rate_hz: their rate.
+
+    Returns:
+        One state a channel.
+    """
+    sound = as_float(samples)
+    hum = _hum_shares(sound, sample_rate_hz)
+    states = []
+    for channel, column in enumerate(sound.T):
+        dc = float(column.mean()) if len(column) else 0.0
+        power = float(np.mean((column - dc) ** 2)) if len(column) else 0.0
+        level_db = max(_LOWEST_DB, 10 * np.log10(max(power, 1e-12)))
+        peak = float(np.abs(column).max(initial=0))
+        clipped = float(np.mean(np.abs(column) >= CLIPPED)) if len(column) else 0.0
+        states.append(ChannelState(level_db, peak, dc, clipped, float(hum[channel])))
+    dead = [np.ptp(column) == 0 if len(column) else True for column in sound.T]
+    alive = [state.level_db for state, is_dead in zip(states, dead, strict=True) if not is_dead]
+    median_db = float(np.median(alive)) if alive else _LOWEST_DB
+    same = _same_channels(sound)
+    for channel, state in enumerate(states):
+        if dead[channel]:
+            state.faults.append('dead')
+        elif state.level_db < median_db - WEAK_DB:
+            state.faults.append(f'{median_db - state.level_db:.0f} dB weaker than the others')
+        if state.clipped_share > CLIPPED_SHARE and not dead[channel]:
+            state.faults.append('clipped')
+        if abs(state.dc) > LARGEST_DC:
+            state.faults.append(f'off zero by {100 * state.dc:.0f} %')
+        if state.hum_share > HUM_SHARE:
+            state.faults.append('hum')
+        if channel in same and not dead[channel]:
+            state.faults.append(f'same signal as channel {same[channel]}')
+    return states
+
+
+def swapped_looking(
+    samples: np.ndarray, sample_rate_hz: int, microphones_m: np.ndarray
+) -> tuple[int, int] | None:
+    """Two microphones whose exchange would make the sound fit the array better.
+
+    Sound from few directions must arrive as waves over the array. For each frame the best
+    direction's steered power is found, for the array as the rig has it and with each two
+    microphones exchanged. An array wired in the mirrored or rotated order fits just as well as
+    the right one: only tapping shows that.
+
+    Args:
+        samples: (n, 8) in the order of the rig's microphones; some seconds.
+        sample_rate_hz: their rate.
+        microphones_m: (8, 3) positions.
+
+    Returns:
+        The indices of the two microphones, or None when nothing looks exchanged.
+    """
+    spectra, frequencies_hz = phase_spectra(as_float(samples), sample_rate_hz, 2048, (300, 2000))
+    if len(spectra) == 0:
+        return None
+    cross = cross_phases(spectra[:: max(1, len(spectra) // 40)])
+    _, directions = azimuth_grid(48)
+    lead_s = directions @ (microphones_m - microphones_m.mean(axis=0)).T / SPEED_OF_SOUND_MPS
+
+    def fit(order: np.ndarray) -> float:
+        power = steered_power(cross, frequencies_hz, lead_s[:, order])
+        return float(power.max(axis=-1).mean())
+
+    straight = np.arange(MICROPHONES)
+    as_wired = fit(straight)
+    best, pair = 0.0, None
+    for i in range(MICROPHONES):
+        for j in range(i + 1, MICROPHONES):
+            order = straight.copy()
+            order[[i, j]] = j, i
+            if (exchanged := fit(order)) > best:
+                best, pair = exchanged, (i, j)
+    return pair if best > SWAP_FIT and best > SWAP_GAIN * max(as_wired, 0) else None
+
+
+def as_float(samples: np.ndarray) -> np.ndarray:
+    """(n, channels) float32 in [-1, 1] of int16 or floating-point samples, NaN as 0."""
+    if samples.dtype == np.int16:
+        return samples * np.float32(1 / INT16_FULL_SCALE)
+    return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0.0, neginf=0.0)
+
+
+def _hum_shares(sound: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Share of power in lines at the mains' harmonics that stand out from their surroundings."""
+    shares = np.zeros(sound.shape[1])
+    if len(sound) < sample_rate_hz:
+        return shares
+    centred = (sound - sound.mean(axis=0)) * np.hanning(len(sound))[:, None]
+    power = np.abs(np.fft.rfft(centred, axis=0)) ** 2
+    step_hz = sample_rate_hz / len(sound)
+    total = np.maximum(power.sum(axis=0), 1e-20)
+    for mains_hz in (50, 60):
+        lines = np.zeros(sound.shape[1])
+        for harmonic_hz in mains_hz * np.arange(1, _HUM_HARMONICS + 1):
+            centre = harmonic_hz / step_hz
+            line = power[_around(centre, 2.5 / step_hz)]
+            near = power[_around(centre, 12 / step_hz)]
+            background = np.median(near, axis=0) * len(line)
+            line_power = line.sum(axis=0)
+            lines += np.where(line_power > 10 * background, line_power - background, 0)
+        shares = np.maximum(shares, lines / total)
+    return shares
+
+
+def _around(centre: float, half: float) -> slice:
+    return slice(max(0, round(centre - half)), round(centre + half) + 1)
+
+
+def _same_channels(sound: np.ndarray) -> dict[int, int]:
+    """Channels that carry another one's signal, and which."""
+    edges = np.diff(sound, axis=0)  # without the low frequencies that neighbours do share
+    norm = np.sqrt((edges**2).sum(axis=0))
+    same: dict[int, int] = {}
+    for i in range(sound.shape[1]):
+        for j in range(i + 1, sound.shape[1]):
+            scale = norm[i] * norm[j]
+            if scale > 0 and edges[:, i] @ edges[:, j] > SAME_CORRELATION * scale:
+                same.setdefault(i, j)
+                same.setdefault(j, i)
+    return same

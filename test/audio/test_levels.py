@@ -1,0 +1,120 @@
+"""Each fault of a channel put into sound, and found in that channel and no other."""
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.levels import check_channels, swapped_looking
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation.sound import render_sound
+from avdet_ros.simulation.traffic import random_scene
+
+RATE = 44100
+
+
+@pytest.fixture
+def sound():
+    """Two seconds of a rumble all microphones share, and a hiss of each one's own."""
+    rng = np.random.default_rng(7)
+    rumble = np.cumsum(rng.standard_normal((2 * RATE, 1)), axis=0)
+    rumble -= np.linspace(rumble[0], rumble[-1], len(rumble))
+    hiss = rng.standard_normal((2 * RATE, 8))
+    sound = 0.05 * rumble / rumble.std() + 0.01 * hiss
+    return (sound - sound.mean(axis=0)).astype(np.float32)
+
+
+def faults(sound):
+    return [state.faults for state in check_channels(sound, RATE)]
+
+
+def only(channel, fault):
+    return [[fault] if index == channel else [] for index in range(8)]
+
+
+def test_sound_that_is_well_has_no_faults(sound):
+    assert faults(sound) == [[]] * 8
+    assert faults((sound * 32767).astype(np.int16)) == [[]] * 8
+
+
+def test_levels_are_measured(sound):
+    t = np.arange(2 * RATE) / RATE
+    sound[:, 3] = 0.5 * np.sin(2 * np.pi * 997 * t) + 0.01
+    state = check_channels(sound, RATE)[3]
+    assert state.level_db == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.01)
+    assert state.peak == pytest.approx(0.51, abs=0.001)
+    assert state.dc == pytest.approx(0.01, abs=0.001)
+
+
+@pytest.mark.parametrize('value', [0.0, 0.02])
+def test_dead(sound, value):
+    sound[:, 5] = value
+    assert faults(sound) == only(5, 'dead')
+
+
+def test_weak(sound):
+    sound[:, 5] *= 0.01
+    assert faults(sound) == only(5, '40 dB weaker than the others')
+
+
+def test_clipped(sound):
+    sound[:, 1] = np.clip(sound[:, 1] * 12, -1, 1)
+    assert faults(sound) == only(1, 'clipped')
+
+
+def test_off_zero(sound):
+    sound[:, 0] += 0.2
+    assert faults(sound) == only(0, 'off zero by 20 %')
+
+
+@pytest.mark.parametrize('mains_hz', [50, 60])
+def test_hum(sound, mains_hz):
+    t = np.arange(len(sound)) / RATE
+    hum = sum(np.sin(2 * np.pi * mains_hz * k * t) / k for k in (1, 3, 5))
+    sound[:, 6] += 0.1 * hum
+    assert faults(sound) == only(6, 'hum')
+
+
+def test_the_same_signal_twice(sound):
+    sound[:, 4] = 0.8 * sound[:, 2]
+    expected = [[], [], ['same signal as channel 4'], [], ['same signal as channel 2'], [], [], []]
+    assert faults(sound) == expected
+
+
+@pytest.mark.parametrize('count', [0, 1, 100])
+def test_little_sound_is_judged_without_failing(sound, count):
+    assert len(check_channels(sound[:count], RATE)) == 8
+    assert swapped_looking(sound[:count], RATE, load_rig().microphones_m) is None
+
+
+def test_all_silent_and_damaged(sound):
+    assert faults(np.zeros((RATE, 8), np.int16)) == [['dead']] * 8
+    sound[::7, 2] = np.nan
+    assert np.isfinite([state.level_db for state in check_channels(sound, RATE)]).all()
+
+
+@pytest.fixture(scope='module')
+def drives():
+    """Three seconds of four drives, (n, 8)."""
+    rig = load_rig()
+    return [
+        render_sound(random_scene(seed, rig, 5.0), 1.0, 3.0).T for seed in range(310_000, 310_004)
+    ]
+
+
+@pytest.mark.parametrize('pair', [(0, 1), (2, 6), (3, 5)])
+def test_exchanged_microphones_look_it(drives, pair):
+    rig = load_rig()
+    hits = 0
+    for drive in drives:
+        order = np.arange(8)
+        order[list(pair)] = pair[::-1]
+        found = swapped_looking(drive[:, order], RATE, rig.microphones_m)
+        hits += found == pair
+        assert found in (pair, None)
+    assert hits >= 2
+
+
+def test_well_wired_arrays_and_noise_do_not(drives):
+    rig = load_rig()
+    assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4
+    noise = np.random.default_rng(1).standard_normal((2 * RATE, 8))
+    assert swapped_looking(noise, RATE, rig.microphones_m) is None
