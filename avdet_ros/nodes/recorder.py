@@ -75,6 +75,7 @@ class RecorderNode(AvdetNode):
         self._wanted_topics = list(self.p['topics'])
         self._backlog: queue.SimpleQueue = queue.SimpleQueue()
         self._backlog_bytes = self._dropped = 0
+        self._early: list[tuple[str, str, bytes]] = []
         self._thread = threading.Thread(target=self._work, name='disk', daemon=True)
         self._thread.start()
         self._look()
@@ -145,7 +146,14 @@ class RecorderNode(AvdetNode):
             return
         self._backlog_bytes += len(data)
         self._counts[name] += 1
-        self._backlog.put((full, msgtype, data, max(self.now_ns(), 0)))
+        now_ns = self.now_ns()
+        if now_ns <= 0:  # sim time has not begun; what is latched came before it
+            self._early.append((full, msgtype, data))
+            return
+        for entry in self._early:
+            self._backlog.put((*entry, now_ns))
+        self._early.clear()
+        self._backlog.put((full, msgtype, data, now_ns))
 
     # The disk's thread.
 
