@@ -23,6 +23,9 @@ def simulate(
     clean_too: Annotated[
         bool, typer.Option(help="Also write each drive's sound without the array's errors.")
     ] = False,
+    recordings: Annotated[
+        Path | None, typer.Option(help='Folder of loops engine*.wav, tyre*.wav as sources.')
+    ] = None,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     contact_sheet: Annotated[
         Path | None, typer.Option(help='Write a picture of all modalities here, and no drives.')
@@ -56,7 +59,8 @@ def simulate(
     from avdet_ros.simulation.drive import Plan, prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
 
-    plan = Plan(drives, minutes, seed, fps, clips, clean_too)
+    loops = str(recordings.resolve()) if recordings else ''
+    plan = Plan(drives, minutes, seed, fps, clips, clean_too, loops)
     missing = prepare(out, plan, rig)
     frames = len(plan.times_s())
     done = drives - len(missing)
@@ -81,6 +85,7 @@ def simulate(
     listed = write_splits(out, plan)
     options = [f'--drives {drives} --minutes {minutes:g} --seed {seed} --fps {fps:g}']
     options += ['' if clips else '--no-clips', '--clean-too' if clean_too else '']
+    options += [f'--recordings {shlex.quote(str(recordings))}' if recordings else '']
     options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
     write_card(out, plan, ' '.join(['avdet simulate', out.name, *filter(None, options)]))
     counts = ', '.join(f'{name} {len(listed[f"{name}_all.txt"])}' for name in _SPLITS)

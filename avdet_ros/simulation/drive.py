@@ -26,9 +26,10 @@ from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.simulation.pictures import Cameras, Conditions, Frame, random_conditions
 from avdet_ros.simulation.pictures.depth import BASELINE_M
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
+from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
-from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.simulation.traffic import furnished, random_scene
 from avdet_ros.training import mavd
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
@@ -57,6 +58,7 @@ class Plan:
         fps: pictures a second.
         clips: write each frame's second of sound as eight files, as MAVD has them.
         clean_too: write the sound without the array's errors beside it, ``drive_clean.flac``.
+        recordings: folder of loops that serve as engines and tyres, '' for the synthetic ones.
     """
 
     drives: int = 40
@@ -65,6 +67,7 @@ class Plan:
     fps: float = 2.0
     clips: bool = True
     clean_too: bool = False
+    recordings: str = ''
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -147,7 +150,11 @@ def make_scene(
 ) -> tuple[Scene, Conditions]:
     """The world of a drive, and its light and weather."""
     rig = load_rig(rig_path)
+    loops = None
+    if plan.recordings:
+        loops = load_recordings(plan.recordings, rig.sample_rate_hz)
     scene = random_scene(drive.scene_seed, rig, plan.duration_s, corrupted=not clean)
+    scene = furnished(scene, not clean, loops)
     return scene, random_conditions(drive.scene_seed, scene.temperature_c, drive.night)
 
 
@@ -163,7 +170,9 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
     """
     root = Path(root)
     settings = root / 'simulation.json'
-    load_rig(rig_path)
+    loaded = load_rig(rig_path)
+    if plan.recordings:
+        load_recordings(plan.recordings, loaded.sample_rate_hz)
     rig = hashlib.sha256((rig_path or default_rig_path()).read_bytes()).hexdigest()
     wanted = {**asdict(plan), 'rig': rig[:16]}
     if settings.exists():

@@ -21,7 +21,10 @@ WHITE = (0.86, 0.86, 0.84)
 
 @dataclass(frozen=True)
 class Layout:
-    """Lanes of the main road in lane widths, and how far the asphalt reaches."""
+    """Lanes of the main road in lane widths, how far the asphalt reaches, and its walls in metres.
+
+    Walls are infinitely far away, and the ceiling infinitely high, where there are none.
+    """
 
     right: float
     left: float
@@ -30,6 +33,9 @@ class Layout:
     median: float
     setting: str
     tunnel: bool
+    wall_right_m: float
+    wall_left_m: float
+    ceiling_m: float
 
 
 class _Strips:
@@ -217,8 +223,11 @@ def tunnel(faces: FaceList, road: Road, layout: Layout, first: float, count: int
     strips = _Strips(faces, road, first, count, STEP_M)
     width = strips.width
     right, left = layout.paved_right * width - 1.2, layout.paved_left * width + 1.2
+    if np.isfinite(layout.wall_left_m) and np.isfinite(layout.wall_right_m):
+        right, left = layout.wall_right_m + 0 * width, layout.wall_left_m + 0 * width
+    top = layout.ceiling_m if np.isfinite(layout.ceiling_m) else 5.3
     tile, bare = np.array([0.62, 0.62, 0.57]), np.array([0.42, 0.41, 0.39])
-    profile = ((0.0, 0.0), (0.0, 1.1), (0.0, 3.0), (0.35, 4.3), (1.3, 5.3))
+    profile = ((0.0, 0.0), (0.0, 0.2 * top), (0.0, 0.57 * top), (0.35, 0.81 * top), (1.3, top))
     shades = (0.75 * tile, tile, bare, 0.85 * bare)
     for knot in range(count):
         joint = 0.93 if knot % 3 == 0 else 1.0
@@ -240,10 +249,10 @@ def tunnel(faces: FaceList, road: Road, layout: Layout, first: float, count: int
             if knot % 2 == 0:
                 lamp = edge - side * 1.0
                 quad = [
-                    strips.at(knot, lamp[knot] - 0.22, 4.85),
-                    strips.at(knot, lamp[knot] + 0.22, 4.85),
-                    strips.at(knot + 1, lamp[knot + 1] + 0.22, 4.85),
-                    strips.at(knot + 1, lamp[knot + 1] - 0.22, 4.85),
+                    strips.at(knot, lamp[knot] - 0.22, top - 0.45),
+                    strips.at(knot, lamp[knot] + 0.22, top - 0.45),
+                    strips.at(knot + 1, lamp[knot + 1] + 0.22, top - 0.45),
+                    strips.at(knot + 1, lamp[knot + 1] - 0.22, top - 0.45),
                 ]
                 quad[2] = quad[1] + 0.55 * (quad[2] - quad[1])
                 quad[3] = quad[0] + 0.55 * (quad[3] - quad[0])
@@ -258,9 +267,9 @@ def tunnel(faces: FaceList, road: Road, layout: Layout, first: float, count: int
                 faces.add(quad, 'sign', (0.10, 0.55, 0.28), 3, True, section=knot)
         a, b = left - 1.3, right + 1.3
         quad = [
-            strips.at(knot, a[knot], 5.3),
-            strips.at(knot, b[knot], 5.3),
-            strips.at(knot + 1, b[knot + 1], 5.3),
-            strips.at(knot + 1, a[knot + 1], 5.3),
+            strips.at(knot, a[knot], top),
+            strips.at(knot, b[knot], top),
+            strips.at(knot + 1, b[knot + 1], top),
+            strips.at(knot + 1, a[knot + 1], top),
         ]
         faces.add(quad, 'concrete', 0.7 * bare, 1, both_sides=True, section=knot)

@@ -55,7 +55,8 @@ class Surroundings:
 
 def is_tunnel(scene: Scene) -> bool:
     """Whether a drive's road runs in a tunnel."""
-    return scene.setting == 'tunnel' or bool(getattr(scene, 'tunnel', None))
+    walls = scene.walls
+    return scene.setting == 'tunnel' or (walls is not None and np.isfinite(walls.ceiling_m))
 
 
 def build_surroundings(scene: Scene, conditions: Conditions) -> Surroundings:
@@ -108,6 +109,11 @@ def _layout(scene: Scene) -> Layout:
         right, left = min(right, -median - 1.5), max(left, median + 1.5)
     parked = [v.motion.lane for v in scene.vehicles if v.road is road and not v.voice.running]
     shoulder = 0.75 if scene.setting == 'motorway' else 0.08
+    walls = scene.walls
+    far = (-np.inf, np.inf, np.inf)
+    wall_right, wall_left, ceiling = (
+        far if walls is None else (walls.right_m, walls.left_m, walls.ceiling_m)
+    )
     return Layout(
         right,
         left,
@@ -116,6 +122,9 @@ def _layout(scene: Scene) -> Layout:
         max(median, 0.0),
         scene.setting,
         is_tunnel(scene),
+        wall_right,
+        wall_left,
+        ceiling,
     )
 
 
@@ -156,26 +165,25 @@ def _things(
     things: list[Thing] = []
     urban = layout.setting in ('city', 'junction')
     for side, edge in ((1, layout.paved_left * width), (-1, layout.paved_right * width)):
+        fronts = _fronts(rng, scene, layout, side, edge, first, last)
+        for at, front, setback in fronts:
+            things.append(props.building(rng, road, at, front, setback, side, lit, True))
         if urban:
-            at = first
-            while at < last:
-                front = rng.uniform(9, 22)
-                if rng.random() < 0.85:
-                    setback = edge + side * (4.2 + rng.choice([0.0, 0.0, 2.5]))
-                    things.append(props.building(rng, road, at, front, setback, side, lit, True))
-                at += front + rng.choice([0.3, 0.5, 4.0, 9.0])
             for at in np.arange(first + rng.uniform(0, 20), last, rng.uniform(14, 24)):
                 if rng.random() < 0.7:
                     things.append(props.tree(rng, road, at, edge + side * 2.6, 0.75))
         else:
             density = rng.uniform(0.05, 0.16)
             for at in np.arange(first, last, 4.0):
-                aside = edge + side * rng.uniform(5.5, 45)
+                wall = layout.wall_left_m if side > 0 else layout.wall_right_m
+                depth = min(45.0, max(abs(wall - edge) - 2.0, 6.0))
+                aside = edge + side * rng.uniform(5.5, depth)
                 if rng.random() < 2.2 * density:
                     things.append(props.tree(rng, road, at, aside, rng.uniform(0.8, 1.5)))
                 if rng.random() < 1.6 * density:
                     things.append(props.bush(rng, road, at + 2, edge + side * rng.uniform(3.2, 9)))
-                if rng.random() < (0.03 if layout.setting != 'motorway' else 0.006):
+                share = 0.03 if layout.setting != 'motorway' else 0.006
+                if rng.random() < share and not np.isfinite(wall):
                     away = edge + side * rng.uniform(14, 34)
                     things.append(
                         props.building(rng, road, at, rng.uniform(9, 16), away, side, lit, False)
@@ -196,6 +204,51 @@ def _things(
         for at in np.arange(first, last, 8.0):
             things.append(props.rail(road, at, 8.0, 0.0))
     return things
+
+
+def _fronts(
+    rng: np.random.Generator,
+    scene: Scene,
+    layout: Layout,
+    side: int,
+    edge: float,
+    first: float,
+    last: float,
+) -> list[tuple[float, float, float]]:
+    """Where buildings stand along one side: begin, length, metres left of the centre line.
+
+    Where the drive's sound has a wall they stand in its plane and leave its gaps; else, in town,
+    anywhere, and so far away that no echo is missed.
+    """
+    walls = scene.walls
+    wall = layout.wall_left_m if side > 0 else layout.wall_right_m
+    if np.isfinite(wall):
+        gaps = walls.left_gaps_m if side > 0 else walls.right_gaps_m
+        ends = np.append(gaps[:, 0], np.inf)
+        starts = np.append(-np.inf, gaps[:, 1])
+        blocks = [
+            (max(low, first), min(high, last))
+            for low, high in zip(starts, ends, strict=True)
+            if min(high, last) - max(low, first) > 5
+        ]
+        setback = wall
+    elif layout.setting in ('city', 'junction'):
+        blocks = [(first, last)]
+        setback = edge + side * (4.2 if walls is None else 18.0)
+    else:
+        return []
+    fronts = []
+    for low, high in blocks:
+        at = low
+        while high - at > 5:
+            front = float(rng.uniform(9, 22))
+            front = high - at if high - at < front + 6 else front
+            open_lot = not np.isfinite(wall) and rng.random() < 0.15
+            if not open_lot:
+                shift = 0.0 if np.isfinite(wall) else side * rng.choice([0.0, 0.0, 2.5])
+                fronts.append((at, front, setback + shift))
+            at += front if np.isfinite(wall) else front + rng.choice([0.3, 0.5, 4.0, 9.0])
+    return fronts
 
 
 def _clear(
