@@ -23,10 +23,7 @@ def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: st
     if (venv / 'bin' / 'pip').exists() and any(site(venv).glob(f'{other.replace("-", "_")}-*')):
         both = ['onnxruntime', 'onnxruntime-gpu']  # they share files, so neither is whole alone
         pip(venv, 'uninstall', '--yes', *both)
-    # trackeval asks for opencv-python, which has the same files as the headless build and needs
-    # a display's libraries. The headless one comes second, so its files are the ones that stay.
-    install(venv, pins, [], 'pip', 'setuptools', 'trackeval')
-    install(venv, pins, lists)
+    install(venv, pins, lists, 'setuptools')
 
 
 def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
@@ -38,6 +35,12 @@ def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
     trying.touch()
     files = [word for path in lists for word in ('--requirement', str(path))]
     pip(venv, 'install', '--constraint', str(pins), *files, *names)
+    # trackeval asks for opencv-python, which has the same files as the headless build and needs
+    # a display's libraries. The headless one's files are the ones that stay.
+    headless = next(site(venv).glob('opencv_python_headless-*.dist-info'), None)
+    if headless and not complete(site(venv), headless):
+        again = ('--force-reinstall', '--no-deps', '--constraint', str(pins))
+        pip(venv, 'install', *again, 'opencv-python-headless')
     trying.unlink()
 
 
@@ -63,12 +66,14 @@ def mend(venv: Path) -> None:
 
     pip then no longer takes them for installed and installs them again. Complete means: every
     file of the package's RECORD is there with its size. CMake exports are exempt, for set-up
-    edits them.
+    edits them, and so is opencv-python, most of whose files are those of the headless build.
     """
     packages = site(venv)
     for leftover in packages.glob('~*'):  # what pip had moved aside for an upgrade
         shutil.rmtree(leftover, ignore_errors=True)
     for record_folder in packages.glob('*.dist-info'):
+        if record_folder.name.startswith('opencv_python-') and (record_folder / 'RECORD').exists():
+            continue
         if not complete(packages, record_folder):
             say(f'      {record_folder.name[: -len(".dist-info")]} was interrupted; again')
             shutil.rmtree(record_folder)
