@@ -70,7 +70,8 @@ simulation's microphones |
 
 Vehicles in the image a frame: {np.mean(seen):.2f} on average, {max(seen)} at most; to be \
 reported by a detector of sound: {np.mean(labels):.2f} on average, {max(labels)} at most. \
-Audible: {np.mean(audible) if audible else 0:.0%} of all vehicles within {HORIZON_M:g} m. Labelled kinds: \
+Audible: {np.mean(audible) if audible else 0:.0%} of all vehicles within \
+{HORIZON_M:g} m. Labelled kinds: \
 {', '.join(f'{kind} {count}' for kind, count in kinds.most_common()) or 'none'}. Settings: \
 {', '.join(f'{name} {count}' for name, count in settings.most_common())}.
 
