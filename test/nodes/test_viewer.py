@@ -1,0 +1,62 @@
+"""What nodes publish arrives on the live page; what is damaged is passed over."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.viewer import Viewer
+from avdet_ros.rig import load_rig
+
+pytest.importorskip('rerun')
+pytestmark = pytest.mark.ros
+
+
+def rows_by_entity(path):
+    """Rows of every entity in a Rerun file, as Rerun's own reader counts them."""
+    done = subprocess.run(
+        ['rerun', 'rrd', 'print', path], capture_output=True, text=True, check=True
+    )
+    rows = {}
+    for count, entity in re.findall(r'with (\d+) rows .*? - (/\S+) - ', done.stdout):
+        rows[entity] = rows.get(entity, 0) + int(count)
+    return rows
+
+
+def test_sound_boxes_and_latency_are_shown(tmp_path):
+    rclpy.init()
+    page = LivePage(load_rig(), save=tmp_path / 'page.rrd')
+    viewer = Viewer(page, 'drive', 'image')
+    talker = rclpy.create_node('talker', namespace='drive')
+    audio = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
+    tracks = talker.create_publisher(Detection2DArray, 'tracks', qos.RESULTS)
+    late = talker.create_publisher(Float64, 'debug/latency_ms', 10)
+    until = time.monotonic() + 60
+    try:
+        while viewer.shown < 20 and time.monotonic() < until:
+            head = messages.header(talker.get_clock().now().nanoseconds, 'array')
+            audio.publish(messages.sound(head, np.ones((4410, 8), np.int16)))
+            audio.publish(messages.sound(head, np.ones((4410, 4), np.int16)))  # not ours
+            boxes, scores = np.array([[1.0, 2, 30, 40]]), np.array([0.5])
+            tracks.publish(messages.detections(head, boxes, scores, ['7']))
+            late.publish(Float64(data=12.0))
+            rclpy.spin_once(viewer, timeout_sec=0.05)
+        assert viewer.shown >= 20
+    finally:
+        viewer.destroy_node()
+        talker.destroy_node()
+        rclpy.try_shutdown()
+    page.close()
+    rows = rows_by_entity(tmp_path / 'page.rrd')
+    for entity in ('/level/0', '/camera/tracks', '/milliseconds/latency'):
+        assert rows[entity] >= 3, entity
