@@ -155,6 +155,41 @@ class FileSource:
         return samples
 
 
+LONGEST_WHOLE_S = 1800.0
+"""Longest recording that is read into memory at once: 2.5 GB."""
+
+
+def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.ndarray:
+    """Read a recording of eight channels into memory.
+
+    Args:
+        path: the file.
+        sample_rate_hz: rate to have it at.
+        longest_s: a longer file is refused.
+
+    Returns:
+        (n, 8) int16 or float32, see `Block`.
+
+    Raises:
+        AvdetError: the file cannot be read, has not eight channels, or is too long.
+    """
+    with open_sound(path) as file:
+        if file.frames > longest_s * file.samplerate:
+            raise AvdetError(
+                f'{path}: expected a recording of at most {longest_s:g} s, '
+                f'found {file.frames / file.samplerate:.0f} s'
+            )
+    source = FileSource(path, sample_rate_hz, paced=False)
+    source.start()
+    pieces = []
+    while not source.exhausted:
+        block = source.read(0.0)
+        if block is not None:
+            pieces.append(block.samples)
+    source.stop()
+    return np.concatenate(pieces)
+
+
 def open_sound(path: str | Path) -> Any:
     """Open a sound file and check that it is whole.
 

@@ -14,9 +14,11 @@ import typer
 
 from avdet_ros.cli.bag_to_dataset import bag_to_dataset
 from avdet_ros.cli.bench import bench
+from avdet_ros.cli.calibrate import calibrate
 from avdet_ros.cli.check_dataset import check_dataset
 from avdet_ros.cli.compare import compare
 from avdet_ros.cli.demo import demo
+from avdet_ros.cli.devices import devices
 from avdet_ros.cli.drive_to_bag import drive_to_bag
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
@@ -42,9 +44,11 @@ app = typer.Typer(
 
 app.command()(bag_to_dataset)
 app.command()(bench)
+app.command()(calibrate)
 app.command()(check_dataset)
 app.command()(compare)
 app.command()(demo)
+app.command()(devices)
 app.command()(drive_to_bag)
 app.command()(evaluate)
 app.command()(evaluate_trackers)

@@ -1,0 +1,95 @@
+"""`avdet devices`: which sound devices there are, and whether the array on one of them is well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def devices(
+    meter: Annotated[
+        str | None,
+        typer.Option(help='Show live levels of this device: index, name or part of a name.'),
+    ] = None,
+    tap: Annotated[
+        str | None,
+        typer.Option(help='Find the channel of each microphone of this device by tapping them.'),
+    ] = None,
+    record: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=36_000, help='Record so many seconds into OUTPUT.'),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Argument(help='Sound file to record into, e.g. out.flac.')
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help='Device to record; the default one if not given.')
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.5, help='End the meter after so many seconds.')
+    ] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+) -> None:
+    """List sound devices, or meter, tap or record one."""
+    from avdet_ros.audio.device import rescan
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.rig import load_rig
+
+    loaded_rig = load_rig(rig)
+    if (record is None) != (output is None):
+        raise AvdetError(
+            'avdet devices: expected --record SECONDS together with the file to record into, '
+            f'found only the {"file" if record is None else "seconds"}'
+        )
+    if sum(choice is not None for choice in (meter, tap, record)) > 1:
+        raise AvdetError('avdet devices: expected one of --meter, --tap and --record, found more')
+    if meter is not None:
+        from avdet_ros.audio.meter import run_meter
+
+        run_meter(loaded_rig, meter, seconds)
+    elif tap is not None:
+        from avdet_ros.audio.tapping import run_tapping
+
+        run_tapping(loaded_rig, tap)
+    elif record is not None and output is not None:
+        from avdet_ros.audio.recording import record_device
+
+        record_device(loaded_rig, device, record, output)
+    else:
+        rescan()
+        _list(loaded_rig.sample_rate_hz)
+
+
+_RATES_HZ = (16000, 32000, 44100, 48000, 88200, 96000, 192000)
+
+
+def _list(sample_rate_hz: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from avdet_ros.audio.device import list_devices, supports
+    from avdet_ros.rig import MICROPHONES
+
+    console = Console()
+    found = list_devices()
+    if not found:
+        console.print('no input devices; is the sound card connected, and are you in group audio?')
+        return
+    table = Table(caption=f'✓: gives {MICROPHONES} channels at {sample_rate_hz} Hz')
+    for heading in ('', 'index', 'name', 'host API', 'channels', 'rates / kHz'):
+        table.add_column(heading, justify='right' if heading in ('index', 'channels') else 'left')
+    for device in found:
+        serves = device.channels >= MICROPHONES and supports(device, MICROPHONES, sample_rate_hz)
+        most = min(device.channels, MICROPHONES)
+        rates = ' '.join(f'{rate / 1000:g}' for rate in _RATES_HZ if supports(device, most, rate))
+        table.add_row(
+            '✓' if serves else '',
+            str(device.index),
+            device.name,
+            device.host_api,
+            str(device.channels),
+            rates,
+        )
+    console.print(table)

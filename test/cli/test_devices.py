@@ -1,0 +1,125 @@
+"""`avdet devices` and `avdet calibrate` as a person runs them, on the device without hardware."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from avdet_ros.audio.virtual_device import DEVICE, VirtualDevice, missing_programs
+
+RATE = 44100
+
+
+@pytest.fixture(scope='module')
+def device():
+    if missing := missing_programs():
+        pytest.skip(f'{" and ".join(missing)} not installed: apt install pulseaudio-utils')
+    with VirtualDevice() as device:
+        yield device
+
+
+def avdet(*arguments, device=None, cwd=None):
+    """Run the command and return its status, output and error output."""
+    environment = {**os.environ, 'COLUMNS': '120', **(device.environment if device else {})}
+    environment['PYTHONPATH'] = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, '-m', 'avdet_ros.cli.main', *map(str, arguments)],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 'Traceback' not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope='module')
+def faulty(tmp_path_factory):
+    """A minute of noise in which channel 2 is dead, 4 clips and 6 hums."""
+    rng = np.random.default_rng(10)
+    sound = 0.02 * rng.standard_normal((60 * RATE, 8))
+    t = np.arange(len(sound)) / RATE
+    sound[:, 2] = 0
+    sound[:, 4] = np.clip(60 * sound[:, 4], -1, 1)
+    sound[:, 6] += 0.1 * np.sin(2 * np.pi * 50 * t)
+    path = tmp_path_factory.mktemp('sound') / 'faulty.wav'
+    soundfile.write(path, sound, RATE, subtype='PCM_16')
+    return path
+
+
+def test_devices_are_listed(device):
+    status, out, _ = avdet('devices', device=device)
+    assert status == 0
+    (row,) = [line for line in out.splitlines() if DEVICE in line]
+    assert '✓' in row
+    assert 'ALSA' in row
+    assert '44.1' in row
+
+
+@pytest.mark.slow
+def test_the_meter_names_the_faulty_channels(device, faulty):
+    player = device.play(faulty)
+    status, out, _ = avdet('devices', '--meter', 'array', '--seconds', '7', device=device)
+    player.kill()
+    player.wait()
+    assert status == 0
+    lines = [line.strip() for line in out.splitlines()]
+    rows = {line[0]: line for line in lines if line[:1].isdigit()}
+    assert 'dead' in rows['2']
+    assert 'clipped' in rows['4']
+    assert 'hum' in rows['6']
+    assert all('ok' in rows[channel] for channel in '01357')
+
+
+@pytest.mark.slow
+def test_a_device_is_recorded(device, faulty, tmp_path):
+    player = device.play(faulty)
+    arguments = ('devices', '--record', '1.5', '--device', DEVICE, tmp_path / 'out.flac')
+    status, out, _ = avdet(*arguments, device=device)
+    player.kill()
+    player.wait()
+    assert status == 0
+    assert 'out.flac: 1.5 s of array8' in out
+    sound, rate = soundfile.read(tmp_path / 'out.flac')
+    assert (sound.shape, rate) == ((round(1.5 * RATE), 8), RATE)
+    assert sound[:, 1].std() > 0.015
+    assert not sound[:, 2].any()
+    assert [path.name for path in tmp_path.iterdir()] == ['out.flac']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (('--meter', 'roof'), "no sound device 'roof'; the input devices here"),
+        (('--tap', 'roof'), "no sound device 'roof'; the input devices here"),
+        (('--record', '1', 'out.flac', '--device', 'roof'), "no sound device 'roof'"),
+        (('--record', '1', 'out.doc'), 'expected a name ending in .flac or .wav'),
+        (('--record', '1', 'nowhere/out.flac'), 'cannot write nowhere/out.flac'),
+        (('--record', '1'), 'expected --record SECONDS together with the file'),
+        (('--meter', 'a', '--tap', 'b'), 'expected one of --meter, --tap and --record'),
+    ],
+)
+def test_mistakes_are_one_sentence(device, tmp_path, arguments, sentence):
+    status, _, error = avdet('devices', *arguments, device=device, cwd=tmp_path)
+    assert status == 1
+    assert error.startswith('error: ')
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibrate_says_what_it_lacks(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
+    soundfile.write(tmp_path / 'noise.wav', noise, RATE)
+    status, _, error = avdet('calibrate', tmp_path / 'noise.wav')
+    assert status == 1
+    assert 'expected one clear source carried around the vehicle' in error
+    status, _, error = avdet('calibrate', tmp_path / 'none.wav')
+    assert status == 1
+    assert 'none.wav: expected a sound file, found none' in error
