@@ -33,6 +33,7 @@ FRAMES_PER_S = 4
 SPLIT_M = (45.0, 55.0)
 FADE_M = (100.0, HORIZON_M)
 TYRE_HEIGHT_M = 0.01
+_TENTHS = np.linspace(0, 1, 11)
 _ENGINE_IMAGE_GAIN = 0.745
 """1 / sqrt(1 + 0.9^2): direct and reflected engine sound together have the table's power."""
 
@@ -70,8 +71,9 @@ class SoundRenderer:
         self._engines: dict[int, Engine] = {}
         frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
         # all sources of a vehicle ask at the same instants
-        self._distance_m = lru_cache(maxsize=512)(self._find_distance_m)
-        self._own_place = lru_cache(maxsize=512)(self._find_own_place)
+        self._distances_m = lru_cache(maxsize=512)(self._find_distances_m)
+        self._own_places = lru_cache(maxsize=16)(self._find_own_places)
+        self._air_bands_db = lru_cache(maxsize=64)(self._find_air_bands_db)
         self._loss = air_absorption_db_per_m(
             frequency, scene.temperature_c, scene.humidity_percent
         ).astype(np.float32)
@@ -169,7 +171,7 @@ class SoundRenderer:
         if name not in self._signals:
 
             def loss_db(t_s: float) -> np.ndarray:
-                apart = distractor.place(t_s) - self._own_place(t_s)
+                apart = distractor.place(t_s) - self.scene.ego.pose(t_s)[0]
                 return self._loss * np.float32(np.linalg.norm(apart))
 
             key = self.scene.seed, (2 << 32) + distractor.number
@@ -248,11 +250,21 @@ class SoundRenderer:
             )  # fmt: skip
         return self._signals[name]
 
-    def _find_distance_m(self, vehicle: Vehicle, t_s: float) -> float:
-        return float(np.linalg.norm(vehicle.pose(t_s)[0] - self._own_place(t_s)))
+    def _distance_m(self, vehicle: Vehicle, t_s: float) -> float:
+        """Distance to the own vehicle, linear between tenths of a second."""
+        second = int(np.floor(t_s))
+        distances = self._distances_m(vehicle, second)
+        return float(np.interp(t_s - second, _TENTHS, distances))
 
-    def _find_own_place(self, t_s: float) -> np.ndarray:
-        return self.scene.ego.pose(t_s)[0]
+    def _find_distances_m(self, vehicle: Vehicle, second: int) -> np.ndarray:
+        times = second + _TENTHS
+        return np.linalg.norm(vehicle.pose(times)[0] - self._own_places(second), axis=1)
+
+    def _find_own_places(self, second: int) -> np.ndarray:
+        return self.scene.ego.pose(second + _TENTHS)[0]
+
+    def _find_air_bands_db(self, t_s: float) -> np.ndarray:
+        return self.scene.noise.bands_db(float(self.scene.ego.speed_mps(t_s)))
 
     def _microphone_noise(self, index: int, dead: bool) -> Signal:
         scene = self.scene
@@ -260,7 +272,7 @@ class SoundRenderer:
         def noise_db(t_s: float) -> np.ndarray:
             if dead:
                 return scene.noise.self_bands_db()
-            return scene.noise.bands_db(float(scene.ego.speed_mps(t_s)))
+            return self._air_bands_db(t_s)
 
         return Signal((scene.seed, (1 << 32) + index), self.rate, noise_db, pressure=True)
 
