@@ -122,9 +122,13 @@ class AvdetNode(LifecycleNode):
             Whether it is silent.
         """
         since_s = time.monotonic() - max(last_s or 0.0, self._active_since)
+        if since_s < SILENT_AFTER_S / 2:
+            return False
+        # Asked before it is needed: the other node's state comes with the next status.
+        why = self.listening.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
             return False
-        report.error(self.listening.why_silent(subscription, since_s))
+        report.error(why)
         return True
 
     def try_start(self) -> bool:

@@ -31,6 +31,7 @@ STRIP_SIZE_PX = (240, 1032)
 
 _SILENT_S = 1.0
 _DAY_NS = 86_400_000_000_000
+_MOST_IDS = 10_000
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
 
@@ -130,8 +131,10 @@ class OverlayNode(AvdetNode):
         for box, score, text in zip(found.boxes_px, found.scores, ids, strict=True):
             if np.isfinite(box).all() and np.abs(box).max() < 1e5:
                 number = int(text) if text.isdecimal() and len(text) < 10 else None
+                if len(self._ids) > _MOST_IDS:
+                    self._ids.clear()
                 if number is None:  # ids are texts; those that are not numbers get one
-                    number = self._ids.setdefault(text, len(self._ids) % 10_000)
+                    number = self._ids.setdefault(text, len(self._ids))
                 boxes.append(Box(box, number, float(np.nan_to_num(score))))
         return boxes
 

@@ -81,8 +81,14 @@ def test_the_simulation_tells_the_truth(start, watcher, wait):
     truth = watcher.collect(Detection2DArray, 'truth', 200)
     heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
     start(CaptureNode, source='simulation', seed=300_000, duration_s=3.0)
-    watcher.wait_status('capture', 'has ended after 21 windows', level=0)
-    wait(lambda: len(heard) == 21 and len(truth) == 31, 'windows and truth')
+
+    # A window that a busy machine is late for is dropped, and counted.
+    def made(values):
+        return int(values['windows_out']) + int(values['windows_dropped']) == 21
+
+    status = watcher.wait_status('capture', 'has ended', level=0, values=made)
+    wait(lambda: len(heard) == int(status[2]['windows_out']), 'windows')
+    wait(lambda: len(truth) > 20, 'truth')
     ends = {stamp_ns(message) for message in heard}
     instants = {stamp_ns(message) for message in truth}
     nearest = [min(abs(end - instant) for instant in instants) for end in ends]
@@ -104,6 +110,8 @@ def feed(start, watcher, wait):
             publisher.publish(messages.sound(head, samples[first : first + block]))
             count = int(node._samples.count)
             wait(lambda c=count: node._samples.count > c, 'a block to arrive')
+            # Sound comes faster here than in life: no window may be dropped for that.
+            wait(lambda: not node._pending, 'its windows to be worked on')
 
     return node, publisher, heard, feed
 
