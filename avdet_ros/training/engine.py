@@ -63,7 +63,7 @@ class StudentTask(LightningModule):
         spectrogram, boxes = augment(
             batch.spectrogram, batch.boxes, self.recipe.augmentation, self.mirror, generator
         )
-        grid = self.student(spectrogram)
+        grid = self.student(spectrogram).float()
         targets = make_targets(boxes, *grid.shape[-2:])
         loss = self.recipe.loss
         terms = grid_loss(grid, targets, loss.huber, loss.giou)
@@ -81,7 +81,7 @@ class StudentTask(LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss and boxes of one batch."""
-        grid = self.student(batch.spectrogram)
+        grid = self.student(batch.spectrogram).float()
         targets = make_targets(batch.boxes, *grid.shape[-2:])
         loss = self.recipe.loss
         terms = grid_loss(grid, targets, loss.huber, loss.giou)
@@ -193,6 +193,7 @@ def fit(
             accelerator='auto',
             devices='auto' if torch.cuda.is_available() else 1,
             deterministic='warn',
+            precision=recipe.fit.precision,
             gradient_clip_val=5.0,
             callbacks=watching,
             logger=[CSVLogger(folder, 'log'), TensorBoardLogger(folder, 'log', '')],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import statistics
 from typing import Any
 
@@ -68,7 +67,6 @@ def text(
     scores: dict[str, Any],
     splits: Splits,
     facts: dict[str, Any],
-    out: Path,
     comparison: list[dict[str, Any]] | None = None,
 ) -> str:
     """The card as Markdown.
@@ -79,7 +77,6 @@ def text(
         splits: the windows.
         facts: ``bytes`` of the file, ``apart`` (largest difference between torch and ONNX
             Runtime) and on how many ``windows``.
-        out: the run's folder, named in the commands.
         comparison: rows of a comparison of models, if there is one.
     """
     fit = scores['fit']

@@ -124,7 +124,8 @@ def make_student(
     """Fit, calibrate, score and export one student.
 
     Returns:
-        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json.
+        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json. The card has
+        the table of the run called ``comparison`` beside this one, if that is done.
     """
     detector = fitted(recipe, splits, rig, out, progress, say)
     scores = _once(
@@ -144,7 +145,9 @@ def make_student(
     apart = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
     say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {EXPORT_WINDOWS} windows')
     facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': EXPORT_WINDOWS}
-    card = model_card.text(recipe, scores, splits, facts, out)
+    compared = out.parent / 'comparison' / 'comparison.json'
+    rows = json.loads(compared.read_text(encoding='utf-8')) if compared.exists() else None
+    card = model_card.text(recipe, scores, splits, facts, rows)
     (out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
     return model
 

@@ -28,6 +28,9 @@ from avdet_ros.training.steering import image_directions, steering_weights
 POOLED_FRAMES = 4
 """Frames of the front end that are averaged to one before the network."""
 
+LEAST_RESPONSE = 0.02
+"""A direction from which less of a band's sound comes is as good as silent: -17 dB."""
+
 RARE = 0.01
 """What a fresh network says of the probability of a centre in a cell: about the truth."""
 
@@ -87,11 +90,12 @@ class Steered(nn.Module):
     """Steered response over (band, azimuth, time), then convolutions shared by all azimuths.
 
     Per band, azimuth and pooled frame it sees how much of the sound comes from there (the steered
-    response, 0 to 1), and the level of the band. The first layer mixes bands to channels, the
-    next see azimuth and time and shorten time, then time is spelled out into channels and
-    convolutions over azimuth let neighbours compete; the columns of the image finally unfold
-    into its rows. Directions beyond the image and behind are steered to as well, so that what is
-    heard from there is explained by something else than a vehicle in view.
+    response, at most 1), its logarithm, and the level of the band: the sum of the last two is the
+    level that comes from there. The first layer mixes bands to channels, the next see azimuth
+    and time and shorten time, then time is spelled out into channels, what is usual at an azimuth
+    is added, and convolutions over azimuth let neighbours compete; the columns of the image
+    finally unfold into its rows. Directions beyond the image and behind are steered to as well, so
+    that what is heard from there is explained by something else than a vehicle in view.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class Steered(nn.Module):
         self.register_buffer('steering', torch.from_numpy(weights), persistent=False)
         self.scaling = Scaling(bands)
         self.from_response = nn.Conv2d(bands, width, 1, bias=False)
+        self.from_power = nn.Conv2d(bands, width, 1, bias=False)
         self.from_level = nn.Conv1d(bands, width, 3, padding=1, bias=False)
         self.mixed = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
         widths = (width, 4 * width // 3, 2 * width, 8 * width // 3)
@@ -122,6 +127,7 @@ class Steered(nn.Module):
         self.shorten = nn.Sequential(*shorten)
         deep = 4 * width
         self.spell = nn.Sequential(*_conv1d(widths[-1] * frames, deep, 1))
+        self.place = nn.Parameter(torch.zeros(deep, len(directions)))
         self.compete = nn.ModuleList(_Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
         self.channels = 24
         self.unfold = nn.Sequential(*_conv1d(deep, rows * self.channels, 1))
@@ -129,6 +135,7 @@ class Steered(nn.Module):
 
     def response(self, spectrogram: Tensor) -> Tensor:
         """The steered response of scaled features: (B, n_mels, azimuths, T)."""
+        # Bands side by side: each has its own weights over the 24 coherences.
         coherence = spectrogram[:, MICROPHONES:].transpose(1, 2)
         return torch.matmul(self.steering, coherence)
 
@@ -136,9 +143,11 @@ class Steered(nn.Module):
         """Pooled (B, 32, n_mels, T) to a map on the image (B, channels, rows, columns)."""
         scaled = self.scaling(spectrogram)
         level = self.from_level(scaled[:, :MICROPHONES].mean(dim=1))
-        mixed = self.mixed(self.from_response(self.response(scaled)) + level[:, :, None])
+        response = self.response(scaled)
+        power = self.from_power(torch.log(response.clamp(min=LEAST_RESPONSE)))
+        mixed = self.mixed(self.from_response(response) + power + level[:, :, None])
         short = self.shorten(mixed)
-        columns = self.spell(short.transpose(2, 3).flatten(1, 2))
+        columns = self.spell(short.transpose(2, 3).flatten(1, 2)) + self.place
         for layer in self.compete:
             columns = layer(columns)
         last = columns.shape[-1] - self.margin_columns
