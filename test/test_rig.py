@@ -1,0 +1,250 @@
+"""The rig file: what it means, each mistake in it, and any bytes at all."""
+
+import copy
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import yaml
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig, default_rig_path, load_rig, parse_rig
+
+TREE = yaml.safe_load(default_rig_path().read_text())
+
+
+@pytest.fixture
+def tree():
+    return copy.deepcopy(TREE)
+
+
+def test_the_shipped_rig_is_an_octagon():
+    rig = load_rig()
+    centre = rig.microphones_m - rig.array_position_m
+    assert rig.microphones_m.shape == (8, 3)
+    np.testing.assert_allclose(np.linalg.norm(centre, axis=1), 0.25, atol=1e-5)
+    azimuth_deg = np.degrees(np.arctan2(centre[:, 1], centre[:, 0])) % 360
+    np.testing.assert_allclose(azimuth_deg, np.arange(8) * 45, atol=1e-3)
+    assert rig.channels.tolist() == list(range(8))
+    assert rig.sample_rate_hz == 44100
+    assert (rig.camera.width_px, rig.camera.height_px) == (1920, 650)
+
+
+def test_yaw_turns_the_array_to_the_left(tree):
+    tree['array']['yaw_deg'] = 90
+    rig = parse_rig(tree)
+    np.testing.assert_allclose(rig.microphones_m[0], [0, 0.25, 1.7], atol=1e-9)
+
+
+def test_points_project_where_a_camera_sees_them(tree):
+    camera = parse_rig(tree).camera
+    pixels, depth_m = camera.project([[10.3, 0, 1.55], [10.3, 1.0, 1.55], [10.3, 0, 0.55]])
+    np.testing.assert_allclose(pixels, [[960, 300], [860, 300], [960, 400]], atol=1e-6)
+    np.testing.assert_allclose(depth_m, 10)
+    assert camera.project([-10.0, 0, 1.5])[1] < 0
+
+
+@given(
+    st.floats(-180, 180),
+    st.floats(-80, 80),
+    st.floats(-180, 180),
+    st.lists(st.tuples(st.floats(0, 1920), st.floats(0, 650)), min_size=1, max_size=5),
+)
+@settings(deadline=None)
+def test_a_pixels_ray_projects_onto_it(yaw, pitch, roll, pixels):
+    tree = copy.deepcopy(TREE)
+    tree['camera'].update(yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
+    camera = parse_rig(tree).camera
+    rays = camera.directions(pixels)
+    np.testing.assert_allclose(np.linalg.norm(rays, axis=1), 1)
+    again, depth_m = camera.project(camera.position_m + 20 * rays)
+    assert (depth_m > 0).all()
+    np.testing.assert_allclose(again, pixels, atol=1e-6)
+
+
+def test_a_nose_down_camera_sees_the_road(tree):
+    tree['camera']['pitch_deg'] = 10
+    camera = parse_rig(tree).camera
+    assert camera.directions([960.0, 300.0])[2] == pytest.approx(-np.sin(np.radians(10)))
+
+
+def put(tree, path, value):
+    """Set, or with ... delete, the value at a path of keys."""
+    *way, last = path
+    for key in way:
+        tree = tree[key]
+    if value is ...:
+        del tree[last]
+    else:
+        tree[last] = value
+
+
+MICROPHONE = ('array', 'microphones', 3)
+
+
+@pytest.mark.parametrize(
+    ('path', 'value', 'sentence'),
+    [
+        (('array',), ..., 'array: expected a value, found none'),
+        (('camera',), 'no', "camera: expected keys with values, found 'no'"),
+        (('wheels',), 4, 'wheels: expected one of frame_id, array, camera, found an unknown key'),
+        (('array', 'microphones'), ..., 'array.microphones: expected a value'),
+        (('array', 'microphones', 7), ..., 'expected a list of 8 microphones, found 7'),
+        ((*MICROPHONE, 'position_m'), ..., 'array.microphones[3].position_m: expected a value'),
+        ((*MICROPHONE, 'position_m'), [0, 0], 'expected 3 finite numbers, found [0, 0]'),
+        ((*MICROPHONE, 'position_m'), [0, 0, '1'], 'position_m: expected 3 finite numbers'),
+        ((*MICROPHONE, 'position_m'), [0, 0, True], 'position_m: expected 3 finite numbers'),
+        ((*MICROPHONE, 'position_m'), [0, 0, float('nan')], 'expected 3 finite numbers'),
+        ((*MICROPHONE, 'position_m'), [0, 0, float('inf')], 'expected 3 finite numbers'),
+        ((*MICROPHONE, 'position_m'), [0, 0, 10**400], 'expected 3 finite numbers'),
+        ((*MICROPHONE, 'position_m'), [0.25, 0.0, 0.0], 'found the place of microphones[0]'),
+        ((*MICROPHONE, 'channel'), 2, '[3].channel: expected a channel of its own, found 2 twice'),
+        ((*MICROPHONE, 'channel'), -1, 'channel: expected a whole number from 0 to 255, found -1'),
+        ((*MICROPHONE, 'channel'), 256, 'a whole number from 0 to 255, found 256'),
+        ((*MICROPHONE, 'channel'), 3.0, 'channel: expected a whole number'),
+        ((*MICROPHONE, 'channel'), True, 'channel: expected a whole number'),
+        ((*MICROPHONE, 'name'), 'front', "a name of its own, found 'front' twice"),
+        ((*MICROPHONE, 'gain'), 1, 'gain: expected one of name, channel, position_m'),
+        (('array', 'sample_rate_hz'), 100, 'sample_rate_hz: expected a whole number from 8000'),
+        (('array', 'yaw_deg'), 'left', "a number from -360 to 360, found 'left'"),
+        (('array', 'yaw_deg'), float('nan'), 'yaw_deg: expected a number'),
+        (('array', 'frame_id'), '', 'array.frame_id: expected a name'),
+        (('camera', 'image_size_px'), [1920, 0], 'two whole numbers from 16 to 16384'),
+        (('camera', 'image_size_px'), [1920.5, 650], 'two whole numbers from 16 to 16384'),
+        (('camera', 'focal_px'), [0, 1000], 'focal_px: expected two positive numbers'),
+        (('camera', 'principal_px'), [2000, 300], 'principal_px: expected a point in the image'),
+        (('camera', 'pitch_deg'), 200, 'pitch_deg: expected a number from -180 to 180'),
+    ],
+)  # fmt: skip
+def test_each_mistake_names_its_key(tree, path, value, sentence):
+    put(tree, path, value)
+    with pytest.raises(AvdetError) as error:
+        parse_rig(tree, where='my.yaml')
+    assert str(error.value).startswith('my.yaml: ')
+    assert sentence in str(error.value)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(AvdetError, match=r'cannot read the rig file .*none\.yaml'):
+        load_rig(tmp_path / 'none.yaml')
+    with pytest.raises(AvdetError, match='cannot read the rig file'):
+        load_rig(tmp_path)
+    large = tmp_path / 'large.yaml'
+    large.write_bytes(b'a: b\n' * 300_000)
+    with pytest.raises(AvdetError, match='expected a rig file below 1 MiB'):
+        load_rig(large)
+
+
+SMALL = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates()
+)
+ANYTHING = st.recursive(
+    SMALL,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8) | st.integers(), inner)
+    ),
+    max_leaves=10,
+)
+
+
+def parses_or_says_why(read):
+    """Whatever the input is: a rig of finite numbers, or one sentence."""
+    sentence = ''
+    try:
+        rig = read()
+    except AvdetError as error:
+        sentence = str(error)
+    else:
+        assert isinstance(rig, Rig)
+        assert np.isfinite(rig.microphones_m).all()
+        assert np.isfinite(rig.camera.rotation).all()
+    assert '\n' not in sentence
+    assert len(sentence) < 2000
+
+
+@given(tree=ANYTHING)
+@settings(max_examples=200, deadline=None)
+def test_any_tree_parses_or_says_why(tree):
+    parses_or_says_why(lambda: parse_rig(tree))
+
+
+def places(node, path=()):
+    """Paths of all values in the rig's tree."""
+    found = [path] if path else []
+    items = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
+    for key, value in items:
+        found += places(value, (*path, key))
+    return found
+
+
+@given(path=st.sampled_from(places(TREE)), value=ANYTHING)
+@settings(max_examples=400, deadline=None)
+def test_any_value_in_any_place_parses_or_says_why(path, value):
+    tree = copy.deepcopy(TREE)
+    put(tree, path, value)
+    parses_or_says_why(lambda: parse_rig(tree))
+
+
+TEXT = default_rig_path().read_bytes()
+
+
+@pytest.fixture(scope='module')
+def scratch(tmp_path_factory):
+    return tmp_path_factory.mktemp('rig') / 'rig.yaml'
+
+
+@given(
+    at=st.integers(0, len(TEXT)),
+    gone=st.integers(0, 40),
+    new=st.binary(max_size=12)
+    | st.sampled_from([b'&a', b'*a', b'<<', b'!!python/object', b'[' * 400]),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_damage_to_the_file_parses_or_says_why(scratch, at, gone, new):
+    scratch.write_bytes(TEXT[:at] + new + TEXT[at + gone :])
+    parses_or_says_why(lambda: load_rig(scratch))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'!!python/object/apply:os.system ["touch hacked"]',
+        b'[' * 5000,
+        b'a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\ne: &e [*d, *d]\narray: *e',
+        b'\xff\xfe\x00',
+        b'',
+        b'array: 2024-13-45',
+        b'array: 0o777777777777777777777777777',
+        b'array: {frame_id: a, sample_rate_hz: ' + b'9' * 5000 + b'}',
+        b'array: {frame_id: a, sample_rate_hz: 0x' + b'f' * 5000 + b'}',
+        b'? {a: b}\n: c',
+        b'- 1\n- 2',
+    ],
+)  # fmt: skip
+def test_hostile_files_do_nothing_but_a_sentence(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'rig.yaml'
+    path.write_bytes(content)
+    with pytest.raises(AvdetError, match=r'rig\.yaml'):
+        load_rig(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ['rig.yaml']
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize('place', ['array: *z', 'array: {frame_id: *z}', 'camera: *z'])
+def test_aliases_that_double_and_double_again_are_not_written_out(place):
+    lines = ['z0: &z0 [x, x]']
+    lines += [f'z{i}: &z{i} [*z{i - 1}, *z{i - 1}]' for i in range(1, 60)]
+    nested = '\n'.join(lines).replace('z59: &z59', 'z59: &z')
+    tree = yaml.safe_load(nested + '\n' + place)
+    only = {key: tree[key] for key in ('array', 'camera') if key in tree}
+    with pytest.raises(AvdetError) as error:
+        parse_rig(only)
+    assert len(str(error.value)) < 500
