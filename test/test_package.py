@@ -122,6 +122,17 @@ def test_every_requirement_is_pinned():
             assert re.fullmatch(r'[a-z0-9.-]+==[\w.+-]+(; python_version [<>]=? "3\.\d+")?', line)
 
 
+def test_no_python_meets_two_versions_of_a_package():
+    from packaging.requirements import Requirement
+
+    lines = (LISTS / 'constraints.txt').read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith('#')]
+    for version in ('3.11', '3.12'):
+        here = {'python_version': version}
+        names = [pin.name for pin in pins if not pin.marker or pin.marker.evaluate(here)]
+        assert len(names) == len(set(names)), version
+
+
 def test_setup_py_names_what_the_requirement_lists_name():
     words = definition()
     plain = {name.partition('[')[0] for name in words['install_requires']} - {'setuptools'}
