@@ -265,8 +265,9 @@ def compare(
         ``comparison.json`` in the run's folder; ``comparison.md`` is the same for people.
     """
     rows = []
-    for model in recipe.models:
-        for seed in recipe.seeds:
+    # Every model once before any a second time: an early look is fair.
+    for seed in recipe.seeds:
+        for model in recipe.models:
             one = replace(recipe.student, model=model, fit=replace(recipe.student.fit, seed=seed))
             folder = out / f'{model}_{seed}'
             begin_run(folder, one, resume=True)

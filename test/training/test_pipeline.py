@@ -138,7 +138,7 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
     path = pipeline.train(recipe, window_folder, out, progress=False, say=lambda line: None)
     rows = json.loads(path.read_text())
     assert [(row['model'], row['seed']) for row in rows] == [
-        ('steered', 1), ('steered', 2), ('image_grid', 1), ('image_grid', 2),
+        ('steered', 1), ('image_grid', 1), ('steered', 2), ('image_grid', 2),
     ]  # fmt: skip
     assert rows[0]['fit']['windows'] == 64
     table = (out / 'comparison.md').read_text().splitlines()
