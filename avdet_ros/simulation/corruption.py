@@ -24,7 +24,7 @@ class Corruption:
         gain_db: (8,) gain errors.
         position_error_m: (8, 3) errors of the microphones' positions, base_link.
         array_yaw_deg: rotation of the whole array about its centre, left positive.
-        delay_samples: (8,) delays of the channels.
+        delay_samples: (8,) how many samples early each channel is; negative ones are late.
         shading_db: level a microphone loses to sound from the far side of the body.
         clock_ppm: how much faster the sound card's clock runs than the camera's.
         dead: (8,) bool, microphones that give only their self-noise.
