@@ -24,7 +24,7 @@ RUNTIME = [
     'sounddevice',
     'soundfile',
     'soxr',
-    'trackeval',
+    'trackeval; python_version < "3.12"',  # tools/requirements/python312.txt
     'typer',
     'zstandard',
 ]

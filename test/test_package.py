@@ -135,7 +135,7 @@ def test_no_python_meets_two_versions_of_a_package():
 
 def test_setup_py_names_what_the_requirement_lists_name():
     words = definition()
-    plain = {name.partition('[')[0] for name in words['install_requires']} - {'setuptools'}
+    plain = {re.split(r'[\[;]', name)[0] for name in words['install_requires']} - {'setuptools'}
     assert plain == names_of(LISTS / 'runtime.txt')
     for extra, names in words['extras_require'].items():
         assert {name.partition('[')[0] for name in names} == names_of(LISTS / f'{extra}.txt')

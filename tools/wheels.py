@@ -24,6 +24,9 @@ def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: st
         both = ['onnxruntime', 'onnxruntime-gpu']  # they share files, so neither is whole alone
         pip(venv, 'uninstall', '--yes', *both)
     install(venv, pins, lists, 'setuptools')
+    if site(venv).parent.name != 'python3.11':
+        install(venv, pins, [pins.with_name('python312.txt')])
+        pip(venv, 'install', '--no-deps', '--constraint', str(pins), 'trackeval')
 
 
 def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
