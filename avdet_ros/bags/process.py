@@ -11,19 +11,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-import itertools
 import json
 import os
 from pathlib import Path
-import statistics
 
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.window import WindowBuffer
+from avdet_ros.bags.listening import Listening, find_source, messages_of
 from avdet_ros.bags.messages import (
     DETECTIONS,
-    IMAGE,
     make_detections,
     make_header,
     make_tracks,
@@ -31,24 +29,19 @@ from avdet_ros.bags.messages import (
     spectrogram,
     stamp_ns,
 )
-from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.sound import StampedBlocks
 from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.parameters import CAPTURE, DETECTOR, find
+from avdet_ros.nodes.parameters import DETECTOR, find
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
-DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default
 MIN_SCORE = find(DETECTOR, 'min_score').default
 MAX_DETECTIONS = find(DETECTOR, 'max_detections').default
-RATE_TOLERANCE = 0.01
-"""Samples that come at another rate than the rig's by more than this are another array's."""
-
-_RATE_BLOCKS = 64
 RESULTS = 'results.mcap'
 _SUMMARY = 'summary.json'
 
@@ -95,72 +88,6 @@ class Heard:
     stamp_ns: int
     detections: Detections
     tracks: list[Track]
-
-
-@dataclass
-class Listening:
-    """How a bag's sound becomes windows.
-
-    Attributes:
-        topic: where the sound or the spectrograms are.
-        raw: whether the topic carries raw sound.
-        hop_s: from window to window.
-        skip_samples: left out at the start so that windows end where the drive's windows did.
-    """
-
-    topic: str
-    raw: bool
-    hop_s: float = DEFAULT_HOP_S
-    skip_samples: int = 0
-
-
-def find_source(
-    bag: Bag,
-    front_end: FrontEnd,
-    label_offset_s: float,
-    topic: str | None = None,
-    hop_s: float | None = None,
-) -> Listening:
-    """What to listen to: raw sound where there is some, else recorded spectrograms.
-
-    Args:
-        bag: the recording.
-        front_end: its sample rate is what the sound must have.
-        label_offset_s: of the model, which the recorded detections tell the grid of windows by.
-        topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
-        hop_s: from window to window; None takes the recorded windows' or 0.1 s.
-
-    Raises:
-        AvdetError: there is neither, or what is there is not sound of eight channels at the
-            front end's rate with stamps.
-    """
-    audio = bag.find('audio', IMAGE) if topic is None else None
-    recorded = bag.find('spectrogram', IMAGE)
-    found = bag.find('detections', DETECTIONS)
-    topic = topic or audio or recorded
-    if topic is None:
-        bag.require('/avdet/audio', IMAGE)  # says what the bag has instead
-        raise AvdetError(f'bag {bag.path}: expected audio or spectrogram of {IMAGE}, found others')
-    bag.require(topic, IMAGE)
-    first = next(_messages(bag, topic), None)
-    if first is None:
-        raise AvdetError(f'bag {bag.path}: {topic}: expected messages, found none that are whole')
-    where = f'bag {bag.path}: {topic}'
-    if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
-        spectrogram(first, where)
-        return Listening(topic, raw=False)
-    sound(first, where)
-    if stamp_ns(first) == 0:
-        raise AvdetError(f'{where}: expected stamps in the headers, found 0')
-    _check_rate(bag, topic, front_end.sample_rate_hz)
-    listening = Listening(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
-    if recorded is not None:
-        _align(bag, listening, recorded, 0.0, stamp_ns(first), front_end, hop_s is not None)
-    elif found is not None:
-        _align(
-            bag, listening, found, label_offset_s, stamp_ns(first), front_end, hop_s is not None
-        )
-    return listening
 
 
 def hear(
@@ -273,63 +200,6 @@ def _write_summary(out: Path, report: Report, detector: Detector) -> None:
     (out / _SUMMARY).write_text(text + '\n', encoding='utf-8')
 
 
-def _messages(bag: Bag, topic: str) -> Iterator[object]:
-    for message in bag.messages([topic]):
-        yield _decode(bag, message)
-
-
-def _decode(bag: Bag, message: BagMessage) -> object:
-    try:
-        return decode(message)
-    except AvdetError as error:
-        raise AvdetError(f'bag {bag.path}: {error}') from error
-
-
-def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
-    """Compare stamps with sample counts; a wrong rate would shift every frequency."""
-    blocks = [
-        (stamp_ns(message), message.height)
-        for message in itertools.islice(_messages(bag, topic), _RATE_BLOCKS)
-    ]
-    rates = [
-        count * 1e9 / (later - now)
-        for (now, count), (later, _) in itertools.pairwise(blocks)
-        if later > now
-    ]
-    if len(rates) < 4:
-        return
-    rate_hz = statistics.median(rates)
-    if abs(rate_hz / sample_rate_hz - 1) > RATE_TOLERANCE:
-        raise AvdetError(
-            f'bag {bag.path}: {topic}: expected {sample_rate_hz} samples a second as the rig '
-            f'says, found about {rate_hz:.0f}'
-        )
-
-
-def _align(
-    bag: Bag,
-    listening: Listening,
-    recorded: str,
-    offset_s: float,
-    first_ns: int,
-    front_end: FrontEnd,
-    keep_hop: bool,
-) -> None:
-    """Lay the grid of windows where the drive's own windows were.
-
-    A recorder that came late missed the first blocks, and the grid counts from the first.
-    """
-    stamps = [stamp_ns(m) for m in itertools.islice(_messages(bag, recorded), _RATE_BLOCKS)]
-    if len(stamps) > 2 and not keep_hop:
-        step_s = statistics.median(b - a for a, b in itertools.pairwise(stamps)) * 1e-9
-        if 0.005 <= step_s <= front_end.window_s:
-            listening.hop_s = round(step_s, 3)
-    hop = round(listening.hop_s * front_end.sample_rate_hz)
-    end = round(((stamps[0] - first_ns) * 1e-9 - offset_s) * front_end.sample_rate_hz)
-    # The first block that was recorded may begin inside the window that ended at `end`.
-    listening.skip_samples = (end - front_end.samples) % hop
-
-
 def _windows(
     bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -338,7 +208,7 @@ def _windows(
     buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, listening.hop_s)
     blocks = StampedBlocks(rate_hz)
     to_skip = listening.skip_samples
-    for message in _messages(bag, listening.topic):
+    for message in messages_of(bag, listening.topic):
         samples = sound(message, where)
         place = blocks.place(stamp_ns(message), len(samples))
         report.restarts += place.restarted
@@ -361,7 +231,7 @@ def _spectrograms(
 ) -> Iterator[tuple[int, np.ndarray]]:
     where = f'bag {bag.path}: {listening.topic}'
     before = None
-    for message in _messages(bag, listening.topic):
+    for message in messages_of(bag, listening.topic):
         now = stamp_ns(message)
         if before is not None:
             report.restarts += now < before

@@ -91,7 +91,7 @@ def test_live_offline_and_replay_agree(level_model, tmp_path):
     command = [*AVDET, 'process', str(tmp_path / 'drive'), '--out', str(tmp_path / 'offline')]
     subprocess.run([*command, '--model', str(level_model)], cwd=ROOT, check=True)
     offline = boxes_by_stamp(tmp_path / 'offline')
-    assert compare(live, offline, tolerance_ns=2_000_000) >= 0.9 * len(live) - 10
+    assert compare(live, offline, tolerance_ns=1000) >= 0.9 * len(live) - 10
 
     again = record(tmp_path / 'again', 'source:=topic', 'use_sim_time:=true', model)
     try:

@@ -1,0 +1,153 @@
+"""What in a bag is listened to, and where its windows lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import itertools
+import statistics
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags.messages import DETECTIONS, IMAGE, sound, spectrogram, stamp_ns
+from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.sound import StampedBlocks
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.parameters import CAPTURE, find
+from avdet_ros.rig import MICROPHONES
+
+DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default
+RATE_TOLERANCE = 0.01
+"""Samples that come at another rate than the rig's by more than this are another array's."""
+
+_RATE_BLOCKS = 64
+
+
+@dataclass
+class Listening:
+    """How a bag's sound becomes windows.
+
+    Attributes:
+        topic: where the sound or the spectrograms are.
+        raw: whether the topic carries raw sound.
+        hop_s: from window to window.
+        skip_samples: left out at the start so that windows end where the drive's windows did.
+    """
+
+    topic: str
+    raw: bool
+    hop_s: float = DEFAULT_HOP_S
+    skip_samples: int = 0
+
+
+def find_source(
+    bag: Bag,
+    front_end: FrontEnd,
+    label_offset_s: float,
+    topic: str | None = None,
+    hop_s: float | None = None,
+) -> Listening:
+    """What to listen to: raw sound where there is some, else recorded spectrograms.
+
+    Args:
+        bag: the recording.
+        front_end: its sample rate is what the sound must have.
+        label_offset_s: of the model, which the recorded detections tell the grid of windows by.
+        topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
+        hop_s: from window to window; None takes the recorded windows' or 0.1 s.
+
+    Raises:
+        AvdetError: there is neither, or what is there is not sound of eight channels at the
+            front end's rate with stamps.
+    """
+    audio = bag.find('audio', IMAGE) if topic is None else None
+    recorded = bag.find('spectrogram', IMAGE)
+    found = bag.find('detections', DETECTIONS)
+    topic = topic or audio or recorded
+    if topic is None:
+        bag.require('/avdet/audio', IMAGE)  # says what the bag has instead
+        raise AvdetError(f'bag {bag.path}: expected audio or spectrogram of {IMAGE}, found others')
+    bag.require(topic, IMAGE)
+    first = next(messages_of(bag, topic), None)
+    if first is None:
+        raise AvdetError(f'bag {bag.path}: {topic}: expected messages, found none that are whole')
+    where = f'bag {bag.path}: {topic}'
+    if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
+        spectrogram(first, where)
+        return Listening(topic, raw=False)
+    sound(first, where)
+    if stamp_ns(first) == 0:
+        raise AvdetError(f'{where}: expected stamps in the headers, found 0')
+    _check_rate(bag, topic, front_end.sample_rate_hz)
+    listening = Listening(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
+    if recorded is not None:
+        _align(bag, listening, recorded, 0.0, front_end, hop_s is not None)
+    elif found is not None:
+        _align(bag, listening, found, label_offset_s, front_end, hop_s is not None)
+    return listening
+
+
+def messages_of(bag: Bag, topic: str) -> Iterator[object]:
+    """The deserialized messages of one topic.
+
+    Raises:
+        AvdetError: one is damaged.
+    """
+    for message in bag.messages([topic]):
+        yield _decode(bag, message)
+
+
+def _decode(bag: Bag, message: BagMessage) -> object:
+    try:
+        return decode(message)
+    except AvdetError as error:
+        raise AvdetError(f'bag {bag.path}: {error}') from error
+
+
+def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
+    """Compare stamps with sample counts; a wrong rate would shift every frequency."""
+    blocks = [
+        (stamp_ns(message), message.height)
+        for message in itertools.islice(messages_of(bag, topic), _RATE_BLOCKS)
+    ]
+    rates = [
+        count * 1e9 / (later - now)
+        for (now, count), (later, _) in itertools.pairwise(blocks)
+        if later > now
+    ]
+    if len(rates) < 4:
+        return
+    rate_hz = statistics.median(rates)
+    if abs(rate_hz / sample_rate_hz - 1) > RATE_TOLERANCE:
+        raise AvdetError(
+            f'bag {bag.path}: {topic}: expected {sample_rate_hz} samples a second as the rig '
+            f'says, found about {rate_hz:.0f}'
+        )
+
+
+def _align(
+    bag: Bag, listening: Listening, recorded: str, offset_s: float, front_end: FrontEnd,
+    keep_hop: bool,
+) -> None:  # fmt: skip
+    """Lay the grid of windows where the drive's own windows were.
+
+    A recorder that came late missed the first blocks, and the grid counts from the first. The
+    first window's end is looked up in the block that holds it: stamps follow the estimated clock
+    of the sound card, so counting from an earlier stamp would be off by some samples.
+    """
+    stamps = [stamp_ns(m) for m in itertools.islice(messages_of(bag, recorded), _RATE_BLOCKS)]
+    if len(stamps) > 2 and not keep_hop:
+        step_s = statistics.median(b - a for a, b in itertools.pairwise(stamps)) * 1e-9
+        if 0.005 <= step_s <= front_end.window_s:
+            listening.hop_s = round(step_s, 3)
+    rate_hz = front_end.sample_rate_hz
+    blocks = StampedBlocks(rate_hz)
+    for message in messages_of(bag, listening.topic):
+        now = stamp_ns(message)
+        first = blocks.place(now, message.height).first_sample
+        ends = [round((stamp - now) * 1e-9 * rate_hz - offset_s * rate_hz) for stamp in stamps]
+        inside = [end for end in ends if 0 < end <= message.height]
+        if inside:
+            hop = round(listening.hop_s * rate_hz)
+            # The first block that was recorded may begin inside that window.
+            listening.skip_samples = (first + inside[0] - front_end.samples) % hop
+            return
