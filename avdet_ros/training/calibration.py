@@ -8,14 +8,17 @@ is learned on the validation windows and lies in the model's graph.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import isotonic_regression
+from scipy.optimize import brentq, isotonic_regression
 import torch
 from torch import Tensor, nn
 
 from avdet_ros.detection.boxes import box_iou
 
 KNOTS = 16
-"""Groups of equally many boxes that the curve is drawn through."""
+"""Groups of boxes that the curve is drawn through."""
+
+SUREST = 20
+"""Boxes in the group of the highest logits."""
 
 LEAST_SLOPE = 1e-3
 """The curve rises at least so much a logit, so that better boxes stay better."""
@@ -78,8 +81,9 @@ def matches(
 def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rising curve that best explains which boxes were right.
 
-    Isotonic regression (pool adjacent violators) over groups of boxes of neighbouring logits; the
-    groups get smaller towards the top, where few boxes are and the tracker's threshold is.
+    Isotonic regression (pool adjacent violators) over groups of boxes of neighbouring logits. The
+    surest group is the smallest, each next one larger by the same factor: few boxes are sure, but
+    the tracker's threshold is among them.
 
     Args:
         logits: (N,) of all boxes.
@@ -88,24 +92,28 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
     Returns:
         logits, scores: (KNOTS,) float64, both strictly rising, scores in (0, 1).
     """
-    order = np.argsort(logits, kind='stable')
-    logits, right = logits[order].astype(np.float64), right[order].astype(np.float64)
-    # Group borders at equal shares of the boxes and of the right ones, half and half.
-    weight = 0.5 / max(len(right), 1) + 0.5 * right / max(right.sum(), 1)
-    position = np.cumsum(weight) / weight.sum() if len(right) else np.zeros(0)
-    group = np.minimum((position * KNOTS).astype(int), KNOTS - 1)
-    counts = np.bincount(group, minlength=KNOTS).astype(np.float64)
-    filled = counts > 0
-    if filled.sum() < 2:
+    if len(logits) < SUREST * KNOTS:
         knots = np.linspace(-6, 6, KNOTS)
         return knots, 1 / (1 + np.exp(-knots))
-    means = np.bincount(group, logits, KNOTS)[filled] / counts[filled]
-    # One right and one wrong box more than there were: no score is exactly 0 or 1.
-    hits = np.bincount(group, right, KNOTS)[filled]
-    shares = (hits + 0.5) / (counts[filled] + 1)
-    shares = isotonic_regression(shares, weights=counts[filled]).x
-    knots = np.interp(np.linspace(0, 1, KNOTS), np.linspace(0, 1, len(means)), means)
-    knots = np.maximum.accumulate(knots) + 1e-3 * np.arange(KNOTS)
-    scores = np.interp(knots, means, shares)
+    order = np.argsort(logits, kind='stable')
+    borders = len(logits) - _group_sizes(len(logits))[:0:-1].cumsum()[::-1]
+    groups = [
+        (logits[part].astype(np.float64), right[part].astype(np.float64))
+        for part in np.split(order, borders)
+    ]
+    counts = np.array([len(values) for values, _ in groups], np.float64)
+    # Half a right and half a wrong box more than there were: no score is exactly 0 or 1.
+    shares = np.array([(hits.sum() + 0.5) / (len(hits) + 1) for _, hits in groups])
+    scores = isotonic_regression(shares, weights=counts).x
+    knots = np.maximum.accumulate([values.mean() for values, _ in groups])
+    knots = knots + 1e-4 * np.arange(KNOTS)
     climb = LEAST_SLOPE * (knots - knots[0])
     return knots, np.clip(scores * (1 - climb[-1]) + climb, 1e-4, 1 - 1e-4)
+
+
+def _group_sizes(count: int) -> np.ndarray:
+    """Sizes of `KNOTS` groups, the surest last, in geometric progression from `SUREST` up."""
+    growth = brentq(lambda g: SUREST * np.sum(g ** np.arange(KNOTS)) - count, 1.0, 10.0)
+    sizes = np.floor(SUREST * growth ** np.arange(KNOTS)).astype(int)
+    sizes[-1] += count - sizes.sum()
+    return sizes[::-1]

@@ -56,3 +56,14 @@ def test_the_module_is_the_interpolation():
     x = np.linspace(-4, 4, 101)
     found = calibration(torch.from_numpy(x).float()).numpy()
     np.testing.assert_allclose(found, np.interp(x, knots, values), atol=1e-5)
+
+
+def test_the_few_that_are_sure_are_said_to_be_sure():
+    rng = np.random.default_rng(2)
+    logits = np.concatenate([rng.normal(-3, 1, 20000), rng.uniform(1, 2, 40)])
+    right = np.concatenate([rng.random(20000) < 0.05, np.ones(40, bool)])
+    calibration = Calibration()
+    calibration.set(*fit_curve(logits, right))
+    scores = calibration(torch.from_numpy(logits).float()).numpy()
+    assert scores[-40:].mean() > 0.9
+    assert scores[:-40].mean() == pytest.approx(0.05, abs=0.01)

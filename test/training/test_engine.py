@@ -66,9 +66,7 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(heard_boxes, t
         torch.testing.assert_close(resumed[name], value, msg=name, rtol=0, atol=0)
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
-    heard_boxes, tmp_path
-):
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(heard_boxes, tmp_path):
     train, val = heard_boxes(64, 0), heard_boxes(32, 1)
     fit(small(), recipe(epochs=1), train, val, tmp_path, None, progress=False)
     train.features[40, 10, 3, 5] = np.nan
