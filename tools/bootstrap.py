@@ -71,7 +71,7 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
     inference = 'gpu' if gpu else 'cpu'
     lists = ['runtime', inference] + ([] if ros else ['ros'])
     runtime = tuple(LISTS / f'{name}.txt' for name in lists)
-    extras = (LISTS / 'train.txt', LISTS / 'test.txt')
+    extras = tuple(LISTS / f'{name}.txt' for name in ('train', 'test', 'view'))
     definition = (ROOT / 'setup.py', ROOT / 'setup.cfg', ROOT / 'pyproject.toml')
     messages = tuple(sorted(path for path in overlay.SOURCE.rglob('*') if path.is_file()))
     todo = [
