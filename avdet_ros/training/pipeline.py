@@ -15,9 +15,9 @@ from pathlib import Path
 import platform
 import shutil
 import subprocess
-import time
 from typing import Any
 
+from lightning.pytorch.callbacks import Timer
 import numpy as np
 import torch
 
@@ -166,12 +166,12 @@ def fitted(
     mirror = find_mirror(rig) if recipe.augmentation.mirror else None
 
     def do_fit() -> dict[str, Any]:
-        begun = time.monotonic()
+        timer = Timer()  # its clock is in the checkpoints: interruptions do not count
         train_windows = splits.train.first(recipe.fit.windows)
         say(f'{out}: {recipe.model} learns from {len(train_windows)} windows')
-        fit(student, recipe, train_windows, splits.val, out, mirror, progress)
+        fit(student, recipe, train_windows, splits.val, out, mirror, progress, [timer])
         return {
-            'minutes': round((time.monotonic() - begun) / 60, 1),
+            'minutes': round(timer.time_elapsed('train') / 60, 1),
             'parameters': sum(item.numel() for item in student.parameters()),
             'windows': len(train_windows),
             'torch': torch.__version__,
