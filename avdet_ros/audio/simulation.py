@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+import os
 import queue
+import signal
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from avdet_ros.audio.sources import Block, SourceLost
+from avdet_ros.priority import give_way
 from avdet_ros.rig import MICROPHONES, Rig
+
+if TYPE_CHECKING:
+    from avdet_ros.simulation.scene import Scene
 
 CHUNK_S = 0.25
 """Sound rendered at a time."""
@@ -22,7 +31,10 @@ BLOCK_S = 0.01
 
 
 class SimulationSource:
-    """Renders the drive of a seed in a thread of its own, see `Source`.
+    """Renders the drive of a seed in a process of its own, see `Source`.
+
+    A process and not a thread: rendering would hold up the features of the windows heard
+    meanwhile. It gives way to everything else, as it runs ahead.
 
     Attributes:
         scene: the drive; its truth at time t belongs to sample t * sample_rate_hz.
@@ -62,7 +74,14 @@ class SimulationSource:
         self._chunks: queue.Queue[np.ndarray | Exception | None] = queue.Queue(AHEAD_CHUNKS)
         self._ending = threading.Event()
         self._started_s: float | None = None
-        self._thread = threading.Thread(target=self._render, name='renderer', daemon=True)
+        # not forked: the threads of ROS would not survive it
+        context = get_context('spawn')
+        ours, theirs = context.Pipe(duplex=False)
+        arguments = self.scene, self._total, self.sample_rate_hz, theirs
+        self._process = context.Process(target=_render, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self._thread = threading.Thread(target=self._fetch, args=(ours,), daemon=True)
         self._thread.start()
 
     def read(self, timeout_s: float) -> Block | None:
@@ -93,7 +112,9 @@ class SimulationSource:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ending.set()
+            self._process.kill()
             thread.join()
+            self._process.join()
 
     def _next_chunk(self, timeout_s: float) -> bool:
         try:
@@ -108,20 +129,24 @@ class SimulationSource:
         self._chunk = chunk
         return True
 
-    def _render(self) -> None:
-        from avdet_ros.simulation.sound import render_sound
-
-        step = round(CHUNK_S * self.sample_rate_hz)
-        try:
-            for start in range(0, self._total, step):
-                count = min(step, self._total - start)
-                rate = self.sample_rate_hz
-                sound = render_sound(self.scene, start / rate, count / rate)
-                if not self._put(np.ascontiguousarray(sound.T, np.float32)):
-                    return
-            self._put(None)
-        except Exception as error:  # the reader must hear of it, whatever it is
-            self._put(error)
+    def _fetch(self, renderer: Connection) -> None:
+        """The thread between the process and who reads."""
+        wanted = True
+        while wanted:
+            try:
+                data = renderer.recv_bytes()
+            except (EOFError, OSError):
+                self._process.join()
+                status = self._process.exitcode
+                self._put(RuntimeError(f'its process ended with status {status}'))
+                break
+            if data[:1] == _SOUND:
+                samples = np.frombuffer(data, np.float32, offset=4).reshape(-1, MICROPHONES)
+                wanted = self._put(samples)
+                continue
+            self._put(RuntimeError(data[1:].decode()) if len(data) > 1 else None)
+            break
+        renderer.close()
 
     def _put(self, item: np.ndarray | Exception | None) -> bool:
         """Hand a chunk over; False when nobody wants it any more."""
@@ -132,3 +157,29 @@ class SimulationSource:
                 continue
             return True
         return False
+
+
+_SOUND, _END = b'S', b'E'
+
+
+def _render(scene: Scene, total: int, rate_hz: int, reader: Connection) -> None:
+    """The process: chunks as ``S``, three bytes, float32 (n, 8); then ``E`` and why, if not done.
+
+    It ends with who reads: the next chunk finds the pipe broken.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
+    os.setsid()
+    give_way()
+    try:
+        from avdet_ros.simulation.sound import render_sound
+
+        step = round(CHUNK_S * rate_hz)
+        for start in range(0, total, step):
+            count = min(step, total - start)
+            sound = render_sound(scene, start / rate_hz, count / rate_hz)
+            reader.send_bytes(_SOUND + bytes(3) + np.ascontiguousarray(sound.T, 'f4').tobytes())
+        reader.send_bytes(_END)
+    except BrokenPipeError:
+        pass
+    except Exception as error:  # the reader must hear of it, whatever it is
+        reader.send_bytes(_END + f'{error}'.encode()[:500])

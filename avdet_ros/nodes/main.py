@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from avdet_ros.priority import give_way
+
 CLASSES = {
     'capture': 'CaptureNode',
     'detector': 'DetectorNode',
@@ -14,6 +16,9 @@ CLASSES = {
     'overlay': 'OverlayNode',
     'recorder': 'RecorderNode',
 }
+
+_CAN_WAIT = ('overlay',)
+"""Nodes that what is on the way from sound to tracks does not wait for."""
 
 
 def capture() -> None:
@@ -58,6 +63,8 @@ def run(name: str) -> None:
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
 
+    if name in _CAN_WAIT:
+        give_way()
     import rclpy
     from rclpy.executors import ExternalShutdownException
 
