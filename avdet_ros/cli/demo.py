@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 import typer
 
+from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.errors import AvdetError
 
 FIRST_SEED = 300_000
@@ -29,7 +30,7 @@ def demo(
     out: Annotated[Path, typer.Option(help='Folder for the results.')] = Path('out/demo'),
     seed: Annotated[
         int, typer.Option(help='Which drive, from 300000: lower ones were trained on.')
-    ] = FIRST_SEED,
+    ] = DEMO_SEED,
     model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
     tracker: Annotated[str, typer.Option(help='Which tracker.')] = 'iou',
 ) -> None:

@@ -12,12 +12,11 @@ import time
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.drives import window_ends
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import TRACKERS, make_tracker
-
-DEMO_SEED = 300_000
 
 
 @dataclass(frozen=True)

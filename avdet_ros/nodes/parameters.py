@@ -11,6 +11,7 @@ import difflib
 import math
 from typing import Any
 
+from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.errors import AvdetError
 from avdet_ros.tracking import DEFAULT_TRACKER, TRACKERS
 
@@ -141,7 +142,7 @@ CAPTURE = (
     Param('device', '', 'sound device: index, name or part of a name; empty: the system default'),
     Param('file', '', 'sound file of eight channels, for source file'),
     Param('loop', False, 'begin the file again when it ends'),
-    Param('seed', 300_000, 'which simulated drive, for source simulation', 0, 2**31 - 1),
+    Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
     Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
     Param('hop_s', 0.1, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
     Param('publish_audio', True, 'publish the sound itself on topic audio too', live=True),
