@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -76,6 +77,9 @@ def run(name: str) -> None:
         node = node_class()
         if node.p['autostart']:
             node.try_start()
+        # What is loaded stays: looking for garbage in it would hold up a window now and then.
+        gc.collect()
+        gc.freeze()
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
