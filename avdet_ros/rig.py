@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-import reprlib
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +16,7 @@ from scipy.spatial.transform import Rotation
 import yaml
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.shown import shown
 
 MICROPHONES = 8
 """How many microphones the array has. The front end and the model contract rely on it."""
@@ -181,7 +181,7 @@ def parse_rig(tree: object, where: str = 'rig') -> Rig:
 def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     entries = array.value('microphones')
     if not isinstance(entries, list) or len(entries) != MICROPHONES:
-        found = f'{len(entries)} entries' if isinstance(entries, list) else _shown(entries)
+        found = f'{len(entries)} entries' if isinstance(entries, list) else shown(entries)
         raise array.error('microphones', f'a list of {MICROPHONES} microphones', found)
     names, positions, channels = [], [], []
     for index, entry in enumerate(entries):
@@ -235,18 +235,6 @@ def _camera(camera: _Section) -> Camera:
     )
 
 
-_short = reprlib.Repr()
-_short.maxlevel = 2  # a file of a few lines can hold lists whose full text fills the memory
-
-
-def _shown(value: object) -> str:
-    """A value for an error message, short however large it is."""
-    try:
-        return _short.repr(value)[:60]
-    except ValueError:  # whole numbers of thousands of digits
-        return 'a huge number'
-
-
 class _Section:
     """A mapping of the file together with its place, for errors that name the key."""
 
@@ -254,7 +242,7 @@ class _Section:
         self.where, self.path = where, path
         if not isinstance(tree, dict):
             place = '.'.join(path) or 'the file'
-            raise AvdetError(f'{where}: {place}: expected keys with values, found {_shown(tree)}')
+            raise AvdetError(f'{where}: {place}: expected keys with values, found {shown(tree)}')
         self.tree = tree
 
     def error(self, key: str, expected: str, found: str) -> AvdetError:
@@ -279,7 +267,7 @@ class _Section:
             return default
         value = self.value(key)
         if not isinstance(value, str) or not 1 <= len(value) <= 200:
-            raise self.error(key, 'a name', _shown(value))
+            raise self.error(key, 'a name', shown(value))
         return value
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
@@ -291,23 +279,23 @@ class _Section:
             or not isinstance(value, int | float)
             or not low <= value <= high
         ):
-            raise self.error(key, f'a number from {low:g} to {high:g}', _shown(value))
+            raise self.error(key, f'a number from {low:g} to {high:g}', shown(value))
         return float(value)
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.value(key)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.error(key, f'a whole number from {low} to {high}', _shown(value))
+            raise self.error(key, f'a whole number from {low} to {high}', shown(value))
         return value
 
     def vector(self, key: str, size: int) -> np.ndarray:
         value = self.value(key)
         expected = f'{size} finite numbers'
         if not isinstance(value, list) or len(value) != size:
-            raise self.error(key, expected, _shown(value))
+            raise self.error(key, expected, shown(value))
         if any(isinstance(item, bool) or not isinstance(item, int | float) for item in value):
-            raise self.error(key, expected, _shown(value))
+            raise self.error(key, expected, shown(value))
         vector = np.array([min(max(item, -1e9), 1e9) for item in value], np.float64)
         if not np.all(np.isfinite(vector)) or np.abs(vector).max() > 1e6:
-            raise self.error(key, expected, _shown(value))
+            raise self.error(key, expected, shown(value))
         return vector

@@ -16,6 +16,7 @@ import numpy as np
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
+from avdet_ros.shown import shown
 
 if TYPE_CHECKING:
     import onnx
@@ -235,7 +236,7 @@ def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list
         Difference(
             KEY_PREFIX + 'features',
             f'{ours[first]!r} as channel {first}',
-            repr(theirs[first])[:80],
+            shown(theirs[first], 80),
         )
     ]
 

@@ -18,6 +18,7 @@ import numpy as np
 from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.shown import shown
 
 if TYPE_CHECKING:
     import onnx
@@ -212,15 +213,13 @@ class _Keys:
         except ValueError:
             value = math.nan
         if not low <= value <= high:
-            raise self.error(key, f'a number from {low:g} to {high:g}', repr(text)[:60])
+            raise self.error(key, f'a number from {low:g} to {high:g}', shown(text))
         return value
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.number(key, low, high)
         if value % 1:
-            raise self.error(
-                key, f'a whole number from {low} to {high}', repr(self.text(key))[:60]
-            )
+            raise self.error(key, f'a whole number from {low} to {high}', shown(self.text(key)))
         return int(value)
 
     def json(self, key: str, expected: str) -> Any:
@@ -228,7 +227,7 @@ class _Keys:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self.error(key, expected, repr(text)[:60]) from error
+            raise self.error(key, expected, shown(text)) from error
 
     def names(self, key: str, fewest: int, most: int) -> tuple[str, ...]:
         expected = 'a JSON list of ' + (
@@ -240,13 +239,13 @@ class _Keys:
             or not fewest <= len(value) <= most
             or not all(isinstance(name, str) and 1 <= len(name) <= 200 for name in value)
         ):
-            raise self.error(key, expected, repr(value)[:60])
+            raise self.error(key, expected, shown(value))
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, Any]:
         value = self.json(key, 'a JSON object')
         if not isinstance(value, dict):
-            raise self.error(key, 'a JSON object', repr(value)[:60])
+            raise self.error(key, 'a JSON object', shown(value))
         return value
 
     def points(self, key: str, count: int) -> np.ndarray:
@@ -255,7 +254,7 @@ class _Keys:
         try:
             points = np.array(value, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
-            raise self.error(key, expected, repr(value)[:60]) from error
+            raise self.error(key, expected, shown(value)) from error
         if points.shape != (count, 3) or not np.all(np.abs(points) < 1e3):
-            raise self.error(key, expected, repr(value)[:60])
+            raise self.error(key, expected, shown(value))
         return points

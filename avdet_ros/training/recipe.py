@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-import difflib
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
 from avdet_ros.errors import AvdetError
-
-T = TypeVar('T')
+from avdet_ros.shown import shown
+from avdet_ros.training.recipe_fields import did_you_mean, fill, value
 
 MODELS = ('steered', 'image_grid', 'spectrogram_axes')
 """The students, see `avdet_ros.training.students`."""
-
-
-def value(default: Any, low: float = 0.0, high: float = 0.0, choices: tuple[str, ...] = ()) -> Any:
-    """A field of a recipe: its default, and the range or the choices it has."""
-    return field(default=default, metadata={'low': low, 'high': high, 'choices': choices})
 
 
 @dataclass(frozen=True)
@@ -163,8 +156,8 @@ def read_recipe(path: str | Path) -> Any:
         kind = tree.pop('kind', kind)
         if not isinstance(kind, str) or kind not in KINDS:
             raise AvdetError(
-                f'{path}: kind: expected one of {", ".join(KINDS)}, found {repr(kind)[:60]}'
-                + _did_you_mean(kind, KINDS)
+                f'{path}: kind: expected one of {", ".join(KINDS)}, found {shown(kind)}'
+                + did_you_mean(kind, KINDS)
             )
     return fill(KINDS[kind], tree, str(path))
 
@@ -179,69 +172,3 @@ def _plain(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _plain(item) for key, item in tree.items()}
     return list(tree) if isinstance(tree, tuple) else tree
-
-
-def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
-    """Make a dataclass of a YAML tree; see `read_recipe`.
-
-    Args:
-        kind: the dataclass.
-        tree: what YAML gave.
-        where: the file, for messages.
-        path: the keys that lead to the tree, for messages.
-    """
-    if not isinstance(tree, dict):
-        place = path or 'the recipe'
-        raise AvdetError(f'{where}: {place}: expected keys with values, found {repr(tree)[:60]}')
-    known = {item.name: item for item in fields(kind)}
-    for key in tree:
-        if key not in known:
-            raise AvdetError(
-                f'{where}: {_join(path, str(key)[:60])}: expected one of '
-                f'{", ".join(known)}, found an unknown key' + _did_you_mean(key, known)
-            )
-    types = get_type_hints(kind)
-    values = {}
-    for name, item in known.items():
-        place = _join(path, name)
-        if name not in tree:
-            if item.default is MISSING and item.default_factory is MISSING:
-                raise AvdetError(f'{where}: {place}: expected a value, found none')
-            continue
-        if is_dataclass(types[name]):
-            values[name] = fill(types[name], tree[name], where, place)
-        else:
-            values[name] = _checked(types[name], tree[name], item, f'{where}: {place}')
-    return kind(**values)
-
-
-def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
-    if get_origin(kind) is tuple:
-        if not isinstance(given, list) or not given:
-            raise AvdetError(f'{place}: expected a list, found {repr(given)[:60]}')
-        return tuple(_checked(get_args(kind)[0], each, item, place) for each in given)
-    found = f'found {repr(given)[:60]}'
-    choices = item.metadata['choices']
-    if choices and given not in choices:
-        hint = _did_you_mean(given, choices)
-        raise AvdetError(f'{place}: expected one of {", ".join(choices)}, {found}{hint}')
-    if kind in (bool, str):
-        if not isinstance(given, kind):
-            expected = 'true or false' if kind is bool else 'text'
-            raise AvdetError(f'{place}: expected {expected}, {found}')
-        return given
-    low, high = item.metadata['low'], item.metadata['high']
-    allowed = int if kind is int else int | float
-    if isinstance(given, bool) or not isinstance(given, allowed) or not low <= given <= high:
-        number = 'a whole number' if kind is int else 'a number'
-        raise AvdetError(f'{place}: expected {number} from {low:g} to {high:g}, {found}')
-    return kind(given)
-
-
-def _did_you_mean(given: Any, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
-    return f'; did you mean {near[0]}?' if near else ''
-
-
-def _join(path: str, key: str) -> str:
-    return f'{path}.{key}' if path else key
