@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 import ctypes
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
+from avdet_ros.domain import free_domain as free_domain
 from avdet_ros.graph import Graph, NodeSpec
 from avdet_ros.paths import share
 
@@ -159,20 +158,6 @@ def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:
     if environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
         return {}
     return dict.fromkeys(names, str(share('config/fastdds.xml')))
-
-
-def free_domain() -> int:
-    """A DDS domain in which no participant of this machine is."""
-    domains = list(range(1, 102))
-    random.shuffle(domains)
-    for domain in domains:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('', 7410 + 250 * domain))  # the first participant's own port
-            except OSError:
-                continue
-            return domain
-    return domains[0]
 
 
 def _end_with_parent() -> None:

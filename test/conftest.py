@@ -10,11 +10,13 @@ import sys
 
 import pytest
 
+from avdet_ros.domain import free_domain
+
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 
 # The domain is this process's, so that two test runs on one machine (or two pytest-xdist workers)
 # never hear each other; nothing leaves the machine. Both must be set before rclpy is imported.
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 101)
+os.environ['ROS_DOMAIN_ID'] = str(free_domain())
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # Tests that run `avdet` or `python` as a command mean those of this interpreter.
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])

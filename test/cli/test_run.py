@@ -12,10 +12,11 @@ import time
 import psutil
 import pytest
 
+from avdet_ros.domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import ARGUMENTS, make_graph, parse_arguments
 from avdet_ros.nodes.parameters import NODES, find
-from avdet_ros.supervisor import command, free_domain, transport_settings
+from avdet_ros.supervisor import command, transport_settings
 
 ROOT = Path(__file__).parents[2]
 AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
@@ -91,9 +92,10 @@ def children_of(pid):
 def run(tmp_path):
     """Runs `avdet run` and reads what it prints."""
     started = []
+    domain = free_domain()
 
     def run(*words):
-        environment = {**os.environ, 'ROS_DOMAIN_ID': str(free_domain())}
+        environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain)}
         log = tmp_path / 'run.log'
         process = subprocess.Popen(
             [*AVDET, 'run', *words],
@@ -110,6 +112,7 @@ def run(tmp_path):
         if process.poll() is None:
             process.kill()
             process.wait()
+    release_domain(domain)
 
 
 def wait_for_words(log, words, process):
