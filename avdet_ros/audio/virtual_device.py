@@ -30,7 +30,7 @@ _ALSA_CONFIGURATION = """\
 pcm.{device} {{
     type pulse
     server "unix:{socket}"
-    device "{device}.monitor"
+    device "{source}"
     hint {{ show on  description "eight microphones without hardware" }}
 }}
 """
@@ -49,6 +49,9 @@ class VirtualDevice:
             before that process first loads PortAudio (or rescans, see `device.rescan`).
     """
 
+    SOURCE = f'{DEVICE}.monitor'
+    """What the device is called inside the sound server."""
+
     def __init__(self, sample_rate_hz: int = 44100, channels: int = 8) -> None:
         self._sample_rate_hz = sample_rate_hz
         self._channels = channels
@@ -58,7 +61,9 @@ class VirtualDevice:
         self._server: subprocess.Popen | None = None
         self._players: list[subprocess.Popen] = []
         configuration = self._folder / 'asound.conf'
-        configuration.write_text(_ALSA_CONFIGURATION.format(device=DEVICE, socket=self._socket))
+        configuration.write_text(
+            _ALSA_CONFIGURATION.format(device=DEVICE, socket=self._socket, source=self.SOURCE)
+        )
         self.environment = {'ALSA_CONFIG_PATH': str(configuration)}
 
     def __enter__(self) -> VirtualDevice:
@@ -80,16 +85,11 @@ class VirtualDevice:
                 'apt install pulseaudio pulseaudio-utils libasound2-plugins'
             )
         self._channels = channels or self._channels
-        positions = ','.join(_POSITIONS[: self._channels])
-        sink = (
-            f'module-null-sink sink_name={DEVICE} rate={self._sample_rate_hz} '
-            f'channels={self._channels} channel_map={positions}'
-        )
         protocol = f'module-native-protocol-unix auth-anonymous=1 socket={self._socket}'
         self._socket.unlink(missing_ok=True)
         command = [
             'pulseaudio', '-n', '--daemonize=no', '--exit-idle-time=-1', '--disable-shm=yes',
-            '--use-pid-file=no', '--log-level=error', '-L', protocol, '-L', sink,
+            '--use-pid-file=no', '--log-level=error', '-L', protocol, '-L', self._module(),
         ]  # fmt: skip
         self._server = subprocess.Popen(
             command,
@@ -106,6 +106,16 @@ class VirtualDevice:
                 raise AvdetError(f'the virtual device: pulseaudio did not start: {log}')
             time.sleep(0.02)
 
+    def _module(self) -> str:
+        """What the server loads."""
+        return (
+            f'module-null-sink sink_name={DEVICE} rate={self._sample_rate_hz} '
+            f'channels={self._channels} channel_map={self._channel_map()}'
+        )
+
+    def _channel_map(self) -> str:
+        return ','.join(_POSITIONS[: self._channels])
+
     def play(self, path: str | Path) -> subprocess.Popen:
         """Play a sound file into the device, channel by channel, in the background."""
         player = subprocess.Popen(
@@ -113,7 +123,7 @@ class VirtualDevice:
                 'paplay',
                 f'--server=unix:{self._socket}',
                 f'--device={DEVICE}',
-                f'--channel-map={",".join(_POSITIONS[: self._channels])}',
+                f'--channel-map={self._channel_map()}',
                 str(path),
             ],
             env=self._private_environment(),
