@@ -9,16 +9,33 @@ buffering, half a second at a time, with no sample lost.
 from __future__ import annotations
 
 SETTLE_S = 0.25
-"""How long arrivals are watched after an overflow until the new edge is believed."""
+"""How long after an overflow the new edge must have stopped falling until it is believed."""
 
 SILENT_LOSS_S = 0.05
 """A step that no overflow announced must be larger: sound servers shift buffers by less."""
 
 SILENT_SETTLE_S = 0.5
-"""And it must last so long."""
+"""And it must last so long without falling."""
 
 _SMALLEST_S = 0.001
+_FALLS_S = 0.005
 _BIN_S = 1.0
+
+
+class _Edge:
+    """The lowest edge of late blocks, and since when it has not fallen.
+
+    While it falls, a backlog is still being worked off, and nothing is known yet.
+    """
+
+    def __init__(self, edge: float, arrival_s: float) -> None:
+        self.lowest = self._reference = edge
+        self.since_s = arrival_s
+
+    def add(self, edge: float, arrival_s: float) -> None:
+        self.lowest = min(self.lowest, edge)
+        if self.lowest < self._reference - _FALLS_S:
+            self._reference, self.since_s = self.lowest, arrival_s
 
 
 class LossFinder:
@@ -34,8 +51,8 @@ class LossFinder:
         self._samples = 0
         self._edges: tuple[float, float] | None = None  # of this bin and the one before
         self._bin_start = 0.0
-        self._watch: tuple[float, float] | None = None  # edge, and since when, after an overflow
-        self._late: tuple[float, float] | None = None  # the same after arrivals turned late
+        self._watch: _Edge | None = None  # after an overflow
+        self._late: _Edge | None = None  # after arrivals turned late
 
     def add(self, frames: int, arrival_s: float, overflow: bool) -> int | None:
         """Take a block.
@@ -55,12 +72,12 @@ class LossFinder:
             self._bin_start = arrival_s
             return 0
         if overflow and self._watch is None:
-            self._watch = (edge, arrival_s)
+            self._watch = _Edge(edge, arrival_s)
         if self._watch is not None:
-            self._watch = (min(edge, self._watch[0]), self._watch[1])
-            if arrival_s - self._watch[1] < SETTLE_S:
+            self._watch.add(edge, arrival_s)
+            if arrival_s - self._watch.since_s < SETTLE_S:
                 return None
-            step_s = self._watch[0] - min(self._edges)
+            step_s = self._watch.lowest - min(self._edges)
             self._watch = None
             return self._count(step_s) if step_s > _SMALLEST_S else 0
         return self._unannounced(edge, arrival_s)
@@ -70,11 +87,11 @@ class LossFinder:
             self._late = None
             self._learn(edge, arrival_s)
             return 0
-        self._late = (edge, arrival_s) if self._late is None else self._late
-        self._late = (min(edge, self._late[0]), self._late[1])
-        if arrival_s - self._late[1] < SILENT_SETTLE_S:
+        self._late = _Edge(edge, arrival_s) if self._late is None else self._late
+        self._late.add(edge, arrival_s)
+        if arrival_s - self._late.since_s < SILENT_SETTLE_S:
             return 0
-        lost = self._count(self._late[0] - min(self._edges))
+        lost = self._count(self._late.lowest - min(self._edges))
         self._late = None
         return lost
 

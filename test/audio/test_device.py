@@ -245,6 +245,19 @@ def test_the_arrivals_tell_how_much_was_lost(lost, announced):
         assert found == []
 
 
+@pytest.mark.parametrize('announced', [True, False])
+def test_a_backlog_that_is_worked_off_slowly_counts_once_and_right(announced):
+    """The machine stood still for 8 s; 6 s were kept and come at three times real time."""
+    finder = LossFinder(RATE)
+    total, now_s, found = 0, 0.0, 0
+    for block in range(3000):
+        total += 512 + (2 * RATE if block == 1000 else 0)
+        now_s += 8.0 if block == 500 else 512 / RATE / 3
+        now_s = max(now_s, total / RATE)
+        found += finder.add(512, now_s, announced and block == 1000) or 0
+    assert found == pytest.approx(2 * RATE, abs=60)
+
+
 def test_late_arrivals_alone_are_no_loss():
     rng = np.random.default_rng(5)
     finder = LossFinder(RATE)
