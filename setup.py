@@ -10,6 +10,8 @@ RUNTIME = [
     'apsw',
     'faster-coco-eval',
     'imageio-ffmpeg',
+    'jinja2',
+    'matplotlib',
     'mcap',
     'numba',
     'numpy',
@@ -76,6 +78,7 @@ setup(
     maintainer_email='avdet-ros@example.com',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['evaluation/*.j2']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         *shared_files(),
@@ -87,6 +90,7 @@ setup(
     entry_points={
         'console_scripts': [
             'avdet = avdet_ros.cli.main:main',
+            'camera = avdet_ros.nodes.main:camera',
             'capture = avdet_ros.nodes.main:capture',
             'detector = avdet_ros.nodes.main:detector',
             'tracker = avdet_ros.nodes.main:tracker',

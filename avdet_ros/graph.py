@@ -17,6 +17,9 @@ from avdet_ros.nodes.parameters import NODES, Param, find
 PACKAGE = 'avdet_ros'
 _ALL = ('capture', 'detector', 'tracker', 'overlay')
 
+CAMERA_TOPIC = 'camera/image_raw'
+"""Where node camera publishes."""
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -55,11 +58,11 @@ class Argument:
         return f'{self.param.description} ({self.param.expected()})'
 
 
-def _handed(node: str, parameter: str, name: str = '') -> Argument:
-    """An argument that is a node's parameter under another or the same name."""
+def _handed(node: str, parameter: str, name: str = '', also: tuple[str, ...] = ()) -> Argument:
+    """An argument that is a node's parameter under another or the same name; `also` of others."""
     param = find(NODES[node], parameter)
     renamed = Param(**{**vars(param), 'name': name or parameter})
-    return Argument(renamed, ((node, parameter),))
+    return Argument(renamed, tuple((name, parameter) for name in (node, *also)))
 
 
 ARGUMENTS = (
@@ -67,15 +70,19 @@ ARGUMENTS = (
     _handed('capture', 'device'),
     _handed('capture', 'file'),
     _handed('capture', 'loop'),
-    _handed('capture', 'seed'),
-    _handed('capture', 'duration_s', 'duration'),
+    _handed('capture', 'seed', also=('camera',)),
+    _handed('capture', 'duration_s', 'duration', also=('camera',)),
+    _handed('capture', 'drive', also=('camera',)),
+    Argument(Param('camera', False, "publish a simulated drive's pictures too, by node camera")),
+    _handed('camera', 'rate_hz', 'camera_rate'),
+    _handed('camera', 'modalities', 'camera_modalities'),
     _handed('capture', 'hop_s', 'hop'),
     _handed('detector', 'model'),
     _handed('detector', 'providers'),
     _handed('detector', 'min_score'),
     _handed('tracker', 'tracker'),
     _handed('tracker', 'start_score'),
-    Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in _ALL)),
+    Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in (*_ALL, 'camera'))),
     Argument(Param('overlay', True, 'run node overlay, which draws for people')),
     Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
     Argument(
@@ -181,6 +188,14 @@ def make_graph(given: Mapping[str, str]) -> Graph:
             f'namespace: expected letters, digits and underscores, found {values["namespace"]!r}'
         )
     names = [name for name in _ALL if name != 'overlay' or values['overlay']]
+    if values['camera']:
+        if values['source'] != 'simulation':
+            raise AvdetError(
+                f'camera:=true: expected source:=simulation, found {values["source"]}; '
+                "a real camera's topic is named by image:="
+            )
+        names.append('camera')
+        values['image'] = values['image'] or CAMERA_TOPIC
     if values['record']:
         names.append('recorder')
     nodes = tuple(_node(name, values) for name in names)

@@ -1,10 +1,12 @@
-"""A simulated drive as a source: rendered a little ahead of the moment it is heard."""
+"""A simulated drive as a source: rendered, or read, a little ahead of the moment it is heard."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 import os
+from pathlib import Path
 import queue
 import signal
 import threading
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avdet_ros.audio.sources import Block, SourceLost
-from avdet_ros.priority import give_way
+from avdet_ros.process import give_way, keep_memory
 from avdet_ros.rig import MICROPHONES, Rig
 
 if TYPE_CHECKING:
@@ -31,37 +33,49 @@ BLOCK_S = 0.01
 
 
 class SimulationSource:
-    """Renders the drive of a seed in a process of its own, see `Source`.
+    """Renders the drive of a seed, or reads a written one, in its own process; see `Source`.
 
     A process and not a thread: rendering would hold up the features of the windows heard
     meanwhile. It gives way to everything else, as it runs ahead.
 
     Attributes:
-        scene: the drive; its truth at time t belongs to sample t * sample_rate_hz.
+        scene: the drive; its truth at time t belongs to sample t * sample_rate_hz. None for a
+            written drive whose world cannot be made again.
+        notice: one sentence that a person should see once, or ''.
     """
 
     channels = MICROPHONES
 
-    def __init__(self, rig: Rig, seed: int, duration_s: float, *, paced: bool = True) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        seed: int,
+        duration_s: float,
+        *,
+        drive: str | Path | None = None,
+        paced: bool = True,
+    ) -> None:
         """Draw the drive; nothing is rendered yet.
 
         Args:
             rig: the vehicle that listens.
             seed: which drive.
             duration_s: its length.
+            drive: folder of a drive that `avdet simulate` wrote, in place of seed and length.
             paced: hand out blocks in real time; else as fast as they are rendered.
 
         Raises:
-            AvdetError: no drive can be so short or long.
+            AvdetError: no drive can be so short or long, or the folder holds no drive of this rig.
         """
-        from avdet_ros.simulation.traffic import random_scene
+        from avdet_ros.simulation.live import drawn_drive, written_drive
 
-        self.name = f'simulation {seed}'
+        live = written_drive(drive, rig) if drive else drawn_drive(seed, rig, duration_s)
+        self.name, self.notice = live.name, live.notice
         self.sample_rate_hz = rig.sample_rate_hz
         self.lost_samples = self.overflows = self.bad_samples = 0
         self.exhausted = False
-        self.scene = random_scene(seed, rig, duration_s)
-        self._total = round(duration_s * rig.sample_rate_hz)
+        self.scene, self._folder = live.scene, live.folder
+        self._total = round(live.duration_s * rig.sample_rate_hz)
         self._paced = paced
         self._thread: threading.Thread | None = None
 
@@ -77,7 +91,8 @@ class SimulationSource:
         # not forked: the threads of ROS would not survive it
         context = get_context('spawn')
         ours, theirs = context.Pipe(duplex=False)
-        arguments = self.scene, self._total, self.sample_rate_hz, theirs
+        sound_from = self._folder or self.scene
+        arguments = sound_from, self._total, self.sample_rate_hz, theirs
         self._process = context.Process(target=_render, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -162,7 +177,7 @@ class SimulationSource:
 _SOUND, _END = b'S', b'E'
 
 
-def _render(scene: Scene, total: int, rate_hz: int, reader: Connection) -> None:
+def _render(sound_from: Scene | Path, total: int, rate_hz: int, reader: Connection) -> None:
     """The process: chunks as ``S``, three bytes, float32 (n, 8); then ``E`` and why, if not done.
 
     It ends with who reads: the next chunk finds the pipe broken.
@@ -170,16 +185,31 @@ def _render(scene: Scene, total: int, rate_hz: int, reader: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
     os.setsid()
     give_way()
+    keep_memory()
     try:
-        from avdet_ros.simulation.sound import render_sound
-
-        step = round(CHUNK_S * rate_hz)
-        for start in range(0, total, step):
-            count = min(step, total - start)
-            sound = render_sound(scene, start / rate_hz, count / rate_hz)
-            reader.send_bytes(_SOUND + bytes(3) + np.ascontiguousarray(sound.T, 'f4').tobytes())
+        for sound in _chunks(sound_from, total, rate_hz):
+            reader.send_bytes(_SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
         reader.send_bytes(_END)
     except BrokenPipeError:
         pass
     except Exception as error:  # the reader must hear of it, whatever it is
         reader.send_bytes(_END + f'{error}'.encode()[:500])
+
+
+def _chunks(sound_from: Scene | Path, total: int, rate_hz: int) -> Iterator[np.ndarray]:
+    """(n, 8) float32 pieces of a drive, in their order."""
+    step = round(CHUNK_S * rate_hz)
+    if isinstance(sound_from, Path):
+        import soundfile
+
+        from avdet_ros.training.mavd import DRIVE_SOUND
+
+        yield from soundfile.blocks(
+            sound_from / DRIVE_SOUND, step, dtype='float32', always_2d=True, frames=total
+        )
+        return
+    from avdet_ros.simulation.sound import render_sound
+
+    for start in range(0, total, step):
+        count = min(step, total - start)
+        yield render_sound(sound_from, start / rate_hz, count / rate_hz).T

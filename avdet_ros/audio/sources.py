@@ -97,6 +97,7 @@ def make_source(
     paced: bool = True,
     seed: int = DEMO_SEED,
     duration_s: float = 60.0,
+    drive: str | Path | None = None,
 ) -> Source:
     """Make a source by its kind; nothing is opened before its `start`.
 
@@ -110,6 +111,7 @@ def make_source(
         paced: for ``file`` and ``simulation``: in real time; else as fast as it is read.
         seed: for ``simulation``: which drive.
         duration_s: for ``simulation``: its length.
+        drive: for ``simulation``: folder of a drive that was written, in place of seed and length.
 
     Raises:
         AvdetError: the kind is unknown, or what it needs is missing.
@@ -127,5 +129,5 @@ def make_source(
     if kind == 'simulation':
         from avdet_ros.audio.simulation import SimulationSource
 
-        return SimulationSource(rig, seed, duration_s, paced=paced)
+        return SimulationSource(rig, seed, duration_s, drive=drive, paced=paced)
     raise AvdetError(f'source: expected one of {", ".join(KINDS)}, found {kind!r}')

@@ -16,7 +16,10 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.graph import ARGUMENTS, Argument, Graph, make_graph
 from avdet_ros.nodes.parameters import Param
 
-_FIXED = ('source', 'device', 'file', 'loop', 'seed', 'duration', 'use_sim_time')
+_FIXED = (
+    'source', 'device', 'file', 'loop', 'seed', 'duration', 'drive', 'camera', 'camera_rate',
+    'camera_modalities', 'use_sim_time',
+)  # fmt: skip
 """What a replay decides by itself."""
 
 NODES_UP_S = 8.0

@@ -14,6 +14,7 @@ import typer
 from avdet_ros.errors import AvdetError
 
 _COLOURS = {
+    'camera': 'white',
     'capture': 'cyan',
     'detector': 'magenta',
     'tracker': 'green',

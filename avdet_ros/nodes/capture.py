@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, TimeReference
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
@@ -37,7 +37,7 @@ AUDIO_S = 0.02
 
 
 class CaptureNode(AvdetNode):
-    """Publishes `audio` and `spectrogram`, and `truth` when it simulates.
+    """Publishes `audio` and `spectrogram`, and `truth` and `drive_time` when it simulates.
 
     Three threads: one reads the source, one computes features and publishes, and the executor's
     serves ROS. None waits for another.
@@ -54,7 +54,8 @@ class CaptureNode(AvdetNode):
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
-        self._audio = self._truth = self._subscription = self._input = self._jump = None
+        self._audio = self._truth = self._drive_time = None
+        self._subscription = self._input = self._jump = None
         self._worker: threading.Thread | None = None
 
     def load(self) -> None:
@@ -74,6 +75,7 @@ class CaptureNode(AvdetNode):
                 loop=self.p['loop'],
                 seed=self.p['seed'],
                 duration_s=self.p['duration_s'],
+                drive=self.p['drive'] or None,
             )
 
     def acquire(self) -> None:
@@ -91,6 +93,7 @@ class CaptureNode(AvdetNode):
         self._last_block_s: float | None = None
         self._heard: list[Block] = []
         self._next_truth_s = 0.0
+        self._next_told_sample = 0
         self._scene = None
         self._worker = threading.Thread(target=self._work, name='features', daemon=True)
         self._worker.start()
@@ -109,6 +112,7 @@ class CaptureNode(AvdetNode):
             self._audio = self.create_publisher(Image, 'audio', qos.OFFER_STREAM, **how)
         if self._kind == 'simulation' and self._truth is None:
             self._truth = self.create_publisher(Detection2DArray, 'truth', qos.RESULTS, **how)
+            self._drive_time = self.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
         self._input = SoundInput(
             self._source,
             lambda: self.now_ns() * 1e-9,
@@ -138,7 +142,7 @@ class CaptureNode(AvdetNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-        for name in ('_audio', '_truth'):
+        for name in ('_audio', '_truth', '_drive_time'):
             if getattr(self, name) is not None:
                 self.destroy_publisher(getattr(self, name))
                 setattr(self, name, None)
@@ -157,6 +161,8 @@ class CaptureNode(AvdetNode):
 
     def _take(self, block: Block) -> None:
         self._push(block, self._input.time_ns)
+        if self._drive_time is not None and block.first_sample >= self._next_told_sample:
+            self._tell_drive_time(block.first_sample)
         if not self.p['publish_audio']:
             return
         if block.lost:
@@ -164,6 +170,13 @@ class CaptureNode(AvdetNode):
         self._heard.append(block)
         if sum(len(part.samples) for part in self._heard) >= AUDIO_S * self._rig.sample_rate_hz:
             self._publish_audio()
+
+    def _tell_drive_time(self, sample: int) -> None:
+        """Once a second: when the drive began. Who shows its pictures goes by it."""
+        self._next_told_sample = sample + self._rig.sample_rate_hz
+        head = messages.header(self._input.time_ns(0), '')
+        told = TimeReference(header=head, time_ref=messages.stamp(0), source=self._source.name)
+        self._drive_time.publish(told)
 
     def _publish_audio(self) -> None:
         blocks, self._heard = self._heard, []
@@ -216,6 +229,7 @@ class CaptureNode(AvdetNode):
         self._heard = []
         self._levels.reset()
         self._next_truth_s = 0.0
+        self._next_told_sample = 0
 
     def _on_jump(self, jump: TimeJump) -> None:
         self._jumps += 1

@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 
-from avdet_ros.priority import give_way
+from avdet_ros.process import give_way, keep_memory
 
 CLASSES = {
+    'camera': 'CameraNode',
     'capture': 'CaptureNode',
     'detector': 'DetectorNode',
     'tracker': 'TrackerNode',
@@ -18,8 +19,13 @@ CLASSES = {
     'recorder': 'RecorderNode',
 }
 
-_CAN_WAIT = ('overlay',)
+_CAN_WAIT = ('camera', 'overlay')
 """Nodes that what is on the way from sound to tracks does not wait for."""
+
+
+def camera() -> None:
+    """Run node camera."""
+    run('camera')
 
 
 def capture() -> None:
@@ -64,6 +70,7 @@ def run(name: str) -> None:
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
 
+    keep_memory()
     if name in _CAN_WAIT:
         give_way()
     import rclpy

@@ -34,6 +34,8 @@ _DAY_NS = 86_400_000_000_000
 _MOST_IDS = 10_000
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
+_IMAGES_KEPT = 20
+_IMAGE_STEP_NS = 80_000_000
 
 
 class OverlayNode(AvdetNode):
@@ -67,7 +69,7 @@ class OverlayNode(AvdetNode):
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
-        self._image: tuple[float, Image] | None = None
+        self._images: deque[tuple[float, Image]] = deque(maxlen=_IMAGES_KEPT)
         self._last_in_s: float | None = None
         self._note = ''
         self._first_ns = 0
@@ -117,7 +119,13 @@ class OverlayNode(AvdetNode):
         self._truth.append((instant_ns, self._boxes(message)))
 
     def _on_image(self, message: Image) -> None:
-        self._image = (time.monotonic(), message)
+        """Keep those of the last seconds: boxes hold for an instant that has passed."""
+        stamps = [stamp_ns(image) for _, image in list(self._images)[-2:]]
+        if stamps and stamp_ns(message) < stamps[-1]:
+            self._images.clear()
+        elif len(stamps) == 2 and stamps[1] - stamps[0] < _IMAGE_STEP_NS:
+            self._images.pop()
+        self._images.append((time.monotonic(), message))
 
     def _on_spectrogram(self, message: Image) -> None:
         self._spectrogram = message
@@ -178,7 +186,7 @@ class OverlayNode(AvdetNode):
         if not self._overlay.get_subscription_count():
             return
         began = time.perf_counter()
-        camera_image = self._camera_image()
+        camera_image = self._camera_image(instant_ns)
         if not 0 <= instant_ns - (self._first_ns or 0) < _DAY_NS:
             self._first_ns = instant_ns
         view = View(
@@ -207,10 +215,13 @@ class OverlayNode(AvdetNode):
         near = min(list(self._truth), key=lambda entry: abs(entry[0] - instant_ns))
         return near[1] if abs(near[0] - instant_ns) < _TRUTH_TOLERANCE_NS else None
 
-    def _camera_image(self) -> np.ndarray | None:
-        if self._image is None or time.monotonic() - self._image[0] > self.p['image_timeout_s']:
+    def _camera_image(self, instant_ns: int) -> np.ndarray | None:
+        """The picture of the instant, as near as there is one; None when none come in."""
+        kept = list(self._images)
+        if not kept or time.monotonic() - kept[-1][0] > self.p['image_timeout_s']:
             return None
-        picture = decode_picture(self._image[1], 'image')
+        nearest = min(kept, key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
+        picture = decode_picture(nearest[1], 'image')
         if picture.dtype != np.uint8:
             picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
         if picture.ndim == 2:
@@ -237,7 +248,7 @@ class OverlayNode(AvdetNode):
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=self._skipped,
             looking=lookers,
-            camera='live' if self._image is not None else 'none, drawn road',
+            camera='live' if self._images else 'none, drawn road',
         )
         self._times.tell(report, 'overlay')
         if report.level == diagnostics.OK:

@@ -136,14 +136,22 @@ COMMON = (
 )
 """Parameters of every node."""
 
+SIMULATED = (
+    Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
+    Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
+    Param(
+        'drive', '', 'folder of one drive of avdet simulate, played in place of seed and duration'
+    ),
+)
+"""Which simulated drive is played: the same for who hears and who sees it."""
+
 CAPTURE = (
     *COMMON,
     Param('source', 'device', 'where sound comes from', choices=SOURCES),
     Param('device', '', 'sound device: index, name or part of a name; empty: the system default'),
     Param('file', '', 'sound file of eight channels, for source file'),
     Param('loop', False, 'begin the file again when it ends'),
-    Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
-    Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
+    *SIMULATED,
     Param('hop_s', 0.1, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
     Param('publish_audio', True, 'publish the sound itself on topic audio too', live=True),
     Param(
@@ -232,7 +240,21 @@ RECORDER = (
 )
 """Parameters of node recorder."""
 
+CAMERA = (
+    *COMMON,
+    *SIMULATED,
+    Param('rate_hz', 5.0, 'pictures a second, of a drive that is rendered', 0.1, 30),
+    Param(
+        'modalities',
+        ['rgb'],
+        'which pictures: camera/image_raw, thermal/image_raw, depth/image_raw',
+        choices=('rgb', 'thermal', 'depth'),
+    ),
+)
+"""Parameters of node camera."""
+
 NODES = {
+    'camera': CAMERA,
     'capture': CAPTURE,
     'detector': DETECTOR,
     'tracker': TRACKER,

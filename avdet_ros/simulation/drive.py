@@ -7,8 +7,7 @@ exists is whole; a run that was killed makes up only what is missing, byte for b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
 import errno
 from functools import partial
 import hashlib
@@ -23,139 +22,17 @@ import soundfile
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
-from avdet_ros.simulation.pictures import Cameras, Conditions, Frame, random_conditions
+from avdet_ros.simulation.pictures import Cameras, Conditions, Frame
 from avdet_ros.simulation.pictures.depth import BASELINE_M
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
+from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene, plan_drives
 from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
-from avdet_ros.simulation.traffic import furnished, random_scene
 from avdet_ros.training import mavd
-
-FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
-SEEDS_A_SPLIT = 100_000
-"""Scene seeds of training drives are below this, those of validation and test follow."""
-
-SHARES = {'val': 0.2, 'test': 0.2}
-
-BYTES_A_FRAME = 1_700_000
-BYTES_OF_CLIPS = 320_000
-BYTES_OF_SOUND_A_S = 320_000
-"""What a frame, its clips and a second of eight channels take at most on average, measured."""
 
 JPEG_QUALITY = 92
 RENDER_S = 5.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to write; two runs with equal plans write equal bytes.
-
-    Attributes:
-        drives: how many.
-        minutes: length of each.
-        seed: names the run.
-        fps: pictures a second.
-        clips: write each frame's second of sound as eight files, as MAVD has them.
-        clean_too: write the sound without the array's errors beside it, ``drive_clean.flac``.
-        recordings: folder of loops that serve as engines and tyres, '' for the synthetic ones.
-    """
-
-    drives: int = 40
-    minutes: float = 2.0
-    seed: int = 7
-    fps: float = 2.0
-    clips: bool = True
-    clean_too: bool = False
-    recordings: str = ''
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            AvdetError: a value is out of its range.
-        """
-        for name, low, high in (
-            ('drives', 1, 10_000),
-            ('minutes', 0.05, 20),
-            ('seed', 0, 2**31 - 1),
-            ('fps', 0.1, 30),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise AvdetError(f'{name}: expected {low} to {high}, found {value:g}')
-
-    @property
-    def duration_s(self) -> float:
-        """Length of a drive."""
-        return self.minutes * 60.0
-
-    def times_s(self) -> np.ndarray:
-        """(F,) drive time of each frame; its second of sound lies within the drive."""
-        last = self.duration_s - mavd.CLIP_S
-        return 0.5 + np.arange(math.floor(last * self.fps + 1e-6) + 1) / self.fps
-
-    def needed_bytes(self) -> int:
-        """Roughly what the whole run takes on disk."""
-        frame = BYTES_A_FRAME + BYTES_OF_CLIPS * self.clips
-        sound = BYTES_OF_SOUND_A_S * self.duration_s * (1 + self.clean_too)
-        return int(self.drives * (len(self.times_s()) * frame + sound))
-
-
-@dataclass(frozen=True)
-class DrivePlan:
-    """One drive of a run.
-
-    Attributes:
-        name: its folder.
-        split: the split it belongs to.
-        scene_seed: of traffic.random_scene; each split has seeds of its own.
-        night: whether it is driven by night.
-        start_ns: time of its beginning, nanoseconds since 1970.
-    """
-
-    name: str
-    split: str
-    scene_seed: int
-    night: bool
-    start_ns: int
-
-
-def plan_drives(plan: Plan) -> list[DrivePlan]:
-    """Names, splits and seeds of a run's drives: 60/20/20 by drive, half of each by night."""
-    rng = np.random.default_rng([plan.seed, 211])
-    held = {split: round(share * plan.drives) for split, share in SHARES.items()}
-    if plan.drives >= 3:
-        held = {split: max(count, 1) for split, count in held.items()}
-    splits = ['train'] * (plan.drives - sum(held.values()))
-    splits += [split for split, count in held.items() for _ in range(count)]
-    seeds = rng.choice(SEEDS_A_SPLIT, plan.drives, replace=False)
-    drives = []
-    for index, (split, seed) in enumerate(zip(splits, seeds, strict=True)):
-        night = index % 2 == 1
-        hour = int(rng.integers(20, 24) if night else rng.integers(9, 16))
-        clock = timedelta(
-            days=index, hours=hour, minutes=int(rng.integers(60)), seconds=int(rng.integers(60))
-        )
-        start = FIRST_DAY + clock
-        name = f'drive_{"night" if night else "day"}_{start:%Y_%m_%d_%H_%M_%S}'
-        offset = mavd.SPLITS.index(split) * SEEDS_A_SPLIT
-        start_ns = int(start.timestamp()) * 1_000_000_000
-        drives.append(DrivePlan(name, split, int(seed) + offset, night, start_ns))
-    return drives
-
-
-def make_scene(
-    plan: Plan, drive: DrivePlan, rig_path: Path | None, clean: bool = False
-) -> tuple[Scene, Conditions]:
-    """The world of a drive, and its light and weather."""
-    rig = load_rig(rig_path)
-    loops = None
-    if plan.recordings:
-        loops = load_recordings(plan.recordings, rig.sample_rate_hz)
-    scene = random_scene(drive.scene_seed, rig, plan.duration_s, corrupted=not clean)
-    scene = furnished(scene, not clean, loops)
-    return scene, random_conditions(drive.scene_seed, scene.temperature_c, drive.night)
 
 
 def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DrivePlan]:

@@ -1,0 +1,186 @@
+"""Node camera: the pictures of the simulated drive that node capture plays the sound of."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from typing import Any
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image, TimeReference
+
+from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.rig import Camera
+
+ENCODINGS = {'rgb': 'rgb8', 'thermal': 'mono16', 'depth': '32FC1'}
+TOPICS = {
+    'rgb': 'camera/image_raw', 'thermal': 'thermal/image_raw', 'depth': 'depth/image_raw',
+}  # fmt: skip
+
+_NAP_S = 0.02
+
+
+class CameraNode(AvdetNode):
+    """Publishes pictures and `camera/camera_info` while somebody looks.
+
+    Capture says on `drive_time` when its drive began. A picture is rendered before its instant
+    and published when that has come, stamped with it; instants for which there was no time are
+    left out. All of it happens in a process that gives way, so that the sound is not disturbed.
+    """
+
+    NAME = 'camera'
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._began: TimeReference | None = None
+        self._subscription = self._worker = None
+        self._outputs: dict[str, Any] = {}
+
+    def load(self) -> None:
+        """Draw the drive, or open its folder."""
+        from avdet_ros.simulation.footage import footage_of
+        from avdet_ros.simulation.live import drawn_drive, written_drive
+
+        cv2.setNumThreads(1)
+        self._rig = self.load_rig()
+        if self.p['drive']:
+            self._drive = written_drive(self.p['drive'], self._rig)
+        else:
+            self._drive = drawn_drive(self.p['seed'], self._rig, self.p['duration_s'])
+        self._footage = footage_of(self._drive, self.p['rate_hz'])
+
+    def acquire(self) -> None:
+        """Advertise the pictures, listen for the drive's beginning, start the thread."""
+        self._began = None
+        self._sent, self._skipped = diagnostics.Rate(), 0
+        self._times, self._late = diagnostics.Times(), diagnostics.Times()
+        self._finished = False
+        how = {'qos_overriding_options': qos.overridable()}
+        names = dict.fromkeys(self.p['modalities'])
+        self._outputs = {
+            name: self.create_publisher(Image, TOPICS[name], qos.OFFER_STREAM, **how)
+            for name in names
+        }
+        self._info = self.create_publisher(CameraInfo, 'camera/camera_info', qos.OFFER_STREAM)
+        self._subscription = self.create_subscription(
+            TimeReference, 'drive_time', self._on_drive_time, qos.LATCHED
+        )
+        self._ending = threading.Event()
+        self._worker = threading.Thread(target=self._work, name='camera', daemon=True)
+        self._worker.start()
+
+    def release(self) -> None:
+        """End the thread and withdraw the topics."""
+        if self._worker is not None:
+            self._ending.set()
+            self._worker.join(5)
+            self._worker = None
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._outputs:
+            for publisher in (*self._outputs.values(), self._info):
+                self.destroy_publisher(publisher)
+            self._outputs = {}
+
+    def _on_drive_time(self, message: TimeReference) -> None:
+        self._began = message
+
+    # The worker's thread.
+
+    def _work(self) -> None:
+        next_s = 0.0
+        while not self._ending.is_set():
+            try:
+                next_s = self._serve(next_s)
+            except AvdetError as error:
+                self.refuse('picture', str(error))
+                self._ending.wait(1.0)
+            except Exception as error:
+                if self._ending.is_set() or not self.context.ok():
+                    return
+                self.get_logger().error(traceback.format_exc())
+                sentence = f'picture: {type(error).__name__}: {error}'
+                self.problems.add('picture', diagnostics.ERROR, sentence)
+                self._ending.wait(1.0)
+
+    def _serve(self, next_s: float) -> float:
+        """Make one picture, or wait a little; returns the drive time after it."""
+        began = self._began
+        looked_at = [name for name, p in self._outputs.items() if p.get_subscription_count()]
+        if began is None or not looked_at or began.source != self._drive.name:
+            self._ending.wait(_NAP_S)
+            return next_s
+        began_ns = stamp_ns(began)
+        now_s = (self.now_ns() - began_ns) * 1e-9
+        if now_s < next_s - 2.0:  # the drive began anew
+            next_s = 0.0
+        instant_s = self._footage.instant(max(now_s, next_s))
+        self._finished = instant_s is None
+        if instant_s is None:
+            self._ending.wait(_NAP_S)
+            return next_s
+        if instant_s - now_s > 1.0:
+            self._ending.wait(_NAP_S)
+            return next_s
+        started = time.perf_counter()
+        pictures = self._footage.take(instant_s, tuple(looked_at))
+        self._times.add((time.perf_counter() - started) * 1e3)
+        due_ns = began_ns + round(instant_s * 1e9)
+        while (left_s := (due_ns - self.now_ns()) * 1e-9) > 0 and not self._ending.is_set():
+            self._ending.wait(min(left_s, _NAP_S))
+        if self._ending.is_set() or self._began is None:
+            return next_s
+        self._publish(due_ns, pictures)
+        return instant_s + 1e-3
+
+    def _publish(self, due_ns: int, pictures: dict[str, np.ndarray]) -> None:
+        head = messages.header(due_ns, self._rig.camera.frame_id)
+        for name, picture in pictures.items():
+            self._outputs[name].publish(messages.image(head, ENCODINGS[name], picture))
+        self._info.publish(camera_info(head, self._rig.camera))
+        self._sent.add()
+        self._late.add((self.now_ns() - due_ns) * 1e-6)
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Pictures sent, how late, and why there are none."""
+        began = self._began
+        looking = sum(p.get_subscription_count() for p in self._outputs.values())
+        report.value(
+            drive=self._drive.name,
+            pictures=self._sent.count,
+            pictures_per_second=self._sent.per_second(),
+            looking=looking,
+            finished=self._finished,
+        )
+        self._times.tell(report, 'render')
+        self._late.tell(report, 'late')
+        if began is None:
+            self.explain_silence(report, self._subscription, None)
+        elif began.source != self._drive.name:
+            report.error(
+                f'{self._subscription.topic_name}: expected {self._drive.name} as the parameters '
+                f'say, found that capture plays {began.source}'
+            )
+        if report.level == diagnostics.OK:
+            report.ok(f'{self._sent.count} pictures' if looking else 'nobody looks')
+
+
+def camera_info(head: Any, camera: Camera) -> CameraInfo:
+    """A pinhole camera's model as a message, without distortion."""
+    k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
+    return CameraInfo(
+        header=head,
+        height=camera.height_px,
+        width=camera.width_px,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=k,
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0],
+    )

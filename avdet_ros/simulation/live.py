@@ -1,0 +1,124 @@
+"""A drive to be played live: drawn from a seed, or read from a folder of `avdet simulate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig, load_rig
+from avdet_ros.simulation.pictures import Conditions, random_conditions
+from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.training import mavd
+
+SAME_PX = 0.02
+"""Truth on disk is rounded to a hundredth of a pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class LiveDrive:
+    """What is played.
+
+    Attributes:
+        name: told with the clock, so that capture and camera know that they play the same.
+        duration_s: its length.
+        scene: the world; None when a folder's world cannot be made again.
+        conditions: its light and weather; None as `scene`.
+        folder: where its sound and pictures lie, None when they are rendered.
+        notice: what somebody who listens should know, or ''.
+    """
+
+    name: str
+    duration_s: float
+    scene: Scene | None
+    conditions: Conditions | None
+    folder: Path | None = None
+    notice: str = ''
+
+
+def drawn_drive(seed: int, rig: Rig, duration_s: float) -> LiveDrive:
+    """The drive of a seed, as `traffic.random_scene` draws it."""
+    scene = random_scene(seed, rig, duration_s)
+    conditions = random_conditions(seed, scene.temperature_c)
+    return LiveDrive(f'simulation {seed}', duration_s, scene, conditions)
+
+
+def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
+    """A drive that `avdet simulate` wrote.
+
+    Its sound and its pictures are those on disk; its world is made again from its parameters, so
+    that the truth is known at any time, and must agree with the truth on disk.
+
+    Args:
+        folder: of the drive.
+        rig: that of who plays it; must be the drive's own.
+
+    Raises:
+        AvdetError: it is no such drive, or was recorded with another rig.
+    """
+    folder = Path(folder).absolute()
+    path = folder / mavd.DRIVE_SOUND
+    try:
+        about = soundfile.info(path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AvdetError(
+            f'{folder}: expected a drive with {mavd.DRIVE_SOUND} as avdet simulate writes it, '
+            f'found none'
+        ) from error
+    if (about.channels, about.samplerate) != (MICROPHONES, rig.sample_rate_hz):
+        raise AvdetError(
+            f'{path}: expected {MICROPHONES} channels at {rig.sample_rate_hz} Hz, '
+            f'found {about.channels} at {about.samplerate} Hz'
+        )
+    own = folder / 'rig.yaml'
+    if own.exists() and not _same_rig(load_rig(own), rig):
+        raise AvdetError(
+            f'{folder}: expected a drive of the rig in use, found another one: use rig:={own}'
+        )
+    name, duration_s = f'drive {folder.name}', about.frames / about.samplerate
+    scene, conditions = _world(folder, own)
+    if scene is None:
+        notice = f'{folder}: its world cannot be made again here, so no truth is published'
+        return LiveDrive(name, duration_s, None, None, folder, notice)
+    return LiveDrive(name, duration_s, scene, conditions, folder)
+
+
+def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | None]:
+    """The world of a written drive, if it is still what this version makes."""
+    try:
+        parameters = mavd.read_parameters(folder)
+        truth = mavd.read_truth(folder.parent, folder.name)
+        # loops of engines change what is heard, which is on disk, not where anything is
+        plan = Plan(**{**parameters['plan'], 'recordings': ''})
+        drive = DrivePlan(
+            folder.name, parameters['split'], parameters['scene_seed'], parameters['night'],
+            parameters['start_ns'],
+        )  # fmt: skip
+        scene, conditions = make_scene(plan, drive, rig_path)
+    except (AvdetError, KeyError, TypeError):
+        return None, None
+    for line in list(truth.values())[:: max(len(truth) - 1, 1)]:
+        now = scene.truth(line['time_s'])
+        same = now.ids.tolist() == line['ids'] and np.allclose(
+            now.boxes_px, line['boxes_px'], atol=SAME_PX
+        )
+        if not same:
+            return None, None
+    return scene, conditions
+
+
+def _same_rig(one: Rig, other: Rig) -> bool:
+    def numbers(rig: Rig) -> np.ndarray:
+        camera = rig.camera
+        parts = (
+            [camera.width_px, camera.height_px, camera.fx, camera.fy, camera.cx, camera.cy],
+            camera.position_m, camera.rotation.ravel(), rig.microphones_m.ravel(),
+        )  # fmt: skip
+        return np.concatenate([np.asarray(part, float) for part in parts])
+
+    return np.allclose(numbers(one), numbers(other), atol=1e-9)
