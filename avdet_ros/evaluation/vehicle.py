@@ -1,0 +1,356 @@
+"""A vehicle on the desk: the four nodes on a device whose every sample is known, and a witness.
+
+Faults are injected into it, soaks run on it, stamps are checked on it. Sound server, PortAudio,
+processes and DDS are the real ones; only the microphones are not there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+import itertools
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+
+from avdet_ros.audio.fed_device import FedDevice
+from avdet_ros.audio.virtual_device import DEVICE
+from avdet_ros.detection.boxes import box_iou
+from avdet_ros.domain import free_domain, release_domain
+from avdet_ros.errors import AvdetError
+from avdet_ros.graph import NodeSpec, make_graph
+from avdet_ros.rig import Rig
+from avdet_ros.supervisor import Supervisor, command, transport_settings
+
+HOP_S = 0.1
+PATIENCE_S = 60.0
+"""A busy machine is slow; what works is found at once."""
+
+SETTLED_S = 2.0
+DRIVE_SEED = 300_000
+_DRIVE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What was lost between two instants.
+
+    Attributes:
+        windows: hops without tracks.
+        samples: samples of the device that were in no message.
+        jumps: identities that were at two places that do not touch in consecutive messages.
+        ended: identities alive before and never again.
+    """
+
+    windows: int
+    samples: int
+    jumps: int
+    ended: int
+
+    def __str__(self) -> str:
+        """In words, for a table."""
+        parts = [f'{self.windows} windows', f'{self.samples} samples']
+        if self.ended:
+            parts.append(f'{self.ended} identities ended')
+        parts.append(f'{self.jumps} jumped')
+        return ', '.join(parts)
+
+
+def drive_sound(rig: Rig, seed: int = DRIVE_SEED, seconds: float = _DRIVE_S) -> np.ndarray:
+    """A simulated drive as (n, 8) int16, in the device's channel order."""
+    from avdet_ros.simulation.sound import render_sound
+    from avdet_ros.simulation.traffic import random_scene
+
+    sound = render_sound(random_scene(seed, rig, seconds), 0.0, seconds).T
+    channels = np.zeros_like(sound)
+    channels[:, rig.channels] = sound
+    return np.clip(np.round(channels * 32768), -32768, 32767).astype(np.int16)
+
+
+class Vehicle:
+    """The running graph; a context manager that ends all of it however its block ends.
+
+    Attributes:
+        device: the sound device.
+        witness: what was heard on the topics.
+        supervisor: the node processes.
+        lines: the last lines that nodes printed.
+    """
+
+    def __init__(
+        self,
+        sound: np.ndarray,
+        model: str | Path,
+        drift: float = 0.0,
+        clock: bool = False,
+        listen_to_sound: bool = True,
+        **given: str,
+    ) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            sound: (n, 8) int16 for the device.
+            model: ONNX file.
+            drift: how slow the device's clock is.
+            clock: publish ``/clock`` and let the nodes go by it.
+            listen_to_sound: whether the witness reads topic audio.
+            given: further arguments of the graph.
+        """
+        require_ros()
+        self.lines: deque[str] = deque(maxlen=50)
+        self._clock, self._listen = clock, listen_to_sound
+        self._given = {
+            'source': 'device',
+            'device': DEVICE,
+            'hop': str(HOP_S),
+            'model': str(model),
+            'use_sim_time': 'true' if clock else 'false',
+            'overlay': 'false',
+            **given,
+        }
+        self.device = FedDevice(sound, drift=drift)
+        self._others: list[subprocess.Popen] = []
+        self._ending = threading.Event()
+        self.witness: Any = None
+
+    def __enter__(self) -> Vehicle:
+        self._domain = free_domain()
+        ours = {
+            'ROS_DOMAIN_ID': str(self._domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            **transport_settings(os.environ),
+        }
+        self._before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        self.environment = {**os.environ, **self.device.environment}
+        self.graph = make_graph(self._given)
+        self.supervisor = Supervisor(self.graph, self._hear, self.environment)
+        self._tending = threading.Thread(target=self._tend, name='tend', daemon=True)
+        try:
+            self.device.start()
+            from avdet_ros.nodes.witness import Witness
+
+            self.witness = Witness(self.graph.namespace, self._listen)
+            if self._clock:
+                self.witness.begin_clock()
+            self.supervisor.start()
+            self._tending.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        with suppress(RuntimeError):  # it never began
+            self._tending.join(10)
+        for process in self._others:
+            end(process)
+        self.supervisor.stop()
+        if self.witness is not None:
+            self.witness.close()
+        self.device.close()
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        release_domain(self._domain)
+
+    def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+        """Wait until something holds, and return it.
+
+        Raises:
+            AvdetError: it does not come to hold.
+        """
+        until = time.monotonic() + timeout_s
+        while not (found := condition()):
+            if time.monotonic() > until:
+                last = '; '.join(list(self.lines)[-5:])
+                raise AvdetError(f'expected {what} within {timeout_s:g} s, found none ({last})')
+            time.sleep(0.02)
+        return found
+
+    def settle(self) -> float:
+        """Wait until tracks come steadily, forget what was, and say when that is."""
+        heard = self.witness.tracks
+
+        def steady() -> bool:
+            newest = [entry for entry in heard if entry.at_s > time.monotonic() - SETTLED_S]
+            return len(newest) >= 0.7 * SETTLED_S / HOP_S
+
+        self.wait(steady, 'tracks')
+        self.witness.clear()
+        began_s = time.monotonic()
+        time.sleep(1.0)
+        return began_s
+
+    def said(self, node: str, words: str, since_s: float) -> Any:
+        """Wait until a node's diagnostics say these words, and return the status."""
+        return self.wait(
+            lambda: self.witness.said(node, words, since_s), f'{node} to say {words!r}'
+        )
+
+    def tracked_after(self, instant_s: float) -> Any:
+        """Wait for the first tracks that come after an instant."""
+
+        def first() -> Any:
+            return next((entry for entry in self.witness.tracks if entry.at_s > instant_s), None)
+
+        return self.wait(first, 'tracks')
+
+    def process(self, node: str) -> subprocess.Popen:
+        """A node's process."""
+        return self.wait(lambda: self.supervisor.processes.get(node), node)
+
+    def other(
+        self,
+        node: str,
+        namespace: str | None = None,
+        remappings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        **parameters: Any,
+    ) -> subprocess.Popen:
+        """Start one more node beside the graph.
+
+        Args:
+            node: which.
+            namespace: absolute; None for the graph's.
+            remappings: topics by relative name.
+            environment: variables on top.
+            parameters: its parameters.
+        """
+        graph = replace(self.graph, namespace=namespace or self.graph.namespace)
+        spec = NodeSpec(node, parameters, dict(remappings or {}))
+        process = subprocess.Popen(
+            command(spec, graph),
+            env={**self.environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._others.append(process)
+        return process
+
+    def losses(self, since_s: float) -> Losses:
+        """What was lost since an instant, as the witness saw it."""
+        tracks = [entry for entry in self.witness.tracks if entry.at_s >= since_s]
+        runs = [run for run in self.witness.sound if run.at_s >= since_s]
+        return Losses(
+            missing_windows([entry.stamp_ns for entry in tracks]),
+            missing_samples([(run.sample, run.count) for run in runs]),
+            *identities([entry.boxes for entry in tracks]),
+        )
+
+    def stamp_errors_ms(self, since_s: float) -> np.ndarray:
+        """Stamp minus truth of every run of samples since an instant, milliseconds."""
+        runs = [run for run in self.witness.sound if run.at_s >= since_s]
+        truth_s = np.array([self.device.captured_s(run.sample) for run in runs])
+        return 1e3 * (np.array([run.stamp_ns for run in runs]) * 1e-9 - truth_s)
+
+    def latency_ms(self, since_s: float) -> np.ndarray:
+        """Sound to tracks, of every window since an instant."""
+        return np.array([ms for at_s, ms in self.witness.latency_ms if at_s >= since_s])
+
+    def _hear(self, node: str, line: str) -> None:
+        self.lines.append(f'{node}: {line}')
+
+    def _tend(self) -> None:
+        while not self._ending.wait(0.1):
+            self.supervisor.tend()
+
+
+def require_ros() -> None:
+    """Check that rclpy is there.
+
+    Raises:
+        AvdetError: it is not.
+    """
+    try:
+        import rclpy  # noqa: F401
+    except ImportError as error:
+        raise AvdetError(f'this needs ROS 2: expected rclpy, found {error}') from error
+
+
+def missing_windows(stamps_ns: Sequence[int], hop_s: float = HOP_S) -> int:
+    """Hops without a window between the first and the last."""
+    unique = np.unique(np.asarray(stamps_ns, np.int64))
+    if len(unique) < 2:
+        return 0
+    steps = np.round(np.diff(unique) / (hop_s * 1e9)).astype(int)
+    return int(np.maximum(steps - 1, 0).sum())
+
+
+def missing_samples(runs: Sequence[tuple[int, int]]) -> int:
+    """Samples between the first and the last run that are in none; (first, count) each."""
+    missing, following = 0, None
+    for sample, count in sorted(runs):
+        if following is not None:
+            missing += max(0, sample - following)
+        following = max(following or 0, sample + count)
+    return missing
+
+
+def identities(boxes: Sequence[Mapping[str, np.ndarray]]) -> tuple[int, int]:
+    """How many identities jumped in tracks that follow one another, and how many ended.
+
+    Args:
+        boxes: boxes by identity of each message.
+
+    Returns:
+        Times that an identity was in two messages that follow each other at places that do not
+        touch, and identities of the first message with any that are not in the last with any.
+    """
+    some = [entry for entry in boxes if entry]
+    if not some:
+        return 0, 0
+    jumps = 0
+    for before, after in itertools.pairwise(boxes):
+        for name in before.keys() & after.keys():
+            overlap = box_iou(before[name][None], after[name][None])[0, 0]
+            jumps += bool(overlap == 0)
+    return jumps, len(some[0].keys() - some[-1].keys())
+
+
+def end(process: subprocess.Popen, patience_s: float = 20.0) -> tuple[int, float]:
+    """Ask a process to end, and insist.
+
+    Returns:
+        Its exit status, negative for a signal, and how long it took.
+    """
+    began_s = time.monotonic()
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return process.returncode, time.monotonic() - began_s
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """While this context lasts, every core computes something else too."""
+    hogs = [
+        subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+        for _ in range(psutil.cpu_count())
+    ]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+        for hog in hogs:
+            hog.wait()
