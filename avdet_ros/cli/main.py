@@ -32,6 +32,7 @@ from avdet_ros.cli.simulate_windows import simulate_windows
 from avdet_ros.cli.train import train
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
+from avdet_ros.process import keep_memory
 
 app = typer.Typer(
     name='avdet',
@@ -65,6 +66,7 @@ app.command()(view)
 
 def main() -> None:
     """Run the command line; user errors become one sentence and exit status 1."""
+    keep_memory()
     try:
         app()
     except AvdetError as error:

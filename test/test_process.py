@@ -1,0 +1,53 @@
+"""How a process treats the machine: it gives way for good, and keeps its memory."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from avdet_ros.process import NICENESS
+
+ASK = 'import os; from avdet_ros.process import give_way; give_way(); print(os.nice(0))'
+
+
+def test_a_process_gives_way_and_its_parent_does_not():
+    before = os.nice(0)
+    for session in (False, True):
+        done = subprocess.run(
+            [sys.executable, '-c', ASK],
+            capture_output=True,
+            text=True,
+            check=True,
+            start_new_session=session,
+        )
+        assert int(done.stdout) == min(before + NICENESS, 19)
+    assert os.nice(0) == before
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.process import keep_memory
+if sys.argv[1] == 'keep':
+    keep_memory()
+front_end, window = FrontEnd(), np.ones((8, 44100), np.float32)
+for index in range(6):
+    if index == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    front_end.compute(window)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')
+def test_kept_memory_is_not_asked_for_again():
+    faults = {}
+    for how in ('keep', 'give back'):
+        command = [sys.executable, '-c', FAULTS, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        faults[how] = int(done.stdout)
+    assert faults['keep'] < 100
+    assert faults['keep'] < faults['give back']
