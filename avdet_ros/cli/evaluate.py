@@ -12,83 +12,98 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help='Drives in the MAVD layout; without, drives are simulated by seed.'),
+    ] = None,
+    split: Annotated[str, typer.Option(help='With --data: train, val or test.')] = 'test',
+    daytime: Annotated[str | None, typer.Option(help='With --data: day or night only.')] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="With --data: the teachers' labels, if not in DATA/labels."),
+    ] = None,
     drives: Annotated[int, typer.Option(help='Simulated drives.')] = 20,
-    seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
+    seconds: Annotated[float, typer.Option(help='Length of a simulated drive.')] = 20.0,
     seed_from: Annotated[
         int, typer.Option(help='Seed of the first drive: 100000 validation, 200000 test.')
     ] = 200_000,
-    rate: Annotated[float, typer.Option(help='Windows a second.')] = 10.0,
+    rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
     tracker: Annotated[
         str | None, typer.Option(help='Tracker: iou or motion; the default is the nodes own.')
     ] = None,
     baselines: Annotated[bool, typer.Option(help='Run the two baselines too.')] = True,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
-    jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
+    jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
     out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help='Write a report here, one HTML file that opens without a network.'),
+    ] = None,
+    pictures: Annotated[int, typer.Option(help='Frames to show in the report.')] = 12,
 ) -> None:
-    """Score a model on held-out simulated drives, beside constant boxes and SRP-PHAT."""
+    """Score a model beside constant boxes and SRP-PHAT, on simulated or on recorded drives.
+
+    Every metric is broken down by what the data tell: day and night, standing and driving, the
+    number of vehicles, their distance, and whether the camera sees them.
+
+        avdet evaluate --drives 20 --report out/report.html
+
+        avdet evaluate --data out/drives --split test --report out/report.html
+    """
+    import shlex
+    import sys
+
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    from avdet_ros.audio.features import FrontEnd
-    from avdet_ros.detection.session import Detector
-    from avdet_ros.evaluation import drives as runner
-    from avdet_ros.evaluation import report
-    from avdet_ros.evaluation.evaluate import score
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation import evaluation_run as runs
+    from avdet_ros.evaluation import report as tables
     from avdet_ros.paths import share
-    from avdet_ros.rig import load_rig
-    from avdet_ros.tracking import DEFAULT_TRACKER, IouTracker, make_tracker, tracker_parameters
+    from avdet_ros.tracking import DEFAULT_TRACKER
 
     console = Console()
-    seeds = tuple(range(seed_from, seed_from + drives))
-    runner.check_request(seeds, seconds, rate)
-    tracker = tracker or DEFAULT_TRACKER
-    parameters = tracker_parameters(tracker)
+    if not 0 <= pictures <= 200:
+        raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')
     model = model or share('models/student.onnx')
-    loaded_rig = load_rig(rig)
-    loaded = Detector(model, loaded_rig, FrontEnd(), threads=1)
+    tracker = tracker or DEFAULT_TRACKER
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
                   console=console) as progress:  # fmt: skip
-        statistics = None
-        if baselines:
-            task = progress.add_task('labels for the baselines', total=None)
-            statistics = runner.training_statistics(loaded_rig)
-            progress.update(task, total=1, completed=1)
-        plan = runner.Plan(
-            seeds=seeds,
-            seconds=seconds,
-            rate_hz=rate,
-            label_offset_s=loaded.contract.label_offset_s,
-            models={model.stem: model},
-            statistics=statistics,
-            rig_path=rig,
-        )
-        task = progress.add_task('drives', total=drives)
-        records = runner.hear_drives(plan, jobs, tick=lambda: progress.advance(task))
-    scores = {
-        name: score(
-            records,
-            name,
-            loaded_rig,
-            IouTracker(start_score=runner.BASELINE_START[name])
-            if name in runner.BASELINE_START
-            else make_tracker(tracker),
-        )
-        for name in records[0].detections
-    }
-    split = runner.whose(seeds)
-    title = (
-        f'{drives} {split} drives of {seconds:g} s, seeds {seeds[0]} to {seeds[-1]}, '
-        f'{rate:g} windows a second, tracker {tracker}'
-    )
-    console.print(report.metrics_table(scores, title))
-    console.print(report.breakdown_table(scores))
+
+        def step(name: str, total: int | None) -> runs.Tick:
+            task = progress.add_task(name, total=total)
+
+            def tick() -> None:
+                if total is None:
+                    progress.update(task, total=1, completed=1)
+                else:
+                    progress.advance(task)
+
+            return tick
+
+        if data is None:
+            run = runs.on_seeds(
+                model, drives, seconds, seed_from, rate, tracker, baselines, rig, jobs, step
+            )
+        else:
+            run = runs.on_dataset(
+                model, data, split, daytime, labels, tracker, baselines, rig, step
+            )
+        if report is not None:
+            tick = step('report', None)
+            command = shlex.join(['avdet', *sys.argv[1:]])
+            runs.write(run, report, command, pictures)
+            tick()
+    for result in run.results:
+        title = run.title if len(run.results) == 1 else f'{run.title}, against {result.truth}'
+        console.print(tables.metrics_table(result.scores, title))
+        console.print(tables.breakdown_table(result.scores))
+    for note in run.notes:
+        console.print(f'[yellow]{note}', highlight=False)
     if out:
-        about = {
-            'drives': drives, 'seconds': seconds, 'seeds': [seeds[0], seeds[-1]], 'split': split,
-            'rate_hz': rate, 'tracker': {'name': tracker, **parameters},
-            'model': {'file': str(model), 'sha256': loaded.sha256, 'bytes': loaded.size_bytes,
-                      'provider': loaded.provider},
-        }  # fmt: skip
-        report.write_json(out, {'settings': about, 'detectors': scores})
+        scores = {result.truth: result.scores for result in run.results}
+        content = {'settings': run.settings, 'detectors': next(iter(scores.values()))}
+        tables.write_json(out, {**content, 'by_truth': scores, 'notes': run.notes})
         console.print(f'results in {out}')
+    if report is not None:
+        console.print(f'report in {report}, {report.stat().st_size / 1e6:.1f} MB')

@@ -169,6 +169,39 @@ def drive_hits(truth: Sequence[TruthFrame], detections: Sequence[Detections]) ->
     )
 
 
+@dataclass(frozen=True)
+class Curve:
+    """Precision and recall as the threshold on scores falls.
+
+    Attributes:
+        scores: (N,) the thresholds, descending.
+        recall: (N,) ascending.
+        precision: (N,) as measured, without the envelope that AP takes.
+    """
+
+    scores: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+
+    def at(self, score: float) -> tuple[float, float] | None:
+        """Recall and precision of the boxes above a score; None if there are none."""
+        above = int(np.sum(self.scores > score))
+        return (self.recall[above - 1], self.precision[above - 1]) if above else None
+
+
+def precision_recall(drives: Sequence[DriveHits], iou_threshold: float) -> Curve:
+    """The curve at one of `IOU_THRESHOLDS`; empty where there is no true box."""
+    level = int(np.argmin(np.abs(IOU_THRESHOLDS - iou_threshold)))
+    boxes = sum(drive.boxes for drive in drives)
+    scores = np.concatenate([np.zeros(0), *(drive.scores for drive in drives)])
+    hits = np.concatenate([np.zeros(0, bool), *(drive.hits[level] for drive in drives)])
+    if not boxes:
+        return Curve(np.zeros(0), np.zeros(0), np.zeros(0))
+    order = np.argsort(-scores, kind='stable')
+    true = np.cumsum(hits[order])
+    return Curve(scores[order], true / boxes, true / np.arange(1, len(order) + 1))
+
+
 def average_precision(drives: Sequence[DriveHits]) -> np.ndarray:
     """`coco_average_precision` from matches that are known, (10,) float64."""
     boxes = sum(drive.boxes for drive in drives)

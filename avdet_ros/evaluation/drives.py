@@ -136,6 +136,7 @@ def hear_drive(
         detectors: by name.
         tick: called after each window.
     """
+    from avdet_ros.simulation.drive import is_static
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
@@ -145,6 +146,10 @@ def hear_drive(
         f'seed {seed}',
         detections={name: [] for name in detectors},
         milliseconds={name: [] for name in detectors},
+        conditions={
+            'motion': 'static' if is_static(scene) else 'drive',
+            'setting': scene.setting,
+        },
     )
     for end in window_ends(plan.seconds, plan.rate_hz, front_end):
         waveform = np.ascontiguousarray(sound[:, end - front_end.samples : end], np.float32)

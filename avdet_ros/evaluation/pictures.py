@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.drawing.road import draw_road
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
-from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.evaluation.record import DriveRecord, TruthFrame
 from avdet_ros.rig import Rig
+from avdet_ros.training.mavd import FrameId, read_picture
 
 TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
 
@@ -56,6 +61,46 @@ def draw_frame(
         _text(picture, name, (20, 72 + 30 * row), colour)
     _text(picture, caption, (20, 36), TRUE_BGR)
     return picture
+
+
+def seed_pictures(rig: Rig, seconds: float) -> Callable[[DriveRecord, int], np.ndarray]:
+    """Paints what the camera would have seen by day on simulated drives, ``seed N``."""
+
+    @lru_cache(maxsize=2)
+    def world(seed: int) -> tuple[Any, Any]:
+        from avdet_ros.simulation.pictures import random_conditions
+        from avdet_ros.simulation.traffic import random_scene
+
+        scene = random_scene(seed, rig, seconds)
+        return scene, random_conditions(seed, scene.temperature_c, night=False)
+
+    def paint(record: DriveRecord, index: int) -> np.ndarray:
+        from avdet_ros.simulation.pictures.cameras import render_rgb
+
+        scene, conditions = world(int(record.name.removeprefix('seed ')))
+        return render_rgb(scene, conditions, record.stamps_s[index])[..., ::-1]
+
+    return paint
+
+
+def dataset_pictures(
+    root: Path, frames: dict[str, list[FrameId]], rig: Rig
+) -> Callable[[DriveRecord, int], np.ndarray]:
+    """Reads what the camera saw on recorded drives; a drawn road where a picture is missing.
+
+    Args:
+        root: the data set's folder.
+        frames: of each drive's record.
+        rig: for the drawn road.
+    """
+
+    def read(record: DriveRecord, index: int) -> np.ndarray:
+        try:
+            return read_picture(root, frames[record.name][index], 'rgb')
+        except AvdetError:
+            return draw_road(rig.camera)
+
+    return read
 
 
 def save_picture(picture: np.ndarray, path: Path) -> None:

@@ -17,7 +17,7 @@ class TruthFrame:
 
     Attributes:
         boxes_px: (N, 4) float64.
-        ids: (N,) int64, a vehicle's identity within its drive.
+        ids: (N,) int64, a vehicle's identity within its drive; -1 where nobody knows it.
         distance_m: (N,) float64, NaN where unknown.
         visible: (N,) float64, the share of the vehicle that the camera sees, NaN where unknown.
     """
@@ -29,6 +29,12 @@ class TruthFrame:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def only(self, wanted: np.ndarray) -> TruthFrame:
+        """The vehicles of an (N,) mask."""
+        return TruthFrame(
+            self.boxes_px[wanted], self.ids[wanted], self.distance_m[wanted], self.visible[wanted]
+        )
 
     @staticmethod
     def of(boxes_px: Sequence, ids: Sequence) -> TruthFrame:
@@ -52,6 +58,7 @@ class DriveRecord:
         truth: one frame an instant.
         detections: by detector, one an instant.
         milliseconds: by detector, what each window took.
+        conditions: what holds for the whole drive, as ``{'light': 'night', 'motion': 'static'}``.
     """
 
     name: str
@@ -59,6 +66,12 @@ class DriveRecord:
     truth: list[TruthFrame] = field(default_factory=list)
     detections: dict[str, list[Detections]] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identified(self) -> bool:
+        """Whether the truth says which vehicle is which, as tracks need it."""
+        return all(bool(np.all(frame.ids >= 0)) for frame in self.truth)
 
     def every(self, step: int) -> DriveRecord:
         """The same drive with every step-th window only."""
@@ -68,6 +81,7 @@ class DriveRecord:
             self.truth[::step],
             {name: frames[::step] for name, frames in self.detections.items()},
             {name: times[::step] for name, times in self.milliseconds.items()},
+            self.conditions,
         )
 
     def track(self, detector: str, tracker: Tracker) -> list[list[Track]]:

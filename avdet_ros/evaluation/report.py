@@ -41,25 +41,28 @@ def metrics_table(scores: dict[str, dict[str, Any]], title: str) -> Table:
 
 
 def breakdown_table(scores: dict[str, dict[str, Any]]) -> Table:
-    """Where each detector finds vehicles: by their number, distance and whether they show."""
+    """What each detector finds in every part of the data; see `avdet_ros.evaluation.breakdown`."""
     table = Table(title='Where', title_justify='left')
     table.add_column('')
-    table.add_column('frames or boxes', justify='right')
+    table.add_column('frames', justify='right')
+    table.add_column('boxes', justify='right')
     for name in scores:
         table.add_column(name, justify='right')
-    first = next(iter(scores.values()))
-    for group, entry in first['by_vehicles'].items():
-        key, what = (
-            ('false_alarms', 'false alarms a frame') if group == '0' else ('map50', 'mAP@0.5')
-        )
-        cells = (number(result['by_vehicles'][group][key], '{:.3f}') for result in scores.values())
-        table.add_row(f'{what}, {group} vehicles', str(entry['frames']), *cells)
-    for family, unit in (('by_distance_m', ' m'), ('by_view', '')):
-        for group, entry in first[family].items():
-            cells = (
-                number(result[family][group]['recall50'], '{:.3f}') for result in scores.values()
-            )
-            table.add_row(f'recall@0.5, {group}{unit}', str(entry['boxes']), *cells)
+    its_parts = [result['parts'] for result in scores.values()]
+    for parts in zip(*its_parts, strict=True):
+        family, name, counts = parts[0]['family'], parts[0]['name'], parts[0]['detection']
+        if not counts['boxes']:
+            what = 'false alarms a frame'
+            cells = [number(part['false_alarms'], '{:.3f}') for part in parts]
+        else:
+            key = 'recall50' if family in ('distance', 'view') else 'map50'
+            what = 'recall@0.5' if key == 'recall50' else 'mAP@0.5'
+            cells = [number(part['detection'][key], '{:.3f}') for part in parts]
+        label = name
+        if family == 'vehicles':
+            label += ' vehicle' if name == '1' else ' vehicles'
+        row = (f'{what}, {label}', str(counts['frames']), str(counts['boxes']))
+        table.add_row(*row, *cells)
     return table
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import json
+import shutil
 
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+import pytest
+import soundfile
+
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.evaluation.record import DriveRecord, TruthFrame
-from avdet_ros.rig import load_rig
+from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.training import mavd
+from avdet_ros.training.labels import DriveLabels, write_labels
 
 
 @pytest.fixture(scope='session')
@@ -45,3 +56,108 @@ def make_drive(seed, errors, windows=40):
 @pytest.fixture(scope='session')
 def drive():
     return make_drive
+
+
+@pytest.fixture(scope='session')
+def model(tmp_path_factory, rig):
+    """One box whose score rises with the loudness of the window."""
+    front_end = FrontEnd()
+    constants = {
+        'boxes_0': np.array([[0.4, 0.4, 0.5, 0.6]], np.float32),
+        'labels_0': np.zeros(1, np.int64),
+        'scale': np.array([0.05], np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node('ReduceMean', ['spectrogram'], ['mean'], keepdims=0),
+            helper.make_node('Mul', ['mean', 'scale'], ['scaled']),
+            helper.make_node('Sigmoid', ['scaled'], ['scores']),
+            helper.make_node('Identity', ['boxes_0'], ['boxes']),
+            helper.make_node('Identity', ['labels_0'], ['labels']),
+        ],
+        'loudness',
+        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, (1, 32, 80, 173))],
+        [
+            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', 4]),
+            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
+            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    write_metadata(built, contract_for(rig, front_end, -0.5))
+    path = tmp_path_factory.mktemp('model') / 'loudness.onnx'
+    onnx.save(built, path)
+    return path
+
+
+START_NS = 1_893_489_315_000_000_000
+FRAMES = 6
+LOUD_PX = (768, 260, 960, 390)
+"""What the loudness model says of every window."""
+
+
+def write_drive(root, name, seed, static):
+    """A drive in the MAVD layout: noise, grey pictures, one vehicle where the model says one is,
+    one hidden far away in every other frame."""
+    rng = np.random.default_rng(seed)
+    folder = root / name
+    (folder / 'truth').mkdir(parents=True)
+    (folder / 'fl_rgb').mkdir()
+    sound = (rng.normal(size=(44100 * 4, 8)) * 3000).astype(np.int16)
+    soundfile.write(folder / 'drive.flac', sound, 44100, subtype='PCM_16')
+    (folder / 'parameters.json').write_text(json.dumps({'start_ns': START_NS, 'static': static}))
+    shutil.copyfile(default_rig_path(), folder / 'rig.yaml')
+    frames, lines = [], []
+    for index in range(FRAMES):
+        frame = mavd.make_id(name, START_NS + 500_000_000 * (index + 1))
+        picture = np.full((650, 1920, 3), 60 + 20 * index, np.uint8)
+        cv2.imwrite(str(mavd.picture_path(root, frame, 'rgb', '.jpg')), picture)
+        boxes = [list(LOUD_PX), [100, 300, 140, 330], [1500, 300, 1540, 330]]
+        lines.append({
+            'stamp': frame.stamp, 'boxes_px': boxes, 'ids': [4, 7, 9],
+            'distance_m': [12.5, 55.0, 20.0], 'visible_fraction': [1.0, 0.1, 1.0],
+            'label': [True, index % 2 == 0, False],
+        })  # fmt: skip
+        frames.append(frame)
+    text = ''.join(json.dumps(line) + '\n' for line in lines)
+    (folder / 'truth' / 'frames.jsonl').write_text(text)
+    return frames
+
+
+def label_drive(root, name, frames):
+    """What one teacher says of a drive: the near vehicle in all frames but the last."""
+    count = len(frames)
+    boxes = np.tile(np.float32(LOUD_PX), (count - 1, 1))
+    write_labels(
+        root / 'labels' / f'{name}.npz',
+        DriveLabels(
+            ids=np.array([frame.stamp for frame in frames]), teachers=('rgb',), boxes_px=boxes,
+            scores=np.full(count - 1, 0.9, np.float32),
+            frame=np.arange(count - 1, dtype=np.int32), teacher=np.zeros(count - 1, np.int8),
+            attention=np.zeros((count, 1, 5), np.float16),
+            attention_sizes=np.ones((5, 2), np.int32),
+            embedding=np.zeros((count, 1, 5, 2), np.float16),
+            features=np.zeros((count, 1, 2, 1, 1), np.float16),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two test drives, one by day and one by night, and a training drive, labels for all."""
+    root = tmp_path / 'set'
+    plan = (
+        ('drive_day_1', 'test', True), ('drive_night_2', 'test', False),
+        ('drive_day_3', 'train', False),
+    )  # fmt: skip
+    splits = {'test': [], 'train': []}
+    for seed, (name, split, static) in enumerate(plan):
+        frames = write_drive(root, name, seed, static)
+        label_drive(root, name, frames)
+        splits[split] += frames
+    for split, frames in splits.items():
+        mavd.write_ids(mavd.split_path(root, split), frames)
+    night = [frame for frame in splits['test'] if not frame.is_day]
+    mavd.write_ids(mavd.split_path(root, 'test', 'night'), night)
+    return root

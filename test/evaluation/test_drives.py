@@ -5,49 +5,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 import pytest
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.cli import main as cli
-from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import drives
 from avdet_ros.evaluation.baselines import LabelStatistics
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory, rig):
-    """One box whose score rises with the loudness of the window."""
-    front_end = FrontEnd()
-    constants = {
-        'boxes_0': np.array([[0.4, 0.4, 0.5, 0.6]], np.float32),
-        'labels_0': np.zeros(1, np.int64),
-        'scale': np.array([0.05], np.float32),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node('ReduceMean', ['spectrogram'], ['mean'], keepdims=0),
-            helper.make_node('Mul', ['mean', 'scale'], ['scaled']),
-            helper.make_node('Sigmoid', ['scaled'], ['scores']),
-            helper.make_node('Identity', ['boxes_0'], ['boxes']),
-            helper.make_node('Identity', ['labels_0'], ['labels']),
-        ],
-        'loudness',
-        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, (1, 32, 80, 173))],
-        [
-            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', 4]),
-            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
-            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    write_metadata(built, contract_for(rig, front_end, -0.5))
-    path = tmp_path_factory.mktemp('model') / 'loudness.onnx'
-    onnx.save(built, path)
-    return path
 
 
 @pytest.fixture(scope='module')
@@ -186,3 +149,27 @@ def test_mistakes_are_one_sentence(arguments, says, monkeypatch, capsys):
     assert says in ' '.join(complaint.split())
     assert 'Traceback' not in complaint
     assert complaint.count('\n') == 1
+
+
+@pytest.mark.slow
+def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, capsys):
+    out, report = tmp_path / 'scores.json', tmp_path / 'report.html'
+    code, printed, _ = run_command(
+        monkeypatch, capsys, 'evaluate', '--model', model, '--data', dataset, '--out', out,
+        '--report', report, '--pictures', 2,
+    )  # fmt: skip
+    assert code == 0
+    assert 'against fused labels' in ' '.join(printed.split())
+    assert set(json.loads(out.read_text())['by_truth']) == {'fused labels', 'true boxes'}
+    assert 'drive_night_2' in report.read_text()
+
+
+@pytest.mark.slow
+def test_report_of_simulated_drives_has_painted_pictures(model, tmp_path, monkeypatch, capsys):
+    report = tmp_path / 'report.html'
+    code, _, _ = run_command(
+        monkeypatch, capsys, 'evaluate', '--model', model, '--drives', 1, '--seconds', 2,
+        '--seed-from', 100_003, '--no-baselines', '--report', report, '--pictures', 1,
+    )  # fmt: skip
+    assert code == 0
+    assert report.stat().st_size > 100_000

@@ -1,0 +1,186 @@
+"""The same metrics for parts of the data: by light, motion, vehicles in view, distance, view.
+
+A part is a set of drives, of frames, or of vehicles. In a part made of vehicles, the others and
+the boxes that found them are left out, as COCO does with sizes; a box that found nothing has
+neither distance nor visibility and counts as a false alarm in each such part. So AP compares
+detectors within a part, not parts with each other: `recall50` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+import math
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.detection_metrics import (
+    CENTRE_SCORE,
+    MATCH_IOU,
+    detection_metrics,
+    match,
+)
+from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.track_metrics import TrackMetrics, track_metrics
+from avdet_ros.tracking import Track
+
+DISTANCES_M = (0, 10, 20, 40, 70)
+HIDDEN_BELOW = 0.5
+"""A vehicle of which the camera sees less than this share counts as hidden."""
+
+MANY = 4
+"""Frames with so many vehicles or more are one part."""
+
+NO_TRACKING = dict.fromkeys((field.name for field in fields(TrackMetrics)), math.nan)
+"""Instead of metrics where the truth has no identities."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One drive as scored: truth, boxes and tracks of one detector, a frame each."""
+
+    truth: list[TruthFrame]
+    detections: list[Detections]
+    tracks: list[list[Track]]
+    identified: bool
+    conditions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Metrics of one part of the data.
+
+    Attributes:
+        family: what the data are divided by: light, motion, setting, vehicles, distance, view.
+        name: the part, as ``night``.
+        false_alarms: boxes a frame above `CENTRE_SCORE` that match nothing.
+        detection: `DetectionMetrics` by name.
+        tracking: `TrackMetrics` by name, all NaN where the truth has no identities.
+    """
+
+    family: str
+    name: str
+    false_alarms: float
+    detection: dict[str, float]
+    tracking: dict[str, float]
+
+
+def prepare(
+    records: Sequence[DriveRecord], detector: str, tracks: Sequence[list[list[Track]]]
+) -> list[Heard]:
+    """One detector's side of the records, with the tracks made of its boxes."""
+    return [
+        Heard(record.truth, record.detections[detector], its, record.identified, record.conditions)
+        for record, its in zip(records, tracks, strict=True)
+    ]
+
+
+def measure(
+    drives: Sequence[Heard], image_size_px: tuple[int, int], family: str = '', name: str = 'all'
+) -> Part:
+    """Metrics of drives as they stand."""
+    truth = [frame for drive in drives for frame in drive.truth]
+    detections = [frame for drive in drives for frame in drive.detections]
+    alarms = [
+        int(np.sum(match(sure.boxes_px, true.boxes_px, MATCH_IOU) < 0))
+        for true, sure in zip(truth, (f.above(CENTRE_SCORE) for f in detections), strict=True)
+    ]
+    tracking = NO_TRACKING
+    if all(drive.identified for drive in drives):
+        its = track_metrics([drive.truth for drive in drives], [drive.tracks for drive in drives])
+        tracking = asdict(its)
+    return Part(
+        family=family,
+        name=name,
+        false_alarms=float(np.mean(alarms)) if alarms else math.nan,
+        detection=asdict(detection_metrics(truth, detections, image_size_px)),
+        tracking=tracking,
+    )
+
+
+def break_down(drives: Sequence[Heard], image_size_px: tuple[int, int]) -> list[Part]:
+    """Metrics of every part; a family of which nothing is known is left out."""
+    return [
+        measure(part, image_size_px, family, name) for family, name, part in _parts(list(drives))
+    ]
+
+
+def _parts(drives: list[Heard]) -> list[tuple[str, str, list[Heard]]]:
+    parts = []
+    families = dict.fromkeys(family for drive in drives for family in drive.conditions)
+    for family in families:
+        values = dict.fromkeys(drive.conditions.get(family, 'unknown') for drive in drives)
+        for value in sorted(values):
+            members = [d for d in drives if d.conditions.get(family, 'unknown') == value]
+            parts.append((family, value, members))
+    for count in range(MANY + 1):
+        members = [_frames(drive, count) for drive in drives]
+        if any(member.truth for member in members):
+            parts.append(('vehicles', f'{count}' if count < MANY else f'{MANY}+', members))
+    for low, high in pairwise(DISTANCES_M):
+        parts.append(('distance', f'{low}-{high} m', _near(drives, low, high)))
+    parts.append(('view', 'visible', _vehicles(drives, lambda f: f.visible >= HIDDEN_BELOW)))
+    parts.append(('view', 'hidden', _vehicles(drives, lambda f: f.visible < HIDDEN_BELOW)))
+    of_vehicles = ('distance', 'view')
+    return [part for part in parts if part[0] not in of_vehicles or _boxes(part[2])]
+
+
+def _boxes(drives: Sequence[Heard]) -> int:
+    return sum(len(frame) for drive in drives for frame in drive.truth)
+
+
+def _frames(drive: Heard, count: int) -> Heard:
+    """The frames with so many vehicles, in their order."""
+    members = [i for i, frame in enumerate(drive.truth) if min(len(frame), MANY) == count]
+    return Heard(
+        [drive.truth[i] for i in members],
+        [drive.detections[i] for i in members],
+        [drive.tracks[i] for i in members],
+        drive.identified,
+        drive.conditions,
+    )
+
+
+def _near(drives: Sequence[Heard], low: float, high: float) -> list[Heard]:
+    return _vehicles(drives, lambda f: (f.distance_m >= low) & (f.distance_m < high))
+
+
+def _vehicles(drives: Sequence[Heard], wanted: Callable[[TruthFrame], np.ndarray]) -> list[Heard]:
+    """All frames, with the wanted vehicles and the boxes that did not find another one."""
+    return [
+        Heard(
+            [frame.only(wanted(frame)) for frame in drive.truth],
+            [
+                _without_others(frame, found, wanted(frame))
+                for frame, found in zip(drive.truth, drive.detections, strict=True)
+            ],
+            [
+                _tracks_without_others(frame, found, wanted(frame))
+                for frame, found in zip(drive.truth, drive.tracks, strict=True)
+            ],
+            drive.identified,
+            drive.conditions,
+        )
+        for drive in drives
+    ]
+
+
+def _without_others(truth: TruthFrame, found: Detections, wanted: np.ndarray) -> Detections:
+    keep = _keep(truth, found.boxes_px, wanted)
+    return Detections(found.boxes_px[keep], found.scores[keep])
+
+
+def _tracks_without_others(
+    truth: TruthFrame, tracks: Sequence[Track], wanted: np.ndarray
+) -> list[Track]:
+    best_first = sorted(tracks, key=lambda track: -track.score)
+    boxes = np.array([track.box_px for track in best_first]).reshape(-1, 4)
+    keep = _keep(truth, boxes, wanted)
+    return [track for track, its in zip(best_first, keep, strict=True) if its]
+
+
+def _keep(truth: TruthFrame, boxes_px: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    matched = match(boxes_px, truth.boxes_px, MATCH_IOU)
+    return np.array([index < 0 or wanted[index] for index in matched], bool)

@@ -1,0 +1,227 @@
+"""One evaluation from the model's file to scores: on simulated or on recorded drives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation import dataset
+from avdet_ros.evaluation import drives as runner
+from avdet_ros.evaluation.evaluate import score
+from avdet_ros.evaluation.html_report import Picture, Results, write_report
+from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.record import DriveRecord
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters
+
+Tick = Callable[[], None]
+Step = Callable[[str, int | None], Tick]
+"""Announces a step and how much is in it, None if unknown; gives what to call on progress."""
+
+CLIP_OFFSET_S = -0.5
+"""A recorded frame's second of sound is centred on its picture."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an evaluation gave.
+
+    Attributes:
+        title: what was evaluated on, one line.
+        settings: model, drives and tracker, for JSON.
+        results: one entry a kind of truth.
+        notes: what a reader must not miss.
+        picture: of a frame, for the report.
+        main: name of the evaluated model.
+    """
+
+    title: str
+    settings: dict[str, Any]
+    results: list[Results]
+    notes: list[str]
+    picture: Picture
+    main: str
+
+
+def on_seeds(
+    model: Path,
+    drives: int,
+    seconds: float,
+    seed_from: int,
+    rate_hz: float,
+    tracker: str,
+    baselines: bool,
+    rig_path: Path | None,
+    jobs: int,
+    step: Step,
+) -> Run:
+    """Evaluate on simulated drives.
+
+    Args:
+        model: ONNX file.
+        drives: how many.
+        seconds: of each.
+        seed_from: of the first.
+        rate_hz: windows a second.
+        tracker: name of the model's tracker.
+        baselines: hear the baselines too.
+        rig_path: the rig's file.
+        jobs: processes.
+        step: see `Step`.
+    """
+    seeds = tuple(range(seed_from, seed_from + drives))
+    runner.check_request(seeds, seconds, rate_hz)
+    parameters = tracker_parameters(tracker)
+    rig = load_rig(rig_path)
+    loaded = Detector(model, rig, FrontEnd(), threads=1)
+    statistics = None
+    if baselines:
+        tick = step('labels for the baselines', None)
+        statistics = runner.training_statistics(rig)
+        tick()
+    plan = runner.Plan(
+        seeds=seeds,
+        seconds=seconds,
+        rate_hz=rate_hz,
+        label_offset_s=loaded.contract.label_offset_s,
+        models={model.stem: model},
+        statistics=statistics,
+        rig_path=rig_path,
+    )
+    records = runner.hear_drives(plan, jobs, tick=step('drives', drives))
+    split = runner.whose(seeds)
+    return Run(
+        title=(
+            f'{drives} {split} drives of {seconds:g} s, seeds {seeds[0]} to {seeds[-1]}, '
+            f'{rate_hz:g} windows a second, tracker {tracker}'
+        ),
+        settings={
+            'drives': drives,
+            'seconds': seconds,
+            'seeds': [seeds[0], seeds[-1]],
+            'split': split,
+            'rate_hz': rate_hz,
+            'tracker': {'name': tracker, **parameters},
+            'model': _about(loaded, model),
+        },
+        results=[_scored(dataset.TRUE, records, rig, tracker)],
+        notes=[],
+        picture=seed_pictures(rig, seconds),
+        main=model.stem,
+    )
+
+
+def on_dataset(
+    model: Path,
+    root: Path,
+    split: str,
+    daytime: str | None,
+    labels: Path | None,
+    tracker: str,
+    baselines: bool,
+    rig_path: Path | None,
+    step: Step,
+) -> Run:
+    """Evaluate on recorded drives in the MAVD layout, against every kind of truth they have.
+
+    Args:
+        model: ONNX file.
+        root: the data set's folder.
+        split: train, val or test.
+        daytime: day or night, None for both.
+        labels: folder of the teachers' labels, None for ``<root>/labels``.
+        tracker: name of the model's tracker.
+        baselines: hear the baselines too, fitted on the training split.
+        rig_path: the rig's file, None for the one that the drives carry.
+        step: see `Step`.
+
+    Raises:
+        AvdetError: also when the model's boxes hold for another instant than a frame's.
+    """
+    parameters = tracker_parameters(tracker)
+    frames = dataset.frames_of(root, split, daytime)
+    rig = dataset.dataset_rig(root, list(frames), rig_path)
+    front_end = FrontEnd()
+    loaded = Detector(model, rig, front_end, threads=1)
+    if loaded.contract.label_offset_s != CLIP_OFFSET_S:
+        raise AvdetError(
+            f'{model}: avdet.label_offset_s: expected {CLIP_OFFSET_S:g}, the middle of the second '
+            f'of sound that a frame has, found {loaded.contract.label_offset_s:g}'
+        )
+    detectors: dict[str, runner.WindowDetector] = {model.stem: runner.ModelDetector(loaded)}
+    notes = []
+    if baselines:
+        tick = step('labels for the baselines', None)
+        statistics = dataset.baseline_statistics(root, labels)
+        tick()
+        if statistics is None:
+            notes.append('No baselines: the training split has no labels to fit them on.')
+        else:
+            detectors |= dataset.baseline_detectors(statistics, rig)
+    count = sum(len(ids) for ids in frames.values())
+    tick = step('frames', count)
+    heard = dataset.hear_dataset(root, frames, detectors, front_end, labels, tick)
+    if heard.broken:
+        notes.append(f'{len(heard.broken)} of {count} frames left out, first: {heard.broken[0]}')
+    truth = next(iter(heard.records))
+    which = f'{daytime} frames' if daytime else 'frames'
+    return Run(
+        title=f'{root.name}: {count} {split} {which} of {len(frames)} drives, tracker {tracker}',
+        settings={
+            'data': str(root),
+            'split': split,
+            'daytime': daytime,
+            'drives': list(frames),
+            'frames': count,
+            'tracker': {'name': tracker, **parameters},
+            'model': _about(loaded, model),
+        },
+        results=[_scored(kind, its, rig, tracker) for kind, its in heard.records.items()],
+        notes=notes,
+        picture=dataset_pictures(root, heard.frames[truth], rig),
+        main=model.stem,
+    )
+
+
+def write(run: Run, path: Path, command: str, pictures: int) -> None:
+    """The run as an HTML report; see `write_report`."""
+    model = run.settings['model']
+    facts = {
+        'model': f'{model["file"]}, {model["bytes"] / 1e6:.2f} MB, sha256 {model["sha256"]}',
+        'recipe': model['recipe'] or 'unknown',
+        'run on': model['provider'],
+        'data': run.title,
+        'tracker': ', '.join(f'{key} {value}' for key, value in run.settings['tracker'].items()),
+    }
+    write_report(
+        path, f'What {run.main} hears', run.title, run.results, run.picture, facts, command,
+        run.notes, pictures,
+    )  # fmt: skip
+
+
+def _scored(kind: str, records: list[DriveRecord], rig: Rig, tracker: str) -> Results:
+    names = records[0].detections
+    return Results(
+        kind, records, {name: score(records, name, rig, _tracker(name, tracker)) for name in names}
+    )
+
+
+def _tracker(name: str, tracker: str) -> Tracker:
+    if name in runner.BASELINE_START:
+        return IouTracker(start_score=runner.BASELINE_START[name])
+    return make_tracker(tracker)
+
+
+def _about(loaded: Detector, path: Path) -> dict[str, Any]:
+    return {
+        'file': str(path),
+        'sha256': loaded.sha256,
+        'bytes': loaded.size_bytes,
+        'provider': loaded.provider,
+        'recipe': loaded.contract.recipe,
+    }

@@ -1,0 +1,116 @@
+"""Frames to look at: a fair draw, and those with the most mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.drawing.style import tag
+from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
+from avdet_ros.evaluation.mistakes import judge
+from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+
+RIGHT_BGR, MISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 245)
+TRUE_BGR = (240, 240, 240)
+
+APART_S = 1.0
+"""Two frames of one drive closer than that look the same."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame worth a look.
+
+    Attributes:
+        record: the drive's index.
+        index: the frame's index in it.
+        why: ``drawn`` at random or ``worst``.
+    """
+
+    record: int
+    index: int
+    why: str
+
+
+def choose(
+    records: Sequence[DriveRecord], detector: str, count: int, seed: int = 0
+) -> list[Sample]:
+    """Half of the frames drawn from those with a vehicle or a box, half with most mistakes."""
+    errors = {}
+    for number, record in enumerate(records):
+        for index, heard in enumerate(record.detections[detector]):
+            sure = heard.above(CENTRE_SCORE)
+            if len(sure) or len(record.truth[index]):
+                errors[number, index] = judge(record.truth[index], sure).errors
+    places = list(errors)
+    np.random.default_rng(seed).shuffle(places)
+    drawn = _apart(records, places, (count + 1) // 2, [])
+    worst = sorted(errors, key=lambda place: -errors[place])
+    worst = [place for place in worst if errors[place]]
+    chosen = [Sample(*place, 'drawn') for place in drawn]
+    return chosen + [
+        Sample(*place, 'worst') for place in _apart(records, worst, count - len(drawn), drawn)
+    ]
+
+
+def _apart(
+    records: Sequence[DriveRecord],
+    places: Sequence[tuple[int, int]],
+    count: int,
+    others: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:
+    chosen: list[tuple[int, int]] = []
+    for number, index in places:
+        stamps_s = records[number].stamps_s
+        if len(chosen) < count and not any(
+            other == number and abs(stamps_s[at] - stamps_s[index]) < APART_S
+            for other, at in [*chosen, *others]
+        ):
+            chosen.append((number, index))
+    return chosen
+
+
+def draw(picture: np.ndarray, truth: TruthFrame, heard: Detections) -> np.ndarray:
+    """True and found boxes on a picture, coloured by whether they are right.
+
+    Args:
+        picture: (H, W, 3) uint8 BGR, left as it is.
+        truth: of the frame.
+        heard: a detector's boxes; those above `CENTRE_SCORE` are drawn.
+
+    Returns:
+        A new picture: true boxes dashed, white where found and red where missed; found boxes
+        green where right, amber where displaced and red where nothing is, with their scores.
+    """
+    picture = np.ascontiguousarray(picture).copy()
+    sure = heard.above(CENTRE_SCORE)
+    verdicts = judge(truth, sure)
+    for index, box in enumerate(truth.boxes_px):
+        missed = index in verdicts.missed
+        _dashed(picture, box, WRONG_BGR if missed else TRUE_BGR)
+        if missed:
+            tag(picture, 'missed', (box[0], box[1]), WRONG_BGR, 0.8)
+    for members, colour in (
+        (verdicts.hits[:, 0], RIGHT_BGR),
+        (verdicts.misplaced[:, 0], MISPLACED_BGR),
+        (verdicts.false, WRONG_BGR),
+    ):
+        for index in members:
+            x0, y0, x1, y1 = (round(float(value)) for value in sure.boxes_px[index])
+            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 4)
+            tag(picture, f'{sure.scores[index]:.2f}', (x0, y0), colour, 0.8)
+    return picture
+
+
+def _dashed(picture: np.ndarray, box: np.ndarray, colour: tuple, dash: int = 14) -> None:
+    x0, y0, x1, y1 = (round(float(value)) for value in box)
+    for x in range(x0, x1, 2 * dash):
+        for y in (y0, y1):
+            cv2.line(picture, (x, y), (min(x + dash, x1), y), colour, 3)
+    for y in range(y0, y1, 2 * dash):
+        for x in (x0, x1):
+            cv2.line(picture, (x, y), (x, min(y + dash, y1)), colour, 3)
