@@ -40,6 +40,12 @@ SWAP_GAIN = 1.08
 SWAP_FIT = 0.15
 """And how well at least: below it there is no direction in the sound, only noise."""
 
+MIXED_LSB2 = 4.0
+"""Power of the second differences, in squared steps of 16 bits, that is rounding and no sound."""
+
+HEARD_LSB2 = 100.0
+"""What every channel must have of it before anything is said about mixtures."""
+
 _LOWEST_DB = -100.0
 _HUM_HARMONICS = 8
 
@@ -85,24 +91,75 @@ def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelStat
         peak = float(np.abs(column).max(initial=0))
         clipped = float(np.mean(np.abs(column) >= CLIPPED)) if len(column) else 0.0
         states.append(ChannelState(level_db, peak, dc, clipped, float(hum[channel])))
-    dead = [np.ptp(column) == 0 if len(column) else True for column in sound.T]
-    alive = [state.level_db for state, is_dead in zip(states, dead, strict=True) if not is_dead]
-    median_db = float(np.median(alive)) if alive else _LOWEST_DB
+    dead = [bool(np.ptp(column) == 0) if len(column) else True for column in sound.T]
+    for state, faults in zip(states, channel_faults(states, dead), strict=True):
+        state.faults.extend(faults)
     same = _same_channels(sound)
     for channel, state in enumerate(states):
-        if dead[channel]:
-            state.faults.append('dead')
-        elif state.level_db < median_db - WEAK_DB:
-            state.faults.append(f'{median_db - state.level_db:.0f} dB weaker than the others')
-        if state.clipped_share > CLIPPED_SHARE and not dead[channel]:
-            state.faults.append('clipped')
-        if abs(state.dc) > LARGEST_DC:
-            state.faults.append(f'off zero by {100 * state.dc:.0f} %')
         if state.hum_share > HUM_SHARE:
             state.faults.append('hum')
         if channel in same and not dead[channel]:
             state.faults.append(f'same signal as channel {same[channel]}')
+    independent = independent_channels(second_differences(sound))
+    if not same and not any(dead) and independent is not None and independent < sound.shape[1]:
+        for state in states:
+            state.faults.append(f'mixed: only {independent} channels are independent')
     return states
+
+
+def channel_faults(states: list[ChannelState], dead: list[bool]) -> list[list[str]]:
+    """What level, clipping and mean alone say is wrong, in words, one list a channel.
+
+    Args:
+        states: measurements of each channel.
+        dead: whether all samples of a channel are equal.
+    """
+    alive = [state.level_db for state, is_dead in zip(states, dead, strict=True) if not is_dead]
+    median_db = float(np.median(alive)) if alive else _LOWEST_DB
+    found = []
+    for state, is_dead in zip(states, dead, strict=True):
+        faults = []
+        if is_dead:
+            faults.append('dead')
+        elif state.level_db < median_db - WEAK_DB:
+            faults.append(f'{median_db - state.level_db:.0f} dB weaker than the others')
+        if state.clipped_share > CLIPPED_SHARE and not is_dead:
+            faults.append('clipped')
+        if abs(state.dc) > LARGEST_DC:
+            faults.append(f'off zero by {100 * state.dc:.0f} %')
+        found.append(faults)
+    return found
+
+
+def second_differences(sound: np.ndarray) -> np.ndarray:
+    """(channels, channels) mean products of second differences, in squared steps of 16 bits.
+
+    Args:
+        sound: (n, channels) floating point in [-1, 1].
+    """
+    if len(sound) < 3:
+        return np.zeros((sound.shape[1],) * 2)
+    rough = np.diff(sound.astype(np.float64), 2, axis=0) * INT16_FULL_SCALE
+    return rough.T @ rough / len(rough)
+
+
+def independent_channels(products: np.ndarray) -> int | None:
+    """How many channels carry sound of their own.
+
+    A sound server gives as many channels as it is asked for: those that the device does not have
+    are mixtures of the others, and nothing but this tells. Microphones at eight places never hear
+    mixtures of one another at the same instant, least of all at high frequencies, which second
+    differences are made of.
+
+    Args:
+        products: from `second_differences`.
+
+    Returns:
+        Their number, or None when some channel is too quiet to tell.
+    """
+    if products.diagonal().min(initial=np.inf) < HEARD_LSB2:
+        return None
+    return int((np.linalg.eigvalsh(products) > MIXED_LSB2).sum())
 
 
 def swapped_looking(

@@ -79,6 +79,20 @@ def test_the_same_signal_twice(sound):
     assert faults(sound) == expected
 
 
+def test_channels_that_a_server_mixed_are_noticed(sound):
+    sound[:, 4:] = (sound[:, :4] + sound[:, [1, 2, 3, 0]]) / 2
+    samples = np.round(sound * 32767).astype(np.int16)
+    assert faults(samples) == [['mixed: only 4 channels are independent']] * 8
+
+
+def test_a_tone_or_silence_is_no_mixture():
+    t = np.arange(RATE)[:, None] / RATE + np.arange(8) * 1e-4
+    hiss = np.random.default_rng(2).standard_normal(t.shape)
+    for level in (0, 3, 10_000):
+        samples = np.round(level * np.sin(2 * np.pi * 100 * t) + hiss).astype(np.int16)
+        assert not [word for words in faults(samples) for word in words if 'mixed' in word]
+
+
 @pytest.mark.parametrize('count', [0, 1, 100])
 def test_little_sound_is_judged_without_failing(sound, count):
     assert len(check_channels(sound[:count], RATE)) == 8
@@ -116,5 +130,8 @@ def test_exchanged_microphones_look_it(drives, pair):
 def test_well_wired_arrays_and_noise_do_not(drives):
     rig = load_rig()
     assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4
+    words = [fault for drive in drives for state in check_channels(drive, RATE)
+             for fault in state.faults]  # fmt: skip
+    assert not [fault for fault in words if 'mixed' in fault]
     noise = np.random.default_rng(1).standard_normal((2 * RATE, 8))
     assert swapped_looking(noise, RATE, rig.microphones_m) is None

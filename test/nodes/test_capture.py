@@ -184,8 +184,8 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
     samples[:, 2] = 7
     samples[::50, 5] = 32767
     talk(samples, 50.0)
-    status = watcher.wait_status('capture', 'left (channel 2) is dead')
-    assert 'rear_right (channel 5) clips' in status[1]
+    status = watcher.wait_status('capture', 'left (channel 2): dead')
+    assert 'rear_right (channel 5): clipped' in status[1]
 
 
 def test_sound_that_is_not_a_number_is_said(feed, watcher, wait):
