@@ -16,8 +16,8 @@ def bench(
     runs: Annotated[int, typer.Option(help='Repetitions of each step.')] = 200,
     threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
     pipeline: Annotated[
-        bool, typer.Option('--pipeline', help='Run the real nodes too, at 10 and at 20 Hz.')
-    ] = False,
+        bool, typer.Option(help='Run the real nodes too, at 10 and at 20 Hz.')
+    ] = True,
     seconds: Annotated[
         float, typer.Option(help='How long to listen to the nodes, each rate.')
     ] = 60,
