@@ -23,6 +23,7 @@ from avdet_ros.cli.drive_to_bag import drive_to_bag
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
 from avdet_ros.cli.inspect_model import inspect_model
+from avdet_ros.cli.label import label
 from avdet_ros.cli.process import process
 from avdet_ros.cli.replay import replay
 from avdet_ros.cli.run import run
@@ -30,6 +31,7 @@ from avdet_ros.cli.simulate import simulate
 from avdet_ros.cli.simulate_check import simulate_check
 from avdet_ros.cli.simulate_windows import simulate_windows
 from avdet_ros.cli.train import train
+from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import keep_memory
@@ -54,6 +56,7 @@ app.command()(drive_to_bag)
 app.command()(evaluate)
 app.command()(evaluate_trackers)
 app.command()(inspect_model)
+app.command()(label)
 app.command()(process)
 app.command()(replay)
 app.command()(run)
@@ -61,6 +64,7 @@ app.command()(simulate)
 app.command()(simulate_check)
 app.command()(simulate_windows)
 app.command()(train)
+app.command()(train_teacher)
 app.command()(view)
 
 

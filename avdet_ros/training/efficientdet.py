@@ -49,12 +49,19 @@ class EfficientDetector(nn.Module):
         config_name: an effdet configuration, e.g. ``tf_efficientdet_d2``.
         channels: of the input; 3 for pictures and depth, 1 for thermal, 8 for sound.
         image_size: height and width of the input; multiples of 128.
+        anchor_scale: smallest anchor in strides of its level.
 
     Raises:
         AvdetError: the configuration is unknown, or the size does not fit the pyramid.
     """
 
-    def __init__(self, config_name: str, channels: int, image_size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        config_name: str,
+        channels: int,
+        image_size: tuple[int, int],
+        anchor_scale: float = 4.0,
+    ) -> None:
         super().__init__()
         try:
             config = effdet.get_efficientdet_config(config_name)
@@ -70,6 +77,7 @@ class EfficientDetector(nn.Module):
             )
         config.image_size = tuple(image_size)
         config.num_classes = 1
+        config.anchor_scale = anchor_scale
         config.backbone_args = {**(config.backbone_args or {}), 'in_chans': channels}
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

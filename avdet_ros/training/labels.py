@@ -51,6 +51,9 @@ ARRAYS = {
 }
 """Dimensions and kind of each array of a label file."""
 
+LARGE = ('attention', 'embedding', 'features')
+"""Arrays that can stay on disk."""
+
 
 @dataclass(frozen=True)
 class DriveLabels:
@@ -139,15 +142,25 @@ def write_labels(path: Path, labels: DriveLabels) -> None:
         raise AvdetError(f'cannot write the labels {path}: {error.strerror}') from error
 
 
-def read_labels(path: Path) -> DriveLabels:
+def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
     """Read a drive's labels.
+
+    Args:
+        path: the file.
+        mapped: leave maps and features on disk until they are needed.
 
     Raises:
         AvdetError: the file is missing, broken, or lacks an array.
     """
+    # Not above: those modules read labels themselves.
+    from avdet_ros.training.window_files import map_member
+
+    large = LARGE if mapped else ()
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS if name in file}
+            arrays = {name: file[name] for name in ARRAYS if name in file and name not in large}
+            there = [name for name in large if name in file]
+        arrays |= {name: map_member(path, name) for name in there}
     except FileNotFoundError:
         raise AvdetError(
             f'labels {path}: expected a file made by avdet label, found none'

@@ -33,8 +33,9 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     known = {item.name: item for item in fields(kind)}
     for key in tree:
         if key not in known:
+            name = key[:60] if isinstance(key, str) else shown(key)
             raise AvdetError(
-                f'{where}: {_join(path, key[:60] if isinstance(key, str) else shown(key))}: expected one of '
+                f'{where}: {_join(path, name)}: expected one of '
                 f'{", ".join(known)}, found an unknown key' + did_you_mean(key, known)
             )
     types = get_type_hints(kind)
@@ -49,7 +50,10 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
             values[name] = fill(types[name], tree[name], where, place)
         else:
             values[name] = _checked(types[name], tree[name], item, f'{where}: {place}')
-    return kind(**values)
+    try:
+        return kind(**values)
+    except AvdetError as error:  # values that are right each by itself and do not go together
+        raise AvdetError(f'{where}: {error}') from error
 
 
 def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:

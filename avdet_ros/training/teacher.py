@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
 from typing import Protocol
-import warnings
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
@@ -26,6 +24,8 @@ from avdet_ros.training.anchor_loss import anchor_detection_loss
 from avdet_ros.training.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.frames import MODALITIES
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
+from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
+from avdet_ros.training.processes import count, first_only, rank
 
 BOX_WEIGHT = 50.0
 """Of the box loss against the class loss, effdet's own."""
@@ -39,6 +39,7 @@ class TeacherRecipe:
         modality: rgb, depth or thermal.
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
         image_size: height and width of its input; the paper's is (768, 768).
+        anchor_scale: smallest anchor in strides of its level; the paper's is 4.
         epochs: passes over the frames.
         batch: frames a step.
         learning_rate: AdamW's; it falls to 0 along a cosine.
@@ -48,6 +49,7 @@ class TeacherRecipe:
     modality: str
     config_name: str = 'tf_efficientdet_d2'
     image_size: tuple[int, int] = (768, 768)
+    anchor_scale: float = 4.0
     epochs: int = 30
     batch: int = 8
     learning_rate: float = 1e-3
@@ -127,12 +129,7 @@ class TeacherTask(LightningModule):
             prediction.logits.float(), prediction.offsets.float(), self.detector.anchors, boxes
         )
         loss = terms['class'] + BOX_WEIGHT * terms['box']
-        if not torch.isfinite(loss):
-            raise AvdetError(
-                f'teacher {self.recipe.modality}, epoch {self.current_epoch}, batch {index}: '
-                f'expected a finite loss, found {float(loss.detach())}; the best checkpoint '
-                'so far is kept'
-            )
+        refuse_bad_loss(terms, loss, self, index, f'teacher {self.recipe.modality}')
         named = {
             f'train/{name}': value.detach() for name, value in {**terms, 'loss': loss}.items()
         }
@@ -155,7 +152,8 @@ class TeacherTask(LightningModule):
         precision = coco_average_precision(self._true, self._found)
         self.log_dict(
             {
-                'val/map': float(precision.mean()),
+                # Without a box to find nothing is defined; the first epoch is as good as any.
+                'val/map': float(np.nan_to_num(precision.mean())),
                 'val/map50': float(precision[0]),
                 'val/map75': float(precision[5]),
             }
@@ -192,6 +190,7 @@ def fit_teacher(
     weights: Path | None = None,
     crop: bool = True,
     progress: bool = True,
+    say: Callable[[str], None] = print,
 ) -> EfficientDetTeacher:
     """Teach a teacher, or go on where a killed run stopped.
 
@@ -203,6 +202,7 @@ def fit_teacher(
         weights: a published checkpoint to start from, see `load_weights`.
         crop: the paper's columns only, see `canvas_for`.
         progress: draw a progress bar.
+        say: takes a line for people.
 
     Raises:
         AvdetError: no frames, weights that do not fit, or a loss that is not a number.
@@ -215,58 +215,41 @@ def fit_teacher(
         if not frames:
             raise AvdetError(f'teacher {recipe.modality}: expected {name} frames, found none')
     seed_everything(recipe.seed, workers=True, verbose=False)
-    detector = EfficientDetector(
-        recipe.config_name, MODALITIES[recipe.modality], recipe.image_size
-    )
+    detector = _fresh(recipe)
     if weights is not None:
         fresh = load_weights(detector, weights)
-        print(f'{weights}: all layers taken but {", ".join(fresh) or "none"}')
+        say(f'{weights}: all layers taken but {", ".join(fresh) or "none"}')
     size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': crop}
     learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
     watch = FrameSet(list(val), **size)
-    plain = {'enable_version_counter': False}
-    best = ModelCheckpoint(folder / 'checkpoints', 'best', monitor='val/map', mode='max', **plain)
-    # One of its own: save_last writes only when the best one improved.
-    latest = ModelCheckpoint(folder / 'checkpoints', 'last', **plain)
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', '.*does not have many workers.*')
-        trainer = Trainer(
-            max_epochs=recipe.epochs,
-            accelerator='auto',
-            devices='auto' if torch.cuda.is_available() else 1,
-            precision='16-mixed' if torch.cuda.is_available() else '32-true',
-            gradient_clip_val=10.0,
-            callbacks=[
-                best,
-                latest,
-                _NextEpoch(learn),
-                *([RichProgressBar()] if progress else []),
-            ],
-            logger=[CSVLogger(folder, 'log', ''), TensorBoardLogger(folder, 'log', '')],
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            log_every_n_steps=10,
-            num_sanity_val_steps=0,
-        )
-        last = folder / 'checkpoints' / 'last.ckpt'
-        trainer.fit(
-            TeacherTask(detector, recipe),
-            DataLoader(
-                learn,
-                recipe.batch,
-                shuffle=True,
-                collate_fn=collate,
-                drop_last=len(learn) > recipe.batch,
-            ),
-            DataLoader(watch, recipe.batch, collate_fn=collate),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
-    chosen = torch.load(best.best_model_path, map_location='cpu', weights_only=True)['state_dict']
-    prefix = 'detector.'
-    detector.load_state_dict({key.removeprefix(prefix): item for key, item in chosen.items()})
-    save_teacher(EfficientDetTeacher(detector, recipe.modality), recipe, folder)
-    return EfficientDetTeacher(detector, recipe.modality)
+    several, own = count(), max(1, recipe.batch // count())
+    order = DistributedSampler(learn, several, rank(), seed=recipe.seed)
+    best = run_fit(
+        TeacherTask(detector, recipe),
+        DataLoader(
+            learn, own, sampler=order, collate_fn=collate, drop_last=len(learn) > recipe.batch
+        ),
+        DataLoader(watch, own, collate_fn=collate),
+        folder,
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        watch='val/map',
+        largest=True,
+        precision='16-mixed' if torch.cuda.is_available() else '32-true',
+        clip=10.0,
+        progress=progress,
+        callbacks=[_NextEpoch(learn)],
+    )
+    load_best(detector, best, 'detector.')
+    teacher = EfficientDetTeacher(detector, recipe.modality)
+    first_only(lambda: save_teacher(teacher, recipe, folder))
+    return teacher
+
+
+def _fresh(recipe: TeacherRecipe) -> EfficientDetector:
+    return EfficientDetector(
+        recipe.config_name, MODALITIES[recipe.modality], recipe.image_size, recipe.anchor_scale
+    )
 
 
 TEACHER_FILE = 'teacher.pt'
@@ -291,11 +274,10 @@ def load_teacher(folder: Path) -> EfficientDetTeacher:
     try:
         tree = json.loads((folder / 'teacher.json').read_text())
         recipe = TeacherRecipe(**{**tree, 'image_size': tuple(tree['image_size'])})
-        channels = MODALITIES[recipe.modality]
+        detector = _fresh(recipe)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(
             f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
         ) from error
-    detector = EfficientDetector(recipe.config_name, channels, recipe.image_size)
     load_weights(detector, folder / TEACHER_FILE)
     return EfficientDetTeacher(detector, recipe.modality)

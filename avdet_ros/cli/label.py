@@ -1,0 +1,80 @@
+"""`avdet label`: what teachers see becomes labels for what is heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def label(
+    data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout.')],
+    teachers: Annotated[
+        Path, typer.Option(help='Folder with rgb, depth, thermal from avdet train-teacher.')
+    ],
+    modalities: Annotated[
+        str, typer.Option(help='Which teachers are asked, separated by commas.')
+    ] = 'rgb,depth,thermal',
+    split: Annotated[
+        str, typer.Option(help='Label train, val, test (separated by commas).')
+    ] = 'train,val,test',
+    out: Annotated[
+        Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
+    ] = None,
+    crop: Annotated[
+        bool, typer.Option(help="See the paper's columns only, as the teachers were taught.")
+    ] = True,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
+
+    One .npz file a drive, described in avdet_ros/training/labels.py; drives that are labelled by
+    these teachers already are passed over. `avdet train config/recipes/own_vehicle.yaml` takes
+    DATA/labels in place of the truth.
+
+    Example:
+        avdet label out/drives --teachers runs/teachers
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from avdet_ros.cli.training import need_training
+    from avdet_ros.errors import AvdetError
+
+    need_training()
+    from avdet_ros.training import mavd
+    from avdet_ros.training.drive_split import by_drive, read_split
+    from avdet_ros.training.frames import MODALITIES
+    from avdet_ros.training.labelling import label_drives
+    from avdet_ros.training.labels import read_labels
+
+    console = Console()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    names, splits = ([part.strip() for part in text.split(',')] for text in (modalities, split))
+    for option, given, known in (
+        ('modalities', names, tuple(MODALITIES)),
+        ('split', splits, mavd.SPLITS),
+    ):
+        for name in given:
+            if name not in known:
+                raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
+    frames = read_split(data, 0.0, say)
+    drives = by_drive(frame for name in splits for frame in getattr(frames, name))
+    folder = out or data / 'labels'
+    label_drives(data, drives, teachers, names, folder, crop, say, progress)
+    table = Table(title=str(folder), title_justify='left')
+    for heading in ('drive', 'frames', *names, 'fused'):
+        table.add_column(heading, no_wrap=heading == 'drive', justify='left')
+    for name in sorted(drives):
+        labels = read_labels(folder / f'{name}.npz', mapped=True)
+        alone = [
+            sum(len(labels.fused(index, [teacher])) for index in range(len(labels)))
+            for teacher in names
+        ]
+        fused = sum(len(labels.fused(index, names)) for index in range(len(labels)))
+        table.add_row(name, str(len(labels)), *map(str, alone), str(fused))
+    console.print(table)

@@ -1,0 +1,98 @@
+"""`avdet train-teacher`: a detector that sees, from frames with boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train_teacher(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help='Drives in the MAVD layout with their truth; or the pictures of --coco.'
+        ),
+    ],
+    modality: Annotated[str, typer.Option(help='What it sees: rgb, depth or thermal.')],
+    out: Annotated[Path, typer.Option(help='Folder of the teacher; an interrupted one goes on.')],
+    coco: Annotated[
+        Path | None,
+        typer.Option(help='Annotations in the format of COCO (COCO, FLIR ADAS, ...).'),
+    ] = None,
+    coco_val: Annotated[
+        Path | None,
+        typer.Option(help='Annotations that choose the epoch; else every fifth picture does.'),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help='Published checkpoint to begin with; only stem and class may be new.'),
+    ] = None,
+    config: Annotated[str, typer.Option(help='effdet configuration.')] = 'tf_efficientdet_d2',
+    height: Annotated[int, typer.Option(help='Of its input, pixels, a multiple of 128.')] = 768,
+    width: Annotated[int, typer.Option(help='Of its input.')] = 768,
+    anchor_scale: Annotated[
+        float, typer.Option(help='Smallest anchor in strides; 4 suits large inputs.')
+    ] = 4.0,
+    crop: Annotated[
+        bool, typer.Option(help="See the paper's columns 200 to 1720 of 1920 only.")
+    ] = True,
+    share: Annotated[
+        float, typer.Option(help='Part of the training drives to learn from; others hear.')
+    ] = 0.5,
+    epochs: Annotated[int, typer.Option(help='Passes over the frames.')] = 30,
+    batch: Annotated[int, typer.Option(help='Frames a step.')] = 8,
+    learning_rate: Annotated[float, typer.Option(help="AdamW's.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help='Of weights, order and flips.')] = 0,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Teach one teacher: a detector of vehicles in RGB, depth or thermal pictures.
+
+    It learns from simulated drives' own truth, or from annotations in COCO's format. The student
+    of `avdet train` must not hear the drives that it learned from: take the same --share there
+    (teachers.share), or other drives.
+
+    Examples:
+        avdet train-teacher out/drives --modality thermal --out runs/teachers/thermal
+        avdet train-teacher FLIR/images --coco FLIR/coco.json --modality thermal --no-crop
+            --out runs/teachers/thermal --weights tf_efficientdet_d2.pth
+    """
+    from rich.console import Console
+
+    from avdet_ros.cli.training import need_training
+    from avdet_ros.errors import AvdetError
+
+    need_training()
+    from avdet_ros.training.drive_split import read_split, true_frames
+    from avdet_ros.training.labelled_frames import read_coco
+    from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
+
+    console = Console()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    for name, number, low, high in (
+        ('share', share, 0.05, 1.0),
+        ('epochs', epochs, 1, 10_000),
+        ('batch', batch, 1, 4096),
+        ('learning-rate', learning_rate, 1e-7, 1.0),
+        ('anchor-scale', anchor_scale, 0.5, 16.0),
+    ):
+        if not low <= number <= high:
+            raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
+    if coco is None:
+        split = read_split(data, share, say)
+        learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
+    else:
+        learn = read_coco(coco, data)
+        watch = read_coco(coco_val, data) if coco_val else learn[::5]
+        if coco_val is None:
+            learn = [frame for index, frame in enumerate(learn) if index % 5]
+    recipe = TeacherRecipe(
+        modality, config, (height, width), anchor_scale, epochs, batch, learning_rate, seed
+    )
+    say(f'{out}: a {modality} teacher learns from {len(learn)} frames, {len(watch)} watch')
+    fit_teacher(recipe, learn, watch, out, weights, crop, progress, say)
+    say(f'made {out / TEACHER_FILE}')

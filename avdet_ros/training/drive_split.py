@@ -1,0 +1,210 @@
+"""Who learns from which drives: the teachers from some, the student from others.
+
+A data set in the MAVD layout names its training, validation and test frames. Part of the
+training drives teaches the teachers; the student never hears these (MM-DistillNet's teachers
+come from other data sets altogether). Everything is split by whole drives, as windows of one
+drive overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training import mavd
+from avdet_ros.training.labelled_frames import LabelledFrame
+from avdet_ros.training.skipped import Skipped
+
+LEAST_PIXELS = 60
+"""A vehicle of which fewer pixels are seen is no example for a teacher."""
+
+LEAST_VISIBLE = 0.25
+"""Nor one of whose box less is seen."""
+
+WATCHED = 0.2
+"""Part of the teachers' drives that chooses their epoch, at least one drive."""
+
+Frames = tuple[mavd.FrameId, ...]
+
+
+@dataclass(frozen=True)
+class DriveSplit:
+    """Frames by use; no drive is in two of them unless the data set's files say so.
+
+    Attributes:
+        teach: teach the teachers.
+        watch: choose the teachers' epoch.
+        train: teach the student, once the teachers have labelled them.
+        val: choose the student's epoch and calibrate its scores.
+        test: for final scores only.
+    """
+
+    teach: Frames
+    watch: Frames
+    train: Frames
+    val: Frames
+    test: Frames
+
+    @property
+    def heard(self) -> Frames:
+        """All frames that the student is concerned with."""
+        return self.train + self.val + self.test
+
+    def about(self, name: str) -> str:
+        """A sentence for people."""
+        counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
+        return f'{counts} frames of the drives in {name}, labelled by teachers'
+
+
+def read_split(
+    root: Path, teachers_share: float, say: Callable[[str], None] = print
+) -> DriveSplit:
+    """Read a data set's split files and set the teachers' drives apart.
+
+    Args:
+        root: a folder in the MAVD layout.
+        teachers_share: part of the training drives for the teachers; 0 leaves all of them to the
+            student.
+        say: takes a line for people.
+
+    Raises:
+        AvdetError: the folder is not in that layout, names frames that are not there, or has too
+            few drives.
+    """
+    if not root.is_dir():
+        raise AvdetError(f'{root}: expected a folder of drives, found none')
+    listed: dict[str, list[mavd.FrameId]] = {}
+    for split in mavd.SPLITS:
+        path = mavd.split_path(root, split)
+        if not path.is_file():
+            raise AvdetError(
+                f'{root}: expected drives in the MAVD layout with {path.name}, found '
+                f'{_contents(root)}; avdet simulate makes such a folder'
+            )
+        listed[split] = _present(root, mavd.read_ids(path), path, say)
+        if not listed[split]:
+            raise AvdetError(f'{path}: expected frames, found none')
+    _say_leaks(listed, say)
+    drives = by_drive(listed['train'])
+    teachers, students = share_drives(list(drives), teachers_share)
+    if teachers_share and (len(teachers) < 2 or not students):
+        raise AvdetError(
+            f'{mavd.split_path(root, "train")}: expected at least 3 drives, two to teach the '
+            f'teachers and one for the student, found {len(drives)}; ready teachers '
+            '(teachers.folder) need none'
+        )
+    watchers = max(1, round(WATCHED * len(teachers))) if teachers else 0
+    watched = set(teachers[len(teachers) - watchers :])
+    return DriveSplit(
+        teach=_of(drives, [name for name in teachers if name not in watched]),
+        watch=_of(drives, [name for name in teachers if name in watched]),
+        train=_of(drives, students),
+        val=tuple(listed['val']),
+        test=tuple(listed['test']),
+    )
+
+
+def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+    """Divide drives evenly by day and by night.
+
+    Args:
+        names: of the drives.
+        share: part that goes into the first list.
+
+    Returns:
+        teachers' and student's drives, each sorted.
+    """
+    first: list[str] = []
+    for light in (True, False):
+        alike = sorted(name for name in names if ('day' in name) == light)
+        marks = np.floor(share * np.arange(len(alike) + 1) + 1e-9)
+        first += [name for name, taken in zip(alike, np.diff(marks) > 0, strict=True) if taken]
+    # By day and by night the rounding may have left too few: two are the least that can teach.
+    spare = [name for name in sorted(names) if name not in first]
+    while share and len(first) < 2 and len(spare) > 1:
+        first.append(spare.pop(0))
+    return sorted(first), sorted(set(names) - set(first))
+
+
+def by_drive(frames: Iterable[mavd.FrameId]) -> dict[str, list[mavd.FrameId]]:
+    """Frames by the drive they are of, in the order of time."""
+    drives: dict[str, list[mavd.FrameId]] = {}
+    for frame in sorted(frames):
+        drives.setdefault(frame.drive, []).append(frame)
+    return drives
+
+
+def true_frames(root: Path, frames: Sequence[mavd.FrameId], modality: str) -> list[LabelledFrame]:
+    """Pictures with the boxes that are to be seen in them, from the drives' own truth.
+
+    Args:
+        root: the data set's folder.
+        frames: which.
+        modality: rgb, depth or thermal.
+
+    Raises:
+        AvdetError: a drive has no truth, or lacks a frame of it.
+    """
+    found = []
+    for drive, members in by_drive(frames).items():
+        if not (root / drive / 'truth' / 'frames.jsonl').is_file():
+            raise AvdetError(
+                f'{root / drive}: expected truth/frames.jsonl to teach a teacher with, found '
+                'none; teach it with annotations (avdet train-teacher --coco) and name its '
+                'folder as teachers.folder'
+            )
+        truth = mavd.read_truth(root, drive)
+        for frame in members:
+            if frame.stamp not in truth:
+                raise AvdetError(f'{root / drive}/truth: expected frame {frame}, found none')
+            line = truth[frame.stamp]
+            seen = (np.array(line['pixels'], float) >= LEAST_PIXELS) & (
+                np.array(line['visible_fraction'], float) >= LEAST_VISIBLE
+            )
+            path = mavd.picture_path(root, frame, modality)
+            found.append(LabelledFrame(path, line['boxes_px'][seen.reshape(-1)]))
+    return found
+
+
+def _present(
+    root: Path, ids: list[mavd.FrameId], path: Path, say: Callable[[str], None]
+) -> list[mavd.FrameId]:
+    """Those of the listed frames that have a picture and sound."""
+    skipped = Skipped(str(path), len(ids), say)
+    kept = []
+    whole = {frame.drive: (root / frame.drive / mavd.DRIVE_SOUND).exists() for frame in ids}
+    for frame in ids:
+        picture = mavd.picture_path(root, frame, 'rgb')
+        if not picture.exists():
+            skipped.add(f'{path}: frame {frame}: expected {picture}, found none')
+        elif not whole[frame.drive] and not mavd.sound_paths(root, frame)[0].exists():
+            sound = mavd.sound_paths(root, frame)[0]
+            skipped.add(f'{path}: frame {frame}: expected {sound} or an MP3, found none')
+        else:
+            kept.append(frame)
+    skipped.close()
+    return kept
+
+
+def _say_leaks(listed: dict[str, list[mavd.FrameId]], say: Callable[[str], None]) -> None:
+    drives = {split: {frame.drive for frame in frames} for split, frames in listed.items()}
+    for one, other in (('train', 'val'), ('train', 'test'), ('val', 'test')):
+        shared = sorted(drives[one] & drives[other])
+        if shared:
+            say(
+                f'warning: {len(shared)} drives are in {one} and in {other}, the first '
+                f'{shared[0]}: their windows overlap, so scores will be too good'
+            )
+
+
+def _of(drives: dict[str, list[mavd.FrameId]], names: Sequence[str]) -> Frames:
+    return tuple(frame for name in names for frame in drives[name])
+
+
+def _contents(root: Path) -> str:
+    count = sum(1 for _ in root.iterdir())
+    return f'{count} other entries' if count else 'an empty folder'

@@ -1,0 +1,81 @@
+"""Several processes, one run: what `torchrun` starts shares the fitting and nothing else.
+
+    torchrun --nproc-per-node 2 -m avdet_ros.cli.main train RECIPE --data DRIVES --out RUN
+
+Fitting is shared through Lightning's DDP strategy; every other stage is done by the first
+process while the others wait. Without torchrun there is one process, on one GPU if there is any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+import os
+from typing import Any
+
+import torch
+from torch import distributed
+
+PATIENCE = timedelta(days=7)
+"""How long the others wait for the first one's stages."""
+
+
+def count() -> int:
+    """How many processes torchrun started, 1 without it."""
+    return int(os.environ.get('WORLD_SIZE', '1'))
+
+
+def rank() -> int:
+    """Which one this is."""
+    return int(os.environ.get('RANK', '0'))
+
+
+def trainer_places() -> dict[str, Any]:
+    """Lightning's arguments on where to run."""
+    gpu = torch.cuda.is_available()
+    if count() == 1:
+        return {'accelerator': 'gpu' if gpu else 'cpu', 'devices': 1}
+    here = int(os.environ.get('LOCAL_WORLD_SIZE', count()))
+    return {
+        'accelerator': 'gpu' if gpu else 'cpu',
+        'devices': here,
+        'num_nodes': max(1, count() // here),
+        'strategy': 'ddp',
+        # Statistics of batch norms over all processes; torch has that on GPUs only.
+        'sync_batchnorm': gpu,
+    }
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Meet the other processes for the length of a run."""
+    if count() == 1 or distributed.is_initialized():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get('LOCAL_RANK', '0')))
+    backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def first_only(do: Callable[[], None]) -> None:
+    """Let the first process do something while the others wait for it."""
+    if rank() == 0:
+        do()
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+
+
+def mean_over_processes(number: float, device: torch.device) -> float:
+    """The mean of a number over all processes."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return number
+    total = torch.tensor(number, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return float(total) / distributed.get_world_size()

@@ -1,0 +1,47 @@
+"""Frames that cannot be used: each is named and counted, too many stop the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from avdet_ros.errors import AvdetError
+
+LIMIT = 0.05
+"""Part of the frames that may be unusable before something else must be wrong."""
+
+NAMED = 5
+"""So many are said one by one; the rest is counted."""
+
+
+class Skipped:
+    """Counts frames that are left out.
+
+    Args:
+        what: what the frames are looked at for, for messages.
+        total: how many frames there are.
+        say: takes a line for people.
+    """
+
+    def __init__(self, what: str, total: int, say: Callable[[str], None]) -> None:
+        self.what, self.total, self.say = what, total, say
+        self.count = 0
+
+    def add(self, error: Exception | str, frames: int = 1) -> None:
+        """Leave out frames for a reason that names them.
+
+        Raises:
+            AvdetError: that were too many.
+        """
+        self.count += frames
+        if self.count - frames < NAMED:
+            self.say(f'skipped: {error}')
+        if self.count > max(1, LIMIT * self.total):
+            raise AvdetError(
+                f'{self.what}: expected at most {LIMIT:.0%} of {self.total} frames to be '
+                f'unusable, found {self.count}, the last: {error}'
+            )
+
+    def close(self) -> None:
+        """Say how many there were, if any."""
+        if self.count:
+            self.say(f'{self.what}: {self.count} of {self.total} frames skipped')

@@ -1,0 +1,197 @@
+"""What is heard around each frame, computed once: features beside the drives they are of.
+
+``<root>/features/<kind>/<drive>.npz`` (uncompressed, so that it can be mapped), for F frames:
+
+=============  ====================  =============================================================
+``ids``        (F,) str              stamps of the frames
+``features``   (F, 32, 80, 44) f2    kind ``window``: `FrontEnd.compute`, mean of every 4 frames
+               (F, 8, 80, 173) f2    kind ``log_mel``: its levels alone, dB re full scale
+``skipped``    (S,) str              stamps of frames whose sound cannot be read
+``front_end``  (5,) f8               rate, window, n_fft, hop, bands
+=============  ====================  =============================================================
+
+A file is made anew when other frames are asked for; delete it once damaged sound is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.windows import pool_frames
+from avdet_ros.training import mavd
+from avdet_ros.training.skipped import Skipped
+from avdet_ros.training.window_files import map_member
+
+FOLDER = 'features'
+KINDS = ('window', 'log_mel')
+
+ALONE = 400
+"""Frames that one process computes faster than others start."""
+
+
+def cache_sound(
+    root: Path,
+    drives: Mapping[str, Sequence[mavd.FrameId]],
+    kind: str,
+    rig: Rig,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+    jobs: int = 0,
+) -> None:
+    """Compute the features of all frames that have none yet.
+
+    Args:
+        root: the data set's folder.
+        drives: frames of each drive.
+        kind: one of `KINDS`.
+        rig: what the drives must have been recorded with, where they say so.
+        say: takes a line for people.
+        progress: draw a progress bar.
+        jobs: processes; 0 takes one a core where there is much to do.
+
+    Raises:
+        AvdetError: another rig, too many frames without readable sound, or a full disk.
+    """
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    for name in drives:
+        _check_rig(root / name / 'rig.yaml', rig)
+    missing = {
+        name: frames
+        for name, frames in drives.items()
+        if not _done(cache_path(root, kind, name), frames, front_end)
+    }
+    if not missing:
+        return
+    total = sum(map(len, missing.values()))
+    say(f'{root / FOLDER / kind}: features of {total} frames of {len(missing)} drives')
+    skipped = Skipped('features', total, say)
+    jobs = jobs or (1 if total < ALONE else min(os.cpu_count() or 1, len(missing)))
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task('frames', total=total)
+
+        def done(name: str, broken: list[str]) -> None:
+            for reason in broken:
+                skipped.add(reason)
+            bar.advance(task, len(missing[name]))
+
+        if jobs == 1:
+            for name, frames in sorted(missing.items()):
+                done(name, write_features(root, name, frames, kind, front_end))
+        else:
+            # Spawned, not forked: the parent holds threads of torch.
+            context = multiprocessing.get_context('spawn')
+            with ProcessPoolExecutor(jobs, context) as pool:
+                waiting = {
+                    pool.submit(write_features, root, name, frames, kind, front_end): name
+                    for name, frames in sorted(missing.items())
+                }
+                for future in as_completed(waiting):
+                    done(waiting[future], future.result())
+    skipped.close()
+
+
+def write_features(
+    root: Path, drive: str, frames: Sequence[mavd.FrameId], kind: str, front_end: FrontEnd
+) -> list[str]:
+    """Compute one drive's file.
+
+    Returns:
+        Why frames were left out, one sentence each.
+
+    Raises:
+        AvdetError: the disk is full, or no frame of the drive has sound.
+    """
+    features, ids, skipped, reasons = [], [], [], []
+    for frame in frames:
+        try:
+            waveform = mavd.read_sound(root, frame, front_end.sample_rate_hz)
+        except AvdetError as error:
+            skipped.append(frame.stamp)
+            reasons.append(f'frame {frame}: {error}')
+            continue
+        heard = front_end.log_mel(waveform) if kind == 'log_mel' else None
+        if heard is None:
+            heard = pool_frames(front_end.compute(waveform))
+        features.append(heard.astype(np.float16))
+        ids.append(frame.stamp)
+    if not ids:
+        raise AvdetError(f'{root / drive}: expected readable sound, found none: {reasons[-1]}')
+    path = cache_path(root, kind, drive)
+    partial = path.with_suffix('.partial')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open('wb') as file:
+            np.savez(
+                file,
+                ids=np.array(ids),
+                features=np.stack(features),
+                skipped=np.array(skipped, 'U64'),
+                front_end=np.array(astuple(front_end), np.float64),
+            )
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+    return reasons
+
+
+def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.ndarray]:
+    """Where each stamp's features are in a drive's file, and the features, mapped.
+
+    Raises:
+        AvdetError: the file is missing or damaged.
+    """
+    path = cache_path(root, kind, drive)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            places = {str(stamp): index for index, stamp in enumerate(file['ids'])}
+        return places, map_member(path, 'features')
+    except Exception as error:  # numpy raises whatever zipfile does
+        raise AvdetError(f'{path}: expected features of a drive, found {error!s:.100}') from error
+
+
+def cache_path(root: Path, kind: str, drive: str) -> Path:
+    """A drive's file."""
+    return root / FOLDER / kind / f'{drive}.npz'
+
+
+def _done(path: Path, frames: Sequence[mavd.FrameId], front_end: FrontEnd) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            known = set(file['ids'].tolist()) | set(file['skipped'].tolist())
+            same = np.array_equal(file['front_end'], np.array(astuple(front_end), np.float64))
+    except Exception:  # a damaged cache is made anew
+        return False
+    return same and all(frame.stamp in known for frame in frames)
+
+
+def _check_rig(path: Path, rig: Rig) -> None:
+    """Drives of ours say what they were recorded with; MAVD's do not."""
+    if not path.is_file():
+        return
+    recorded = load_rig(path)
+    size = recorded.camera.width_px, recorded.camera.height_px
+    expected = rig.camera.width_px, rig.camera.height_px
+    apart_m = np.abs(recorded.microphones_m - rig.microphones_m).max()
+    if recorded.sample_rate_hz != rig.sample_rate_hz or size != expected or apart_m > 1e-3:
+        raise AvdetError(
+            f'{path}: expected the trained rig ({expected[0]} x {expected[1]} pixels, '
+            f'{rig.sample_rate_hz} Hz), found another ({size[0]} x {size[1]} pixels, '
+            f'{recorded.sample_rate_hz} Hz, microphones up to {apart_m:.3f} m away); train with '
+            f'--rig {path}'
+        )
