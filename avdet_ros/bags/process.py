@@ -200,6 +200,27 @@ def _write_summary(out: Path, report: Report, detector: Detector) -> None:
     (out / _SUMMARY).write_text(text + '\n', encoding='utf-8')
 
 
+def spectrograms(
+    bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The windows of a bag one by one, as a detector takes them.
+
+    Args:
+        bag: the recording.
+        listening: of `find_source`.
+        front_end: computes the features of raw sound.
+        report: counted up on the way.
+
+    Returns:
+        Each window's end, nanoseconds, and its (channels, n_mels, frames) features.
+    """
+    if not listening.raw:
+        yield from _spectrograms(bag, listening, report)
+        return
+    for end_ns, waveform in _windows(bag, listening, front_end, report):
+        yield end_ns, front_end.compute(waveform)
+
+
 def _windows(
     bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:

@@ -99,23 +99,32 @@ def compare(
     }
 
 
-def verdict(result: dict[str, Comparison], names: tuple[str, str], drives: int) -> str:
-    """One sentence that says which is better, or that one cannot know."""
+def verdict(
+    result: dict[str, Comparison], names: tuple[str, str], drives: int, unit: str = 'drives'
+) -> str:
+    """One sentence that says which is better, or that one cannot know.
+
+    Args:
+        result: of `compare`.
+        names: the two.
+        drives: how many were resampled.
+        unit: what those are.
+    """
     main = result[METRICS[0]]
     low, high = main.interval
     span = f'{main.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}'
     if drives < FEWEST_DRIVES:
         return (
-            f'Not enough drives to tell: {drives}, at least {FEWEST_DRIVES} are needed for an '
+            f'Not enough {unit} to tell: {drives}, at least {FEWEST_DRIVES} are needed for an '
             f'interval to mean anything (mAP difference {main.difference:+.3f}).'
         )
     if not np.isfinite([main.difference, low, high]).all():
         return 'Nothing to compare: there was no vehicle to find.'
     if main.difference == low == high == 0:
-        return f'{names[0]} and {names[1]} score the same on every drive.'
+        return f'{names[0]} and {names[1]} score the same on all {drives} {unit}.'
     if not main.beyond_noise:
         return (
-            f'No difference beyond noise between {names[0]} and {names[1]} on {drives} drives: '
+            f'No difference beyond noise between {names[0]} and {names[1]} on {drives} {unit}: '
             f'mAP {span}, which includes 0.'
         )
     better, worse = (names[1], names[0]) if main.difference > 0 else names
@@ -125,7 +134,7 @@ def verdict(result: dict[str, Comparison], names: tuple[str, str], drives: int) 
         if other.beyond_noise and other.difference * main.difference < 0
     ]
     but = f', though {worse} is better in {", ".join(against)}' if against else ''
-    return f'{better} is better than {worse} on {drives} drives: mAP {span}{but}.'
+    return f'{better} is better than {worse} on {drives} {unit}: mAP {span}{but}.'
 
 
 @dataclass(frozen=True)

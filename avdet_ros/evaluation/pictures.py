@@ -22,7 +22,11 @@ TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
 
 
 def draw_frame(
-    rig: Rig, truth: TruthFrame, heard: dict[str, Detections], caption: str
+    rig: Rig,
+    truth: TruthFrame,
+    heard: dict[str, Detections],
+    caption: str,
+    seen: np.ndarray | None = None,
 ) -> np.ndarray:
     """True boxes dashed in white, the boxes of up to two detectors in colour.
 
@@ -31,10 +35,29 @@ def draw_frame(
         truth: of the instant.
         heard: detections by detector's name, at most two.
         caption: one line at the top.
+        seen: the camera's picture, BGR; None draws bearings instead.
 
     Returns:
         (height, width, 3) uint8, BGR.
     """
+    picture = _bearings(rig) if seen is None else np.ascontiguousarray(seen).copy()
+    for box in truth.boxes_px:
+        _dashed(picture, box)
+    for (name, detections), colour, row in zip(
+        heard.items(), (A_BGR, B_BGR), (0, 1), strict=False
+    ):
+        sure = detections.above(CENTRE_SCORE)
+        for box, score in zip(sure.boxes_px, sure.scores, strict=True):
+            x0, y0, x1, y1 = (int(value) for value in box)
+            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 3)
+            _text(picture, f'{score:.2f}', (x0, y0 - 6 if row else y1 + 22), colour)
+        _text(picture, name, (20, 72 + 30 * row), colour)
+    _text(picture, caption, (20, 36), TRUE_BGR)
+    return picture
+
+
+def _bearings(rig: Rig) -> np.ndarray:
+    """A dark picture with the horizon and bearings every ten degrees."""
     camera = rig.camera
     picture = np.full((camera.height_px, camera.width_px, 3), 40, np.uint8)
     far = camera.position_m + 1e4 * np.array([1.0, 0.0, 0.0])
@@ -48,18 +71,6 @@ def draw_frame(
         column = int(np.clip(x[0][0], 0, camera.width_px - 1))
         cv2.line(picture, (column, horizon), (column, camera.height_px - 1), (80, 80, 80), 1)
         _text(picture, f'{azimuth_deg:+d}', (column + 4, camera.height_px - 10), (120, 120, 120))
-    for box in truth.boxes_px:
-        _dashed(picture, box)
-    for (name, detections), colour, row in zip(
-        heard.items(), (A_BGR, B_BGR), (0, 1), strict=False
-    ):
-        sure = detections.above(CENTRE_SCORE)
-        for box, score in zip(sure.boxes_px, sure.scores, strict=True):
-            x0, y0, x1, y1 = (int(value) for value in box)
-            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 3)
-            _text(picture, f'{score:.2f}', (x0, y0 - 6 if row else y1 + 22), colour)
-        _text(picture, name, (20, 72 + 30 * row), colour)
-    _text(picture, caption, (20, 36), TRUE_BGR)
     return picture
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,6 +84,26 @@ class DriveRecord:
             {name: times[::step] for name, times in self.milliseconds.items()},
             self.conditions,
         )
+
+    def pieces(self, length_s: float) -> list[DriveRecord]:
+        """The drive cut into pieces of at least a length; the last one takes the rest."""
+        stamps = np.array(self.stamps_s)
+        count = int((stamps[-1] - stamps[0]) / length_s) if len(stamps) else 0
+        if count < 2:
+            return [self]
+        edges = np.searchsorted(stamps, stamps[0] + length_s * np.arange(1, count))
+        cuts = [0, *map(int, edges), len(stamps)]
+        return [
+            DriveRecord(
+                f'{self.name} {stamps[first]:.0f} s',
+                self.stamps_s[first:last],
+                self.truth[first:last],
+                {name: frames[first:last] for name, frames in self.detections.items()},
+                {name: times[first:last] for name, times in self.milliseconds.items()},
+                self.conditions,
+            )
+            for first, last in pairwise(cuts)
+        ]
 
     def track(self, detector: str, tracker: Tracker) -> list[list[Track]]:
         """Run a tracker over one detector's boxes, from a fresh start."""

@@ -13,6 +13,9 @@ import pytest
 import soundfile
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags import messages
+from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.evaluation.record import DriveRecord, TruthFrame
@@ -58,12 +61,11 @@ def drive():
     return make_drive
 
 
-@pytest.fixture(scope='session')
-def model(tmp_path_factory, rig):
-    """One box whose score rises with the loudness of the window."""
+def write_loudness(path, rig, box=(0.4, 0.4, 0.5, 0.6)):
+    """A model with one box, whose score rises with the loudness of the window."""
     front_end = FrontEnd()
     constants = {
-        'boxes_0': np.array([[0.4, 0.4, 0.5, 0.6]], np.float32),
+        'boxes_0': np.array([box], np.float32),
         'labels_0': np.zeros(1, np.int64),
         'scale': np.array([0.05], np.float32),
     }
@@ -86,9 +88,20 @@ def model(tmp_path_factory, rig):
     )
     built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     write_metadata(built, contract_for(rig, front_end, -0.5))
-    path = tmp_path_factory.mktemp('model') / 'loudness.onnx'
     onnx.save(built, path)
     return path
+
+
+@pytest.fixture(scope='session')
+def model(tmp_path_factory, rig):
+    return write_loudness(tmp_path_factory.mktemp('model') / 'loudness.onnx', rig)
+
+
+@pytest.fixture(scope='session')
+def other_model(tmp_path_factory, rig):
+    """Its box is elsewhere."""
+    path = tmp_path_factory.mktemp('model') / 'elsewhere.onnx'
+    return write_loudness(path, rig, (0.7, 0.4, 0.8, 0.6))
 
 
 START_NS = 1_893_489_315_000_000_000
@@ -161,3 +174,36 @@ def dataset(tmp_path):
     night = [frame for frame in splits['test'] if not frame.is_day]
     mavd.write_ids(mavd.split_path(root, 'test', 'night'), night)
     return root
+
+
+@pytest.fixture
+def write_bag(tmp_path):
+    """Three seconds of noise, pictures, and if asked the truth ten times a second."""
+
+    def write(name, truth=True, seed=0):
+        rng = np.random.default_rng(seed)
+        sound = (rng.normal(size=(3 * 44100, 8)) * 3000).astype(np.int16)
+        entries = []
+        for first in range(0, len(sound), 1024):
+            stamp = START_NS + round(first * 1e9 / 44100)
+            header = messages.make_header(stamp, 'microphone_array')
+            block = messages.make_sound(header, sound[first : first + 1024])
+            entries.append((stamp + 25_000_000, '/avdet/audio', messages.IMAGE, block))
+        for index in range(31):
+            stamp = START_NS + 100_000_000 * index
+            header = messages.make_header(stamp, 'camera_optical_frame')
+            picture = messages.make_image(
+                header, 'mono8', 65, 192, np.full((65, 192), 90, np.uint8)
+            )
+            entries.append((stamp, '/camera/image_raw', messages.IMAGE, picture))
+            if truth:
+                found = Detections(np.float32([LOUD_PX]), np.ones(1, np.float32))
+                boxes = messages.make_detections(header, found)
+                boxes.detections[0].id = 'van'
+                entries.append((stamp, '/avdet/truth', messages.DETECTIONS, boxes))
+        with BagWriter(tmp_path / name) as writer:
+            for stamp, topic, kind, message in sorted(entries, key=lambda entry: entry[:2]):
+                writer.write(topic, kind, serialize(message), stamp)
+        return tmp_path / name
+
+    return write

@@ -37,7 +37,7 @@ def test_the_same_twice_is_noise(drive):
         record.detections['b'] = record.detections['a']
     same = compare(records, NAMES, make_tracker, 20)
     assert same['map'].interval == (0, 0)
-    assert 'the same on every drive' in verdict(same, NAMES, len(records))
+    assert 'the same on all 10 drives' in verdict(same, NAMES, len(records))
 
 
 def test_few_drives_and_no_vehicles(drive):
