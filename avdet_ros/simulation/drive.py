@@ -27,6 +27,7 @@ from avdet_ros.simulation.pictures.depth import BASELINE_M
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene, plan_drives
 from avdet_ros.simulation.recordings import load_recordings
+from avdet_ros.simulation.road import Route
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.training import mavd
@@ -235,6 +236,9 @@ def _write_parameters(
         'temperature_c': scene.temperature_c,
         'humidity_percent': scene.humidity_percent,
         'vehicles': len(scene.vehicles),
+        'turning': [v.vehicle_id for v in scene.vehicles if isinstance(v.road, Route)],
+        'changing_lanes': [v.vehicle_id for v in scene.vehicles if v.motion.changes],
+        'buildings_m': [building.corners_m for building in scene.buildings],
         'thermal_counts_per_k': COUNTS_PER_K,
         'depth_baseline_m': BASELINE_M,
         'conditions': asdict(conditions),

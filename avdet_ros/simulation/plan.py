@@ -11,6 +11,7 @@ import numpy as np
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
+from avdet_ros.simulation.manoeuvres import with_manoeuvres
 from avdet_ros.simulation.pictures import Conditions, random_conditions
 from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.scene import Scene
@@ -136,5 +137,5 @@ def make_scene(
     if plan.recordings:
         loops = load_recordings(plan.recordings, rig.sample_rate_hz)
     scene = random_scene(drive.scene_seed, rig, plan.duration_s, corrupted=not clean)
-    scene = furnished(scene, not clean, loops)
+    scene = with_manoeuvres(furnished(scene, not clean, loops))
     return scene, random_conditions(drive.scene_seed, scene.temperature_c, drive.night)

@@ -66,6 +66,38 @@ class Road:
         return self.lane_width_m * (1 + amplitude * np.sin(wave * along + phase))
 
 
+class Route(Road):
+    """A way that a vehicle takes from one road into another; it has no asphalt of its own."""
+
+
+def route(points_m: np.ndarray, lane_width_m: float) -> Route:
+    """A way through points.
+
+    Args:
+        points_m: (P, 3) float64 world, at most a few metres apart.
+        lane_width_m: of the lane that it follows.
+
+    Returns:
+        the route; distance 0 is at the first point, the lane's centre is its centre line.
+    """
+    steps = np.linalg.norm(np.diff(points_m, axis=0), axis=1)
+    # twice, so that distance along is length: first over the chords, then over the curve
+    rough = CubicSpline(np.concatenate([[0.0], np.cumsum(steps)]), points_m)
+    fine = np.linspace(0, rough.x[-1], 20 * len(points_m))
+    lengths = np.linalg.norm(np.diff(rough(fine), axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    even = np.linspace(0, along[-1], max(int(along[-1] / GRID_M), 2) + 1)
+    curve = CubicSpline(even, rough(np.interp(even, along, fine)))
+    return Route(0.0, float(along[-1]), curve, lane_width_m, (0.0, 0.0, 0.0))
+
+
+def meeting_m(road: Road, crossing: Road) -> float:
+    """Distance along a road at which another one crosses it with its distance 0."""
+    along = np.linspace(-20, 120, 1401)
+    apart = np.linalg.norm(road.point(along) - crossing.point(0.0), axis=1)
+    return float(along[int(np.argmin(apart))])
+
+
 def straight_road(lane_width_m: float = 3.5, heading_rad: float = 0.0) -> Road:
     """A straight, flat road through the origin, for checks."""
     along = np.array([-10.0, 0.0, 10.0])

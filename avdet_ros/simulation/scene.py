@@ -12,9 +12,18 @@ from avdet_ros.detection.boxes import box_area, clip_boxes
 from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_sound_mps
+from avdet_ros.simulation.buildings import (
+    Building,
+    reflections,
+    screen_loss_db,
+    screening,
+    sight,
+    stacked,
+)
 from avdet_ros.simulation.corruption import Corruption
 from avdet_ros.simulation.distractors import Distractor
 from avdet_ros.simulation.recordings import Recordings
+from avdet_ros.simulation.road import Road, Route
 from avdet_ros.simulation.vehicles import Vehicle
 from avdet_ros.simulation.walls import Walls
 
@@ -43,8 +52,8 @@ class Truth:
         distance_m: (N,) float32 from the array to the middle of the vehicle.
         speed_mps: (N,) float32.
         in_image: (N,) float32 part of the unclipped box that lies in the image, 0 to 1.
-        visible_fraction: (N,) float32 part of the unclipped box that is in the image and not
-            behind a nearer vehicle's box.
+        visible_fraction: (N,) float32 part of the unclipped box that is in the image and neither
+            behind a nearer vehicle's box nor around the corner of a building.
         level_db: (N,) float32 A-weighted sound pressure level at the array, dB(A); -inf if silent.
         rest_db: (N,) float32 the same of everything else: other vehicles, own vehicle, wind.
         audible: (N,) bool, level_db - rest_db >= AUDIBLE_DB.
@@ -135,6 +144,7 @@ class Scene:
         walls: of a tunnel or of buildings along the own road, None in the open.
         distractors: what sounds and is no vehicle.
         recordings: loops in place of the synthetic sound of engines and tyres.
+        buildings: at a junction, hiding from sight what drives behind them.
     """
 
     seed: int
@@ -152,11 +162,20 @@ class Scene:
     walls: Walls | None = None
     distractors: tuple[Distractor, ...] = ()
     recordings: Recordings | None = None
+    buildings: tuple[Building, ...] = ()
 
     @property
     def speed_of_sound_mps(self) -> float:
         """Of this drive's air."""
         return speed_of_sound_mps(self.temperature_c)
+
+    @property
+    def crossing(self) -> Road | None:
+        """The road across the own one, as far as somebody drives on it."""
+        for vehicle in self.vehicles:
+            if vehicle.road is not self.ego.road and not isinstance(vehicle.road, Route):
+                return vehicle.road
+        return None
 
     def ego_pose(self, t_s: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Pose of base_link: position (..., 3), rotation (..., 3, 3) base_link to world."""
@@ -209,7 +228,9 @@ class Scene:
             distance_m=distance.astype(np.float32),
             speed_mps=np.array([v.speed_mps(t_s) for v, _, _ in poses], np.float32),
             in_image=in_image.astype(np.float32),
-            visible_fraction=(in_image * _uncovered(boxes)).astype(np.float32),
+            visible_fraction=(
+                in_image * _uncovered(boxes) * self._in_sight(poses, position, rotation)
+            ).astype(np.float32),
             level_db=level.astype(np.float32),
             rest_db=rest.astype(np.float32),
             audible=level - rest >= AUDIBLE_DB,
@@ -247,6 +268,31 @@ class Scene:
         pixels = camera.project(np.concatenate([starts[depth_a > NEAR_PLANE_M], cut]))[0]
         return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
 
+    def _in_sight(self, poses: list, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+        """(N,) part of each vehicle's footprint that no building hides from the camera."""
+        every = stacked(self.buildings)
+        if not len(every):
+            return np.ones(len(poses))
+        eye = position + rotation @ self.rig.camera.position_m
+        spots = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 9), [-0.5, 0.0, 0.5]), -1)
+        spots = spots.reshape(-1, 2)
+        return np.array(
+            [
+                sight(every, eye, (place + spots * [v.length_m, v.width_m] @ turn[:, :2].T)[:, :2])
+                .mean()
+                for v, place, turn in poses
+            ]
+        )  # fmt: skip
+
+    def _ways(self, place: np.ndarray, array: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Detour, length of the direct way and of those over facades, gains of the latter."""
+        every = stacked(self.buildings)
+        detour, ((heard_at, _),) = screening(every, place[None], array[None])
+        echoes = reflections(self.buildings, every, place[None], array[None])
+        places = np.concatenate([heard_at, *(image for image, _ in echoes)])
+        gains = np.array([gain[0] for _, gain in echoes])
+        return float(detour[0]), np.linalg.norm(places - array, axis=1), gains
+
     def _levels(
         self, vehicles: list[Vehicle], distance: np.ndarray, t: float, array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -257,7 +303,15 @@ class Scene:
             at = np.maximum(distance_m, 1.0)[:, None]
             return cnossos.a_weighted_db(cnossos.pressure_level_db(power_db, at) - loss * at)
 
-        level = heard_db(np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8), distance)
+        power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
+        level = heard_db(power, distance)
+        for row in range(len(vehicles) if self.buildings else 0):
+            # around the corner, and by way of facades
+            detour, ways_m, gains = self._ways(vehicles[row].pose(t)[0], array)
+            lost = screen_loss_db(detour, cnossos.BANDS_HZ, self.speed_of_sound_mps)
+            heard = heard_db(power[row] - lost, ways_m[:1])
+            echoes = heard_db(power[row] + 20 * np.log10(gains)[:, None], ways_m[1:])
+            level[row] = cnossos.add_levels(*heard, *echoes)
         speed = float(self.ego.speed_mps(t))
         own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
         others = np.append(

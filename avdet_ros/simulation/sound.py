@@ -8,7 +8,8 @@ Each vehicle has three sources when near: tyres of the front and of the rear axl
 road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
 CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
 45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out. Walls
-add mirror images of each source.
+and facades add mirror images of each source; buildings in the way let it be heard around their
+corners.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
+from avdet_ros.simulation.buildings import reflections, screen_loss_db, screening, stacked
 from avdet_ros.simulation.distractors import Distractor
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
@@ -67,9 +69,10 @@ class SoundRenderer:
         self.rate = scene.rig.sample_rate_hz
         self.frame_samples = self.rate // FRAMES_PER_S
         self._frames: dict[int, np.ndarray] = {}
-        self._signals: dict[tuple[int, str], Signal] = {}
+        self._signals: dict[tuple[int, str, bool], Signal] = {}
         self._engines: dict[int, Engine] = {}
-        frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+        self._every = stacked(scene.buildings)
+        self._frequency_hz = frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
         # all sources of a vehicle ask at the same instants
         self._distances_m = lru_cache(maxsize=512)(self._find_distances_m)
         self._own_places = lru_cache(maxsize=16)(self._find_own_places)
@@ -167,7 +170,7 @@ class SoundRenderer:
         fade = np.clip((FADE_M[1] - distance) / (FADE_M[1] - FADE_M[0]), 0, 1)
         if not fade.any():
             return
-        name = distractor.number, distractor.kind
+        name = distractor.number, distractor.kind, False
         if name not in self._signals:
 
             def loss_db(t_s: float) -> np.ndarray:
@@ -207,7 +210,26 @@ class SoundRenderer:
                 if gain.any():
                     paths.append((image, gain * weight, 'asphalt'))
         shading_db = self.scene.corruption.shading_db if vehicle.vehicle_id else 0.0
-        self._add_paths(out, first, self._signal(vehicle, role), paths, shading_db, geometry)
+        if self.scene.buildings and vehicle.vehicle_id:
+            echoes = [
+                (image, gain * part, surface)
+                for place, part, surface in paths
+                for image, gain in reflections(
+                    self.scene.buildings, self._every, place, geometry.array
+                )
+            ]
+            if echoes:
+                signal = self._signal(vehicle, role)
+                self._add_paths(out, first, signal, echoes, shading_db, geometry)
+            paths = [
+                (heard_at, part * taken, surface)
+                for place, part, surface in paths
+                for heard_at, taken in screening(self._every, place, geometry.array)[1]
+            ]
+            signal = self._signal(vehicle, role, screened=True)
+        else:
+            signal = self._signal(vehicle, role)
+        self._add_paths(out, first, signal, paths, shading_db, geometry)
 
     def _add_paths(
         self,
@@ -234,15 +256,16 @@ class SoundRenderer:
                 sinc_filters(self.rate, surface),
             )  # fmt: skip
 
-    def _signal(self, vehicle: Vehicle, role: str) -> Signal:
-        """The signal of one source of a vehicle, made at first use."""
-        name = vehicle.vehicle_id, role
+    def _signal(self, vehicle: Vehicle, role: str, screened: bool = False) -> Signal:
+        """The signal of one source of a vehicle, made at first use; `screened` by buildings."""
+        name = vehicle.vehicle_id, role, screened
         if name not in self._signals:
             if vehicle.vehicle_id not in self._engines:
                 self._engines[vehicle.vehicle_id] = Engine(vehicle, self.scene.seed)
 
             def loss_db(t_s: float) -> np.ndarray:
-                return self._loss * np.float32(self._distance_m(vehicle, t_s))
+                loss = self._loss * np.float32(self._distance_m(vehicle, t_s))
+                return loss + self._screen_db(vehicle, t_s) if screened else loss
 
             self._signals[name] = vehicle_signal(
                 vehicle, role, self.scene.seed, self.rate, self._engines[vehicle.vehicle_id],
@@ -255,6 +278,14 @@ class SoundRenderer:
         second = int(np.floor(t_s))
         distances = self._distances_m(vehicle, second)
         return float(np.interp(t_s - second, _TENTHS, distances))
+
+    def _screen_db(self, vehicle: Vehicle, t_s: float) -> np.ndarray:
+        """(F,) float32 what buildings take off at a time."""
+        position, rotation = self.scene.ego_pose(np.array([t_s]))
+        array = position + rotation @ self.scene.rig.array_position_m
+        detour, _ = screening(self._every, vehicle.pose(np.array([t_s]))[0], array)
+        c = self.scene.speed_of_sound_mps
+        return screen_loss_db(detour[0], self._frequency_hz, c).astype(np.float32)
 
     def _find_distances_m(self, vehicle: Vehicle, second: int) -> np.ndarray:
         times = second + _TENTHS

@@ -9,6 +9,7 @@ import numpy as np
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
 from avdet_ros.simulation.distractors import random_distractors
+from avdet_ros.simulation.junctions import corner_buildings
 from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.road import Road, random_road
 from avdet_ros.simulation.scene import HORIZON_M, Noise, Scene
@@ -256,8 +257,8 @@ def furnished(
     """Add to a drive what stands and sounds around it, and the errors of a neglected array.
 
     One in ten drives in a lane goes through a tunnel (setting 'tunnel'); in town streets have
-    building fronts; up to three distractors sound. The drive's road, traffic and truth of boxes
-    stay as they were.
+    building fronts, and buildings at the corners of junctions hide what comes; up to three
+    distractors sound. The drive's road, traffic and truth of boxes stay as they were.
 
     Args:
         scene: from `random_scene`.
@@ -282,7 +283,11 @@ def furnished(
         heading = float(np.arctan2(forward[1], forward[0]))
         distractors = random_distractors(rng, origin, heading, scene.duration_s)
     corruption = severe_corruption(errors, scene.duration_s) if corrupted else Corruption()
+    buildings = ()
+    if scene.crossing is not None:
+        corners = np.random.default_rng([scene.seed, 7])
+        buildings = corner_buildings(corners, road, scene.crossing, right, left)
     return replace(
         scene, setting=setting, walls=walls, distractors=distractors, corruption=corruption,
-        recordings=recordings,
+        recordings=recordings, buildings=buildings,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avdet_ros.simulation.pictures.faces import FaceList
-from avdet_ros.simulation.road import Road
+from avdet_ros.simulation.road import Road, meeting_m
 
 STEP_M = 4.0
 """Length of a stretch of ground, flat in itself."""
@@ -157,17 +157,9 @@ def _marks(strips: _Strips, knot: int, layout: Layout, width: np.ndarray) -> Non
 
 def _crossed(road: Road, crossing: Road, strips: _Strips) -> np.ndarray:
     """(knots,) bool, where the main road meets the crossing one."""
-    place, along_m = _meeting(road, crossing)
-    del place
-    return np.abs(strips.along + STEP_M / 2 - along_m) < crossing.lane_width_m + 2.5
-
-
-def _meeting(road: Road, crossing: Road) -> tuple[np.ndarray, float]:
-    """World place where the crossing road (distance 0) meets the main one, and where that is."""
-    place = crossing.point(0.0)
-    along = np.linspace(-20, 120, 1401)
-    apart = np.linalg.norm(road.point(along) - place, axis=1)
-    return place, float(along[int(np.argmin(apart))])
+    return (
+        np.abs(strips.along + STEP_M / 2 - meeting_m(road, crossing)) < crossing.lane_width_m + 2.5
+    )
 
 
 def cross_ground(faces: FaceList, road: Road, crossing: Road, layout: Layout) -> None:
@@ -206,8 +198,7 @@ def cross_ground(faces: FaceList, road: Road, crossing: Road, layout: Layout) ->
                     section=section,
                 )
     # the stop line of the main road
-    _, along_m = _meeting(road, crossing)
-    stop = along_m - crossing.lane_width_m - 2.2
+    stop = meeting_m(road, crossing) - crossing.lane_width_m - 2.2
     lane = road.lane_width_m
     quad = [
         road.point(stop, layout.right * lane),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.simulation.pictures import props
+from avdet_ros.simulation.pictures import houses, plants, street
 from avdet_ros.simulation.pictures.conditions import Conditions
 from avdet_ros.simulation.pictures.faces import FaceList, Faces
 from avdet_ros.simulation.pictures.ground import (
@@ -21,7 +21,7 @@ from avdet_ros.simulation.pictures.ground import (
     main_ground,
     tunnel,
 )
-from avdet_ros.simulation.pictures.props import Thing
+from avdet_ros.simulation.pictures.site import Thing
 from avdet_ros.simulation.road import Road
 from avdet_ros.simulation.scene import Scene
 
@@ -67,7 +67,7 @@ def build_surroundings(scene: Scene, conditions: Conditions) -> Surroundings:
     along = scene.ego.motion.along_m(np.linspace(0, scene.duration_s, 64))
     first = float(np.floor((along.min() - BEHIND_M) / STEP_M) * STEP_M)
     count = int(np.ceil((along.max() + AHEAD_M - first) / STEP_M))
-    crossing = _crossing_road(scene)
+    crossing = scene.crossing
     faces = FaceList()
     main_ground(faces, rng, road, layout, first, count, crossing)
     if layout.tunnel:
@@ -128,11 +128,6 @@ def _layout(scene: Scene) -> Layout:
     )
 
 
-def _crossing_road(scene: Scene) -> Road | None:
-    roads = [v.road for v in scene.vehicles if v.road is not scene.ego.road]
-    return roads[0] if roads else None
-
-
 def _picked(faces: Faces, order: np.ndarray) -> Faces:
     counts = faces.counts()[order]
     corners = np.concatenate(
@@ -166,12 +161,15 @@ def _things(
     urban = layout.setting in ('city', 'junction')
     for side, edge in ((1, layout.paved_left * width), (-1, layout.paved_right * width)):
         fronts = _fronts(rng, scene, layout, side, edge, first, last)
+        for building in scene.buildings:
+            if building.side == side:
+                things += houses.row(rng, building, lit)
         for at, front, setback in fronts:
-            things.append(props.building(rng, road, at, front, setback, side, lit, True))
+            things.append(houses.building(rng, road, at, front, setback, side, lit, True))
         if urban:
             for at in np.arange(first + rng.uniform(0, 20), last, rng.uniform(14, 24)):
                 if rng.random() < 0.7:
-                    things.append(props.tree(rng, road, at, edge + side * 2.6, 0.75))
+                    things.append(plants.tree(rng, road, at, edge + side * 2.6, 0.75))
         else:
             density = rng.uniform(0.05, 0.16)
             for at in np.arange(first, last, 4.0):
@@ -179,30 +177,32 @@ def _things(
                 depth = min(45.0, max(abs(wall - edge) - 2.0, 6.0))
                 aside = edge + side * rng.uniform(5.5, depth)
                 if rng.random() < 2.2 * density:
-                    things.append(props.tree(rng, road, at, aside, rng.uniform(0.8, 1.5)))
+                    things.append(plants.tree(rng, road, at, aside, rng.uniform(0.8, 1.5)))
                 if rng.random() < 1.6 * density:
-                    things.append(props.bush(rng, road, at + 2, edge + side * rng.uniform(3.2, 9)))
+                    things.append(
+                        plants.bush(rng, road, at + 2, edge + side * rng.uniform(3.2, 9))
+                    )
                 share = 0.03 if layout.setting != 'motorway' else 0.006
                 if rng.random() < share and not np.isfinite(wall):
                     away = edge + side * rng.uniform(14, 34)
                     things.append(
-                        props.building(rng, road, at, rng.uniform(9, 16), away, side, lit, False)
+                        houses.building(rng, road, at, rng.uniform(9, 16), away, side, lit, False)
                     )
             if layout.setting == 'motorway':
                 for at in np.arange(first, last, 8.0):
-                    things.append(props.rail(road, at, 8.0, edge + side * 0.5))
+                    things.append(street.rail(road, at, 8.0, edge + side * 0.5))
             else:
                 for at in np.arange(first, last, 25.0):
-                    things.append(props.delineator(road, at, edge + side * 0.6, side))
+                    things.append(street.delineator(road, at, edge + side * 0.6, side))
         if urban or (layout.setting == 'roadside' and conditions.street_lamps):
             for at in np.arange(first + rng.uniform(0, 30), last, 32.0):
-                things.append(props.street_lamp(road, at, edge + side * 0.7, side))
+                things.append(street.street_lamp(road, at, edge + side * 0.7, side))
         for at in np.arange(first + rng.uniform(20, 90), last, rng.uniform(60, 160)):
             if side < 0:
-                things.append(props.sign(rng, road, at, edge - 1.2, layout.setting))
+                things.append(street.sign(rng, road, at, edge - 1.2, layout.setting))
     if layout.median > 0.3:
         for at in np.arange(first, last, 8.0):
-            things.append(props.rail(road, at, 8.0, 0.0))
+            things.append(street.rail(road, at, 8.0, 0.0))
     return things
 
 
@@ -222,6 +222,8 @@ def _fronts(
     """
     walls = scene.walls
     wall = layout.wall_left_m if side > 0 else layout.wall_right_m
+    if scene.buildings:  # the junction's own corners are built up already
+        first = max(b.along_m + b.front_m / 2 for b in scene.buildings) + 3.0
     if np.isfinite(wall):
         gaps = walls.left_gaps_m if side > 0 else walls.right_gaps_m
         ends = np.append(gaps[:, 0], np.inf)

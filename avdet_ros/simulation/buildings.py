@@ -1,0 +1,265 @@
+"""Buildings at junctions: they hide from sight, weaken what is behind them, and reflect.
+
+All of it in plan view: buildings are much higher than vehicles and microphones. Sound that a
+building stands in the way of comes around its corner: from the corner's direction, over the longer
+way, weakened as a thin screen does it (Kurze and Anderson 1971), at most by 20 dB (ISO 9613-2).
+Facades reflect by image sources, as far as nothing stands in the reflected way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from numba import njit
+import numpy as np
+
+from avdet_ros.simulation.road import Road
+
+GREATEST_LOSS_DB = 20.0
+EDGE_M = 2.0
+"""Over this length a reflection comes and goes at the end of a facade."""
+
+_TOUCH_M = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Building:
+    """A row of houses beside a road, a rectangle seen from above.
+
+    Attributes:
+        road: the road it stands at.
+        along_m: distance along the road of its middle, where it is parallel to the road.
+        front_m: length along the road.
+        aside_m: its front's distance from the centre line, left positive.
+        deep_m: from front to back.
+        reflection: part of the sound pressure that its facades give back.
+        corners_m: (4, 2) float64 its corners, world, counter-clockwise.
+    """
+
+    road: Road
+    along_m: float
+    front_m: float
+    aside_m: float
+    deep_m: float
+    reflection: float = 0.7
+    corners_m: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Place the corners."""
+        position, forward, left, _ = self.road.frame(self.along_m)
+        flat = forward[:2] / np.linalg.norm(forward[:2])
+        x, side = self.front_m / 2, np.sign(self.aside_m)
+        low, high = sorted((self.aside_m, self.aside_m + side * self.deep_m))
+        square = np.array([[-x, low], [x, low], [x, high], [-x, high]])
+        corners = position[:2] + square[:, :1] * flat + square[:, 1:] * left[:2]
+        object.__setattr__(self, 'corners_m', corners)
+
+    @property
+    def side(self) -> int:
+        """1 left of the road, -1 right of it."""
+        return 1 if self.aside_m > 0 else -1
+
+
+def stacked(buildings: tuple[Building, ...]) -> np.ndarray:
+    """(B, 4, 2) float64 corners of all of them."""
+    return np.array([building.corners_m for building in buildings]).reshape(-1, 4, 2)
+
+
+@njit(cache=True, nogil=True)
+def _crosses(corners, x0, y0, x1, y1):
+    """Whether a segment runs through the inside of a convex polygon."""
+    enter, leave = 0.0, 1.0
+    for a in range(len(corners)):
+        b = (a + 1) % len(corners)
+        ex, ey = corners[b, 0] - corners[a, 0], corners[b, 1] - corners[a, 1]
+        length = np.sqrt(ex * ex + ey * ey)
+        nx, ny = ey / length, -ex / length
+        from_edge = (x0 - corners[a, 0]) * nx + (y0 - corners[a, 1]) * ny + _TOUCH_M
+        step = (x1 - x0) * nx + (y1 - y0) * ny
+        if abs(step) < 1e-12:
+            if from_edge >= 0:
+                return False
+            continue
+        at = -from_edge / step
+        if step < 0:
+            enter = max(enter, at)
+        else:
+            leave = min(leave, at)
+    return leave - enter > 1e-9
+
+
+@njit(cache=True, nogil=True)
+def _any_crosses(every, x0, y0, x1, y1):
+    found = False
+    for b in range(len(every)):
+        found = found or _crosses(every[b], x0, y0, x1, y1)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _length(x0, y0, x1, y1):
+    return np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
+
+
+@njit(cache=True, nogil=True)
+def _around(corners, sx, sy, ex, ey):
+    """Shortest way around a polygon: its length, its corners at the ear's and the source's end."""
+    best, last, first = np.inf, -1, -1
+    for v in range(4):
+        vx, vy = corners[v, 0], corners[v, 1]
+        if _crosses(corners, vx, vy, ex, ey):
+            continue
+        home = _length(vx, vy, ex, ey)
+        for step in (0, 1, 3):
+            w = (v + step) % 4
+            wx, wy = corners[w, 0], corners[w, 1]
+            if not _crosses(corners, sx, sy, wx, wy):
+                way = _length(sx, sy, wx, wy) + _length(wx, wy, vx, vy) + home
+                if way < best:
+                    best, last, first = way, v, w
+    return best, last, first
+
+
+@njit(cache=True, nogil=True)
+def _screen(every, source, ear, extra, name):
+    """Fill in, for each instant, the detour around the building that costs most, and its way.
+
+    A way is 16 times the building's number plus 4 times the corner at the ear's end plus the one
+    at the source's; -1 where nothing stands in between.
+    """
+    for g in range(len(source)):
+        sx, sy, ex, ey = source[g, 0], source[g, 1], ear[g, 0], ear[g, 1]
+        straight = _length(sx, sy, ex, ey)
+        extra[g], name[g] = -np.inf, -1
+        for b in range(len(every)):
+            number, detour = -1, -np.inf
+            if _crosses(every[b], sx, sy, ex, ey):
+                way, last, first = _around(every[b], sx, sy, ex, ey)
+                if last < 0:  # one of them is inside
+                    continue
+                detour, number = way - straight, 16 * b + 4 * last + first
+            else:
+                for k in range(4):
+                    way = _length(sx, sy, every[b, k, 0], every[b, k, 1])
+                    way += _length(every[b, k, 0], every[b, k, 1], ex, ey)
+                    detour = max(detour, straight - way)
+            if detour > extra[g]:
+                extra[g], name[g] = detour, number
+
+
+def screening(
+    every: np.ndarray, source: np.ndarray, ear: np.ndarray
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """How far sound must go out of its way, and from where it seems to come.
+
+    Args:
+        every: of `stacked`.
+        source: (G, 3) places of the source.
+        ear: (G, 3) places of the array.
+
+    Returns:
+        detour_m: (G,) by how much the way around the corner is longer; where nothing stands in
+            the way negative, by how much the way over the nearest corner would be; -inf without
+            buildings.
+        ways: for each way that it takes at some instant, smooth places (G, 3) where the sound
+            seems to come from (in the direction of the corner, as far away as the way is long; the
+            source itself where it is in sight) and 1 (G,) while it takes it, else 0.
+    """
+    extra, name = np.empty(len(source)), np.empty(len(source), np.int64)
+    _screen(every, source, ear, extra, name)
+    ways = []
+    for number in np.unique(name).tolist():
+        taken = (name == number).astype(np.float64)
+        if number < 0:
+            ways.append((source, taken))
+            continue
+        last = every[number // 16, number // 4 % 4]
+        first = every[number // 16, number % 4]
+        towards = last - ear[:, :2]
+        home = np.maximum(np.linalg.norm(towards, axis=1), 1e-9)
+        out = np.linalg.norm(source[:, :2] - first, axis=1)
+        way = home + np.linalg.norm(last - first) + out
+        places = source.copy()
+        places[:, :2] = ear[:, :2] + (way / home)[:, None] * towards
+        ways.append((places, taken))
+    return extra, ways
+
+
+def screen_loss_db(detour_m: np.ndarray, frequency_hz: np.ndarray, c_mps: float) -> np.ndarray:
+    """What a screen takes off (Kurze and Anderson 1971).
+
+    5 + 20 lg(x / tanh x) dB with x = sqrt(2 pi N), N = 2 detour / wavelength; for what is still in
+    sight x / tan x, down to nothing.
+
+    Args:
+        detour_m: (...) of `screening`.
+        frequency_hz: (F,).
+        c_mps: speed of sound.
+
+    Returns:
+        (..., F) dB, 0 to `GREATEST_LOSS_DB`.
+    """
+    fresnel = 2 * np.asarray(detour_m, float)[..., None] * np.asarray(frequency_hz, float) / c_mps
+    x = np.sqrt(2 * np.pi * np.clip(np.abs(fresnel), 1e-9, 1e6))
+    behind = 5 + 20 * np.log10(x / np.tanh(x))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        before = 5 + 20 * np.log10(np.where(fresnel > -0.19, x / np.tan(x), 1e-9))
+    return np.clip(np.where(fresnel >= 0, behind, before), 0, GREATEST_LOSS_DB)
+
+
+@njit(cache=True, nogil=True)
+def _reflect(every, b, v, source, ear, image, gain):
+    """Image of a source in one facade, and how much of it is there."""
+    ax, ay = every[b, v, 0], every[b, v, 1]
+    bx, by = every[b, (v + 1) % 4, 0], every[b, (v + 1) % 4, 1]
+    length = _length(ax, ay, bx, by)
+    tx, ty = (bx - ax) / length, (by - ay) / length
+    nx, ny = ty, -tx
+    for g in range(len(source)):
+        sx, sy, ex, ey = source[g, 0], source[g, 1], ear[g, 0], ear[g, 1]
+        s_off = (sx - ax) * nx + (sy - ay) * ny
+        e_off = (ex - ax) * nx + (ey - ay) * ny
+        image[g, 0], image[g, 1] = sx - 2 * s_off * nx, sy - 2 * s_off * ny
+        image[g, 2] = source[g, 2]
+        gain[g] = 0.0
+        if s_off <= 0.01 or e_off <= 0.01:
+            continue
+        part = e_off / (e_off + s_off)
+        qx, qy = ex + part * (image[g, 0] - ex), ey + part * (image[g, 1] - ey)
+        at = (qx - ax) * tx + (qy - ay) * ty
+        inside = min(at, length - at) / EDGE_M
+        if inside <= 0:
+            continue
+        if _any_crosses(every, sx, sy, qx, qy) or _any_crosses(every, qx, qy, ex, ey):
+            continue
+        gain[g] = min(inside, 1.0)
+
+
+def reflections(
+    buildings: tuple[Building, ...], every: np.ndarray, source: np.ndarray, ear: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mirror images of a source in the facades, first order.
+
+    Args:
+        buildings: all of them.
+        every: of `stacked`.
+        source: (G, 3) places.
+        ear: (G, 3) places of the array.
+
+    Returns:
+        places (G, 3) and gain (G,) of each image that is there at some instant.
+    """
+    found = []
+    for b, building in enumerate(buildings):
+        for v in range(4):
+            image, gain = np.empty_like(source), np.empty(len(source))
+            _reflect(every, b, v, source, ear, image, gain)
+            if gain.any():
+                found.append((image, building.reflection * gain))
+    return found
+
+
+def sight(every: np.ndarray, eye: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N,) bool, which of the points (N, 2) nothing stands in front of."""
+    hidden = [_any_crosses(every, eye[0], eye[1], point[0], point[1]) for point in points]
+    return ~np.array(hidden, bool)
