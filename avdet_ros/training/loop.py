@@ -117,6 +117,7 @@ def run_fit(
             **trainer_places(),
         )
         last = places / 'last.ckpt'
+        task.train()
         trainer.fit(task, train, val, ckpt_path=last if last.exists() else None, weights_only=True)
     if not (places / 'best.ckpt').exists():
         raise AvdetError(

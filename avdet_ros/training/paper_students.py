@@ -115,7 +115,11 @@ class StereoSoundNet(nn.Module):
         Returns:
             (B, grid.CHANNELS, rows, columns).
         """
-        grown = functional.relu(self.grow(self.features(log_mel_db, pose)))
+        return self.say(self.features(log_mel_db, pose))
+
+    def say(self, embedding: Tensor) -> Tensor:
+        """(B, embedding) of `features` to the grid of `forward`."""
+        grown = functional.relu(self.grow(embedding))
         return self.decoder(grown.unflatten(1, (-1, *self.coarse)))
 
 

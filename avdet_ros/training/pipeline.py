@@ -30,8 +30,10 @@ from avdet_ros.training import model_card
 from avdet_ros.training.augment import find_mirror
 from avdet_ros.training.calibration import fit_curve, matches
 from avdet_ros.training.detector import StudentDetector
+from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.engine import fit, load_best, predict
 from avdet_ros.training.export import check_export, export
+from avdet_ros.training.processes import first_only
 from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, as_yaml, read_recipe
 from avdet_ros.training.scores import constant_metrics, metrics
 from avdet_ros.training.students import POOLED_FRAMES, STUDENTS
@@ -59,6 +61,7 @@ def train(
     Args:
         recipe_path: see `avdet_ros.training.recipe`.
         data: folder of the windows; made if it isn't there. None: ``windows`` beside the run.
+            For mm_distillnet a folder of drives in the MAVD layout, which has to be there.
         out: the run's folder. None: ``runs/`` and the recipe's name.
         resume: go on with what is in the run's folder; False begins anew.
         rig_path: the rig to train for.
@@ -73,6 +76,11 @@ def train(
     """
     recipe = read_recipe(recipe_path)
     out = Path(out) if out else Path('runs') / Path(recipe_path).stem
+    if isinstance(recipe, DistillationRecipe):
+        from avdet_ros.training.stages import run_chain  # which takes begin_run from here
+
+        root = Path(data) if data else None
+        return run_chain(recipe, root, out, resume, rig_path, progress, say)
     data = Path(data) if data else out.parent / 'windows'
     rig = load_rig(rig_path)
     begin_run(out, recipe, resume)
@@ -128,7 +136,7 @@ def make_student(
         the table of the run called ``comparison`` beside this one, if that is done.
     """
     detector = fitted(recipe, splits, rig, out, progress, say)
-    scores = _once(
+    scores = once(
         out / 'scores.json', lambda: score_student(detector, recipe, splits, out), say, 'scores'
     )
     model = out / 'student.onnx'
@@ -142,9 +150,9 @@ def make_student(
         git_commit=git_commit(),
     )
     export(detector, contract, model)
-    apart = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
-    say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {EXPORT_WINDOWS} windows')
-    facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': EXPORT_WINDOWS}
+    apart, decided = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
+    say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} windows')
+    facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': decided}
     compared = out.parent / 'comparison' / 'comparison.json'
     rows = json.loads(compared.read_text(encoding='utf-8')) if compared.exists() else None
     card = model_card.text(recipe, scores, splits, facts, rows)
@@ -178,7 +186,7 @@ def fitted(
             'python': platform.python_version(),
         }
 
-    _once(out / 'fit.json', do_fit, say, 'fitting')
+    once(out / 'fit.json', do_fit, say, 'fitting')
     detector = StudentDetector(load_best(student, out))
 
     def do_calibrate() -> dict[str, Any]:
@@ -188,7 +196,7 @@ def fitted(
         knots, values = fit_curve(logits, np.concatenate(right))
         return {'logits': knots.tolist(), 'scores': values.tolist()}
 
-    curve = _once(out / 'calibration.json', do_calibrate, say, 'calibration')
+    curve = once(out / 'calibration.json', do_calibrate, say, 'calibration')
     detector.calibration.set(np.array(curve['logits']), np.array(curve['scores']))
     return detector.eval()
 
@@ -272,7 +280,7 @@ def compare(
             folder = out / f'{model}_{seed}'
             begin_run(folder, one, resume=True)
             detector = fitted(one, splits, rig, folder, progress, say)
-            scores = _once(
+            scores = once(
                 folder / 'scores.json',
                 lambda d=detector, r=one, f=folder: score_student(d, r, splits, f),
                 say,
@@ -302,17 +310,40 @@ def git_commit() -> str:
     return done.stdout.strip()
 
 
-def _once(
+def once(
     path: Path, make: Callable[[], dict[str, Any]], say: Callable[[str], None], name: str
 ) -> dict[str, Any]:
-    """The result of a stage: from its file, or made and put there."""
+    """The result of a stage: from its file, or made and put there.
+
+    Args:
+        path: the JSON file.
+        make: does the stage; all processes take part.
+        say: takes a line for people.
+        name: of the stage.
+
+    Raises:
+        AvdetError: the file is damaged or cannot be written.
+    """
     if path.exists():
         say(f'{path}: {name} done already')
-        return json.loads(path.read_text(encoding='utf-8'))
+        try:
+            return json.loads(path.read_text(encoding='utf-8'))
+        except (OSError, ValueError) as error:
+            raise AvdetError(
+                f'{path}: expected the result of a stage, found {error!s:.80}; delete it to do '
+                'the stage again'
+            ) from error
     result = make()
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(result, indent=1), encoding='utf-8')
-    partial.replace(path)
+
+    def keep() -> None:
+        partial = path.with_suffix('.partial')
+        try:
+            partial.write_text(json.dumps(result, indent=1), encoding='utf-8')
+            partial.replace(path)
+        except OSError as error:
+            raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+
+    first_only(keep)
     return result
 
 

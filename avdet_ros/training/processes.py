@@ -41,7 +41,7 @@ def trainer_places() -> dict[str, Any]:
         'accelerator': 'gpu' if gpu else 'cpu',
         'devices': here,
         'num_nodes': max(1, count() // here),
-        'strategy': 'ddp',
+        'strategy': 'ddp_find_unused_parameters_true',  # the pretext leaves the head alone
         # Statistics of batch norms over all processes; torch has that on GPUs only.
         'sync_batchnorm': gpu,
     }

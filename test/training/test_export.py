@@ -12,7 +12,7 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training.detector import CANDIDATES, LEAST_SCORE, StudentDetector, suppress
-from avdet_ros.training.export import TOLERANCE, check_export, export, largest_difference
+from avdet_ros.training.export import TOLERANCE, check_export, differences, export
 from avdet_ros.training.students import STUDENTS
 
 
@@ -41,7 +41,9 @@ def test_torch_and_onnx_runtime_say_the_same(name, tmp_path):
     contract = contract_for(load_rig(), FrontEnd(), -0.5)
     export(detector, contract, path)
     some = windows(4)
-    assert check_export(detector, path, some) < TOLERANCE
+    worst, decided = check_export(detector, path, some)
+    assert worst < TOLERANCE
+    assert decided == len(some)
     assert path.stat().st_size < 25e6
     assert [item.name for item in tmp_path.iterdir()] == ['student.onnx']
     boxes, scores, labels = detector(torch.from_numpy(some[0])[None])
@@ -70,7 +72,7 @@ def test_a_model_that_says_something_else_is_refused(tmp_path):
     export(detector, contract_for(load_rig(), FrontEnd(), -0.5), path)
     with torch.no_grad():
         detector.student.head.box[-1].bias += 0.01
-    assert largest_difference(detector, path, windows(1)) > TOLERANCE
+    assert differences(detector, path, windows(1)).max() > TOLERANCE
     with pytest.raises(AvdetError, match=r'within 0\.0001 on 1 windows, found'):
         check_export(detector, path, windows(1))
 

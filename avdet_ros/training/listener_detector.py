@@ -1,0 +1,72 @@
+"""A listener and what turns its answer into final boxes: calibrated, scored and exported."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.training.calibration import Calibration, fit_curve, matches
+from avdet_ros.training.detector import LEAST_SCORE, suppress
+from avdet_ros.training.distillation import hear
+from avdet_ros.training.listeners import Listener
+from avdet_ros.training.students import POOLED_FRAMES
+from avdet_ros.training.taught_windows import TaughtWindows
+
+
+class ListenerDetector(nn.Module):
+    """From a window as the topic carries it to boxes, scores and labels.
+
+    Attributes:
+        listener: the student.
+        calibration: turns logits into scores.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self.listener = listener
+        self.calibration = Calibration()
+
+    def forward(self, spectrogram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One window; this is what is exported.
+
+        Args:
+            spectrogram: (1, 32, n_mels, frames) float32.
+
+        Returns:
+            boxes: (N, 4) float32 x_min, y_min, x_max, y_max in [0, 1].
+            scores: (N,) float32, descending.
+            labels: (N,) int64, all 0.
+        """
+        heard = self.listener(self.listener.from_topic(spectrogram), [])
+        boxes, logits = self.listener.candidates(heard.said)
+        boxes, logits = suppress(boxes[0], logits[0])
+        scores = self.calibration(logits)
+        kept = torch.nonzero(scores > LEAST_SCORE).flatten()
+        scores = scores[kept]
+        return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)
+
+
+def calibration_curve(listener: Listener, val: TaughtWindows) -> dict[str, list[float]]:
+    """The rising curve from logits to scores, from the teachers' boxes on validation windows."""
+    found = hear(listener, val)
+    right = np.concatenate(matches([boxes for boxes, _ in found], val.boxes))
+    logits = np.concatenate([values for _, values in found])
+    knots, scores = fit_curve(logits, right)
+    return {'logits': knots.tolist(), 'scores': scores.tolist()}
+
+
+def topic_windows(listener: Listener, windows: TaughtWindows, count: int) -> list[np.ndarray]:
+    """Windows in the shape of the topic: pooled frames are repeated, missing channels are 0."""
+    frames = FrontEnd().frames
+    made = []
+    for sound in windows.first(count).sound:
+        sound = np.asarray(sound, np.float32)
+        if listener.kind == 'window':
+            made.append(np.repeat(sound, POOLED_FRAMES, axis=-1)[..., :frames])
+        else:
+            whole = np.zeros((len(FrontEnd().feature_names), *sound.shape[1:]), np.float32)
+            whole[: len(sound)] = sound
+            made.append(whole)
+    return made
