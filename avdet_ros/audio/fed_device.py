@@ -56,6 +56,7 @@ class FedDevice(VirtualDevice):
 
     def start(self, channels: int | None = None) -> None:
         """Start the server, see `VirtualDevice.start`, and the feed; it goes on when that dies."""
+        self._pipe.unlink(missing_ok=True)  # a killed server leaves it, and the next wants none
         super().start(channels)
         if self._thread.ident is None:
             self._thread.start()

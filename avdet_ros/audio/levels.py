@@ -100,10 +100,11 @@ def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelStat
             state.faults.append('hum')
         if channel in same and not dead[channel]:
             state.faults.append(f'same signal as channel {same[channel]}')
-    independent = independent_channels(second_differences(sound))
-    if not same and not any(dead) and independent is not None and independent < sound.shape[1]:
-        for state in states:
-            state.faults.append(f'mixed: only {independent} channels are independent')
+    mixed = mixed_channels(second_differences(sound))
+    if mixed and not same:
+        for state, is_dead in zip(states, dead, strict=True):
+            if not is_dead:
+                state.faults.append(f'mixed: {mixed} channels are made of others')
     return states
 
 
@@ -143,23 +144,26 @@ def second_differences(sound: np.ndarray) -> np.ndarray:
     return rough.T @ rough / len(rough)
 
 
-def independent_channels(products: np.ndarray) -> int | None:
-    """How many channels carry sound of their own.
+def mixed_channels(products: np.ndarray) -> int:
+    """How many channels are mixtures of others.
 
     A sound server gives as many channels as it is asked for: those that the device does not have
-    are mixtures of the others, and nothing but this tells. Microphones at eight places never hear
-    mixtures of one another at the same instant, least of all at high frequencies, which second
-    differences are made of.
+    are mixtures of the others, or silent, and nothing but this tells. Microphones at eight places
+    never hear mixtures of one another at the same instant, least of all at high frequencies, which
+    second differences are made of.
 
     Args:
         products: from `second_differences`.
 
     Returns:
-        Their number, or None when some channel is too quiet to tell.
+        Their number; 0 also when some channel is too quiet to tell. Silent channels do not count.
     """
-    if products.diagonal().min(initial=np.inf) < HEARD_LSB2:
-        return None
-    return int((np.linalg.eigvalsh(products) > MIXED_LSB2).sum())
+    power = products.diagonal()
+    heard = power > HEARD_LSB2
+    if not heard.any() or ((power > 0) & ~heard).any():
+        return 0
+    strengths = np.linalg.eigvalsh(products[np.ix_(heard, heard)])
+    return int((strengths < MIXED_LSB2).sum())
 
 
 def swapped_looking(

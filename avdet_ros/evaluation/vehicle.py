@@ -33,7 +33,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.supervisor import Supervisor, command, transport_settings
 
 HOP_S = 0.1
-PATIENCE_S = 60.0
+PATIENCE_S = 40.0
 """A busy machine is slow; what works is found at once."""
 
 SETTLED_S = 2.0
@@ -84,6 +84,7 @@ class Vehicle:
         device: the sound device.
         witness: what was heard on the topics.
         supervisor: the node processes.
+        model: path of the ONNX file.
         lines: the last lines that nodes printed.
     """
 
@@ -108,6 +109,7 @@ class Vehicle:
         """
         require_ros()
         self.lines: deque[str] = deque(maxlen=50)
+        self.model = str(model)
         self._clock, self._listen = clock, listen_to_sound
         self._given = {
             'source': 'device',
@@ -183,17 +185,21 @@ class Vehicle:
 
     def settle(self) -> float:
         """Wait until tracks come steadily, forget what was, and say when that is."""
-        heard = self.witness.tracks
-
-        def steady() -> bool:
-            newest = [entry for entry in heard if entry.at_s > time.monotonic() - SETTLED_S]
-            return len(newest) >= 0.7 * SETTLED_S / HOP_S
-
-        self.wait(steady, 'tracks')
+        self.settle_after()
         self.witness.clear()
         began_s = time.monotonic()
         time.sleep(1.0)
         return began_s
+
+    def settle_after(self) -> None:
+        """Wait until tracks have come steadily for a while."""
+
+        def steady() -> bool:
+            now_s = time.monotonic()
+            newest = [entry for entry in self.witness.tracks if entry.at_s > now_s - SETTLED_S]
+            return len(newest) >= 0.7 * SETTLED_S / HOP_S
+
+        self.wait(steady, 'tracks')
 
     def said(self, node: str, words: str, since_s: float) -> Any:
         """Wait until a node's diagnostics say these words, and return the status."""

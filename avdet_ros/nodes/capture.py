@@ -331,6 +331,8 @@ class CaptureNode(AvdetNode):
             return True
         if self._input.fault:
             report.error(f'{self._input.fault}; trying again')
+        elif self._input.still:
+            report.warn('ROS time stands still: sound of this time is not sent')
         elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:
             report.error(f'no samples from {source.name}')
         return False

@@ -14,7 +14,7 @@ from avdet_ros.audio.levels import (
     ChannelState,
     as_float,
     channel_faults,
-    independent_channels,
+    mixed_channels,
     second_differences,
 )
 from avdet_ros.nodes.diagnostics import Report
@@ -64,7 +64,7 @@ class ChannelLevels:
             clipped = self._clipped / self._count
             dead = (self._high == self._low).tolist()
             bad, peak = self._bad, self._peak
-            independent = independent_channels(self._products / self._count)
+            mixed = mixed_channels(self._products / self._count)
             self._clear()
         measured = zip(10 * np.log10(power), peak, mean, clipped, strict=True)
         states = [ChannelState(*map(float, numbers), hum_share=0.0) for numbers in measured]
@@ -74,10 +74,10 @@ class ChannelLevels:
         if all(dead):
             report.warn('all channels are constant: nothing is connected or recording')
             return
-        if independent is not None and independent < len(self._names):
+        if mixed:
             report.error(
-                f'only {independent} of {len(self._names)} channels are independent, the others '
-                'are mixtures: the device has fewer channels than are asked of it'
+                f'{mixed} of {len(self._names)} channels are mixtures of the others: '
+                'the device has fewer channels than are asked of it'
             )
         for channel, faults in enumerate(channel_faults(states, dead)):
             if bad[channel]:

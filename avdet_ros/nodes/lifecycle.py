@@ -26,6 +26,7 @@ RETRY_S = 2.0
 """From one attempt to come up to the next."""
 
 _CLOCK_PATIENCE_S = 3.0
+_CLOCK_STILL_S = 1.5
 
 
 class AvdetNode(LifecycleNode):
@@ -38,6 +39,7 @@ class AvdetNode(LifecycleNode):
         p: the parameters' values by name.
         problems: what went wrong lately.
         listening: explains silent subscriptions.
+        clock_still: whether ``/clock`` is published and stands still.
     """
 
     NAME = ''
@@ -55,6 +57,8 @@ class AvdetNode(LifecycleNode):
         self._ours = False  # a transition in progress is our own, not a user's
         self._born = time.monotonic()
         self._active_since = self._born
+        self._clock_ns, self._clock_moved_s = -1, self._born
+        self.clock_still = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(diagnostics.PERIOD_S, self._tell, clock=self._steady)
@@ -128,7 +132,8 @@ class AvdetNode(LifecycleNode):
         why = self.listening.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
             return False
-        report.error(why)
+        if not self.clock_still:  # which has been said, and explains it
+            report.error(why)
         return True
 
     def try_start(self) -> bool:
@@ -267,8 +272,15 @@ class AvdetNode(LifecycleNode):
         self._diagnostics.publish(diagnostics.to_message(stamp, name, report))
 
     def _check_clock(self, report: diagnostics.Report) -> None:
+        self.clock_still = False
         if not self.get_parameter('use_sim_time').value:
             return
-        publishers = self.count_publishers('/clock')
-        if not publishers and time.monotonic() - self._born > _CLOCK_PATIENCE_S:
-            report.error('use_sim_time is true and nothing publishes /clock')
+        now_s, clock_ns = time.monotonic(), self.now_ns()
+        if clock_ns != self._clock_ns:
+            self._clock_ns, self._clock_moved_s = clock_ns, now_s
+        if not self.count_publishers('/clock'):
+            if now_s - self._born > _CLOCK_PATIENCE_S:
+                report.error('use_sim_time is true and nothing publishes /clock')
+        elif now_s - self._clock_moved_s > _CLOCK_STILL_S:
+            self.clock_still = True
+            report.warn(f'/clock stands still at {clock_ns * 1e-9:.1f} s')

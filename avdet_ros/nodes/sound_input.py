@@ -17,6 +17,9 @@ READ_TIMEOUT_S = 0.1
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 2.0
 
+STILL_S = 0.5
+"""ROS time that has not moved for so long is paused."""
+
 
 class SoundInput:
     """Reads a source in a thread of its own and opens it anew when it dies.
@@ -28,6 +31,7 @@ class SoundInput:
         reopened: how often the source was lost and came back.
         fault: why there is no sound now; '' when there is.
         last_s: monotonic time of the newest block, None before the first.
+        still: whether ROS time stands still; sound of that time has no stamp and is left out.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class SoundInput:
         self.reopened = 0
         self.fault = ''
         self.last_s: float | None = None
+        self.still = False
+        self._ros_s, self._moved_s = -1.0, 0.0
         self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
         self._alive = alive
         self._ending = threading.Event()
@@ -99,9 +105,23 @@ class SoundInput:
     def _handle(self, block: Block) -> None:
         self.last_s = time.monotonic()
         self.samples += len(block.samples)
-        late_s = self._now_s() - self.last_s
-        self.clock.update(block.first_sample / self.source.sample_rate_hz, block.time_s + late_s)
+        ros_s = self._now_s()
+        if self._paused(ros_s):
+            return
+        ros_time_s = block.time_s + ros_s - self.last_s
+        self.clock.update(block.first_sample / self.source.sample_rate_hz, ros_time_s)
         self._take(block)
+
+    def _paused(self, ros_s: float) -> bool:
+        """Whether ROS time stands still; when it goes on, all begins anew."""
+        if ros_s != self._ros_s:
+            self._ros_s, self._moved_s = ros_s, self.last_s
+            if self.still:
+                self.still = False
+                self.clock.reset()
+                self._began()
+        self.still = self.last_s - self._moved_s > STILL_S
+        return self.still
 
     def _reopen(self, why: str) -> None:
         self.fault = why

@@ -82,7 +82,10 @@ def test_the_same_signal_twice(sound):
 def test_channels_that_a_server_mixed_are_noticed(sound):
     sound[:, 4:] = (sound[:, :4] + sound[:, [1, 2, 3, 0]]) / 2
     samples = np.round(sound * 32767).astype(np.int16)
-    assert faults(samples) == [['mixed: only 4 channels are independent']] * 8
+    assert faults(samples) == [['mixed: 4 channels are made of others']] * 8
+    samples[:, 5] = 0
+    assert faults(samples)[5] == ['dead']
+    assert faults(samples)[4] == ['mixed: 3 channels are made of others']
 
 
 def test_a_tone_or_silence_is_no_mixture():

@@ -1,0 +1,370 @@
+"""What a vehicle meets on the road, done to the running graph; each says what came of it.
+
+Every function takes a `Vehicle`, injects one fault with the real thing, waits for the graph to
+say so and to recover, and measures both. What never comes raises `AvdetError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import resource
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+
+from avdet_ros.evaluation.vehicle import Vehicle, busy_cores, end
+
+SIDE = '/side'
+"""Namespace of nodes that run beside the graph."""
+
+DISK_BYTES = 4 << 20
+"""Of the small disk that a recording fills."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one fault.
+
+    Attributes:
+        fault: what was done.
+        happened: what the graph said and did.
+        recovered_s: from the end of the cause to the next tracks, or to what `happened` says;
+            None where nothing had to recover.
+        lost: windows, samples, identities.
+    """
+
+    fault: str
+    happened: str
+    recovered_s: float | None
+    lost: str
+
+
+def _quoted(status: object, since_s: float) -> str:
+    return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
+
+
+def sound_server_killed(vehicle: Vehicle) -> Outcome:
+    """SIGKILL to the sound server, three seconds without it, and its return."""
+    began_s = vehicle.settle()
+    cut_s = time.monotonic()
+    vehicle.device.kill()
+    said = vehicle.said('capture', 'trying again', cut_s)
+    time.sleep(max(0.0, 3.0 - (time.monotonic() - cut_s)))
+    vehicle.device.start()
+    back_s = time.monotonic()
+    first = vehicle.tracked_after(back_s)
+    vehicle.settle_after()
+    return Outcome(
+        'sound server killed, started again 3 s later',
+        f'capture says {_quoted(said, cut_s)}, and opens it anew',
+        first.at_s - back_s,
+        str(vehicle.losses(began_s)),
+    )
+
+
+def fewer_channels(vehicle: Vehicle) -> Outcome:
+    """The device is unplugged and comes back with four channels, then with eight."""
+    began_s = vehicle.settle()
+    vehicle.device.kill()
+    vehicle.device.start(channels=4)
+    cut_s = time.monotonic()
+    said = vehicle.said('capture', 'are mixtures', cut_s)
+    vehicle.device.kill()
+    vehicle.device.start(channels=8)
+    back_s = time.monotonic()
+    vehicle.wait(
+        lambda: (
+            (status := vehicle.witness.status('capture'))
+            and status.at_s > back_s
+            and status.level == 0
+        ),
+        'capture to be well',
+    )
+    well_s = vehicle.witness.status('capture').at_s
+    vehicle.settle_after()
+    return Outcome(
+        'device unplugged, back with 4 channels, then with 8',
+        f'the sound server makes up the missing ones; capture says {_quoted(said, cut_s)}',
+        well_s - back_s,
+        str(vehicle.losses(began_s)),
+    )
+
+
+def detector_killed(vehicle: Vehicle) -> Outcome:
+    """SIGKILL to the detector, which is started again."""
+    began_s = vehicle.settle()
+    victim = vehicle.process('detector')
+    cut_s = time.monotonic()
+    victim.kill()
+    victim.wait()
+    vehicle.wait(
+        lambda: vehicle.supervisor.processes.get('detector') not in (None, victim),
+        'the detector to be started again',
+    )
+    first = vehicle.tracked_after(time.monotonic())
+    vehicle.settle_after()
+    said = vehicle.witness.said('tracker', 'detections', cut_s)
+    words = f'tracker says {_quoted(said, cut_s)}, and the' if said else 'the'
+    return Outcome(
+        'detector killed with SIGKILL',
+        f'{words} node is started again; identities from before are not given again',
+        first.at_s - cut_s,
+        str(vehicle.losses(began_s)),
+    )
+
+
+def cores_busy(vehicle: Vehicle, seconds: float = 10.0) -> Outcome:
+    """A process that computes on every core, for a while."""
+    began_s = vehicle.settle()
+    time.sleep(2)
+    hogs_s = time.monotonic()
+    with busy_cores():
+        time.sleep(seconds)
+        quiet_s = time.monotonic()
+    calm, loud = (
+        vehicle.latency_ms(began_s)[: int((hogs_s - began_s) * 10)],
+        vehicle.latency_ms(hogs_s),
+    )
+    usual_ms = max(2 * float(np.median(calm)), 200.0)
+    vehicle.wait(
+        lambda: (newest := vehicle.latency_ms(quiet_s)).size and newest[-1] < usual_ms,
+        'latencies as before',
+    )
+    recovered_s = next(
+        at_s for at_s, ms in vehicle.witness.latency_ms if at_s >= quiet_s and ms < usual_ms
+    )
+    errors_ms = np.abs(vehicle.stamp_errors_ms(hogs_s))
+    return Outcome(
+        f'every core busy for {seconds:g} s',
+        f'latency p99 {np.percentile(loud, 99):.0f} ms (before {np.percentile(calm, 99):.0f} ms); '
+        f'stamp error p99 {np.percentile(errors_ms, 99):.2f} ms',
+        recovered_s - quiet_s,
+        str(vehicle.losses(began_s)),
+    )
+
+
+def provider_lost(vehicle: Vehicle) -> Outcome:
+    """A detector that is to run on CUDA starts where there is none."""
+    began_s = time.monotonic()
+    process = vehicle.other(
+        'detector',
+        SIDE,
+        {'spectrogram': f'{vehicle.graph.namespace}/spectrogram'},
+        {'CUDA_VISIBLE_DEVICES': ''},
+        model=vehicle.model,
+        providers=['cuda', 'cpu'],
+    )
+    name = f'{SIDE}/detector'
+    said = vehicle.said(name, 'CUDAExecutionProvider', began_s)
+    done = vehicle.wait(
+        lambda: (
+            (status := vehicle.witness.status(name))
+            and int(status.values.get('windows_out', 0)) > 3
+            and status
+        ),
+        'windows from the other detector',
+    )
+    end(process)
+    return Outcome(
+        'CUDA asked for where there is none',
+        f'detector says "{said.sentence}" and works on {done.values["provider"]}',
+        None,
+        f'{done.values["windows_dropped"]} windows',
+    )
+
+
+def messages_malformed(vehicle: Vehicle) -> Outcome:
+    """Wrong encodings, steps, sizes, NaN, no channels and 10,000 detections on every topic."""
+    from avdet_ros.nodes.malformed import bad_detections, bad_sound, bad_spectrograms
+
+    listener = vehicle.other('capture', SIDE, source='topic')
+    began_s = vehicle.settle()
+    before = {name: process.pid for name, process in vehicle.supervisor.processes.items()}
+    refused = {}
+    for topic, node, kinds in (
+        (f'{vehicle.graph.namespace}/spectrogram', 'detector', bad_spectrograms()),
+        (f'{vehicle.graph.namespace}/detections', 'tracker', bad_detections(time.time_ns())),
+        (f'{SIDE}/audio', f'{SIDE}/capture', bad_sound()),
+    ):
+        refused[node] = _send_all(vehicle, topic, node, kinds)
+    after = {name: process.pid for name, process in vehicle.supervisor.processes.items()}
+    vehicle.settle_after()
+    losses = vehicle.losses(began_s)
+    alive = before == after and listener.poll() is None
+    end(listener)
+    counts = ', '.join(f'{node.rsplit("/", 1)[-1]} {count}' for node, count in refused.items())
+    return Outcome(
+        'malformed messages on audio, spectrogram and detections',
+        f'each refused with a sentence ({counts}); nodes '
+        + ('stay up' if alive else 'were started again'),
+        None,
+        str(losses),
+    )
+
+
+def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
+    """Publish each message until its node says its words; returns how many there were."""
+    kind = type(next(iter(kinds.values())))
+    publisher = vehicle.witness.publisher(kind, topic)
+    vehicle.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
+    for words, message in kinds.items():
+        sent_s = time.monotonic()
+        publisher.publish(message)
+        vehicle.said(node, words, sent_s)
+    vehicle.witness.forget(publisher)
+    return len(kinds)
+
+
+def disk_full(vehicle: Vehicle) -> Outcome:
+    """A recording onto a disk of 4 MB."""
+    began_s = vehicle.settle()
+    with _small_disk() as (folder, how):
+        bag = folder / 'bag'
+        process = vehicle.other('recorder', path=str(bag), topics=['audio', 'tracks'])
+        if how == 'limit':
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (DISK_BYTES, DISK_BYTES))
+        said = vehicle.said('recorder', 'the recording has ended', began_s)
+        running = process.poll() is None
+        status, _ = end(process)
+        kept = _kept_messages(bag)
+    losses = vehicle.losses(began_s)
+    return Outcome(
+        'disk full while recording' + (' (file size limit)' if how == 'limit' else ''),
+        f'recorder says "{said.sentence}", {"stays up" if running else "ends"}, '
+        f'exit status {status}; the bag opens with {kept} messages; the other nodes go on',
+        None,
+        f'what came after the disk was full; of the graph {losses}',
+    )
+
+
+@contextmanager
+def _small_disk() -> Iterator[tuple[Path, str]]:
+    """A folder on a disk of `DISK_BYTES`, or, for who may not mount, any folder and 'limit'."""
+    folder = Path(tempfile.mkdtemp(prefix='avdet-disk-'))
+    mounted = False
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            command = ['mount', '-t', 'tmpfs', '-o', f'size={DISK_BYTES}', 'none', str(folder)]
+            mounted = subprocess.run(command, capture_output=True).returncode == 0
+    try:
+        yield folder, 'disk' if mounted else 'limit'
+    finally:
+        if mounted:
+            subprocess.run(['umount', '-l', str(folder)], capture_output=True)
+        for path in sorted(folder.rglob('*'), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        folder.rmdir()
+
+
+def _kept_messages(bag: Path) -> int:
+    from avdet_ros.bags.reader import Bag
+
+    with Bag(bag) as opened:
+        return sum(1 for _ in opened.messages(list(opened.topics)))
+
+
+def two_captures(vehicle: Vehicle) -> Outcome:
+    """A second capture on the same topics, and its end."""
+    began_s = vehicle.settle()
+    other = vehicle.other('capture', source='simulation', duration_s=600.0)
+    said = vehicle.said('capture', 'nodes publish', began_s)
+    also = vehicle.said('detector', 'several nodes publish', began_s)
+    end(other)
+    gone_s = time.monotonic()
+
+    def well() -> bool:
+        status = vehicle.witness.status('detector')
+        return status.at_s > gone_s and 'several' not in status.sentence
+
+    vehicle.wait(well, 'detector to see one capture')
+    well_s = vehicle.witness.status('detector').at_s
+    vehicle.settle_after()
+    jumps = vehicle.losses(began_s).jumps
+    return Outcome(
+        'two captures on one topic',
+        f'capture says "{said.sentence}", detector "{also.sentence}"',
+        well_s - gone_s,
+        f'while both run, two drives are mixed: {jumps} identities jumped',
+    )
+
+
+def clock_jumps(vehicle: Vehicle) -> Outcome:
+    """``/clock`` a minute forward, then two back; the vehicle must go by it."""
+    vehicle.settle()
+    took_s = {}
+    for by_s in (60.0, -120.0):
+        vehicle.witness.move_clock(by_s)
+        moved_s = time.monotonic()
+
+        def follows(moved_s: float = moved_s) -> bool:
+            heard = vehicle.witness.tracks
+            newest = heard[-1] if heard else None
+            now_s = vehicle.witness.clock_s()
+            return newest and newest.at_s > moved_s and abs(newest.stamp_ns * 1e-9 - now_s) < 5
+
+        vehicle.wait(follows, 'tracks in the new time')
+        took_s[by_s] = time.monotonic() - moved_s
+        vehicle.settle_after()
+    tracker = vehicle.wait(
+        lambda: (status := vehicle.witness.status('tracker'))
+        and int(status.values['time_jumps']) > 0
+        and status,
+        'tracker to count the jump back',
+    )
+    return Outcome(
+        '/clock jumps 60 s forward, then 120 s back',
+        f'stamps follow ({took_s[60.0]:.1f} s, {took_s[-120.0]:.1f} s); tracker counts '
+        f'{tracker.values["time_jumps"]} jump back and begins new identities',
+        max(took_s.values()),
+        'identities, on purpose',
+    )
+
+
+def clock_paused(vehicle: Vehicle, seconds: float = 5.0) -> Outcome:
+    """``/clock`` stands still and goes on."""
+    began_s = vehicle.settle()
+    vehicle.witness.stop_clock()
+    paused_s = time.monotonic()
+    said = {
+        node: vehicle.said(node, 'stands still', paused_s)
+        for node in ('capture', 'detector', 'tracker')
+    }
+    time.sleep(max(0.0, seconds - (time.monotonic() - paused_s)))
+    during = [entry for entry in vehicle.witness.tracks if entry.at_s > paused_s + 1.5]
+    vehicle.witness.go_on_clock()
+    back_s = time.monotonic()
+    first = vehicle.tracked_after(back_s)
+    vehicle.settle_after()
+    losses = vehicle.losses(began_s)
+    return Outcome(
+        f'/clock paused for {seconds:g} s',
+        f'capture says {_quoted(said["capture"], paused_s)}, so do the others; '
+        f'{len(during)} windows sent meanwhile',
+        first.at_s - back_s,
+        f'the sound of the pause; in ROS time {losses.windows} windows',
+    )
+
+
+FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
+    'sound server killed': sound_server_killed,
+    'fewer channels': fewer_channels,
+    'detector killed': detector_killed,
+    'cores busy': cores_busy,
+    'provider lost': provider_lost,
+    'malformed messages': messages_malformed,
+    'full disk': disk_full,
+    'two captures': two_captures,
+}
+"""What is done to a vehicle that goes by the system's clock."""
+
+CLOCK_FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
+    'clock jumps': clock_jumps,
+    'clock paused': clock_paused,
+}
+"""What is done to one that goes by ``/clock``."""
