@@ -21,6 +21,18 @@ def bench(
     seconds: Annotated[
         float, typer.Option(help='How long to listen to the nodes, each rate.')
     ] = 60,
+    training: Annotated[
+        bool,
+        typer.Option(
+            '--training',
+            help='Measure learning instead: a step, an epoch, loading, memory, and the compact '
+            "student's inference beside the paper's.",
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(help='With --training: windows to load; without, noise is written first.'),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
 ) -> None:
     """Print what features, inference, trackers, messages and the renderer cost here."""
@@ -48,6 +60,11 @@ def bench(
     console = Console()
     loaded_rig = load_rig(rig)
     about = costs.machine()
+    if training:
+        from avdet_ros.cli.bench_training import bench_training
+
+        bench_training(console, loaded_rig, about, threads or 1, data, out)
+        return
     with console.status('measuring'):
         steps = costs.window_costs(
             model or share('models/student.onnx'), loaded_rig, runs, threads
