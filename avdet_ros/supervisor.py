@@ -22,8 +22,11 @@ RESPAWN_S = 1.0
 LONGEST_RESPAWN_S = 30.0
 SOON_S = 5.0
 
-PATIENCE_S = 4.0
+PATIENCE_S = 5.0
 """How long nodes may take to end by themselves."""
+
+RECORDER_PATIENCE_S = 32.0
+"""And the recorder, which brings to the disk what it still has."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -90,13 +93,16 @@ class Supervisor:
             (signal.SIGTERM, PATIENCE_S / 2),
             (signal.SIGKILL, PATIENCE_S),
         ):
-            left = [process for process in self.processes.values() if process.poll() is None]
-            for process in left:
+            left = {name: p for name, p in self.processes.items() if p.poll() is None}
+            for name, process in left.items():
+                if number == signal.SIGKILL:
+                    self._say(name, 'does not end by itself: killed')
                 process.send_signal(number)
-            until = time.monotonic() + patience_s
-            for process in left:
+            began_s = time.monotonic()
+            for name, process in left.items():
+                longest_s = RECORDER_PATIENCE_S if name == 'recorder' else patience_s
                 try:
-                    process.wait(max(until - time.monotonic(), 0.01))
+                    process.wait(max(began_s + longest_s - time.monotonic(), 0.01))
                 except subprocess.TimeoutExpired:
                     continue
         self.processes.clear()

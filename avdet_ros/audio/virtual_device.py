@@ -144,6 +144,14 @@ class VirtualDevice:
         self._players.clear()
         self._server = None
 
+    def freeze(self) -> None:
+        """Let the server hang: it lives and answers nobody."""
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._server.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End the server and remove its files."""
         self.kill()

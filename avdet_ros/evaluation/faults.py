@@ -68,6 +68,27 @@ def sound_server_killed(vehicle: Vehicle) -> Outcome:
     )
 
 
+def sound_server_hangs(vehicle: Vehicle) -> Outcome:
+    """The sound server lives and answers nobody, for five seconds."""
+    began_s = vehicle.settle()
+    cut_s = time.monotonic()
+    vehicle.device.freeze()
+    try:
+        said = vehicle.said('capture', 'trying again', cut_s)
+        time.sleep(max(0.0, 5.0 - (time.monotonic() - cut_s)))
+    finally:
+        vehicle.device.thaw()
+    back_s = time.monotonic()
+    first = vehicle.tracked_after(back_s)
+    vehicle.settle_after()
+    return Outcome(
+        'sound server hangs for 5 s',
+        f'capture says {_quoted(said, cut_s)}, and opens it anew',
+        first.at_s - back_s,
+        str(vehicle.losses(began_s)),
+    )
+
+
 def fewer_channels(vehicle: Vehicle) -> Outcome:
     """The device is unplugged and comes back with four channels, then with eight."""
     began_s = vehicle.settle()
@@ -312,9 +333,11 @@ def clock_jumps(vehicle: Vehicle) -> Outcome:
         took_s[by_s] = time.monotonic() - moved_s
         vehicle.settle_after()
     tracker = vehicle.wait(
-        lambda: (status := vehicle.witness.status('tracker'))
-        and int(status.values['time_jumps']) > 0
-        and status,
+        lambda: (
+            (status := vehicle.witness.status('tracker'))
+            and int(status.values['time_jumps']) > 0
+            and status
+        ),
         'tracker to count the jump back',
     )
     return Outcome(
@@ -353,6 +376,7 @@ def clock_paused(vehicle: Vehicle, seconds: float = 5.0) -> Outcome:
 
 FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
     'sound server killed': sound_server_killed,
+    'sound server hangs': sound_server_hangs,
     'fewer channels': fewer_channels,
     'detector killed': detector_killed,
     'cores busy': cores_busy,

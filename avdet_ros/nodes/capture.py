@@ -25,7 +25,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, messages, qos
 from avdet_ros.nodes.levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.sound_input import SoundInput
+from avdet_ros.nodes.sound_input import OPEN_S, SoundInput
 from avdet_ros.rig import MICROPHONES
 
 PENDING_WINDOWS = 2
@@ -56,6 +56,7 @@ class CaptureNode(AvdetNode):
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
         self._audio = self._truth = self._drive_time = None
         self._subscription = self._input = self._jump = None
+        self._hanging: SoundInput | None = None
         self._worker: threading.Thread | None = None
 
     def load(self) -> None:
@@ -80,6 +81,11 @@ class CaptureNode(AvdetNode):
 
     def acquire(self) -> None:
         """Open the source and start the threads."""
+        if self._hanging is not None and self._hanging.busy:
+            raise AvdetError(
+                f'{self._hanging.source.name}: expected its driver to let go, it does not answer; '
+                'is the sound server stopped?'
+            )
         self._lock = threading.Lock()
         self._pending: deque[tuple[Window, int, int]] = deque()
         self._due = threading.Event()
@@ -120,6 +126,7 @@ class CaptureNode(AvdetNode):
             self._restart,
             self.get_logger().warning,
             self.context.ok,
+            OPEN_S if self._kind == 'device' else None,
         )
         self._input.start()
         if notice := getattr(self._source, 'notice', ''):
@@ -130,6 +137,7 @@ class CaptureNode(AvdetNode):
         """Stop the threads and close the source."""
         if self._input is not None:
             self._input.stop()
+            self._hanging = self._input if self._input.busy else None
             self._input = None
         if self._worker is not None:
             self._ending.set()

@@ -6,7 +6,10 @@ import gc
 import importlib
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 
 from avdet_ros.process import give_way, keep_memory
 
@@ -21,6 +24,12 @@ CLASSES = {
 
 _CAN_WAIT = ('camera', 'overlay')
 """Nodes that what is on the way from sound to tracks does not wait for."""
+
+TIDY_S = 3.0
+"""How long after a signal a node may take to end."""
+
+_TIDY_S = {'recorder': 30.0}
+"""What is recorded and not yet on the disk is worth waiting for."""
 
 
 def camera() -> None:
@@ -66,6 +75,7 @@ def run(name: str) -> None:
     # rclpy's own handlers, once there, end its context and then call these.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    _insist_on_ending(_TIDY_S.get(name, TIDY_S))
     # One window at a time: more threads only take the cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
@@ -99,6 +109,27 @@ def run(name: str) -> None:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _insist_on_ending(after_s: float) -> None:
+    """End this process so long after a signal, whatever it is doing then.
+
+    A driver that hangs never returns, and Python handles signals only between its own steps. But
+    the interpreter notes each signal in a socket at once, where a thread sees it.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        with theirs:  # kept open
+            while ours.recv(1)[0] not in (signal.SIGINT, signal.SIGTERM):
+                pass
+            time.sleep(after_s)
+            print(f'still busy {after_s:g} s after the signal: ended all the same', flush=True)
+            os._exit(0)
+
+    threading.Thread(target=watch, name='insist', daemon=True).start()
 
 
 if __name__ == '__main__':

@@ -14,6 +14,12 @@ from avdet_ros.errors import AvdetError
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
 
+OPEN_S = 8.0
+"""How long a device may take to open; a sound server that hangs never answers."""
+
+STOP_S = 2.0
+"""How long its thread may take to end; the same server never lets go either."""
+
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 2.0
 
@@ -42,6 +48,7 @@ class SoundInput:
         began: Callable[[], None],
         log: Callable[[str], None],
         alive: Callable[[], bool],
+        patience_s: float | None = None,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -52,6 +59,7 @@ class SoundInput:
             began: told, in the thread, when the source was opened anew.
             log: takes sentences.
             alive: whether ROS still runs; when it ends, so does the thread, without a word.
+            patience_s: how long the source may take to open; None: as long as it likes.
         """
         self.source = source
         self.clock = SampleClock()
@@ -62,45 +70,72 @@ class SoundInput:
         self.still = False
         self._ros_s, self._moved_s = -1.0, 0.0
         self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
-        self._alive = alive
+        self._alive, self._patience_s = alive, patience_s
+        self._opened = threading.Event()
+        self._refusal: Exception | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name='sound input', daemon=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the thread still has the source, which must then be left alone."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Open the source and begin to read.
 
         Raises:
-            AvdetError: it cannot be opened.
+            AvdetError: it cannot be opened, or does not answer.
         """
-        self.source.start()
         self._thread.start()
+        if not self._opened.wait(self._patience_s):
+            raise AvdetError(
+                f'{self.source.name}: expected it to open within {self._patience_s:g} s, '
+                'it does not answer'
+            )
+        if self._refusal is not None:
+            raise self._refusal
 
     def stop(self) -> None:
-        """End the thread and close the source."""
+        """End the thread, which closes the source; if it hangs, leave it to itself."""
         self._ending.set()
         if self._thread.ident is not None:
-            self._thread.join(5)
-        self.source.stop()
+            self._thread.join(STOP_S)
 
     def time_ns(self, sample: int) -> int:
         """ROS time at which a sample was captured."""
         return round(self.clock.to_ros(sample / self.source.sample_rate_hz) * 1e9)
 
     def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                block = self.source.read(READ_TIMEOUT_S)
-                if block is not None:
-                    self._handle(block)
-                elif self.source.exhausted:
-                    return
-            except AvdetError as error:
-                self._reopen(str(error))
-            except Exception as error:
-                if not self._alive():
-                    return
-                self._log(traceback.format_exc())
-                self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
+        """All that the source's driver does happens here, so that nothing else hangs with it."""
+        try:
+            self.source.start()
+        except Exception as error:
+            self._refusal = error
+            return
+        finally:
+            self._opened.set()
+        try:
+            while not self._ending.is_set() and self._read():
+                pass
+        finally:
+            self.source.stop()
+
+    def _read(self) -> bool:
+        """Read once; False when there is nothing more to read."""
+        try:
+            block = self.source.read(READ_TIMEOUT_S)
+            if block is not None:
+                self._handle(block)
+            return block is not None or not self.source.exhausted
+        except AvdetError as error:
+            self._reopen(str(error))
+        except Exception as error:
+            if not self._alive():
+                return False
+            self._log(traceback.format_exc())
+            self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
+        return True
 
     def _handle(self, block: Block) -> None:
         self.last_s = time.monotonic()

@@ -84,6 +84,29 @@ def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording)
         assert abs(stamps[-1] * 1e-9 - time.time()) < 5
 
 
+@needs_sound_server
+def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recording):
+    with VirtualDevice() as device:
+        device.play(recording)
+        heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+        child = process('capture', device.environment, source='device', device=DEVICE)
+        wait(lambda: len(heard) > 3, 'windows')
+        device.freeze()
+        watcher.wait_status('capture', 'trying again', level=2)
+        device.thaw()
+        count = len(heard)
+        wait(lambda: len(heard) > count, 'windows after it went on')
+        device.freeze()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+        late = process('capture', device.environment, source='device', device=DEVICE)
+        watcher.wait_status('capture', 'does not answer', level=2)
+        assert late.poll() is None
+        device.thaw()
+        count = len(heard)
+        wait(lambda: len(heard) > count, 'windows once it answers')
+
+
 def test_a_killed_detector_is_noticed_and_followed_on(start, watcher, wait, process, model_path):
     tracks = watcher.collect(Detection2DArray, 'tracks', 100)
     start(TrackerNode)
