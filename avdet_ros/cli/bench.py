@@ -9,6 +9,7 @@ import typer
 
 
 def bench(
+    context: typer.Context,
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
@@ -36,6 +37,8 @@ def bench(
     out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
 ) -> None:
     """Print what features, inference, trackers, messages and the renderer cost here."""
+    if context.invoked_subcommand:
+        return
     from dataclasses import asdict
 
     from rich.console import Console

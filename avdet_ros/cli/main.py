@@ -22,14 +22,18 @@ from avdet_ros.cli.devices import devices
 from avdet_ros.cli.drive_to_bag import drive_to_bag
 from avdet_ros.cli.evaluate import evaluate
 from avdet_ros.cli.evaluate_trackers import evaluate_trackers
+from avdet_ros.cli.faults import faults
 from avdet_ros.cli.inspect_model import inspect_model
 from avdet_ros.cli.label import label
 from avdet_ros.cli.process import process
 from avdet_ros.cli.replay import replay
+from avdet_ros.cli.reproduce import reproduce
 from avdet_ros.cli.run import run
+from avdet_ros.cli.search import search
 from avdet_ros.cli.simulate import simulate
 from avdet_ros.cli.simulate_check import simulate_check
 from avdet_ros.cli.simulate_windows import simulate_windows
+from avdet_ros.cli.soak import soak
 from avdet_ros.cli.train import train
 from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
@@ -46,7 +50,11 @@ app = typer.Typer(
 )
 
 app.command()(bag_to_dataset)
-app.command()(bench)
+benches = typer.Typer(invoke_without_command=True, rich_markup_mode='rich')
+benches.callback()(bench)
+benches.command()(faults)
+benches.command()(soak)
+app.add_typer(benches, name='bench')
 app.command()(calibrate)
 app.command()(check_dataset)
 app.command()(compare)
@@ -59,7 +67,9 @@ app.command()(inspect_model)
 app.command()(label)
 app.command()(process)
 app.command()(replay)
+app.command()(reproduce)
 app.command()(run)
+app.command()(search)
 app.command()(simulate)
 app.command()(simulate_check)
 app.command()(simulate_windows)

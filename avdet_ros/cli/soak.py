@@ -1,0 +1,53 @@
+"""`avdet bench soak`: the running graph over an hour of live sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.2, max=10_000, help='How long.')] = 60.0,
+    drift_ppm: Annotated[
+        float, typer.Option(min=-400, max=400, help="How slow the device's clock is.")
+    ] = 100.0,
+    model: Annotated[
+        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    out: Annotated[
+        Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
+    ] = None,
+) -> None:
+    """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
+
+    The nodes hear a simulated drive again and again, at 10 windows a second, from an eight-channel
+    device without hardware (it needs pulseaudio) whose clock is off by --drift-ppm and whose every
+    sample says which one it is, so that stamps are held against the truth.
+    """
+    from rich.console import Console
+
+    from avdet_ros.evaluation.bench import machine
+    from avdet_ros.evaluation.field_page import write_section
+    from avdet_ros.evaluation.soak import run_soak, soak_markdown, soak_table
+    from avdet_ros.evaluation.vehicle import drive_sound, require_ros
+    from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
+
+    require_ros()
+    console = Console()
+    with console.status('rendering a drive') as status:
+        sound = drive_sound(load_rig(rig))
+
+        def tick(share_done: float) -> None:
+            status.update(f'{100 * share_done:.0f} % of {minutes:g} minutes')
+
+        path = model or share('models/student.onnx')
+        found = run_soak(sound, path, minutes, drift_ppm * 1e-6, tick)
+    console.print(soak_table(found))
+    if out:
+        command = f'avdet bench soak --minutes {minutes:g} --out {out}'
+        write_section(out, 'soak', soak_markdown(found, machine(), command))
+        console.print(f'written into {out}')
