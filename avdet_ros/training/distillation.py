@@ -8,12 +8,13 @@ Transfer is Multi-Teacher Alignment (MM-DistillNet, section 3.3) or one of its r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, seed_everything
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import Callback, Timer
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ WARM_UP = 0.05
 """Part of the steps in which the learning rate rises (schedule cosine)."""
 
 GRADIENTS_EVERY = 50
-"""Steps between two measurements of the gradient norm of each term."""
+"""Steps between two measurements of each term's gradient norm; their mean is logged per epoch."""
 
 TIE = 1e-6
 """What the loss counts for beside the mAP: equal mAPs, all 0 at first, are told apart by it."""
@@ -156,7 +157,7 @@ class DistillationTask(LightningModule):
             parts = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
             squares = [part.detach().float().square().sum() for part in parts if part is not None]
             norm = torch.stack(squares).sum().sqrt() if squares else term.new_zeros(())
-            self.log(f'gradient/{name}', norm, on_step=True, on_epoch=False, batch_size=1)
+            self.log(f'gradient/{name}', norm, on_step=False, on_epoch=True, batch_size=1)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's boxes."""
@@ -193,6 +194,7 @@ def fit_student(
     folder: Path,
     mirror: Mirror | None,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> float:
     """Distil, or go on where a killed run stopped; the student has its best weights then.
 
@@ -204,6 +206,7 @@ def fit_student(
         folder: gets ``checkpoints/`` and ``log/``.
         mirror: of the rig, or None where the recipe does not mirror.
         progress: draw progress bars.
+        callbacks: more of Lightning's.
 
     Returns:
         Minutes of fitting, over all interruptions.
@@ -231,7 +234,7 @@ def fit_student(
         precision=fit.precision,
         average=fit.average,
         progress=progress,
-        callbacks=[timer],
+        callbacks=[timer, *callbacks],
     )
     load_best(listener, best, 'listener.')
     return timer.time_elapsed('train') / 60

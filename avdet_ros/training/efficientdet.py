@@ -26,6 +26,10 @@ STRIDE = 128
 PRIOR = 0.01
 """Score of an untrained anchor, so that the first steps are not lost on background."""
 
+MOMENTUM = 0.03
+"""Of the running statistics of batch norms: effdet's 0.01 forgets its beginning after 300 steps,
+which short trainings do not have."""
+
 
 @dataclass
 class Prediction:
@@ -82,6 +86,9 @@ class EfficientDetector(nn.Module):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             self.network = effdet.EfficientDet(config, pretrained_backbone=False)
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = MOMENTUM
         anchors = Anchors.from_config(config).boxes[:, [1, 0, 3, 2]]
         self.register_buffer('anchors', anchors, persistent=False)
         self.image_size = tuple(image_size)

@@ -51,7 +51,6 @@ def write_half(path: Path, out: Path) -> None:
         AvdetError: it cannot be converted.
     """
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     model = onnx.load(path)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
+import soundfile
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.windows import MAX_LABELS
+from avdet_ros.training import mavd
 from avdet_ros.training.steering import image_directions, steering_weights
+from avdet_ros.training.taught_windows import TaughtWindows
 from avdet_ros.training.window_set import WindowSet
 
 
@@ -66,3 +70,80 @@ def window_folder(tmp_path_factory, heard_boxes):
             count=np.array([len(window) for window in windows.boxes]),
         )
     return root
+
+
+@pytest.fixture(scope='session')
+def drives(tmp_path_factory):
+    """Six short drives in the MAVD layout: a bright block in the pictures, noise to hear."""
+    root = tmp_path_factory.mktemp('drives')
+    rng = np.random.default_rng(0)
+    listed = {'train': [], 'val': [], 'test': []}
+    for number in range(6):
+        name = f'drive_{"night" if number % 2 else "day"}_2030_01_0{number + 1}_10_00_00'
+        folder = root / name
+        start_ns = (1_900_000_000 + 86_400 * number) * 1_000_000_000
+        for part in ('fl_rgb', 'fl_ir_aligned', 'fl_rgb_depth', 'truth'):
+            (folder / part).mkdir(parents=True)
+        (folder / 'parameters.json').write_text(json.dumps({'start_ns': start_ns}))
+        sound = (0.05 * rng.normal(size=(int(4.5 * 44100), 8))).astype(np.float32)
+        soundfile.write(folder / mavd.DRIVE_SOUND, sound, 44100, subtype='PCM_16')
+        lines = []
+        for index in range(8):
+            frame = mavd.make_id(name, start_ns + int((0.5 + 0.5 * index) * 1e9))
+            listed['train' if number < 4 else 'val' if number == 4 else 'test'].append(frame)
+            x, y = (int(value) for value in rng.integers([300, 200], [1300, 400]))
+            box = [x, y, x + 300, y + 160]
+            grey = rng.normal(60, 4, (65, 192)).clip(0, 255)
+            picture = cv2.resize(grey, (1920, 650)).astype(np.uint8)
+            picture[box[1] : box[3], box[0] : box[2]] = 230
+            colour = np.repeat(picture[..., None], 3, axis=2)
+            cv2.imwrite(str(mavd.picture_path(root, frame, 'rgb', '.jpg')), colour)
+            cv2.imwrite(str(mavd.picture_path(root, frame, 'depth', '.jpg')), colour)
+            counts = (21800 + 10 * picture.astype(np.uint16)).astype(np.uint16)
+            cv2.imwrite(str(mavd.picture_path(root, frame, 'thermal', '.png')), counts)
+            line = {
+                'stamp': frame.stamp, 'time_s': 0.5 + 0.5 * index, 'boxes_px': [box, [0, 0, 0, 0]],
+                'ids': [1, 2], 'kinds': ['car', 'car'], 'distance_m': [20.0, 50.0],
+                'speed_mps': [9.0, 9.0], 'in_image': [1.0, 0.0], 'visible_fraction': [1.0, 0.0],
+                'level_db': [60.0, None], 'rest_db': [50.0, 50.0], 'audible': [True, False],
+                'label': [True, False], 'pixels': [48000, 0],
+            }  # fmt: skip
+            lines.append(json.dumps(line))
+        (folder / 'truth' / 'frames.jsonl').write_text('\n'.join(lines) + '\n')
+    for split, frames in listed.items():
+        mavd.write_ids(mavd.split_path(root, split), frames)
+    return root
+
+
+@pytest.fixture(scope='session')
+def taught(heard_boxes):
+    """Windows with a known answer, and two teachers whose maps are bright at the box."""
+    sizes = np.array([[16, 32], [8, 16], [4, 8]])
+
+    def make(count: int, seed: int) -> TaughtWindows:
+        windows = heard_boxes(count, seed)
+        rng = np.random.default_rng(seed)
+        attention = []
+        for boxes in windows.boxes:
+            flat = []
+            for height, width in sizes:
+                level = np.full((height, width), 0.05)
+                for x_min, y_min, x_max, y_max in boxes:
+                    # The picture covers two thirds of the canvas's height.
+                    rows = slice(int(y_min * height * 0.68), int(y_max * height * 0.68) + 1)
+                    level[rows, int(x_min * width) : int(x_max * width) + 1] = 1
+                flat.append(level.ravel())
+            attention.append(np.stack([np.concatenate(flat)] * 2).astype(np.float16))
+        return TaughtWindows(
+            frames=[mavd.make_id('drive_day_1', 10**18 + index) for index in range(count)],
+            sound=list(windows.features),
+            boxes=windows.boxes,
+            all_boxes=windows.boxes,
+            attention=attention,
+            embedding=[rng.random((2, 5, 12)).astype(np.float16) for _ in range(count)],
+            features=[rng.random((2, 12, 4, 8)).astype(np.float16) for _ in range(count)],
+            level_sizes=sizes,
+            image_size_px=(1920, 650),
+        )
+
+    return make

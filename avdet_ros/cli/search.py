@@ -1,0 +1,54 @@
+"""`avdet search`: which numbers of a recipe are best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def search(
+    recipe: Annotated[Path, typer.Argument(help='A recipe of kind mm_distillnet.')],
+    data: Annotated[Path, typer.Option(help='Drives in the MAVD layout.')],
+    out: Annotated[Path, typer.Option(help='Folder of the search; an earlier one goes on.')],
+    trials: Annotated[int, typer.Option(min=1, help='How many to run now, here.')] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help='Database that machines share, such as sqlite:////mnt/share/search.db or '
+            'postgresql://...; the default is OUT/search.db.'
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help='Of the search in the database.')] = 'avdet',
+    rig: Annotated[Path | None, typer.Option(help='Rig file to train for.')] = None,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Search learning rate, weights of the losses and augmentation by validation score.
+
+    Trials that lag behind are given up early (Hyperband). Start the same command on several
+    machines with one --storage and an --out each, and they share the search. The result is
+    OUT/best.yaml, a recipe for avdet train.
+
+    Example:
+        avdet search config/recipes/mm_distillnet.yaml --data out/drives --out runs/search
+            --storage sqlite:///runs/search.db --trials 30
+    """
+    from rich.console import Console
+
+    from avdet_ros.cli.training import need_training
+    from avdet_ros.errors import AvdetError
+
+    need_training()
+    from avdet_ros.training import search as engine
+    from avdet_ros.training.recipe import DistillationRecipe, read_recipe
+
+    console = Console()
+    how = read_recipe(recipe)
+    if not isinstance(how, DistillationRecipe):
+        raise AvdetError(f'{recipe}: kind: expected mm_distillnet to search in, found another')
+    best = engine.search(
+        how, data, out, trials, storage, name, rig_path=rig, progress=progress,
+        say=lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )  # fmt: skip
+    console.print(f'made {best}', highlight=False, soft_wrap=True)
