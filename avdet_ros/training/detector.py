@@ -47,6 +47,9 @@ class StudentDetector(nn.Module):
         boxes, logits = decode(self.student(pool_frames(spectrogram)))
         boxes, logits = suppress(boxes[0], logits[0])
         scores = self.calibration(logits)
+        # The curve rises, but its sum may round the other way for neighbours.
+        scores, order = torch.sort(scores, descending=True)
+        boxes = boxes[order]
         kept = torch.nonzero(scores > LEAST_SCORE).flatten()
         scores = scores[kept]
         return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)

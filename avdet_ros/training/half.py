@@ -53,9 +53,9 @@ def write_half(path: Path, out: Path) -> None:
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    model = onnx.load(path)
     kept = [*DEFAULT_OP_BLOCK_LIST, 'Log', 'Exp', 'GatherND', 'Resize']
     try:
+        model = onnx.load(path)
         with warnings.catch_warnings():
             # Weights below half precision's smallest number become that number.
             warnings.simplefilter('ignore')

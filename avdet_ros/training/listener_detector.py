@@ -43,6 +43,9 @@ class ListenerDetector(nn.Module):
         boxes, logits = self.listener.candidates(heard.said)
         boxes, logits = suppress(boxes[0], logits[0])
         scores = self.calibration(logits)
+        # The curve rises, but its sum may round the other way for neighbours.
+        scores, order = torch.sort(scores, descending=True)
+        boxes = boxes[order]
         kept = torch.nonzero(scores > LEAST_SCORE).flatten()
         scores = scores[kept]
         return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)

@@ -84,7 +84,7 @@ class StereoSoundNet(nn.Module):
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers += _block(before, after, stride=2)
-        self.encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d((2, 2)), nn.Flatten())
+        self.encoder = nn.Sequential(*layers, Quarters(), nn.Flatten())
         self.pose = nn.Sequential(
             nn.Linear(len(METADATA), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
         )
@@ -153,6 +153,19 @@ class VehicleCounter(nn.Module):
     def loss(self, window: Tensor, counts: Tensor) -> Tensor:
         """Cross-entropy against (B,) int64 counts of fused teacher boxes."""
         return functional.cross_entropy(self(window), counts.clamp(max=self.most))
+
+
+class Quarters(nn.Module):
+    """Means over the four quarters of a map, which share a row or column where sides are odd.
+
+    The same as adaptive pooling to 2 x 2, which ONNX knows for even sides only.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2, 2)."""
+        height, width = (int(side) for side in features.shape[-2:])
+        size = (-(-height // 2), -(-width // 2))
+        return functional.avg_pool2d(features, size, (height // 2, width // 2))
 
 
 def _block(before: int, after: int, stride: int = 1) -> list[nn.Module]:

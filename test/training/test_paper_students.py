@@ -6,6 +6,7 @@ from avdet_ros.training.efficientdet import EfficientDetector
 from avdet_ros.training.grid import CHANNELS
 from avdet_ros.training.paper_students import (
     PaperStudent,
+    Quarters,
     StereoSoundNet,
     VehicleCounter,
     unit_levels,
@@ -78,3 +79,10 @@ class _Deepest(nn.Module):
 
     def forward(self, window):
         return self.backbone(window)[-1]
+
+
+def test_quarters_are_adaptive_pooling():
+    for size in ((5, 11), (6, 8), (2, 3)):
+        features = torch.rand(2, 3, *size)
+        expected = torch.nn.functional.adaptive_avg_pool2d(features, 2)
+        torch.testing.assert_close(Quarters()(features), expected)
