@@ -1,0 +1,71 @@
+"""`avdet reproduce`: the paper's tables, every row, beside the paper's figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reproduce(
+    scale: Annotated[
+        str,
+        typer.Option(
+            help='smoke: minutes, shows that every row runs; small: a night on 2 cores or half '
+            "an hour of a GPU; full: the paper's networks on your own drives."
+        ),
+    ] = 'smoke',
+    out: Annotated[Path, typer.Option(help='Folder of everything that is made.')] = Path(
+        'runs/reproduce'
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(help='Drives in the MAVD layout; without, smoke and small simulate some.'),
+    ] = None,
+    teachers: Annotated[
+        Path | None,
+        typer.Option(help='Ready teachers, rgb, depth and thermal, of avdet train-teacher.'),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help='Only these rows, as m1,m5,m6; the table has them alone.')
+    ] = None,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Teach a student in every way of MM-DistillNet's tables and write results.md.
+
+    All rows share drives, teachers, labels and one ground truth. What is done stays done: start a
+    run that was killed again with the same command.
+
+        avdet reproduce --scale smoke
+
+        avdet reproduce --scale full --data MAVD --teachers teachers --out runs/paper
+    """
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from avdet_ros.errors import AvdetError
+
+    console = Console()
+    try:
+        from avdet_ros.training import reproduce as runs
+        from avdet_ros.training.paper_rows import ROWS
+    except ModuleNotFoundError as error:
+        raise AvdetError(
+            f'training: expected the package {error.name}, found none; install the training '
+            "requirements: pip install -e '.[train]'"
+        ) from error
+    known = {row.key: row for row in ROWS}
+    wanted = rows.split(',') if rows else list(known)
+    for key in wanted:
+        if key not in known:
+            raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
+    path = runs.reproduce(
+        scale, out, data, teachers, [known[key] for key in wanted],
+        shlex.join(['avdet', *sys.argv[1:]]), progress,
+        lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )  # fmt: skip
+    console.print(path.read_text(encoding='utf-8'), markup=False, highlight=False, soft_wrap=True)
+    console.print(f'made {path}')

@@ -1,0 +1,185 @@
+"""All rows of the paper's tables on the same drives, teachers and labels, one after another.
+
+Every stage leaves its result in the folder and is passed over when that is there, so a run that
+was killed is started again with the same command, and a row can be added later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.dataset import frames_of, hear_dataset
+from avdet_ros.evaluation.evaluate import jsonable, score
+from avdet_ros.rig import Rig
+from avdet_ros.tracking import make_tracker
+from avdet_ros.training import stages
+from avdet_ros.training.listener_detector import ListenerDetector
+from avdet_ros.training.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
+from avdet_ros.training.pipeline import begin_run, git_commit, once
+from avdet_ros.training.processes import joined
+from avdet_ros.training.reproduce_table import write_table
+
+SEED = 7
+"""Of the simulated drives."""
+
+RESULTS = 'results.md'
+STUDENT = 'student'
+
+Say = Callable[[str], None]
+
+
+class TorchDetector:
+    """A student as it was fitted, without export, as a `WindowDetector`."""
+
+    def __init__(self, detector: ListenerDetector, rig: Rig) -> None:
+        """Take a calibrated student and the rig whose image its boxes lie in."""
+        self._detector = detector.eval()
+        self._size = np.tile([rig.camera.width_px, rig.camera.height_px], 2).astype(np.float32)
+
+    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+        """Boxes of one window; the waveform is not looked at."""
+        with torch.inference_mode():
+            boxes, scores, _ = self._detector(torch.from_numpy(spectrogram)[None])
+        return Detections(boxes.numpy() * self._size, scores.numpy())
+
+
+def reproduce(
+    scale: str | Scale,
+    out: Path,
+    data: Path | None = None,
+    teachers: Path | None = None,
+    rows: Sequence[Row] = ROWS,
+    command: str = '',
+    progress: bool = True,
+    say: Say = print,
+) -> Path:
+    """Run the rows and write the table.
+
+    Args:
+        scale: a key of `SCALES`.
+        out: folder of everything that is made.
+        data: drives in the MAVD layout; None simulates some, where the scale says how many.
+        teachers: folder of ready teachers; None teaches them with the drives' true boxes.
+        rows: which rows, in the order of the table.
+        command: for the table.
+        progress: draw progress bars.
+        say: takes a line for people.
+
+    Returns:
+        ``results.md``; beside it ``results.json``.
+
+    Raises:
+        AvdetError: the data or the folder are not as they should be.
+    """
+    scale = _scale(scale)
+    if data is None:
+        data = out / 'drives'
+        _simulate(scale, data, say)
+    if teachers is not None:
+        scale = replace(scale, teachers=replace(scale.teachers, folder=str(teachers)))
+    results = []
+    with joined():
+        for number, row in enumerate(rows, 1):
+            say(f'row {number} of {len(rows)}: {row.title}')
+            results.append(run_row(row, scale, data, out, progress, say))
+    about = {
+        'scale': scale.name,
+        'command': command,
+        'data': data.name if data.parent == out else str(data),
+        'commit': git_commit(),
+        'torch': torch.__version__,
+        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU',
+    }
+    text = {'about': about, 'rows': dict(zip([row.key for row in rows], results, strict=True))}
+    try:
+        (out / 'results.json').write_text(json.dumps(text, indent=1), encoding='utf-8')
+        return write_table(out / RESULTS, rows, results, scale, about)
+    except OSError as error:
+        raise AvdetError(f'cannot write the results in {out}: {error.strerror}') from error
+
+
+def run_row(
+    row: Row, scale: Scale, data: Path, out: Path, progress: bool, say: Say
+) -> dict[str, Any]:
+    """Teach one student and score it; see `reproduce`.
+
+    Returns:
+        ``scores`` by kind of truth, ``fit`` (windows, minutes, parameters), and ``labels``: the
+        boxes its teachers drew in the training windows.
+    """
+    folder = out / 'rows' / row.key
+    recipe = row_recipe(row, scale)
+    if (folder / 'row.json').exists():  # all else may be gone by now
+        begin_run(folder, recipe, resume=True)
+        return once(folder / 'row.json', dict, say, row.title)
+    course = stages.open_course(
+        recipe, data, folder, progress=progress, say=say, labels=out / 'labels'
+    )
+    if not recipe.teachers.folder:
+        course = replace(course, teachers=out / 'teachers')
+    stages.make_teachers(recipe.teachers, data, course.split, course.teachers, progress, say)
+    stages.make_labels(course)
+    listener, mirror = stages.fresh_listener(course)
+    train, val = (stages.load_windows(course, listener, use) for use in ('train', 'val'))
+    if recipe.pretext.epochs:
+        stages.make_pretext(course, listener, mirror, train, val)
+    stages.make_distilled(course, listener, mirror, train, val)
+    detector = stages.calibrated(course, listener, val)
+
+    def finish() -> dict[str, Any]:
+        return {
+            'scores': _scores(TorchDetector(detector, course.rig), course),
+            'fit': json.loads((folder / 'fit.json').read_text(encoding='utf-8')),
+            'labels': int(sum(map(len, train.boxes))),
+        }
+
+    return once(folder / 'row.json', finish, say, row.title)
+
+
+def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:
+    """Scores against every kind of truth: the labels of all teachers, whoever taught the row."""
+    frames = frames_of(course.root, 'test')
+    front_end = FrontEnd(sample_rate_hz=course.rig.sample_rate_hz)
+    heard = hear_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
+    return jsonable({
+        kind: score(records, STUDENT, course.rig, make_tracker())
+        for kind, records in heard.records.items()
+    })  # fmt: skip
+
+
+def _scale(scale: str | Scale) -> Scale:
+    if isinstance(scale, Scale):
+        return scale
+    if scale not in SCALES:
+        raise AvdetError(f'scale: expected one of {", ".join(SCALES)}, found {scale!r}')
+    return SCALES[scale]
+
+
+def _simulate(scale: Scale, folder: Path, say: Say) -> None:
+    """Write the drives of a scale, those that are not there yet."""
+    if not scale.drives:
+        raise AvdetError(
+            f'scale {scale.name}: expected --data, a folder of drives in the MAVD layout, '
+            'found none'
+        )
+    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive_run import write_drives
+
+    plan = Plan(scale.drives, scale.minutes, SEED, scale.fps, clips=False)
+    missing = prepare(folder, plan)
+    if missing:
+        frames = len(missing) * len(plan.times_s())
+        say(f'{folder}: simulating {len(missing)} drives, {frames} frames')
+        write_drives(folder, plan, missing, min(os.cpu_count() or 1, len(missing)))
+    write_splits(folder, plan)
