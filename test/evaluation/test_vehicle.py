@@ -1,0 +1,174 @@
+"""The running graph on a device whose every sample is known: stamps, faults, a short soak."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.virtual_device import missing_programs
+from avdet_ros.evaluation import vehicle as desk
+from avdet_ros.paths import share
+
+RATE_HZ = 44100
+LOOP = 1.7
+MODEL = share('models/student.onnx')
+
+
+def on_a_vehicle(test):
+    """Marks a test that runs the whole graph."""
+    lacking = ', '.join(missing_programs())
+    for mark in (
+        pytest.mark.skipif(bool(lacking), reason=f'not installed: {lacking}'),
+        pytest.mark.slow,
+        pytest.mark.ros,
+    ):
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope='module')
+def clicks():
+    """Noise with one click every 1.7 s, 0.85 s after the loop's beginning."""
+    rng = np.random.default_rng(8)
+    sound = rng.integers(-300, 300, (round(LOOP * RATE_HZ), 8)).astype(np.int16)
+    sound[len(sound) // 2] = 30_000
+    return sound
+
+
+@pytest.fixture(scope='module')
+def vehicle(clicks):
+    """One whose device is slow by 300 ppm: in a minute, as much as in three at 100."""
+    with desk.Vehicle(clicks, MODEL, drift=300e-6) as vehicle:
+        vehicle.settle()
+        yield vehicle
+
+
+@on_a_vehicle
+def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.nodes import qos
+
+    windows = []
+    listening = vehicle.witness.subscribe(
+        Image, 'spectrogram', windows.append, qos.ASK_SPECTROGRAM
+    )
+    began_s = vehicle.settle()
+    with desk.busy_cores():
+        time.sleep(8)
+    vehicle.witness.forget(listening)
+    errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
+    assert len(errors_ms) > 150
+    assert np.percentile(errors_ms, 99) < 2
+    heard_s = np.array([time_s for window in windows for time_s in click_times(window)])
+    first, period = len(clicks) // 2, len(clicks)
+    number = np.round(((heard_s - vehicle.device.origin_s) * RATE_HZ - first) / period)
+    errors_ms = 1e3 * np.abs(heard_s - vehicle.device.captured_s(first + number * period))
+    assert len(errors_ms) > 15
+    assert np.percentile(errors_ms, 99) < 2
+
+
+@on_a_vehicle
+def test_a_provider_that_is_not_there_is_said_and_replaced(vehicle):
+    from avdet_ros.evaluation.faults import provider_lost
+
+    happened = provider_lost(vehicle).happened
+    assert 'CUDAExecutionProvider' in happened
+    assert 'works on CPUExecutionProvider' in happened
+
+
+@on_a_vehicle
+def test_a_full_disk_ends_the_recording_and_nothing_else(vehicle):
+    from avdet_ros.evaluation.faults import disk_full
+
+    happened = disk_full(vehicle).happened
+    assert 'stays up, exit status 0' in happened
+    assert 'opens with 0 messages' not in happened
+
+
+@on_a_vehicle
+def test_channels_that_the_device_lacks_are_missed(vehicle):
+    from avdet_ros.evaluation.faults import fewer_channels
+
+    outcome = fewer_channels(vehicle)
+    assert 'channels are mixtures of the others' in outcome.happened
+    assert outcome.recovered_s < 30
+
+
+@on_a_vehicle
+def test_clocks_that_jump_and_stand_still(clicks):
+    from avdet_ros.evaluation.faults import clock_jumps, clock_paused
+
+    with desk.Vehicle(clicks, MODEL, clock=True) as vehicle:
+        assert 'counts 1 jump back' in clock_jumps(vehicle).happened
+        paused = clock_paused(vehicle, 3.0)
+        assert 'stands still' in paused.happened
+        assert '0 windows sent meanwhile' in paused.happened
+
+
+@on_a_vehicle
+def test_a_short_soak_finds_nothing_that_grows(clicks):
+    from avdet_ros.evaluation.soak import run_soak, soak_rows
+
+    soak = run_soak(clicks, MODEL, 0.35)
+    assert not soak.died
+    assert soak.windows > 50
+    assert soak.samples_lost == 0
+    assert max(soak.stamp_error_ms) < 2
+    for process in soak.processes:
+        assert process.growth(process.files, 5.0) <= 2
+        assert process.growth(process.threads, 5.0) <= 2
+        assert process.growth(process.megabytes, 5.0) < 20
+    assert dict(soak_rows(soak))['samples lost'] == '0'
+
+
+def click_times(message):
+    """ROS times of a click in a window that is not at its edge, from the energy's centre."""
+    from avdet_ros.bags.messages import spectrogram, stamp_ns
+
+    power = 10 ** (spectrogram(message, 'x')[0] / 10)
+    energy = power.sum(axis=0)
+    peak = int(energy.argmax())
+    if not 8 < peak < len(energy) - 8 or energy[peak] < 20 * np.median(energy):
+        return []
+    near = np.arange(peak - 4, peak + 5)
+    weight = energy[near] - np.median(energy)
+    in_window_s = (weight @ near) / weight.sum() * 256 / RATE_HZ
+    return [stamp_ns(message) * 1e-9 - 1.0 + in_window_s]
+
+
+def test_missing_windows_are_counted_between_the_first_and_the_last():
+    stamps = np.array([0, 1, 2, 5, 6, 6, 9]) * 100_000_000 + 1_700_000_000_000_000_000
+    jitter = np.array([0, 3, -4, 2, 1, 1, -2]) * 1_000_000
+    assert desk.missing_windows(stamps + jitter) == 4
+    assert desk.missing_windows([]) == 0
+
+
+def test_missing_samples_are_counted_whatever_the_order():
+    assert desk.missing_samples([(100, 50), (0, 90), (150, 10), (200, 5)]) == 50
+    assert desk.missing_samples([(5, 10), (5, 10)]) == 0
+
+
+def test_identities_that_jump_or_end():
+    here, near, away = (np.array([x, 0, x + 100.0, 50]) for x in (0.0, 20.0, 500.0))
+    assert desk.identities([{'1': here}, {'1': near}, {}, {'1': near, '2': away}]) == (0, 0)
+    assert desk.identities([{'1': here, '3': away}, {'1': away, '3': away}, {'3': away}]) == (1, 1)
+    assert desk.identities([{}, {}]) == (0, 0)
+
+
+def test_a_section_of_the_page_is_replaced(tmp_path):
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation.field_page import write_section
+
+    page = tmp_path / 'field.md'
+    write_section(page, 'faults', 'old table')
+    write_section(page, 'soak', 'soak table')
+    write_section(page, 'faults', 'new table')
+    text = page.read_text()
+    assert 'old table' not in text
+    assert text.index('new table') < text.index('soak table')
+    page.write_text('nothing')
+    with pytest.raises(AvdetError, match='expected one <!-- soak -->'):
+        write_section(page, 'soak', 'x')

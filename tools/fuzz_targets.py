@@ -1,0 +1,211 @@
+"""What reads input from elsewhere: functions of bytes that may raise only `AvdetError`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+import struct
+import tempfile
+from types import SimpleNamespace
+
+import numpy as np
+
+from avdet_ros.audio.file import read_whole
+from avdet_ros.bags import messages
+from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.detection.contract import contract_for, write_metadata
+from avdet_ros.detection.model_file import read_model
+from avdet_ros.errors import AvdetError
+from avdet_ros.paths import share
+from avdet_ros.rig import load_rig
+from avdet_ros.training.recipe import read_recipe
+
+RATE_HZ = 44100
+_IMAGE = 'sensor_msgs/msg/Image'
+_TYPES = (_IMAGE, messages.COMPRESSED_IMAGE, messages.DETECTIONS)
+_LONGEST_S = 60.0
+_HEAD = struct.Struct('<BIIIBi')
+_ENCODINGS = ('16SC8', '32FC8', '32FC32', 'bgr8', 'mono16', '32FC1', '32FC0', '16SC7', '32FC²')
+
+
+def image(data: bytes) -> None:
+    """An Image whose fields contradict its data, through every reader of images."""
+    if len(data) < _HEAD.size:
+        return
+    kind, height, width, step, big, stamp = _HEAD.unpack_from(data)
+    encoding = _ENCODINGS[kind % len(_ENCODINGS)]
+    if kind >= 128:
+        encoding = data[-8:].decode('latin-1')
+    message = SimpleNamespace(
+        header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp, nanosec=0), frame_id=''),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=big,
+        step=step,
+        data=np.frombuffer(data[_HEAD.size :], np.uint8),
+    )
+    for read in (messages.sound, messages.spectrogram, messages.picture):
+        with suppress(AvdetError):
+            read(message, 'fuzz')
+
+
+def cdr(data: bytes) -> None:
+    """Serialized messages of every type of ours; the first byte chooses the type."""
+    if not data:
+        return
+    msgtype = _TYPES[data[0] % len(_TYPES)]
+    message = decode(BagMessage('/fuzz', msgtype, 0, data[1:]))
+    if msgtype == messages.DETECTIONS:
+        messages.detections(message)
+    else:
+        messages.picture(message, 'fuzz')
+
+
+def rig(data: bytes) -> None:
+    """A rig file."""
+    with _file(data, '.yaml') as path:
+        load_rig(path)
+
+
+def recipe(data: bytes) -> None:
+    """A recipe."""
+    with _file(data, '.yaml') as path:
+        read_recipe(path)
+
+
+def model(data: bytes) -> None:
+    """A model file."""
+    with _file(data, '.onnx') as path:
+        read_model(path)
+
+
+def metadata(data: bytes) -> None:
+    """A sound model file with one value of its metadata replaced."""
+    proto = _model()
+    if data:
+        entry = proto.metadata_props[data[0] % len(proto.metadata_props)]
+        entry.value = data[1:].decode('utf-8', 'replace')
+    with _file(proto.SerializeToString(), '.onnx') as path:
+        read_model(path)
+
+
+def sound(data: bytes) -> None:
+    """A sound file."""
+    with _file(data, '.wav') as path:
+        read_whole(path, RATE_HZ, _LONGEST_S)
+
+
+def bag(data: bytes) -> None:
+    """A recording, of which every message is decoded."""
+    with _file(data, '.mcap') as path, Bag(path) as opened:
+        for message in opened.messages(list(opened.topics)):
+            with suppress(AvdetError):
+                decode(message)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target for target in (image, cdr, rig, recipe, model, metadata, sound, bag)
+}
+"""By name."""
+
+
+def run(name: str, data: bytes) -> bool:
+    """Feed a target; True when it took the input, False when it refused it in one sentence."""
+    try:
+        TARGETS[name](data)
+    except AvdetError as error:
+        if '\n' in str(error):
+            raise AssertionError(f'more than one line: {error}') from error
+        return False
+    return True
+
+
+def seeds(name: str) -> list[bytes]:
+    """Good inputs to begin with."""
+    block = np.arange(64 * 8, dtype=np.int16).reshape(64, 8)
+    found = {
+        'image': lambda: [_HEAD.pack(0, 64, 1, 16, 0, 1) + block.tobytes()],
+        'cdr': _cdr_seeds,
+        'rig': lambda: [share('config/rig.yaml').read_bytes()],
+        'recipe': lambda: [
+            path.read_bytes() for path in sorted(share('config/recipes').glob('*.yaml'))
+        ],
+        'model': lambda: [_model().SerializeToString()],
+        'metadata': lambda: [
+            bytes([index]) + entry.value.encode()
+            for index, entry in enumerate(_model().metadata_props)
+        ],
+        'sound': lambda: _sound_seeds(block),
+        'bag': _bag_seeds,
+    }
+    return found[name]()
+
+
+def _model() -> object:
+    from onnx import TensorProto, helper
+
+    loaded = load_rig()
+    from avdet_ros.audio.features import FrontEnd
+
+    front_end = FrontEnd()
+    shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node('Identity', ['spectrogram'], ['boxes'])],
+        'fuzz',
+        [value('spectrogram', TensorProto.FLOAT, shape)],
+        [
+            value('boxes', TensorProto.FLOAT, ['n', 4]),
+            value('scores', TensorProto.FLOAT, ['n']),
+            value('labels', TensorProto.INT64, ['n']),
+        ],
+    )
+    proto = helper.make_model(graph)
+    write_metadata(proto, contract_for(loaded, front_end, -0.5, recipe='none', data='none'))
+    return proto
+
+
+def _cdr_seeds() -> list[bytes]:
+    from avdet_ros.bags.typestore import typestore
+    from avdet_ros.detection.boxes import Detections
+
+    head = messages.make_header(1_000_000_000, 'frame')
+    picture = messages.make_image(head, 'bgr8', 4, 4, np.zeros((4, 4, 3), np.uint8))
+    boxes = Detections(np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32))
+    found = messages.make_detections(head, boxes)
+    serialize = typestore().serialize_cdr
+    return [
+        b'\0' + bytes(serialize(picture, _IMAGE)),
+        b'\2' + bytes(serialize(found, messages.DETECTIONS)),
+    ]
+
+
+def _sound_seeds(block: np.ndarray) -> list[bytes]:
+    import soundfile
+
+    found = []
+    for kind in ('WAV', 'FLAC', 'WAVEX', 'W64', 'AIFF'):
+        with tempfile.NamedTemporaryFile(suffix='.wav') as file:
+            soundfile.write(file.name, block, RATE_HZ, format=kind, subtype='PCM_16')
+            found.append(Path(file.name).read_bytes())
+    return found
+
+
+def _bag_seeds() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        writer = BagWriter(Path(folder) / 'bag')
+        for stamp_ns, data in enumerate(_cdr_seeds()[:1] * 3, 1):
+            writer.write('/camera', _IMAGE, data[1:], stamp_ns)
+        writer.close()
+        return [path.read_bytes() for path in sorted(Path(folder).rglob('*.mcap'))]
+
+
+@contextmanager
+def _file(data: bytes, suffix: str) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(data)
+        file.flush()
+        yield Path(file.name)
