@@ -10,7 +10,7 @@ override GPU := yes
 else ifeq ($(GPU),0)
 override GPU := no
 endif
-# Each test run is on its own; the interpreter's threads do not fight over two cores.
+# What talks over DDS in real time runs alone, all else on every core.
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -32,7 +32,8 @@ bench: setup ## measure what a window costs and how late tracks come
 	@$(BIN)/avdet bench
 
 test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
-	@$(PYTEST) -q
+	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros'
+	@$(PYTEST) -q -m ros
 
 test-fast: setup-tests lint ## the quick tests that need no DDS, below 2 minutes
 	@$(PYTEST) -q -m 'not slow and not ros'
