@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from avdet_ros.rig import Rig
 
 
 def simulate_check(
     rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
+    speed: Annotated[
+        bool, typer.Option('--speed', help='Also measure what windows and drives cost to make.')
+    ] = False,
 ) -> None:
-    """Measure the simulated sound and compare it with closed forms and standards."""
+    """Measure the simulated sound and compare it with closed forms and standards.
+
+    Also counts what is seen in drives. The table is Markdown; docs/simulation.md has it.
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -36,6 +47,54 @@ def simulate_check(
         f'\n{render_factor(loaded):.0f} x real time: 8 microphones, 3 vehicles, one core.',
         soft_wrap=True,
     )
+    with console.status('counting'):
+        _print(console, _traffic(loaded))
+    if speed:
+        with console.status('measuring what it costs'):
+            _print(console, _costs(loaded, rig))
     wrong = [line.what for line in found if not line.passed]
     if wrong:
         raise AvdetError(f'measured and expected differ: {"; ".join(wrong)}')
+
+
+def _print(console: Console, lines: list[str]) -> None:
+    console.print('\n' + '\n'.join(f'- {line}' for line in lines), soft_wrap=True, highlight=False)
+
+
+def _traffic(rig: Rig) -> list[str]:
+    from avdet_ros.simulation.census import DURATION_S, count
+
+    found = count(rig)
+    seen, labels = found.seen, found.labels
+    manoeuvres = [f'{number} {name}' for name, number in found.manoeuvres.items()]
+    settings = [f'{number} {name}' for name, number in found.settings.items()]
+    drives = f'{found.drives} drives of {DURATION_S:g} s as `avdet simulate` makes them'
+    at_once = f'{seen.mean():.1f} vehicles seen at once, {seen.min()} to {seen.max()}'
+    moving = f'{found.moving.mean():.1f} of them with their engine running'
+    wanted = f'{labels.mean():.2f} labels at once, {labels.min()} to {labels.max()}'
+    unseen = f'{found.heard_hidden:.0%} of them heard though no camera can see them'
+    return [
+        f'{drives}, {found.frames} instants: {at_once}, {moving}',
+        f'{wanted}, {unseen}',
+        f'manoeuvres: {", ".join(manoeuvres)}; settings: {", ".join(settings)}',
+    ]
+
+
+def _costs(rig: Rig, rig_path: Path | None) -> list[str]:
+    from avdet_ros.simulation.speed import PLAN, measure
+
+    cost = measure(rig, rig_path)
+    seconds = cost.window_s, cost.pictures_s, cost.frame_s
+    window, picture, frame = (f'{each * 1e3:.0f} ms' for each in seconds)
+    minutes, pictures, frames = cost.window_s * 1e4 / 120, 2 / cost.pictures_s, 2 / cost.frame_s
+    of_window = (
+        f'a window with features and labels ({cost.windows} made): {window} of processor time'
+    )
+    of_instant = f'an instant in RGB, thermal and depth ({cost.frames} made): {picture}'
+    of_drive = f'a frame of a drive on disk at {PLAN.fps:g} a second, sound and clips included'
+    return [
+        f'{of_window}, 10,000 in {minutes:.1f} min on 2 cores',
+        f'{of_instant}, {pictures:.0f} a second on 2 cores',
+        f'{of_drive}: {frame}, {frames:.1f} a second on 2 cores',
+        f"a second of a drive's sound: {cost.sound_s * 1e3:.0f} ms",
+    ]

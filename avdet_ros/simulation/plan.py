@@ -13,9 +13,9 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
 from avdet_ros.simulation.pictures import Conditions, random_conditions
-from avdet_ros.simulation.recordings import load_recordings
+from avdet_ros.simulation.recordings import Recordings, load_recordings
 from avdet_ros.simulation.scene import Scene
-from avdet_ros.simulation.traffic import furnished, random_scene
+from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 from avdet_ros.training import mavd
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
@@ -137,5 +137,12 @@ def make_scene(
     if plan.recordings:
         loops = load_recordings(plan.recordings, rig.sample_rate_hz)
     scene = random_scene(drive.scene_seed, rig, plan.duration_s, corrupted=not clean)
-    scene = with_manoeuvres(furnished(scene, not clean, loops))
+    scene = add_to_drive(scene, not clean, loops)
     return scene, random_conditions(drive.scene_seed, scene.temperature_c, drive.night)
+
+
+def add_to_drive(
+    scene: Scene, corrupted: bool = True, recordings: Recordings | None = None
+) -> Scene:
+    """Everything that drives with pictures have beyond `random_scene`; see `make_scene`."""
+    return with_manoeuvres(furnished(fewer_parked(scene), corrupted, recordings))

@@ -22,6 +22,9 @@ SETTINGS = {'city': 0.3, 'country': 0.25, 'motorway': 0.15, 'roadside': 0.15, 'j
 AHEAD_M = 70.0
 """Traffic density is drawn as the number of moving vehicles within this distance ahead."""
 
+PARKED_STAY = 0.35
+"""Part of the parked vehicles that drives with pictures keep."""
+
 _MARGIN_S = 2.0
 
 
@@ -247,6 +250,13 @@ class _Flows:
                 if clear and vehicle.kind != 'lorry':
                     self.vehicles.append(vehicle)
                 place += vehicle.length_m + 1.0 + self.rng.exponential(gap_m)
+
+
+def fewer_parked(scene: Scene) -> Scene:
+    """The drive without most of its parked vehicles, so that 3 vehicles are seen on average."""
+    stays = np.random.default_rng([scene.seed, 8]).random(len(scene.vehicles)) < PARKED_STAY
+    kept = [v for v, stay in zip(scene.vehicles, stays, strict=True) if stay or v.voice.running]
+    return replace(scene, vehicles=tuple(kept))
 
 
 def furnished(

@@ -9,11 +9,11 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.composition import World
 from avdet_ros.simulation.pictures.conditions import Conditions
 from avdet_ros.simulation.pictures.depth import DepthCamera
 from avdet_ros.simulation.pictures.rgb import RgbCamera
 from avdet_ros.simulation.pictures.thermal import ThermalCamera
+from avdet_ros.simulation.pictures.world import World
 from avdet_ros.simulation.scene import Scene
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.composition import World
 from avdet_ros.simulation.pictures.materials import column
 from avdet_ros.simulation.pictures.sky import noise_image
+from avdet_ros.simulation.pictures.world import World
 
 BASELINE_M = 0.6
 LARGEST_DISPARITY_PX = 192

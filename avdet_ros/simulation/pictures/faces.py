@@ -15,6 +15,7 @@ NEAR_M = 0.35
 """Nothing nearer to the camera is drawn."""
 
 _BIG_PX = 6000.0
+_UNKNOWN = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,9 @@ class FaceList:
         section: int = 0,
     ) -> None:
         """Add one polygon; its normal is computed unless given. See `Faces`."""
-        points = np.asarray(corners, np.float64)
-        if normal is None:
-            # Newell's method, also right for slightly bent polygons
-            across = np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0)
-            normal = across / max(float(np.linalg.norm(across)), 1e-12)
-        self._corners.append(points)
-        self._rows.append((normal, INDEX[material], tuple(colour), layer, both_sides, section))
+        self._corners.append(np.asarray(corners, np.float64))
+        given = _UNKNOWN if normal is None else normal
+        self._rows.append((given, INDEX[material], tuple(colour), layer, both_sides, section))
 
     def box(
         self,
@@ -108,11 +105,23 @@ class FaceList:
         if not self._rows:
             return empty()
         normal, material, colour, layer, both, section = zip(*self._rows, strict=True)
-        counts = [len(points) for points in self._corners]
+        ends = np.cumsum([len(points) for points in self._corners])
+        corners = np.concatenate(self._corners)
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+        normals = np.array(normal, np.float64)
+        # Newell's method, also right for slightly bent polygons; relative to the first corners,
+        # so that places far from the origin lose no digits
+        after = np.arange(len(corners)) + 1
+        after[ends - 1] = starts
+        local = corners - np.repeat(corners[starts], ends - starts, axis=0)
+        across = np.add.reduceat(np.cross(local, local[after]), starts)
+        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+        unknown = np.isnan(normals[:, 0])
+        normals[unknown] = across[unknown]
         return Faces(
-            np.concatenate(self._corners),
-            np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64),
-            np.array(normal, np.float64),
+            corners,
+            starts,
+            normals,
             np.array(material, np.int64),
             np.array(colour, np.float64),
             np.array(layer, np.int64),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.composition import GROUND, Composition, World
+from avdet_ros.simulation.pictures.composition import GROUND, Composition
 from avdet_ros.simulation.pictures.faces import NEAR_M
 from avdet_ros.simulation.pictures.light import (
     GroundLight,
@@ -16,6 +16,7 @@ from avdet_ros.simulation.pictures.light import (
 )
 from avdet_ros.simulation.pictures.materials import INDEX, column
 from avdet_ros.simulation.pictures.sky import horizon_colour, look_at_sky, panorama
+from avdet_ros.simulation.pictures.world import World
 
 _GLOWS = column('glows') > 0
 _FULL = 160.0

@@ -10,10 +10,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.composition import GROUND, STILL, World
+from avdet_ros.simulation.pictures.composition import GROUND, STILL
 from avdet_ros.simulation.pictures.light import GroundLight, thing_shadows
 from avdet_ros.simulation.pictures.materials import column
 from avdet_ros.simulation.pictures.sky import look_at_sky, noise_image
+from avdet_ros.simulation.pictures.world import World
 
 COUNTS_PER_K = 80.0
 ZERO_C_K = 273.15

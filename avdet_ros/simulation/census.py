@@ -1,0 +1,75 @@
+"""What drives hold, counted: vehicles a frame, hidden ones that are heard, manoeuvres."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.road import Route
+from avdet_ros.simulation.scene import LABEL_HEIGHT_PX, LABEL_IN_IMAGE
+from avdet_ros.simulation.traffic import random_scene
+
+SEEDS = range(200_000, 200_100)
+DURATION_S = 20.0
+EVERY_S = 5.0
+SEEN = 0.1
+HIDDEN = 0.02
+"""Parts of a box from and up to which a vehicle counts as seen and as hidden."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """Counts over the drives of `SEEDS`.
+
+    Attributes:
+        drives: how many.
+        frames: how many instants were looked at.
+        seen: (frames,) vehicles in the image, high enough and not hidden.
+        moving: (frames,) those of them whose engines run.
+        labels: (frames,) vehicles a detector of sound should report.
+        heard_hidden: part of the labels that no camera can see.
+        settings: drives by setting.
+        manoeuvres: vehicles that overtake, change lanes and turn.
+    """
+
+    drives: int
+    frames: int
+    seen: np.ndarray
+    moving: np.ndarray
+    labels: np.ndarray
+    heard_hidden: float
+    settings: dict[str, int]
+    manoeuvres: dict[str, int]
+
+
+def count(rig: Rig) -> Census:
+    """Look at every drive of `SEEDS` every few seconds."""
+    seen, moving, labels, hidden = [], [], [], 0
+    settings, manoeuvres = Counter(), Counter()
+    for seed in SEEDS:
+        scene = add_to_drive(random_scene(seed, rig, DURATION_S))
+        settings[scene.setting] += 1
+        runs = {v.vehicle_id for v in scene.vehicles if v.voice.running}
+        for vehicle in scene.vehicles:
+            changes = len(vehicle.motion.changes)
+            manoeuvres['overtake'] += changes == 2
+            manoeuvres['change lanes'] += changes == 1
+            manoeuvres['turn'] += isinstance(vehicle.road, Route)
+        for t_s in np.arange(EVERY_S / 2, DURATION_S, EVERY_S):
+            truth = scene.truth(float(t_s))
+            height = truth.boxes_px[:, 3] - truth.boxes_px[:, 1]
+            clear = (truth.in_image >= LABEL_IN_IMAGE) & (height >= LABEL_HEIGHT_PX)
+            clear &= truth.visible_fraction >= SEEN
+            seen.append(int(clear.sum()))
+            moving.append(int(np.sum(clear & np.isin(truth.ids, list(runs)))))
+            wanted = scene.labels(float(t_s))
+            labels.append(len(wanted))
+            hidden += int(np.sum(wanted.visible_fraction < HIDDEN))
+    return Census(
+        len(SEEDS), len(seen), np.array(seen), np.array(moving), np.array(labels),
+        hidden / max(sum(labels), 1), dict(settings.most_common()), dict(manoeuvres),
+    )  # fmt: skip
