@@ -1,0 +1,81 @@
+"""The SROS2 policy against the nodes as they run: all that they have, and nothing that none has."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from avdet_ros.nodes.camera import CameraNode
+from avdet_ros.nodes.capture import CaptureNode
+from avdet_ros.nodes.detector import DetectorNode
+from avdet_ros.nodes.overlay import OverlayNode
+from avdet_ros.nodes.recorder import RecorderNode
+from avdet_ros.nodes.tracker import TrackerNode
+from avdet_ros.paths import share
+
+pytestmark = pytest.mark.ros
+
+QUESTIONS = {
+    ('topics', 'publish'): 'get_publisher_names_and_types_by_node',
+    ('topics', 'subscribe'): 'get_subscriber_names_and_types_by_node',
+    ('services', 'reply'): 'get_service_names_and_types_by_node',
+}
+AT_TIMES = {
+    ('topics', 'subscribe'): {'/clock', '/tf_static', '/avdet/camera_info', '/avdet/image'},
+    # With source simulation, and of a camera that shows more than colours.
+    ('topics', 'publish'): {
+        '/avdet/audio',
+        '/avdet/truth',
+        '/avdet/drive_time',
+        '/avdet/thermal/image_raw',
+        '/avdet/depth/image_raw',
+    },
+}
+"""What a node has only with other parameters than here."""
+
+
+def policy():
+    """Allowed full names by node, kind and direction."""
+    allowed = {}
+    for profile in ElementTree.parse(share('config/sros2_policy.xml')).iter('profile'):
+        node, namespace = profile.get('node'), profile.get('ns')
+        for kind in ('topics', 'services'):
+            for block in profile.findall(kind):
+                for direction, verdict in block.attrib.items():
+                    assert verdict == 'ALLOW'
+                    names = {child.text for child in block}
+                    full = {n if n.startswith('/') else f'{namespace}/{n}' for n in names}
+                    allowed.setdefault((node, kind, direction), set()).update(full)
+    return allowed
+
+
+def test_the_policy_names_what_the_nodes_have(start, watcher, wait, model_path, tmp_path):
+    nodes = [
+        start(CaptureNode, source='topic'),
+        start(DetectorNode, model=str(model_path)),
+        start(TrackerNode),
+        start(OverlayNode),
+        start(RecorderNode, path=str(tmp_path / 'bag')),
+        start(CameraNode, duration_s=5.0),
+    ]
+    allowed = policy()
+    assert {node for node, *_ in allowed} == {node.NAME for node in nodes}
+    assert not [name for names in allowed.values() for name in names if '*' in name]
+    for node in nodes:
+        wait(lambda node=node: node.state == 'active', f'{node.NAME} to be active')
+        for (kind, direction), question in QUESTIONS.items():
+            ask = getattr(watcher.node, question)
+            wait(lambda ask=ask, node=node: ask(node.NAME, '/avdet'), 'the graph')
+            has = {name for name, _ in ask(node.NAME, '/avdet')}
+            listed = allowed[(node.NAME, kind, direction)]
+            assert has <= listed, f'{node.NAME} {direction}: not in the policy'
+            idle = listed - has - AT_TIMES.get((kind, direction), set())
+            assert idle <= {f'/avdet/{name}' for name in ('drive_time', 'truth')}, node.NAME
+
+
+def test_a_silent_node_may_ask_those_it_listens_to():
+    allowed = policy()
+    for node, upstream in (('detector', 'capture'), ('tracker', 'detector')):
+        assert f'/avdet/{upstream}/get_state' in allowed[(node, 'services', 'request')]
+        assert f'/avdet/{upstream}/get_state' in allowed[(upstream, 'services', 'reply')]
