@@ -1,4 +1,4 @@
-"""The SROS2 policy against the nodes as they run: all that they have, and nothing that none has."""
+"""The SROS2 policy against the running nodes: all that they have, and nothing else."""
 
 from __future__ import annotations
 
