@@ -44,7 +44,7 @@ from avdet_ros.training.loop import CHECKPOINTS, load_best
 from avdet_ros.training.picture_area import picture_area
 from avdet_ros.training.pipeline import LABEL_OFFSET_S, begin_run, git_commit, once
 from avdet_ros.training.pretext import WEIGHTS, fit_pretext, load_pretext
-from avdet_ros.training.processes import first_only, joined
+from avdet_ros.training.processes import first_only, joined, rank
 from avdet_ros.training.sound_cache import cache_sound
 from avdet_ros.training.taught_windows import TaughtWindows, taught_windows
 from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
@@ -118,6 +118,8 @@ def run_chain(
             'mm_distillnet: expected --data, a folder of drives in the MAVD layout, found none; '
             'avdet simulate makes one'
         )
+    if rank():  # one of several processes is heard
+        progress, say = False, _mute
     with joined():
         course = open_course(recipe, root, out, resume, rig_path, progress, say, labels)
         make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
@@ -406,6 +408,10 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
     partial = model.with_suffix('.partial')
     partial.write_bytes(loaded.SerializeToString())
     partial.replace(model)
+
+
+def _mute(line: str) -> None:
+    del line
 
 
 def _silent(name: str, total: int | None) -> Callable[[], None]:
