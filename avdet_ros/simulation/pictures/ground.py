@@ -99,6 +99,7 @@ def main_ground(
                     [0.52, 0.47, 0.24]
                 )
         grass = green * tint[knot]
+        asphalt = ASPHALT * (0.97 + 0.03 * tint[knot])
         if not layout.tunnel:
             base = np.array([0.42, 0.42, 0.40]) if urban else None
             for side, edge in ((1, left), (-1, right)):
@@ -118,11 +119,11 @@ def main_ground(
                     strips.add(knot, *bounds, 'concrete', (0.66, 0.66, 0.64), 1)
         if layout.median > 0.3 and not layout.tunnel:
             inner = (layout.median - 0.12) * width
-            strips.add(knot, right, -inner, 'asphalt', ASPHALT * tint[knot], 1)
-            strips.add(knot, inner, left, 'asphalt', ASPHALT * tint[knot], 1)
+            strips.add(knot, right, -inner, 'asphalt', asphalt, 1)
+            strips.add(knot, inner, left, 'asphalt', asphalt, 1)
             strips.add(knot, -inner, inner, 'grass', 0.9 * grass, 1)
         else:
-            strips.add(knot, right, left, 'asphalt', ASPHALT * (0.97 + 0.03 * tint[knot]), 1)
+            strips.add(knot, right, left, 'asphalt', asphalt, 1)
         if not gap[knot]:
             _marks(strips, knot, layout, width)
 

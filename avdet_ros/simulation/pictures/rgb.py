@@ -7,6 +7,7 @@ import numpy as np
 
 from avdet_ros.simulation.pictures.composition import GROUND, Composition
 from avdet_ros.simulation.pictures.faces import NEAR_M
+from avdet_ros.simulation.pictures.lens import add_light, drops, streaks
 from avdet_ros.simulation.pictures.light import (
     GroundLight,
     ambient,
@@ -19,6 +20,9 @@ from avdet_ros.simulation.pictures.sky import horizon_colour, look_at_sky, panor
 from avdet_ros.simulation.pictures.world import World
 
 _GLOWS = column('glows') > 0
+SMOOTH_M = 30.0
+"""Up to this depth wetness and haze of the road change from pixel to pixel."""
+
 _FULL = 160.0
 """What stands for light 1 in the map by which the ground is multiplied."""
 
@@ -43,8 +47,8 @@ class RgbCamera:
         noise = rng.normal(0, sigma, size).astype(np.float32)
         self.brighter = np.clip(noise, 0, 60).astype(np.uint8)
         self.darker = np.clip(-noise, 0, 60).astype(np.uint8)
-        self.streaks = [_streaks(rng, size, conditions.rain, dark) for _ in range(3)]
-        self.drops = _drops(rng, camera.height_px, camera.width_px, conditions.lens_drops)
+        self.streaks = [streaks(rng, size, conditions.rain, dark) for _ in range(3)]
+        self.drops = drops(rng, camera.height_px, camera.width_px, conditions.lens_drops)
         self.sprites: dict[int, np.ndarray] = {}
 
     def paint(self, t_s: float, without: frozenset[int] = frozenset()) -> np.ndarray:
@@ -64,7 +68,6 @@ class RgbCamera:
         colours = shade_bodies(
             composed, self.conditions, self.tunnel, self.world.surroundings.lamps_m
         )
-        self._wet_ground(composed, colours)
         rounded = np.clip(255 * colours[:, ::-1], 0, 255).astype(int).tolist()
         composed.paint(
             image,
@@ -87,20 +90,42 @@ class RgbCamera:
         image[:rows] = cv2.resize(sky, (camera.width_px, rows), interpolation=cv2.INTER_LINEAR)
         image[rows:] = np.array(255 * 0.5 * horizon_colour(self.conditions)[::-1]).astype(np.uint8)
 
-    def _wet_ground(self, composed: Composition, colours: np.ndarray) -> None:
+    def _wet_ground(self, composed: Composition, image: np.ndarray) -> None:
         """Wet asphalt is darker near by and mirrors the sky far away."""
         rain = self.conditions.rain
         if not rain or self.tunnel:
             return
-        wet = (composed.owner == GROUND) & (composed.faces.material != INDEX['grass'])
-        grazing = np.clip(composed.depth_m[wet] / 45, 0.08, 1)[:, None] ** 0.7
+        stroke = composed.index_ground
+        grass = np.append(composed.faces.material == INDEX['grass'], True)[stroke]
+        wet = (stroke >= 0) & ~grass
+        top = int(np.argmax(wet.any(axis=1)))
+        grazing = np.clip(self._depth_m(composed)[top:] / 45, 0.08, 1) ** 0.7
+        mirrors = np.where(wet[top:], 0.75 * min(1.0, 2 * rain) * grazing, 0)
+        darker = np.where(wet[top:], 0.72 * (1 - mirrors), 1)
         day = self.conditions.daylight
         mirrored = horizon_colour(self.conditions) * (0.9 * day + 0.6 * (1 - day))
-        strength = 0.75 * min(1.0, 2 * rain) * grazing
-        colours[wet] = (1 - strength) * 0.72 * colours[wet] + strength * mirrored
+        part = image[2 * top :]
+        size = part.shape[1::-1]
+        kept, added = (
+            cv2.resize((255 * share).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
+            for share in (darker, mirrors)
+        )
+        light = np.empty_like(part)
+        light[:] = np.clip(255 * mirrored[::-1], 0, 255)
+        part[:] = cv2.add(
+            cv2.multiply(part, cv2.merge([kept] * 3), scale=1 / 255),
+            cv2.multiply(light, cv2.merge([added] * 3), scale=1 / 255),
+        )
+
+    def _depth_m(self, composed: Composition) -> np.ndarray:
+        """(h, w) depth of the ground: near by of a flat road, far away of its strokes."""
+        flat = self.ground_light.forward
+        far = np.append(composed.depth_m, 0.0)[composed.index_ground]
+        return np.where((flat > 0) & (flat < SMOOTH_M), flat, far)
 
     def _light_ground(self, composed: Composition, image: np.ndarray) -> None:
         """Multiply the painted ground by its light and lay haze over it."""
+        self._wet_ground(composed, image)
         conditions, tunnel = self.conditions, self.tunnel
         ground = self.ground_light
         around = self.world.surroundings
@@ -122,9 +147,9 @@ class RgbCamera:
         part = image[top:]
         cv2.multiply(part, wide, part, 1 / _FULL)
         if not tunnel and conditions.haze_per_m > 0:
-            depth = np.append(composed.depth_m, 0.0)[stroke[top // 2 :]]
+            depth = self._depth_m(composed)[top // 2 :]
             fade = np.where(shown[top // 2 :], 1 - np.exp(-conditions.haze_per_m * depth), 0)
-            rows = int(np.count_nonzero((fade > 0.03).any(axis=1)))
+            rows = int(np.count_nonzero((fade > 0.004).any(axis=1)))
             if rows:
                 fade = cv2.resize((255 * fade[:rows]).astype(np.uint8), (image.shape[1], 2 * rows))
                 part = part[: 2 * rows]
@@ -216,7 +241,7 @@ class RgbCamera:
         wide *= 1 + 0.5 * self.conditions.rain
         radius = int(np.clip(wide, 6, 170)) // 4 * 4 + 4
         sprite = self._sprite(radius) * (255 * min(strength, 1.3))
-        _add(image, sprite, round(x) - radius, round(y) - radius, colour)
+        add_light(image, sprite, round(x) - radius, round(y) - radius, colour)
 
     def _mirror(
         self,
@@ -237,7 +262,7 @@ class RgbCamera:
         v, u = np.mgrid[-tall : tall + 1, -wide : wide + 1]
         streak = np.exp(-np.abs(v) / (0.32 * tall)) * np.exp(-((u / (0.45 * wide)) ** 2))
         streak = streak * np.clip(1 - np.abs(v) / tall, 0, 1)
-        _add(
+        add_light(
             image,
             (120 * strength * streak).astype(np.float32),
             int(x) - wide,
@@ -296,46 +321,3 @@ class RgbCamera:
         part = slice(top, top + height), slice(left, left + width)
         image = cv2.add(image, cv2.merge([self.brighter[part]] * 3))
         return cv2.subtract(image, cv2.merge([self.darker[part]] * 3))
-
-
-def _add(image: np.ndarray, sprite: np.ndarray, x: int, y: int, colour: tuple) -> None:
-    """Add a light to an image, cut to it."""
-    height, width = sprite.shape
-    x0, y0 = max(x, 0), max(y, 0)
-    x1, y1 = min(x + width, image.shape[1]), min(y + height, image.shape[0])
-    if x1 <= x0 or y1 <= y0:
-        return
-    cut = sprite[y0 - y : y1 - y, x0 - x : x1 - x, None] * np.array(colour[::-1], np.float32)
-    part = image[y0:y1, x0:x1]
-    part[:] = cv2.add(np.ascontiguousarray(part), np.clip(cut, 0, 255).astype(np.uint8))
-
-
-def _streaks(
-    rng: np.random.Generator, size: tuple[int, int], rain: float, dark: float
-) -> np.ndarray:
-    image = np.zeros(size, np.uint8)
-    if not rain:
-        return image
-    slant = rng.uniform(-0.2, 0.2)
-    for _ in range(int(900 * rain)):
-        x, y = rng.integers(0, size[1]), rng.integers(-40, size[0])
-        near = rng.random() ** 3
-        tall = 14 + 70 * near
-        level = int((10 + 26 * rng.random()) * (1 - 0.5 * dark))
-        end = int(x + slant * tall), int(y + tall)
-        cv2.line(image, (int(x), int(y)), end, level, 1 + int(near > 0.6), cv2.LINE_AA)
-    return cv2.GaussianBlur(image, (3, 5), 0)
-
-
-def _drops(rng: np.random.Generator, height: int, width: int, count: int) -> list | None:
-    if not count:
-        return None
-    drops = []
-    for _ in range(count):
-        r = int(rng.uniform(9, 34))
-        x, y = int(rng.uniform(0, width - 2 * r)), int(rng.uniform(0, height - 2 * r))
-        v, u = (np.mgrid[0 : 2 * r, 0 : 2 * r] - r + 0.5) / r
-        out = np.hypot(u * rng.uniform(1.0, 1.25), v)
-        mask = 0.85 * np.clip((1 - out) * 5, 0, 1)[..., None].astype(np.float32)
-        drops.append((x, y, r, mask))
-    return drops
