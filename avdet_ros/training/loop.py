@@ -102,6 +102,8 @@ def run_fit(
         warnings.filterwarnings('ignore', '.*smaller than the logging interval.*')
         warnings.filterwarnings('ignore', '.*exists and is not empty.*')
         warnings.filterwarnings('ignore', '.*LeafSpec.*')
+        # Every process scores all validation windows: there is nothing to add up.
+        warnings.filterwarnings('ignore', '.*sync_dist=True.*')
         trainer = Trainer(
             max_epochs=epochs,
             deterministic='warn',
