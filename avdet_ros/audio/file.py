@@ -187,6 +187,8 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
         if block is not None:
             pieces.append(block.samples)
     source.stop()
+    if not pieces:
+        raise AvdetError(f'{path}: expected sound, found a file whose samples cannot be read')
     return np.concatenate(pieces)
 
 

@@ -150,8 +150,9 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
         ('output', list(graph.output), ['boxes', 'scores', 'labels']),
     ):
         found = {value.name: value.type.tensor_type for value in values}
-        if sorted(found) != sorted(names):
-            listed = ', '.join(found)[:200] or 'none'
+        if found.keys() != set(names) or len(values) != len(names):
+            # A name that is not UTF-8 comes as bytes.
+            listed = ', '.join(str(name) for name in found)[:200] or 'none'
             raise AvdetError(f'{path}: {kind}s: expected {", ".join(names)}, found {listed}')
         for name in names:
             type_, shape = wanted[name]

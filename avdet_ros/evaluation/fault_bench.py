@@ -21,6 +21,7 @@ from avdet_ros.audio.virtual_device import DEVICE
 from avdet_ros.domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.faults import CLOCK_FAULTS, FAULTS, Outcome
+from avdet_ros.evaluation.field_page import machine_line
 from avdet_ros.evaluation.vehicle import Vehicle
 
 SIGINT = 'SIGINT'
@@ -141,11 +142,10 @@ def fault_table(outcomes: Sequence[Outcome]) -> Table:
 
 def fault_markdown(outcomes: Sequence[Outcome], about: dict[str, object], command: str) -> str:
     """For `docs/field.md`."""
-    machine = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}.'
     lines = [
         f'    {command}',
         '',
-        machine,
+        machine_line(about),
         '',
         '| fault | what happened | time to recover | what was lost |',
         '|---|---|---|---|',

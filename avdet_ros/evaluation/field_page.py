@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+import os
 from pathlib import Path
 
 from avdet_ros.errors import AvdetError
@@ -19,6 +21,16 @@ Faults done to the running graph, and how it keeps for hours.
 
 {soak}
 """
+
+
+def machine_line(about: dict[str, object]) -> str:
+    """What a table was measured on, in one line."""
+    nice = os.nice(0)
+    first = f', niceness {nice}' if nice else ''
+    return (
+        f'{about["cores"]} cores, load {about["load"]:.1f}{first}, Python {about["python"]}, '
+        f'{date.today():%Y-%m-%d}.'
+    )
 
 
 def write_section(page: Path, name: str, text: str) -> None:

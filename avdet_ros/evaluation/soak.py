@@ -12,6 +12,7 @@ import psutil
 from rich.table import Table
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.field_page import machine_line
 from avdet_ros.evaluation.vehicle import Vehicle, missing_windows
 
 WARM_UP_SHARE = 5 / 60
@@ -212,6 +213,5 @@ def soak_table(soak: Soak) -> Table:
 
 def soak_markdown(soak: Soak, about: dict[str, object], command: str) -> str:
     """For `docs/field.md`."""
-    machine = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}.'
-    lines = [f'    {command}', '', machine, '', '| watched | found |', '|---|---|']
+    lines = [f'    {command}', '', machine_line(about), '', '| watched | found |', '|---|---|']
     return '\n'.join(lines + [f'| {name} | {found} |' for name, found in soak_rows(soak)])

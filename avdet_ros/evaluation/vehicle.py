@@ -197,7 +197,7 @@ class Vehicle:
         def steady() -> bool:
             now_s = time.monotonic()
             newest = [entry for entry in self.witness.tracks if entry.at_s > now_s - SETTLED_S]
-            return len(newest) >= 0.7 * SETTLED_S / HOP_S
+            return len(newest) >= 0.25 * SETTLED_S / HOP_S
 
         self.wait(steady, 'tracks')
 

@@ -23,7 +23,7 @@ STOP_S = 2.0
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 2.0
 
-STILL_S = 0.5
+STILL_S = 1.0
 """ROS time that has not moved for so long is paused."""
 
 

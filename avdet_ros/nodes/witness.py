@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 import struct
 import threading
@@ -10,12 +11,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
-import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
@@ -89,7 +89,7 @@ class Witness:
     """
 
     def __init__(self, namespace: str, listen_to_sound: bool = True) -> None:
-        """Start ROS in this process and subscribe.
+        """Begin to listen.
 
         Args:
             namespace: of the graph.
@@ -102,8 +102,10 @@ class Witness:
         self.statuses: dict[str, list[Status]] = {}
         self._namespace = namespace
         self._rate_hz = 44100
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node('witness', namespace=namespace)
+        # A context of its own: another graph, in another domain, may be watched beside it.
+        self._context = Context()
+        self._context.init(args=[])
+        self._node = Node('witness', namespace=namespace, context=self._context)
         subscribe = self._node.create_subscription
         subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, raw=True)
         subscribe(Detection2DArray, 'tracks', self._on_tracks, qos.RESULTS)
@@ -111,7 +113,6 @@ class Witness:
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, 50)
         if listen_to_sound:
             subscribe(Image, 'audio', self._on_audio, QoSProfile(depth=200))
-        self._clock: tuple[Publisher, Any] | None = None
         self._clock_offset_s = 0.0
         self._clock_stopped_s: float | None = None
         self._thread = threading.Thread(target=self._spin, name='witness', daemon=True)
@@ -156,10 +157,13 @@ class Witness:
         """Publish ``/clock``: the system's time, until `move_clock` or `stop_clock`."""
         publisher = self._node.create_publisher(Clock, '/clock', qos.RESULTS)
 
-        def tell() -> None:
-            publisher.publish(Clock(clock=messages.stamp(round(self.clock_s() * 1e9))))
+        def tell() -> None:  # in a thread of its own: a clock waits for nobody
+            with suppress(Exception):  # the context has ended
+                while self._context.ok():
+                    publisher.publish(Clock(clock=messages.stamp(round(self.clock_s() * 1e9))))
+                    time.sleep(period_s)
 
-        self._clock = publisher, self._node.create_timer(period_s, tell)
+        threading.Thread(target=tell, name='clock', daemon=True).start()
 
     def clock_s(self) -> float:
         """What ``/clock`` says now."""
@@ -186,17 +190,20 @@ class Witness:
         self.statuses.clear()
 
     def close(self) -> None:
-        """End ROS in this process."""
-        rclpy.try_shutdown()
+        """End listening and ROS."""
+        self._context.try_shutdown()
         self._thread.join(5)
 
     def _spin(self) -> None:
+        executor = SingleThreadedExecutor(context=self._context)
+        executor.add_node(self._node)
         try:
-            rclpy.spin(self._node)
+            while self._context.ok():
+                executor.spin_once()
         except ExternalShutdownException:
             pass
         except Exception:
-            if rclpy.ok():
+            if self._context.ok():
                 raise
 
     def _on_spectrogram(self, data: bytes) -> None:

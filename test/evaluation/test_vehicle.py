@@ -97,33 +97,6 @@ def test_channels_that_the_device_lacks_are_missed(vehicle):
     assert outcome.recovered_s < 30
 
 
-@on_a_vehicle
-def test_clocks_that_jump_and_stand_still(clicks):
-    from avdet_ros.evaluation.faults import clock_jumps, clock_paused
-
-    with desk.Vehicle(clicks, MODEL, clock=True) as vehicle:
-        assert 'counts 1 jump back' in clock_jumps(vehicle).happened
-        paused = clock_paused(vehicle, 3.0)
-        assert 'stands still' in paused.happened
-        assert '0 windows sent meanwhile' in paused.happened
-
-
-@on_a_vehicle
-def test_a_short_soak_finds_nothing_that_grows(clicks):
-    from avdet_ros.evaluation.soak import run_soak, soak_rows
-
-    soak = run_soak(clicks, MODEL, 0.35)
-    assert not soak.died
-    assert soak.windows > 50
-    assert soak.samples_lost == 0
-    assert max(soak.stamp_error_ms) < 2
-    for process in soak.processes:
-        assert process.growth(process.files, 5.0) <= 2
-        assert process.growth(process.threads, 5.0) <= 2
-        assert process.growth(process.megabytes, 5.0) < 20
-    assert dict(soak_rows(soak))['samples lost'] == '0'
-
-
 def click_times(message):
     """ROS times of a click in a window that is not at its edge, from the energy's centre."""
     from avdet_ros.bags.messages import spectrogram, stamp_ns
