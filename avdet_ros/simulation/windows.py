@@ -32,6 +32,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+import errno
 import fcntl
 import json
 import multiprocessing
@@ -176,6 +177,10 @@ def _write_shards(
             for task in as_completed(tasks):
                 yield task.result()
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise AvdetError(
+                    f'{out}: the disk is full: make room and run the same command again to go on'
+                ) from error
             raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
         except BrokenProcessPool as error:
             raise AvdetError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 import fcntl
 
 import numpy as np
@@ -111,3 +112,31 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     path.write_text('')
     with pytest.raises(AvdetError, match='cannot use the folder'):
         list(windows.make_windows(path, 6, (0, 1000), 1))
+
+
+def test_a_full_disk_leaves_nothing_half_and_is_one_sentence(tmp_path, small, monkeypatch):
+    (tmp_path / 'windows_0000030.partial').symlink_to('/dev/full')
+    with pytest.raises(OSError, match='No space left') as full:
+        windows.write_shard(tmp_path, 30, True, load_rig())
+    assert list(tmp_path.iterdir()) == []
+
+    class Pool:
+        """Its processes find the disk full."""
+
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, *_):
+            task = Future()
+            task.set_exception(full.value)
+            return task
+
+    monkeypatch.setattr(windows, 'ProcessPoolExecutor', Pool)
+    with pytest.raises(AvdetError, match='the disk is full: make room and run the same command'):
+        list(windows.make_windows(tmp_path, 6, (30, 40), 1))

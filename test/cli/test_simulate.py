@@ -1,0 +1,81 @@
+"""`avdet simulate`: one sentence for whatever is wrong, and a run that survives being killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from avdet_ros.cli.main import app
+from avdet_ros.errors import AvdetError
+
+ROOT = Path(__file__).parents[2]
+AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
+
+
+@pytest.mark.parametrize(
+    ('words', 'says'),
+    [
+        (['simulate'], 'expected a folder for the drives, found none'),
+        (['simulate', '{new}', '--jobs', '-1'], 'jobs: expected 0 to 256, found -1'),
+        (['simulate', '{new}', '--drives', '0'], 'drives: expected 1 to 10000, found 0'),
+        (['simulate', '{new}', '--minutes', '99'], 'minutes: expected 0.05 to 20, found 99'),
+        (['simulate', '{new}', '--fps', 'nan'], 'fps: expected 0.1 to 30, found nan'),
+        (['simulate', '{new}', '--seed', '-1'], 'seed: expected 0 to 2147483647, found -1'),
+        (['simulate', '{new}', '--recordings', '{new}'], 'expected a folder'),
+        (['simulate', '{new}', '--rig', '{new}/rig.yaml'], 'cannot read the rig file'),
+        (['simulate', '{full}'], 'expected a new or empty folder'),
+        (['simulate', '{file}'], 'expected a new or empty folder'),
+        (['simulate', '{file}/below'], 'expected a folder to write to, found: Not a directory'),
+        (['check-dataset', '{new}'], '{new}'),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(tmp_path, words, says):
+    places = {'new': tmp_path / 'new', 'full': tmp_path / 'full', 'file': tmp_path / 'file'}
+    places['full'].mkdir()
+    (places['full'] / 'letter.txt').write_text('dear')
+    places['file'].write_text('')
+    done = CliRunner().invoke(app, [word.format(**places) for word in words])
+    assert isinstance(done.exception, AvdetError)
+    assert says.format(**places) in str(done.exception)
+    assert '\n' not in str(done.exception)
+    assert not list(places['new'].glob('drive*'))
+
+
+def hashes(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file() and path.name != 'DATASET_CARD.md'
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
+    options = ['--drives', '2', '--minutes', '0.05', '--seed', '4', '--jobs', '1']
+
+    def command(name):
+        return [*AVDET, 'simulate', str(tmp_path / name), *options]
+
+    subprocess.run(command('whole'), cwd=ROOT, check=True, capture_output=True)
+    killed = subprocess.Popen(
+        command('killed'), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    until = time.monotonic() + 120
+    while not list((tmp_path / 'killed').glob('*.part/fl_rgb/*')):
+        assert killed.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for drive in (tmp_path / 'killed').glob('drive*'):
+        assert drive.suffix == '.part' or (drive / 'DONE').exists()
+    subprocess.run(command('killed'), cwd=ROOT, check=True, capture_output=True)
+    assert hashes(tmp_path / 'killed') == hashes(tmp_path / 'whole')
