@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 import struct
 import tempfile
@@ -84,7 +85,9 @@ def model(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """A sound model file with one value of its metadata replaced."""
-    proto = _model()
+    import onnx
+
+    proto = onnx.load_model_from_string(_model())
     if data:
         entry = proto.metadata_props[data[0] % len(proto.metadata_props)]
         entry.value = data[1:].decode('utf-8', 'replace')
@@ -133,18 +136,16 @@ def seeds(name: str) -> list[bytes]:
         'recipe': lambda: [
             path.read_bytes() for path in sorted(share('config/recipes').glob('*.yaml'))
         ],
-        'model': lambda: [_model().SerializeToString()],
-        'metadata': lambda: [
-            bytes([index]) + entry.value.encode()
-            for index, entry in enumerate(_model().metadata_props)
-        ],
+        'model': lambda: [_model()],
+        'metadata': _metadata_seeds,
         'sound': lambda: _sound_seeds(block),
         'bag': _bag_seeds,
     }
     return found[name]()
 
 
-def _model() -> object:
+@cache
+def _model() -> bytes:
     from onnx import TensorProto, helper
 
     loaded = load_rig()
@@ -165,7 +166,14 @@ def _model() -> object:
     )
     proto = helper.make_model(graph)
     write_metadata(proto, contract_for(loaded, front_end, -0.5, recipe='none', data='none'))
-    return proto
+    return proto.SerializeToString()
+
+
+def _metadata_seeds() -> list[bytes]:
+    import onnx
+
+    values = onnx.load_model_from_string(_model()).metadata_props
+    return [bytes([index]) + entry.value.encode() for index, entry in enumerate(values)]
 
 
 def _cdr_seeds() -> list[bytes]:
