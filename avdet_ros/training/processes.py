@@ -20,6 +20,9 @@ from torch import distributed
 PATIENCE = timedelta(days=7)
 """How long the others wait for the first one's stages."""
 
+_alone = False
+"""Whether this process does what the others wait for."""
+
 
 def count() -> int:
     """How many processes torchrun started, 1 without it."""
@@ -65,9 +68,17 @@ def joined() -> Iterator[None]:
 
 
 def first_only(do: Callable[[], None]) -> None:
-    """Let the first process do something while the others wait for it."""
-    if rank() == 0:
+    """Let the first process do something while the others wait for it; may be nested."""
+    global _alone
+    if _alone:
         do()
+        return
+    if rank() == 0:
+        _alone = True
+        try:
+            do()
+        finally:
+            _alone = False
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
 
