@@ -24,6 +24,7 @@ from avdet_ros.evaluation.evaluate import jsonable, score
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
 from avdet_ros.training import stages
+from avdet_ros.training.detector import suppress
 from avdet_ros.training.listener_detector import ListenerDetector
 from avdet_ros.training.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
 from avdet_ros.training.pipeline import begin_run, git_commit, once
@@ -40,7 +41,11 @@ Say = Callable[[str], None]
 
 
 class TorchDetector:
-    """A student as it was fitted, without export, as a `WindowDetector`."""
+    """A student as it was fitted, without export, as a `WindowDetector`.
+
+    Boxes of the smallest scores are kept, which an exported model leaves out: average precision
+    is taken over the whole curve.
+    """
 
     def __init__(self, detector: ListenerDetector, rig: Rig) -> None:
         """Take a calibrated student and the rig whose image its boxes lie in."""
@@ -49,8 +54,12 @@ class TorchDetector:
 
     def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
         """Boxes of one window; the waveform is not looked at."""
+        listener = self._detector.listener
         with torch.inference_mode():
-            boxes, scores, _ = self._detector(torch.from_numpy(spectrogram)[None])
+            heard = listener(listener.from_topic(torch.from_numpy(spectrogram)[None]), [])
+            boxes, logits = listener.candidates(heard.said)
+            boxes, logits = suppress(boxes[0], logits[0])
+            scores = self._detector.calibration(logits)
         return Detections(boxes.numpy() * self._size, scores.numpy())
 
 
