@@ -72,6 +72,7 @@ class Course:
         labels: folder of their labels.
         progress: draw progress bars.
         say: takes a line for people.
+        rig_path: the rig's file, None where the drives' own is taken.
     """
 
     recipe: DistillationRecipe
@@ -83,6 +84,7 @@ class Course:
     labels: Path
     progress: bool
     say: Say
+    rig_path: Path | None = None
 
 
 def run_chain(
@@ -152,6 +154,7 @@ def open_course(
         labels or out / 'labels',
         progress,
         say,
+        Path(rig_path) if rig_path else None,
     )
 
 
@@ -366,7 +369,8 @@ def make_model(
 def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> dict[str, Any]:
     """Score the model file on the test drives; leaves scores.json, evaluation.npz, report.html."""
     run = evaluation_run.on_dataset(
-        model, course.root, 'test', None, course.labels, DEFAULT_TRACKER, True, None, _silent,
+        model, course.root, 'test', None, course.labels, DEFAULT_TRACKER, True, course.rig_path,
+        _silent,
     )  # fmt: skip
     write_arrays(run.results, course.out / ARRAYS)
     scores = {
