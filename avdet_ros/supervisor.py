@@ -16,7 +16,7 @@ from avdet_ros.domain import free_domain as free_domain
 from avdet_ros.graph import Graph, NodeSpec
 from avdet_ros.paths import share
 
-RESPAWN_S = 1.0
+RESPAWN_S = 0.3
 """From a node's death to its next start; doubled each time it dies at once."""
 
 LONGEST_RESPAWN_S = 30.0

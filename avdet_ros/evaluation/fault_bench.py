@@ -20,7 +20,8 @@ from avdet_ros.audio.fed_device import FedDevice
 from avdet_ros.audio.virtual_device import DEVICE
 from avdet_ros.domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.faults import CLOCK_FAULTS, FAULTS, Outcome
+from avdet_ros.evaluation.clock_faults import CLOCK_FAULTS
+from avdet_ros.evaluation.faults import FAULTS, Outcome
 from avdet_ros.evaluation.field_page import machine_line
 from avdet_ros.evaluation.vehicle import Vehicle
 

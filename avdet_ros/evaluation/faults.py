@@ -6,25 +6,19 @@ say so and to recover, and measures both. What never comes raises `AvdetError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-import os
 from pathlib import Path
 import resource
-import subprocess
-import tempfile
 import time
 
 import numpy as np
 
+from avdet_ros.evaluation.small_disk import DISK_BYTES, small_disk
 from avdet_ros.evaluation.vehicle import Vehicle, busy_cores, end
 
 SIDE = '/side'
 """Namespace of nodes that run beside the graph."""
-
-DISK_BYTES = 4 << 20
-"""Of the small disk that a recording fills."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,8 @@ class Outcome:
     lost: str
 
 
-def _quoted(status: object, since_s: float) -> str:
+def quoted(status: object, since_s: float) -> str:
+    """What a node said, and when after an instant."""
     return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
 
 
@@ -62,7 +57,7 @@ def sound_server_killed(vehicle: Vehicle) -> Outcome:
     vehicle.settle_after()
     return Outcome(
         'sound server killed, started again 3 s later',
-        f'capture says {_quoted(said, cut_s)}, and opens it anew',
+        f'capture says {quoted(said, cut_s)}, and opens it anew',
         first.at_s - back_s,
         str(vehicle.losses(began_s)),
     )
@@ -83,7 +78,7 @@ def sound_server_hangs(vehicle: Vehicle) -> Outcome:
     vehicle.settle_after()
     return Outcome(
         'sound server hangs for 5 s',
-        f'capture says {_quoted(said, cut_s)}, and opens it anew',
+        f'capture says {quoted(said, cut_s)}, and opens it anew',
         first.at_s - back_s,
         str(vehicle.losses(began_s)),
     )
@@ -111,7 +106,7 @@ def fewer_channels(vehicle: Vehicle) -> Outcome:
     vehicle.settle_after()
     return Outcome(
         'device unplugged, back with 4 channels, then with 8',
-        f'the sound server makes up the missing ones; capture says {_quoted(said, cut_s)}',
+        f'the sound server makes up the missing ones; capture says {quoted(said, cut_s)}',
         well_s - back_s,
         str(vehicle.losses(began_s)),
     )
@@ -131,7 +126,7 @@ def detector_killed(vehicle: Vehicle) -> Outcome:
     first = vehicle.tracked_after(time.monotonic())
     vehicle.settle_after()
     said = vehicle.witness.said('tracker', 'detections', cut_s)
-    words = f'tracker says {_quoted(said, cut_s)}, and the' if said else 'the'
+    words = f'tracker says {quoted(said, cut_s)}, and the' if said else 'the'
     return Outcome(
         'detector killed with SIGKILL',
         f'{words} node is started again; identities from before are not given again',
@@ -245,7 +240,7 @@ def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
 def disk_full(vehicle: Vehicle) -> Outcome:
     """A recording onto a disk of 4 MB."""
     began_s = vehicle.settle()
-    with _small_disk() as (folder, how):
+    with small_disk() as (folder, how):
         bag = folder / 'bag'
         process = vehicle.other('recorder', path=str(bag), topics=['audio', 'tracks'])
         if how == 'limit':
@@ -262,25 +257,6 @@ def disk_full(vehicle: Vehicle) -> Outcome:
         None,
         f'what came after the disk was full; of the graph {losses}',
     )
-
-
-@contextmanager
-def _small_disk() -> Iterator[tuple[Path, str]]:
-    """A folder on a disk of `DISK_BYTES`, or, for who may not mount, any folder and 'limit'."""
-    folder = Path(tempfile.mkdtemp(prefix='avdet-disk-'))
-    mounted = False
-    if os.geteuid() == 0:
-        with suppress(OSError):
-            command = ['mount', '-t', 'tmpfs', '-o', f'size={DISK_BYTES}', 'none', str(folder)]
-            mounted = subprocess.run(command, capture_output=True).returncode == 0
-    try:
-        yield folder, 'disk' if mounted else 'limit'
-    finally:
-        if mounted:
-            subprocess.run(['umount', '-l', str(folder)], capture_output=True)
-        for path in sorted(folder.rglob('*'), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        folder.rmdir()
 
 
 def _kept_messages(bag: Path) -> int:
@@ -315,65 +291,6 @@ def two_captures(vehicle: Vehicle) -> Outcome:
     )
 
 
-def clock_jumps(vehicle: Vehicle) -> Outcome:
-    """``/clock`` a minute forward, then two back; the vehicle must go by it."""
-    vehicle.settle()
-    took_s = {}
-    for by_s in (60.0, -120.0):
-        vehicle.witness.move_clock(by_s)
-        moved_s = time.monotonic()
-
-        def follows(moved_s: float = moved_s) -> bool:
-            heard = vehicle.witness.tracks
-            newest = heard[-1] if heard else None
-            now_s = vehicle.witness.clock_s()
-            return newest and newest.at_s > moved_s and abs(newest.stamp_ns * 1e-9 - now_s) < 5
-
-        vehicle.wait(follows, 'tracks in the new time')
-        took_s[by_s] = time.monotonic() - moved_s
-        vehicle.settle_after()
-    tracker = vehicle.wait(
-        lambda: (
-            (status := vehicle.witness.status('tracker'))
-            and int(status.values['time_jumps']) > 0
-            and status
-        ),
-        'tracker to count the jump back',
-    )
-    return Outcome(
-        '/clock jumps 60 s forward, then 120 s back',
-        f'stamps follow ({took_s[60.0]:.1f} s, {took_s[-120.0]:.1f} s); tracker counts '
-        f'{tracker.values["time_jumps"]} jump back and begins new identities',
-        max(took_s.values()),
-        'identities, on purpose',
-    )
-
-
-def clock_paused(vehicle: Vehicle, seconds: float = 5.0) -> Outcome:
-    """``/clock`` stands still and goes on."""
-    began_s = vehicle.settle()
-    vehicle.witness.stop_clock()
-    paused_s = time.monotonic()
-    said = {
-        node: vehicle.said(node, 'stands still', paused_s)
-        for node in ('capture', 'detector', 'tracker')
-    }
-    time.sleep(max(0.0, seconds - (time.monotonic() - paused_s)))
-    during = [entry for entry in vehicle.witness.tracks if entry.at_s > paused_s + 1.5]
-    vehicle.witness.go_on_clock()
-    back_s = time.monotonic()
-    first = vehicle.tracked_after(back_s)
-    vehicle.settle_after()
-    losses = vehicle.losses(began_s)
-    return Outcome(
-        f'/clock paused for {seconds:g} s',
-        f'capture says {_quoted(said["capture"], paused_s)}, so do the others; '
-        f'{len(during)} windows sent meanwhile',
-        first.at_s - back_s,
-        f'the sound of the pause; in ROS time {losses.windows} windows',
-    )
-
-
 FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
     'sound server killed': sound_server_killed,
     'sound server hangs': sound_server_hangs,
@@ -386,9 +303,3 @@ FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
     'two captures': two_captures,
 }
 """What is done to a vehicle that goes by the system's clock."""
-
-CLOCK_FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
-    'clock jumps': clock_jumps,
-    'clock paused': clock_paused,
-}
-"""What is done to one that goes by ``/clock``."""

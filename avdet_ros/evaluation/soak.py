@@ -13,7 +13,8 @@ from rich.table import Table
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.field_page import machine_line
-from avdet_ros.evaluation.vehicle import Vehicle, missing_windows
+from avdet_ros.evaluation.losses import missing_windows
+from avdet_ros.evaluation.vehicle import Vehicle
 
 WARM_UP_SHARE = 5 / 60
 """Of the time, after which memory must not grow: five minutes of an hour."""

@@ -25,7 +25,7 @@ def noise():
 
 
 def test_clocks_that_jump_and_stand_still(noise):
-    from avdet_ros.evaluation.faults import clock_jumps, clock_paused
+    from avdet_ros.evaluation.clock_faults import clock_jumps, clock_paused
 
     with Vehicle(noise, MODEL, clock=True) as vehicle:
         assert 'counts 1 jump back' in clock_jumps(vehicle).happened

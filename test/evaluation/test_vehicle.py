@@ -9,6 +9,7 @@ import pytest
 
 from avdet_ros.audio.virtual_device import missing_programs
 from avdet_ros.evaluation import vehicle as desk
+from avdet_ros.evaluation.losses import identities, missing_samples, missing_windows
 from avdet_ros.paths import share
 
 RATE_HZ = 44100
@@ -115,20 +116,20 @@ def click_times(message):
 def test_missing_windows_are_counted_between_the_first_and_the_last():
     stamps = np.array([0, 1, 2, 5, 6, 6, 9]) * 100_000_000 + 1_700_000_000_000_000_000
     jitter = np.array([0, 3, -4, 2, 1, 1, -2]) * 1_000_000
-    assert desk.missing_windows(stamps + jitter) == 4
-    assert desk.missing_windows([]) == 0
+    assert missing_windows(stamps + jitter) == 4
+    assert missing_windows([]) == 0
 
 
 def test_missing_samples_are_counted_whatever_the_order():
-    assert desk.missing_samples([(100, 50), (0, 90), (150, 10), (200, 5)]) == 50
-    assert desk.missing_samples([(5, 10), (5, 10)]) == 0
+    assert missing_samples([(100, 50), (0, 90), (150, 10), (200, 5)]) == 50
+    assert missing_samples([(5, 10), (5, 10)]) == 0
 
 
 def test_identities_that_jump_or_end():
     here, near, away = (np.array([x, 0, x + 100.0, 50]) for x in (0.0, 20.0, 500.0))
-    assert desk.identities([{'1': here}, {'1': near}, {}, {'1': near, '2': away}]) == (0, 0)
-    assert desk.identities([{'1': here, '3': away}, {'1': away, '3': away}, {'3': away}]) == (1, 1)
-    assert desk.identities([{}, {}]) == (0, 0)
+    assert identities([{'1': here}, {'1': near}, {}, {'1': near, '2': away}]) == (0, 0)
+    assert identities([{'1': here, '3': away}, {'1': away, '3': away}, {'3': away}]) == (1, 1)
+    assert identities([{}, {}]) == (0, 0)
 
 
 def test_a_section_of_the_page_is_replaced(tmp_path):

@@ -1,0 +1,79 @@
+"""What was lost of a stream: windows, samples, identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import itertools
+
+import numpy as np
+
+from avdet_ros.detection.boxes import box_iou
+
+HOP_S = 0.1
+"""From one window to the next."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What was lost between two instants.
+
+    Attributes:
+        windows: hops without tracks.
+        samples: samples of the device that were in no message.
+        jumps: identities that were at two places that do not touch in consecutive messages.
+        ended: identities alive before and never again.
+    """
+
+    windows: int
+    samples: int
+    jumps: int
+    ended: int
+
+    def __str__(self) -> str:
+        """In words, for a table."""
+        parts = [f'{self.windows} windows', f'{self.samples} samples']
+        if self.ended:
+            parts.append(f'{self.ended} identities ended')
+        parts.append(f'{self.jumps} jumped')
+        return ', '.join(parts)
+
+
+def missing_windows(stamps_ns: Sequence[int], hop_s: float = HOP_S) -> int:
+    """Hops without a window between the first and the last."""
+    unique = np.unique(np.asarray(stamps_ns, np.int64))
+    if len(unique) < 2:
+        return 0
+    steps = np.round(np.diff(unique) / (hop_s * 1e9)).astype(int)
+    return int(np.maximum(steps - 1, 0).sum())
+
+
+def missing_samples(runs: Sequence[tuple[int, int]]) -> int:
+    """Samples between the first and the last run that are in none; (first, count) each."""
+    missing, following = 0, None
+    for sample, count in sorted(runs):
+        if following is not None:
+            missing += max(0, sample - following)
+        following = max(following or 0, sample + count)
+    return missing
+
+
+def identities(boxes: Sequence[Mapping[str, np.ndarray]]) -> tuple[int, int]:
+    """How many identities jumped in tracks that follow one another, and how many ended.
+
+    Args:
+        boxes: boxes by identity of each message.
+
+    Returns:
+        Times that an identity was in two messages that follow each other at places that do not
+        touch, and identities of the first message with any that are not in the last with any.
+    """
+    some = [entry for entry in boxes if entry]
+    if not some:
+        return 0, 0
+    jumps = 0
+    for before, after in itertools.pairwise(boxes):
+        for name in before.keys() & after.keys():
+            overlap = box_iou(before[name][None], after[name][None])[0, 0]
+            jumps += bool(overlap == 0)
+    return jumps, len(some[0].keys() - some[-1].keys())

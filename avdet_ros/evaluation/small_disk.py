@@ -1,0 +1,32 @@
+"""A disk that is soon full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import os
+from pathlib import Path
+import subprocess
+import tempfile
+
+DISK_BYTES = 4 << 20
+"""What it holds."""
+
+
+@contextmanager
+def small_disk() -> Iterator[tuple[Path, str]]:
+    """A folder on a disk of `DISK_BYTES`, or, for who may not mount, any folder and 'limit'."""
+    folder = Path(tempfile.mkdtemp(prefix='avdet-disk-'))
+    mounted = False
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            command = ['mount', '-t', 'tmpfs', '-o', f'size={DISK_BYTES}', 'none', str(folder)]
+            mounted = subprocess.run(command, capture_output=True).returncode == 0
+    try:
+        yield folder, 'disk' if mounted else 'limit'
+    finally:
+        if mounted:
+            subprocess.run(['umount', '-l', str(folder)], capture_output=True)
+        for path in sorted(folder.rglob('*'), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        folder.rmdir()
