@@ -106,7 +106,7 @@ def write_report(
         title=title,
         subtitle=subtitle,
         main=main,
-        cards=_cards(first.scores[main]),
+        cards=_cards(results, main),
         notes=list(notes),
         columns=[{'label': label} for label, *_ in _COLUMNS],
         results=[_result(result) for result in results],
@@ -126,13 +126,19 @@ def write_report(
         raise AvdetError(f'cannot write the report {path}: {error.strerror}') from error
 
 
-def _cards(scores: dict[str, Any]) -> list[dict[str, str]]:
+def _cards(results: Sequence[Results], main: str) -> list[dict[str, str]]:
+    """The most important numbers, each against the first truth that defines it."""
     wanted = ('mAP@Avg', 'mAP@0.5', 'recall', 'CDx %', 'MOTA', 'IDF1', 'HOTA')
-    return [
-        {'label': label, 'value': number(scores[family][key], form)}
-        for label, family, key, form, _ in _COLUMNS
-        if label in wanted
-    ]
+    cards = []
+    for label, family, key, form, _ in _COLUMNS:
+        if label not in wanted:
+            continue
+        values = [(result.truth, result.scores[main][family][key]) for result in results]
+        defined = [(truth, value) for truth, value in values if math.isfinite(value)]
+        truth, value = (defined or values)[0]
+        where = f', {truth}' if len(results) > 1 else ''
+        cards.append({'label': label + where, 'value': number(value, form)})
+    return cards
 
 
 def _result(result: Results) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class Scale:
         minutes: of each.
         fps: pictures a second.
         reading: what figures at this scale are worth.
+        tells: whether an order of rows means anything.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Scale:
     minutes: float
     fps: float
     reading: str
+    tells: bool = True
 
 
 _SMALL_TEACHERS = TeachersRecipe(
@@ -150,8 +152,11 @@ SCALES = {
         reading=(
             'At this scale teachers and students see a few dozen frames for one or two epochs: '
             'the figures mean nothing, they only show that every row runs from drives to scores. '
-            'Whether a row agrees with the paper is not to be read from this table.'
+            'Whether a row agrees with the paper cannot be read from this table; `avdet reproduce '
+            '--scale small` (a night on 2 cores) makes one to read, and `avdet reproduce --scale '
+            "full --data MAVD --teachers TEACHERS` has the paper's networks, input and schedule."
         ),
+        tells=False,
     ),
     'small': Scale(
         'small',

@@ -59,9 +59,9 @@ def write_table(
         _amounts(rows, results, about),
         '## mAP',
         _HOW,
-        _main_table(rows, results),
+        _main_table(rows, results, scale.tells),
         "## The paper's order",
-        _order(rows, results),
+        _order(rows, results, scale.tells),
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
         _tracking(rows, results),
@@ -87,9 +87,9 @@ def _amounts(rows: Sequence[Row], results: Sequence[dict[str, Any]], about: dict
     )
 
 
-def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
+def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:
     lines = [_HEAD]
-    ranks = _ranks(rows, results)
+    ranks = _ranks(rows, results) if tells else {}
     for row, result in zip(rows, results, strict=True):
         fused, true = (_detection(result, kind) for kind in (FUSED, TRUE))
         theirs = '-'
@@ -108,7 +108,7 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
-def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
+def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:
     ours = _averages(rows, results)
     theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
     lines = ['| the paper says | paper | ours | agrees |', '|---|---|---|---|']
@@ -124,9 +124,13 @@ def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
             verdict, shown = 'no difference', f'{difference:+.2f}'
         else:
             verdict, shown = 'yes' if difference > 0 else 'no', f'{difference:+.2f}'
+        if not tells:
+            verdict = 'too small to tell'
         told += 1
         agreeing += verdict == 'yes'
         lines.append(f'| {words} | {paper:+.2f} | {shown} | {verdict} |')
+    if not tells:
+        return '\n'.join(lines)
     both = [key for key in theirs if not math.isnan(ours[key])]
     words = f'{agreeing} of {told} statements of the table hold here.'
     if len(both) > 2 and len({ours[key] for key in both}) > 1:

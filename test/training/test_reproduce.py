@@ -62,8 +62,8 @@ def test_every_row_has_a_recipe_that_can_be_read_back(scale, tmp_path):
 def test_table_puts_ours_beside_the_paper_s(tmp_path):
     ours = {row.key: 0.30 + 0.01 * number for number, row in enumerate(ROWS)}
     results = [made_up(ours[row.key]) for row in ROWS]
-    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
-    assert 'the figures mean nothing' in text
+    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
+    assert 'One seed a row' in text
     assert 'Each student learns from 20 windows' in text
     m6 = next(line for line in text.splitlines() if line.startswith('| M6 |'))
     assert '61.62 / 84.29 / 59.66' in m6
@@ -81,14 +81,24 @@ def test_table_puts_ours_beside_the_paper_s(tmp_path):
 
 def test_table_admits_what_is_not_defined(tmp_path):
     results = [made_up(None, None) for _ in ROWS]
-    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
+    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
     assert '| counting first helps | +0.52 | - | not defined |' in text
     assert 'Rank correlation' not in text
     same = write_table(
-        tmp_path / 'same.md', ROWS, [made_up(0.2)] * len(ROWS), SCALES['smoke'], ABOUT
+        tmp_path / 'same.md', ROWS, [made_up(0.2)] * len(ROWS), SCALES['small'], ABOUT
     ).read_text()
     assert '| counting first helps | +0.52 | +0.00 | no difference |' in same
     assert '0 of 10 statements' in same
+
+
+def test_table_of_smoke_tells_no_order(tmp_path):
+    results = [made_up(0.01 * number) for number, _ in enumerate(ROWS)]
+    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
+    assert 'the figures mean nothing' in text
+    assert text.count('too small to tell') == len(CLAIMS)
+    assert 'Rank correlation' not in text
+    m6 = next(line for line in text.splitlines() if line.startswith('| M6 |'))
+    assert m6.endswith('| - |')
 
 
 @pytest.fixture(scope='module')
