@@ -12,6 +12,7 @@ NICENESS = 10
 """Of what can wait: about a tenth of a normal process's share when both want a core."""
 
 _AUTOGROUP = Path('/proc/self/autogroup')
+_THREADS = Path('/proc/self/task')
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _KEPT_BYTES = 256 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
@@ -23,7 +24,10 @@ def give_way() -> None:
     Linux may share cores among sessions before it shares them among a session's processes
     (sched(7), autogroup): a process that leads a session says it there too.
     """
-    os.nice(NICENESS)
+    niceness = os.nice(NICENESS)
+    for task in _THREADS.glob('*'):  # on Linux each thread has its own, inherited when it began
+        with suppress(OSError):  # it has just ended
+            os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # not every kernel has them
             _AUTOGROUP.write_text(str(NICENESS))

@@ -51,3 +51,26 @@ def test_kept_memory_is_not_asked_for_again():
         faults[how] = int(done.stdout)
     assert faults['keep'] < 100
     assert faults['keep'] < faults['give back']
+
+
+ASK_THREAD = """
+import os, threading
+from avdet_ros.process import give_way
+ready, done = threading.Event(), threading.Event()
+def work():
+    ready.set()
+    done.wait()
+    print(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+thread = threading.Thread(target=work)
+thread.start()
+ready.wait()
+give_way()
+done.set()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere a process has one niceness')
+def test_threads_that_are_there_already_give_way_too():
+    done = subprocess.run([sys.executable, '-c', ASK_THREAD], capture_output=True, text=True)
+    assert int(done.stdout) == min(os.nice(0) + NICENESS, 19)

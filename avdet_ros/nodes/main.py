@@ -81,8 +81,6 @@ def run(name: str) -> None:
         os.environ.setdefault(variable, '1')
 
     keep_memory()
-    if name in _CAN_WAIT:
-        give_way()
     import rclpy
     from rclpy.executors import ExternalShutdownException
 
@@ -94,6 +92,8 @@ def run(name: str) -> None:
         node = node_class()
         if node.p['autostart']:
             node.try_start()
+        if name in _CAN_WAIT:  # not before: on a busy machine it would take minutes to come up
+            give_way()
         # What is loaded stays: looking for garbage in it would hold up a window now and then.
         gc.collect()
         gc.freeze()
