@@ -12,8 +12,8 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help='smoke: minutes, shows that every row runs; small: a night on 2 cores or half '
-            "an hour of a GPU; full: the paper's networks on your own drives."
+            help='smoke: minutes, shows that every row runs; small: about a night on 2 cores or '
+            "half an hour of a GPU; full: the paper's networks on your own drives."
         ),
     ] = 'smoke',
     out: Annotated[Path, typer.Option(help='Folder of everything that is made.')] = Path(

@@ -153,8 +153,9 @@ SCALES = {
             'At this scale teachers and students see a few dozen frames for one or two epochs: '
             'the figures mean nothing, they only show that every row runs from drives to scores. '
             'Whether a row agrees with the paper cannot be read from this table; `avdet reproduce '
-            '--scale small` (a night on 2 cores) makes one to read, and `avdet reproduce --scale '
-            "full --data MAVD --teachers TEACHERS` has the paper's networks, input and schedule."
+            '--scale small` (about a night on 2 cores) makes one to read, and `avdet reproduce '
+            "--scale full --data MAVD --teachers TEACHERS` has the paper's networks, input and "
+            'schedule.'
         ),
         tells=False,
     ),
