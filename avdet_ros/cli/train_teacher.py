@@ -49,9 +49,8 @@ def train_teacher(
 ) -> None:
     """Teach one teacher: a detector of vehicles in RGB, depth or thermal pictures.
 
-    It learns from simulated drives' own truth, or from annotations in COCO's format. The student
-    of `avdet train` must not hear the drives that it learned from: take the same --share there
-    (teachers.share), or other drives.
+    It learns from simulated drives' own truth, or from annotations in COCO's format. The drives it
+    learned from are noted beside it, and `avdet train` leaves them out for the student.
 
     Examples:
         avdet train-teacher out/drives --modality thermal --out runs/teachers/thermal
@@ -64,7 +63,7 @@ def train_teacher(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training.drive_split import read_split, true_frames
+    from avdet_ros.training.drive_split import note_drives, read_split, true_frames
     from avdet_ros.training.labelled_frames import read_coco
     from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
@@ -84,6 +83,7 @@ def train_teacher(
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
     if coco is None:
         split = read_split(data, share, say)
+        note_drives(out, split.teach + split.watch)
         learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
     else:
         learn = read_coco(coco, data)

@@ -17,7 +17,8 @@ class TeachersRecipe:
 
     Attributes:
         folder: has one folder a modality, made by ``avdet train-teacher``; '' teaches them in the
-            run itself with the data set's true boxes.
+            run itself with the data set's true boxes. The student never hears drives that they
+            are noted to have learned from.
         modalities: which teachers there are; all of them make the labels that scores are
             computed against.
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
@@ -25,7 +26,8 @@ class TeachersRecipe:
         width: of their input.
         anchor_scale: smallest anchor in strides of its level; smaller ones suit smaller inputs.
         crop: see the paper's columns 200 to 1720 of 1920 only.
-        share: part of the training drives that teach the teachers; the student never hears them.
+        share: part of the training drives that teach the teachers, without a folder of ready ones;
+            the student never hears them.
         epochs: passes over these drives' frames.
         batch: frames a step.
         learning_rate: AdamW's; it falls to 0 along a cosine.

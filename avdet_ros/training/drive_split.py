@@ -9,7 +9,8 @@ drive overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ LEAST_VISIBLE = 0.25
 
 WATCHED = 0.2
 """Part of the teachers' drives that chooses their epoch, at least one drive."""
+
+TAUGHT_BY = 'drives.json'
+"""Beside a teacher: names of the drives it learned from."""
 
 Frames = tuple[mavd.FrameId, ...]
 
@@ -128,6 +132,56 @@ def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[st
     while share and len(first) < 2 and len(spare) > 1:
         first.append(spare.pop(0))
     return sorted(first), sorted(set(names) - set(first))
+
+
+def note_drives(folder: Path, frames: Iterable[mavd.FrameId]) -> None:
+    """Write beside a teacher which drives it learned from, see `without_taught`."""
+    names = sorted({frame.drive for frame in frames})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TAUGHT_BY).write_text(json.dumps(names, indent=1), encoding='utf-8')
+    except OSError as error:
+        raise AvdetError(f'cannot write {folder / TAUGHT_BY}: {error.strerror}') from error
+
+
+def without_taught(
+    split: DriveSplit, teachers: Sequence[Path], say: Callable[[str], None]
+) -> DriveSplit:
+    """Leave out the training drives that ready teachers learned from.
+
+    Args:
+        split: of the data set.
+        teachers: their folders; one without `TAUGHT_BY` learned elsewhere.
+        say: takes a line for people.
+
+    Raises:
+        AvdetError: a list is damaged, or no training drive is left.
+    """
+    taught: set[str] = set()
+    for folder in teachers:
+        path = folder / TAUGHT_BY
+        try:
+            taught |= set(map(str, json.loads(path.read_text(encoding='utf-8'))))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError) as error:
+            raise AvdetError(f'{path}: expected a list of drives, found {error!s:.80}') from error
+    kept = tuple(frame for frame in split.train if frame.drive not in taught)
+    if not kept:
+        raise AvdetError(
+            f'teachers.folder: expected teachers that did not learn from all '
+            f'{len(by_drive(split.train))} training drives, found {teachers[0].parent}'
+        )
+    if len(kept) < len(split.train):
+        left_out = len(by_drive(split.train)) - len(by_drive(kept))
+        say(f'{left_out} training drives left out: the teachers learned from them')
+    seen = sorted({frame.drive for frame in split.val + split.test} & taught)
+    if seen:
+        say(
+            f'warning: the teachers learned from {len(seen)} validation or test drives, the '
+            f'first {seen[0]}'
+        )
+    return replace(split, train=kept)
 
 
 def by_drive(frames: Iterable[mavd.FrameId]) -> dict[str, list[mavd.FrameId]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 import json
 from pathlib import Path
 import platform
@@ -29,7 +30,14 @@ from avdet_ros.training import distilled_card
 from avdet_ros.training.augment import Mirror, find_mirror
 from avdet_ros.training.distillation import Transfer, fit_student
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TeachersRecipe
-from avdet_ros.training.drive_split import DriveSplit, by_drive, read_split, true_frames
+from avdet_ros.training.drive_split import (
+    DriveSplit,
+    by_drive,
+    note_drives,
+    read_split,
+    true_frames,
+    without_taught,
+)
 from avdet_ros.training.evaluation_files import ARRAYS, SCORES, write_arrays, write_scores
 from avdet_ros.training.export import check_export, export
 from avdet_ros.training.half import agreement, write_half
@@ -142,6 +150,9 @@ def open_course(
     """Begin a run, or go on with it; see `run_chain`."""
     ready = recipe.teachers.folder
     split = read_split(root, 0.0 if ready else recipe.teachers.share, say)
+    if ready:
+        places = [Path(ready) / name for name in recipe.teachers.modalities]
+        split = without_taught(split, places, say)
     rig = dataset_rig(root, list(by_drive(split.heard)), rig_path)
     first_only(lambda: begin_run(out, recipe, resume))
     return Course(
@@ -195,6 +206,7 @@ def make_teachers(
             recipe.learning_rate,
             recipe.seed,
         )
+        first_only(partial(note_drives, path.parent, split.teach + split.watch))
         fit_teacher(how, frames, watch, path.parent, None, recipe.crop, progress, say)
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
-from avdet_ros.training.drive_split import by_drive, read_split, share_drives, true_frames
+from avdet_ros.training.drive_split import (
+    by_drive,
+    note_drives,
+    read_split,
+    share_drives,
+    true_frames,
+    without_taught,
+)
 
 
 @pytest.fixture
@@ -98,3 +105,19 @@ def test_recordings_without_truth_ask_for_ready_teachers(own):
     shutil.rmtree(own / split.teach[0].drive / 'truth')
     with pytest.raises(AvdetError, match=r'avdet train-teacher --coco.*teachers\.folder'):
         true_frames(own, split.teach, 'rgb')
+
+
+def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_path):
+    taught = read_split(drives, 0.5)
+    note_drives(tmp_path / 'rgb', taught.teach + taught.watch)
+    said: list[str] = []
+    whole = read_split(drives, 0.0)
+    split = without_taught(whole, [tmp_path / 'rgb', tmp_path / 'elsewhere'], said.append)
+    assert split.train == taught.train
+    assert said == ['2 training drives left out: the teachers learned from them']
+    note_drives(tmp_path / 'rgb', whole.train + whole.val)
+    with pytest.raises(AvdetError, match=r'teachers\.folder: .* all 4 training drives'):
+        without_taught(whole, [tmp_path / 'rgb'], said.append)
+    (tmp_path / 'rgb' / 'drives.json').write_text('no list')
+    with pytest.raises(AvdetError, match=r'drives\.json: expected a list of drives'):
+        without_taught(whole, [tmp_path / 'rgb'], said.append)
