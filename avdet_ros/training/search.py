@@ -112,8 +112,8 @@ def search(
     course = open_course(recipe, root, out, True, rig_path, progress, say)
     make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
     make_labels(course)
-    study = open_study(storage or f'sqlite:///{out / "search.db"}', name, recipe.fit.epochs)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = open_study(storage or f'sqlite:///{out / "search.db"}', name, recipe.fit.epochs)
 
     def one(trial: optuna.Trial) -> float:
         values = {item.key: item.suggest(trial) for item in space}
