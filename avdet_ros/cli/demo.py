@@ -17,6 +17,7 @@ import typer
 
 from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.errors import AvdetError
+from avdet_ros.tracking import DEFAULT_TRACKER
 
 FIRST_SEED = 300_000
 """Drives below this seed are for training, validation and tests."""
@@ -32,7 +33,7 @@ def demo(
         int, typer.Option(help='Which drive, from 300000: lower ones were trained on.')
     ] = DEMO_SEED,
     model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
-    tracker: Annotated[str, typer.Option(help='Which tracker.')] = 'iou',
+    tracker: Annotated[str, typer.Option(help='Which tracker.')] = DEFAULT_TRACKER,
 ) -> None:
     """Play a simulated drive through the four nodes and show what they hear."""
     if seed < FIRST_SEED:

@@ -42,6 +42,7 @@ def evaluate_trackers(
     tuning_seeds = tuple(range(tuning_first, tuning_first + tuning_drives))
     for seeds in (test_seeds, tuning_seeds):
         runner.check_request(seeds, seconds, fastest_hz)
+    named = f' --model {model}' if model else ''
     model = model or share('models/student.onnx')
     loaded = Detector(model, load_rig(rig), FrontEnd(), threads=1)
     plans = [
@@ -62,12 +63,12 @@ def evaluate_trackers(
             validation, test, model.stem, fastest_hz, lambda: progress.advance(task)
         )
     command = (
-        f'avdet evaluate-trackers --model {model} --drives {drives} '
+        f'avdet evaluate-trackers{named} --drives {drives} '
         f'--tuning-drives {tuning_drives} --seconds {seconds:g}'
     )
     what = (
         f'{drives} simulated test drives of {seconds:g} s (seeds {test_seeds[0]} to '
-        f'{test_seeds[-1]}), the boxes of `{model}` (sha256 {loaded.sha256[:12]}).'
+        f'{test_seeds[-1]}), the boxes of `{model.name}` (sha256 {loaded.sha256[:12]}).'
     )
     page = trackers.markdown(outcomes, command, what)
     console.print(Markdown(page))

@@ -12,12 +12,15 @@ from avdet_ros.tracking.track import Track, Tracker
 TRACKERS = {'iou': IouTracker, 'motion': MotionTracker}
 """The trackers there are, by the name that parameters and commands use."""
 
-DEFAULT_TRACKER = 'iou'
-"""The tracker that is used when none is named."""
+DEFAULT_TRACKER = 'motion'
+"""The tracker that is used when none is named: the better one by docs/trackers.md."""
 
-FOR_THE_STUDENT = {'iou': {'start_score': 0.4, 'iou_threshold': 0.3}}
-"""Thresholds for the shipped student, chosen on validation drives: its scores are probabilities
-and seldom exceed 0.8. Those of the paper, 0.8 and 0.5, are the defaults of `IouTracker` itself."""
+FOR_THE_STUDENT = {
+    'iou': {'start_score': 0.7, 'iou_threshold': 0.1},
+    'motion': {'start_score': 0.4, 'iou_threshold': 0.2, 'coast_s': 0.0},
+}
+"""Thresholds for the shipped student, chosen on validation drives (docs/trackers.md). Those of the
+paper, 0.8 and 0.5, are the defaults of `IouTracker` itself."""
 
 __all__ = [
     'DEFAULT_TRACKER',

@@ -46,7 +46,8 @@ _COMPARED = """\
 ## Which student
 
 The same windows and epochs for each, three seeds, on the test windows; again by
-`avdet train config/recipes/comparison.yaml`:"""
+`avdet train config/recipes/comparison.yaml`. The runs are short and none has converged: read the
+order, not the figures:"""
 
 _LIMITS = """\
 - Taught and measured on simulated drives only, with the simulator's boxes as labels. On a real

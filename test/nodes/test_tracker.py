@@ -23,7 +23,7 @@ def chain(start, watcher, wait):
     """A tracker, a way to feed it, and what it says."""
 
     def make(**parameters):
-        node = start(TrackerNode, **parameters)
+        node = start(TrackerNode, **{'tracker': 'iou', **parameters})
         heard = watcher.collect(Detection2DArray, 'tracks', 100)
         publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
         wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
