@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-import os
 from pathlib import Path
 import queue
-import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avdet_ros.audio.renderer import SOUND, start_renderer
 from avdet_ros.audio.sources import Block, SourceLost
-from avdet_ros.process import give_way, keep_memory
 from avdet_ros.rig import MICROPHONES, Rig
-
-if TYPE_CHECKING:
-    from avdet_ros.simulation.scene import Scene
-
-CHUNK_S = 0.25
-"""Sound rendered at a time."""
 
 AHEAD_CHUNKS = 8
 """How far the renderer may run ahead."""
@@ -88,14 +77,9 @@ class SimulationSource:
         self._chunks: queue.Queue[np.ndarray | Exception | None] = queue.Queue(AHEAD_CHUNKS)
         self._ending = threading.Event()
         self._started_s: float | None = None
-        # not forked: the threads of ROS would not survive it
-        context = get_context('spawn')
-        ours, theirs = context.Pipe(duplex=False)
-        sound_from = self._folder or self.scene
-        arguments = sound_from, self._total, self.sample_rate_hz, theirs
-        self._process = context.Process(target=_render, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process, ours = start_renderer(
+            self._folder or self.scene, self._total, self.sample_rate_hz
+        )
         self._thread = threading.Thread(target=self._fetch, args=(ours,), daemon=True)
         self._thread.start()
 
@@ -129,7 +113,7 @@ class SimulationSource:
             self._ending.set()
             self._process.kill()
             thread.join()
-            self._process.join()
+            self._process.wait()
 
     def _next_chunk(self, timeout_s: float) -> bool:
         try:
@@ -151,11 +135,10 @@ class SimulationSource:
             try:
                 data = renderer.recv_bytes()
             except (EOFError, OSError):
-                self._process.join()
-                status = self._process.exitcode
+                status = self._process.wait()
                 self._put(RuntimeError(f'its process ended with status {status}'))
                 break
-            if data[:1] == _SOUND:
+            if data[:1] == SOUND:
                 samples = np.frombuffer(data, np.float32, offset=4).reshape(-1, MICROPHONES)
                 wanted = self._put(samples)
                 continue
@@ -172,44 +155,3 @@ class SimulationSource:
                 continue
             return True
         return False
-
-
-_SOUND, _END = b'S', b'E'
-
-
-def _render(sound_from: Scene | Path, total: int, rate_hz: int, reader: Connection) -> None:
-    """The process: chunks as ``S``, three bytes, float32 (n, 8); then ``E`` and why, if not done.
-
-    It ends with who reads: the next chunk finds the pipe broken.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
-    os.setsid()
-    give_way()
-    keep_memory()
-    try:
-        for sound in _chunks(sound_from, total, rate_hz):
-            reader.send_bytes(_SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
-        reader.send_bytes(_END)
-    except BrokenPipeError:
-        pass
-    except Exception as error:  # the reader must hear of it, whatever it is
-        reader.send_bytes(_END + f'{error}'.encode()[:500])
-
-
-def _chunks(sound_from: Scene | Path, total: int, rate_hz: int) -> Iterator[np.ndarray]:
-    """(n, 8) float32 pieces of a drive, in their order."""
-    step = round(CHUNK_S * rate_hz)
-    if isinstance(sound_from, Path):
-        import soundfile
-
-        from avdet_ros.training.mavd import DRIVE_SOUND
-
-        yield from soundfile.blocks(
-            sound_from / DRIVE_SOUND, step, dtype='float32', always_2d=True, frames=total
-        )
-        return
-    from avdet_ros.simulation.sound import render_sound
-
-    for start in range(0, total, step):
-        count = min(step, total - start)
-        yield render_sound(sound_from, start / rate_hz, count / rate_hz).T
