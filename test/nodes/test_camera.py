@@ -52,9 +52,7 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
     assert (message.encoding, message.header.frame_id) == ('rgb8', rig.camera.frame_id)
     np.testing.assert_array_equal(decode_picture(message, 'x')[..., ::-1], shown['rgb'])
     stamps = {stamp_ns(image): image for image in thermals}
-    np.testing.assert_array_equal(
-        decode_picture(stamps[stamp_ns(message)], 'x'), shown['thermal']
-    )
+    np.testing.assert_array_equal(decode_picture(stamps[stamp_ns(message)], 'x'), shown['thermal'])
     metres = decode_picture({stamp_ns(d): d for d in depths}[stamp_ns(message)], 'x')
     np.testing.assert_array_equal(metres, shown['depth'])
     assert np.isnan(metres).any()
@@ -75,9 +73,7 @@ def test_nobody_looks_and_nothing_is_rendered(start, watcher):
 def test_another_drive_than_captures_is_said(start, watcher):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=3.0)
     start(CameraNode, seed=SEED + 1, duration_s=3.0)
-    watcher.wait_status(
-        'camera', f'expected simulation {SEED + 1} as the parameters say', level=2
-    )
+    watcher.wait_status('camera', f'expected simulation {SEED + 1} as the parameters say', level=2)
 
 
 @pytest.fixture(scope='module')
