@@ -42,6 +42,7 @@ class Plan:
         seed: which drive.
         model: model file, '' for the package's.
         tracker: name of the tracker.
+        camera: render what the camera sees, too.
     """
 
     out: Path
@@ -49,6 +50,7 @@ class Plan:
     seed: int
     model: str
     tracker: str
+    camera: bool = False
 
     @property
     def windows(self) -> int:
@@ -115,7 +117,8 @@ class Demo:
             self._supervisor.start()
             self.observer = Observer(self._graph.namespace, self._on_picture)
             # Capture comes last, so that nobody misses the first window.
-            for name in ('tracker', 'recorder', 'overlay', 'detector', 'capture'):
+            last = ('camera', 'capture') if self._plan.camera else ('capture',)
+            for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
                 if name == 'capture':
                     self._wait_for_listeners()
                 self._enable(name)
@@ -290,6 +293,7 @@ def _graph(plan: Plan) -> Graph:
             'source': 'simulation',
             'seed': str(plan.seed),
             'duration': str(plan.duration_s),
+            'camera': str(plan.camera).lower(),
             'hop': str(HOP_S),
             'model': plan.model,
             'tracker': plan.tracker,

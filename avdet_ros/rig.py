@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 import yaml
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.shown import shown
+from avdet_ros.shown import shown, shown_key
 
 MICROPHONES = 8
 """How many microphones the array has. The front end and the model contract rely on it."""
@@ -252,7 +252,7 @@ class _Section:
     def only(self, *keys: str) -> None:
         for key in self.tree:
             if key not in keys:
-                raise self.error(str(key)[:60], f'one of {", ".join(keys)}', 'an unknown key')
+                raise self.error(shown_key(key), f'one of {", ".join(keys)}', 'an unknown key')
 
     def value(self, key: str) -> object:
         if key not in self.tree:

@@ -26,3 +26,9 @@ def shown(value: object, length: int = 60) -> str:
         return _short.repr(value)[:length]
     except ValueError:  # whole numbers of thousands of digits
         return 'a huge number'
+
+
+def shown_key(key: object, length: int = 60) -> str:
+    """A key as an error message can carry it: plain where that is one line."""
+    text = str(key) if isinstance(key, str) else shown(key, length)
+    return text[:length] if text.isprintable() else shown(key, length)

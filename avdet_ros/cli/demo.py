@@ -34,6 +34,9 @@ def demo(
     ] = DEMO_SEED,
     model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
     tracker: Annotated[str, typer.Option(help='Which tracker.')] = DEFAULT_TRACKER,
+    camera: Annotated[
+        bool, typer.Option(help='Render what the camera sees, to look at what is heard in it.')
+    ] = True,
 ) -> None:
     """Play a simulated drive through the four nodes and show what they hear."""
     if seed < FIRST_SEED:
@@ -44,13 +47,14 @@ def demo(
     from avdet_ros.demo import Demo, Plan, prepare_folder
     from avdet_ros.paths import share
 
-    plan = Plan(out.resolve(), duration, seed, model or str(share('models/student.onnx')), tracker)
+    model = model or str(share('models/student.onnx'))
+    plan = Plan(out.resolve(), duration, seed, model, tracker, camera)
     prepare_folder(plan.out)
     console = Console(highlight=False, soft_wrap=True)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    console.print(f'drive {seed}, {duration:g} s: starting five processes')
+    console.print(f'drive {seed}, {duration:g} s: starting {6 if camera else 5} processes')
     show = Demo(plan)
     try:
         with show.running():

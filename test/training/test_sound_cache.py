@@ -17,7 +17,8 @@ from avdet_ros.training.sound_cache import cache_path, cache_sound, map_features
 @pytest.fixture
 def own(drives, tmp_path):
     root = tmp_path / 'drives'
-    shutil.copytree(drives, root)
+    # other tests may have heard the same drives before
+    shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
     return root, by_drive(read_split(root, 0.0).val)
 
 
