@@ -61,13 +61,13 @@ def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
         time.sleep(8)
     vehicle.witness.forget(listening)
     errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
-    assert len(errors_ms) > 150
+    assert len(errors_ms) > 30
     assert np.percentile(errors_ms, 99) < 2
     heard_s = np.array([time_s for window in windows for time_s in click_times(window)])
     first, period = len(clicks) // 2, len(clicks)
     number = np.round(((heard_s - vehicle.device.origin_s) * RATE_HZ - first) / period)
     errors_ms = 1e3 * np.abs(heard_s - vehicle.device.captured_s(first + number * period))
-    assert len(errors_ms) > 15
+    assert len(errors_ms) > 3
     assert np.percentile(errors_ms, 99) < 2
 
 
