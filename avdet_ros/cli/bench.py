@@ -61,6 +61,7 @@ def bench(
     if not 2 <= seconds <= 3600:
         raise AvdetError(f'seconds: expected 2 to 3600, found {seconds:g}')
     console = Console()
+    model = model or share('models/student.onnx')
     loaded_rig = load_rig(rig)
     about = costs.machine()
     if training:
@@ -69,9 +70,7 @@ def bench(
         bench_training(console, loaded_rig, about, threads or 1, data, out)
         return
     with console.status('measuring'):
-        steps = costs.window_costs(
-            model or share('models/student.onnx'), loaded_rig, runs, threads
-        )
+        steps = costs.window_costs(model, loaded_rig, runs, threads)
         renderer = costs.renderer_speed(loaded_rig)
     title = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}'
     table = Table(title=title, title_justify='left')
