@@ -280,10 +280,16 @@ def end(process: subprocess.Popen, patience_s: float = 20.0) -> tuple[int, float
 
 
 @contextmanager
-def busy_cores() -> Iterator[None]:
-    """While this context lasts, every core computes something else too."""
+def busy_cores(first: str = '') -> Iterator[None]:
+    """While this context lasts, every core computes something else too.
+
+    Args:
+        first: Python that each of the busy processes runs before, as to give way.
+    """
     hogs = [
-        subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+        subprocess.Popen(
+            [sys.executable, '-c', f'{first}\nwhile True: pass'], start_new_session=True
+        )
         for _ in range(psutil.cpu_count())
     ]
     try:
