@@ -201,6 +201,7 @@ class AvdetNode(LifecycleNode):
         self._quietly(self.release)
         self._quietly(self.unload)
         super().destroy_node()
+        self._state_machine = None  # it holds the node, which would stay in the graph
 
     def _load(self) -> None:
         self.p.check()

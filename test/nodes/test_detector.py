@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from rclpy.context import Context
@@ -111,8 +113,6 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
     inner = node._detector.detect
 
     def slow(spectrogram):
-        import time
-
         time.sleep(0.4)
         return inner(spectrogram)
 
@@ -121,6 +121,7 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
     wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
     for index in range(8):
         publisher.publish(spectrogram(features, END_NS + index * 100_000_000))
+        time.sleep(0.05)  # all at once would overrun the subscription, which holds five
     wait(lambda: heard and stamp_ns(heard[-1]) == END_NS + 200_000_000, 'the newest window')
     dropped = watcher.wait_status(
         'detector', values=lambda values: int(values['windows_in']) == 8

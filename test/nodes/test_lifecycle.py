@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
+import rclpy
+from rclpy.context import Context
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
@@ -61,6 +63,22 @@ def test_up_down_and_up_again(start, call, parameters, node_class):
         assert answer.success, label
     state = call(GetState, f'{name}/get_state').current_state
     assert state.label == 'inactive'
+
+
+@pytest.mark.parametrize('node_class', NODES)
+def test_a_destroyed_node_leaves_the_graph(watcher, wait, parameters, node_class):
+    other = Context()
+    rclpy.init(context=other)
+    overrides = [Parameter(n, value=v) for n, v in parameters[node_class].items()]
+    node = node_class(namespace='/avdet', parameter_overrides=overrides, context=other)
+
+    def is_there():
+        return (node.NAME, '/avdet') in watcher.node.get_node_names_and_namespaces()
+
+    wait(is_there, f'{node.NAME} to appear')
+    node.destroy_node()
+    wait(lambda: not is_there(), f'{node.NAME} to be gone')
+    rclpy.try_shutdown(context=other)
 
 
 def test_without_autostart_it_waits_and_says_so(start, watcher):
