@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
@@ -45,14 +46,39 @@ class StudentDetector(nn.Module):
             labels: (N,) int64, all 0.
         """
         boxes, logits = decode(self.student(pool_frames(spectrogram)))
-        boxes, logits = suppress(boxes[0], logits[0])
-        scores = self.calibration(logits)
-        # The curve rises, but its sum may round the other way for neighbours.
-        scores, order = torch.sort(scores, descending=True)
-        boxes = boxes[order]
-        kept = torch.nonzero(scores > LEAST_SCORE).flatten()
-        scores = scores[kept]
-        return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)
+        return scored(boxes[0], logits[0], self.calibration)
+
+
+def scored(
+    boxes: Tensor, logits: Tensor, calibration: Calibration
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a model file says of one window's candidates.
+
+    Args:
+        boxes: (cells, 4) in parts of the image.
+        logits: (cells,).
+        calibration: turns logits into scores.
+
+    Returns:
+        boxes (N, 4), scores (N,) descending, labels (N,) int64, all 0.
+    """
+    boxes, logits = suppress(boxes, logits)
+    scores = calibration(logits)
+    # The curve rises, but its sum may round the other way for neighbours.
+    scores, order = torch.sort(scores, descending=True)
+    boxes = boxes[order]
+    kept = torch.nonzero(scores > LEAST_SCORE).flatten()
+    scores = scores[kept]
+    return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)
+
+
+def suppress_each(boxes: Tensor, logits: Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`suppress` for (B, cells, 4) boxes and (B, cells) logits, one pair of arrays a window."""
+    results = []
+    for window_boxes, window_logits in zip(boxes.cpu(), logits.cpu(), strict=True):
+        kept, values = suppress(window_boxes, window_logits)
+        results.append((kept.numpy(), values.numpy()))
+    return results
 
 
 def suppress(boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ Transfer is Multi-Teacher Alignment (MM-DistillNet, section 3.3) or one of its r
 from __future__ import annotations
 
 from collections.abc import Sequence
-import math
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from torch import Tensor, nn
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.alignment import MTA, attention_map, mean_of_teachers
 from avdet_ros.training.augment import Mirror
-from avdet_ros.training.detector import suppress
+from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TransferRecipe
-from avdet_ros.training.listeners import SCALED_WITH, Heard, Listener
-from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
+from avdet_ros.training.listeners import Heard, Listener
+from avdet_ros.training.loop import cosine_adamw, load_best, refuse_bad_loss, run_fit, spread
 from avdet_ros.training.processes import mean_over_processes
 from avdet_ros.training.scores import average_precisions
 from avdet_ros.training.taught_augment import augment_lesson
@@ -35,9 +34,6 @@ from avdet_ros.training.transfer import (
     pairwise_loss,
     ranking_loss,
 )
-
-WARM_UP = 0.05
-"""Part of the steps in which the learning rate rises (schedule cosine)."""
 
 GRADIENTS_EVERY = 50
 """Steps between two measurements of each term's gradient norm; their mean is logged per epoch."""
@@ -261,36 +257,12 @@ def optimiser(task: LightningModule, recipe: DistillationRecipe) -> dict[str, An
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, mode='max', patience=5)
         watch = {'scheduler': schedule, 'monitor': 'val/score'}
         return {'optimizer': adam, 'lr_scheduler': watch}
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                'params': [item for item in parameters if item.ndim > 1],
-                'weight_decay': fit.weight_decay,
-            },
-            {'params': [item for item in parameters if item.ndim <= 1], 'weight_decay': 0.0},
-        ],
-        lr=fit.learning_rate,
-    )
-    total = max(int(task.trainer.estimated_stepping_batches), 1)
-    rising = max(1, int(WARM_UP * total))
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+    return cosine_adamw(parameters, task.trainer, fit.learning_rate, fit.weight_decay)
 
 
 def found_boxes(listener: Listener, said: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """Boxes (n, 4) in parts of the image and logits (n,), best first, of each window."""
-    boxes, logits = listener.candidates(said)
-    results = []
-    for window_boxes, window_logits in zip(boxes.cpu(), logits.cpu(), strict=True):
-        kept, values = suppress(window_boxes, window_logits)
-        results.append((kept.numpy(), values.numpy()))
-    return results
+    return suppress_each(*listener.candidates(said))
 
 
 def hear(
@@ -308,8 +280,7 @@ def hear(
 
 def scale_levels(listener: Listener, train: TaughtWindows) -> None:
     """Take mean and spread of the levels from some training windows, evenly over the set."""
-    places = np.unique(np.linspace(0, len(train) - 1, min(len(train), SCALED_WITH)).astype(int))
-    levels = np.stack([train.sound[index][:MICROPHONES] for index in places])
+    levels = np.stack([train.sound[index][:MICROPHONES] for index in spread(len(train))])
     listener.fit_scaling(torch.from_numpy(levels).float())
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import logging
-import math
 from pathlib import Path
 import warnings
 
@@ -23,19 +21,15 @@ from torch import Tensor, nn
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.training import loop
 from avdet_ros.training.augment import Mirror, augment
-from avdet_ros.training.detector import suppress
+from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.grid import decode, make_targets
 from avdet_ros.training.grid_loss import grid_loss
+from avdet_ros.training.loop import CHECKPOINTS, cosine_adamw, running_mean, spread
 from avdet_ros.training.recipe import StudentRecipe
 from avdet_ros.training.scores import average_precisions
 from avdet_ros.training.window_set import Batch, WindowSet, batches
-
-WARM_UP = 0.05
-"""Part of the steps in which the learning rate rises."""
-
-SCALED_WITH = 512
-"""Training windows that mean and spread of the levels are taken from."""
 
 
 class StudentTask(LightningModule):
@@ -101,38 +95,13 @@ class StudentTask(LightningModule):
     def configure_optimizers(self) -> dict:
         """AdamW, no decay on biases and norms; a short rise, then a cosine to 0."""
         fit = self.recipe.fit
-        decayed = [item for item in self.student.parameters() if item.ndim > 1]
-        plain = [item for item in self.student.parameters() if item.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {'params': decayed, 'weight_decay': fit.weight_decay},
-                {'params': plain, 'weight_decay': 0.0},
-            ],
-            lr=fit.learning_rate,
-        )
-        total = max(int(self.trainer.estimated_stepping_batches), 1)
-        rising = max(1, int(WARM_UP * total))
-
-        def factor(step: int) -> float:
-            if step < rising:
-                return (step + 1) / rising
-            return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            'optimizer': optimizer,
-            'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
-        }
+        parameters = list(self.student.parameters())
+        return cosine_adamw(parameters, self.trainer, fit.learning_rate, fit.weight_decay)
 
 
 def boxes_of(grid: Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
     """Boxes (n, 4) in parts of the image and logits (n,), best first, of each window."""
-    boxes, logits = decode(grid.float())
-    results = []
-    for window_boxes, window_logits in zip(boxes.cpu(), logits.cpu(), strict=True):
-        kept, values = suppress(window_boxes, window_logits)
-        results.append((kept.numpy(), values.numpy()))
-    return results
+    return suppress_each(*decode(grid.float()))
 
 
 def fit(
@@ -166,10 +135,10 @@ def fit(
     """
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
     train = train.first(recipe.fit.windows)
-    levels = np.stack([train.features[index][:MICROPHONES] for index in _spread(len(train))])
+    levels = np.stack([train.features[index][:MICROPHONES] for index in spread(len(train))])
     student.scaling.fit(torch.from_numpy(levels).float())
     task = StudentTask(student, recipe, val, mirror)
-    checkpoints = folder / 'checkpoints'
+    checkpoints = folder / CHECKPOINTS
     same_name = {'dirpath': checkpoints, 'enable_version_counter': False}
     watching: list[Callback] = [
         ModelCheckpoint(filename='best', monitor='val/map', mode='max', **same_name),
@@ -178,7 +147,7 @@ def fit(
         *(callbacks or []),
     ]
     if recipe.fit.average > 0:
-        watching.append(WeightAveraging(avg_fn=_running_mean(recipe.fit.average)))
+        watching.append(WeightAveraging(avg_fn=running_mean(recipe.fit.average)))
     if progress:
         watching.append(RichProgressBar())
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
@@ -215,44 +184,13 @@ def fit(
     return load_best(student, folder)
 
 
-def _running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """An exponential mean that forgets its beginning: short at first, as long as asked later."""
-
-    def mean(average: Tensor, now: Tensor, steps: Tensor) -> Tensor:
-        if not torch.is_floating_point(average):
-            return now
-        kept = min(decay, (1 + int(steps)) / (10 + int(steps)))
-        return average.lerp(now, 1 - kept)
-
-    return mean
-
-
 def load_best(student: nn.Module, folder: Path) -> nn.Module:
     """The weights of a run's best epoch, in evaluation mode.
 
     Raises:
         AvdetError: there is no such checkpoint, or it is of another network.
     """
-    path = folder / 'checkpoints' / 'best.ckpt'
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as error:
-        raise AvdetError(f'cannot read the checkpoint {path}: {error.strerror}') from error
-    prefix = 'student.'
-    weights = {
-        key.removeprefix(prefix): value
-        for key, value in checkpoint['state_dict'].items()
-        if key.startswith(prefix)
-    }
-    try:
-        student.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()
-        raise AvdetError(
-            f'{path}: expected the weights of a {type(student).__name__}, found others: '
-            f'{reason[min(1, len(reason) - 1)].strip()[:200]}'
-        ) from error
-    return student.eval()
+    return loop.load_best(student, folder / CHECKPOINTS / 'best.ckpt', 'student.')
 
 
 def predict(
@@ -265,8 +203,3 @@ def predict(
         for part in batches(windows, batch):
             found += boxes_of(student(part.spectrogram))
     return found
-
-
-def _spread(count: int) -> np.ndarray:
-    """Up to `SCALED_WITH` places, evenly over the set."""
-    return np.unique(np.linspace(0, count - 1, min(count, SCALED_WITH)).astype(int))

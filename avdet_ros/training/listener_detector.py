@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.training.calibration import Calibration, fit_curve, matches
-from avdet_ros.training.detector import LEAST_SCORE, suppress
+from avdet_ros.training.detector import scored
 from avdet_ros.training.distillation import hear
 from avdet_ros.training.listeners import Listener
 from avdet_ros.training.students import POOLED_FRAMES
@@ -41,14 +40,7 @@ class ListenerDetector(nn.Module):
         """
         heard = self.listener(self.listener.from_topic(spectrogram), [])
         boxes, logits = self.listener.candidates(heard.said)
-        boxes, logits = suppress(boxes[0], logits[0])
-        scores = self.calibration(logits)
-        # The curve rises, but its sum may round the other way for neighbours.
-        scores, order = torch.sort(scores, descending=True)
-        boxes = boxes[order]
-        kept = torch.nonzero(scores > LEAST_SCORE).flatten()
-        scores = scores[kept]
-        return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)
+        return scored(boxes[0], logits[0], self.calibration)
 
 
 def calibration_curve(listener: Listener, val: TaughtWindows) -> dict[str, list[float]]:

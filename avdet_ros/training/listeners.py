@@ -25,9 +25,6 @@ from avdet_ros.training.paper_students import LOWEST_DB, PaperStudent, StereoSou
 from avdet_ros.training.picture_area import PictureArea
 from avdet_ros.training.students import STUDENTS, pool_frames
 
-SCALED_WITH = 512
-"""Training windows that mean and spread of the levels are taken from."""
-
 
 @dataclass
 class Heard:

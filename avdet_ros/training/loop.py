@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 import errno
 import logging
+import math
 from pathlib import Path
 import shutil
 from typing import Any
@@ -34,6 +35,12 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.processes import trainer_places
 
 CHECKPOINTS = 'checkpoints'
+
+WARM_UP = 0.05
+"""Part of the steps in which the learning rate rises."""
+
+SCALED_WITH = 512
+"""Training windows that mean and spread of the levels are taken from."""
 
 
 def run_fit(
@@ -138,6 +145,37 @@ class SeedEachEpoch(Callback):
         """Seed torch."""
         place = (self.seed, trainer.current_epoch, trainer.global_rank, 77)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+
+def cosine_adamw(
+    parameters: Sequence[nn.Parameter], trainer: Trainer, learning_rate: float, weight_decay: float
+) -> dict[str, Any]:
+    """AdamW, no decay on biases and norms; a short rise, then a cosine to 0."""
+    optimizer = torch.optim.AdamW(
+        [
+            {
+                'params': [item for item in parameters if item.ndim > 1],
+                'weight_decay': weight_decay,
+            },
+            {'params': [item for item in parameters if item.ndim <= 1], 'weight_decay': 0.0},
+        ],
+        lr=learning_rate,
+    )
+    total = max(int(trainer.estimated_stepping_batches), 1)
+    rising = max(1, int(WARM_UP * total))
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / rising
+        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+
+
+def spread(count: int) -> np.ndarray:
+    """Up to `SCALED_WITH` places, evenly over a set."""
+    return np.unique(np.linspace(0, count - 1, min(count, SCALED_WITH)).astype(int))
 
 
 def running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
