@@ -46,11 +46,13 @@ def read_marks(samples: np.ndarray) -> list[Run]:
     """The numbers of recorded samples.
 
     Args:
-        samples: (n, 8) int16 as recorded.
+        samples: (n, 8) int16 as recorded; other kinds, as simulated sound is, have no marks.
 
     Returns:
         The runs in them, in order; samples without a mark are in none.
     """
+    if samples.dtype != np.int16:
+        return []
     found = np.packbits((samples & 1).astype(np.uint8), axis=1, bitorder='little')[:, 0]
     runs = []
     at = 0

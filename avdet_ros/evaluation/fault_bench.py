@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import psutil
+from rich.markup import escape
 from rich.table import Table
 
 from avdet_ros.audio.fed_device import FedDevice
@@ -137,7 +138,7 @@ def fault_table(outcomes: Sequence[Outcome]) -> Table:
     for heading in ('fault', 'what happened', 'time to recover', 'what was lost'):
         table.add_column(heading, overflow='fold')
     for row in _rows(outcomes):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import resource
 import time
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from avdet_ros.evaluation.vehicle import Vehicle, busy_cores, end
 
 SIDE = '/side'
 """Namespace of nodes that run beside the graph."""
+
+
+AGAIN_S = 5.0
+"""After so long without an answer a message is sent once more."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +235,18 @@ def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
     publisher = vehicle.witness.publisher(kind, topic)
     vehicle.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
     for words, message in kinds.items():
-        sent_s = time.monotonic()
+        began_s = sent_s = time.monotonic()
         publisher.publish(message)
-        vehicle.said(node, words, sent_s)
+
+        def refused(words: str = words, began_s: float = began_s, message: Any = message) -> Any:
+            # What is sent before the other side has heard of this publisher does not reach it.
+            nonlocal sent_s
+            if time.monotonic() - sent_s > AGAIN_S:
+                publisher.publish(message)
+                sent_s = time.monotonic()
+            return vehicle.witness.said(node, words, began_s)
+
+        vehicle.wait(refused, f'{node} to say {words!r}')
     vehicle.witness.forget(publisher)
     return len(kinds)
 

@@ -35,6 +35,9 @@ PATIENCE_S = 40.0
 """A busy machine is slow; what works is found at once."""
 
 SETTLED_S = 2.0
+LINES = 4
+"""How many of a node's last lines are kept."""
+
 DRIVE_SEED = 300_000
 _DRIVE_S = 20.0
 
@@ -58,7 +61,8 @@ class Vehicle:
         witness: what was heard on the topics.
         supervisor: the node processes.
         model: path of the ONNX file.
-        lines: the last lines that nodes printed.
+        lines: the last lines that each node printed, by its name; a node beside the graph is
+            called "the other" one.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class Vehicle:
             given: further arguments of the graph.
         """
         require_ros()
-        self.lines: deque[str] = deque(maxlen=50)
+        self.lines: dict[str, deque[str]] = {}
         self.model = str(model)
         self._clock, self._listen = clock, listen_to_sound
         self._given = {
@@ -150,11 +154,20 @@ class Vehicle:
         """
         until = time.monotonic() + timeout_s
         while not (found := condition()):
+            if failure := self.witness.failure:
+                raise RuntimeError(f'the witness has ended: {failure}') from failure
             if time.monotonic() > until:
-                last = '; '.join(list(self.lines)[-5:])
-                raise AvdetError(f'expected {what} within {timeout_s:g} s, found none ({last})')
+                raise AvdetError(
+                    f'expected {what} within {timeout_s:g} s, found none ({self.heard()})'
+                )
             time.sleep(0.02)
         return found
+
+    def heard(self) -> str:
+        """The last lines that each node printed, those beside the graph first."""
+        own = [node.name for node in self.graph.nodes]
+        named = sorted(self.lines.items(), key=lambda entry: entry[0] in own)
+        return '; '.join(f'{name}: {" / ".join(lines)}' for name, lines in named)
 
     def settle(self) -> float:
         """Wait until tracks come steadily, forget what was, and say when that is."""
@@ -215,11 +228,15 @@ class Vehicle:
             command(spec, graph),
             env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
             start_new_session=True,
         )
         self._others.append(process)
+        name = f'the other {node}'
+        threading.Thread(target=self._read, args=(name, process), daemon=True).start()
         return process
 
     def losses(self, since_s: float) -> Losses:
@@ -243,7 +260,14 @@ class Vehicle:
         return np.array([ms for at_s, ms in self.witness.latency_ms if at_s >= since_s])
 
     def _hear(self, node: str, line: str) -> None:
-        self.lines.append(f'{node}: {line}')
+        self.lines.setdefault(node, deque(maxlen=LINES)).append(line)
+
+    def _read(self, name: str, process: subprocess.Popen) -> None:
+        self.lines.pop(name, None)  # of one before
+        for line in process.stdout:
+            self._hear(name, line.rstrip('\n'))
+        process.stdout.close()
+        self._hear(name, f'ended with status {process.wait()}')
 
     def _tend(self) -> None:
         while not self._ending.wait(0.1):

@@ -86,6 +86,7 @@ class Witness:
         sound: runs of marked sound.
         latency_ms: (arrival, milliseconds) from sound to tracks.
         statuses: diagnostics by node's name without the namespace.
+        failure: what ended the listening, None while it goes on.
     """
 
     def __init__(self, namespace: str, listen_to_sound: bool = True) -> None:
@@ -100,6 +101,7 @@ class Witness:
         self.sound: list[SoundRun] = []
         self.latency_ms: list[tuple[float, float]] = []
         self.statuses: dict[str, list[Status]] = {}
+        self.failure: Exception | None = None
         self._namespace = namespace
         self._rate_hz = 44100
         # A context of its own: another graph, in another domain, may be watched beside it.
@@ -202,8 +204,9 @@ class Witness:
                 executor.spin_once()
         except ExternalShutdownException:
             pass
-        except Exception:
+        except Exception as error:
             if self._context.ok():
+                self.failure = error  # else what is waited for would only seem not to come
                 raise
 
     def _on_spectrogram(self, data: bytes) -> None:

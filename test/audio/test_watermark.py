@@ -28,5 +28,6 @@ def test_a_loss_inside_a_block_splits_it():
 
 def test_sound_without_marks_has_none():
     assert read_marks(noise(2000)) == []
+    assert read_marks(noise(2000).astype(np.float32) / 32768) == []
     assert read_marks(np.zeros((2000, 8), np.int16)) == []
     assert read_marks(noise(3)) == []

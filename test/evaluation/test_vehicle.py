@@ -92,6 +92,59 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(vehicle):
 
 
 @on_a_vehicle
+def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(vehicle):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.evaluation.faults import two_captures
+    from avdet_ros.nodes import messages
+
+    publisher = vehicle.witness.publisher(Image, 'audio')
+    vehicle.wait(publisher.get_subscription_count, 'a listener')
+    block = np.full((882, 8), 0.01, np.float32)  # as simulated sound is
+    for _ in range(5):
+        publisher.publish(messages.sound(messages.header(time.time_ns(), 'x'), block))
+        time.sleep(0.1)
+    vehicle.witness.forget(publisher)
+    happened = two_captures(vehicle).happened
+    assert 'capture says "2 nodes publish /avdet/spectrogram' in happened
+    assert 'detector "several nodes publish /avdet/spectrogram' in happened
+
+
+@on_a_vehicle
+def test_what_does_not_come_is_told_with_what_the_other_node_printed(vehicle):
+    from avdet_ros.errors import AvdetError
+
+    other = vehicle.other('capture', '/side', source='file', file='/nowhere/drive.wav')
+    vehicle.wait(lambda: 'nowhere' in vehicle.heard(), 'a word about the file')
+    with pytest.raises(AvdetError, match=r'expected a miracle within 0\.1 s, .*nowhere'):
+        vehicle.wait(lambda: False, 'a miracle', 0.1)
+    assert desk.end(other)[0] == 0
+    vehicle.wait(lambda: 'ended with status 0' in vehicle.heard(), 'its end')
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@on_a_vehicle
+def test_a_witness_that_is_deaf_says_so(vehicle):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.nodes import qos
+    from avdet_ros.nodes.witness import Witness
+
+    def fail(message):
+        raise ValueError('an ear that breaks')
+
+    watched = vehicle.witness
+    vehicle.witness = Witness(vehicle.graph.namespace)
+    try:
+        vehicle.witness.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
+        with pytest.raises(RuntimeError, match='the witness has ended: an ear that breaks'):
+            vehicle.wait(lambda: False, 'anything')
+    finally:
+        vehicle.witness.close()
+        vehicle.witness = watched
+
+
+@on_a_vehicle
 def test_channels_that_the_device_lacks_are_missed(vehicle):
     from avdet_ros.evaluation.faults import fewer_channels
 
