@@ -17,7 +17,8 @@ def evaluate(
         typer.Option(help='Drives in the MAVD layout; without, drives are simulated by seed.'),
     ] = None,
     split: Annotated[str, typer.Option(help='With --data: train, val or test.')] = 'test',
-    daytime: Annotated[str | None, typer.Option(help='With --data: day or night only.')] = None,
+    daytime: Annotated[str, typer.Option(help='With --data: day, night or all.')] = 'all',
+    motion: Annotated[str, typer.Option(help='With --data: static, drive or all.')] = 'all',
     labels: Annotated[
         Path | None,
         typer.Option(help="With --data: the teachers' labels, if not in DATA/labels."),
@@ -61,10 +62,13 @@ def evaluate(
     from avdet_ros.evaluation import report as tables
     from avdet_ros.paths import share
     from avdet_ros.tracking import DEFAULT_TRACKER
+    from avdet_ros.training.recipe_fields import fill
+    from avdet_ros.training.subsets import Subset
 
     console = Console()
     if not 0 <= pictures <= 200:
         raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')
+    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet evaluate')
     model = model or share('models/student.onnx')
     tracker = tracker or DEFAULT_TRACKER
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -87,7 +91,7 @@ def evaluate(
             )
         else:
             run = runs.on_dataset(
-                model, data, split, daytime, labels, tracker, baselines, rig, step
+                model, data, split, subset, labels, tracker, baselines, rig, step
             )
         if report is not None:
             tick = step('report', None)

@@ -19,6 +19,8 @@ def label(
     split: Annotated[
         str, typer.Option(help='Label train, val, test (separated by commas).')
     ] = 'train,val,test',
+    daytime: Annotated[str, typer.Option(help='Label frames by day, night or all.')] = 'all',
+    motion: Annotated[str, typer.Option(help='Label frames of static, drive or all.')] = 'all',
     out: Annotated[
         Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
     ] = None,
@@ -48,6 +50,8 @@ def label(
     from avdet_ros.training.frames import MODALITIES
     from avdet_ros.training.labelling import label_drives
     from avdet_ros.training.labels import read_labels
+    from avdet_ros.training.recipe_fields import fill
+    from avdet_ros.training.subsets import Subset, subset_frames
 
     console = Console()
 
@@ -62,8 +66,13 @@ def label(
         for name in given:
             if name not in known:
                 raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
+    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet label')
     frames = read_split(data, 0.0, say)
-    drives = by_drive(frame for name in splits for frame in getattr(frames, name))
+    drives = by_drive(
+        frame
+        for name in splits
+        for frame in subset_frames(data, name, subset, getattr(frames, name))
+    )
     folder = out or data / 'labels'
     label_drives(data, drives, teachers, names, folder, crop, say, progress)
     table = Table(title=str(folder), title_justify='left')

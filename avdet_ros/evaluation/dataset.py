@@ -27,6 +27,7 @@ from avdet_ros.evaluation.record import DriveRecord, TruthFrame
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training import mavd
 from avdet_ros.training.labels import read_labels
+from avdet_ros.training.subsets import WHOLE, Subset, listed_motions, motion_of, subset_frames
 
 FUSED, TRUE = 'fused labels', 'true boxes'
 """The kinds of truth."""
@@ -54,26 +55,24 @@ class Heard:
 
 
 def frames_of(
-    root: Path, split: str = 'test', daytime: str | None = None, variant: str = 'all'
+    root: Path, split: str = 'test', subset: Subset = WHOLE
 ) -> dict[str, list[mavd.FrameId]]:
     """The frames of a split by drive, drives in the order of their time.
 
     Raises:
-        AvdetError: the folder is no data set, or the split is empty.
+        AvdetError: the folder is no data set, or it has no such frames.
     """
     if not root.is_dir():
         raise AvdetError(f'{root}: expected a folder with drives in the MAVD layout, found none')
-    path = mavd.split_path(root, split, daytime, variant)
+    path = mavd.split_path(root, split)
     if not path.is_file():
         names = sorted(its.name for its in root.glob('*.txt'))
         raise AvdetError(
             f'{root}: expected the split file {path.name}, found {", ".join(names) or "none"}'
         )
     drives: dict[str, list[mavd.FrameId]] = {}
-    for frame in mavd.read_ids(path):
+    for frame in subset_frames(root, split, subset):
         drives.setdefault(frame.drive, []).append(frame)
-    if not drives:
-        raise AvdetError(f'{path}: expected frames, found an empty list')
     return drives
 
 
@@ -126,9 +125,9 @@ def hear_dataset(
             f'<drive>/truth/frames.jsonl, found neither; avdet label makes the first'
         )
     count = sum(len(frames) for frames in drives.values())
-    heard, variants = Heard({}, {}, []), _variants(root)
+    heard, motions = Heard({}, {}, []), listed_motions(root)
     for drive, frames in drives.items():
-        conditions = conditions_of(root, drive, variants)
+        conditions = conditions_of(root, drive, motions)
         records = {
             kind: DriveRecord(
                 drive,
@@ -190,14 +189,16 @@ def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, T
     truths: dict[str, Truth] = {}
     taught = (labels or root / LABELS) / f'{drive}.npz'
     if taught.is_file():
-        table = read_labels(taught)
-        places = {str(stamp): index for index, stamp in enumerate(table.ids)}
+        table = read_labels(taught, mapped=True)
+        # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
+        found = {
+            str(stamp): table.fused(index, table.teachers).boxes_px
+            for index, stamp in enumerate(table.ids)
+        }
 
         def fused(frame: mavd.FrameId) -> TruthFrame | None:
-            if frame.stamp not in places:
-                return None
-            boxes = table.fused(places[frame.stamp], table.teachers).boxes_px
-            return TruthFrame.of(boxes, np.full(len(boxes), -1))
+            boxes = found.get(frame.stamp)
+            return None if boxes is None else TruthFrame.of(boxes, np.full(len(boxes), -1))
 
         truths[FUSED] = fused
     if (root / drive / 'truth' / 'frames.jsonl').is_file():
@@ -223,25 +224,10 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def conditions_of(root: Path, drive: str, variants: dict[str, str]) -> dict[str, str]:
+def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:
     """Light and motion of a drive, as its name, its own notes or the split files tell them."""
     light = 'day' if mavd.FrameId(0, drive, '').is_day else 'night'
-    motion = variants.get(drive, 'unknown')
-    if (root / drive / 'parameters.json').is_file():
-        static = mavd.read_parameters(root / drive).get('static')
-        motion = motion if static is None else 'static' if static else 'drive'
-    return {'light': light, 'motion': motion}
-
-
-def _variants(root: Path) -> dict[str, str]:
-    """Drives by the split files that list them: static or drive."""
-    found = {}
-    for variant in ('static', 'drive'):
-        for split in mavd.SPLITS:
-            path = mavd.split_path(root, split, None, variant)
-            for frame in mavd.read_ids(path) if path.is_file() else []:
-                found[frame.drive] = variant
-    return found
+    return {'light': light, 'motion': motion_of(root, drive, motions)}
 
 
 def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatistics | None:

@@ -18,6 +18,7 @@ from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
 from avdet_ros.evaluation.record import DriveRecord
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters
+from avdet_ros.training.subsets import WHOLE, Subset
 
 Tick = Callable[[], None]
 Step = Callable[[str, int | None], Tick]
@@ -120,7 +121,7 @@ def on_dataset(
     model: Path,
     root: Path,
     split: str,
-    daytime: str | None,
+    subset: Subset,
     labels: Path | None,
     tracker: str,
     baselines: bool,
@@ -133,7 +134,7 @@ def on_dataset(
         model: ONNX file.
         root: the data set's folder.
         split: train, val or test.
-        daytime: day or night, None for both.
+        subset: by day or night, standing or driving.
         labels: folder of the teachers' labels, None for ``<root>/labels``.
         tracker: name of the model's tracker.
         baselines: hear the baselines too, fitted on the training split.
@@ -144,7 +145,7 @@ def on_dataset(
         AvdetError: also when the model's boxes hold for another instant than a frame's.
     """
     parameters = tracker_parameters(tracker)
-    frames = dataset.frames_of(root, split, daytime)
+    frames = dataset.frames_of(root, split, subset)
     rig = dataset.dataset_rig(root, list(frames), rig_path)
     front_end = FrontEnd()
     loaded = Detector(model, rig, front_end, threads=1)
@@ -169,13 +170,14 @@ def on_dataset(
     if heard.broken:
         notes.append(f'{len(heard.broken)} of {count} frames left out, first: {heard.broken[0]}')
     truth = next(iter(heard.records))
-    which = f'{daytime} frames' if daytime else 'frames'
+    which = 'frames' if subset == WHOLE else f'{subset} frames'
     return Run(
         title=f'{root.name}: {count} {split} {which} of {len(frames)} drives, tracker {tracker}',
         settings={
             'data': str(root),
             'split': split,
-            'daytime': daytime,
+            'daytime': subset.daytime,
+            'motion': subset.motion,
             'drives': list(frames),
             'frames': count,
             'tracker': {'name': tracker, **parameters},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.recipe_fields import value
 from avdet_ros.training.recipe_parts import Augmentation, FitRecipe, LossRecipe
+from avdet_ros.training.subsets import Subset
 
 MODALITIES = ('rgb', 'depth', 'thermal')
 
@@ -152,6 +153,7 @@ class DistillationRecipe:
     """Teachers, their labels, pretext, distillation.
 
     Attributes:
+        data: the part of the data set that the student is taught, chosen and scored with.
         student: the network that hears.
         teachers: the networks that see.
         pretext: counting first.
@@ -161,6 +163,7 @@ class DistillationRecipe:
         augmentation: what is changed about the windows.
     """
 
+    data: Subset = field(default_factory=Subset)
     student: ListenerRecipe = field(default_factory=ListenerRecipe)
     teachers: TeachersRecipe = field(default_factory=TeachersRecipe)
     pretext: PretextRecipe = field(default_factory=PretextRecipe)

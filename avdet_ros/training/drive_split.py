@@ -19,6 +19,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
 from avdet_ros.training.labelled_frames import LabelledFrame
 from avdet_ros.training.skipped import Skipped
+from avdet_ros.training.subsets import WHOLE, Subset, subset_frames
 
 LEAST_PIXELS = 60
 """A vehicle of which fewer pixels are seen is no example for a teacher."""
@@ -45,6 +46,7 @@ class DriveSplit:
         train: teach the student, once the teachers have labelled them.
         val: choose the student's epoch and calibrate its scores.
         test: for final scores only.
+        subset: of the data set that `heard` is of.
     """
 
     teach: Frames
@@ -52,6 +54,7 @@ class DriveSplit:
     train: Frames
     val: Frames
     test: Frames
+    subset: Subset = WHOLE
 
     @property
     def heard(self) -> Frames:
@@ -61,11 +64,15 @@ class DriveSplit:
     def about(self, name: str) -> str:
         """A sentence for people."""
         counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
-        return f'{counts} frames of the drives in {name}, labelled by teachers'
+        which = '' if self.subset == WHOLE else f' ({self.subset})'
+        return f'{counts} frames of the drives in {name}{which}, labelled by teachers'
 
 
 def read_split(
-    root: Path, teachers_share: float, say: Callable[[str], None] = print
+    root: Path,
+    teachers_share: float,
+    say: Callable[[str], None] = print,
+    subset: Subset = WHOLE,
 ) -> DriveSplit:
     """Read a data set's split files and set the teachers' drives apart.
 
@@ -74,10 +81,12 @@ def read_split(
         teachers_share: part of the training drives for the teachers; 0 leaves all of them to the
             student.
         say: takes a line for people.
+        subset: what the student hears; the teachers learn from all of their drives, which are the
+            same ones for every subset.
 
     Raises:
-        AvdetError: the folder is not in that layout, names frames that are not there, or has too
-            few drives.
+        AvdetError: the folder is not in that layout, names frames that are not there, has too
+            few drives, or no frame of the subset.
     """
     if not root.is_dir():
         raise AvdetError(f'{root}: expected a folder of drives, found none')
@@ -103,12 +112,16 @@ def read_split(
         )
     watchers = max(1, round(WATCHED * len(teachers))) if teachers else 0
     watched = set(teachers[len(teachers) - watchers :])
+    listed['train'] = list(_of(drives, students))
+    heard = {
+        split: tuple(subset_frames(root, split, subset, frames))
+        for split, frames in listed.items()
+    }
     return DriveSplit(
         teach=_of(drives, [name for name in teachers if name not in watched]),
         watch=_of(drives, [name for name in teachers if name in watched]),
-        train=_of(drives, students),
-        val=tuple(listed['val']),
-        test=tuple(listed['test']),
+        **heard,
+        subset=subset,
     )
 
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections, nms
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.mapped_arrays import map_member
 
 SCORE_THRESHOLD = 0.3
 """A teacher's box below this score is no label."""
@@ -152,9 +153,6 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
     Raises:
         AvdetError: the file is missing, broken, or lacks an array.
     """
-    # Not above: those modules read labels themselves.
-    from avdet_ros.training.window_files import map_member
-
     large = LARGE if mapped else ()
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -112,7 +112,8 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
         before = noted.read_text(encoding='utf-8')
     except OSError as error:
         raise AvdetError(f'cannot write the run folder {out}: {error.strerror}') from error
-    if before != text:
+    # Keys may have come since, with defaults.
+    if before != text and read_recipe(noted) != recipe:
         pairs = zip(before.splitlines(), text.splitlines(), strict=False)
         found, expected = next((a, b) for a, b in [*pairs, ('', 'another end')] if a != b)
         raise AvdetError(

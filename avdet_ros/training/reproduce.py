@@ -158,7 +158,7 @@ def run_row(
 
 def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:
     """Scores against every kind of truth: the labels of all teachers, whoever taught the row."""
-    frames = frames_of(course.root, 'test')
+    frames = frames_of(course.root, 'test', course.recipe.data)
     front_end = FrontEnd(sample_rate_hz=course.rig.sample_rate_hz)
     heard = hear_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
     return jsonable({

@@ -29,8 +29,8 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.windows import pool_frames
 from avdet_ros.training import mavd
+from avdet_ros.training.mapped_arrays import map_member
 from avdet_ros.training.skipped import Skipped
-from avdet_ros.training.window_files import map_member
 
 FOLDER = 'features'
 KINDS = ('window', 'log_mel')

@@ -149,7 +149,7 @@ def open_course(
 ) -> Course:
     """Begin a run, or go on with it; see `run_chain`."""
     ready = recipe.teachers.folder
-    split = read_split(root, 0.0 if ready else recipe.teachers.share, say)
+    split = read_split(root, 0.0 if ready else recipe.teachers.share, say, recipe.data)
     if ready:
         places = [Path(ready) / name for name in recipe.teachers.modalities]
         split = without_taught(split, places, say)
@@ -381,8 +381,8 @@ def make_model(
 def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> dict[str, Any]:
     """Score the model file on the test drives; leaves scores.json, evaluation.npz, report.html."""
     run = evaluation_run.on_dataset(
-        model, course.root, 'test', None, course.labels, DEFAULT_TRACKER, True, course.rig_path,
-        _silent,
+        model, course.root, 'test', course.recipe.data, course.labels, DEFAULT_TRACKER, True,
+        course.rig_path, _silent,
     )  # fmt: skip
     write_arrays(run.results, course.out / ARRAYS)
     scores = {

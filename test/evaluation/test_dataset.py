@@ -9,6 +9,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import dataset as folder
 from avdet_ros.evaluation.drives import CONSTANT, STEERED, ModelDetector
 from avdet_ros.evaluation.evaluation_run import on_dataset
+from avdet_ros.training.subsets import WHOLE, Subset
 
 QUIET = lambda name, total: lambda: None  # noqa: E731
 
@@ -36,7 +37,7 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig):
 
 
 def test_run_scores_against_every_truth(dataset, model):
-    run = on_dataset(model, dataset, 'test', None, None, 'iou', True, None, QUIET)
+    run = on_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None, QUIET)
     by_truth = {result.truth: result.scores for result in run.results}
     assert set(by_truth) == {folder.FUSED, folder.TRUE}
     assert list(by_truth[folder.TRUE]) == ['loudness', CONSTANT, STEERED]
@@ -48,8 +49,15 @@ def test_run_scores_against_every_truth(dataset, model):
     families = {part['family'] for part in true['parts']}
     assert families == {'light', 'motion', 'vehicles', 'distance', 'view'}
     assert run.picture(run.results[0].records[1], 2).shape == (650, 1920, 3)
-    night = on_dataset(model, dataset, 'test', 'night', None, 'iou', False, None, QUIET)
+    night = on_dataset(
+        model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None, QUIET
+    )
     assert night.settings['drives'] == ['drive_night_2']
+    standing = on_dataset(
+        model, dataset, 'test', Subset(motion='static'), None, 'iou', False, None, QUIET
+    )
+    assert standing.settings['drives'] == ['drive_day_1']
+    assert '6 test static frames of 1 drives' in standing.title
 
 
 def test_broken_frames_are_named_counted_and_limited(dataset, model):
@@ -61,13 +69,13 @@ def test_broken_frames_are_named_counted_and_limited(dataset, model):
 
     samples, rate = soundfile.read(drive, dtype='int16')
     soundfile.write(drive, samples[: int(3.2 * rate)], rate, subtype='PCM_16')
-    run = on_dataset(model, dataset, 'test', None, None, 'iou', False, None, QUIET)
+    run = on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
     assert run.notes[0].startswith('1 of 12 frames left out')
     assert str(late) in run.notes[0]
     assert len(run.results[0].records[0].truth) == 5
     drive.write_bytes(sound[:200])
     with pytest.raises(AvdetError, match='expected at most 5% of 12 frames to be unreadable'):
-        on_dataset(model, dataset, 'test', None, None, 'iou', False, None, QUIET)
+        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
 
 
 def test_folders_that_will_not_do(dataset, model, tmp_path):
@@ -76,14 +84,14 @@ def test_folders_that_will_not_do(dataset, model, tmp_path):
     with pytest.raises(AvdetError, match=r'expected the split file val_all\.txt, found test_all'):
         folder.frames_of(dataset, 'val')
     (dataset / 'test_day_all.txt').write_text('')
-    with pytest.raises(AvdetError, match='expected frames, found an empty list'):
-        folder.frames_of(dataset, 'test', 'day')
+    with pytest.raises(AvdetError, match=r'test frames of day, found none in test_day_all\.txt'):
+        folder.frames_of(dataset, 'test', Subset(daytime='day'))
     for drive in ('drive_day_1', 'drive_night_2'):
         (dataset / 'labels' / f'{drive}.npz').unlink()
         (dataset / drive / 'truth' / 'frames.jsonl').unlink()
     with pytest.raises(AvdetError, match=r'expected labels from teachers in .* found neither'):
-        on_dataset(model, dataset, 'test', None, None, 'iou', False, None, QUIET)
+        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
     rig = dataset / 'drive_day_1' / 'rig.yaml'
     rig.write_text(rig.read_text().replace('0.250000', '0.300000'))
     with pytest.raises(AvdetError, match='expected drives of one rig'):
-        on_dataset(model, dataset, 'test', None, None, 'iou', False, None, QUIET)
+        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)

@@ -84,7 +84,9 @@ def drives(tmp_path_factory):
         start_ns = (1_900_000_000 + 86_400 * number) * 1_000_000_000
         for part in ('fl_rgb', 'fl_ir_aligned', 'fl_rgb_depth', 'truth'):
             (folder / part).mkdir(parents=True)
-        (folder / 'parameters.json').write_text(json.dumps({'start_ns': start_ns}))
+        (folder / 'parameters.json').write_text(
+            json.dumps({'start_ns': start_ns, 'static': number == 0})
+        )
         sound = (0.05 * rng.normal(size=(int(4.5 * 44100), 8))).astype(np.float32)
         soundfile.write(folder / mavd.DRIVE_SOUND, sound, 44100, subtype='PCM_16')
         lines = []

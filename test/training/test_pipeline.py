@@ -15,8 +15,9 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.training import pipeline
+from avdet_ros.training.mapped_arrays import map_member
 from avdet_ros.training.students import pool_frames
-from avdet_ros.training.window_files import map_member, map_windows
+from avdet_ros.training.window_files import map_windows
 
 QUICK = """
 data: {train: 150, val: 150, test: 150}
@@ -117,6 +118,14 @@ def test_a_folder_of_another_recipe_is_not_mixed_up(tmp_path, window_folder):
         pipeline.begin_run(out, other, resume=True)
     pipeline.begin_run(out, other, resume=False)
     assert 'epochs: 3' in (out / 'recipe.yaml').read_text()
+
+
+def test_a_run_goes_on_when_recipes_have_got_new_keys(tmp_path):
+    recipe = pipeline.read_recipe(write(tmp_path))
+    pipeline.begin_run(tmp_path / 'run', recipe, resume=True)
+    noted = tmp_path / 'run' / 'recipe.yaml'
+    noted.write_text(noted.read_text().replace('  mix: 0.0\n', ''))
+    pipeline.begin_run(tmp_path / 'run', recipe, resume=True)
 
 
 def test_only_a_run_folder_is_ever_emptied(tmp_path):

@@ -48,7 +48,8 @@ def write(tmp_path, text: str = TINY):
 @pytest.mark.slow
 def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
     out = tmp_path / 'm6'
-    arguments = ['train', str(write(tmp_path)), '--data', str(drives), '--out', str(out)]
+    recipe = write(tmp_path, TINY + 'data: {motion: drive}\n')
+    arguments = ['train', str(recipe), '--data', str(drives), '--out', str(out)]
     result = CliRunner().invoke(app, [*arguments, '--no-progress'])
     assert result.exit_code == 0, result.output
     left = {path.name for path in out.iterdir()}
@@ -84,8 +85,13 @@ def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
     assert onnx.load(out / 'student.onnx').graph == before
 
     # The labels, not the truth, are what is learned: no teacher's drive is among the labelled.
-    teaching = {frame.drive for frame in read_split(drives, 0.5).teach}
-    assert not teaching & {path.stem for path in (out / 'labels').glob('*.npz')}
+    split = read_split(drives, 0.5)
+    labelled = {path.stem for path in (out / 'labels').glob('*.npz')}
+    assert not {frame.drive for frame in split.teach} & labelled
+    # Of the two drives that the student might learn from, one was recorded standing.
+    assert labelled == set(by_drive(split.heard)) - {sorted(by_drive(split.train))[0]}
+    assert '(drive), labelled by teachers' in card
+    assert scores['windows'] == {'train': 8, 'val': 8, 'test': 8}
 
 
 @pytest.mark.slow
