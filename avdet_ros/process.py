@@ -1,15 +1,20 @@
-"""How a process treats the machine: who goes first, and what becomes of memory it is done with."""
+"""How a process treats the machine and the signals that end it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 import ctypes
 import os
 from pathlib import Path
+import signal
 import sys
 
 NICENESS = 10
 """Of what can wait: about a tenth of a normal process's share when both want a core."""
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask a process to end."""
 
 _AUTOGROUP = Path('/proc/self/autogroup')
 _THREADS = Path('/proc/self/task')
@@ -45,3 +50,34 @@ def keep_memory() -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
             mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def end_at_once() -> None:
+    """Let `ENDINGS` end this process with status 0, while there is nothing to tidy up yet."""
+    for number in ENDINGS:
+        signal.signal(number, lambda *_: os._exit(0))
+
+
+@contextmanager
+def until_signal() -> Iterator[None]:
+    """A block that the first of `ENDINGS` ends, as `KeyboardInterrupt` that goes no further.
+
+    Those that follow, as Ctrl-C and `ros2 launch` send one each, do not disturb the tidying up.
+    """
+    ended = False
+
+    def on_signal(*_: object) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, on_signal) for number in ENDINGS}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not ended:
+            raise
+    finally:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN if ended else before[number])

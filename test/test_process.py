@@ -1,13 +1,14 @@
-"""How a process treats the machine: it gives way for good, and keeps its memory."""
+"""How a process treats the machine and the signals that end it."""
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from avdet_ros.process import NICENESS
+from avdet_ros.process import ENDINGS, NICENESS, until_signal
 
 ASK = 'import os; from avdet_ros.process import give_way; give_way(); print(os.nice(0))'
 
@@ -74,3 +75,33 @@ thread.join()
 def test_threads_that_are_there_already_give_way_too():
     done = subprocess.run([sys.executable, '-c', ASK_THREAD], capture_output=True, text=True)
     assert int(done.stdout) == min(os.nice(0) + NICENESS, 19)
+
+
+TIDY = """
+import os, signal
+from avdet_ros.process import until_signal
+with until_signal():
+    try:
+        os.kill(os.getpid(), signal.{first})
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        print('tidy')
+os.kill(os.getpid(), signal.SIGTERM)
+print('the end')
+"""
+
+
+@pytest.mark.parametrize('first', ['SIGINT', 'SIGTERM'])
+def test_the_first_signal_ends_a_block_and_the_next_disturb_nothing(first):
+    command = [sys.executable, '-c', TIDY.format(first=first)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'tidy\nthe end\n', '')
+
+
+def test_without_a_signal_the_handlers_are_as_before():
+    before = [signal.getsignal(number) for number in ENDINGS]
+    with until_signal():
+        assert [signal.getsignal(number) for number in ENDINGS] != before
+    assert [signal.getsignal(number) for number in ENDINGS] == before
+    with pytest.raises(KeyboardInterrupt), until_signal():
+        raise KeyboardInterrupt

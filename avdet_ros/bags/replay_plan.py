@@ -89,7 +89,7 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
                   '--delay', str(NODES_UP_S), *(['--loop'] if values['loop'] else []),
                   '--topics', *topics)  # fmt: skip
     else:
-        player = (sys.executable, '-m', 'avdet_ros.cli.main', 'replay', values['bag'], '--chain',
+        player = (sys.executable, '-m', 'avdet_ros.nodes.replay', values['bag'], '--chain',
                   '--rate', str(values['rate']), '--start', str(values['start']),
                   *(['--loop'] if values['loop'] else []))  # fmt: skip
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'

@@ -32,6 +32,7 @@ def replay(
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.timeline import chain_topics, require_topics
     from avdet_ros.errors import AvdetError
+    from avdet_ros.process import until_signal
 
     try:
         from avdet_ros.nodes.player import Player, keys, play_bag
@@ -44,7 +45,7 @@ def replay(
     import time
 
     console = Console()
-    with Bag(bag) as opened, keys() as pressed:
+    with until_signal(), Bag(bag) as opened, keys() as pressed:
         wait_for: list[str] = []
         if chain:
             topics, raw = chain_topics(opened)
@@ -74,4 +75,5 @@ def replay(
                 )
 
         player = play_bag(opened, topics, rate, loop, start, wait_for, 20.0, watch)
-        console.print(f'{player.sent} messages sent')
+        if player is not None:
+            console.print(f'{player.sent} messages sent')

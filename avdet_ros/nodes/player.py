@@ -192,8 +192,8 @@ def play_bag(
     wait_for: Collection[str],
     wait_s: float,
     watch: Callable[[Player], None] | None = None,
-) -> Player:
-    """Start ROS, play, and end ROS; see `Player`.
+) -> Player | None:
+    """Start ROS, play until the end or a signal, and end ROS; see `Player`.
 
     Args:
         bag: what to play.
@@ -204,6 +204,9 @@ def play_bag(
         wait_for: topics that must have a subscriber before the first message.
         wait_s: how long to wait for them at most.
         watch: see `Player.play`.
+
+    Returns:
+        The player; None where the signal came before there was one.
     """
     rclpy.init(args=[])
     player = None
@@ -211,12 +214,15 @@ def play_bag(
         player = Player(bag, topics, rate, loop, start_s)
         for name, msgtype in player.left_out.items():
             player.get_logger().warning(f'{name} is left out: {msgtype} is not installed here')
-        if wait_for and not player.wait(wait_for, wait_s):
+        if wait_for and not player.wait(wait_for, wait_s) and rclpy.ok():
             quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
             player.get_logger().warning(f'nobody listens to {quiet} after {wait_s:g} s; playing')
         player.play(watch)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal ended the context under a call in progress
+            raise
     finally:
         if player is not None:
             player.destroy_node()

@@ -45,7 +45,7 @@ def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, mo
     assert plan.player[-2:] == ('--topics', '/truck/audio')
     file = bag / 'drive.mcap'
     os.truncate(file, file.stat().st_size * 3 // 4)
-    assert 'replay' in plan_replay({'bag': str(bag)}).player
+    assert 'avdet_ros.nodes.replay' in plan_replay({'bag': str(bag)}).player
 
 
 def test_wrong_arguments_are_said_in_one_sentence(bag):

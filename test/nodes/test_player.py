@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,3 +125,48 @@ def test_a_loop_begins_again(bag, listener):
 def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
     with pytest.raises(AvdetError, match='start: expected 0 to'):
         Player(bag, ['/drive/audio'], start_s=99.0)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    'program',
+    [['avdet_ros.nodes.replay'], ['avdet_ros.cli.main', 'replay']],
+    ids=['launch', 'cli'],
+)
+def test_signals_end_it_with_status_0(bag, listener, program, number):
+    playing = start_process(program, bag.path, '--loop')
+    try:
+        until = time.monotonic() + 60
+        while not listener.blocks:
+            assert time.monotonic() < until
+            assert playing.poll() is None, playing.stdout.read()
+            time.sleep(0.05)
+        for _ in range(3):  # Ctrl-C at a terminal reaches it, and the launch service sends another
+            playing.send_signal(number)
+            time.sleep(0.02)
+        said = playing.communicate(timeout=30)[0]
+    finally:
+        playing.kill()
+    assert playing.returncode == 0, said
+    assert 'Traceback' not in said
+    assert 'messages sent' in said
+
+
+@pytest.mark.parametrize('after_s', [0.4, 1.2, 2.4])
+def test_a_signal_before_it_plays_ends_it_as_well(bag, after_s):
+    playing = start_process(['avdet_ros.nodes.replay'], bag.path, '--chain')
+    time.sleep(after_s)
+    playing.send_signal(signal.SIGINT)
+    said = playing.communicate(timeout=30)[0]
+    assert playing.returncode == 0, said
+    assert 'Traceback' not in said
+
+
+def start_process(program, path, *words):
+    return subprocess.Popen(
+        [sys.executable, '-m', *program, str(path), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,14 @@
+"""The bag player as launch files start it: `avdet replay`, ended by a signal at any moment."""
+
+from __future__ import annotations
+
+import sys
+
+from avdet_ros.process import end_at_once
+
+if __name__ == '__main__':
+    end_at_once()
+    from avdet_ros.cli.main import main
+
+    sys.argv.insert(1, 'replay')
+    main()
