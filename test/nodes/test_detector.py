@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from onnx import numpy_helper
+import onnxruntime
 import pytest
 from rclpy.context import Context
 from rclpy.node import Node
@@ -127,6 +129,60 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
         'detector', values=lambda values: int(values['windows_in']) == 8
     )[2]['windows_dropped']
     assert int(dropped) == 8 - len(heard) > 0
+
+
+def lost_session(network):
+    """An ONNX Runtime session whose every run fails, as on a device that is gone."""
+    for tensor in network.graph.initializer:
+        if tensor.name == 'score':  # looked up beyond the table's end, which only a run notices
+            tensor.CopyFrom(numpy_helper.from_array(np.array(40, np.int64), 'score'))
+    session = onnxruntime.InferenceSession(
+        network.SerializeToString(), providers=['CPUExecutionProvider']
+    )
+    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
+    with pytest.raises(Exception, match='ONNXRuntimeError'):
+        session.run(None, {name: np.zeros(shape, np.float32)})
+    return session
+
+
+def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted(
+    start, watcher, model_path, make_network, features, front_end, wait
+):
+    node = start(DetectorNode, model=str(model_path))
+    heard = watcher.collect(Detection2DArray, 'detections', 100)
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+
+    sent = 0
+
+    def send(count):
+        nonlocal sent
+        for _ in range(count):
+            publisher.publish(spectrogram(features, END_NS + sent * 100_000_000))
+            sent += 1
+            time.sleep(0.1)
+
+    lost = lost_session(make_network(front_end))
+    send(10)
+    wait(lambda: heard, 'detections')
+    before = heard[0].detections
+    node._detector._session, node._detector.provider = lost, 'CUDAExecutionProvider'
+    send(20)
+    last_ns = END_NS - 500_000_000 + (sent - 1) * 100_000_000
+    wait(lambda: stamp_ns(heard[-1]) == last_ns, 'the newest window')
+    level, sentence, values = watcher.wait_status(
+        'detector',
+        'CUDAExecutionProvider failed while running',
+        values=lambda values: int(values['windows_in']) == sent,
+    )
+    assert level == 1
+    assert 'ONNXRuntimeError' in sentence
+    assert sentence.endswith('falling back to CPUExecutionProvider')
+    assert values['provider'] == 'CPUExecutionProvider'
+    assert int(values['windows_refused']) == 0
+    assert len(heard) == int(values['windows_out']) == sent - int(values['windows_dropped'])
+    after = heard[-1].detections
+    assert [entry.bbox for entry in after] == [entry.bbox for entry in before]
 
 
 @pytest.mark.parametrize(
