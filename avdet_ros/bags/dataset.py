@@ -13,11 +13,10 @@ import json
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
-import soundfile
 import yaml
 
+from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import StaticTransforms, alignment, camera_model, rig_tree
 from avdet_ros.bags.messages import COMPRESSED_IMAGE, DETECTIONS, IMAGE, picture, stamp_ns
@@ -25,7 +24,6 @@ from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import parse_rig
-from avdet_ros.simulation.pictures.depth import BASELINE_M, colour_coded
 from avdet_ros.training import mavd
 
 SYNC_S = 0.05
@@ -36,8 +34,6 @@ CLOCKS_S = 0.5
 
 SPLIT = {'train': 0.6, 'val': 0.2, 'test': 0.2}
 """MAVD's shares, by drives: windows overlap, so a split by frame would leak."""
-
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 @dataclass
@@ -117,7 +113,7 @@ def convert(
             tell(report)
     finally:
         if reports:
-            _write_lists(out, ids, splits)
+            write_lists(out, ids, splits)
             text = json.dumps([asdict(report) for report in reports], indent=2)
             (out / 'dataset.json').write_text(text + '\n', encoding='utf-8')
     return reports
@@ -192,7 +188,7 @@ def _convert_drive(
                 )
             ids = [mavd.make_id(drive, now) for now in whole]
             for frame in ids:
-                _write_clip(out, frame, sound.around(frame.stamp_ns, mavd.CLIP_S), rig)
+                write_clip(out, frame, sound.around(frame.stamp_ns, mavd.CLIP_S), rig)
             size = rig.camera.width_px, rig.camera.height_px
             for kind, name in topics.items():
                 other = camera if kind == 'rgb' else camera_model(bag, name)
@@ -204,9 +200,9 @@ def _convert_drive(
                 wanted = _nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
                 report.missing[kind] = len(ids) - sum(map(len, wanted.values()))
                 for frame, image in _pictures(bag, name, wanted):
-                    _write_picture(out, frame, kind, fit(image), rig.camera.fx)
+                    write_picture(out, frame, kind, fit(image), rig.camera.fx)
             if truth := bag.find('truth', DETECTIONS):
-                report.with_truth = _write_truth(folder, ids, RecordedTruth(bag, truth))
+                report.with_truth = write_truth(folder, ids, RecordedTruth(bag, truth))
         finally:
             scratch.unlink(missing_ok=True)
         report.frames = len(ids)
@@ -294,63 +290,6 @@ def _exactly(
         return undistort(image)
 
     return check
-
-
-def _write_clip(out: Path, frame: mavd.FrameId, clip: np.ndarray, rig: object) -> None:
-    paths = mavd.sound_paths(out, frame, '.flac')
-    paths[0].parent.mkdir(exist_ok=True)
-    subtype = 'PCM_16' if clip.dtype == np.int16 else 'PCM_24'
-    for path, channel in zip(paths, clip.T, strict=True):
-        soundfile.write(path, channel, rig.sample_rate_hz, subtype=subtype)
-
-
-def _write_picture(
-    out: Path, frame: mavd.FrameId, kind: str, image: np.ndarray, focal_px: float
-) -> None:
-    """Store a picture as MAVD does: JPEG, or PNG for thermal counts; depth colour-coded."""
-    if kind == 'thermal' and image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    if kind == 'depth' and image.dtype != np.uint8:
-        metres = image.astype(np.float32) / (1000 if image.dtype == np.uint16 else 1)
-        known = np.isfinite(metres) & (metres > 0)
-        disparity = np.zeros_like(metres)
-        np.divide(focal_px * BASELINE_M, metres, out=disparity, where=known)
-        image = colour_coded(disparity)
-    if kind == 'rgb' and (image.dtype != np.uint8):
-        raise AvdetError(f'{frame}: rgb: expected 8 bits a channel, found {image.dtype}')
-    if kind == 'thermal' and image.dtype not in (np.uint8, np.uint16):
-        raise AvdetError(f'{frame}: thermal: expected 8 or 16 bits, found {image.dtype}')
-    ending = '.png' if image.dtype == np.uint16 else '.jpg'
-    path = mavd.picture_path(out, frame, kind, ending)
-    path.parent.mkdir(exist_ok=True)
-    if not cv2.imwrite(str(path), image, _JPEG if ending == '.jpg' else []):
-        raise AvdetError(f'cannot write {path}')
-
-
-def _write_truth(folder: Path, ids: Sequence[mavd.FrameId], truth: RecordedTruth) -> int:
-    lines = []
-    for frame in ids:
-        found = truth.at(frame.stamp_ns)
-        if found is not None:
-            boxes, names = found
-            lines.append({'stamp': frame.stamp, 'boxes_px': boxes.round(2).tolist(), 'ids': names,
-                          'label': [True] * len(names)})  # fmt: skip
-    path = folder / 'truth' / 'frames.jsonl'
-    path.parent.mkdir()
-    path.write_text(''.join(json.dumps(line) + '\n' for line in lines), encoding='utf-8')
-    return len(lines)
-
-
-def _write_lists(out: Path, ids: Sequence[mavd.FrameId], splits: dict[str, str]) -> None:
-    for split in mavd.SPLITS:
-        of_split = [frame for frame in ids if splits[frame.drive] == split]
-        if not of_split:
-            continue
-        mavd.write_ids(mavd.split_path(out, split), of_split)
-        for daytime in mavd.DAYTIMES:
-            frames = [frame for frame in of_split if frame.is_day == (daytime == 'day')]
-            if frames:
-                mavd.write_ids(mavd.split_path(out, split, daytime), frames)
 
 
 def _span(stamps: Sequence[int]) -> str:

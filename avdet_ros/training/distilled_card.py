@@ -61,9 +61,9 @@ def text(
 
     Args:
         recipe: what made the model.
-        scores: what `avdet_ros.training.stages.evaluate` measured.
+        scores: what `avdet_ros.training.chain.evaluate` measured.
         about: a sentence on the data.
-        facts: of `avdet_ros.training.stages.make_model`.
+        facts: of `avdet_ros.training.chain.make_model`.
     """
     fit, teachers, transfer = scores['fit'], recipe.teachers, recipe.transfer
     handed = f'Beside the boxes it learned their features by {_transfer(recipe)}.'

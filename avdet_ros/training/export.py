@@ -21,6 +21,9 @@ OPSET = 17
 TOLERANCE = 1e-4
 """Largest difference of a box coordinate or score between torch and ONNX Runtime."""
 
+EXPORT_WINDOWS = 100
+"""Windows on which torch and ONNX Runtime have to agree."""
+
 NUDGE = np.float32(1 + 1e-6)
 """A change of the input that no answer should depend on."""
 

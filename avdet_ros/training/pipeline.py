@@ -13,8 +13,6 @@ import json
 import math
 from pathlib import Path
 import platform
-import shutil
-import subprocess
 from typing import Any
 
 from lightning.pytorch.callbacks import Timer
@@ -23,25 +21,22 @@ import torch
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import contract_for
-from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import DetectionMetrics
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training import model_card
 from avdet_ros.training.augment import find_mirror
 from avdet_ros.training.calibration import fit_curve, matches
+from avdet_ros.training.chain import run_chain
 from avdet_ros.training.detector import StudentDetector
 from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.engine import fit, load_best, predict
-from avdet_ros.training.export import check_export, export
-from avdet_ros.training.processes import first_only
-from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, as_yaml, read_recipe
+from avdet_ros.training.export import EXPORT_WINDOWS, check_export, export
+from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, read_recipe
+from avdet_ros.training.run_folder import begin_run, git_commit, once
 from avdet_ros.training.scores import constant_metrics, metrics
 from avdet_ros.training.students import POOLED_FRAMES, STUDENTS
 from avdet_ros.training.window_files import Splits, load_splits
 from avdet_ros.training.window_set import WindowSet
-
-EXPORT_WINDOWS = 100
-"""Windows on which torch and ONNX Runtime have to agree."""
 
 LABEL_OFFSET_S = -0.5
 """Simulated windows are labelled with what is true in their middle."""
@@ -77,8 +72,6 @@ def train(
     recipe = read_recipe(recipe_path)
     out = Path(out) if out else Path('runs') / Path(recipe_path).stem
     if isinstance(recipe, DistillationRecipe):
-        from avdet_ros.training.stages import run_chain  # which takes begin_run from here
-
         root = Path(data) if data else None
         return run_chain(recipe, root, out, resume, rig_path, progress, say)
     data = Path(data) if data else out.parent / 'windows'
@@ -89,37 +82,6 @@ def train(
     if isinstance(recipe, ComparisonRecipe):
         return compare(recipe, splits, rig, out, progress, say)
     return make_student(recipe, splits, rig, out, progress, say)
-
-
-def begin_run(out: Path, recipe: Any, resume: bool) -> None:
-    """Make the run's folder and note the recipe, or see that it is the one noted there.
-
-    Raises:
-        AvdetError: the folder is of another recipe, or cannot be written.
-    """
-    noted, text = out / 'recipe.yaml', as_yaml(recipe)
-    try:
-        if not resume and out.exists() and any(out.iterdir()):
-            if not noted.exists():
-                raise AvdetError(
-                    f'{out} is not the folder of a run: expected recipe.yaml in it, found other '
-                    'files, which are not deleted'
-                )
-            shutil.rmtree(out)
-        out.mkdir(parents=True, exist_ok=True)
-        if not noted.exists():
-            noted.write_text(text, encoding='utf-8')
-        before = noted.read_text(encoding='utf-8')
-    except OSError as error:
-        raise AvdetError(f'cannot write the run folder {out}: {error.strerror}') from error
-    # Keys may have come since, with defaults.
-    if before != text and read_recipe(noted) != recipe:
-        pairs = zip(before.splitlines(), text.splitlines(), strict=False)
-        found, expected = next((a, b) for a, b in [*pairs, ('', 'another end')] if a != b)
-        raise AvdetError(
-            f'{out} was begun with another recipe: expected "{expected.strip()}", found '
-            f'"{found.strip()}"; choose another --out, or --fresh to begin anew'
-        )
 
 
 def make_student(
@@ -294,58 +256,6 @@ def compare(
     (out / 'comparison.md').write_text(table, encoding='utf-8')
     say(table)
     return path
-
-
-def git_commit() -> str:
-    """Commit of the program, empty outside a checkout."""
-    try:
-        done = subprocess.run(
-            ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ''
-    return done.stdout.strip()
-
-
-def once(
-    path: Path, make: Callable[[], dict[str, Any]], say: Callable[[str], None], name: str
-) -> dict[str, Any]:
-    """The result of a stage: from its file, or made and put there.
-
-    Args:
-        path: the JSON file.
-        make: does the stage; all processes take part.
-        say: takes a line for people.
-        name: of the stage.
-
-    Raises:
-        AvdetError: the file is damaged or cannot be written.
-    """
-    if path.exists():
-        say(f'{path}: {name} done already')
-        try:
-            return json.loads(path.read_text(encoding='utf-8'))
-        except (OSError, ValueError) as error:
-            raise AvdetError(
-                f'{path}: expected the result of a stage, found {error!s:.80}; delete it to do '
-                'the stage again'
-            ) from error
-    result = make()
-
-    def keep() -> None:
-        partial = path.with_suffix('.partial')
-        try:
-            partial.write_text(json.dumps(result, indent=1), encoding='utf-8')
-            partial.replace(path)
-        except OSError as error:
-            raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
-
-    first_only(keep)
-    return result
 
 
 def _as_dict(result: DetectionMetrics) -> dict[str, float | None]:

@@ -27,9 +27,9 @@ from avdet_ros.training import stages
 from avdet_ros.training.detector import suppress
 from avdet_ros.training.listener_detector import ListenerDetector
 from avdet_ros.training.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
-from avdet_ros.training.pipeline import begin_run, git_commit, once
 from avdet_ros.training.processes import joined
 from avdet_ros.training.reproduce_table import write_table
+from avdet_ros.training.run_folder import begin_run, git_commit, once, once_alone
 
 SEED = 7
 """Of the simulated drives."""
@@ -139,12 +139,7 @@ def run_row(
         course = replace(course, teachers=out / 'teachers')
     stages.make_teachers(recipe.teachers, data, course.split, course.teachers, progress, say)
     stages.make_labels(course)
-    listener, mirror = stages.fresh_listener(course)
-    train, val = (stages.load_windows(course, listener, use) for use in ('train', 'val'))
-    if recipe.pretext.epochs:
-        stages.make_pretext(course, listener, mirror, train, val)
-    stages.make_distilled(course, listener, mirror, train, val)
-    detector = stages.calibrated(course, listener, val)
+    detector, train, _ = stages.make_student(course)
 
     def finish() -> dict[str, Any]:
         return {
@@ -153,7 +148,7 @@ def run_row(
             'labels': int(sum(map(len, train.boxes))),
         }
 
-    return once(folder / 'row.json', finish, say, row.title)
+    return once_alone(folder / 'row.json', finish, say, row.title)
 
 
 def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:

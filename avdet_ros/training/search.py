@@ -26,9 +26,9 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.distillation import fit_student
 from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.loop import CHECKPOINTS
-from avdet_ros.training.pipeline import begin_run
 from avdet_ros.training.recipe import as_yaml
 from avdet_ros.training.recipe_fields import fill
+from avdet_ros.training.run_folder import begin_run
 from avdet_ros.training.stages import (
     Course,
     fresh_listener,

@@ -1,4 +1,4 @@
-"""The chain: teachers, labels, pretext, distillation, export, evaluation.
+"""The stages up to a student: teachers, labels, pretext, distillation, calibration.
 
 Each stage leaves its result in a folder that it is given and is passed over when that is there,
 so a run that was killed is started again with the same command, and several runs can share
@@ -8,25 +8,18 @@ teachers and labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-import json
 from pathlib import Path
 import platform
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import ModelContract, contract_for, write_metadata
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import evaluation_run
 from avdet_ros.evaluation.dataset import dataset_rig
 from avdet_ros.rig import Rig
-from avdet_ros.tracking import DEFAULT_TRACKER
-from avdet_ros.training import distilled_card
 from avdet_ros.training.augment import Mirror, find_mirror
 from avdet_ros.training.distillation import Transfer, fit_student
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TeachersRecipe
@@ -38,32 +31,22 @@ from avdet_ros.training.drive_split import (
     true_frames,
     without_taught,
 )
-from avdet_ros.training.evaluation_files import ARRAYS, SCORES, write_arrays, write_scores
-from avdet_ros.training.export import check_export, export
-from avdet_ros.training.half import agreement, write_half
 from avdet_ros.training.labelling import label_drives, read_about
 from avdet_ros.training.listener_detector import (
     ListenerDetector,
     calibration_curve,
-    topic_windows,
 )
 from avdet_ros.training.listeners import Listener, make_listener
 from avdet_ros.training.loop import CHECKPOINTS, load_best
 from avdet_ros.training.picture_area import picture_area
-from avdet_ros.training.pipeline import LABEL_OFFSET_S, begin_run, git_commit, once
 from avdet_ros.training.pretext import WEIGHTS, fit_pretext, load_pretext
-from avdet_ros.training.processes import first_only, joined, rank
+from avdet_ros.training.processes import first_only
+from avdet_ros.training.run_folder import begin_run, once, once_alone
 from avdet_ros.training.sound_cache import cache_sound
 from avdet_ros.training.taught_windows import TaughtWindows, taught_windows
 from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
 Say = Callable[[str], None]
-
-EXPORT_WINDOWS = 100
-"""Windows on which torch and ONNX Runtime have to agree."""
-
-SHOWN = 12
-"""Pictures in the report."""
 
 
 @dataclass(frozen=True)
@@ -95,48 +78,6 @@ class Course:
     rig_path: Path | None = None
 
 
-def run_chain(
-    recipe: DistillationRecipe,
-    root: Path | None,
-    out: Path,
-    resume: bool = True,
-    rig_path: Path | None = None,
-    progress: bool = True,
-    say: Say = print,
-    labels: Path | None = None,
-) -> Path:
-    """Teach a student from teachers, all stages.
-
-    Args:
-        recipe: how.
-        root: drives in the MAVD layout.
-        out: the run's folder.
-        resume: go on with what is there; False begins anew.
-        rig_path: the rig to train for; None takes the drives' own.
-        progress: draw progress bars.
-        say: takes a line for people.
-        labels: folder of labels to share between runs; None keeps them in the run's folder.
-
-    Returns:
-        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md, scores.json, report.html.
-
-    Raises:
-        AvdetError: recipe, data or folders are not as they should be.
-    """
-    if root is None:
-        raise AvdetError(
-            'mm_distillnet: expected --data, a folder of drives in the MAVD layout, found none; '
-            'avdet simulate makes one'
-        )
-    if rank():  # one of several processes is heard
-        progress, say = False, _mute
-    with joined():
-        course = open_course(recipe, root, out, resume, rig_path, progress, say, labels)
-        make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
-        make_labels(course)
-        return make_taught_student(course)
-
-
 def open_course(
     recipe: DistillationRecipe,
     root: Path,
@@ -147,7 +88,7 @@ def open_course(
     say: Say = print,
     labels: Path | None = None,
 ) -> Course:
-    """Begin a run, or go on with it; see `run_chain`."""
+    """Begin a run, or go on with it; see `avdet_ros.training.chain.run_chain`."""
     ready = recipe.teachers.folder
     split = read_split(root, 0.0 if ready else recipe.teachers.share, say, recipe.data)
     if ready:
@@ -225,29 +166,19 @@ def make_labels(course: Course) -> None:
     )
 
 
-def make_taught_student(course: Course) -> Path:
-    """Pretext, distillation, calibration, export, evaluation, card and report."""
+def make_student(course: Course) -> tuple[ListenerDetector, TaughtWindows, TaughtWindows]:
+    """Pretext, distillation and calibration.
+
+    Returns:
+        The student on the CPU, with scores that are probabilities, and its training and
+        validation windows.
+    """
     listener, mirror = fresh_listener(course)
-    windows = {use: load_windows(course, listener, use) for use in ('train', 'val', 'test')}
-    train, val = windows['train'], windows['val']
+    train, val = (load_windows(course, listener, use) for use in ('train', 'val'))
     if course.recipe.pretext.epochs:
         make_pretext(course, listener, mirror, train, val)
     make_distilled(course, listener, mirror, train, val)
-    model = course.out / 'student.onnx'
-
-    def finish() -> None:
-        detector = calibrated(course, listener, val)
-        contract, facts = make_model(course, detector, windows['test'], model)
-        scores = evaluate(course, model, windows)
-        write_model_metrics(model, replace(contract, metrics=headline(scores)))
-        write_half(model, course.out / 'student_fp16.onnx')
-        card = distilled_card.text(
-            course.recipe, scores, course.split.about(course.root.name), facts
-        )
-        (course.out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
-
-    first_only(finish)
-    return model
+    return calibrated(course, listener, val), train, val
 
 
 def fresh_listener(course: Course) -> tuple[Listener, Mirror | None]:
@@ -334,7 +265,7 @@ def calibrated(course: Course, listener: Listener, val: TaughtWindows) -> Listen
     """A detector whose scores are probabilities, as the teachers' boxes tell."""
     detector = ListenerDetector(listener)
     listener.to('cuda' if torch.cuda.is_available() else 'cpu')
-    curve = once(
+    curve = once_alone(
         course.out / 'calibration.json',
         lambda: calibration_curve(listener, val),
         course.say,
@@ -342,94 +273,3 @@ def calibrated(course: Course, listener: Listener, val: TaughtWindows) -> Listen
     )
     detector.calibration.set(np.array(curve['logits']), np.array(curve['scores']))
     return detector.cpu().eval()
-
-
-def make_model(
-    course: Course, detector: ListenerDetector, test: TaughtWindows, model: Path
-) -> tuple[ModelContract, dict[str, Any]]:
-    """Export the student and see that both precisions say the same."""
-    contract = contract_for(
-        course.rig,
-        FrontEnd(sample_rate_hz=course.rig.sample_rate_hz),
-        LABEL_OFFSET_S,
-        recipe=json.dumps(asdict(course.recipe)),
-        data=course.split.about(course.root.name),
-        git_commit=git_commit(),
-    )
-    export(detector, contract, model)
-    windows = topic_windows(detector.listener, test, EXPORT_WINDOWS)
-    apart, decided = check_export(detector, model, windows)
-    course.say(
-        f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} of '
-        f'{len(windows)} windows'
-        + ('; on the others all boxes score alike' if decided < len(windows) else '')
-    )
-    half = course.out / 'student_fp16.onnx'
-    write_half(model, half)
-    same = agreement(model, half, windows)
-    course.say(f'{half}: has {same.found} of the {same.boxes} boxes of float32')
-    facts = {
-        'bytes': model.stat().st_size,
-        'half_bytes': half.stat().st_size,
-        'half_share': same.share,
-        'apart': apart,
-        'windows': decided,
-    }
-    return contract, facts
-
-
-def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> dict[str, Any]:
-    """Score the model file on the test drives; leaves scores.json, evaluation.npz, report.html."""
-    run = evaluation_run.on_dataset(
-        model, course.root, 'test', course.recipe.data, course.labels, DEFAULT_TRACKER, True,
-        course.rig_path, _silent,
-    )  # fmt: skip
-    write_arrays(run.results, course.out / ARRAYS)
-    scores = {
-        'results': {result.truth: dict(result.scores) for result in run.results},
-        'detector': run.main,
-        'notes': run.notes,
-        'settings': run.settings,
-        'fit': json.loads((course.out / 'fit.json').read_text(encoding='utf-8')),
-        'windows': {use: len(part) for use, part in windows.items()},
-        'labels': {use: int(sum(map(len, part.boxes))) for use, part in windows.items()},
-    }
-    pretext = course.out / 'pretext' / 'pretext.json'
-    if pretext.exists():
-        scores['pretext'] = json.loads(pretext.read_text(encoding='utf-8'))
-    write_scores(scores, course.out / SCORES)
-    report = course.out / 'report.html'
-    command = f'avdet train {course.out / "recipe.yaml"} --data {course.root} --out {course.out}'
-    evaluation_run.write(run, report, command, SHOWN)
-    course.say(f'{report}: how it was measured, with pictures')
-    return scores
-
-
-def headline(scores: dict[str, Any]) -> dict[str, Any]:
-    """What a model file says of itself: detection metrics against each kind of truth."""
-    rounded = {}
-    for kind, results in scores['results'].items():
-        detection = results[scores['detector']]['detection']
-        rounded[kind] = {
-            name: round(float(number), 4) if np.isfinite(number) else None
-            for name, number in detection.items()
-        }
-    return rounded
-
-
-def write_model_metrics(model: Path, contract: ModelContract) -> None:
-    """Put the metrics into the file that they were measured with."""
-    loaded = onnx.load(model)
-    write_metadata(loaded, contract)
-    partial = model.with_suffix('.partial')
-    partial.write_bytes(loaded.SerializeToString())
-    partial.replace(model)
-
-
-def _mute(line: str) -> None:
-    del line
-
-
-def _silent(name: str, total: int | None) -> Callable[[], None]:
-    del name, total
-    return lambda: None

@@ -14,7 +14,7 @@ from avdet_ros.cli.main import app
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
-from avdet_ros.training import pipeline
+from avdet_ros.training import pipeline, run_folder
 from avdet_ros.training.mapped_arrays import map_member
 from avdet_ros.training.students import pool_frames
 from avdet_ros.training.window_files import map_windows
@@ -112,27 +112,27 @@ def test_a_folder_of_another_recipe_is_not_mixed_up(tmp_path, window_folder):
     out = tmp_path / 'run'
     out.mkdir()
     recipe = pipeline.read_recipe(write(tmp_path))
-    pipeline.begin_run(out, recipe, resume=True)
+    run_folder.begin_run(out, recipe, resume=True)
     other = pipeline.read_recipe(write(tmp_path, QUICK.replace('epochs: 2', 'epochs: 3')))
     with pytest.raises(AvdetError, match='expected "epochs: 3", found "epochs: 2"'):
-        pipeline.begin_run(out, other, resume=True)
-    pipeline.begin_run(out, other, resume=False)
+        run_folder.begin_run(out, other, resume=True)
+    run_folder.begin_run(out, other, resume=False)
     assert 'epochs: 3' in (out / 'recipe.yaml').read_text()
 
 
 def test_a_run_goes_on_when_recipes_have_got_new_keys(tmp_path):
     recipe = pipeline.read_recipe(write(tmp_path))
-    pipeline.begin_run(tmp_path / 'run', recipe, resume=True)
+    run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
     noted = tmp_path / 'run' / 'recipe.yaml'
     noted.write_text(noted.read_text().replace('  mix: 0.0\n', ''))
-    pipeline.begin_run(tmp_path / 'run', recipe, resume=True)
+    run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
 
 
 def test_only_a_run_folder_is_ever_emptied(tmp_path):
     (tmp_path / 'precious.txt').write_text('thesis')
     recipe = pipeline.read_recipe(write(tmp_path))
     with pytest.raises(AvdetError, match='is not the folder of a run'):
-        pipeline.begin_run(tmp_path, recipe, resume=False)
+        run_folder.begin_run(tmp_path, recipe, resume=False)
     assert (tmp_path / 'precious.txt').exists()
 
 

@@ -1,0 +1,193 @@
+"""The chain of a run: the stages of `stages`, then the model file, checked and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import ModelContract, contract_for, write_metadata
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation import evaluation_run
+from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S
+from avdet_ros.tracking import DEFAULT_TRACKER
+from avdet_ros.training import distilled_card
+from avdet_ros.training.distillation_recipe import DistillationRecipe
+from avdet_ros.training.evaluation_files import ARRAYS, SCORES, write_arrays, write_scores
+from avdet_ros.training.export import EXPORT_WINDOWS, check_export, export
+from avdet_ros.training.half import agreement, write_half
+from avdet_ros.training.listener_detector import ListenerDetector, topic_windows
+from avdet_ros.training.processes import first_only, joined, rank
+from avdet_ros.training.run_folder import git_commit
+from avdet_ros.training.stages import (
+    Course,
+    Say,
+    load_windows,
+    make_labels,
+    make_student,
+    make_teachers,
+    open_course,
+)
+from avdet_ros.training.taught_windows import TaughtWindows
+
+SHOWN = 12
+"""Pictures in the report."""
+
+
+def run_chain(
+    recipe: DistillationRecipe,
+    root: Path | None,
+    out: Path,
+    resume: bool = True,
+    rig_path: Path | None = None,
+    progress: bool = True,
+    say: Say = print,
+    labels: Path | None = None,
+) -> Path:
+    """Teach a student from teachers, all stages.
+
+    Args:
+        recipe: how.
+        root: drives in the MAVD layout.
+        out: the run's folder.
+        resume: go on with what is there; False begins anew.
+        rig_path: the rig to train for; None takes the drives' own.
+        progress: draw progress bars.
+        say: takes a line for people.
+        labels: folder of labels to share between runs; None keeps them in the run's folder.
+
+    Returns:
+        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md, scores.json, report.html.
+
+    Raises:
+        AvdetError: recipe, data or folders are not as they should be.
+    """
+    if root is None:
+        raise AvdetError(
+            'mm_distillnet: expected --data, a folder of drives in the MAVD layout, found none; '
+            'avdet simulate makes one'
+        )
+    if rank():  # one of several processes is heard
+        progress, say = False, _mute
+    with joined():
+        course = open_course(recipe, root, out, resume, rig_path, progress, say, labels)
+        make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
+        make_labels(course)
+        return make_model_file(course)
+
+
+def make_model_file(course: Course) -> Path:
+    """Student, export, evaluation, card and report."""
+    detector, train, val = make_student(course)
+    windows = {'train': train, 'val': val, 'test': load_windows(course, detector.listener, 'test')}
+    model = course.out / 'student.onnx'
+
+    def finish() -> None:
+        contract, facts = make_model(course, detector, windows['test'], model)
+        scores = evaluate(course, model, windows)
+        write_model_metrics(model, replace(contract, metrics=headline(scores)))
+        write_half(model, course.out / 'student_fp16.onnx')
+        card = distilled_card.text(
+            course.recipe, scores, course.split.about(course.root.name), facts
+        )
+        (course.out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
+
+    first_only(finish)
+    return model
+
+
+def make_model(
+    course: Course, detector: ListenerDetector, test: TaughtWindows, model: Path
+) -> tuple[ModelContract, dict[str, Any]]:
+    """Export the student and see that both precisions say the same."""
+    contract = contract_for(
+        course.rig,
+        FrontEnd(sample_rate_hz=course.rig.sample_rate_hz),
+        CLIP_OFFSET_S,
+        recipe=json.dumps(asdict(course.recipe)),
+        data=course.split.about(course.root.name),
+        git_commit=git_commit(),
+    )
+    export(detector, contract, model)
+    windows = topic_windows(detector.listener, test, EXPORT_WINDOWS)
+    apart, decided = check_export(detector, model, windows)
+    course.say(
+        f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} of '
+        f'{len(windows)} windows'
+        + ('; on the others all boxes score alike' if decided < len(windows) else '')
+    )
+    half = course.out / 'student_fp16.onnx'
+    write_half(model, half)
+    same = agreement(model, half, windows)
+    course.say(f'{half}: has {same.found} of the {same.boxes} boxes of float32')
+    facts = {
+        'bytes': model.stat().st_size,
+        'half_bytes': half.stat().st_size,
+        'half_share': same.share,
+        'apart': apart,
+        'windows': decided,
+    }
+    return contract, facts
+
+
+def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> dict[str, Any]:
+    """Score the model file on the test drives; leaves scores.json, evaluation.npz, report.html."""
+    run = evaluation_run.on_dataset(
+        model, course.root, 'test', course.recipe.data, course.labels, DEFAULT_TRACKER, True,
+        course.rig_path, _silent,
+    )  # fmt: skip
+    write_arrays(run.results, course.out / ARRAYS)
+    scores = {
+        'results': {result.truth: dict(result.scores) for result in run.results},
+        'detector': run.main,
+        'notes': run.notes,
+        'settings': run.settings,
+        'fit': json.loads((course.out / 'fit.json').read_text(encoding='utf-8')),
+        'windows': {use: len(part) for use, part in windows.items()},
+        'labels': {use: int(sum(map(len, part.boxes))) for use, part in windows.items()},
+    }
+    pretext = course.out / 'pretext' / 'pretext.json'
+    if pretext.exists():
+        scores['pretext'] = json.loads(pretext.read_text(encoding='utf-8'))
+    write_scores(scores, course.out / SCORES)
+    report = course.out / 'report.html'
+    command = f'avdet train {course.out / "recipe.yaml"} --data {course.root} --out {course.out}'
+    evaluation_run.write(run, report, command, SHOWN)
+    course.say(f'{report}: how it was measured, with pictures')
+    return scores
+
+
+def headline(scores: dict[str, Any]) -> dict[str, Any]:
+    """What a model file says of itself: detection metrics against each kind of truth."""
+    rounded = {}
+    for kind, results in scores['results'].items():
+        detection = results[scores['detector']]['detection']
+        rounded[kind] = {
+            name: round(float(number), 4) if np.isfinite(number) else None
+            for name, number in detection.items()
+        }
+    return rounded
+
+
+def write_model_metrics(model: Path, contract: ModelContract) -> None:
+    """Put the metrics into the file that they were measured with."""
+    loaded = onnx.load(model)
+    write_metadata(loaded, contract)
+    partial = model.with_suffix('.partial')
+    partial.write_bytes(loaded.SerializeToString())
+    partial.replace(model)
+
+
+def _mute(line: str) -> None:
+    del line
+
+
+def _silent(name: str, total: int | None) -> Callable[[], None]:
+    del name, total
+    return lambda: None
