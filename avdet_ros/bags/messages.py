@@ -19,6 +19,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+NUMBER = 'std_msgs/msg/Float64'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 _SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}

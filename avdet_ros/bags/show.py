@@ -20,6 +20,9 @@ OTHER_CAMERAS = ('depth', 'thermal', 'infra')
 LEVEL_SAMPLES = 4410
 """From one point of the level plots to the next: a tenth of a second."""
 
+NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
+"""Of the nodes' debug topics; `avdet process`, which waits for nobody, has none."""
+
 _BOXES = ('detections', 'tracks', 'truth')
 
 
@@ -79,6 +82,8 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         kind = messages.DETECTIONS if last in _BOXES else messages.IMAGE
         if last in (*_BOXES, 'audio', 'spectrogram') and topic.msgtype == kind:
             roles.setdefault(topic.name, last)
+        elif last in NUMBERS and topic.msgtype == messages.NUMBER:
+            roles[topic.name] = last
     if not roles:
         raise AvdetError(
             f'bag {bag.path}: expected pictures, sound, detections or tracks, '
@@ -86,13 +91,19 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         )
     shown: dict[str, int] = dict.fromkeys(roles, 0)
     pending: list[np.ndarray] = []
+    newest_ns = 0
     second = None if 'spectrogram' in roles.values() else LastSecond()
     for message in bag.messages(roles):
         decoded = decode(message)
         role, where = roles[message.topic], f'bag {bag.path}: {message.topic}'
-        stamp = messages.stamp_ns(decoded)
-        page.at(stamp)
         shown[message.topic] += 1
+        if role in NUMBERS:  # which have no stamp of their own
+            page.at(newest_ns or message.stamp_ns)
+            page.number(role.removesuffix('_ms'), decoded.data)
+            continue
+        stamp_ns = messages.stamp_ns(decoded)
+        newest_ns = max(newest_ns, stamp_ns)
+        page.at(stamp_ns)
         if role == 'picture':
             page.picture(messages.picture(decoded, where))
         elif role == 'spectrogram':
@@ -100,8 +111,6 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         elif role in _BOXES:
             found, ids = messages.detections(decoded)
             page.boxes(role, found.boxes_px, found.scores, ids)
-            if role == 'tracks':
-                page.number('instant_to_recorder', (message.stamp_ns - stamp) * 1e-6)
         else:
             pending.append(messages.sound(decoded, where))
             if sum(map(len, pending)) >= LEVEL_SAMPLES:

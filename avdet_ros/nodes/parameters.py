@@ -231,6 +231,7 @@ RECORDER = (
             'tracks',
             'truth',
             'label_info',
+            'debug/latency_ms',
             'image',
             'camera_info',
             '/tf_static',

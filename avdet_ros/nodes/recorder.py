@@ -25,6 +25,7 @@ TYPES = {
     'tracks': 'vision_msgs/msg/Detection2DArray',
     'truth': 'vision_msgs/msg/Detection2DArray',
     'label_info': 'vision_msgs/msg/LabelInfo',
+    'debug/latency_ms': 'std_msgs/msg/Float64',
 }
 """Our own topics, subscribed at once; those of others once a publisher shows their type."""
 

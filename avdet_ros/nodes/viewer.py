@@ -13,13 +13,10 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.bags import messages
-from avdet_ros.bags.show import LEVEL_SAMPLES
+from avdet_ros.bags.show import LEVEL_SAMPLES, NUMBERS
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import qos
-
-NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
-"""Of the nodes' debug topics."""
 
 
 class Viewer(Node):

@@ -13,7 +13,7 @@ rerun = pytest.importorskip('rerun')
 from avdet_ros.bags import messages  # noqa: E402
 from avdet_ros.bags.reader import Bag  # noqa: E402
 from avdet_ros.bags.show import show_bag  # noqa: E402
-from avdet_ros.bags.typestore import serialize  # noqa: E402
+from avdet_ros.bags.typestore import serialize, typestore  # noqa: E402
 from avdet_ros.bags.writer import BagWriter  # noqa: E402
 from avdet_ros.detection.boxes import Detections  # noqa: E402
 from avdet_ros.drawing.live_page import LivePage  # noqa: E402
@@ -40,18 +40,40 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
         now = START_NS + index * 100_000_000
         array = messages.make_detections(messages.make_header(now, 'cam'), found)
         writer.write('/avdet/tracks', messages.DETECTIONS, serialize(array), now + 600_000_000)
+        late = typestore().types[messages.NUMBER](60.0 + index)
+        writer.write(
+            '/avdet/debug/latency_ms', messages.NUMBER, serialize(late), now + 601_000_000
+        )
         image = picture_message(now, index)
         writer.write('/camera/image_raw', messages.IMAGE, serialize(image), now)
     writer.close()
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     with Bag(tmp_path / 'drive') as bag:
         shown = show_bag(bag, page)
-    assert shown == {'/avdet/audio': 130, '/avdet/tracks': 5, '/camera/image_raw': 5}
+    assert shown == {
+        '/avdet/audio': 130,
+        '/avdet/tracks': 5,
+        '/avdet/debug/latency_ms': 5,
+        '/camera/image_raw': 5,
+    }
     rows = rows_by_entity(tmp_path / 'page.rrd')
-    assert rows['/camera/tracks'] == rows['/milliseconds/instant_to_recorder'] == 5
+    assert rows['/camera/tracks'] == rows['/milliseconds/latency'] == 5
     assert rows['/camera/picture'] == 6  # the road first
     assert rows['/level/7'] >= 25
     assert rows['/sound'] >= 4
+
+
+def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
+    found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
+    array = messages.make_detections(messages.make_header(START_NS, 'cam'), found)
+    with BagWriter(tmp_path / 'heard') as writer:
+        writer.write(
+            '/avdet/tracks', messages.DETECTIONS, serialize(array), START_NS + 500_000_000
+        )
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    with Bag(tmp_path / 'heard') as bag:
+        assert show_bag(bag, page) == {'/avdet/tracks': 1}
+    assert not [entity for entity in rows_by_entity(tmp_path / 'page.rrd') if 'millis' in entity]
 
 
 def test_a_bag_with_nothing_to_show_says_what_it_has(rig, tmp_path):
