@@ -30,6 +30,9 @@ def reproduce(
     rows: Annotated[
         str | None, typer.Option(help='Only these rows, as m1,m5,m6; the table has them alone.')
     ] = None,
+    seeds: Annotated[
+        int, typer.Option(help='Run each row so often, with seeds from 0 on.', min=1, max=100)
+    ] = 1,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Teach a student in every way of MM-DistillNet's tables and write results.md.
@@ -63,7 +66,7 @@ def reproduce(
         if key not in known:
             raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
     path = runs.reproduce(
-        scale, out, data, teachers, [known[key] for key in wanted],
+        scale, out, data, teachers, [known[key] for key in wanted], seeds,
         shlex.join(['avdet', *sys.argv[1:]]), progress,
         lambda line: console.print(line, highlight=False, soft_wrap=True),
     )  # fmt: skip

@@ -72,6 +72,8 @@ class TransferRecipe:
 
     Attributes:
         teachers: whom the student learns from, boxes and features; some of those there are.
+        boxes: whose boxes are taught: ``teachers``, or ``truth``, the data set's own, to see what
+            it costs to have no labels.
         loss: ``mta``, ``ranking``, ``pairwise``, ``afd`` or ``none``, see `alignment`, `transfer`.
         mta: reading of the paper's equation, ``corrected``, ``as_printed`` or ``as_released``.
         combine: several teachers as the ``product`` of their attention maps, or as their
@@ -84,6 +86,7 @@ class TransferRecipe:
     """
 
     teachers: tuple[str, ...] = value(MODALITIES, choices=MODALITIES)
+    boxes: str = value('teachers', choices=('teachers', 'truth'))
     loss: str = value('mta', choices=('mta', 'ranking', 'pairwise', 'afd', 'none'))
     mta: str = value('corrected', choices=('corrected', 'as_printed', 'as_released'))
     combine: str = value('product', choices=('product', 'average'))

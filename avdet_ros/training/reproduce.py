@@ -69,6 +69,7 @@ def reproduce(
     data: Path | None = None,
     teachers: Path | None = None,
     rows: Sequence[Row] = ROWS,
+    seeds: int = 1,
     command: str = '',
     progress: bool = True,
     say: Say = print,
@@ -81,6 +82,8 @@ def reproduce(
         data: drives in the MAVD layout; None simulates some, where the scale says how many.
         teachers: folder of ready teachers; None teaches them with the drives' true boxes.
         rows: which rows, in the order of the table.
+        seeds: how often each row is run, from seed 0 on; the table has the first, and a second
+            one mean and spread.
         command: for the table.
         progress: draw progress bars.
         say: takes a line for people.
@@ -97,11 +100,16 @@ def reproduce(
         _simulate(scale, data, say)
     if teachers is not None:
         scale = replace(scale, teachers=replace(scale.teachers, folder=str(teachers)))
-    results = []
+    if not any(data.glob('*/truth/frames.jsonl')):
+        rows = [row for row in rows if row.boxes != 'truth']
+        say(f'{data}: no true boxes, so no row that learns from them')
+    results: list[list[dict[str, Any]]] = []
     with joined():
         for number, row in enumerate(rows, 1):
-            say(f'row {number} of {len(rows)}: {row.title}')
-            results.append(run_row(row, scale, data, out, progress, say))
+            results.append([])
+            for seed in range(seeds):
+                say(f'row {number} of {len(rows)}: {row.title}, seed {seed}')
+                results[-1].append(run_row(row, scale, data, out, seed, progress, say))
     about = {
         'scale': scale.name,
         'command': command,
@@ -119,7 +127,7 @@ def reproduce(
 
 
 def run_row(
-    row: Row, scale: Scale, data: Path, out: Path, progress: bool, say: Say
+    row: Row, scale: Scale, data: Path, out: Path, seed: int, progress: bool, say: Say
 ) -> dict[str, Any]:
     """Teach one student and score it; see `reproduce`.
 
@@ -127,8 +135,8 @@ def run_row(
         ``scores`` by kind of truth, ``fit`` (windows, minutes, parameters), and ``labels``: the
         boxes its teachers drew in the training windows.
     """
-    folder = out / 'rows' / row.key
-    recipe = row_recipe(row, scale)
+    folder = out / 'rows' / (f'{row.key}_seed{seed}' if seed else row.key)
+    recipe = row_recipe(row, scale, seed)
     if (folder / 'row.json').exists():  # all else may be gone by now
         begin_run(folder, recipe, resume=True)
         return once(folder / 'row.json', dict, say, row.title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from scipy.stats import rankdata, spearmanr
@@ -39,7 +40,7 @@ _HEAD = """\
 def write_table(
     path: Path,
     rows: Sequence[Row],
-    results: Sequence[dict[str, Any]],
+    results: Sequence[Sequence[dict[str, Any]]],
     scale: Scale,
     about: dict[str, str],
 ) -> Path:
@@ -48,10 +49,11 @@ def write_table(
     Args:
         path: the Markdown file.
         rows: in the order of the table.
-        results: of each row, see `reproduce.run_row`.
+        results: of each row and seed, see `reproduce.run_row`.
         scale: they were made at.
         about: command, data, commit, torch and device.
     """
+    every, results = results, [of_row[0] for of_row in results]
     parts = [
         f'# The tables of the paper, at scale {scale.name}',
         f'    {about["command"]}' if about['command'] else '',
@@ -60,6 +62,7 @@ def write_table(
         '## mAP',
         _HOW,
         _main_table(rows, results, scale.tells),
+        _seeds(rows, every),
         "## The paper's order",
         _order(rows, results, scale.tells),
         '## Tracking, frames with a single vehicle',
@@ -96,8 +99,10 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: b
         if row.paper is not None:
             theirs = f'{row.paper.map:.2f} / {row.paper.map50:.2f} / {row.paper.map75:.2f}'
         letters = ', '.join(name[0].upper() for name in row.teachers)
+        if row.boxes == 'truth':
+            letters = '-'
         loss = row.loss.upper() if row.loss in ('mta', 'afd') else row.loss
-        if len(row.teachers) > 1:
+        if len(row.teachers) > 1 and row.loss != 'none':
             loss += f', {row.combine}'
         cells = (
             row.title, letters, loss, 'yes' if row.pretext else 'no', theirs,
@@ -106,6 +111,30 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: b
         )  # fmt: skip
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
+
+
+def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> str:
+    """Mean and spread of the rows that were run more than once."""
+    lines = []
+    for row, of_row in zip(rows, every, strict=True):
+        if len(of_row) < 2:
+            continue
+        cells = [row.title, str(len(of_row))]
+        for kind in (FUSED, TRUE):
+            for name in ('map', 'map50'):
+                values = [_detection(result, kind).get(name) for result in of_row]
+                known = [100 * value for value in values if value is not None]
+                several = len(known) > 1
+                cells.append(f'{mean(known):.2f} ± {stdev(known):.2f}' if several else '-')
+        lines.append(f'| {" | ".join(cells)} |')
+    if not lines:
+        return ''
+    head = (
+        '| row | seeds | fused: @Avg | fused: @0.5 | true: @Avg | true: @0.5 |',
+        '|---|---|---|---|---|---|',
+    )
+    words = 'Mean and standard deviation over the seeds, per cent; the table above has seed 0.'
+    return '\n'.join(['### Over several seeds', '', words, '', *head, *lines])
 
 
 def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:

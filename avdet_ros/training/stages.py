@@ -204,6 +204,7 @@ def load_windows(course: Course, listener: Listener, use: str) -> TaughtWindows:
         transfer.teachers,
         needs,
         (camera.width_px, camera.height_px),
+        transfer.boxes == 'truth',
     )
 
 

@@ -64,7 +64,8 @@ class TaughtWindows:
         frames: ids.
         sound: per window (C, n_mels, T) float16.
         boxes: per window (n, 4) float32 in parts of the image, of the teachers in question.
-        all_boxes: the same of all teachers: what scores are computed against.
+        all_boxes: the same of all teachers: what scores are computed against. Both are the true
+            boxes where these are taught.
         attention: per window (M, V) float16; may be empty.
         embedding: per window (M, 5, D); may be empty.
         features: per window (M, D, h, w); may be empty.
@@ -106,6 +107,7 @@ def taught_windows(
     teachers: Sequence[str],
     needs: Sequence[str],
     image_size_px: tuple[int, int],
+    true_boxes: bool = False,
 ) -> TaughtWindows:
     """Lay together what was heard and what was seen.
 
@@ -117,6 +119,7 @@ def taught_windows(
         teachers: whose boxes and maps are taught.
         needs: which of ``attention``, ``embedding`` and ``features`` are wanted.
         image_size_px: width and height of the image.
+        true_boxes: take the data set's own instead of the teachers'.
 
     Raises:
         AvdetError: files are missing or damaged, lack a teacher, or nothing is left.
@@ -133,14 +136,20 @@ def taught_windows(
         columns = told.columns(teachers)
         rows = {str(stamp): index for index, stamp in enumerate(told.ids)}
         sizes = told.attention_sizes
+        truth = mavd.read_truth(root, drive) if true_boxes else {}
         for frame in members:
             if frame.stamp not in places or frame.stamp not in rows:
                 continue
             row = rows[frame.stamp]
             made['frames'].append(frame)
             made['sound'].append(sound[places[frame.stamp]])
-            made['boxes'].append(told.fused(row, teachers).boxes_px / scale)
-            made['all_boxes'].append(told.fused(row, told.teachers).boxes_px / scale)
+            for name, names in (('boxes', teachers), ('all_boxes', told.teachers)):
+                if true_boxes:
+                    line = truth[frame.stamp]
+                    boxes = line['boxes_px'][np.array(line['label'], bool).reshape(-1)]
+                else:
+                    boxes = told.fused(row, names).boxes_px
+                made[name].append((boxes / scale).astype(np.float32))
             for name in needs:
                 made[name].append(_Rows(getattr(told, name), row, columns))
     if not made['frames']:

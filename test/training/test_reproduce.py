@@ -61,9 +61,10 @@ def test_every_row_has_a_recipe_that_can_be_read_back(scale, tmp_path):
 
 def test_table_puts_ours_beside_the_paper_s(tmp_path):
     ours = {row.key: 0.30 + 0.01 * number for number, row in enumerate(ROWS)}
-    results = [made_up(ours[row.key]) for row in ROWS]
+    results = [[made_up(ours[row.key])] for row in ROWS]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
-    assert 'One seed a row' in text
+    assert 'a difference of a few points is noise' in text
+    assert 'Over several seeds' not in text
     assert 'Each student learns from 20 windows' in text
     m6 = next(line for line in text.splitlines() if line.startswith('| M6 |'))
     assert '61.62 / 84.29 / 59.66' in m6
@@ -80,19 +81,28 @@ def test_table_puts_ours_beside_the_paper_s(tmp_path):
 
 
 def test_table_admits_what_is_not_defined(tmp_path):
-    results = [made_up(None, None) for _ in ROWS]
+    results = [[made_up(None, None)] for _ in ROWS]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
     assert '| counting first helps | +0.52 | - | not defined |' in text
     assert 'Rank correlation' not in text
     same = write_table(
-        tmp_path / 'same.md', ROWS, [made_up(0.2)] * len(ROWS), SCALES['small'], ABOUT
+        tmp_path / 'same.md', ROWS, [[made_up(0.2)]] * len(ROWS), SCALES['small'], ABOUT
     ).read_text()
     assert '| counting first helps | +0.52 | +0.00 | no difference |' in same
     assert '0 of 10 statements' in same
 
 
+def test_table_has_mean_and_spread_of_several_seeds(tmp_path):
+    results = [[made_up(0.2)] for _ in ROWS[:-1]] + [[made_up(0.1), made_up(0.3)]]
+    text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
+    several = text.split('### Over several seeds')[1].split('##')[0]
+    row = '| 2 | 20.00 ± 14.14 | 50.00 ± 0.00 | 20.00 ± 14.14 | 50.00 ± 0.00 |'
+    assert several.count('±') == 4
+    assert f'| {ROWS[-1].title} {row}' in several
+
+
 def test_table_of_smoke_tells_no_order(tmp_path):
-    results = [made_up(0.01 * number) for number, _ in enumerate(ROWS)]
+    results = [[made_up(0.01 * number)] for number, _ in enumerate(ROWS)]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
     assert 'the figures mean nothing' in text
     assert text.count('too small to tell') == len(CLAIMS)
@@ -121,7 +131,7 @@ def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path):
     path = reproduce(toy, tmp_path / 'out', drives, progress=False, say=said.append)
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
     assert list(results) == KEYS
-    for key, row in results.items():
+    for key, (row,) in results.items():
         assert row['fit']['windows'] == 8, key
         assert row['scores']['true boxes']['detection']['boxes'] == 8
         assert row['scores']['true boxes']['detection']['map'] is not None
