@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 import psutil
 
+from avdet_ros.domain import free_domain
 from avdet_ros.drawing.video import VideoWriter, contact_sheet
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import Graph, make_graph
-from avdet_ros.supervisor import Supervisor, free_domain, transport_settings
+from avdet_ros.supervisor import Supervisor, transport_settings
 
 HOP_S = 0.1
 WINDOW_S = 1.0

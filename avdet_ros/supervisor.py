@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 
-from avdet_ros.domain import free_domain as free_domain
 from avdet_ros.graph import Graph, NodeSpec
 from avdet_ros.paths import share
 

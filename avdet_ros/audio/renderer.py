@@ -35,7 +35,7 @@ def start_renderer(
     """Start the process.
 
     Args:
-        sound_from: the drive, or the folder of a written one.
+        sound_from: the drive, or the sound file of a written one.
         total: samples of the whole.
         rate_hz: samples a second.
 
@@ -76,10 +76,8 @@ def _chunks(sound_from: Scene | Path, total: int, rate_hz: int) -> Iterator[np.n
     if isinstance(sound_from, Path):
         import soundfile
 
-        from avdet_ros.training.mavd import DRIVE_SOUND
-
         yield from soundfile.blocks(
-            sound_from / DRIVE_SOUND, step, dtype='float32', always_2d=True, frames=total
+            sound_from, step, dtype='float32', always_2d=True, frames=total
         )
         return
     from avdet_ros.simulation.sound import render_sound

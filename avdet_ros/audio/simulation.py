@@ -63,7 +63,7 @@ class SimulationSource:
         self.sample_rate_hz = rig.sample_rate_hz
         self.lost_samples = self.overflows = self.bad_samples = 0
         self.exhausted = False
-        self.scene, self._folder = live.scene, live.folder
+        self.scene, self._recorded = live.scene, live.sound
         self._total = round(live.duration_s * rig.sample_rate_hz)
         self._paced = paced
         self._thread: threading.Thread | None = None
@@ -78,7 +78,7 @@ class SimulationSource:
         self._ending = threading.Event()
         self._started_s: float | None = None
         self._process, ours = start_renderer(
-            self._folder or self.scene, self._total, self.sample_rate_hz
+            self._recorded or self.scene, self._total, self.sample_rate_hz
         )
         self._thread = threading.Thread(target=self._fetch, args=(ours,), daemon=True)
         self._thread.start()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from avdet_ros.cli.field import ModelFile, Page, RigFile, sound_and_model
 
 
 def faults(
@@ -13,13 +14,9 @@ def faults(
         str, typer.Option(help='Only these faults, by name, with commas; --list shows the names.')
     ] = '',
     list_them: Annotated[bool, typer.Option('--list', help='Name the faults and end.')] = False,
-    model: Annotated[
-        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
-    ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
-    out: Annotated[
-        Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
-    ] = None,
+    model: ModelFile = None,
+    rig: RigFile = None,
+    out: Page = None,
 ) -> None:
     """Break what breaks on a vehicle, and time the recovery.
 
@@ -34,9 +31,7 @@ def faults(
     from avdet_ros.evaluation.bench import machine
     from avdet_ros.evaluation.fault_bench import NAMES, fault_markdown, fault_table, run_faults
     from avdet_ros.evaluation.field_page import write_section
-    from avdet_ros.evaluation.vehicle import drive_sound, require_ros
-    from avdet_ros.paths import share
-    from avdet_ros.rig import load_rig
+    from avdet_ros.evaluation.vehicle import require_ros
 
     console = Console()
     if list_them:
@@ -47,8 +42,7 @@ def faults(
         raise AvdetError(f'fault: expected one of {", ".join(NAMES)}, found {unknown[0]!r}')
     require_ros()
     with console.status('rendering a drive') as status:
-        sound = drive_sound(load_rig(rig))
-        path = model or share('models/student.onnx')
+        sound, path = sound_and_model(rig, model)
         outcomes = run_faults(sound, path, chosen, status.update)
     console.print(fault_table(outcomes))
     if out:

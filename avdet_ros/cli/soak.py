@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from avdet_ros.cli.field import ModelFile, Page, RigFile, sound_and_model
 
 
 def soak(
@@ -13,13 +14,9 @@ def soak(
     drift_ppm: Annotated[
         float, typer.Option(min=-400, max=400, help="How slow the device's clock is.")
     ] = 100.0,
-    model: Annotated[
-        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
-    ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
-    out: Annotated[
-        Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
-    ] = None,
+    model: ModelFile = None,
+    rig: RigFile = None,
+    out: Page = None,
 ) -> None:
     """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
 
@@ -32,19 +29,16 @@ def soak(
     from avdet_ros.evaluation.bench import machine
     from avdet_ros.evaluation.field_page import write_section
     from avdet_ros.evaluation.soak import run_soak, soak_markdown, soak_table
-    from avdet_ros.evaluation.vehicle import drive_sound, require_ros
-    from avdet_ros.paths import share
-    from avdet_ros.rig import load_rig
+    from avdet_ros.evaluation.vehicle import require_ros
 
     require_ros()
     console = Console()
     with console.status('rendering a drive') as status:
-        sound = drive_sound(load_rig(rig))
+        sound, path = sound_and_model(rig, model)
 
         def tick(share_done: float) -> None:
             status.update(f'{100 * share_done:.0f} % of {minutes:g} minutes')
 
-        path = model or share('models/student.onnx')
         found = run_soak(sound, path, minutes, drift_ppm * 1e-6, tick)
     console.print(soak_table(found))
     if out:

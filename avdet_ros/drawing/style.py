@@ -16,6 +16,7 @@ GOOD = (120, 210, 90)
 BAD = (70, 90, 240)
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
+_DASH_PX = 12
 _GOLDEN = 0.61803398875
 
 
@@ -64,6 +65,26 @@ def tag(
     top = bottom - height - 10
     cv2.rectangle(picture, (left, top), (left + width + 12, bottom), fill, -1)
     cv2.putText(picture, words, (left + 6, bottom - 5), FONT, size, (16, 14, 12), 1, cv2.LINE_AA)
+
+
+def dashed_box(
+    picture: np.ndarray, box: np.ndarray, ink: tuple[int, int, int], thickness: int = 2
+) -> None:
+    """Draw a box in dashes, which leave what is below to be seen.
+
+    Args:
+        picture: (H, W, 3) uint8, drawn into.
+        box: (4,) corners, pixels.
+        ink: BGR.
+        thickness: pixels.
+    """
+    x0, y0, x1, y1 = (round(float(value)) for value in box)
+    for x in range(x0, x1, 2 * _DASH_PX):
+        for y in (y0, y1):
+            cv2.line(picture, (x, y), (min(x + _DASH_PX, x1), y), ink, thickness)
+    for y in range(y0, y1, 2 * _DASH_PX):
+        for x in (x0, x1):
+            cv2.line(picture, (x, y), (x, min(y + _DASH_PX, y1)), ink, thickness)
 
 
 def shade(picture: np.ndarray, rows: slice, columns: slice, strength: float) -> None:

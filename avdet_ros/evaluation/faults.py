@@ -51,38 +51,37 @@ def quoted(status: object, since_s: float) -> str:
 
 def sound_server_killed(vehicle: Vehicle) -> Outcome:
     """SIGKILL to the sound server, three seconds without it, and its return."""
-    began_s = vehicle.settle()
-    cut_s = time.monotonic()
-    vehicle.device.kill()
-    said = vehicle.said('capture', 'trying again', cut_s)
-    time.sleep(max(0.0, 3.0 - (time.monotonic() - cut_s)))
-    vehicle.device.start()
-    back_s = time.monotonic()
-    first = vehicle.tracked_after(back_s)
-    vehicle.settle_after()
-    return Outcome(
-        'sound server killed, started again 3 s later',
-        f'capture says {quoted(said, cut_s)}, and opens it anew',
-        first.at_s - back_s,
-        str(vehicle.losses(began_s)),
-    )
+    device = vehicle.device
+    fault = 'sound server killed, started again 3 s later'
+    return _without_server(vehicle, fault, 3.0, device.kill, device.start)
 
 
 def sound_server_hangs(vehicle: Vehicle) -> Outcome:
     """The sound server lives and answers nobody, for five seconds."""
+    device = vehicle.device
+    return _without_server(vehicle, 'sound server hangs for 5 s', 5.0, device.freeze, device.thaw)
+
+
+def _without_server(
+    vehicle: Vehicle,
+    fault: str,
+    seconds: float,
+    take: Callable[[], None],
+    give_back: Callable[[], None],
+) -> Outcome:
     began_s = vehicle.settle()
     cut_s = time.monotonic()
-    vehicle.device.freeze()
+    take()
     try:
         said = vehicle.said('capture', 'trying again', cut_s)
-        time.sleep(max(0.0, 5.0 - (time.monotonic() - cut_s)))
+        time.sleep(max(0.0, seconds - (time.monotonic() - cut_s)))
     finally:
-        vehicle.device.thaw()
+        give_back()
     back_s = time.monotonic()
     first = vehicle.tracked_after(back_s)
     vehicle.settle_after()
     return Outcome(
-        'sound server hangs for 5 s',
+        fault,
         f'capture says {quoted(said, cut_s)}, and opens it anew',
         first.at_s - back_s,
         str(vehicle.losses(began_s)),

@@ -12,6 +12,7 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.drawing.road import draw_road
+from avdet_ros.drawing.style import dashed_box
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
 from avdet_ros.evaluation.record import DriveRecord, TruthFrame
@@ -42,7 +43,7 @@ def draw_frame(
     """
     picture = _bearings(rig) if seen is None else np.ascontiguousarray(seen).copy()
     for box in truth.boxes_px:
-        _dashed(picture, box)
+        dashed_box(picture, box, TRUE_BGR)
     for (name, detections), colour, row in zip(
         heard.items(), (A_BGR, B_BGR), (0, 1), strict=False
     ):
@@ -129,13 +130,3 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
 
 def _text(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:
     cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, 2, cv2.LINE_AA)
-
-
-def _dashed(picture: np.ndarray, box: np.ndarray, dash: int = 12) -> None:
-    x0, y0, x1, y1 = (int(value) for value in box)
-    for x in range(x0, x1, 2 * dash):
-        for y in (y0, y1):
-            cv2.line(picture, (x, y), (min(x + dash, x1), y), TRUE_BGR, 2)
-    for y in range(y0, y1, 2 * dash):
-        for x in (x0, x1):
-            cv2.line(picture, (x, y), (x, min(y + dash, y1)), TRUE_BGR, 2)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.drawing.style import tag
+from avdet_ros.drawing.style import dashed_box, tag
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
 from avdet_ros.evaluation.mistakes import judge
 from avdet_ros.evaluation.record import DriveRecord, TruthFrame
@@ -91,7 +91,7 @@ def draw(picture: np.ndarray, truth: TruthFrame, heard: Detections) -> np.ndarra
     verdicts = judge(truth, sure)
     for index, box in enumerate(truth.boxes_px):
         missed = index in verdicts.missed
-        _dashed(picture, box, WRONG_BGR if missed else TRUE_BGR)
+        dashed_box(picture, box, WRONG_BGR if missed else TRUE_BGR, 3)
         if missed:
             tag(picture, 'missed', (box[0], box[1]), WRONG_BGR, 0.8)
     for members, colour in (
@@ -104,13 +104,3 @@ def draw(picture: np.ndarray, truth: TruthFrame, heard: Detections) -> np.ndarra
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 4)
             tag(picture, f'{sure.scores[index]:.2f}', (x0, y0), colour, 0.8)
     return picture
-
-
-def _dashed(picture: np.ndarray, box: np.ndarray, colour: tuple, dash: int = 14) -> None:
-    x0, y0, x1, y1 = (round(float(value)) for value in box)
-    for x in range(x0, x1, 2 * dash):
-        for y in (y0, y1):
-            cv2.line(picture, (x, y), (min(x + dash, x1), y), colour, 3)
-    for y in range(y0, y1, 2 * dash):
-        for x in (x0, x1):
-            cv2.line(picture, (x, y), (x, min(y + dash, y1)), colour, 3)

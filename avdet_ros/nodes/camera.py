@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from typing import Any
 
 import cv2
@@ -104,9 +103,7 @@ class CameraNode(AvdetNode):
             except Exception as error:
                 if self._ending.is_set() or not self.context.ok():
                     return
-                self.get_logger().error(traceback.format_exc())
-                sentence = f'picture: {type(error).__name__}: {error}'
-                self.problems.add('picture', diagnostics.ERROR, sentence)
+                self.fail('picture', error)
                 self._ending.wait(1.0)
 
     def _serve(self, next_s: float) -> float:

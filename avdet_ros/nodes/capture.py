@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 import threading
 import time
-import traceback
 from typing import Any
 
 import numpy as np
@@ -256,9 +255,7 @@ class CaptureNode(AvdetNode):
                 except Exception as error:
                     if self._ending.is_set() or not self.context.ok():
                         return
-                    self.get_logger().error(traceback.format_exc())
-                    sentence = f'features: {type(error).__name__}: {error}'
-                    self.problems.add('features', diagnostics.ERROR, sentence)
+                    self.fail('features', error)
 
     def _publish(self, window: Window, end_ns: int, start_ns: int) -> None:
         began = time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from typing import Any
 
 from sensor_msgs.msg import Image
@@ -120,9 +119,7 @@ class DetectorNode(AvdetNode):
             except Exception as error:
                 if self._ending or not self.context.ok():
                     return
-                self.get_logger().error(traceback.format_exc())
-                sentence = f'inference: {type(error).__name__}: {error}'
-                self.problems.add('inference', diagnostics.ERROR, sentence)
+                self.fail('inference', error)
 
     def _detect(self, message: Image) -> None:
         topic = 'spectrogram'

@@ -112,6 +112,17 @@ class AvdetNode(LifecycleNode):
         if self.problems.add(key, diagnostics.WARN, sentence):
             self.get_logger().warning(sentence)
 
+    def fail(self, what: str, error: Exception) -> None:
+        """Report what should not happen in a thread, from where it was caught.
+
+        Args:
+            what: the work that failed.
+            error: which goes to the log with its traceback.
+        """
+        self.get_logger().error(traceback.format_exc())
+        sentence = f'{what}: {type(error).__name__}: {error}'
+        self.problems.add(what, diagnostics.ERROR, sentence)
+
     def explain_silence(
         self, report: diagnostics.Report, subscription: Any, last_s: float | None
     ) -> bool:

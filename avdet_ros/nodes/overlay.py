@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 import threading
 import time
-import traceback
 from typing import Any
 
 import cv2
@@ -164,9 +163,7 @@ class OverlayNode(AvdetNode):
             except Exception as error:
                 if self._ending.is_set() or not self.context.ok():
                     return
-                self.get_logger().error(traceback.format_exc())
-                sentence = f'picture: {type(error).__name__}: {error}'
-                self.problems.add('picture', diagnostics.ERROR, sentence)
+                self.fail('picture', error)
 
     def _serve(self, heard: bool) -> None:
         instant_ns, tracks = self._tracks or (self.now_ns(), [])

@@ -40,6 +40,11 @@ class LiveDrive:
     folder: Path | None = None
     notice: str = ''
 
+    @property
+    def sound(self) -> Path | None:
+        """The file with its sound, None when that is rendered."""
+        return None if self.folder is None else self.folder / mavd.DRIVE_SOUND
+
 
 def drawn_drive(seed: int, rig: Rig, duration_s: float) -> LiveDrive:
     """The drive of a seed, as `traffic.random_scene` draws it."""
