@@ -33,6 +33,7 @@ def view(
     from avdet_ros.bags.show import show_bag
     from avdet_ros.drawing.live_page import LivePage
     from avdet_ros.errors import AvdetError
+    from avdet_ros.process import until_signal
     from avdet_ros.rig import load_rig
 
     console = Console(highlight=False, soft_wrap=True)
@@ -51,7 +52,8 @@ def view(
                     console.print(f'[yellow]partial:[/] {escape(bag.partial)}')
         if web:
             console.print('Ctrl-C ends the page')
-            page.serve()
+            with until_signal():
+                page.serve()
         return
     try:
         from avdet_ros.nodes.viewer import view_live

@@ -82,27 +82,24 @@ def run(name: str) -> None:
 
     keep_memory()
     import rclpy
-    from rclpy.executors import ExternalShutdownException
+
+    from avdet_ros.nodes.ending import until_ros_ends
 
     node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
     node = None
     handing_over = True
     try:
-        rclpy.init(args=sys.argv)
-        node = node_class()
-        if node.p['autostart']:
-            node.try_start()
-        if name in _CAN_WAIT:  # not before: on a busy machine it would take minutes to come up
-            give_way()
-        # What is loaded stays: looking for garbage in it would hold up a window now and then.
-        gc.collect()
-        gc.freeze()
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if rclpy.ok():  # else a signal ended the context under a call in progress
-            raise
+        with until_ros_ends():
+            rclpy.init(args=sys.argv)
+            node = node_class()
+            if node.p['autostart']:
+                node.try_start()
+            if name in _CAN_WAIT:  # not before: on a busy machine it would take minutes to come up
+                give_way()
+            # What is loaded stays: looking for garbage in it would hold up a window now and then.
+            gc.collect()
+            gc.freeze()
+            rclpy.spin(node)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

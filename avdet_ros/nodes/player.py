@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -21,6 +20,7 @@ from avdet_ros.bags.timeline import Timeline
 from avdet_ros.bags.writer import LATCHED_TOPICS
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.ending import until_ros_ends
 
 CLOCK_PERIOD_S = 0.01
 """From one ``/clock`` to the next, in steady time."""
@@ -211,18 +211,15 @@ def play_bag(
     rclpy.init(args=[])
     player = None
     try:
-        player = Player(bag, topics, rate, loop, start_s)
-        for name, msgtype in player.left_out.items():
-            player.get_logger().warning(f'{name} is left out: {msgtype} is not installed here')
-        if wait_for and not player.wait(wait_for, wait_s) and rclpy.ok():
-            quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
-            player.get_logger().warning(f'nobody listens to {quiet} after {wait_s:g} s; playing')
-        player.play(watch)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if rclpy.ok():  # else a signal ended the context under a call in progress
-            raise
+        with until_ros_ends():
+            player = Player(bag, topics, rate, loop, start_s)
+            log = player.get_logger()
+            for name, msgtype in player.left_out.items():
+                log.warning(f'{name} is left out: {msgtype} is not installed here')
+            if wait_for and not player.wait(wait_for, wait_s) and rclpy.ok():
+                quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
+                log.warning(f'nobody listens to {quiet} after {wait_s:g} s; playing')
+            player.play(watch)
     finally:
         if player is not None:
             player.destroy_node()

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
@@ -17,6 +16,7 @@ from avdet_ros.bags.show import LEVEL_SAMPLES, NUMBERS
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import qos
+from avdet_ros.nodes.ending import until_ros_ends
 
 
 class Viewer(Node):
@@ -90,10 +90,9 @@ def view_live(page: LivePage, namespace: str, image: str) -> None:
     rclpy.init(args=[])
     node = None
     try:
-        node = Viewer(page, namespace, image)
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with until_ros_ends():
+            node = Viewer(page, namespace, image)
+            rclpy.spin(node)
     finally:
         if node is not None:
             node.destroy_node()
