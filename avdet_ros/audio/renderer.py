@@ -57,12 +57,13 @@ def start_renderer(
 def main() -> None:
     """Take the task, send the sound; a pipe that is broken ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
-    give_way()
     keep_memory()
     with Connection(int(sys.argv[1])) as reader:
         try:
-            for sound in _chunks(*reader.recv()):
+            for number, sound in enumerate(_chunks(*reader.recv())):
                 reader.send_bytes(SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
+                if not number:  # not before: on a busy machine the first would take minutes
+                    give_way()
             reader.send_bytes(END)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             pass
