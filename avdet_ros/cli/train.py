@@ -31,13 +31,13 @@ def train(
     console = Console()
     try:
         from avdet_ros.training import pipeline
+        from avdet_ros.training.processes import one_voice
     except ModuleNotFoundError as error:
         raise AvdetError(
             f'training: expected the package {error.name}, found none; install the training '
             "requirements: pip install -e '.[train]'"
         ) from error
-    result = pipeline.train(
-        recipe, data, out, resume, rig, progress,
-        lambda line: console.print(line, highlight=False, soft_wrap=True),
-    )  # fmt: skip
-    console.print(f'made {result}', highlight=False, soft_wrap=True)
+    progress, say = one_voice(
+        progress, lambda line: console.print(line, highlight=False, soft_wrap=True)
+    )
+    say(f'made {pipeline.train(recipe, data, out, resume, rig, progress, say)}')

@@ -23,7 +23,7 @@ from avdet_ros.training.evaluation_files import ARRAYS, SCORES, write_arrays, wr
 from avdet_ros.training.export import EXPORT_WINDOWS, check_export, export
 from avdet_ros.training.half import agreement, write_half
 from avdet_ros.training.listener_detector import ListenerDetector, topic_windows
-from avdet_ros.training.processes import first_only, joined, rank
+from avdet_ros.training.processes import first_only, joined, one_voice
 from avdet_ros.training.run_folder import git_commit
 from avdet_ros.training.stages import (
     Course,
@@ -73,8 +73,7 @@ def run_chain(
             'mm_distillnet: expected --data, a folder of drives in the MAVD layout, found none; '
             'avdet simulate makes one'
         )
-    if rank():  # one of several processes is heard
-        progress, say = False, _mute
+    progress, say = one_voice(progress, say)
     with joined():
         course = open_course(recipe, root, out, resume, rig_path, progress, say, labels)
         make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
@@ -182,10 +181,6 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
     partial = model.with_suffix('.partial')
     partial.write_bytes(loaded.SerializeToString())
     partial.replace(model)
-
-
-def _mute(line: str) -> None:
-    del line
 
 
 def _silent(name: str, total: int | None) -> Callable[[], None]:

@@ -25,7 +25,7 @@ from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TransferRecipe
 from avdet_ros.training.listeners import Heard, Listener
 from avdet_ros.training.loop import cosine_adamw, load_best, refuse_bad_loss, run_fit, spread
-from avdet_ros.training.processes import mean_over_processes
+from avdet_ros.training.processes import evened
 from avdet_ros.training.scores import average_precisions
 from avdet_ros.training.taught_augment import augment_lesson
 from avdet_ros.training.taught_windows import P5, Lesson, TaughtWindows, lessons
@@ -129,9 +129,7 @@ class DistillationTask(LightningModule):
         lesson = augmented(lesson, self, self.recipe.augmentation, self.mirror, index)
         heard = self.listener(lesson.sound, self.levels)
         terms, counts = self.listener.loss(heard.said, lesson.boxes, self.recipe.loss)
-        for name, number in counts.items():
-            # Each process has divided by its own number: the sum of gradients wants the mean.
-            terms[name] = terms[name] * (number / mean_over_processes(number, self.device))
+        terms = evened(terms, counts, self.device)
         if self.recipe.transfer.loss != 'none':
             handed = self.transfer(heard, lesson, self.listener)
             terms['transfer'] = self.recipe.transfer.weight * handed

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-import warnings
 
-from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    RichProgressBar,
-    WeightAveraging,
-)
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch.callbacks import Callback
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training import loop
 from avdet_ros.training.augment import Mirror, augment
 from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.grid import decode, make_targets
-from avdet_ros.training.grid_loss import grid_loss
-from avdet_ros.training.loop import CHECKPOINTS, cosine_adamw, running_mean, spread
+from avdet_ros.training.grid_loss import divisors, grid_loss
+from avdet_ros.training.loop import CHECKPOINTS, cosine_adamw, refuse_bad_loss, run_fit, spread
+from avdet_ros.training.processes import evened
 from avdet_ros.training.recipe import StudentRecipe
 from avdet_ros.training.scores import average_precisions
 from avdet_ros.training.window_set import Batch, WindowSet, batches
@@ -59,19 +50,17 @@ class StudentTask(LightningModule):
         )
         grid = self.student(spectrogram).float()
         targets = make_targets(boxes, *grid.shape[-2:])
-        loss = self.recipe.loss
-        terms = grid_loss(grid, targets, loss.huber, loss.giou)
-        if not torch.isfinite(terms['loss']):
-            raise AvdetError(
-                f'training stopped in epoch {self.current_epoch}, batch {index}: expected a '
-                f'finite loss, found {float(terms["loss"].detach())} with the training windows '
-                f'{min(batch.indices)} to {max(batch.indices)} among {batch.indices[:4]}...; '
-                'the checkpoints up to the last epoch are kept'
-            )
-        for name, term in terms.items():
+        weights = self.recipe.loss
+        terms = grid_loss(grid, targets, weights.huber, weights.giou)
+        del terms['loss']
+        terms = evened(terms, divisors(targets), self.device)
+        loss = torch.stack(list(terms.values())).sum()
+        windows = f'training windows {min(batch.indices)} to {max(batch.indices)}'
+        refuse_bad_loss(terms, loss, self, index, windows)
+        for name, term in {**terms, 'loss': loss}.items():
             self.log(f'train/{name}', term.detach(), prog_bar=name == 'loss', on_epoch=True,
                      on_step=False, batch_size=len(boxes))  # fmt: skip
-        return terms['loss']
+        return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss and boxes of one batch."""
@@ -131,56 +120,27 @@ def fit(
         The student with the weights of its best epoch by validation mAP.
 
     Raises:
-        AvdetError: the loss is not a number.
+        AvdetError: see `run_fit`.
     """
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
     train = train.first(recipe.fit.windows)
     levels = np.stack([train.features[index][:MICROPHONES] for index in spread(len(train))])
     student.scaling.fit(torch.from_numpy(levels).float())
-    task = StudentTask(student, recipe, val, mirror)
-    checkpoints = folder / CHECKPOINTS
-    same_name = {'dirpath': checkpoints, 'enable_version_counter': False}
-    watching: list[Callback] = [
-        ModelCheckpoint(filename='best', monitor='val/map', mode='max', **same_name),
-        ModelCheckpoint(filename='last', save_on_train_epoch_end=True, **same_name),
-        EarlyStopping('val/map', mode='max', patience=recipe.fit.patience),
-        *(callbacks or []),
-    ]
-    if recipe.fit.average > 0:
-        watching.append(WeightAveraging(avg_fn=running_mean(recipe.fit.average)))
-    if progress:
-        watching.append(RichProgressBar())
-    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Advice about worker processes: rows of a memory map need none.
-        warnings.filterwarnings('ignore', '.*does not have many workers.*')
-        warnings.filterwarnings('ignore', '.*smaller than the logging interval.*')
-        warnings.filterwarnings('ignore', '.*exists and is not empty.*')
-        warnings.filterwarnings('ignore', '.*LeafSpec.*')
-        trainer = Trainer(
-            max_epochs=recipe.fit.epochs,
-            accelerator='auto',
-            devices='auto' if torch.cuda.is_available() else 1,
-            deterministic='warn',
-            precision=recipe.fit.precision,
-            gradient_clip_val=5.0,
-            callbacks=watching,
-            logger=[CSVLogger(folder, 'log'), TensorBoardLogger(folder, 'log', '')],
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            log_every_n_steps=20,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        share = {'replicas': trainer.world_size, 'rank': trainer.global_rank}
-        last = checkpoints / 'last.ckpt'
-        trainer.fit(
-            task,
-            batches(train, recipe.fit.batch, recipe.fit.seed, **share),
-            batches(val, 2 * recipe.fit.batch),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
+    run_fit(
+        StudentTask(student, recipe, val, mirror),
+        batches(train, recipe.fit.batch, recipe.fit.seed),
+        batches(val, 2 * recipe.fit.batch),
+        folder,
+        epochs=recipe.fit.epochs,
+        seed=recipe.fit.seed,
+        watch='val/map',
+        largest=True,
+        patience=recipe.fit.patience,
+        precision=recipe.fit.precision,
+        average=recipe.fit.average,
+        progress=progress,
+        callbacks=callbacks or [],
+    )
     return load_best(student, folder)
 
 

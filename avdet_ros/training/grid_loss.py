@@ -29,6 +29,12 @@ def gaussian_focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
     return -torch.where(heat >= 1, at_centre, elsewhere).sum()
 
 
+def divisors(targets: Targets) -> dict[str, float]:
+    """What `grid_loss` divides each term by: vehicles, or the weights of their cells."""
+    weights = max(1.0, float(targets.weights.sum()))
+    return {'focal': max(1.0, targets.vehicles), 'huber': weights, 'giou': weights}
+
+
 def grid_loss(
     grid: Tensor, targets: Targets, huber_weight: float = 1.0, giou_weight: float = 2.0
 ) -> dict[str, Tensor]:

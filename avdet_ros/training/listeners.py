@@ -20,7 +20,7 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.training.anchor_loss import anchor_detection_loss, decode_boxes
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TaughtLoss
 from avdet_ros.training.grid import decode, make_targets
-from avdet_ros.training.grid_loss import grid_loss
+from avdet_ros.training.grid_loss import divisors, grid_loss
 from avdet_ros.training.paper_students import LOWEST_DB, PaperStudent, StereoSoundNet
 from avdet_ros.training.picture_area import PictureArea
 from avdet_ros.training.students import STUDENTS, pool_frames
@@ -89,10 +89,7 @@ class GridListener(nn.Module):
         targets = make_targets(boxes, *said.shape[-2:])
         terms = grid_loss(said, targets, how.huber, how.giou)
         del terms['loss']
-        weights = max(1.0, float(targets.weights.sum()))
-        return terms, {
-            'focal': max(1.0, targets.vehicles), 'huber': weights, 'giou': weights,
-        }  # fmt: skip
+        return terms, divisors(targets)
 
     def fit_scaling(self, levels_db: Tensor) -> None:
         """Learn mean and spread of the levels from (N, 8, n_mels, T)."""

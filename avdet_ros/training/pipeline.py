@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 import itertools
 import json
 import math
@@ -31,8 +32,9 @@ from avdet_ros.training.detector import StudentDetector
 from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.engine import fit, load_best, predict
 from avdet_ros.training.export import EXPORT_WINDOWS, check_export, export
+from avdet_ros.training.processes import first_only, joined, one_voice
 from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, read_recipe
-from avdet_ros.training.run_folder import begin_run, git_commit, once
+from avdet_ros.training.run_folder import begin_run, git_commit, once, once_alone
 from avdet_ros.training.scores import constant_metrics, metrics
 from avdet_ros.training.students import POOLED_FRAMES, STUDENTS
 from avdet_ros.training.window_files import Splits, load_splits
@@ -76,12 +78,14 @@ def train(
         return run_chain(recipe, root, out, resume, rig_path, progress, say)
     data = Path(data) if data else out.parent / 'windows'
     rig = load_rig(rig_path)
-    begin_run(out, recipe, resume)
-    common = recipe.student if isinstance(recipe, ComparisonRecipe) else recipe
-    splits = load_splits(data, rig, common.data, progress, say)
-    if isinstance(recipe, ComparisonRecipe):
-        return compare(recipe, splits, rig, out, progress, say)
-    return make_student(recipe, splits, rig, out, progress, say)
+    progress, say = one_voice(progress, say)
+    with joined():
+        first_only(lambda: begin_run(out, recipe, resume))
+        common = recipe.student if isinstance(recipe, ComparisonRecipe) else recipe
+        splits = load_splits(data, rig, common.data, progress, say)
+        if isinstance(recipe, ComparisonRecipe):
+            return compare(recipe, splits, rig, out, progress, say)
+        return make_student(recipe, splits, rig, out, progress, say)
 
 
 def make_student(
@@ -99,10 +103,24 @@ def make_student(
         the table of the run called ``comparison`` beside this one, if that is done.
     """
     detector = fitted(recipe, splits, rig, out, progress, say)
-    scores = once(
+    scores = once_alone(
         out / 'scores.json', lambda: score_student(detector, recipe, splits, out), say, 'scores'
     )
     model = out / 'student.onnx'
+    first_only(lambda: write_model(detector, recipe, scores, splits, rig, model, say))
+    return model
+
+
+def write_model(
+    detector: StudentDetector,
+    recipe: StudentRecipe,
+    scores: dict[str, Any],
+    splits: Splits,
+    rig: Rig,
+    model: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Export a student, see that the file says the same, and write its card."""
     contract = contract_for(
         rig,
         FrontEnd(),
@@ -116,11 +134,11 @@ def make_student(
     apart, decided = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
     say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} windows')
     facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': decided}
+    out = model.parent
     compared = out.parent / 'comparison' / 'comparison.json'
     rows = json.loads(compared.read_text(encoding='utf-8')) if compared.exists() else None
     card = model_card.text(recipe, scores, splits, facts, rows)
     (out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
-    return model
 
 
 def fitted(
@@ -159,7 +177,7 @@ def fitted(
         knots, values = fit_curve(logits, np.concatenate(right))
         return {'logits': knots.tolist(), 'scores': values.tolist()}
 
-    curve = once(out / 'calibration.json', do_calibrate, say, 'calibration')
+    curve = once_alone(out / 'calibration.json', do_calibrate, say, 'calibration')
     detector.calibration.set(np.array(curve['logits']), np.array(curve['scores']))
     return detector.eval()
 
@@ -241,19 +259,22 @@ def compare(
         for model in recipe.models:
             one = replace(recipe.student, model=model, fit=replace(recipe.student.fit, seed=seed))
             folder = out / f'{model}_{seed}'
-            begin_run(folder, one, resume=True)
+            first_only(partial(begin_run, folder, one, resume=True))
             detector = fitted(one, splits, rig, folder, progress, say)
-            scores = once(
+            scores = once_alone(
                 folder / 'scores.json',
                 lambda d=detector, r=one, f=folder: score_student(d, r, splits, f),
                 say,
                 'scores',
             )
             rows.append({'model': model, 'seed': seed, **scores})
-    path = out / 'comparison.json'
-    path.write_text(json.dumps(rows, indent=1), encoding='utf-8')
-    table = model_card.comparison_table(rows)
-    (out / 'comparison.md').write_text(table, encoding='utf-8')
+    path, table = out / 'comparison.json', model_card.comparison_table(rows)
+
+    def write() -> None:
+        path.write_text(json.dumps(rows, indent=1), encoding='utf-8')
+        (out / 'comparison.md').write_text(table, encoding='utf-8')
+
+    first_only(write)
     say(table)
     return path
 

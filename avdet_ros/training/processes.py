@@ -8,14 +8,14 @@ process while the others wait. Without torchrun there is one process, on one GPU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 import os
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 PATIENCE = timedelta(days=7)
 """How long the others wait for the first one's stages."""
@@ -48,6 +48,11 @@ def trainer_places() -> dict[str, Any]:
         # Statistics of batch norms over all processes; torch has that on GPUs only.
         'sync_batchnorm': gpu,
     }
+
+
+def one_voice(progress: bool, say: Callable[[str], None]) -> tuple[bool, Callable[[str], None]]:
+    """Let one of several processes draw progress bars and say what it does."""
+    return (False, lambda line: None) if rank() else (progress, say)
 
 
 @contextmanager
@@ -90,3 +95,19 @@ def mean_over_processes(number: float, device: torch.device) -> float:
     total = torch.tensor(number, dtype=torch.float64, device=device)
     distributed.all_reduce(total)
     return float(total) / distributed.get_world_size()
+
+
+def evened(
+    terms: Mapping[str, Tensor], counts: Mapping[str, float], device: torch.device
+) -> dict[str, Tensor]:
+    """Terms of a loss whose mean over processes is that of one process with all the examples.
+
+    Args:
+        terms: of this process's examples.
+        counts: by what number of things a term was divided here; the others are means already.
+        device: of the terms.
+    """
+    shares = {
+        name: number / mean_over_processes(number, device) for name, number in counts.items()
+    }
+    return {name: term * shares.get(name, 1.0) for name, term in terms.items()}

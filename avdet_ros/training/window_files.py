@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.simulation import windows as simulated
-from avdet_ros.training.drive_windows import is_dataset, make_drive_windows
+from avdet_ros.training.drive_windows import WINDOWS, is_dataset, make_drive_windows
 from avdet_ros.training.mapped_arrays import map_member
+from avdet_ros.training.processes import first_only
 from avdet_ros.training.recipe import DataRecipe
 from avdet_ros.training.window_set import WindowSet
 
@@ -57,14 +59,14 @@ def load_splits(
         AvdetError: the folder holds windows of another rig, or cannot be read or written.
     """
     if is_dataset(folder):
-        made = make_drive_windows(folder, rig, say)
-        recorded = {split: map_windows(made / split, rig) for split in SEEDS}
+        first_only(lambda: make_drive_windows(folder, rig, say))
+        recorded = {split: map_windows(folder / WINDOWS / split, rig) for split in SEEDS}
         counts = ', '.join(f'{len(windows)} {split}' for split, windows in recorded.items())
         return Splits(**recorded, about=f'{counts} frames of the drives in {folder.name}')
     sets = {}
     for split in SEEDS:
         count = getattr(sizes, split)
-        complete_windows(folder / split, split, count, progress, say)
+        first_only(partial(complete_windows, folder / split, split, count, progress, say))
         sets[split] = map_windows(folder / split, rig, count)
     about = ', '.join(
         f'{len(windows)} {split} windows of simulated drives from seed {SEEDS[split][0]}'

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from avdet_ros.training.processes import count, rank
+
 
 @dataclass(frozen=True)
 class WindowSet:
@@ -28,10 +30,10 @@ class WindowSet:
     def __len__(self) -> int:
         return len(self.features)
 
-    def first(self, count: int) -> WindowSet:
-        """The first ``count`` windows; 0 or too many gives all."""
-        count = min(count or len(self), len(self))
-        return WindowSet(self.features[:count], self.boxes[:count], self.image_size_px)
+    def first(self, most: int) -> WindowSet:
+        """The first ``most`` windows; 0 or too many gives all."""
+        most = min(most or len(self), len(self))
+        return WindowSet(self.features[:most], self.boxes[:most], self.image_size_px)
 
 
 @dataclass(frozen=True)
@@ -72,30 +74,23 @@ class _Batches(Dataset):
         )
 
 
-def batches(
-    windows: WindowSet,
-    batch: int,
-    shuffle_seed: int | None = None,
-    replicas: int = 1,
-    rank: int = 0,
-) -> DataLoader:
+def batches(windows: WindowSet, batch: int, shuffle_seed: int | None = None) -> DataLoader:
     """A loader of `Batch`.
 
     Args:
         windows: what to load.
-        batch: windows a batch.
-        shuffle_seed: order, new in each epoch (the sampler's ``set_epoch``); None keeps it, and
-            keeps the incomplete last batch too.
-        replicas: processes that share the work.
-        rank: which one this is.
+        batch: windows a step over all processes.
+        shuffle_seed: order, new in each epoch (the sampler's ``set_epoch``); None keeps it, keeps
+            the incomplete last batch too, and gives every process all of it.
     """
     shuffle = shuffle_seed is not None
     sampler = DistributedSampler(
-        windows, replicas, rank, shuffle=shuffle, seed=shuffle_seed or 0, drop_last=shuffle
-    )
+        windows, *((count(), rank()) if shuffle else (1, 0)), shuffle=shuffle,
+        seed=shuffle_seed or 0, drop_last=shuffle,
+    )  # fmt: skip
     return DataLoader(
         _Batches(windows),
-        batch_size=batch,
+        batch_size=max(1, batch // count()) if shuffle else batch,
         sampler=sampler,
         drop_last=shuffle,
         collate_fn=lambda made: made,

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from avdet_ros.audio.features import FrontEnd
@@ -72,8 +74,6 @@ def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
 
 
 def test_whole_windows_pool_to_the_stored_ones(window_folder):
-    import torch
-
     windows = map_windows(window_folder / 'train', load_rig(), 3)
     whole = pipeline.whole_windows(windows, 3)
     assert whole[0].shape == (32, 80, 173)
@@ -160,6 +160,26 @@ def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
     assert isinstance(result.exception, AvdetError)
     assert 'fit.epoch' in str(result.exception)
     assert 'did you mean epochs?' in str(result.exception)
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_run(tmp_path, window_folder):
+    out = tmp_path / 'run'
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+         '-m', 'avdet_ros.cli.main', 'train', str(write(tmp_path)), '--data', str(window_folder),
+         '--out', str(out), '--no-progress'],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('learns from 150 windows') == 1
+    assert done.stdout.count('made ') == 1
+    # The recipe's batch is that of both together.
+    last = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=True)
+    assert last['global_step'] == 2 * (150 // 16)
+    assert len(list((out / 'log').glob('version_*'))) == 1
+    assert json.loads((out / 'scores.json').read_text())['test']['frames'] == 150
+    assert (out / 'student.onnx').exists()
 
 
 @pytest.mark.ros
