@@ -49,17 +49,14 @@ def reproduce(
 
     from rich.console import Console
 
+    from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
+    need_training()
+    from avdet_ros.training import reproduce as runs
+    from avdet_ros.training.paper_rows import ROWS
+
     console = Console()
-    try:
-        from avdet_ros.training import reproduce as runs
-        from avdet_ros.training.paper_rows import ROWS
-    except ModuleNotFoundError as error:
-        raise AvdetError(
-            f'training: expected the package {error.name}, found none; install the training '
-            "requirements: pip install -e '.[train]'"
-        ) from error
     known = {row.key: row for row in ROWS}
     wanted = rows.split(',') if rows else list(known)
     for key in wanted:

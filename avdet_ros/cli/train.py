@@ -26,17 +26,13 @@ def train(
     """Train a model: simulate windows, fit, calibrate, score, export, write the model card."""
     from rich.console import Console
 
-    from avdet_ros.errors import AvdetError
+    from avdet_ros.cli.training import need_training
+
+    need_training()
+    from avdet_ros.training import pipeline
+    from avdet_ros.training.processes import one_voice
 
     console = Console()
-    try:
-        from avdet_ros.training import pipeline
-        from avdet_ros.training.processes import one_voice
-    except ModuleNotFoundError as error:
-        raise AvdetError(
-            f'training: expected the package {error.name}, found none; install the training '
-            "requirements: pip install -e '.[train]'"
-        ) from error
     progress, say = one_voice(
         progress, lambda line: console.print(line, highlight=False, soft_wrap=True)
     )

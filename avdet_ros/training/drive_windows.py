@@ -19,6 +19,7 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.windows import MAX_LABELS, pool_frames
 from avdet_ros.training import mavd
 from avdet_ros.training.labels import read_labels
+from avdet_ros.training.whole_file import whole_file
 
 LABELS = 'labels'
 WINDOWS = 'windows'
@@ -145,11 +146,5 @@ def _write_shard(
         boxes = label(frame)[:MAX_LABELS]
         arrays['boxes_px'][index, : len(boxes)] = boxes
         arrays['count'][index] = len(boxes)
-    partial = path.with_suffix('.partial')
-    try:
-        with partial.open('wb') as file:
-            np.savez(file, **arrays)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvdetError(f'cannot write {path}: {error.strerror}') from error
+    with whole_file(path) as file:
+        np.savez(file, **arrays)

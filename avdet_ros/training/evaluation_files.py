@@ -30,9 +30,9 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.evaluate import jsonable
 from avdet_ros.evaluation.html_report import Results
+from avdet_ros.training.whole_file import whole_file
 
 ARRAYS, SCORES = 'evaluation.npz', 'scores.json'
 
@@ -67,14 +67,8 @@ def write_arrays(results: Sequence[Results], path: Path) -> None:
             arrays[start + 'boxes_px'] = _joined([frame.boxes_px for frame in heard], (0, 4))
             arrays[start + 'scores'] = _joined([frame.scores for frame in heard], (0,))
             arrays[start + 'frame'] = _owners([len(frame) for frame in heard])
-    partial = path.with_suffix('.partial')
-    try:
-        with partial.open('wb') as file:
-            np.savez_compressed(file, **arrays)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+    with whole_file(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def write_scores(scores: dict[str, Any], path: Path) -> None:
@@ -83,12 +77,8 @@ def write_scores(scores: dict[str, Any], path: Path) -> None:
     Raises:
         AvdetError: the file cannot be written.
     """
-    partial = path.with_suffix('.partial')
-    try:
-        partial.write_text(json.dumps(jsonable(scores), indent=1), encoding='utf-8')
-        partial.replace(path)
-    except OSError as error:
-        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+    with whole_file(path) as file:
+        file.write(json.dumps(jsonable(scores), indent=1).encode())
 
 
 def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.processes import first_only
 from avdet_ros.training.recipe import as_yaml, read_recipe
+from avdet_ros.training.whole_file import whole_file
 
 
 def begin_run(out: Path, recipe: Any, resume: bool) -> None:
@@ -71,12 +72,8 @@ def once(
     result = make()
 
     def keep() -> None:
-        partial = path.with_suffix('.partial')
-        try:
-            partial.write_text(json.dumps(result, indent=1), encoding='utf-8')
-            partial.replace(path)
-        except OSError as error:
-            raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+        with whole_file(path) as file:
+            file.write(json.dumps(result, indent=1).encode())
 
     first_only(keep)
     return result

@@ -1,0 +1,31 @@
+"""Files that are whole whenever they are there, however a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from avdet_ros.errors import AvdetError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside its place and put it there when it is complete.
+
+    Args:
+        path: of the file; one that is there stays until the new one is complete.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    partial = path.with_suffix('.partial')
+    try:
+        with partial.open('wb') as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
