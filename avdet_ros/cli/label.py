@@ -27,6 +27,9 @@ def label(
     crop: Annotated[
         bool, typer.Option(help="See the paper's columns only, as the teachers were taught.")
     ] = True,
+    score: Annotated[
+        float, typer.Option(help='A box of a lower score is no label.', min=0.3, max=0.99)
+    ] = 0.3,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
@@ -74,7 +77,7 @@ def label(
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    label_drives(data, drives, teachers, names, folder, crop, say, progress)
+    label_drives(data, drives, teachers, names, folder, crop, score, say, progress)
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'frames', *names, 'fused'):
         table.add_column(heading, no_wrap=heading == 'drive', justify='left')

@@ -13,7 +13,7 @@ import torch
 from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
 from avdet_ros.training.frames import Canvas, canvas_for, network_input
-from avdet_ros.training.labels import DriveLabels, read_labels, write_labels
+from avdet_ros.training.labels import SCORE_THRESHOLD, DriveLabels, read_labels, write_labels
 from avdet_ros.training.skipped import Skipped
 from avdet_ros.training.teacher import TEACHER_FILE, Answer, Teacher, load_teacher
 
@@ -24,7 +24,9 @@ ABOUT = 'labels.json'
 """Beside the label files: which teachers spoke, and how a picture lies on their input."""
 
 
-def open_teachers(folder: Path, modalities: Sequence[str]) -> dict[str, Teacher]:
+def open_teachers(
+    folder: Path, modalities: Sequence[str], score: float = SCORE_THRESHOLD
+) -> dict[str, Teacher]:
     """Load teachers from a folder with one folder a modality.
 
     Raises:
@@ -32,7 +34,7 @@ def open_teachers(folder: Path, modalities: Sequence[str]) -> dict[str, Teacher]
     """
     teachers: dict[str, Teacher] = {}
     for modality in modalities:
-        teacher = load_teacher(folder / modality)
+        teacher = load_teacher(folder / modality, score)
         if teacher.modality != modality:
             raise AvdetError(
                 f'{folder / modality}: expected a teacher for {modality}, found one for '
@@ -64,6 +66,7 @@ def label_drives(
     modalities: Sequence[str],
     out: Path,
     crop: bool = True,
+    score: float = SCORE_THRESHOLD,
     say: Callable[[str], None] = print,
     progress: bool = True,
 ) -> None:
@@ -76,6 +79,7 @@ def label_drives(
         modalities: which teachers.
         out: gets ``<drive>.npz`` and `ABOUT`.
         crop: the paper's columns only, see `canvas_for`.
+        score: least score of a box.
         say: takes a line for people.
         progress: draw a progress bar.
 
@@ -84,12 +88,13 @@ def label_drives(
     """
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    teachers = open_teachers(teachers_folder, modalities)
+    teachers = open_teachers(teachers_folder, modalities, score)
     size = next(iter(teachers.values())).image_size
     about = {
         'teachers': fingerprints(teachers_folder, modalities),
         'image_size': list(size),
         'crop': crop,
+        'score': score,
     }
     _begin(out, about, say)
     missing = {name: frames for name, frames in drives.items() if not _done(out, name, frames)}

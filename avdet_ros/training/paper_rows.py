@@ -142,13 +142,13 @@ class Scale:
 
 _SMALL_TEACHERS = TeachersRecipe(
     config_name='tf_efficientdet_lite0', height=128, width=384, anchor_scale=1.5, crop=False,
-    share=0.3, epochs=10, batch=4,
+    score=0.5, share=0.3, epochs=10, batch=4,
 )  # fmt: skip
 
 SCALES = {
     'smoke': Scale(
         'smoke',
-        replace(_SMALL_TEACHERS, width=256, share=0.4, epochs=2, batch=8),
+        replace(_SMALL_TEACHERS, width=256, score=0.3, share=0.4, epochs=2, batch=8),
         TaughtFit(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
         TaughtFit(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
         PretextRecipe(epochs=1, batch=8),

@@ -158,7 +158,7 @@ def make_labels(course: Course) -> None:
     first_only(
         lambda: label_drives(
             course.root, drives, course.teachers, recipe.teachers.modalities, course.labels,
-            recipe.teachers.crop, course.say, course.progress,
+            recipe.teachers.crop, recipe.teachers.score, course.say, course.progress,
         )
     )  # fmt: skip
     first_only(

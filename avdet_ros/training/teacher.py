@@ -24,6 +24,7 @@ from avdet_ros.training.anchor_loss import anchor_detection_loss
 from avdet_ros.training.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.frames import MODALITIES
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
+from avdet_ros.training.labels import SCORE_THRESHOLD
 from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
 from avdet_ros.training.processes import count, first_only, rank
 
@@ -88,7 +89,9 @@ class Teacher(Protocol):
 class EfficientDetTeacher:
     """The paper's teacher."""
 
-    def __init__(self, detector: EfficientDetector, modality: str, score: float = 0.3) -> None:
+    def __init__(
+        self, detector: EfficientDetector, modality: str, score: float = SCORE_THRESHOLD
+    ) -> None:
         self.detector = detector.eval()
         self.modality, self.image_size = modality, detector.image_size
         self.score = score
@@ -267,8 +270,12 @@ def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Pa
     partial.replace(folder / TEACHER_FILE)
 
 
-def load_teacher(folder: Path) -> EfficientDetTeacher:
+def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTeacher:
     """Read what `save_teacher` wrote.
+
+    Args:
+        folder: with weights and recipe.
+        score: boxes below it are not told.
 
     Raises:
         AvdetError: a file is missing or does not fit.
@@ -282,4 +289,4 @@ def load_teacher(folder: Path) -> EfficientDetTeacher:
             f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
         ) from error
     load_weights(detector, folder / TEACHER_FILE)
-    return EfficientDetTeacher(detector, recipe.modality)
+    return EfficientDetTeacher(detector, recipe.modality, score)
