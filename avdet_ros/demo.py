@@ -299,7 +299,7 @@ def _graph(plan: Plan) -> Graph:
             'model': plan.model,
             'tracker': plan.tracker,
             'record': str(plan.out / 'bag'),
-            'record_topics': 'spectrogram,detections,tracks,truth,label_info',
+            'record_topics': 'spectrogram,detections,tracks,truth,label_info,debug/latency_ms',
             'respawn': 'false',
         }
     )

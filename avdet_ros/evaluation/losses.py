@@ -34,7 +34,7 @@ class Losses:
         """In words, for a table."""
         parts = [f'{self.windows} windows', f'{self.samples} samples']
         if self.ended:
-            parts.append(f'{self.ended} identities ended')
+            parts.append(f'{self.ended} {"identity" if self.ended == 1 else "identities"} ended')
         parts.append(f'{self.jumps} jumped')
         return ', '.join(parts)
 
