@@ -47,16 +47,14 @@ def reproduce(
     import shlex
     import sys
 
-    from rich.console import Console
-
-    from avdet_ros.cli.training import need_training
+    from avdet_ros.cli.training import need_training, voice
     from avdet_ros.errors import AvdetError
 
     need_training()
     from avdet_ros.training import reproduce as runs
     from avdet_ros.training.paper_rows import ROWS
 
-    console = Console()
+    progress, say = voice(progress)
     known = {row.key: row for row in ROWS}
     wanted = rows.split(',') if rows else list(known)
     for key in wanted:
@@ -64,8 +62,7 @@ def reproduce(
             raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
     path = runs.reproduce(
         scale, out, data, teachers, [known[key] for key in wanted], seeds,
-        shlex.join(['avdet', *sys.argv[1:]]), progress,
-        lambda line: console.print(line, highlight=False, soft_wrap=True),
+        shlex.join(['avdet', *sys.argv[1:]]), progress, say,
     )  # fmt: skip
-    console.print(path.read_text(encoding='utf-8'), markup=False, highlight=False, soft_wrap=True)
-    console.print(f'made {path}')
+    say(path.read_text(encoding='utf-8'))
+    say(f'made {path}')

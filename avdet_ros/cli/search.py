@@ -34,21 +34,24 @@ def search(
         avdet search config/recipes/mm_distillnet.yaml --data out/drives --out runs/search
             --storage sqlite:///runs/search.db --trials 30
     """
-    from rich.console import Console
-
-    from avdet_ros.cli.training import need_training
+    from avdet_ros.cli.training import need_training, voice
     from avdet_ros.errors import AvdetError
 
     need_training()
     from avdet_ros.training import search as engine
+    from avdet_ros.training.processes import count
     from avdet_ros.training.recipe import DistillationRecipe, read_recipe
 
-    console = Console()
+    if count() > 1:
+        raise AvdetError(
+            f'search: expected one process, found {count()} of torchrun; start the same command '
+            'several times with one --storage and an --out each, and they share the trials'
+        )
+    progress, say = voice(progress)
     how = read_recipe(recipe)
     if not isinstance(how, DistillationRecipe):
         raise AvdetError(f'{recipe}: kind: expected mm_distillnet to search in, found another')
     best = engine.search(
-        how, data, out, trials, storage, name, rig_path=rig, progress=progress,
-        say=lambda line: console.print(line, highlight=False, soft_wrap=True),
-    )  # fmt: skip
-    console.print(f'made {best}', highlight=False, soft_wrap=True)
+        how, data, out, trials, storage, name, rig_path=rig, progress=progress, say=say
+    )
+    say(f'made {best}')

@@ -24,16 +24,10 @@ def train(
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Train a model: simulate windows, fit, calibrate, score, export, write the model card."""
-    from rich.console import Console
-
-    from avdet_ros.cli.training import need_training
+    from avdet_ros.cli.training import need_training, voice
 
     need_training()
     from avdet_ros.training import pipeline
-    from avdet_ros.training.processes import one_voice
 
-    console = Console()
-    progress, say = one_voice(
-        progress, lambda line: console.print(line, highlight=False, soft_wrap=True)
-    )
+    progress, say = voice(progress)
     say(f'made {pipeline.train(recipe, data, out, resume, rig, progress, say)}')

@@ -57,21 +57,16 @@ def train_teacher(
         avdet train-teacher FLIR/images --coco FLIR/coco.json --modality thermal --no-crop
             --out runs/teachers/thermal --weights tf_efficientdet_d2.pth
     """
-    from rich.console import Console
-
-    from avdet_ros.cli.training import need_training
+    from avdet_ros.cli.training import need_training, voice
     from avdet_ros.errors import AvdetError
 
     need_training()
     from avdet_ros.training.drive_split import note_drives, read_split, true_frames
     from avdet_ros.training.labelled_frames import read_coco
+    from avdet_ros.training.processes import first_only
     from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
-    console = Console()
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    progress, say = voice(progress)
     for name, number, low, high in (
         ('share', share, 0.05, 1.0),
         ('epochs', epochs, 1, 10_000),
@@ -83,7 +78,7 @@ def train_teacher(
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
     if coco is None:
         split = read_split(data, share, say)
-        note_drives(out, split.teach + split.watch)
+        first_only(lambda: note_drives(out, split.teach + split.watch))
         learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
     else:
         learn = read_coco(coco, data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -27,7 +28,7 @@ from avdet_ros.training import stages
 from avdet_ros.training.detector import suppress
 from avdet_ros.training.listener_detector import ListenerDetector
 from avdet_ros.training.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
-from avdet_ros.training.processes import joined
+from avdet_ros.training.processes import first_only, joined
 from avdet_ros.training.reproduce_table import write_table
 from avdet_ros.training.run_folder import begin_run, git_commit, once, once_alone
 
@@ -95,33 +96,45 @@ def reproduce(
         AvdetError: the data or the folder are not as they should be.
     """
     scale = _scale(scale)
-    if data is None:
-        data = out / 'drives'
-        _simulate(scale, data, say)
     if teachers is not None:
         scale = replace(scale, teachers=replace(scale.teachers, folder=str(teachers)))
-    if not any(data.glob('*/truth/frames.jsonl')):
-        rows = [row for row in rows if row.boxes != 'truth']
-        say(f'{data}: no true boxes, so no row that learns from them')
     results: list[list[dict[str, Any]]] = []
     with joined():
+        if data is None:
+            data = out / 'drives'
+            first_only(partial(_simulate, scale, data, say))
+        if not any(data.glob('*/truth/frames.jsonl')):
+            rows = [row for row in rows if row.boxes != 'truth']
+            say(f'{data}: no true boxes, so no row that learns from them')
         for number, row in enumerate(rows, 1):
             results.append([])
             for seed in range(seeds):
                 say(f'row {number} of {len(rows)}: {row.title}, seed {seed}')
                 results[-1].append(run_row(row, scale, data, out, seed, progress, say))
-    about = {
-        'scale': scale.name,
-        'command': command,
-        'data': data.name if data.parent == out else str(data),
-        'commit': git_commit(),
-        'torch': torch.__version__,
-        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU',
-    }
+        about = {
+            'scale': scale.name,
+            'command': command,
+            'data': data.name if data.parent == out else str(data),
+            'commit': git_commit(),
+            'torch': torch.__version__,
+            'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU',
+        }
+        first_only(partial(_write, out, rows, results, scale, about))
+    return out / RESULTS
+
+
+def _write(
+    out: Path,
+    rows: Sequence[Row],
+    results: list[list[dict[str, Any]]],
+    scale: Scale,
+    about: dict[str, str],
+) -> None:
+    """``results.json`` for programs, ``results.md`` for people."""
     text = {'about': about, 'rows': dict(zip([row.key for row in rows], results, strict=True))}
     try:
         (out / 'results.json').write_text(json.dumps(text, indent=1), encoding='utf-8')
-        return write_table(out / RESULTS, rows, results, scale, about)
+        write_table(out / RESULTS, rows, results, scale, about)
     except OSError as error:
         raise AvdetError(f'cannot write the results in {out}: {error.strerror}') from error
 
