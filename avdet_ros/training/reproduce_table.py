@@ -63,7 +63,6 @@ def write_table(
         _HOW,
         _main_table(rows, results, scale.tells),
         _seeds(rows, every),
-        "## The paper's order",
         _order(rows, results, scale.tells),
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
@@ -140,7 +139,12 @@ def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> st
 def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:
     ours = _averages(rows, results)
     theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
-    lines = ['| the paper says | paper | ours | agrees |', '|---|---|---|---|']
+    lines = [
+        "## The paper's order",
+        '',
+        '| the paper says | paper | ours | agrees |',
+        '|---|---|---|---|',
+    ]
     agreeing = told = 0
     for better, worse, words in CLAIMS:
         if better not in theirs or worse not in theirs:
@@ -158,6 +162,8 @@ def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) 
         told += 1
         agreeing += verdict == 'yes'
         lines.append(f'| {words} | {paper:+.2f} | {shown} | {verdict} |')
+    if not told:
+        return ''
     if not tells:
         return '\n'.join(lines)
     both = [key for key in theirs if not math.isnan(ours[key])]
