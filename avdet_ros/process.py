@@ -18,7 +18,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 _AUTOGROUP = Path('/proc/self/autogroup')
 _THREADS = Path('/proc/self/task')
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _KEPT_BYTES = 256 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 
@@ -45,11 +45,23 @@ def keep_memory() -> None:
     page faults, a third of the time of the whole computation, and most of how much it varies
     (mallopt(3); without glibc nothing is changed).
     """
-    if sys.platform == 'linux':
-        mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-            mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    _mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    _mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def share_memory() -> None:
+    """Let all threads that begin from now on take memory from one place.
+
+    Else each of them keeps what it once needed, and whenever a busy machine makes one wait for
+    another, glibc gives it a place of its own: a node would grow a little with each stall.
+    """
+    _mallopt(_M_ARENA_MAX, 1)
+
+
+def _mallopt(parameter: int, value: int) -> None:
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform == 'linux' else None
+    if mallopt is not None:
+        mallopt(parameter, value)
 
 
 def end_at_once() -> None:

@@ -105,3 +105,32 @@ def test_without_a_signal_the_handlers_are_as_before():
     assert [signal.getsignal(number) for number in ENDINGS] == before
     with pytest.raises(KeyboardInterrupt), until_signal():
         raise KeyboardInterrupt
+
+
+def test_threads_share_one_place_for_memory():
+    count = """
+import ctypes, sys, threading
+from avdet_ros.process import share_memory
+if sys.argv[1] == 'shared':
+    share_memory()
+held = threading.Barrier(5)
+def take():
+    kept = [bytearray(1000) for _ in range(100)]
+    held.wait()
+    held.wait()
+for _ in range(4):
+    threading.Thread(target=take).start()
+held.wait()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, 'stdout'))
+libc.fflush(None)
+held.wait()
+"""
+    places = {
+        how: subprocess.run(
+            [sys.executable, '-c', count, how], capture_output=True, text=True, check=True
+        ).stdout.count('<heap nr')
+        for how in ('own', 'shared')
+    }
+    assert places['own'] > 1
+    assert places['shared'] == 1

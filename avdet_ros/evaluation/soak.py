@@ -30,7 +30,7 @@ class Process:
     Attributes:
         node: its name.
         at_s: when it was looked at.
-        megabytes: memory of its own (unique set size) at each look.
+        megabytes: memory of its own at each look, see `own_bytes`.
         files: open file descriptors.
         threads: its threads.
     """
@@ -44,7 +44,7 @@ class Process:
     def look(self, process: psutil.Process, at_s: float) -> None:
         """Measure it once more."""
         self.at_s.append(at_s)
-        self.megabytes.append(process.memory_full_info().uss / 1e6)
+        self.megabytes.append(own_bytes(process) / 1e6)
         self.files.append(process.num_fds())
         self.threads.append(process.num_threads())
 
@@ -145,6 +145,19 @@ def run_soak(
         processes=list(processes.values()),
         warm_up_s=WARM_UP_SHARE * 60 * minutes,
         died=deaths,
+    )
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Memory that only this process has, without what lies in mappings made to be shared.
+
+    Those of DDS and of the sound server have a fixed size, and their pages count as one process's
+    own or not as others happen to read them.
+    """
+    return sum(
+        part.private_clean + part.private_dirty
+        for part in process.memory_maps(grouped=False)
+        if not part.perms.endswith('s')
     )
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from avdet_ros.process import give_way, keep_memory
+from avdet_ros.process import give_way, keep_memory, share_memory
 
 CLASSES = {
     'camera': 'CameraNode',
@@ -81,6 +81,7 @@ def run(name: str) -> None:
         os.environ.setdefault(variable, '1')
 
     keep_memory()
+    share_memory()
     import rclpy
 
     from avdet_ros.nodes.ending import until_ros_ends
