@@ -8,8 +8,10 @@ import threading
 import time
 from typing import Any
 
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.validate_topic_name import validate_topic_name
 
 from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
 from avdet_ros.errors import AvdetError
@@ -62,6 +64,14 @@ class RecorderNode(AvdetNode):
             raise AvdetError('parameter path: expected the folder of a new bag, found none')
         if not self.p['topics']:
             raise AvdetError('parameter topics: expected at least one topic, found none')
+        for name in self.p['topics']:
+            try:
+                validate_topic_name(name)
+            except InvalidTopicNameException as error:
+                reason = str(error).splitlines()[0].removeprefix('Invalid topic name: ')
+                raise AvdetError(
+                    f'parameter topics: expected names of topics, found {name!r}: {reason}'
+                ) from error
 
     def acquire(self) -> None:
         """Make the bag and subscribe."""

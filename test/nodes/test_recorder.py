@@ -90,6 +90,19 @@ def test_everything_published_is_in_the_bag(talker, start, tmp_path):
         assert decode(info).threshold == 0.25
 
 
+def test_a_topic_that_can_have_no_such_name_is_said(tmp_path):
+    words = ['--ros-args', '-p', f'path:={tmp_path / "bag"}', '-p', "topics:=['*']"]
+    command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        line = next(line for line in process.stderr if 'topics' in line)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert "expected names of topics, found '*'" in line
+    assert 'Traceback' not in line + rest
+    assert process.returncode == 0
+    assert not (tmp_path / 'bag').exists()
+
+
 def test_a_killed_recorder_leaves_all_but_the_last_second(talker, start, tmp_path):
     recorder = start(tmp_path / 'bag')
     published = publish(talker, 3.0)
