@@ -31,7 +31,7 @@ def reproduce(
         str | None, typer.Option(help='Only these rows, as m1,m5,m6; the table has them alone.')
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help='Run each row so often, with seeds from 0 on.', min=1, max=100)
+        int, typer.Option(help='Run each row at least so often, from seed 0 on.', min=1, max=100)
     ] = 1,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:

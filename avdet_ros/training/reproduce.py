@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 import json
 import os
 from pathlib import Path
@@ -36,6 +37,7 @@ SEED = 7
 """Of the simulated drives."""
 
 RESULTS = 'results.md'
+ROW = 'row.json'
 STUDENT = 'student'
 
 Say = Callable[[str], None]
@@ -84,7 +86,7 @@ def reproduce(
         teachers: folder of ready teachers; None teaches them with the drives' true boxes.
         rows: which rows, in the order of the table.
         seeds: how often each row is run, from seed 0 on; the table has the first, and a second
-            one mean and spread.
+            one mean and spread. Seeds that an earlier run has done count as well.
         command: for the table.
         progress: draw progress bars.
         say: takes a line for people.
@@ -108,7 +110,7 @@ def reproduce(
             say(f'{data}: no true boxes, so no row that learns from them')
         for number, row in enumerate(rows, 1):
             results.append([])
-            for seed in range(seeds):
+            for seed in range(max(seeds, _seeds_done(row, out))):
                 say(f'row {number} of {len(rows)}: {row.title}, seed {seed}')
                 results[-1].append(run_row(row, scale, data, out, seed, progress, say))
         about = {
@@ -148,11 +150,11 @@ def run_row(
         ``scores`` by kind of truth, ``fit`` (windows, minutes, parameters), and ``labels``: the
         boxes its teachers drew in the training windows.
     """
-    folder = out / 'rows' / (f'{row.key}_seed{seed}' if seed else row.key)
+    folder = _folder(row, out, seed)
     recipe = row_recipe(row, scale, seed)
-    if (folder / 'row.json').exists():  # all else may be gone by now
+    if (folder / ROW).exists():  # all else may be gone by now
         begin_run(folder, recipe, resume=True)
-        return once(folder / 'row.json', dict, say, row.title)
+        return once(folder / ROW, dict, say, row.title)
     course = stages.open_course(
         recipe, data, folder, progress=progress, say=say, labels=out / 'labels'
     )
@@ -169,7 +171,15 @@ def run_row(
             'labels': int(sum(map(len, train.boxes))),
         }
 
-    return once_alone(folder / 'row.json', finish, say, row.title)
+    return once_alone(folder / ROW, finish, say, row.title)
+
+
+def _folder(row: Row, out: Path, seed: int) -> Path:
+    return out / 'rows' / (f'{row.key}_seed{seed}' if seed else row.key)
+
+
+def _seeds_done(row: Row, out: Path) -> int:
+    return next(seed for seed in count() if not (_folder(row, out, seed) / ROW).exists())
 
 
 def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:

@@ -145,6 +145,13 @@ def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path):
     assert again.read_text() == before
     assert sum('done already' in line for line in said) == len(ROWS)
 
+    for seeds in (2, 1):  # what is done stays in the table
+        reproduce(
+            toy, tmp_path / 'out', drives, rows=ROWS[-1:], seeds=seeds, progress=False,
+            say=said.append,
+        )  # fmt: skip
+        assert f'| {ROWS[-1].title} | 2 |' in path.read_text()
+
     other = replace(toy, fit=replace(toy.fit, epochs=2))
     with pytest.raises(AvdetError, match='was begun with another recipe'):
         reproduce(other, tmp_path / 'out', drives, progress=False, say=said.append)
