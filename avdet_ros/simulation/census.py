@@ -66,7 +66,7 @@ def count(rig: Rig) -> Census:
             clear &= truth.visible_fraction >= SEEN
             seen.append(int(clear.sum()))
             moving.append(int(np.sum(clear & np.isin(truth.ids, list(runs)))))
-            wanted = scene.labels(float(t_s))
+            wanted = truth.labels()
             labels.append(len(wanted))
             hidden += int(np.sum(wanted.visible_fraction < HIDDEN))
     return Census(

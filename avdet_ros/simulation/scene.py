@@ -84,6 +84,21 @@ class Truth:
         kinds = tuple(kind for kind, kept in zip(self.kinds, keep, strict=True) if kept)
         return Truth(time_s=self.time_s, kinds=kinds, **arrays)
 
+    def labels(self) -> Truth:
+        """The vehicles a detector of sound should report.
+
+        Those in the image (a box at least `LABEL_HEIGHT_PX` high of which `LABEL_IN_IMAGE` lies in
+        the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: a vehicle
+        behind another one is heard and counts.
+        """
+        height = self.boxes_px[:, 3] - self.boxes_px[:, 1]
+        return self.only(
+            (height >= LABEL_HEIGHT_PX)
+            & (self.in_image >= LABEL_IN_IMAGE)
+            & (self.distance_m <= LABEL_DISTANCE_M)
+            & self.audible
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Noise:
@@ -237,20 +252,8 @@ class Scene:
         )
 
     def labels(self, t_s: float) -> Truth:
-        """The vehicles a detector of sound should report.
-
-        Those in the image (a box at least `LABEL_HEIGHT_PX` high of which `LABEL_IN_IMAGE` lies in
-        the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: a vehicle
-        behind another one is heard and counts.
-        """
-        truth = self.truth(t_s)
-        height = truth.boxes_px[:, 3] - truth.boxes_px[:, 1]
-        return truth.only(
-            (height >= LABEL_HEIGHT_PX)
-            & (truth.in_image >= LABEL_IN_IMAGE)
-            & (truth.distance_m <= LABEL_DISTANCE_M)
-            & truth.audible
-        )
+        """The vehicles a detector of sound should report, see `Truth.labels`."""
+        return self.truth(t_s).labels()
 
     def _box(self, corners: np.ndarray) -> np.ndarray:
         """Bounding box of a body given by its outline in base_link, cut at the near plane."""
