@@ -20,14 +20,15 @@ class IouTracker:
     """Links boxes by their overlap alone. A track that nothing matches ends at once."""
 
     def __init__(
-        self, start_score: float = 0.8, iou_threshold: float = 0.5, longest_gap_s: float = 1.0
+        self, start_score: float = 0.8, iou_threshold: float = 0.5, longest_gap_s: float = 1.5
     ) -> None:
         """Set the thresholds; the defaults are the paper's.
 
         Args:
             start_score: a detection must exceed it to start a track; any score continues one.
             iou_threshold: two boxes must exceed it to be the same vehicle.
-            longest_gap_s: windows further apart are not consecutive, and all tracks end.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
+                frames, one a second, still are.
         """
         self._start_score = require_between('start_score', start_score, 0, 1)
         self._iou_threshold = require_between('iou_threshold', iou_threshold, 0, 1)

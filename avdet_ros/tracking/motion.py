@@ -32,7 +32,7 @@ class MotionTracker:
         margin: float = 0.2,
         confirm_s: float = 0.1,
         coast_s: float = 0.6,
-        longest_gap_s: float = 1.0,
+        longest_gap_s: float = 1.5,
     ) -> None:
         """Set thresholds and times.
 
@@ -46,7 +46,8 @@ class MotionTracker:
             confirm_s: a track is reported once it has been heard over this long; before, it
                 ends at the first window that does not hear it.
             coast_s: how long a track goes on unheard, never for longer than it was heard.
-            longest_gap_s: windows further apart are not consecutive, and all tracks end.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
+                frames, one a second, still are.
         """
         self._start_score = require_between('start_score', start_score, 0, 1)
         self._sure_score = require_between('sure_score', sure_score, 0, 1)

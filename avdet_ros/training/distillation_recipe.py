@@ -26,6 +26,7 @@ class TeachersRecipe:
         height: of their input, pixels, a multiple of 128; the paper's is 768.
         width: of their input.
         anchor_scale: smallest anchor in strides of its level; smaller ones suit smaller inputs.
+            With ready teachers it is the paper's student's alone.
         crop: see the paper's columns 200 to 1720 of 1920 only.
         score: a box of a lower score is no label; 0.3 is the paper's. Teachers that learned little
             are often wrong below 0.5.
@@ -108,7 +109,7 @@ class ListenerRecipe:
         model: ``steered``, ``image_grid`` or ``spectrogram_axes`` (see `students`), ``paper``
             or ``stereosoundnet`` (see `paper_students`).
         config_name: of ``paper``: an effdet configuration. Its input has the teachers' size and
-            its anchors are theirs.
+            its anchors have their scale, `TeachersRecipe.anchor_scale`.
     """
 
     model: str = value(

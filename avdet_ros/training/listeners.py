@@ -245,7 +245,8 @@ def make_listener(
     """
     model = recipe.student.model
     if model == 'paper':
-        student = PaperStudent(recipe.student.config_name, image_size)
+        anchor_scale = recipe.teachers.anchor_scale
+        student = PaperStudent(recipe.student.config_name, image_size, anchor_scale=anchor_scale)
         return AnchorListener(student, area, (rig.camera.width_px, rig.camera.height_px))
     if model == 'stereosoundnet':
         return StereoListener(StereoSoundNet(), rig)

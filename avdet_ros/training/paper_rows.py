@@ -168,7 +168,7 @@ SCALES = {
     'small': Scale(
         'small',
         _SMALL_TEACHERS,
-        TaughtFit(epochs=4, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6,
+        TaughtFit(epochs=3, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6,
                   average=0.99),
         TaughtFit(epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12,
                   average=0.99),

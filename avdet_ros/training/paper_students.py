@@ -35,6 +35,7 @@ class PaperStudent(nn.Module):
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
         image_size: what the spectrograms are resized to; the paper's is (768, 768).
         channels: microphones; 8, or 2 for StereoSoundNet's two.
+        anchor_scale: smallest anchor in strides of its level; the paper's is 4.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class PaperStudent(nn.Module):
         config_name: str = 'tf_efficientdet_d2',
         image_size: tuple[int, int] = (768, 768),
         channels: int = 8,
+        anchor_scale: float = 4.0,
     ) -> None:
         super().__init__()
-        self.detector = EfficientDetector(config_name, channels, image_size)
+        self.detector = EfficientDetector(config_name, channels, image_size, anchor_scale)
         self.channels = channels
 
     def picture(self, log_mel_db: Tensor) -> Tensor:
