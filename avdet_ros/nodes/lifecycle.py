@@ -55,6 +55,7 @@ class AvdetNode(LifecycleNode):
         self.fault = ''
         self._wanted = bool(self.p['autostart'])
         self._ours = False  # a transition in progress is our own, not a user's
+        self._stale = False  # a parameter that only `load` reads has changed since the last one
         self._born = time.monotonic()
         self._active_since = self._born
         self._clock_ns, self._clock_moved_s = -1, self._born
@@ -171,8 +172,7 @@ class AvdetNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Acquire what the work needs."""
         self._wanted = True
-        self._active_since = time.monotonic()
-        result = self._attempt('activate', self.acquire)
+        result = self._attempt('activate', self._acquire)
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self.release)
             return result
@@ -217,6 +217,14 @@ class AvdetNode(LifecycleNode):
     def _load(self) -> None:
         self.p.check()
         self.load()
+        self._stale = False
+
+    def _acquire(self) -> None:
+        if self._stale:
+            self.unload()
+            self._load()
+        self._active_since = time.monotonic()
+        self.acquire()
 
     def _attempt(self, what: str, action: Any) -> TransitionCallbackReturn:
         try:
@@ -260,6 +268,7 @@ class AvdetNode(LifecycleNode):
         if 'autostart' in news and news['autostart'] and self.state != 'active':
             self._wanted = True
         self.parameters_changed(news)
+        self._stale |= self.p.fixed_change(news)
 
     def _tell(self) -> None:
         report = diagnostics.Report()

@@ -82,6 +82,17 @@ class ParameterServer:
         if self.faults:
             raise AvdetError('; '.join(self.faults.values()))
 
+    def fixed_change(self, news: dict[str, Any]) -> bool:
+        """Whether a value that is fixed while active is another than now.
+
+        Args:
+            news: new values by name.
+        """
+        return any(
+            not param.live and news.get(param.name, self[param.name]) != self[param.name]
+            for param in self._params
+        )
+
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {param.name: param for param in self._params}
         news = {}
@@ -91,7 +102,7 @@ class ParameterServer:
                 if param is None:
                     continue
                 news[param.name] = param.check(parameter.value)
-                if not param.live and self._is_active() and news[param.name] != self[param.name]:
+                if self._is_active() and self.fixed_change({param.name: news[param.name]}):
                     raise AvdetError(
                         f'parameter {param.name}: cannot change while the node is active; '
                         'deactivate it first'

@@ -127,3 +127,56 @@ def test_a_missing_rig_is_said_by_every_node_that_reads_one(start, watcher, tmp_
 def test_use_sim_time_without_a_clock_is_said(start, watcher):
     start(TrackerNode, use_sim_time=True)
     watcher.wait_status('tracker', 'nothing publishes /clock', level=2)
+
+
+def runs(model):
+    return lambda values: values.get('model') == str(model) and values['state'] == 'active'
+
+
+def test_a_fixed_parameter_set_while_inactive_holds_from_then_on(
+    start, call, watcher, model_path, tmp_path
+):
+    node = start(DetectorNode, model=str(model_path))
+    second = tmp_path / 'second.onnx'
+    refused = node.set_parameters([Parameter('model', value=str(second))])[0]
+    assert 'cannot change while the node is active' in refused.reason
+    assert call(SetBool, 'detector/enable', data=False).success
+    assert node.set_parameters([Parameter('model', value=str(second))])[0].successful
+    on = call(SetBool, 'detector/enable', data=True)
+    assert not on.success
+    assert str(second) in on.message
+    assert node.state == 'inactive'
+    second.write_bytes(model_path.read_bytes())
+    assert call(SetBool, 'detector/enable', data=True).success
+    watcher.wait_status('detector', values=runs(second))
+
+
+def test_an_activation_from_outside_loads_what_was_set(start, call, watcher, model_path, tmp_path):
+    node = start(DetectorNode, model=str(model_path))
+    second = tmp_path / 'second.onnx'
+    second.write_bytes(model_path.read_bytes())
+    for label in ('deactivate', 'activate'):
+        request = ChangeState.Request()
+        request.transition.label = label
+        assert call(ChangeState, 'detector/change_state', transition=request.transition).success
+        if label == 'deactivate':
+            assert node.set_parameters([Parameter('model', value=str(second))])[0].successful
+    watcher.wait_status('detector', values=runs(second))
+
+
+def test_a_source_that_cannot_be_opened_is_mended_at_run_time(start, watcher, wait):
+    node = start(CaptureNode, source='device', device='no such array')
+    watcher.wait_status('capture', 'no such array', level=2)
+    assert node.state == 'inactive'
+    assert node.set_parameters([Parameter('source', value='topic')])[0].successful
+    wait(lambda: node.state == 'active', 'the capture to come up')
+    watcher.wait_status('capture', 'no publisher on /avdet/audio', level=2)
+
+
+def test_an_unchanged_parameter_loads_nothing_anew(start, call, model_path):
+    node = start(DetectorNode, model=str(model_path))
+    assert call(SetBool, 'detector/enable', data=False).success
+    loaded = node._detector
+    assert node.set_parameters([Parameter('model', value=str(model_path))])[0].successful
+    assert call(SetBool, 'detector/enable', data=True).success
+    assert node._detector is loaded
