@@ -44,7 +44,9 @@ def evaluate_trackers(
         runner.check_request(seeds, seconds, fastest_hz)
     named = f' --model {model}' if model else ''
     model = model or share('models/student.onnx')
-    loaded = Detector(model, load_rig(rig), FrontEnd(), threads=1)
+    loaded_rig = load_rig(rig)
+    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
+    loaded = Detector(model, loaded_rig, front_end, threads=1)
     plans = [
         runner.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,
                     {model.stem: model}, None, rig)

@@ -35,7 +35,8 @@ def inspect_model(
 
     console = Console()
     file = file or share('models/student.onnx')
-    loaded_rig, front_end = load_rig(rig), FrontEnd()
+    loaded_rig = load_rig(rig)
+    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
     content, contract = read_model(file)
     found = differences(contract, loaded_rig, front_end)
     differing = {difference.key: difference for difference in found}

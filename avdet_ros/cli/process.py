@@ -41,7 +41,8 @@ def process(
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
     console = Console()
-    loaded_rig, front_end = load_rig(rig), FrontEnd()
+    loaded_rig = load_rig(rig)
+    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
     detector = Detector(
         model or share('models/student.onnx'), loaded_rig, front_end, ['cpu'], threads=1
     )

@@ -213,7 +213,8 @@ def hear_drives(
 
 
 def _in_this_process(plan: Plan) -> Iterator[DriveRecord]:
-    rig, front_end = load_rig(plan.rig_path), FrontEnd()
+    rig = load_rig(plan.rig_path)
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     detectors = make_detectors(plan, rig, front_end)
     for seed in plan.seeds:
         yield hear_drive(seed, plan, rig, front_end, detectors)
@@ -225,7 +226,8 @@ _worker: tuple[Plan, Rig, FrontEnd, dict[str, WindowDetector]]
 def _start_worker(plan: Plan) -> None:
     global _worker
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    rig, front_end = load_rig(plan.rig_path), FrontEnd()
+    rig = load_rig(plan.rig_path)
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     _worker = plan, rig, front_end, make_detectors(plan, rig, front_end)
 
 

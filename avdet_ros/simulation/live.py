@@ -10,6 +10,7 @@ import soundfile
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
+from avdet_ros.same_rig import rig_difference, rig_numbers
 from avdet_ros.simulation.pictures import Conditions, random_conditions
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene
 from avdet_ros.simulation.scene import Scene
@@ -81,9 +82,10 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
             f'found {about.channels} at {about.samplerate} Hz'
         )
     own = folder / 'rig.yaml'
-    if own.exists() and not _same_rig(load_rig(own), rig):
+    if own.exists() and (difference := rig_difference(rig, rig_numbers(load_rig(own)))):
         raise AvdetError(
-            f'{folder}: expected a drive of the rig in use, found another one: use rig:={own}'
+            f'{folder}: expected a drive of the rig in use, found another one ({difference}): '
+            f'use rig:={own}'
         )
     name, duration_s = f'drive {folder.name}', about.frames / about.samplerate
     scene, conditions = _world(folder, own)
@@ -115,15 +117,3 @@ def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | Non
         if not same:
             return None, None
     return scene, conditions
-
-
-def _same_rig(one: Rig, other: Rig) -> bool:
-    def numbers(rig: Rig) -> np.ndarray:
-        camera = rig.camera
-        parts = (
-            [camera.width_px, camera.height_px, camera.fx, camera.fy, camera.cx, camera.cy],
-            camera.position_m, camera.rotation.ravel(), rig.microphones_m.ravel(),
-        )  # fmt: skip
-        return np.concatenate([np.asarray(part, float) for part in parts])
-
-    return np.allclose(numbers(one), numbers(other), atol=1e-9)

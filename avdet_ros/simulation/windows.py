@@ -45,6 +45,7 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.same_rig import rig_numbers
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
@@ -279,8 +280,7 @@ def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
         'features': list(front_end.feature_names),
         'pool_frames': POOL_FRAMES,
         'window_s': front_end.window_s,
-        'image_px': [rig.camera.width_px, rig.camera.height_px],
-        'microphones_m': rig.microphones_m.round(6).tolist(),
+        **rig_numbers(rig),
     }
     path = out / _MANIFEST
     try:

@@ -105,16 +105,17 @@ def make_model(
     course: Course, detector: ListenerDetector, test: TaughtWindows, model: Path
 ) -> tuple[ModelContract, dict[str, Any]]:
     """Export the student and see that both precisions say the same."""
+    front_end = FrontEnd(sample_rate_hz=course.rig.sample_rate_hz)
     contract = contract_for(
         course.rig,
-        FrontEnd(sample_rate_hz=course.rig.sample_rate_hz),
+        front_end,
         CLIP_OFFSET_S,
         recipe=json.dumps(asdict(course.recipe)),
         data=course.split.about(course.root.name),
         git_commit=git_commit(),
     )
     export(detector, contract, model)
-    windows = topic_windows(detector.listener, test, EXPORT_WINDOWS)
+    windows = topic_windows(detector.listener, test, EXPORT_WINDOWS, front_end)
     apart, decided = check_export(detector, model, windows)
     course.say(
         f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} of '

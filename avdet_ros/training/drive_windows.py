@@ -1,8 +1,9 @@
 """Recorded drives as training windows: a data set in the MAVD layout, heard by the front end.
 
-Each frame's second of sound becomes one window; its labels hold for the window's centre, where the
-picture was taken. They come from the teachers (``<root>/labels/<drive>.npz``) where there are any,
-else from the truth that simulated drives carry.
+Each drive becomes one file of its split's folder, each frame's second of sound one window. Its
+labels hold for the window's centre, where the picture was taken. They come from the teachers
+(``<root>/labels/<drive>.npz``) where there are any, else from the truth that simulated drives
+carry.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import Rig, load_rig
+from avdet_ros.rig import Rig
+from avdet_ros.same_rig import check_recorded_rig, rig_numbers
 from avdet_ros.simulation.windows import MAX_LABELS, pool_frames
 from avdet_ros.training import mavd
+from avdet_ros.training.drive_split import by_drive
 from avdet_ros.training.labels import read_labels
+from avdet_ros.training.skipped import Skipped
 from avdet_ros.training.whole_file import whole_file
 
 LABELS = 'labels'
@@ -32,7 +36,9 @@ def is_dataset(folder: Path) -> bool:
 
 
 def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print) -> Path:
-    """Make the windows of every drive that has none yet, or whose labels have changed.
+    """Make the windows of every drive that has none yet, or whose labels or frames have changed.
+
+    Frames without readable sound, and those that teachers could not label, are left out.
 
     Args:
         root: the data set's folder.
@@ -44,30 +50,30 @@ def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print)
 
     Raises:
         AvdetError: a split is missing, a drive was recorded with another rig or has no labels, or
-            a file of it is damaged.
+            too many frames have none or no sound.
     """
     front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
-    listed = {split: _frames(root, split) for split in mavd.SPLITS}
-    for split, ids in listed.items():
+    listed = {split: by_drive(_frames(root, split)) for split in mavd.SPLITS}
+    total = sum(len(frames) for drives in listed.values() for frames in drives.values())
+    skipped = Skipped('windows', total, say)
+    for split, drives in listed.items():
         folder = root / WINDOWS / split
         folder.mkdir(parents=True, exist_ok=True)
-        drives: dict[str, list[mavd.FrameId]] = {}
-        for frame in ids:
-            drives.setdefault(frame.drive, []).append(frame)
-        for index, (drive, frames) in enumerate(sorted(drives.items())):
-            shard = folder / f'windows_{index:07d}.npz'
+        shards = {drive: folder / f'windows_{drive}.npz' for drive in drives}
+        for path in set(folder.glob('windows_*.npz')) - set(shards.values()):
+            path.unlink()  # of a drive that is no longer in this split
+        for drive, frames in sorted(drives.items()):
+            check_recorded_rig(root / drive / 'rig.yaml', rig)
             label, changed_s = _labels(root, drive)
-            if shard.exists() and shard.stat().st_mtime >= changed_s:
+            left_out = _skipped_in(shards[drive], frames, changed_s)
+            if left_out is not None:
+                skipped.recall(left_out)
                 continue
-            _check_rig(root / drive / 'rig.yaml', rig)
             say(f'{drive}: {len(frames)} windows for {split}')
-            _write_shard(shard, root, frames, label, front_end)
-        facts = {
-            'drives': sorted(drives),
-            'image_px': [rig.camera.width_px, rig.camera.height_px],
-            'microphones_m': rig.microphones_m.round(6).tolist(),
-        }
+            _write_shard(shards[drive], root, frames, label, front_end, skipped)
+        facts = {'drives': sorted(drives), **rig_numbers(rig)}
         (folder / 'windows.json').write_text(json.dumps(facts, indent=1), encoding='utf-8')
+    skipped.close()
     return root / WINDOWS
 
 
@@ -82,11 +88,24 @@ def _frames(root: Path, split: str) -> list[mavd.FrameId]:
     return ids
 
 
+def _skipped_in(shard: Path, frames: list[mavd.FrameId], changed_s: float) -> int | None:
+    """How many frames a drive's windows leave out; None if they are still to be made."""
+    if not shard.exists() or shard.stat().st_mtime < changed_s:
+        return None
+    try:
+        with np.load(shard, allow_pickle=False) as file:
+            skipped = file['skipped'].tolist()
+            known = {*file['ids'].tolist(), *skipped}
+    except Exception:  # a damaged shard is made anew
+        return None
+    return len(skipped) if known == {frame.stamp for frame in frames} else None
+
+
 def _labels(root: Path, drive: str) -> tuple[Callable[[mavd.FrameId], np.ndarray], float]:
     """A function from a frame to its (N, 4) boxes, and when they were written."""
     taught, true = root / LABELS / f'{drive}.npz', root / drive / 'truth' / 'frames.jsonl'
     if taught.is_file():
-        labels = read_labels(taught)
+        labels = read_labels(taught, mapped=True)
         places = {str(stamp): index for index, stamp in enumerate(labels.ids)}
 
         def from_teachers(frame: mavd.FrameId) -> np.ndarray:
@@ -111,40 +130,42 @@ def _labels(root: Path, drive: str) -> tuple[Callable[[mavd.FrameId], np.ndarray
     )
 
 
-def _check_rig(path: Path, rig: Rig) -> None:
-    recorded = load_rig(path)
-    found = (recorded.camera.width_px, recorded.camera.height_px)
-    expected = (rig.camera.width_px, rig.camera.height_px)
-    same = recorded.sample_rate_hz == rig.sample_rate_hz and np.allclose(
-        recorded.microphones_m, rig.microphones_m, atol=1e-3
-    )
-    if found != expected or not same:
-        raise AvdetError(
-            f'{path}: expected the trained rig ({expected[0]} x {expected[1]} pixels), '
-            f'found another ({found[0]} x {found[1]}); train with --rig {path}'
-        )
-
-
 def _write_shard(
     path: Path,
     root: Path,
     frames: list[mavd.FrameId],
     label: Callable[[mavd.FrameId], np.ndarray],
     front_end: FrontEnd,
+    skipped: Skipped,
 ) -> None:
     bands, frames_kept = front_end.n_mels, pool_frames(np.zeros(front_end.frames)).shape[-1]
     shape = (len(frames), len(front_end.feature_names), bands, frames_kept)
-    arrays = {
-        'features': np.zeros(shape, np.float16),
-        'boxes_px': np.zeros((len(frames), MAX_LABELS, 4), np.float32),
-        'count': np.zeros(len(frames), np.int64),
-        'time_s': np.array([frame.stamp_ns * 1e-9 for frame in frames]),
-    }
-    for index, frame in enumerate(frames):
-        waveform = mavd.read_sound(root, frame, front_end.sample_rate_hz)
-        arrays['features'][index] = pool_frames(front_end.compute(waveform))
-        boxes = label(frame)[:MAX_LABELS]
-        arrays['boxes_px'][index, : len(boxes)] = boxes
-        arrays['count'][index] = len(boxes)
+    features, boxes_px = np.zeros(shape, np.float16), np.zeros((len(frames), MAX_LABELS, 4), 'f4')
+    kept: list[mavd.FrameId] = []
+    counts: list[int] = []
+    for frame in frames:
+        try:
+            waveform = mavd.read_sound(root, frame, front_end.sample_rate_hz)
+            boxes = label(frame)[:MAX_LABELS]
+        except AvdetError as error:
+            skipped.add(error)
+            continue
+        features[len(kept)] = pool_frames(front_end.compute(waveform))
+        boxes_px[len(kept), : len(boxes)] = boxes
+        kept.append(frame)
+        counts.append(len(boxes))
+    if not kept:
+        raise AvdetError(
+            f'{root / frames[0].drive}: expected frames with sound and labels, found none'
+        )
+    left_out = sorted({frame.stamp for frame in frames} - {frame.stamp for frame in kept})
     with whole_file(path) as file:
-        np.savez(file, **arrays)
+        np.savez(
+            file,
+            features=features[: len(kept)],
+            boxes_px=boxes_px[: len(kept)],
+            count=np.array(counts, np.int64),
+            time_s=np.array([frame.stamp_ns * 1e-9 for frame in kept]),
+            ids=np.array([frame.stamp for frame in kept]),
+            skipped=np.array(left_out, 'U64'),
+        )

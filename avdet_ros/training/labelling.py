@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 import hashlib
 import json
 from pathlib import Path
@@ -97,12 +98,14 @@ def label_drives(
         'score': score,
     }
     _begin(out, about, say)
-    missing = {name: frames for name, frames in drives.items() if not _done(out, name, frames)}
+    before = {name: _skipped_in(out, name, frames) for name, frames in drives.items()}
+    missing = {name: drives[name] for name, count in before.items() if count is None}
     if not missing:
         return
     total = sum(map(len, missing.values()))
     say(f'{out}: {", ".join(modalities)} look at {total} frames of {len(missing)} drives')
-    skipped = Skipped('labels', total, say)
+    skipped = Skipped('labels', sum(map(len, drives.values())), say)
+    skipped.recall(sum(count or 0 for count in before.values()))
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
         task = bar.add_task('frames', total=total)
@@ -134,6 +137,7 @@ def label_drive(
     """
     size = next(iter(teachers.values())).image_size
     kept: list[str] = []
+    lacking: list[str] = []
     answers: list[list[Answer]] = []
     canvases: list[Canvas] = []
     for first in range(0, len(frames), BATCH):
@@ -147,6 +151,7 @@ def label_drive(
                 inputs = {name: network_input(seen[name], name, canvas) for name in teachers}
             except AvdetError as error:
                 skipped.add(f'frame {frame}: {error}')
+                lacking.append(frame.stamp)
                 continue
             kept.append(frame.stamp)
             canvases.append(canvas)
@@ -161,7 +166,8 @@ def label_drive(
         tick(len(part))
     if not kept:
         raise AvdetError(f'{root}: expected readable frames of {frames[0].drive}, found none')
-    return _gathered(kept, answers, canvases, tuple(teachers))
+    labels = _gathered(kept, answers, canvases, tuple(teachers))
+    return replace(labels, skipped=np.array(lacking, 'U64'))
 
 
 def read_about(folder: Path) -> dict:
@@ -245,6 +251,11 @@ def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:
         if noted == about:
             return
         old = sorted(out.glob('*.npz'))
+        if old and noted is None:
+            raise AvdetError(
+                f'{out}: expected a new folder or labels made by avdet label, found other files, '
+                f'such as {old[0].name}'
+            )
         if old:
             say(f'{out}: labels of other teachers, {len(old)} files, are made anew')
         for file in old:
@@ -254,10 +265,11 @@ def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:
         raise AvdetError(f'cannot write the labels in {out}: {error}') from error
 
 
-def _done(out: Path, drive: str, frames: Sequence[mavd.FrameId]) -> bool:
-    """Whether a drive's labels are there; skipped frames, a few, may lack."""
+def _skipped_in(out: Path, drive: str, frames: Sequence[mavd.FrameId]) -> int | None:
+    """How many frames a drive's labels leave out; None if it is still to be labelled."""
     path = out / f'{drive}.npz'
     if not path.exists():
-        return False
-    known = set(read_labels(path, mapped=True).ids.tolist())
-    return sum(frame.stamp not in known for frame in frames) <= max(1, 0.05 * len(frames))
+        return None
+    labels = read_labels(path, mapped=True)
+    known = {*labels.ids.tolist(), *labels.skipped.tolist()}
+    return len(labels.skipped) if all(frame.stamp in known for frame in frames) else None

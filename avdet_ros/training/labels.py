@@ -4,6 +4,7 @@ One ``.npz`` file a drive, without pickled objects:
 
 ===================  ==================  =========================================================
 ``ids``              (F,) str            frame ids, ``<secs>_<nsec>_<code>``
+``skipped``          (S,) str            ids of frames that have no readable picture
 ``teachers``         (M,) str            modality of each teacher, in the order used below
 ``boxes_px``         (K, 4) float32      every teacher's boxes in camera pixels
 ``scores``           (K,) float32        their scores
@@ -22,7 +23,7 @@ Each teacher's boxes are kept apart, so that a run with fewer teachers fuses ane
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import os
 from pathlib import Path
 
@@ -49,11 +50,15 @@ ARRAYS = {
     'attention_sizes': (2, 'i'),
     'embedding': (4, 'f'),
     'features': (5, 'f'),
+    'skipped': (1, 'U'),
 }
 """Dimensions and kind of each array of a label file."""
 
 LARGE = ('attention', 'embedding', 'features')
 """Arrays that can stay on disk."""
+
+NONE = np.zeros(0, 'U1')
+"""No frame skipped, which a file need not say."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class DriveLabels:
     attention_sizes: np.ndarray
     embedding: np.ndarray
     features: np.ndarray
+    skipped: np.ndarray = field(default_factory=lambda: NONE)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -157,6 +163,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ARRAYS if name in file and name not in large}
+            arrays.setdefault('skipped', NONE)
             there = [name for name in large if name in file]
         arrays |= {name: map_member(path, name) for name in there}
     except FileNotFoundError:

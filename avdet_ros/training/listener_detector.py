@@ -52,16 +52,17 @@ def calibration_curve(listener: Listener, val: TaughtWindows) -> dict[str, list[
     return {'logits': knots.tolist(), 'scores': scores.tolist()}
 
 
-def topic_windows(listener: Listener, windows: TaughtWindows, count: int) -> list[np.ndarray]:
+def topic_windows(
+    listener: Listener, windows: TaughtWindows, count: int, front_end: FrontEnd
+) -> list[np.ndarray]:
     """Windows in the shape of the topic: pooled frames are repeated, missing channels are 0."""
-    frames = FrontEnd().frames
     made = []
     for sound in windows.first(count).sound:
         sound = np.asarray(sound, np.float32)
         if listener.kind == 'window':
-            made.append(np.repeat(sound, POOLED_FRAMES, axis=-1)[..., :frames])
+            made.append(np.repeat(sound, POOLED_FRAMES, axis=-1)[..., : front_end.frames])
         else:
-            whole = np.zeros((len(FrontEnd().feature_names), *sound.shape[1:]), np.float32)
+            whole = np.zeros((len(front_end.feature_names), *sound.shape[1:]), np.float32)
             whole[: len(sound)] = sound
             made.append(whole)
     return made

@@ -82,7 +82,7 @@ def train(
     with joined():
         first_only(lambda: begin_run(out, recipe, resume))
         common = recipe.student if isinstance(recipe, ComparisonRecipe) else recipe
-        splits = load_splits(data, rig, common.data, progress, say)
+        splits = load_splits(data, rig, common.data, progress, say, rig_path)
         if isinstance(recipe, ComparisonRecipe):
             return compare(recipe, splits, rig, out, progress, say)
         return make_student(recipe, splits, rig, out, progress, say)
@@ -121,9 +121,10 @@ def write_model(
     say: Callable[[str], None],
 ) -> None:
     """Export a student, see that the file says the same, and write its card."""
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     contract = contract_for(
         rig,
-        FrontEnd(),
+        front_end,
         LABEL_OFFSET_S,
         recipe=json.dumps(asdict(recipe)),
         data=splits.about,
@@ -131,7 +132,8 @@ def write_model(
         git_commit=git_commit(),
     )
     export(detector, contract, model)
-    apart, decided = check_export(detector, model, whole_windows(splits.test, EXPORT_WINDOWS))
+    whole = whole_windows(splits.test, EXPORT_WINDOWS, front_end.frames)
+    apart, decided = check_export(detector, model, whole)
     say(f'{model}: torch and ONNX Runtime agree within {apart:.1e} on {decided} windows')
     facts = {'bytes': model.stat().st_size, 'apart': apart, 'windows': decided}
     out = model.parent
@@ -151,7 +153,7 @@ def fitted(
 ) -> StudentDetector:
     """A fitted and calibrated student; what is done already is not done again."""
     torch.manual_seed(recipe.fit.seed)
-    student = STUDENTS[recipe.model](rig, FrontEnd())
+    student = STUDENTS[recipe.model](rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz))
     mirror = find_mirror(rig) if recipe.augmentation.mirror else None
 
     def do_fit() -> dict[str, Any]:
@@ -231,9 +233,8 @@ def reliability(detector: StudentDetector, windows: WindowSet) -> list[dict[str,
     return rows
 
 
-def whole_windows(windows: WindowSet, count: int) -> list[np.ndarray]:
+def whole_windows(windows: WindowSet, count: int, frames: int) -> list[np.ndarray]:
     """The first windows in the shape of the topic: pooled frames are repeated."""
-    frames = FrontEnd().frames
     return [
         np.repeat(features.astype(np.float32), POOLED_FRAMES, axis=-1)[..., :frames]
         for features in windows.features[:count]

@@ -24,7 +24,11 @@ class Skipped:
 
     def __init__(self, what: str, total: int, say: Callable[[str], None]) -> None:
         self.what, self.total, self.say = what, total, say
-        self.count = 0
+        self.count = self._named = 0
+
+    def recall(self, frames: int) -> None:
+        """Count frames that an earlier run has named and left out."""
+        self.count += frames
 
     def add(self, error: Exception | str, frames: int = 1) -> None:
         """Leave out frames for a reason that names them.
@@ -33,8 +37,9 @@ class Skipped:
             AvdetError: that were too many.
         """
         self.count += frames
-        if self.count - frames < NAMED:
+        if self._named < NAMED:
             self.say(f'skipped: {error}')
+            self._named += 1
         if self.count > max(1, LIMIT * self.total):
             raise AvdetError(
                 f'{self.what}: expected at most {LIMIT:.0%} of {self.total} frames to be '

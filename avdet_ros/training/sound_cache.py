@@ -26,7 +26,8 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import Rig, load_rig
+from avdet_ros.rig import Rig
+from avdet_ros.same_rig import check_recorded_rig
 from avdet_ros.simulation.windows import pool_frames
 from avdet_ros.training import mavd
 from avdet_ros.training.mapped_arrays import map_member
@@ -66,17 +67,18 @@ def cache_sound(
 
     front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     for name in drives:
-        _check_rig(root / name / 'rig.yaml', rig)
-    missing = {
-        name: frames
+        check_recorded_rig(root / name / 'rig.yaml', rig)
+    before = {
+        name: _skipped_in(cache_path(root, kind, name), frames, front_end)
         for name, frames in drives.items()
-        if not _done(cache_path(root, kind, name), frames, front_end)
     }
+    missing = {name: drives[name] for name, count in before.items() if count is None}
     if not missing:
         return
     total = sum(map(len, missing.values()))
     say(f'{root / FOLDER / kind}: features of {total} frames of {len(missing)} drives')
-    skipped = Skipped('features', total, say)
+    skipped = Skipped('features', sum(map(len, drives.values())), say)
+    skipped.recall(sum(count or 0 for count in before.values()))
     jobs = jobs or (1 if total < ALONE else min(os.cpu_count() or 1, len(missing)))
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
@@ -168,30 +170,15 @@ def cache_path(root: Path, kind: str, drive: str) -> Path:
     return root / FOLDER / kind / f'{drive}.npz'
 
 
-def _done(path: Path, frames: Sequence[mavd.FrameId], front_end: FrontEnd) -> bool:
+def _skipped_in(path: Path, frames: Sequence[mavd.FrameId], front_end: FrontEnd) -> int | None:
+    """How many frames a drive's file leaves out; None if it is still to be made."""
     if not path.exists():
-        return False
+        return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            known = set(file['ids'].tolist()) | set(file['skipped'].tolist())
+            skipped = file['skipped'].tolist()
+            known = {*file['ids'].tolist(), *skipped}
             same = np.array_equal(file['front_end'], np.array(astuple(front_end), np.float64))
     except Exception:  # a damaged cache is made anew
-        return False
-    return same and all(frame.stamp in known for frame in frames)
-
-
-def _check_rig(path: Path, rig: Rig) -> None:
-    """Drives of ours say what they were recorded with; MAVD's do not."""
-    if not path.is_file():
-        return
-    recorded = load_rig(path)
-    size = recorded.camera.width_px, recorded.camera.height_px
-    expected = rig.camera.width_px, rig.camera.height_px
-    apart_m = np.abs(recorded.microphones_m - rig.microphones_m).max()
-    if recorded.sample_rate_hz != rig.sample_rate_hz or size != expected or apart_m > 1e-3:
-        raise AvdetError(
-            f'{path}: expected the trained rig ({expected[0]} x {expected[1]} pixels, '
-            f'{rig.sample_rate_hz} Hz), found another ({size[0]} x {size[1]} pixels, '
-            f'{recorded.sample_rate_hz} Hz, microphones up to {apart_m:.3f} m away); train with '
-            f'--rig {path}'
-        )
+        return None
+    return len(skipped) if same and all(frame.stamp in known for frame in frames) else None

@@ -21,6 +21,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.evaluation.bench import Cost, measure
 from avdet_ros.paths import share
 from avdet_ros.rig import Rig
+from avdet_ros.same_rig import rig_numbers
 from avdet_ros.simulation.windows import MAX_LABELS
 from avdet_ros.training.anchor_loss import anchor_detection_loss
 from avdet_ros.training.augment import find_mirror
@@ -124,7 +125,7 @@ def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> Traini
         load = _loading(windows, recipe, steps)
         _forget_memory()
         clock = _Clock()
-        student = STUDENTS[recipe.model](rig, FrontEnd())
+        student = STUDENTS[recipe.model](rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz))
         few = windows.first(2)
         fit(student, recipe, windows, few, root / 'run', find_mirror(rig), False, [clock])
     return TrainingCost(
@@ -197,10 +198,11 @@ def inference_costs(
         side: of the paper's input.
     """
     recipe = read_recipe(share(RECIPE))
-    compact = STUDENTS[recipe.model](rig, FrontEnd()).eval()
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    compact = STUDENTS[recipe.model](rig, front_end).eval()
     paper = PaperStudent(config_name, (side, side)).eval()
-    frames = -(-FrontEnd().frames // POOLED_FRAMES)
-    pooled = torch.randn(1, len(FrontEnd().feature_names), FrontEnd().n_mels, frames)
+    frames = -(-front_end.frames // POOLED_FRAMES)
+    pooled = torch.randn(1, len(front_end.feature_names), front_end.n_mels, frames)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -234,18 +236,14 @@ def _loading(windows: WindowSet, recipe: StudentRecipe, steps: int) -> float:
 
 def _write_noise(folder: Path, rig: Rig, count: int) -> None:
     """Windows of noise, as the simulator writes them."""
-    front_end = FrontEnd()
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     frames = -(-front_end.frames // POOLED_FRAMES)
     shape = (count, len(front_end.feature_names), front_end.n_mels, frames)
     rng = np.random.default_rng(0)
     boxes = np.zeros((count, MAX_LABELS, 4), np.float32)
     boxes[:, 0] = 600, 280, 800, 380
     folder.mkdir()
-    manifest = {
-        'image_px': [rig.camera.width_px, rig.camera.height_px],
-        'microphones_m': rig.microphones_m.round(6).tolist(),
-    }
-    (folder / 'windows.json').write_text(json.dumps(manifest), encoding='utf-8')
+    (folder / 'windows.json').write_text(json.dumps(rig_numbers(rig)), encoding='utf-8')
     np.savez(
         folder / 'windows_0000000.npz',
         features=rng.normal(-60, 10, shape).astype(np.float16),

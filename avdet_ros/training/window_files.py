@@ -14,6 +14,8 @@ import numpy as np
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
+from avdet_ros.same_rig import rig_difference
+from avdet_ros.shown import shown
 from avdet_ros.simulation import windows as simulated
 from avdet_ros.training.drive_windows import WINDOWS, is_dataset, make_drive_windows
 from avdet_ros.training.mapped_arrays import map_member
@@ -43,7 +45,12 @@ class Splits:
 
 
 def load_splits(
-    folder: Path, rig: Rig, sizes: DataRecipe, progress: bool, say: Callable[[str], None]
+    folder: Path,
+    rig: Rig,
+    sizes: DataRecipe,
+    progress: bool,
+    say: Callable[[str], None],
+    rig_path: str | Path | None = None,
 ) -> Splits:
     """Map the windows into memory; simulate those that are not there yet.
 
@@ -54,6 +61,7 @@ def load_splits(
         sizes: how many.
         progress: draw a progress bar.
         say: takes a line for people.
+        rig_path: the rig's file, to simulate with; None for the package's own.
 
     Raises:
         AvdetError: the folder holds windows of another rig, or cannot be read or written.
@@ -66,7 +74,9 @@ def load_splits(
     sets = {}
     for split in SEEDS:
         count = getattr(sizes, split)
-        first_only(partial(complete_windows, folder / split, split, count, progress, say))
+        first_only(
+            partial(complete_windows, folder / split, split, count, progress, say, rig_path)
+        )
         sets[split] = map_windows(folder / split, rig, count)
     about = ', '.join(
         f'{len(windows)} {split} windows of simulated drives from seed {SEEDS[split][0]}'
@@ -76,7 +86,12 @@ def load_splits(
 
 
 def complete_windows(
-    folder: Path, split: str, count: int, progress: bool, say: Callable[[str], None]
+    folder: Path,
+    split: str,
+    count: int,
+    progress: bool,
+    say: Callable[[str], None],
+    rig_path: str | Path | None = None,
 ) -> None:
     """Simulate what is missing of a split; a killed simulation goes on where it was."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -91,7 +106,9 @@ def complete_windows(
         disable=not progress,
     ) as bar:
         task = bar.add_task(split, total=count)
-        for made in simulated.make_windows(folder, count, SEEDS[split], os.cpu_count() or 1):
+        path = str(rig_path) if rig_path else None
+        jobs = os.cpu_count() or 1
+        for made in simulated.make_windows(folder, count, SEEDS[split], jobs, rig_path=path):
             bar.advance(task, made)
 
 
@@ -106,7 +123,8 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowSet:
     Raises:
         AvdetError: no such set, an unreadable shard, or another rig.
     """
-    size = _checked_manifest(folder, rig)
+    _check_manifest(folder, rig)
+    size = rig.camera.width_px, rig.camera.height_px
     paths = sorted(folder.glob('windows_*.npz'))
     if not paths:
         raise AvdetError(f'{folder}: expected windows_*.npz, found none')
@@ -132,22 +150,15 @@ def _windows_there(folder: Path) -> int:
     return shards * simulated.SCENES_A_SHARD * simulated.WINDOWS_A_SCENE
 
 
-def _checked_manifest(folder: Path, rig: Rig) -> tuple[int, int]:
+def _check_manifest(folder: Path, rig: Rig) -> None:
     path = folder / 'windows.json'
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))
-        size = tuple(int(side) for side in manifest['image_px'])
-        heard_m = np.array(manifest['microphones_m'], float)
     except OSError as error:
         raise AvdetError(f'cannot read {path}: {error.strerror}') from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise AvdetError(f'{path} does not describe a set of windows: {error}') from error
-    expected = (rig.camera.width_px, rig.camera.height_px)
-    if size != expected:
-        raise AvdetError(f'{path}: image_px: expected {expected} of the rig, found {size}')
-    if heard_m.shape != rig.microphones_m.shape or np.any(abs(heard_m - rig.microphones_m) > 1e-3):
-        raise AvdetError(
-            f"{path}: microphones_m: expected the rig's positions, found others; "
-            'choose another --data folder'
-        )
-    return size
+    if not isinstance(manifest, dict):
+        raise AvdetError(f'{path} does not describe a set of windows: {shown(manifest)}')
+    if difference := rig_difference(rig, manifest):
+        raise AvdetError(f'{path}: {difference}; choose another --data folder or another --rig')

@@ -12,6 +12,7 @@ import soundfile
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import load_rig
+from avdet_ros.same_rig import rig_numbers
 from avdet_ros.simulation.windows import MAX_LABELS
 from avdet_ros.training import mavd
 from avdet_ros.training.steering import image_directions, steering_weights
@@ -54,11 +55,7 @@ def window_folder(tmp_path_factory, heard_boxes):
     for split, first_seed in (('train', 0), ('val', 100_000), ('test', 200_000)):
         folder = root / split
         folder.mkdir()
-        manifest = {
-            'image_px': [rig.camera.width_px, rig.camera.height_px],
-            'microphones_m': rig.microphones_m.round(6).tolist(),
-        }
-        (folder / 'windows.json').write_text(json.dumps(manifest))
+        (folder / 'windows.json').write_text(json.dumps(rig_numbers(rig)))
         windows = heard_boxes(150, first_seed)
         boxes = np.zeros((150, MAX_LABELS, 4), np.float32)
         for index, window in enumerate(windows.boxes):

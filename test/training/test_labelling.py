@@ -95,6 +95,34 @@ def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path):
         label(root, drives, teachers, tmp_path / 'others')
 
 
+def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path):
+    """What counts is the part of all frames that is skipped, now as at the first time."""
+    root, _ = own
+    drives = by_drive(read_split(root, 0.0).train)
+    assert sum(map(len, drives.values())) == 32
+    frames = next(iter(drives.values()))
+    for frame in frames[:1]:
+        mavd.picture_path(root, frame, 'thermal').write_bytes(b'no picture')
+    out = tmp_path / 'labels'
+    label(root, drives, teachers, out)
+    assert read_labels(out / f'{frames[0].drive}.npz').skipped.tolist() == [frames[0].stamp]
+    label(root, drives, teachers, out, pytest.fail)
+    (out / f'{frames[0].drive}.npz').unlink()
+    said: list[str] = []
+    label(root, drives, teachers, out, said.append)
+    assert said[-1] == 'labels: 1 of 32 frames skipped'
+
+
+def test_files_that_are_no_labels_stay(own, teachers, tmp_path):
+    root, drives = own
+    mine = tmp_path / 'run' / 'evaluation.npz'
+    mine.parent.mkdir()
+    mine.write_bytes(b'mine')
+    with pytest.raises(AvdetError, match=r'other files, such as evaluation\.npz'):
+        label(root, drives, teachers, mine.parent)
+    assert mine.read_bytes() == b'mine'
+
+
 def test_teachers_that_do_not_go_together_are_refused(teachers, tmp_path):
     with pytest.raises(AvdetError, match='expected a teacher made by avdet train-teacher'):
         open_teachers(teachers, ['depth'])

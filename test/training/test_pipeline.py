@@ -75,7 +75,7 @@ def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
 
 def test_whole_windows_pool_to_the_stored_ones(window_folder):
     windows = map_windows(window_folder / 'train', load_rig(), 3)
-    whole = pipeline.whole_windows(windows, 3)
+    whole = pipeline.whole_windows(windows, 3, FrontEnd().frames)
     assert whole[0].shape == (32, 80, 173)
     pooled = pool_frames(torch.from_numpy(whole[2])[None])[0].numpy()
     np.testing.assert_allclose(pooled, windows.features[2].astype(np.float32), atol=1e-4)
@@ -94,7 +94,9 @@ def test_from_recipe_to_model_card_and_again(tmp_path, window_folder):
     assert json.loads(names['avdet.recipe'])['fit']['epochs'] == 2
     assert json.loads(names['avdet.metrics'])['frames'] == 150
     assert '150 train windows' in names['avdet.data']
-    window = pipeline.whole_windows(map_windows(window_folder / 'test', load_rig(), 2), 2)[1]
+    window = pipeline.whole_windows(
+        map_windows(window_folder / 'test', load_rig(), 2), 2, FrontEnd().frames
+    )[1]
     Detector(model, load_rig(), FrontEnd()).detect(window)
     card = (out / 'MODEL_CARD.md').read_text()
     scores = json.loads((out / 'scores.json').read_text())

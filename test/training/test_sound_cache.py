@@ -92,5 +92,5 @@ def test_drives_of_another_rig_are_refused(own):
     (name,) = drives
     text = default_rig_path().read_text().replace('[ 0.250000,', '[ 0.300000,')
     (root / name / 'rig.yaml').write_text(text)
-    with pytest.raises(AvdetError, match=r'rig\.yaml: expected the trained rig.*0\.050 m away'):
+    with pytest.raises(AvdetError, match=r'rig\.yaml: microphones_m: .* 0\.050 away; use --rig'):
         cache_sound(root, drives, 'window', load_rig(), print, progress=False)
