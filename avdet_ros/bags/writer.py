@@ -8,6 +8,7 @@ without metadata.
 
 from __future__ import annotations
 
+from contextlib import suppress
 import errno
 import os
 from pathlib import Path
@@ -154,7 +155,7 @@ class BagWriter:
         self._chunk_start_ns = None
 
     def close(self) -> None:
-        """Write index and ``metadata.yaml``. A second call does nothing.
+        """Write index and ``metadata.yaml``. A second call, or one on a full disk, does nothing.
 
         Raises:
             AvdetError: the disk is full.
@@ -164,7 +165,6 @@ class BagWriter:
         try:
             self._writer.close()
         except OSError as error:
-            self._writer.abort()
             raise self._disk_error(error) from error
 
     def __enter__(self) -> BagWriter:
@@ -196,6 +196,8 @@ class BagWriter:
         return connection
 
     def _disk_error(self, error: OSError) -> AvdetError:
+        with suppress(OSError):  # no index behind half a chunk
+            self._writer.abort()
         what = 'the disk is full' if error.errno == errno.ENOSPC else error.strerror
         return AvdetError(
             f'cannot write the bag {self.path}: {what}; what was written before stays readable'

@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.validate_topic_name import validate_topic_name
 
+from avdet_ros.bags.typestore import known
 from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, qos
@@ -127,6 +128,7 @@ class RecorderNode(AvdetNode):
                 self.get_logger().warning(f'{full} is not recorded: {error}')
 
     def _subscribe(self, name: str, full: str, msgtype: str) -> None:
+        known(msgtype)  # or the bag could not say what it holds
         if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
             asked = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE,
                                durability=qos.LATCHED.durability)  # fmt: skip
@@ -194,6 +196,14 @@ class RecorderNode(AvdetNode):
         except Exception as error:
             self._stopped = str(error) or type(error).__name__
             self.get_logger().error(f'{self._stopped}; the recording has ended')
+            self._close(writer)
+
+    def _close(self, writer: BagWriter) -> None:
+        """After a failure: index and metadata of what was written, where the disk still can."""
+        try:
+            writer.close()
+        except Exception as error:
+            self.fail('closing the bag', error)
 
     def _summary(self) -> str:
         writer = self._writer

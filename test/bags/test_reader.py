@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import resource
 
 import numpy as np
 import pytest
@@ -158,3 +159,25 @@ def test_the_writer_refuses_what_it_cannot_write(write_sound, tmp_path):
     with pytest.raises(AvdetError, match='after 1970'):
         writer.write('/a', messages.IMAGE, b'', -1)
     writer.close()
+
+
+def write_two_megabytes(writer):
+    for second in range(20):
+        writer.write('/a', messages.IMAGE, bytes(100_000), second * 1_000_000_000)
+
+
+def test_a_disk_that_is_full_keeps_what_was_written_before(tmp_path):
+    writer = BagWriter(tmp_path / 'drive')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(AvdetError, match='what was written before stays readable'):
+            write_two_megabytes(writer)
+        size = writer.size_bytes
+        writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert size == writer.size_bytes <= 1 << 20
+    with Bag(tmp_path / 'drive') as bag:
+        assert 'cut off' in bag.partial
+        assert 8 <= sum(1 for _ in bag.messages()) <= 10

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import time
 
+from nav_msgs.msg import Goals
 import numpy as np
 import pytest
 import rclpy
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from avdet_ros.bags.messages import sound
+from avdet_ros.bags.messages import IMAGE, make_header, make_sound, sound
 from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.typestore import serialize
 from avdet_ros.nodes import messages, qos
+from avdet_ros.nodes.recorder import RecorderNode
 
 pytestmark = pytest.mark.ros
 
@@ -38,7 +42,7 @@ def start(tmp_path):
 
     def start(path: Path) -> subprocess.Popen:
         words = ['--ros-args', '-r', '__ns:=/drive', '-p', f'path:={path}',
-                 '-p', 'topics:=[audio, label_info, /camera/image_raw]']  # fmt: skip
+                 '-p', 'topics:=[audio, goals, label_info, /camera/image_raw]']  # fmt: skip
         command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
         started.append(subprocess.Popen(command, cwd=Path(__file__).parents[2]))
         return started[-1]
@@ -88,6 +92,45 @@ def test_everything_published_is_in_the_bag(talker, start, tmp_path):
         assert bag.topics['/camera/image_raw'].count >= 10
         (info,) = bag.messages(['/drive/label_info'])
         assert decode(info).threshold == 0.25
+
+
+def test_a_type_that_only_others_know_costs_its_own_topic_alone(talker, start, tmp_path, capfd):
+    goals = talker.create_publisher(Goals, 'goals', 10)
+    recorder = start(tmp_path / 'bag')
+    said = ''
+    until = time.monotonic() + 30
+    while 'is not recorded' not in said:
+        assert time.monotonic() < until, said
+        goals.publish(Goals())
+        time.sleep(0.1)
+        said += capfd.readouterr().err
+    assert '/drive/goals is not recorded: message type nav_msgs/msg/Goals: expected one' in said
+    published = publish(talker, 1.0)
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    with Bag(tmp_path / 'bag') as bag:
+        assert bag.partial is None
+        recorded = [sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
+    assert np.array_equal(np.concatenate(recorded), published)
+
+
+def test_a_failure_while_writing_leaves_a_bag_that_is_whole(talker, tmp_path):
+    values = {'path': str(tmp_path / 'bag'), 'topics': ['audio']}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
+    try:
+        assert node.try_start()
+        block = make_sound(make_header(1, 'array'), np.ones((64, 8), np.int16))
+        node._take('audio', '/drive/audio', IMAGE, serialize(block))
+        node._take('audio', '/drive/audio', 'acme_msgs/msg/Sound', b'no sound')
+        node._thread.join(20)
+        assert 'expected sensor_msgs/msg/Image as before' in node._stopped
+        with Bag(tmp_path / 'bag') as bag:
+            assert bag.partial is None
+            assert bag.topics['/drive/audio'].count == 1
+    finally:
+        node.destroy_node()
 
 
 def test_a_topic_that_can_have_no_such_name_is_said(tmp_path):
