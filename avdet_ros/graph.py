@@ -1,6 +1,7 @@
 """The node graph, described once: `ros2 launch` and `avdet run` are both made from this page.
 
-Arguments always win over the parameter file; an empty text means "leave it to the node".
+An argument wins over the parameter file. One that has its default value counts as not given: then
+the file decides, and where it says nothing the node, whose default is the same.
 """
 
 from __future__ import annotations
@@ -92,10 +93,20 @@ ARGUMENTS = (
     _handed('recorder', 'topics', 'record_topics'),
     Argument(Param('rviz', False, "open RViz and publish the rig's frames (ros2 launch only)")),
     Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
-    Argument(Param('autostart', True, 'nodes configure and activate by themselves')),
+    Argument(
+        Param('autostart', True, 'nodes configure and activate by themselves'),
+        tuple((node, 'autostart') for node in NODES),
+    ),
     Argument(Param('respawn', True, 'start a node again when it dies')),
     Argument(Param('use_sim_time', False, 'take the time from /clock')),
-    Argument(Param('params_file', '', "parameter file; empty: the package's config/avdet.yaml")),
+    Argument(
+        Param(
+            'params_file',
+            '',
+            'parameter file, for what the arguments leave at their defaults; '
+            "empty: the package's config/avdet.yaml",
+        )
+    ),
     Argument(
         Param('log_level', 'info', 'what is logged', choices=('debug', 'info', 'warn', 'error'))
     ),
@@ -109,7 +120,7 @@ class NodeSpec:
 
     Attributes:
         name: of node and executable.
-        parameters: values by name.
+        parameters: values by name, of those that differ from the node's defaults.
         remappings: topics by relative name.
     """
 
@@ -211,15 +222,16 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
         parameter: values[argument.name]
         for argument in ARGUMENTS
         for node, parameter in argument.sets
-        if node == name and values[argument.name] != ''
+        if node == name and values[argument.name] != argument.param.default
     }
-    parameters['autostart'] = values['autostart']
-    parameters['use_sim_time'] = values['use_sim_time']
+    if values['use_sim_time']:
+        parameters['use_sim_time'] = True
     remappings = {}
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
         if name == 'recorder':  # the camera's model lies beside its pictures
-            remappings['camera_info'] = f'{values["image"].rpartition("/")[0]}/camera_info'
+            base, slash, _ = values['image'].removesuffix('/compressed').rpartition('/')
+            remappings['camera_info'] = f'{base}{slash}camera_info'
     return NodeSpec(name, parameters, remappings)
 
 

@@ -36,6 +36,31 @@ def test_a_camera_of_ones_own_keeps_its_topic():
     assert nodes['overlay'].remappings == {'image': '/front/image'}
 
 
+@pytest.mark.parametrize(
+    ('image', 'camera_info'),
+    [
+        ('image_raw', 'camera_info'),
+        ('/image_raw', '/camera_info'),
+        ('front/image_raw', 'front/camera_info'),
+        ('/camera/image_raw', '/camera/camera_info'),
+        ('/camera/image_raw/compressed', '/camera/camera_info'),
+        ('image_raw/compressed', 'camera_info'),
+    ],
+)
+def test_the_cameras_model_lies_beside_its_pictures(image, camera_info):
+    recorder = nodes_of(f'image:={image}', 'record:=/tmp/x')['recorder']
+    assert recorder.remappings == {'image': image, 'camera_info': camera_info}
+
+
+def test_what_nobody_asked_for_is_left_to_the_parameter_file():
+    nodes = nodes_of('min_score:=0.05', 'autostart:=true', 'use_sim_time:=false', 'camera:=false')
+    assert all(node.parameters == {} for node in nodes.values())
+    nodes = nodes_of('min_score:=0.1', 'autostart:=false', 'use_sim_time:=true')
+    general = {'autostart': False, 'use_sim_time': True}
+    assert nodes['capture'].parameters == nodes['overlay'].parameters == general
+    assert nodes['detector'].parameters == {'min_score': 0.1, **general}
+
+
 def test_only_the_simulation_has_a_camera():
     with pytest.raises(AvdetError, match='expected source:=simulation, found device'):
         nodes_of('camera:=true')

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+
 from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
+from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from avdet_ros.graph import make_graph
 from avdet_ros.nodes.capture import CaptureNode
 from avdet_ros.nodes.detector import DetectorNode
 from avdet_ros.nodes.overlay import OverlayNode
 from avdet_ros.nodes.recorder import RecorderNode
 from avdet_ros.nodes.tracker import TrackerNode
+from avdet_ros.supervisor import command
 
 pytestmark = pytest.mark.ros
 
@@ -180,3 +186,22 @@ def test_an_unchanged_parameter_loads_nothing_anew(start, call, model_path):
     assert node.set_parameters([Parameter('model', value=str(model_path))])[0].successful
     assert call(SetBool, 'detector/enable', data=True).success
     assert node._detector is loaded
+
+
+def test_the_parameter_file_holds_where_no_argument_differs(call, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(
+        '/**/tracker:\n  ros__parameters:\n    autostart: false\n    tracker: iou\n'
+        '    start_score: 0.4\n    use_sim_time: true\n'
+    )
+    graph = make_graph({'params_file': str(path), 'start_score': '0.6', 'autostart': 'true'})
+    node = next(node for node in graph.nodes if node.name == 'tracker')
+    names = ['autostart', 'tracker', 'start_score', 'use_sim_time', 'max_detections']
+    with subprocess.Popen(command(node, graph)) as process:
+        try:
+            values = call(GetParameters, 'tracker/get_parameters', names=names).values
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert [values[0].bool_value, values[1].string_value] == [False, 'iou']
+    assert [values[2].double_value, values[3].bool_value] == [0.6, True]
+    assert values[4].integer_value == 300
