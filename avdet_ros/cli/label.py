@@ -25,8 +25,9 @@ def label(
         Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
     ] = None,
     crop: Annotated[
-        bool, typer.Option(help="See the paper's columns only, as the teachers were taught.")
-    ] = True,
+        bool | None,
+        typer.Option(help="See the paper's columns only; the default is as they were taught."),
+    ] = None,
     score: Annotated[
         float, typer.Option(help='A box of a lower score is no label.', min=0.3, max=0.99)
     ] = 0.3,

@@ -61,9 +61,8 @@ def train_teacher(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training.drive_split import note_drives, read_split, true_frames
+    from avdet_ros.training.drive_split import read_split, true_frames
     from avdet_ros.training.labelled_frames import read_coco
-    from avdet_ros.training.processes import first_only
     from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
     progress, say = voice(progress)
@@ -78,16 +77,17 @@ def train_teacher(
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
     if coco is None:
         split = read_split(data, share, say)
-        first_only(lambda: note_drives(out, split.teach + split.watch))
+        drives = split.teach + split.watch
         learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
     else:
+        drives = []
         learn = read_coco(coco, data)
         watch = read_coco(coco_val, data) if coco_val else learn[::5]
         if coco_val is None:
             learn = [frame for index, frame in enumerate(learn) if index % 5]
     recipe = TeacherRecipe(
-        modality, config, (height, width), anchor_scale, epochs, batch, learning_rate, seed
+        modality, config, (height, width), anchor_scale, crop, epochs, batch, learning_rate, seed
     )
     say(f'{out}: a {modality} teacher learns from {len(learn)} frames, {len(watch)} watch')
-    fit_teacher(recipe, learn, watch, out, weights, crop, progress, say)
+    fit_teacher(recipe, learn, watch, out, weights, drives, progress, say)
     say(f'made {out / TEACHER_FILE}')

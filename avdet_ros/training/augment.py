@@ -62,6 +62,12 @@ def find_mirror(rig: Rig) -> Mirror:
         # Where sound is mirrored, microphone i hears what its mirror image heard.
         pair = (int(image_of[first]), int(image_of[second]))
         stored = pair in PAIRS
+        if not stored and pair[::-1] not in PAIRS:
+            raise AvdetError(
+                'augmentation.mirror: expected microphones numbered around the array, as in '
+                f'config/rig.yaml, found pairs {first}-{second} and {pair[0]}-{pair[1]} as mirror '
+                'images: set it to false'
+            )
         index = PAIRS.index(pair if stored else pair[::-1])
         channels += [MICROPHONES + 2 * index, MICROPHONES + 2 * index + 1]
         signs += [1.0, 1.0 if stored else -1.0]

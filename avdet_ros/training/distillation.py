@@ -24,7 +24,14 @@ from avdet_ros.training.augment import Mirror
 from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.distillation_recipe import DistillationRecipe, TransferRecipe
 from avdet_ros.training.listeners import Heard, Listener
-from avdet_ros.training.loop import cosine_adamw, load_best, refuse_bad_loss, run_fit, spread
+from avdet_ros.training.loop import (
+    cosine_adamw,
+    load_best,
+    refuse_bad_loss,
+    run_fit,
+    spread,
+    validated,
+)
 from avdet_ros.training.processes import evened
 from avdet_ros.training.scores import average_precisions
 from avdet_ros.training.taught_augment import augment_lesson
@@ -37,9 +44,6 @@ from avdet_ros.training.transfer import (
 
 GRADIENTS_EVERY = 50
 """Steps between two measurements of each term's gradient norm; their mean is logged per epoch."""
-
-TIE = 1e-6
-"""What the loss counts for beside the mAP: equal mAPs, all 0 at first, are told apart by it."""
 
 
 class Transfer(nn.Module):
@@ -166,13 +170,8 @@ class DistillationTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Score the boxes of all batches against the teachers'."""
-        loss = float(np.mean(self._losses))
-        # Where teachers see nothing at all, no precision is defined.
-        precision = np.nan_to_num(average_precisions(self._found, self.watched))
-        names = ('map', 'map50', 'map75')
-        values = dict(zip(names, map(float, precision), strict=True)) | {'loss': loss}
-        values['score'] = values['map'] - TIE * min(loss, 1e3)
-        for name, value in values.items():
+        precision = average_precisions(self._found, self.watched)
+        for name, value in validated(precision, self._losses).items():
             self.log(f'val/{name}', value, prog_bar=name in ('map', 'loss'), sync_dist=False)
 
     def configure_optimizers(self) -> dict[str, Any]:

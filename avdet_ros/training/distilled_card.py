@@ -18,8 +18,8 @@ _TRACKS = {'mota': 'MOTA', 'idf1': 'IDF1', 'hota': 'HOTA', 'switches': 'switches
 _INTRODUCTION = """\
 # Model card: student.onnx
 
-Hears vehicles: one second of eight microphones in, boxes in the camera's image out. Taught by
-detectors that see, without hand-made labels. Made again by
+Hears vehicles: one second of eight microphones in, boxes in the camera's image out. {taught}.
+Made again by
 
     avdet train RECIPE --data DRIVES --out RUN
 
@@ -29,18 +29,22 @@ _WHAT = """\
 ## What it is
 
 Student `{model}`, {parameters:.2f} M parameters, {megabytes:.1f} MB. Scores are calibrated to be
-probabilities that a box overlaps a teachers' box by IoU 0.5. torch and ONNX Runtime differ by at
+probabilities that a box overlaps one of its labels by IoU 0.5. torch and ONNX Runtime differ by at
 most {apart:.1e} on {windows} test windows. `student_fp16.onnx` ({half_megabytes:.1f} MB, float32
 in and out) has {half_share:.1%} of its boxes."""
 
 _DATA = """\
 ## How it was taught
 
-{about}. Teachers: {teachers} (`{config}` at {height} x {width}), {whence}. Their boxes above a
-score of 0.3, fused at IoU 0.5, are its labels: {train_labels} in {train} training windows,
-{val_labels} in {val} validation windows. {features} {pretext}Fitted in {minutes:g} minutes (seed
-{seed}, torch {torch}). Epoch and calibration were chosen on validation windows, by the teachers'
-boxes."""
+{about}. Teachers: {teachers} (`{config}` at {height} x {width}), {whence}. {labels}:
+{train_labels} in {train} training windows, {val_labels} in {val} validation windows. {features}
+{pretext}Fitted in {minutes:g} minutes (seed {seed}, torch {torch}). Epoch and calibration were
+chosen on validation windows, by labels of the same kind."""
+
+_BY_TEACHERS = 'Taught by detectors that see, without hand-made labels'
+_BY_TRUTH = 'Taught with true boxes, which a simulation alone has'
+_TEACHERS_BOXES = 'Their boxes above a score of {score:g}, fused at IoU 0.5, are its labels'
+_TRUE_BOXES = 'Its labels are the true boxes'
 
 _LIMITS = """\
 ## Limits
@@ -66,6 +70,7 @@ def text(
         facts: of `avdet_ros.training.chain.make_model`.
     """
     fit, teachers, transfer = scores['fit'], recipe.teachers, recipe.transfer
+    true = transfer.boxes == 'truth'
     handed = f'Beside the boxes it learned their features by {_transfer(recipe)}.'
     pretext = ''
     if 'pretext' in scores:
@@ -75,7 +80,7 @@ def text(
             f'windows, {counted["majority"]:.0%} by always saying the most common number). '
         )
     parts = [
-        _INTRODUCTION,
+        _INTRODUCTION.format(taught=_BY_TRUTH if true else _BY_TEACHERS),
         _WHAT.format(
             model=recipe.student.model,
             parameters=fit['parameters'] / 1e6,
@@ -85,6 +90,7 @@ def text(
         ),
         _DATA.format(
             about=about,
+            labels=_TRUE_BOXES if true else _TEACHERS_BOXES.format(score=teachers.score),
             teachers=', '.join(transfer.teachers),
             config=teachers.config_name,
             height=teachers.height,

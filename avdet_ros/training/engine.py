@@ -16,7 +16,14 @@ from avdet_ros.training.augment import Mirror, augment
 from avdet_ros.training.detector import suppress_each
 from avdet_ros.training.grid import decode, make_targets
 from avdet_ros.training.grid_loss import divisors, grid_loss
-from avdet_ros.training.loop import CHECKPOINTS, cosine_adamw, refuse_bad_loss, run_fit, spread
+from avdet_ros.training.loop import (
+    CHECKPOINTS,
+    cosine_adamw,
+    refuse_bad_loss,
+    run_fit,
+    spread,
+    validated,
+)
 from avdet_ros.training.processes import evened
 from avdet_ros.training.recipe import StudentRecipe
 from avdet_ros.training.scores import average_precisions
@@ -68,18 +75,18 @@ class StudentTask(LightningModule):
         targets = make_targets(batch.boxes, *grid.shape[-2:])
         loss = self.recipe.loss
         terms = grid_loss(grid, targets, loss.huber, loss.giou)
-        self.log('val/loss', terms['loss'], batch_size=len(batch.boxes), sync_dist=True)
+        self._losses += [float(terms['loss'])] * len(batch.boxes)
         self._found += boxes_of(grid)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's boxes."""
-        self._found = []
+        self._found, self._losses = [], []
 
     def on_validation_epoch_end(self) -> None:
         """Score the boxes of all batches."""
         precision = average_precisions(self._found, self.watched)
-        for name, value in zip(('map', 'map50', 'map75'), precision, strict=True):
-            self.log(f'val/{name}', value, prog_bar=name != 'map75', sync_dist=True)
+        for name, value in validated(precision, self._losses).items():
+            self.log(f'val/{name}', value, prog_bar=name in ('map', 'map50'), sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         """AdamW, no decay on biases and norms; a short rise, then a cosine to 0."""
@@ -133,7 +140,7 @@ def fit(
         folder,
         epochs=recipe.fit.epochs,
         seed=recipe.fit.seed,
-        watch='val/map',
+        watch='val/score',
         largest=True,
         patience=recipe.fit.patience,
         precision=recipe.fit.precision,

@@ -66,7 +66,7 @@ def label_drives(
     teachers_folder: Path,
     modalities: Sequence[str],
     out: Path,
-    crop: bool = True,
+    crop: bool | None = None,
     score: float = SCORE_THRESHOLD,
     say: Callable[[str], None] = print,
     progress: bool = True,
@@ -79,7 +79,7 @@ def label_drives(
         teachers_folder: see `open_teachers`.
         modalities: which teachers.
         out: gets ``<drive>.npz`` and `ABOUT`.
-        crop: the paper's columns only, see `canvas_for`.
+        crop: the paper's columns only, see `canvas_for`; None is as the teachers were taught.
         score: least score of a box.
         say: takes a line for people.
         progress: draw a progress bar.
@@ -91,6 +91,7 @@ def label_drives(
 
     teachers = open_teachers(teachers_folder, modalities, score)
     size = next(iter(teachers.values())).image_size
+    crop = _crop(teachers_folder, teachers, crop)
     about = {
         'teachers': fingerprints(teachers_folder, modalities),
         'image_size': list(size),
@@ -240,6 +241,19 @@ def _gathered(
 
 def _scaled(level: np.ndarray) -> np.ndarray:
     return (level / max(float(level.max()), 1e-12)).ravel()
+
+
+def _crop(folder: Path, teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
+    """Whether the teachers see the paper's columns only."""
+    for name, teacher in teachers.items():
+        wanted = teacher.crop if wanted is None else wanted
+        if teacher.crop != wanted:
+            words = {True: 'with the crop', False: 'without the crop'}
+            raise AvdetError(
+                f'{folder / name}: expected a teacher taught {words[wanted]}, found one taught '
+                f'{words[teacher.crop]}'
+            )
+    return bool(wanted)
 
 
 def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 import platform
 from typing import Any
@@ -26,7 +25,6 @@ from avdet_ros.training.distillation_recipe import DistillationRecipe, TeachersR
 from avdet_ros.training.drive_split import (
     DriveSplit,
     by_drive,
-    note_drives,
     read_split,
     true_frames,
     without_taught,
@@ -142,13 +140,14 @@ def make_teachers(
             recipe.config_name,
             (recipe.height, recipe.width),
             recipe.anchor_scale,
+            recipe.crop,
             recipe.epochs,
             recipe.batch,
             recipe.learning_rate,
             recipe.seed,
         )
-        first_only(partial(note_drives, path.parent, split.teach + split.watch))
-        fit_teacher(how, frames, watch, path.parent, None, recipe.crop, progress, say)
+        drives = split.teach + split.watch
+        fit_teacher(how, frames, watch, path.parent, None, drives, progress, say)
 
 
 def make_labels(course: Course) -> None:

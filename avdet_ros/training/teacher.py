@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+import hashlib
 import json
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +20,16 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import coco_average_precision
 from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.shown import shown
 from avdet_ros.training.alignment import attention_map
 from avdet_ros.training.anchor_loss import anchor_detection_loss
+from avdet_ros.training.drive_split import note_drives
 from avdet_ros.training.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.frames import MODALITIES
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
 from avdet_ros.training.labels import SCORE_THRESHOLD
 from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
+from avdet_ros.training.mavd import FrameId
 from avdet_ros.training.processes import count, first_only, rank
 
 BOX_WEIGHT = 50.0
@@ -41,6 +45,7 @@ class TeacherRecipe:
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
         image_size: height and width of its input; the paper's is (768, 768).
         anchor_scale: smallest anchor in strides of its level; the paper's is 4.
+        crop: it sees the paper's columns only, see `canvas_for`.
         epochs: passes over the frames.
         batch: frames a step.
         learning_rate: AdamW's; it falls to 0 along a cosine.
@@ -51,6 +56,7 @@ class TeacherRecipe:
     config_name: str = 'tf_efficientdet_d2'
     image_size: tuple[int, int] = (768, 768)
     anchor_scale: float = 4.0
+    crop: bool = True
     epochs: int = 30
     batch: int = 8
     learning_rate: float = 1e-3
@@ -81,6 +87,7 @@ class Teacher(Protocol):
 
     modality: str
     image_size: tuple[int, int]
+    crop: bool
 
     def ask(self, pictures: Tensor) -> list[Answer]:
         """Look at (B, channels, height, width) network inputs."""
@@ -90,11 +97,15 @@ class EfficientDetTeacher:
     """The paper's teacher."""
 
     def __init__(
-        self, detector: EfficientDetector, modality: str, score: float = SCORE_THRESHOLD
+        self,
+        detector: EfficientDetector,
+        modality: str,
+        score: float = SCORE_THRESHOLD,
+        crop: bool = True,
     ) -> None:
         self.detector = detector.eval()
         self.modality, self.image_size = modality, detector.image_size
-        self.score = score
+        self.score, self.crop = score, crop
 
     @torch.inference_mode()
     def ask(self, pictures: Tensor) -> list[Answer]:
@@ -193,7 +204,7 @@ def fit_teacher(
     val: Sequence[LabelledFrame],
     folder: Path,
     weights: Path | None = None,
-    crop: bool = True,
+    taught_by: Iterable[FrameId] = (),
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> EfficientDetTeacher:
@@ -205,12 +216,13 @@ def fit_teacher(
         val: frames that choose the epoch.
         folder: gets ``checkpoints/``, ``log/`` and at the end `TEACHER_FILE`.
         weights: a published checkpoint to start from, see `load_weights`.
-        crop: the paper's columns only, see `canvas_for`.
+        taught_by: frames of the drives that no student of this teacher may hear.
         progress: draw a progress bar.
         say: takes a line for people.
 
     Raises:
-        AvdetError: no frames, weights that do not fit, or a loss that is not a number.
+        AvdetError: no frames, a folder that was begun otherwise, weights that do not fit, or a
+            loss that is not a number.
     """
     if recipe.modality not in MODALITIES:
         raise AvdetError(
@@ -219,12 +231,15 @@ def fit_teacher(
     for name, frames in (('training', train), ('validation', val)):
         if not frames:
             raise AvdetError(f'teacher {recipe.modality}: expected {name} frames, found none')
+    first_only(lambda: _begin(folder, recipe, train, weights))
+    if taught_by:
+        first_only(lambda: note_drives(folder, taught_by))
     seed_everything(recipe.seed, workers=True, verbose=False)
     detector = _fresh(recipe)
     if weights is not None:
         fresh = load_weights(detector, weights)
         say(f'{weights}: all layers taken but {", ".join(fresh) or "none"}')
-    size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': crop}
+    size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': recipe.crop}
     learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
     watch = FrameSet(list(val), **size)
     several, own = count(), max(1, recipe.batch // count())
@@ -246,9 +261,37 @@ def fit_teacher(
         callbacks=[_NextEpoch(learn)],
     )
     load_best(detector, best, 'detector.')
-    teacher = EfficientDetTeacher(detector, recipe.modality)
+    teacher = EfficientDetTeacher(detector, recipe.modality, crop=recipe.crop)
     first_only(lambda: save_teacher(teacher, recipe, folder))
     return teacher
+
+
+def _begin(
+    folder: Path, recipe: TeacherRecipe, train: Sequence[LabelledFrame], weights: Path | None
+) -> None:
+    """Note how a teacher is begun, or see that it goes on so; epochs alone may be added."""
+    pictures = '\n'.join(sorted(str(frame.path.resolve()) for frame in train))
+    about = {
+        **asdict(recipe),
+        'image_size': list(recipe.image_size),
+        'weights': str(weights or ''),
+        'frames': f'{len(train)} of {hashlib.sha256(pictures.encode()).hexdigest()[:12]}',
+    }
+    path = folder / 'begun.json'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(json.dumps(about, indent=1), encoding='utf-8')
+        before = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise AvdetError(f'cannot begin a teacher in {folder}: {error!s:.100}') from error
+    for key, wanted in about.items():
+        if key != 'epochs' and (not isinstance(before, dict) or before.get(key) != wanted):
+            found = before.get(key) if isinstance(before, dict) else before
+            raise AvdetError(
+                f'{folder}: a teacher was begun there with other settings: {key}: expected '
+                f'{shown(wanted)}, found {shown(found)}; choose another folder'
+            )
 
 
 def _fresh(recipe: TeacherRecipe) -> EfficientDetector:
@@ -289,4 +332,4 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
             f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
         ) from error
     load_weights(detector, folder / TEACHER_FILE)
-    return EfficientDetTeacher(detector, recipe.modality, score)
+    return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop)

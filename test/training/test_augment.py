@@ -56,6 +56,13 @@ def test_an_asymmetric_rig_has_no_mirror():
         find_mirror(dataclasses.replace(rig, camera=camera))
 
 
+def test_microphones_numbered_otherwise_have_no_mirror():
+    rig = load_rig()
+    left_and_right = rig.microphones_m[[0, 1, 7, 2, 6, 3, 5, 4]]
+    with pytest.raises(AvdetError, match='numbered around the array'):
+        find_mirror(dataclasses.replace(rig, microphones_m=left_and_right))
+
+
 def test_nothing_asked_nothing_changed():
     batch = features(sound(2))
     found, boxes = augment(batch, [torch.rand(1, 4)], NOTHING, None, torch.Generator())

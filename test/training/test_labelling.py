@@ -30,7 +30,7 @@ def teachers(tmp_path_factory):
         detector = EfficientDetector('tf_efficientdet_lite0', channels, SIZE)
         with torch.no_grad():
             detector.network.class_net.predict.conv_pw.bias += 4.1
-        recipe = TeacherRecipe(modality, 'tf_efficientdet_lite0', SIZE)
+        recipe = TeacherRecipe(modality, 'tf_efficientdet_lite0', SIZE, crop=False)
         save_teacher(EfficientDetTeacher(detector, modality), recipe, folder / modality)
     return folder
 
@@ -95,6 +95,14 @@ def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path):
         label(root, drives, teachers, tmp_path / 'others')
 
 
+def test_teachers_see_what_they_were_taught_to_see(own, teachers, tmp_path):
+    root, drives = own
+    label_drives(root, drives, teachers, ['rgb'], tmp_path / 'labels', say=print, progress=False)
+    assert not read_about(tmp_path / 'labels')['crop']
+    with pytest.raises(AvdetError, match='taught with the crop, found one taught without'):
+        label_drives(root, drives, teachers, ['rgb'], tmp_path / 'labels', crop=True)
+
+
 def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path):
     """What counts is the part of all frames that is skipped, now as at the first time."""
     root, _ = own
@@ -150,7 +158,7 @@ def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
 def test_the_command_labels_and_counts(own, teachers, tmp_path):
     root, _ = own
     arguments = ['label', str(root), '--teachers', str(teachers), '--modalities', 'rgb,thermal',
-                 '--split', 'val', '--no-crop', '--no-progress']  # fmt: skip
+                 '--split', 'val', '--no-progress']  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert len(list((root / 'labels').glob('*.npz'))) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+import math
 import resource
 
 from lightning.pytorch import LightningModule
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.loop import explained, load_best, run_fit
+from avdet_ros.training.loop import explained, load_best, run_fit, validated
 
 
 class Task(LightningModule):
@@ -74,3 +75,11 @@ def test_other_errors_are_not_swallowed(tmp_path):
     nowhere = tmp_path / 'nowhere' / 'at all'
     with pytest.raises(AvdetError, match='cannot read or write'), explained(tmp_path):
         nowhere.write_text('')
+
+
+def test_validation_without_anything_to_find_still_chooses_an_epoch():
+    nothing = [math.nan] * 3
+    first, second = (validated(nothing, [loss, loss]) for loss in (3.0, 2.0))
+    assert first['map'] == second['map50'] == 0
+    assert second['score'] > first['score']
+    assert validated([0.01, 0.1, 0.0], [9.0])['score'] > second['score']

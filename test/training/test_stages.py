@@ -72,6 +72,7 @@ def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
         assert len(arrays['1_boxes_px']) == 8  # one true box a frame
         assert len(arrays['0_0_boxes_px']) == len(arrays['0_0_scores'])
     card = (out / 'MODEL_CARD.md').read_text()
+    assert 'without hand-made labels' in card
     assert 'Multi-Teacher Alignment (corrected, product of the teachers)' in card
     assert '<html' in (out / 'report.html').read_text()
 

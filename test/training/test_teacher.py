@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +56,18 @@ def test_missing_frames_and_teachers_are_said(frames, tmp_path):
         load_teacher(tmp_path)
     with pytest.raises(AvdetError, match='found lidar'):
         fit_teacher(TeacherRecipe('lidar'), frames, frames, tmp_path)
+
+
+def test_a_folder_is_of_one_teacher(frames, tmp_path):
+    once = replace(RECIPE, epochs=1)
+    fit_teacher(once, frames[:8], frames[8:], tmp_path, progress=False)
+    for other, learn, key in (
+        (replace(once, anchor_scale=2.0), frames[:8], 'anchor_scale: expected 2.0, found 4.0'),
+        (replace(once, crop=False), frames[:8], 'crop: expected False, found True'),
+        (once, frames[:7], 'frames: expected .7 of .*found .8 of'),
+    ):
+        with pytest.raises(AvdetError, match=key):
+            fit_teacher(other, learn, frames[8:], tmp_path, progress=False)
 
 
 def test_weights_from_elsewhere_are_taken_strictly(frames, tmp_path, capsys):
