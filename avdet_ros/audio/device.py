@@ -8,6 +8,7 @@ allocates nothing of its own and decides nothing. All else happens in `read`.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 import threading
 import time
@@ -60,10 +61,14 @@ def list_devices() -> list[Device]:
     """All devices with at least one input channel.
 
     Raises:
-        AvdetError: PortAudio is not installed.
+        AvdetError: PortAudio is not installed or not up.
     """
     sounddevice = _sounddevice()
-    apis = [api['name'] for api in sounddevice.query_hostapis()]
+    try:
+        apis = [api['name'] for api in sounddevice.query_hostapis()]
+        entries = list(sounddevice.query_devices())
+    except sounddevice.PortAudioError as error:
+        raise AvdetError(f'cannot list the sound devices: {_said(error)}') from error
     return [
         Device(
             index,
@@ -72,17 +77,25 @@ def list_devices() -> list[Device]:
             entry['max_input_channels'],
             entry['default_samplerate'],
         )
-        for index, entry in enumerate(sounddevice.query_devices())
+        for index, entry in enumerate(entries)
         if entry['max_input_channels'] > 0
     ]
 
 
 def rescan() -> None:
-    """Look for devices anew; PortAudio itself looks only once. Not while a stream is open."""
+    """Look for devices anew; PortAudio itself looks only once. Not while a stream is open.
+
+    Raises:
+        AvdetError: PortAudio is not installed or does not come up.
+    """
     if not _open_streams:
         sounddevice = _sounddevice()
-        sounddevice._terminate()
-        sounddevice._initialize()
+        with suppress(sounddevice.PortAudioError):  # it is not up when the last rescan failed
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise AvdetError(f'cannot look for sound devices: {_said(error)}') from error
 
 
 def supports(device: Device, channels: int, sample_rate_hz: float) -> bool:
@@ -190,7 +203,7 @@ class DeviceSource:
             self.stop()
             raise AvdetError(
                 f'cannot open sound device {device.name!r} with {self._opened()} channels at '
-                f'{self.sample_rate_hz} Hz: {" ".join(str(error).split())}'
+                f'{self.sample_rate_hz} Hz: {_said(error)}'
             ) from error
         self._looked_s = time.monotonic()
         self._silent_s = STALLED_S - FIRST_BLOCK_S
@@ -290,6 +303,10 @@ class DeviceSource:
             self._next_sample += len(samples)
             lost = 0
         self._waiting.clear()
+
+
+def _said(error: Exception) -> str:
+    return ' '.join(str(error).split())
 
 
 def _sounddevice() -> Any:

@@ -158,6 +158,14 @@ class SoundInput:
         self.still = self.last_s - self._moved_s > STILL_S
         return self.still
 
+    def _tell(self, error: Exception) -> None:
+        """Why it cannot be opened; what should not happen goes to the log, once."""
+        before, self.fault = self.fault, str(error)
+        if not isinstance(error, AvdetError):
+            self.fault = f'{self.source.name}: {type(error).__name__}: {error}'
+            if self.fault != before and self._alive():
+                self._log(''.join(traceback.format_exception(error)))
+
     def _reopen(self, why: str) -> None:
         self.fault = why
         self._log(f'{why}; trying to open it again')
@@ -166,8 +174,8 @@ class SoundInput:
         while not self._ending.wait(backoff_s):
             try:
                 self.source.start()
-            except AvdetError as error:
-                self.fault = str(error)
+            except Exception as error:
+                self._tell(error)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
                 continue
             self.clock.reset()

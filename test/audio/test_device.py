@@ -123,6 +123,19 @@ def test_a_killed_server_is_noticed_and_its_return_used(virtual_device, rig, ton
     assert tone_of(sound[:, 3]) == pytest.approx(1300, abs=4)
 
 
+def test_portaudio_that_did_not_come_up_is_said_and_brought_up_again(virtual_device, rig):
+    import sounddevice
+
+    while sounddevice._initialized:
+        sounddevice._terminate()
+    with pytest.raises(AvdetError, match='cannot list the sound devices: PortAudio not init'):
+        list_devices()
+    source = DeviceSource(rig, DEVICE)
+    source.start()
+    source.stop()
+    assert find_device(DEVICE).name == DEVICE
+
+
 def test_stop_without_start_and_twice(virtual_device, rig):
     source = DeviceSource(rig, DEVICE)
     source.stop()
