@@ -31,7 +31,7 @@ CHUNK_NS = 1_000_000_000
 """How much time one chunk may hold; what a power cut can cost."""
 
 LATCHED_TOPICS = ('label_info', 'tf_static', 'robot_description')
-"""Last names of the topics whose last message late subscribers must get when a bag is played."""
+"""Last names of the topics whose messages late subscribers must get when a bag is played."""
 
 _FOREVER = QosTime(sec=9_223_372_036, nsec=854_775_807)
 
@@ -208,7 +208,7 @@ def _qos(latched: bool) -> Qos:
     durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
     return Qos(
         history=QosHistory.KEEP_LAST,
-        depth=1 if latched else 10,
+        depth=100 if latched else 10,  # several nodes may latch one topic
         reliability=QosReliability.RELIABLE,
         durability=durability,
         deadline=_FOREVER,

@@ -126,7 +126,7 @@ class Player(Node):
             self.left_out[name] = topic.msgtype
             return
         latched = name.rsplit('/', 1)[-1] in LATCHED_TOPICS
-        profile = qos.LATCHED if latched else OFFER
+        profile = qos.LATCHED_OF_ALL if latched else OFFER
         self._publishers_by_topic[name] = self.create_publisher(msgtype, name, profile)
 
     def _messages(self) -> Iterator[BagMessage]:

@@ -37,6 +37,11 @@ LATCHED = QoSProfile(
 )
 """What late subscribers must get as well."""
 
+LATCHED_OF_ALL = QoSProfile(
+    depth=100, reliability=LATCHED.reliability, durability=LATCHED.durability
+)
+"""For who records or plays it: several nodes latch a topic such as ``/tf_static``."""
+
 
 def overridable() -> QoSOverridingOptions:
     """Makes history, depth and reliability of a topic parameters of the node."""

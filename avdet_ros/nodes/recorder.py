@@ -130,8 +130,7 @@ class RecorderNode(AvdetNode):
     def _subscribe(self, name: str, full: str, msgtype: str) -> None:
         known(msgtype)  # or the bag could not say what it holds
         if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
-            asked = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE,
-                               durability=qos.LATCHED.durability)  # fmt: skip
+            asked = qos.LATCHED_OF_ALL
         else:
             # Cameras often offer best effort only, which nobody may ask more of.
             offers = [info.qos_profile for info in self.get_publishers_info_by_topic(full)]

@@ -14,12 +14,14 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
 
 from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.typestore import serialize
+from avdet_ros.bags.typestore import serialize, typestore
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.player import Player
 
 pytestmark = pytest.mark.ros
@@ -120,6 +122,30 @@ def test_a_loop_begins_again(bag, listener):
     with pytest.raises(Enough):
         play(bag, watch, rate=10.0, loop=True)
     assert np.diff(listener.clocks).min() < 0
+
+
+def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp_path):
+    kind = typestore().types['vision_msgs/msg/LabelInfo']
+    with BagWriter(tmp_path / 'drive') as writer:
+        for index, threshold in enumerate((0.25, 0.5, 0.75)):
+            now = START_NS + index * STEP_NS
+            info = kind(messages.make_header(now, 'camera'), [], threshold)
+            writer.write('/drive/label_info', kind.__msgtype__, serialize(info), now)
+    assert 'depth: 100' in (tmp_path / 'drive' / 'metadata.yaml').read_text()
+    with Bag(tmp_path / 'drive') as bag:
+        player = Player(bag, ['/drive/label_info'])
+        player.play()
+        heard, last = [], []
+        listener.create_subscription(
+            LabelInfo, '/drive/label_info', heard.append, qos.LATCHED_OF_ALL
+        )
+        listener.create_subscription(LabelInfo, '/drive/label_info', last.append, qos.LATCHED)
+        until = time.monotonic() + 20
+        while len(heard) < 3 or not last or last[-1].threshold != 0.75:
+            assert time.monotonic() < until, (heard, last)
+            time.sleep(0.02)
+        player.destroy_node()
+    assert [message.threshold for message in heard] == [0.25, 0.5, 0.75]
 
 
 def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
