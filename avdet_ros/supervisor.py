@@ -29,6 +29,9 @@ RECORDER_PATIENCE_S = 32.0
 
 _PR_SET_PDEATHSIG = 1
 
+_NO_ROSOUT = 'Failed to publish log message to rosout'
+"""What rcl adds to each line of a node whose context has ended."""
+
 
 class Supervisor:
     """The processes of one graph.
@@ -56,6 +59,7 @@ class Supervisor:
         base = dict(os.environ if environment is None else environment)
         self._environment = {**base, 'PYTHONUNBUFFERED': '1', **transport_settings(base)}
         self._ending = False
+        self._readers: dict[str, threading.Thread] = {}
         self._started_s: dict[str, float] = {}
         self._delay_s: dict[str, float] = {}
         self._due_s: dict[str, float] = {}
@@ -105,6 +109,8 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     continue
         self.processes.clear()
+        if 'recorder' in self._readers:  # its last line sums up the recording
+            self._readers['recorder'].join(PATIENCE_S)
 
     def _start(self, node: NodeSpec) -> None:
         process = subprocess.Popen(
@@ -120,11 +126,13 @@ class Supervisor:
         )
         self.processes[node.name] = process
         self._started_s[node.name] = time.monotonic()
-        threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
+        reader = threading.Thread(target=self._read, args=(node.name, process), daemon=True)
+        self._readers[node.name] = reader
+        reader.start()
 
     def _read(self, name: str, process: subprocess.Popen) -> None:
         for line in process.stdout:
-            if not self._ending:
+            if not self._ending or (name == 'recorder' and not line.startswith(_NO_ROSOUT)):
                 self._say(name, line.rstrip('\n'))
         process.stdout.close()
 
@@ -152,6 +160,17 @@ def command(node: NodeSpec, graph: Graph) -> list[str]:
     for name, value in node.parameters.items():
         words += ['-p', f'{name}:={json.dumps(value)}']  # JSON is YAML, with texts quoted
     return words
+
+
+def ending(name: str) -> dict[str, str]:
+    """How long `ros2 launch` lets a node end: keywords of its Node.
+
+    Args:
+        name: of the node.
+    """
+    if name != 'recorder':
+        return {}
+    return {'sigterm_timeout': f'{RECORDER_PATIENCE_S:g}', 'sigkill_timeout': f'{PATIENCE_S:g}'}
 
 
 def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:

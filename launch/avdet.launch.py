@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 
 from avdet_ros.graph import ARGUMENTS, PACKAGE, make_graph
 from avdet_ros.rviz import processes
-from avdet_ros.supervisor import transport_settings
+from avdet_ros.supervisor import ending, transport_settings
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -53,6 +53,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             respawn_delay=1.0,
             output='screen',
             emulate_tty=True,
+            **ending(node.name),
         )
         for node in graph.nodes
     ]

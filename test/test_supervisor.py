@@ -1,0 +1,37 @@
+"""What the supervisor lets its nodes say and do at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+
+import pytest
+
+from avdet_ros.graph import make_graph
+from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, ending
+
+
+@pytest.mark.ros
+def test_the_recorders_last_line_is_shown(tmp_path):
+    graph = make_graph({'record': str(tmp_path / 'bag')})
+    recorder = next(node for node in graph.nodes if node.name == 'recorder')
+    said = []
+    supervisor = Supervisor(replace(graph, nodes=(recorder,)), lambda _, line: said.append(line))
+    try:
+        supervisor.start()
+        until = time.monotonic() + 60
+        while not any(line.endswith('active') for line in said):
+            assert time.monotonic() < until, said
+            time.sleep(0.05)
+    finally:
+        supervisor.stop()
+    assert f'0.0 s, 0.0 MB, 0 messages in {tmp_path / "bag"}' in said[-1]
+
+
+def test_launch_waits_for_the_recorder_as_long_as_we_do():
+    from avdet_ros.nodes.main import _TIDY_S
+
+    assert ending('capture') == {}
+    assert (
+        float(ending('recorder')['sigterm_timeout']) == RECORDER_PATIENCE_S > _TIDY_S['recorder']
+    )
