@@ -1,7 +1,7 @@
 """A page for people without RViz, in the Rerun viewer: picture, boxes, sound levels, latency.
 
-Everything carries its header stamp, so that boxes lie on the picture of their instant. Rerun is an
-optional extra: ``pip install 'avdet_ros[view]'``.
+Everything carries its header stamp, so that boxes lie on the picture of their instant. Rerun is
+optional: see `INSTALL`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ TIMELINE = 'time'
 
 JPEG_QUALITY = 80
 LARGEST_WIDTH_PX = 1920
+
+INSTALL = 'pip install -r tools/requirements/view.txt -c tools/requirements/constraints.txt'
+"""In this repository; without its pins pip may bring a numpy that ROS's messages cannot use."""
 
 _SILENT_DB = -100.0
 _TRUTH_COLOUR = (255, 255, 255)
@@ -46,7 +49,7 @@ class LivePage:
             import rerun.blueprint as blueprint
         except ImportError as error:
             raise AvdetError(
-                "avdet view: expected the Rerun viewer, found none; pip install 'avdet_ros[view]'"
+                f'avdet view: expected the Rerun viewer, found none ({error}): {INSTALL}'
             ) from error
         self._rr = rerun
         self.url = ''
@@ -73,7 +76,9 @@ class LivePage:
         self._stream.set_time(TIMELINE, timestamp=stamp_ns * 1e-9)
 
     def picture(self, image: np.ndarray) -> None:
-        """Show a camera's picture, (H, W, 3) or (H, W), any depth."""
+        """Show a camera's picture, (H, W, 3) or (H, W), any depth; unknown distances are black."""
+        if np.issubdtype(image.dtype, np.floating):
+            image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
         if image.dtype != np.uint8:
             image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
         self._stream.log('camera/picture', self._jpeg(image))

@@ -28,7 +28,9 @@ def rows_by_entity(path):
         ['rerun', 'rrd', 'print', path], capture_output=True, text=True, check=True
     )
     rows = {}
-    for count, entity in re.findall(r'with (\d+) rows .*? - (/\S+) - ', done.stdout):
+    # Rerun 0.23, that of Python 3.12, writes rows besides that only name an entity's kind
+    content = r'with (\d+) rows .*? - (/\S+) - .*?columns: \[(?!\S*Indicator\])'
+    for count, entity in re.findall(content, done.stdout):
         rows[entity] = rows.get(entity, 0) + int(count)
     return rows
 
