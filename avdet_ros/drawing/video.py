@@ -50,29 +50,31 @@ class VideoWriter:
             self._thread = None
 
     def _write(self, width: int, height: int) -> None:
-        import imageio_ffmpeg
-
-        writer = imageio_ffmpeg.write_frames(
-            str(self._path),
-            (width, height),
-            pix_fmt_in='bgr24',
-            fps=self._rate_hz,
-            codec='libx264',
-            quality=None,
-            macro_block_size=2,
-            output_params=['-preset', 'superfast', '-crf', '24', '-threads', '1'],
-            ffmpeg_log_level='error',
-        )
+        writer = None
         try:
+            import imageio_ffmpeg
+
+            writer = imageio_ffmpeg.write_frames(
+                str(self._path),
+                (width, height),
+                pix_fmt_in='bgr24',
+                fps=self._rate_hz,
+                codec='libx264',
+                quality=None,
+                macro_block_size=2,
+                output_params=['-preset', 'superfast', '-crf', '24', '-threads', '1'],
+                ffmpeg_log_level='error',
+            )
             writer.send(None)
             while (picture := self._queue.get()) is not None:
                 writer.send(np.ascontiguousarray(picture))
-        except OSError as error:
+        except (OSError, RuntimeError, ImportError) as error:
             self.fault = f'{self._path}: {error}'
             while self._queue.get() is not None:  # frames to come must not block
                 pass
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
 
 
 def contact_sheet(

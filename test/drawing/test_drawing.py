@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
+from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.drawing.picture import Box, Painter, View
 from avdet_ros.drawing.road import draw_road, horizon_y
 from avdet_ros.drawing.sound_strip import SoundStrip
 from avdet_ros.drawing.style import colour
 from avdet_ros.drawing.trails import Trails, ground_place
 from avdet_ros.drawing.video import VideoWriter, contact_sheet
+from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 
 
@@ -125,6 +130,46 @@ def test_a_video_that_cannot_be_written_says_so(tmp_path):
         writer.add(np.zeros((650, 1920, 3), np.uint8))
     writer.close()
     assert 'a.mp4' in writer.fault
+
+
+def no_ffmpeg(*_, **__):
+    raise RuntimeError('No ffmpeg exe could be found.')
+
+
+@pytest.mark.parametrize('harm', ['no package', 'none found', 'not there'])
+def test_a_video_without_ffmpeg_says_so_and_ends(tmp_path, monkeypatch, harm):
+    if harm == 'no package':
+        monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
+    elif harm == 'none found':
+        broken = SimpleNamespace(write_frames=no_ffmpeg)
+        monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', broken)
+    else:
+        monkeypatch.setenv('IMAGEIO_FFMPEG_EXE', str(tmp_path / 'ffmpeg'))
+    writer = VideoWriter(tmp_path / 'a.mp4', 10)
+    for _ in range(80):
+        writer.add(np.zeros((64, 128, 3), np.uint8))
+    writer.close()
+    assert writer.fault.startswith(f'{tmp_path / "a.mp4"}: ')
+
+
+def test_unknown_distances_do_not_hide_the_known_ones(rig, tmp_path, monkeypatch):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    shown, blank = [], page._rr.Clear(recursive=False)
+    monkeypatch.setattr(page, '_jpeg', lambda image: shown.append(image) or blank)
+    distance = np.linspace(1, 80, 12, dtype=np.float32).reshape(3, 4)
+    distance[0, :3] = np.nan, np.inf, -np.inf
+    page.picture(distance)
+    assert shown[0].dtype == np.uint8
+    assert shown[0][0, :3].max() == 0
+    assert shown[0][-1, -1] == 255
+    assert 100 < shown[0][1, 2] < 200
+
+
+def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'rerun', None)
+    with pytest.raises(AvdetError, match=r'found none .*constraints\.txt'):
+        LivePage(rig)
 
 
 def test_a_contact_sheet_has_rows_and_columns():
