@@ -119,8 +119,12 @@ class OverlayNode(AvdetNode):
 
     def _on_image(self, message: Image) -> None:
         """Keep those of the last seconds: boxes hold for an instant that has passed."""
+        instant_ns = stamp_ns(message)
+        if instant_ns <= 0:
+            self.refuse('image', f'image: expected a stamp in the header, found {instant_ns} ns')
+            return
         stamps = [stamp_ns(image) for _, image in list(self._images)[-2:]]
-        if stamps and stamp_ns(message) < stamps[-1]:
+        if stamps and instant_ns < stamps[-1]:
             self._images.clear()
         elif len(stamps) == 2 and stamps[1] - stamps[0] < _IMAGE_STEP_NS:
             self._images.pop()
@@ -220,6 +224,8 @@ class OverlayNode(AvdetNode):
         nearest = min(kept, key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
         picture = decode_picture(nearest[1], 'image')
         if picture.dtype != np.uint8:
+            if picture.dtype.kind == 'f':  # a depth camera says NaN or infinity for "unknown"
+                picture = np.nan_to_num(picture, nan=0.0, posinf=0.0, neginf=0.0)
             picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
         if picture.ndim == 2:
             picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)

@@ -65,6 +65,42 @@ def test_the_cameras_image_is_the_background(tracks, watcher, wait):
     wait(seen, 'the green image behind')
 
 
+def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    picture = messages.image(messages.header(0, 'camera'), 'rgb8', np.zeros((4, 4, 3), np.uint8))
+
+    def said():
+        camera.publish(picture)
+        tracks()
+        time.sleep(0.2)
+        words = 'image: expected a stamp in the header, found 0 ns'
+        status = watcher.status.get('/avdet/overlay', (0, '', {}))
+        return words in status[1] and status[2]['camera'] == 'none, drawn road'
+
+    wait(said, 'the missing stamp to be said')
+
+
+def test_a_depth_picture_with_holes_is_shown(tracks, watcher, wait):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    depth = np.full((650, 1920), 40.0, np.float32)
+    depth[:, 960:] = 20.0
+    depth[:30] = np.nan
+    depth[-30:] = np.inf
+    message = messages.image(messages.header(1, 'camera'), '32FC1', depth)
+
+    def seen():
+        camera.publish(message)
+        tracks()
+        time.sleep(0.2)
+        if not pictures:
+            return False
+        picture = decode_picture(pictures[-1], 'x').astype(int)
+        return picture[100, 100].min() > 250 and np.abs(picture[100, 1800] - 128).max() < 4
+
+    wait(seen, 'the depth behind')
+
+
 def test_truth_is_drawn_thin(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     truth = watcher.publisher(Detection2DArray, 'truth', qos.RESULTS)
