@@ -26,7 +26,8 @@ class Corruption:
         array_yaw_deg: rotation of the whole array about its centre, left positive.
         delay_samples: (8,) how many samples early each channel is; negative ones are late.
         shading_db: level a microphone loses to sound from the far side of the body.
-        clock_ppm: how much faster the sound card's clock runs than the camera's.
+        clock_ppm: how much longer the sound card's second is than the camera's: a positive one
+            is of a card whose clock is slow.
         dead: (8,) bool, microphones that give only their self-noise.
         order: (8,) int64, which microphone is really on each microphone's channel.
         gaps_s: (G, 2) start and length of dropouts (zeros in all channels), drive time.
