@@ -171,6 +171,7 @@ class CaptureNode(AvdetNode):
         if self._drive_time is not None and block.first_sample >= self._next_told_sample:
             self._tell_drive_time(block.first_sample)
         if not self.p['publish_audio']:
+            self._heard = []
             return
         if block.lost:
             self._publish_audio()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -15,6 +18,7 @@ from avdet_ros.bags.messages import spectrogram as decode_spectrogram
 from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.nodes import messages, qos
 from avdet_ros.nodes.capture import CaptureNode
+from avdet_ros.rig import default_rig_path
 
 pytestmark = pytest.mark.ros
 
@@ -52,6 +56,36 @@ def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
     blocks = [decode_sound(message, 'x') for message in audio]
     assert audio[0].encoding == '16SC8'
     np.testing.assert_array_equal(np.concatenate(blocks)[:RATE_HZ], samples[:RATE_HZ])
+
+
+def test_sound_switched_off_and_on_is_in_one_piece_and_on_time(
+    start, watcher, wait, wav, tmp_path
+):
+    rate_hz = 44120  # no whole number of samples in 20 ms: a message is made of two blocks
+    rig = tmp_path / 'rig.yaml'
+    text = default_rig_path().read_text()
+    rig.write_text(re.sub(r'(?m)^( *sample_rate_hz:) \d+', rf'\1 {rate_hz}', text))
+    numbered = (np.arange(20 * rate_hz) % 30000)[:, None] * np.ones(8, int)
+    audio = watcher.collect(Image, 'audio', 2000)
+    file = wav(numbered.astype(np.int16), rate_hz)
+    node = start(CaptureNode, source='file', file=file, rig=str(rig))
+    for switch in range(12):
+        count = len(audio)
+        wait(lambda n=count: len(audio) > n + 3, 'sound')
+        assert node.set_parameters([Parameter('publish_audio', value=False)])[0].successful
+        time.sleep(0.2 + 0.005 * switch)
+        assert node.set_parameters([Parameter('publish_audio', value=True)])[0].successful
+    count = len(audio)
+    wait(lambda: len(audio) > count + 3, 'sound')
+    first = int(decode_sound(audio[0], 'x')[0, 0])
+    late = []
+    for message in audio:
+        samples = decode_sound(message, 'x')[:, 0].astype(int)
+        assert set(np.diff(samples)) <= {1, -29999}
+        since = (stamp_ns(message) - stamp_ns(audio[0])) * 1e-9 * rate_hz
+        late.append((since - samples[0] + first + 15000) % 30000)
+    # The clock that stamps them settles by some milliseconds.
+    assert np.ptp(late) < 0.02 * rate_hz
 
 
 @pytest.mark.parametrize(
