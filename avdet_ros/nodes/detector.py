@@ -64,13 +64,7 @@ class DetectorNode(AvdetNode):
         self._dropped = self._refused = 0
         self._last_in_s: float | None = None
         self._inference, self._latency = diagnostics.Times(), diagnostics.Times()
-        info = LabelInfo(threshold=self.p['min_score'])
-        info.header = messages.header(self.now_ns(), self._rig.camera.frame_id)
-        info.class_map = [
-            VisionClass(class_id=index, class_name=name)
-            for index, name in enumerate(self._detector.contract.classes)
-        ]
-        self._labels.publish(info)
+        self._publish_labels(self.p['min_score'])
         self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
         self._worker.start()
         self._subscription = self.create_subscription(
@@ -92,6 +86,21 @@ class DetectorNode(AvdetNode):
                 self._due.notify()
             self._worker.join(5)
             self._worker = None
+
+    def parameters_changed(self, news: dict[str, Any]) -> None:
+        """The labels tell the threshold, so a new one makes new labels."""
+        score = news.get('min_score', self.p['min_score'])
+        if self.state == 'active' and score != self.p['min_score']:
+            self._publish_labels(score)
+
+    def _publish_labels(self, min_score: float) -> None:
+        info = LabelInfo(threshold=min_score)
+        info.header = messages.header(self.now_ns(), self._rig.camera.frame_id)
+        info.class_map = [
+            VisionClass(class_id=index, class_name=name)
+            for index, name in enumerate(self._detector.contract.classes)
+        ]
+        self._labels.publish(info)
 
     def _on_spectrogram(self, message: Image) -> None:
         self._last_in_s = time.monotonic()

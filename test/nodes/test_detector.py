@@ -67,6 +67,21 @@ def test_nothing_heard_is_said_too(start, watcher, model_path, features, wait):
     assert len(heard[0].detections) == 0
 
 
+def test_the_labels_tell_the_threshold_that_holds_now(start, watcher, model_path, wait):
+    node = start(DetectorNode, model=str(model_path), min_score=0.25)
+    labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
+    wait(lambda: labels, 'the labels')
+    done = node.set_parameters(
+        [Parameter('min_score', value=0.5), Parameter('max_detections', value=7)]
+    )
+    assert [result.successful for result in done] == [True, True]
+    wait(lambda: len(labels) == 2, 'new labels')
+    late = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
+    wait(lambda: late, 'the latched labels')
+    assert [message.threshold for message in (*labels, *late)] == [0.25, 0.5, 0.5]
+    assert late[0].class_map == labels[0].class_map
+
+
 def bad_messages(features):
     nan = features.copy()
     nan[3, 4, 5] = np.nan
