@@ -152,7 +152,6 @@ class DeviceSource:
         overflows: times PortAudio or this reader said that samples were lost.
     """
 
-    channels = MICROPHONES
     exhausted = False
 
     def __init__(
@@ -166,6 +165,7 @@ class DeviceSource:
             latency_s: buffering to ask of PortAudio.
         """
         self.sample_rate_hz = rig.sample_rate_hz
+        self.channels = len(rig.channels)
         self.name = f'device {device}' if device not in (None, '') else 'the default device'
         self.lost_samples = self.overflows = self.bad_samples = 0
         self._wanted = device

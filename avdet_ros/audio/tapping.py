@@ -78,7 +78,7 @@ def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[
     channels: list[int] = []
     for name in names:
         console.print(f'tap the microphone [bold]{escape(name)}[/] ...', end=' ')
-        finder = TapFinder(source.sample_rate_hz)
+        finder = TapFinder(source.sample_rate_hz, source.channels)
         deadline = time.monotonic() + PATIENCE_S
         channel = None
         while channel is None:
@@ -109,18 +109,19 @@ def run_tapping(rig: Rig, device: str) -> None:
     Raises:
         AvdetError: the device cannot be opened, a tap is not heard, or the rig's map is wrong.
     """
+    count = max(MICROPHONES, int(rig.channels.max()) + 1)
     rescan()
-    find_device(device)
-    source = DeviceSource(replace(rig, channels=np.arange(MICROPHONES)), device)
+    find_device(device, count)
+    source = DeviceSource(replace(rig, channels=np.arange(count)), device)
     console = Console(highlight=False)
     source.start()
     try:
         channels = find_taps(source, rig.names, console)
     finally:
         source.stop()
-    if sorted(channels) != list(range(MICROPHONES)):
+    if len(set(channels)) != len(channels):
         raise AvdetError(
-            f'tapping: expected each of {MICROPHONES} channels to answer once, found '
+            'tapping: expected another channel to answer for each microphone, found '
             f'{", ".join(map(str, channels))}'
         )
     wrong = [

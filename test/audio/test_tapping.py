@@ -1,29 +1,33 @@
 """Taps on one microphone after the other, in noise, with the mount carrying them on."""
 
+from dataclasses import replace
 import io
+import os
 
 import numpy as np
 import pytest
 from rich.console import Console
 import soundfile
 
-from avdet_ros.audio import tapping
+from avdet_ros.audio import tapping, virtual_device
 from avdet_ros.audio.file import FileSource
-from avdet_ros.audio.tapping import TapFinder, find_taps
+from avdet_ros.audio.tapping import TapFinder, find_taps, run_tapping
+from avdet_ros.audio.virtual_device import VirtualDevice, missing_programs
 from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
 
 RATE = 44100
 
 
-def taps(order, every_s=2.0, first_s=1.6, noise=0.002):
-    """(n, 8) float32 with one tap a channel of `order`; the others hear it 12 dB weaker."""
+def taps(order, every_s=2.0, first_s=1.6, noise=0.002, channels=8):
+    """(n, channels) float32 with one tap a channel of `order`; the others hear it 12 dB weaker."""
     rng = np.random.default_rng(8)
     count = int((first_s + every_s * len(order)) * RATE)
-    sound = noise * rng.standard_normal((count, 8))
+    sound = noise * rng.standard_normal((count, channels))
     click = np.exp(-np.arange(2000) / 150) * rng.standard_normal(2000)
     for number, channel in enumerate(order):
         start = int((first_s + every_s * number) * RATE)
-        gains = np.full(8, 0.05)
+        gains = np.full(channels, 0.05)
         gains[channel] = 0.2
         sound[start : start + 2000] += click[:, None] * gains
     return sound.astype(np.float32)
@@ -56,6 +60,32 @@ def test_microphones_are_asked_for_in_turn(tmp_path):
     paper = io.StringIO()
     assert find_taps(source, ('front', 'left', 'rear'), Console(file=paper)) == order
     assert 'tap the microphone left ... channel 1' in paper.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing_programs()), reason='no PulseAudio')
+@pytest.mark.parametrize(
+    ('order', 'words'),
+    [
+        ([8, 1, 2, 3, 4, 5, 6, 11], None),
+        ([8, 1, 2, 3, 4, 5, 6, 6], 'another channel to answer for each microphone, found 8, 1,'),
+    ],
+)
+def test_channels_above_the_eighth_are_tapped(tmp_path, monkeypatch, capsys, order, words):
+    positions = (*virtual_device._POSITIONS, *(f'aux{number}' for number in range(4)))
+    monkeypatch.setattr(virtual_device, '_POSITIONS', positions)
+    soundfile.write(tmp_path / 'taps.wav', taps(order, 2.5, 4.0, channels=12), RATE)
+    rig = replace(load_rig(), channels=np.array([8, 1, 2, 3, 4, 5, 6, 11]))
+    with VirtualDevice(channels=12) as device:
+        for name, value in device.environment.items():
+            monkeypatch.setitem(os.environ, name, value)
+        device.play(tmp_path / 'taps.wav')
+        if words:
+            with pytest.raises(AvdetError, match=words):
+                run_tapping(rig, virtual_device.DEVICE)
+        else:
+            run_tapping(rig, virtual_device.DEVICE)
+            assert "every microphone is on the rig's channel" in capsys.readouterr().out
 
 
 def test_a_tap_that_never_comes_is_said(tmp_path, monkeypatch):
