@@ -193,7 +193,10 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
 
 
 def open_sound(path: str | Path) -> Any:
-    """Open a sound file and check that it is whole.
+    """Open a sound file, and check that a WAV file is whole.
+
+    Of the other formats, FLAC fails where it is damaged, when that is read; OGG, AIFF and W64 end
+    where they are cut short, without a word.
 
     Args:
         path: the file.
@@ -202,7 +205,7 @@ def open_sound(path: str | Path) -> Any:
         An open `soundfile.SoundFile`.
 
     Raises:
-        AvdetError: it cannot be read, or its header promises what it does not hold.
+        AvdetError: it cannot be read, or a WAV file's header promises what it does not hold.
     """
     import soundfile
 
