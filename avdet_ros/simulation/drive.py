@@ -74,17 +74,18 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
     missing = [d for d in plan_drives(plan) if not (root / d.name / mavd.DONE).exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _write(settings, (json.dumps(wanted, indent=1) + '\n').encode())
         free = shutil.disk_usage(root).free
+        needed = plan.needed_bytes() * len(missing) // plan.drives
+        if needed * 1.03 > free:
+            raise AvdetError(
+                f'{root}: expected {needed / 1e9:.1f} GB of free disk for {len(missing)} drives, '
+                f'found {free / 1e9:.1f} GB'
+            )
+        if not settings.exists():
+            _write(settings, (json.dumps(wanted, indent=1) + '\n').encode())
     except OSError as error:
         reason = error.strerror or error
         raise AvdetError(f'{root}: expected a folder to write to, found: {reason}') from error
-    needed = plan.needed_bytes() * len(missing) // plan.drives
-    if needed * 1.03 > free:
-        raise AvdetError(
-            f'{root}: expected {needed / 1e9:.1f} GB of free disk for {len(missing)} drives, '
-            f'found {free / 1e9:.1f} GB'
-        )
     return missing
 
 

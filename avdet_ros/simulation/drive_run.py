@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.drive import DrivePlan, Plan, write_drive
+from avdet_ros.simulation.one_run import alone, end_with_parent
 
 _counter: Any = None
 """In a worker: the count of frames that all workers share."""
@@ -36,12 +36,20 @@ def write_drives(
         progress: told now and then how many frames are done in all.
 
     Raises:
-        AvdetError: a drive could not be written, or a process died. What is whole stays.
+        AvdetError: a drive could not be written, a process died, or another run writes into the
+            folder. What is whole stays.
     """
+    with alone(root):
+        _write(root, plan, drives, jobs, rig_path, progress or (lambda _: None))
+
+
+def _write(
+    root: Path, plan: Plan, drives: list[DrivePlan], jobs: int, rig_path: Path | None,
+    report: Callable[[int], None],
+) -> None:  # fmt: skip
     # not forked: OpenCV's and the sound renderer's threads would not survive it
     context = multiprocessing.get_context('spawn')
     counter = context.Value('q', 0)
-    report = progress or (lambda _: None)
     executor = ProcessPoolExecutor(jobs, context, _start, (counter,))
     try:
         waiting: set[Future] = {
@@ -71,6 +79,7 @@ def _start(counter: Any) -> None:
 
     import cv2
 
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _counter = counter
@@ -81,9 +90,5 @@ def _work(root: Path, plan: Plan, drive: DrivePlan, rig_path: Path | None) -> No
 
 
 def _count() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        # the run was killed: do not write beside the one that takes it up again
-        os._exit(1)
     with _counter.get_lock():
         _counter.value += 1

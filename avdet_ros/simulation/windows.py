@@ -30,10 +30,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 import errno
-import fcntl
 import json
 import multiprocessing
 import os
@@ -46,6 +44,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.same_rig import rig_numbers
+from avdet_ros.simulation.one_run import alone, end_with_parent
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
@@ -155,7 +154,7 @@ def make_windows(
     rig = load_rig(rig_path)
     _prepare(out, seeds[0], corrupted, rig)
     firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
-    with _alone(out):
+    with alone(out):
         for stale in out.glob('*.partial'):
             stale.unlink()
         todo = [first for first in firsts if not _shard(out, first).exists()]
@@ -172,7 +171,7 @@ def _write_shards(
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')
     spawn = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
         tasks = [pool.submit(write_shard, out, first, corrupted, rig) for first in todo]
         try:
             for task in as_completed(tasks):
@@ -191,17 +190,6 @@ def _write_shards(
         finally:
             for task in tasks:
                 task.cancel()
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder; the lock ends with the process, however it ends."""
-    with (out / _MANIFEST).open(encoding='utf-8') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AvdetError(f'{out}: another run is writing into this folder') from error
-        yield
 
 
 def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:

@@ -8,8 +8,12 @@ import errno
 import hashlib
 from pathlib import Path
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -25,6 +29,7 @@ from avdet_ros.simulation.drive import (
     write_splits,
 )
 from avdet_ros.simulation.drive_run import write_drives
+from avdet_ros.simulation.one_run import alone
 from avdet_ros.training import mavd
 from avdet_ros.training.dataset_check import check
 
@@ -128,6 +133,41 @@ def test_too_little_room_is_said_before_anything_is_rendered(
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage._replace(free=10_000_000))
     with pytest.raises(AvdetError, match=r'expected .* GB of free disk for 40 drives, found 0\.0'):
         prepare(tmp_path / 'set', Plan())
+    assert list((tmp_path / 'set').iterdir()) == []
+    monkeypatch.undo()
+    assert prepare(tmp_path / 'set', PLAN) == plan_drives(PLAN)
+
+
+def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
+    drives = prepare(tmp_path / 'set', PLAN)
+    with alone(tmp_path / 'set'):
+        assert prepare(tmp_path / 'set', PLAN) == drives
+        with pytest.raises(AvdetError, match='set: another run is writing into this folder'):
+            write_drives(tmp_path / 'set', PLAN, drives, 1)
+    with alone(tmp_path / 'set'):
+        pass
+    assert not list((tmp_path / 'set').glob('drive*'))
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
+    command = ['simulate', str(tmp_path / 'set'), '--drives', '1', '--minutes', '2', '--jobs', '1']
+    run = subprocess.Popen(
+        [sys.executable, '-m', 'avdet_ros.cli.main', *command], stdout=subprocess.DEVNULL
+    )
+    try:
+        until = time.monotonic() + 120
+        while not list((tmp_path / 'set').glob('*.part/parameters.json')):  # its sound is next
+            assert run.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        workers = psutil.Process(run.pid).children(recursive=True)
+    finally:
+        run.kill()
+        run.wait()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=5)[1] == []
+    assert not list((tmp_path / 'set').glob('*.part/drive.flac'))
 
 
 def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""One run at a time writes into a folder, and no process of a killed run writes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import fcntl
+import multiprocessing
+from multiprocessing.connection import wait
+import os
+from pathlib import Path
+import threading
+
+from avdet_ros.errors import AvdetError
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder; the lock ends with the process, however it ends.
+
+    Raises:
+        AvdetError: another run holds it.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AvdetError(f'{folder}: another run is writing into this folder') from error
+        except OSError:  # a file system without locks on folders, such as NFS
+            pass
+        yield
+    finally:
+        os.close(held)
+
+
+def end_with_parent() -> None:
+    """In a worker: end at once when the run was killed, whatever is half written.
+
+    A worker that went on would write beside the run that takes the killed one up.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
