@@ -25,7 +25,14 @@ class Engine:
     An electric motor has a whine with few harmonics, and a warning sound at low speed.
     """
 
-    def __init__(self, vehicle: Vehicle, seed: int) -> None:
+    def __init__(self, vehicle: Vehicle, seed: int, sample_rate_hz: int) -> None:
+        """Draw the engine's tones.
+
+        Args:
+            vehicle: whose engine.
+            seed: of the drive.
+            sample_rate_hz: on whose frequencies the losses of `table` lie.
+        """
         self.vehicle, self.voice = vehicle, vehicle.voice
         self.standing = abs(vehicle.motion.speed_mps) < STANDING_MPS
         self.electric = self.voice.cylinders == 0
@@ -52,7 +59,7 @@ class Engine:
         self.tonal = np.where(has_tone, TONAL_PART, 0.0) if count else np.zeros(8)
         self.avas = np.exp(-0.5 * ((octave - 3.2) / 0.6) ** 2) * np.isin(order % 4, (0, 3))
         self.avas = self.avas / max(self.avas.sum(), 1e-9)
-        self.bin = np.round(order * self.cycle_hz * BLOCK / 44100).astype(int)
+        self.bin = np.round(order * self.cycle_hz * BLOCK / sample_rate_hz).astype(int)
 
     def noise_db(self, t_s: float) -> np.ndarray:
         """(8,) octave sound power levels of the noise part, dB re 1 pW."""

@@ -268,7 +268,8 @@ class SoundRenderer:
         name = vehicle.vehicle_id, role, screened
         if name not in self._signals:
             if vehicle.vehicle_id not in self._engines:
-                self._engines[vehicle.vehicle_id] = Engine(vehicle, self.scene.seed)
+                engine = Engine(vehicle, self.scene.seed, self.rate)
+                self._engines[vehicle.vehicle_id] = engine
 
             def loss_db(t_s: float) -> np.ndarray:
                 loss = self._loss * np.float32(self._distance_m(vehicle, t_s))

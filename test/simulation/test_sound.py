@@ -8,9 +8,11 @@ import numpy as np
 import pyroomacoustics as pra
 import pytest
 
+from avdet_ros.rig import load_rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.corruption import Corruption
+from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.scene import Noise
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal, band_density_db
 from avdet_ros.simulation.sound import SoundRenderer, render_sound
@@ -248,3 +250,16 @@ def test_srp_phat_finds_a_single_vehicle():
 def _band_power(x, low_hz, high_hz):
     f = np.fft.rfftfreq(len(x), 1 / RATE)
     return np.sum(np.abs(np.fft.rfft(x))[(f > low_hz) & (f < high_hz)] ** 2)
+
+
+@pytest.mark.parametrize('rate', [16000, 48000, 96000])
+def test_a_loss_takes_the_same_from_an_engines_tones_at_every_rate(rate):
+    vehicle = random_scene(7, load_rig(), 3.0).vehicles[0]
+
+    def table(at_hz, lost):
+        frequency = np.arange(BLOCK // 2 + 1) * at_hz / BLOCK
+        return Engine(vehicle, 7, at_hz).table(0.5, lost * frequency / 1000)
+
+    quieter = [np.std(table(at_hz, 40.0)) / np.std(table(at_hz, 0.0)) for at_hz in (RATE, rate)]
+    assert 0 < quieter[0] < 0.999
+    assert quieter[1] == pytest.approx(quieter[0], rel=0.02)
