@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -149,10 +150,10 @@ def read_ids(path: str | Path) -> list[FrameId]:
 
 
 def write_ids(path: str | Path, ids: Iterable[FrameId]) -> None:
-    """Write a split file, sorted by time, in one step."""
+    """Write a split file, sorted by time, in one step; several processes may at once."""
     path = Path(path)
     text = ''.join(f'{frame}\n' for frame in sorted(ids))
-    part = path.with_name(path.name + '.part')
+    part = path.with_name(f'{path.name}.{os.getpid()}.part')
     part.write_text(text, encoding='utf-8')
     part.replace(path)
 
