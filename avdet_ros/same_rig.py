@@ -51,17 +51,17 @@ def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
     for key, expected in rig_numbers(rig).items():
         wanted = np.asarray(expected, np.float64)
         other = found.get(key)
+        there = 'none' if other is None else shown(other)
         try:
             values = np.asarray(other, np.float64)
         except (TypeError, ValueError):
             values = np.zeros(0)
-        if values.shape != wanted.shape:
-            return f'{key}: expected {shown(expected)}, found {shown(other)}'
-        apart = np.abs(values - wanted).max()
-        if not apart <= WITHIN[key]:
-            if wanted.size <= 3:
-                return f'{key}: expected {shown(expected)}, found {shown(other)}'
+        apart = np.abs(values - wanted).max() if values.shape == wanted.shape else np.nan
+        if apart <= WITHIN[key]:
+            continue
+        if wanted.size > 3 and np.isfinite(apart):
             return f'{key}: expected those of the rig in use, found some {apart:.3f} away'
+        return f'{key}: expected {shown(expected)}, found {there}'
     return ''
 
 
