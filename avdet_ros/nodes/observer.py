@@ -11,6 +11,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
+from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -52,6 +53,7 @@ class Observer:
         self.truth: dict[int, Boxes] = {}
         self.latency_ms: list[float] = []
         self.status: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self._clients: dict[str, Client] = {}
         self._on_picture = on_picture
         self._pictures: deque[Image] = deque(maxlen=30)
         self._pictured = threading.Event()
@@ -76,19 +78,19 @@ class Observer:
         Raises:
             AvdetError: it does not come up; the message is the node's own.
         """
-        client = self._node.create_client(SetBool, f'{node}/enable')
-        try:
-            if not client.wait_for_service(timeout_s):
-                raise AvdetError(f'{node} did not come up within {timeout_s:g} s')
-            future = client.call_async(SetBool.Request(data=True))
-            until = time.monotonic() + timeout_s
-            while not future.done():
-                if time.monotonic() > until:
-                    raise AvdetError(f'{node} did not answer within {timeout_s:g} s')
-                time.sleep(0.01)
-            answer = future.result()
-        finally:
-            self._node.destroy_client(client)
+        # Kept from one try to the next: finding the server can take longer than one of them.
+        if node not in self._clients:
+            self._clients[node] = self._node.create_client(SetBool, f'{node}/enable')
+        client = self._clients[node]
+        if not client.wait_for_service(timeout_s):
+            raise AvdetError(f'{node} did not come up within {timeout_s:g} s')
+        future = client.call_async(SetBool.Request(data=True))
+        until = time.monotonic() + timeout_s
+        while not future.done():
+            if time.monotonic() > until:
+                raise AvdetError(f'{node} did not answer within {timeout_s:g} s')
+            time.sleep(0.01)
+        answer = future.result()
         if not answer.success:
             raise AvdetError(f'{node}: {answer.message}')
 
