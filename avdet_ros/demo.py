@@ -28,7 +28,7 @@ HOP_S = 0.1
 WINDOW_S = 1.0
 SHEET_PICTURES = 8
 
-_START_S = 30.0
+_START_S = 60.0
 _TAIL_S = 3.0
 _RESULTS = ('overlay.mp4', 'overlay.png', 'summary.json')
 
