@@ -63,7 +63,7 @@ def write_table(
         _HOW,
         _main_table(rows, results, scale.tells),
         _seeds(rows, every),
-        _order(rows, results, scale.tells),
+        _order(rows, every, scale.tells),
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
         _tracking(rows, results),
@@ -136,8 +136,19 @@ def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> st
     return '\n'.join(['### Over several seeds', '', words, '', *head, *lines])
 
 
-def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:
-    ours = _averages(rows, results)
+def _noise(every: Sequence[Sequence[dict[str, Any]]]) -> float:
+    """What two single runs of one row may be apart: twice the deviation of their difference."""
+    spreads = []
+    for of_row in every:
+        values = [_detection(result, FUSED).get('map') for result in of_row]
+        known = [100 * value for value in values if value is not None]
+        if len(known) > 1:
+            spreads.append(stdev(known))
+    return 2 * math.sqrt(2) * max(spreads, default=0.0)
+
+
+def _order(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]], tells: bool) -> str:
+    ours, noise = _averages(rows, [of_row[0] for of_row in every]), _noise(every)
     theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
     lines = [
         "## The paper's order",
@@ -145,7 +156,7 @@ def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) 
         '| the paper says | paper | ours | agrees |',
         '|---|---|---|---|',
     ]
-    agreeing = told = 0
+    agreeing = told = sure = 0
     for better, worse, words in CLAIMS:
         if better not in theirs or worse not in theirs:
             continue
@@ -157,10 +168,13 @@ def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) 
             verdict, shown = 'no difference', f'{difference:+.2f}'
         else:
             verdict, shown = 'yes' if difference > 0 else 'no', f'{difference:+.2f}'
+            agreeing += difference > 0
+            sure += abs(difference) > noise
+            if abs(difference) <= noise:
+                verdict += ', within noise'
         if not tells:
             verdict = 'too small to tell'
         told += 1
-        agreeing += verdict == 'yes'
         lines.append(f'| {words} | {paper:+.2f} | {shown} | {verdict} |')
     if not told:
         return ''
@@ -168,6 +182,11 @@ def _order(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) 
         return '\n'.join(lines)
     both = [key for key in theirs if not math.isnan(ours[key])]
     words = f'{agreeing} of {told} statements of the table hold here.'
+    if noise:
+        words += (
+            f' Rows with several seeds vary so much that a difference below {noise:.2f} between '
+            f'single runs is noise; {sure} of the {told} are larger.'
+        )
     if len(both) > 2 and len({ours[key] for key in both}) > 1:
         rank = spearmanr([theirs[key] for key in both], [ours[key] for key in both]).statistic
         words += f' Rank correlation of the rows (Spearman): {rank:+.2f}.'
