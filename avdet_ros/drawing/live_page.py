@@ -12,6 +12,7 @@ import time
 import cv2
 import numpy as np
 
+from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.road import draw_road
 from avdet_ros.drawing.style import colour
 from avdet_ros.errors import AvdetError
@@ -77,11 +78,7 @@ class LivePage:
 
     def picture(self, image: np.ndarray) -> None:
         """Show a camera's picture, (H, W, 3) or (H, W), any depth; unknown distances are black."""
-        if np.issubdtype(image.dtype, np.floating):
-            image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-        if image.dtype != np.uint8:
-            image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
-        self._stream.log('camera/picture', self._jpeg(image))
+        self._stream.log('camera/picture', self._jpeg(eight_bit(image)))
 
     def boxes(self, name: str, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str]) -> None:
         """Show boxes.

@@ -18,6 +18,7 @@ from avdet_ros.bags.messages import detections as decode_detections
 from avdet_ros.bags.messages import picture as decode_picture
 from avdet_ros.bags.messages import spectrogram as decode_spectrogram
 from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.picture import Box, Painter, View
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, messages, qos
@@ -222,11 +223,7 @@ class OverlayNode(AvdetNode):
         if not kept or time.monotonic() - kept[-1][0] > self.p['image_timeout_s']:
             return None
         nearest = min(kept, key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
-        picture = decode_picture(nearest[1], 'image')
-        if picture.dtype != np.uint8:
-            if picture.dtype.kind == 'f':  # a depth camera says NaN or infinity for "unknown"
-                picture = np.nan_to_num(picture, nan=0.0, posinf=0.0, neginf=0.0)
-            picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+        picture = eight_bit(decode_picture(nearest[1], 'image'))
         if picture.ndim == 2:
             picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
         return picture

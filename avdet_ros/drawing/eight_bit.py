@@ -1,0 +1,23 @@
+"""Pictures of any depth as people can look at them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """A picture in 8 bits, from its darkest to its brightest value; one in 8 bits stays as it is.
+
+    Args:
+        image: (H, W) or (H, W, 3), thermal counts or distances too. Unknown distances, which
+            cameras tell as NaN or infinity, are 0.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype.kind == 'f':
+        image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+    return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
