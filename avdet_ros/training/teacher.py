@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 import hashlib
 import json
@@ -204,7 +204,7 @@ def fit_teacher(
     val: Sequence[LabelledFrame],
     folder: Path,
     weights: Path | None = None,
-    taught_by: Iterable[FrameId] = (),
+    taught_by: Sequence[FrameId] = (),
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> EfficientDetTeacher:
