@@ -17,7 +17,7 @@ import scipy.fft
 import scipy.sparse
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import MICROPHONES
+from avdet_ros.rig import MICROPHONES, Rig
 
 PAIRS = tuple((i, (i + 1) % MICROPHONES) for i in range(MICROPHONES)) + tuple(
     (i, i + MICROPHONES // 2) for i in range(MICROPHONES // 2)
@@ -51,6 +51,11 @@ class FrontEnd:
     n_fft: int = 1024
     hop_length: int = 256
     n_mels: int = 80
+
+    @classmethod
+    def of(cls, rig: Rig) -> FrontEnd:
+        """The front end for what a rig's array records."""
+        return cls(sample_rate_hz=rig.sample_rate_hz)
 
     def __post_init__(self) -> None:
         for name in ('sample_rate_hz', 'n_fft', 'hop_length', 'n_mels'):

@@ -52,7 +52,7 @@ def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print)
         AvdetError: a split is missing, a drive was recorded with another rig or has no labels, or
             too many frames have none or no sound.
     """
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     listed = {split: by_drive(_frames(root, split)) for split in mavd.SPLITS}
     total = sum(len(frames) for drives in listed.values() for frames in drives.values())
     skipped = Skipped('windows', total, say)
@@ -64,12 +64,13 @@ def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print)
             path.unlink()  # of a drive that is no longer in this split
         for drive, frames in sorted(drives.items()):
             check_recorded_rig(root / drive / 'rig.yaml', rig)
-            label, changed_s = _labels(root, drive)
-            left_out = _skipped_in(shards[drive], frames, changed_s)
+            said = _label_file(root, drive)
+            left_out = _skipped_in(shards[drive], frames, said.stat().st_mtime)
             if left_out is not None:
                 skipped.recall(left_out)
                 continue
             say(f'{drive}: {len(frames)} windows for {split}')
+            label = _labels(root, drive, said)
             _write_shard(shards[drive], root, frames, label, front_end, skipped)
         facts = {'drives': sorted(drives), **rig_numbers(rig)}
         (folder / 'windows.json').write_text(json.dumps(facts, indent=1), encoding='utf-8')
@@ -101,33 +102,39 @@ def _skipped_in(shard: Path, frames: list[mavd.FrameId], changed_s: float) -> in
     return len(skipped) if known == {frame.stamp for frame in frames} else None
 
 
-def _labels(root: Path, drive: str) -> tuple[Callable[[mavd.FrameId], np.ndarray], float]:
-    """A function from a frame to its (N, 4) boxes, and when they were written."""
+def _label_file(root: Path, drive: str) -> Path:
+    """What the teachers said of a drive, or its truth where they were not asked."""
     taught, true = root / LABELS / f'{drive}.npz', root / drive / 'truth' / 'frames.jsonl'
-    if taught.is_file():
-        labels = read_labels(taught, mapped=True)
-        places = {str(stamp): index for index, stamp in enumerate(labels.ids)}
-
-        def from_teachers(frame: mavd.FrameId) -> np.ndarray:
-            if frame.stamp not in places:
-                raise AvdetError(f'{taught}: expected labels of frame {frame}, found none')
-            return labels.fused(places[frame.stamp], labels.teachers).boxes_px
-
-        return from_teachers, taught.stat().st_mtime
-    if true.is_file():
-        truth = mavd.read_truth(root, drive)
-
-        def from_truth(frame: mavd.FrameId) -> np.ndarray:
-            line = truth.get(frame.stamp)
-            if line is None:
-                raise AvdetError(f'{true}: expected the truth of frame {frame}, found none')
-            return line['boxes_px'][np.array(line['label'], bool)]
-
-        return from_truth, true.stat().st_mtime
+    for path in (taught, true):
+        if path.is_file():
+            return path
     raise AvdetError(
         f'{root / drive}: expected labels from teachers in {taught} or the truth in {true}, '
         f'found neither'
     )
+
+
+def _labels(root: Path, drive: str, said: Path) -> Callable[[mavd.FrameId], np.ndarray]:
+    """A function from a frame to its (N, 4) boxes, by the drive's `_label_file`."""
+    if said.suffix == '.npz':
+        labels = read_labels(said, mapped=True)
+        places = {str(stamp): index for index, stamp in enumerate(labels.ids)}
+
+        def from_teachers(frame: mavd.FrameId) -> np.ndarray:
+            if frame.stamp not in places:
+                raise AvdetError(f'{said}: expected labels of frame {frame}, found none')
+            return labels.fused(places[frame.stamp], labels.teachers).boxes_px
+
+        return from_teachers
+    truth = mavd.read_truth(root, drive)
+
+    def from_truth(frame: mavd.FrameId) -> np.ndarray:
+        line = truth.get(frame.stamp)
+        if line is None:
+            raise AvdetError(f'{said}: expected the truth of frame {frame}, found none')
+        return line['boxes_px'][np.array(line['label'], bool)]
+
+    return from_truth
 
 
 def _write_shard(
