@@ -45,7 +45,7 @@ def evaluate_trackers(
     named = f' --model {model}' if model else ''
     model = model or share('models/student.onnx')
     loaded_rig = load_rig(rig)
-    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
+    front_end = FrontEnd.of(loaded_rig)
     loaded = Detector(model, loaded_rig, front_end, threads=1)
     plans = [
         runner.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,

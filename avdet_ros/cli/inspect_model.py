@@ -36,7 +36,7 @@ def inspect_model(
     console = Console()
     file = file or share('models/student.onnx')
     loaded_rig = load_rig(rig)
-    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
+    front_end = FrontEnd.of(loaded_rig)
     content, contract = read_model(file)
     found = differences(contract, loaded_rig, front_end)
     differing = {difference.key: difference for difference in found}

@@ -42,7 +42,7 @@ def process(
 
     console = Console()
     loaded_rig = load_rig(rig)
-    front_end = FrontEnd(sample_rate_hz=loaded_rig.sample_rate_hz)
+    front_end = FrontEnd.of(loaded_rig)
     detector = Detector(
         model or share('models/student.onnx'), loaded_rig, front_end, ['cpu'], threads=1
     )

@@ -26,6 +26,7 @@ def simulate_windows(
     rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
+    from avdet_ros.rig import load_rig
     from avdet_ros.simulation.windows import make_windows
 
     low, colon, high = seeds.partition(':')
@@ -38,7 +39,7 @@ def simulate_windows(
     with Progress(*columns) as progress:
         task = progress.add_task('windows', total=windows, rate='')
         for done in make_windows(
-            out, windows, (int(low), int(high)), jobs, not clean, str(rig) if rig else None
+            out, windows, (int(low), int(high)), jobs, not clean, load_rig(rig)
         ):
             progress.advance(task, done)
             speed = progress.tasks[0].speed

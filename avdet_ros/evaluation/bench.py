@@ -90,7 +90,7 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     detector = Detector(model, rig, front_end, threads=threads)
     seconds = front_end.window_s + 2.0
     scene = random_scene(DEMO_SEED, rig, seconds)

@@ -83,7 +83,7 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
     """
     names = (a.stem, b.stem) if a.stem != b.stem else (f'A {a.stem}', f'B {b.stem}')
     loaded = {
-        name: Detector(path, rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz), threads=1)
+        name: Detector(path, rig, FrontEnd.of(rig), threads=1)
         for name, path in zip(names, (a, b), strict=True)
     }
     first, second = (detector.contract.label_offset_s for detector in loaded.values())
@@ -158,9 +158,7 @@ def _hear_folder(
     frames = dataset.frames_of(path, split)
     tick = step(path.name, sum(map(len, frames.values())))
     wrapped = {name: runner.ModelDetector(detector) for name, detector in loaded.items()}
-    found = dataset.hear_dataset(
-        path, frames, wrapped, FrontEnd(sample_rate_hz=rig.sample_rate_hz), tick=tick
-    )
+    found = dataset.hear_dataset(path, frames, wrapped, FrontEnd.of(rig), tick=tick)
     kind = dataset.TRUE if dataset.TRUE in found.records else dataset.FUSED
     records = found.records[kind]
     heard.known += records
@@ -179,7 +177,7 @@ def _hear_bag(
     taken = {record.name for record in heard.everything}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     bag = hear_bag(path, name, loaded, front_end, step(name, None))
     if not bag.everything.stamps_s:
         raise AvdetError(

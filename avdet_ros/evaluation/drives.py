@@ -214,7 +214,7 @@ def hear_drives(
 
 def _in_this_process(plan: Plan) -> Iterator[DriveRecord]:
     rig = load_rig(plan.rig_path)
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     detectors = make_detectors(plan, rig, front_end)
     for seed in plan.seeds:
         yield hear_drive(seed, plan, rig, front_end, detectors)
@@ -227,7 +227,7 @@ def _start_worker(plan: Plan) -> None:
     global _worker
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     rig = load_rig(plan.rig_path)
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     _worker = plan, rig, front_end, make_detectors(plan, rig, front_end)
 
 

@@ -79,7 +79,7 @@ def on_seeds(
     runner.check_request(seeds, seconds, rate_hz)
     parameters = tracker_parameters(tracker)
     rig = load_rig(rig_path)
-    loaded = Detector(model, rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz), threads=1)
+    loaded = Detector(model, rig, FrontEnd.of(rig), threads=1)
     statistics = None
     if baselines:
         tick = step('labels for the baselines', None)
@@ -147,7 +147,7 @@ def on_dataset(
     parameters = tracker_parameters(tracker)
     frames = dataset.frames_of(root, split, subset)
     rig = dataset.dataset_rig(root, list(frames), rig_path)
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     loaded = Detector(model, rig, front_end, threads=1)
     if loaded.contract.label_offset_s != CLIP_OFFSET_S:
         raise AvdetError(

@@ -61,7 +61,7 @@ class CaptureNode(AvdetNode):
     def load(self) -> None:
         """Read the rig and prepare the source."""
         self._rig = self.load_rig()
-        self._front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
+        self._front_end = FrontEnd.of(self._rig)
         # The filters are made, and the transforms planned, before the first window needs them.
         silence = np.zeros((MICROPHONES, self._front_end.samples), 'f4')
         self._front_end.compute(silence)

@@ -44,7 +44,7 @@ class DetectorNode(AvdetNode):
     def load(self) -> None:
         """Read the model and hold it against the rig."""
         self._rig = self.load_rig()
-        front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
+        front_end = FrontEnd.of(self._rig)
         model = self.p['model'] or share('models/student.onnx')
         self._detector = Detector(
             model, self._rig, front_end, self.p['providers'], self.p['threads']

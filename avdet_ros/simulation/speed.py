@@ -49,7 +49,7 @@ class Speed:
 def measure(rig: Rig, rig_path: Path | None = None) -> Speed:
     """Make `WINDOW_SEEDS` windows, and a few short drives in a temporary folder."""
     cv2.setNumThreads(1)
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
 
     def windows(seed: int) -> int:
         scene = random_scene(seed, rig, WINDOWS_A_SCENE * SPACING_S)

@@ -126,7 +126,7 @@ def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.nd
 
 def make_windows(
     out: Path, windows: int, seeds: tuple[int, int], jobs: int, corrupted: bool = True,
-    rig_path: str | None = None,
+    rig: Rig | None = None,
 ) -> Iterator[int]:  # fmt: skip
     """Make a set, or finish one that was interrupted.
 
@@ -136,7 +136,7 @@ def make_windows(
         seeds: first seed and the one after the last allowed.
         jobs: processes.
         corrupted: False for clean recordings.
-        rig_path: a rig file; None for the package's own.
+        rig: microphones and camera; None for the package's own.
 
     Yields:
         number of windows of each shard as it gets done, those found done first.
@@ -151,7 +151,7 @@ def make_windows(
             f'--seeds: expected at least {drives} drives for {windows} windows, '
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
-    rig = load_rig(rig_path)
+    rig = rig or load_rig()
     _prepare(out, seeds[0], corrupted, rig)
     firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
     with alone(out):
@@ -194,7 +194,7 @@ def _write_shards(
 
 def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
     """Make and write one shard; returns its number of windows."""
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     duration_s = WINDOWS_A_SCENE * SPACING_S
     rows = [
         row
@@ -260,7 +260,7 @@ def _shard(out: Path, first_seed: int) -> Path:
 
 def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
     """Make the folder, or check that it holds a set with the same settings."""
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     manifest = {
         'format': FORMAT,
         'first_seed': first_seed,

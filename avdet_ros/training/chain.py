@@ -105,7 +105,7 @@ def make_model(
     course: Course, detector: ListenerDetector, test: TaughtWindows, model: Path
 ) -> tuple[ModelContract, dict[str, Any]]:
     """Export the student and see that both precisions say the same."""
-    front_end = FrontEnd(sample_rate_hz=course.rig.sample_rate_hz)
+    front_end = FrontEnd.of(course.rig)
     contract = contract_for(
         course.rig,
         front_end,

@@ -250,7 +250,7 @@ def make_listener(
         return AnchorListener(student, area, (rig.camera.width_px, rig.camera.height_px))
     if model == 'stereosoundnet':
         return StereoListener(StereoSoundNet(), rig)
-    return GridListener(STUDENTS[model](rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz)), area)
+    return GridListener(STUDENTS[model](rig, FrontEnd.of(rig)), area)
 
 
 def relative_db(levels: Tensor) -> Tensor:

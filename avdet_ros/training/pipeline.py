@@ -82,7 +82,7 @@ def train(
     with joined():
         first_only(lambda: begin_run(out, recipe, resume))
         common = recipe.student if isinstance(recipe, ComparisonRecipe) else recipe
-        splits = load_splits(data, rig, common.data, progress, say, rig_path)
+        splits = load_splits(data, rig, common.data, progress, say)
         if isinstance(recipe, ComparisonRecipe):
             return compare(recipe, splits, rig, out, progress, say)
         return make_student(recipe, splits, rig, out, progress, say)
@@ -121,7 +121,7 @@ def write_model(
     say: Callable[[str], None],
 ) -> None:
     """Export a student, see that the file says the same, and write its card."""
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     contract = contract_for(
         rig,
         front_end,
@@ -153,7 +153,7 @@ def fitted(
 ) -> StudentDetector:
     """A fitted and calibrated student; what is done already is not done again."""
     torch.manual_seed(recipe.fit.seed)
-    student = STUDENTS[recipe.model](rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz))
+    student = STUDENTS[recipe.model](rig, FrontEnd.of(rig))
     mirror = find_mirror(rig) if recipe.augmentation.mirror else None
 
     def do_fit() -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _seeds_done(row: Row, out: Path) -> int:
 def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:
     """Scores against every kind of truth: the labels of all teachers, whoever taught the row."""
     frames = frames_of(course.root, 'test', course.recipe.data)
-    front_end = FrontEnd(sample_rate_hz=course.rig.sample_rate_hz)
+    front_end = FrontEnd.of(course.rig)
     heard = hear_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
     return jsonable({
         kind: score(records, STUDENT, course.rig, make_tracker())

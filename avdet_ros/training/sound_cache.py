@@ -65,7 +65,7 @@ def cache_sound(
     """
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     for name in drives:
         check_recorded_rig(root / name / 'rig.yaml', rig)
     before = {

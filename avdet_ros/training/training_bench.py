@@ -125,7 +125,7 @@ def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> Traini
         load = _loading(windows, recipe, steps)
         _forget_memory()
         clock = _Clock()
-        student = STUDENTS[recipe.model](rig, FrontEnd(sample_rate_hz=rig.sample_rate_hz))
+        student = STUDENTS[recipe.model](rig, FrontEnd.of(rig))
         few = windows.first(2)
         fit(student, recipe, windows, few, root / 'run', find_mirror(rig), False, [clock])
     return TrainingCost(
@@ -198,7 +198,7 @@ def inference_costs(
         side: of the paper's input.
     """
     recipe = read_recipe(share(RECIPE))
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     compact = STUDENTS[recipe.model](rig, front_end).eval()
     paper = PaperStudent(config_name, (side, side)).eval()
     frames = -(-front_end.frames // POOLED_FRAMES)
@@ -236,7 +236,7 @@ def _loading(windows: WindowSet, recipe: StudentRecipe, steps: int) -> float:
 
 def _write_noise(folder: Path, rig: Rig, count: int) -> None:
     """Windows of noise, as the simulator writes them."""
-    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    front_end = FrontEnd.of(rig)
     frames = -(-front_end.frames // POOLED_FRAMES)
     shape = (count, len(front_end.feature_names), front_end.n_mels, frames)
     rng = np.random.default_rng(0)

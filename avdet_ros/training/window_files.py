@@ -45,12 +45,7 @@ class Splits:
 
 
 def load_splits(
-    folder: Path,
-    rig: Rig,
-    sizes: DataRecipe,
-    progress: bool,
-    say: Callable[[str], None],
-    rig_path: str | Path | None = None,
+    folder: Path, rig: Rig, sizes: DataRecipe, progress: bool, say: Callable[[str], None]
 ) -> Splits:
     """Map the windows into memory; simulate those that are not there yet.
 
@@ -61,7 +56,6 @@ def load_splits(
         sizes: how many.
         progress: draw a progress bar.
         say: takes a line for people.
-        rig_path: the rig's file, to simulate with; None for the package's own.
 
     Raises:
         AvdetError: the folder holds windows of another rig, or cannot be read or written.
@@ -74,9 +68,7 @@ def load_splits(
     sets = {}
     for split in SEEDS:
         count = getattr(sizes, split)
-        first_only(
-            partial(complete_windows, folder / split, split, count, progress, say, rig_path)
-        )
+        first_only(partial(complete_windows, folder / split, rig, split, count, progress, say))
         sets[split] = map_windows(folder / split, rig, count)
     about = ', '.join(
         f'{len(windows)} {split} windows of simulated drives from seed {SEEDS[split][0]}'
@@ -86,12 +78,7 @@ def load_splits(
 
 
 def complete_windows(
-    folder: Path,
-    split: str,
-    count: int,
-    progress: bool,
-    say: Callable[[str], None],
-    rig_path: str | Path | None = None,
+    folder: Path, rig: Rig, split: str, count: int, progress: bool, say: Callable[[str], None]
 ) -> None:
     """Simulate what is missing of a split; a killed simulation goes on where it was."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -106,9 +93,8 @@ def complete_windows(
         disable=not progress,
     ) as bar:
         task = bar.add_task(split, total=count)
-        path = str(rig_path) if rig_path else None
         jobs = os.cpu_count() or 1
-        for made in simulated.make_windows(folder, count, SEEDS[split], jobs, rig_path=path):
+        for made in simulated.make_windows(folder, count, SEEDS[split], jobs, rig=rig):
             bar.advance(task, made)
 
 
