@@ -122,7 +122,7 @@ class Supervisor:
             text=True,
             errors='replace',
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others
-            preexec_fn=_end_with_parent,
+            preexec_fn=_prepare_child,
         )
         self.processes[node.name] = process
         self._started_s[node.name] = time.monotonic()
@@ -184,7 +184,12 @@ def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(names, str(share('config/fastdds.xml')))
 
 
-def _end_with_parent() -> None:
-    """In the child: a SIGTERM when the supervisor dies, so that no node is left behind."""
+def _prepare_child() -> None:
+    """In the child, before it becomes a node.
+
+    A SIGTERM when the supervisor dies, so that no node is left behind; and no SIGINT before the
+    node unblocks it with a handler: the interpreter, still starting, would print a traceback.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -76,6 +76,7 @@ def run(name: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     _insist_on_ending(_TIDY_S.get(name, TIDY_S))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
     # One window at a time: more threads only take the cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
