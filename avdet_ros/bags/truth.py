@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from itertools import count
 
 import numpy as np
 
@@ -21,19 +22,25 @@ class RecordedTruth:
     def __init__(self, bag: Bag, topic: str) -> None:
         """Read all of it; it is small."""
         entries = {}
+        identities: dict[str, int] = {}
+        unknown = count(1)
         for message in bag.messages([bag.require(topic, DETECTIONS).name]):
             decoded = decode(message)
-            found, ids = detections(decoded)
-            entries[stamp_ns(decoded)] = dict(zip(ids, found.boxes_px, strict=True))
+            found, names = detections(decoded)
+            boxes: dict[int, np.ndarray] = {}
+            for name, box in zip(names, found.boxes_px, strict=True):
+                key = identities.setdefault(name, len(identities)) if name else -1
+                boxes[-next(unknown) if key < 0 or key in boxes else key] = box
+            entries[stamp_ns(decoded)] = boxes
         self._stamps = sorted(entries)
         self._boxes = [entries[stamp] for stamp in self._stamps]
 
-    def at(self, instant_ns: int) -> tuple[np.ndarray, list[str]] | None:
+    def at(self, instant_ns: int) -> tuple[np.ndarray, list[int]] | None:
         """Boxes at an instant, between two known ones along a line.
 
         Returns:
             boxes_px: (N, 4) float32.
-            ids: their identities.
+            ids: their identities, numbered as they first appear; -1 for a box without a name.
             None where the bag says nothing about the instant.
         """
         after = bisect.bisect_left(self._stamps, instant_ns)
@@ -58,5 +65,6 @@ class RecordedTruth:
         return _table(between)
 
 
-def _table(boxes: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    return np.array(list(boxes.values()), np.float32).reshape(-1, 4), list(boxes)
+def _table(boxes: dict[int, np.ndarray]) -> tuple[np.ndarray, list[int]]:
+    ids = [max(key, -1) for key in boxes]
+    return np.array(list(boxes.values()), np.float32).reshape(-1, 4), ids

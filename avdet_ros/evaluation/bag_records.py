@@ -70,7 +70,6 @@ def hear_bag(
         listening = find_source(bag, front_end, offset_s)
         report = Report(listening.topic, partial=bag.partial)
         everything, known = _empty(name, detectors), _empty(name, detectors)
-        identities: dict[str, int] = {}
         start_ns = None
         for end_ns, features in spectrograms(bag, listening, front_end, report):
             instant_ns = end_ns + round(offset_s * 1e9)
@@ -78,9 +77,7 @@ def hear_bag(
             there = truth.at(instant_ns) if truth else None
             rows = [(everything, TruthFrame.of([], []))]
             if there is not None:
-                boxes, names = there
-                ids = [identities.setdefault(name, len(identities)) for name in names]
-                rows.append((known, TruthFrame.of(boxes, ids)))
+                rows.append((known, TruthFrame.of(*there)))
             for record, frame in rows:
                 record.stamps_s.append((instant_ns - start_ns) * 1e-9)
                 record.truth.append(frame)

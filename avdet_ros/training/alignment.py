@@ -59,10 +59,14 @@ def product_of_teachers(teachers: Sequence[Tensor]) -> Tensor:
 
 
 def mean_of_teachers(teachers: Sequence[Tensor]) -> list[Tensor]:
-    """The "Avg" rows' single teacher: the mean of the teachers' maps, as a list of one.
+    r"""The "Avg" rows' single teacher, as a list of one: :math:`\frac{1}{n} \sum_i Q_i / \bar{Q_i}`.
 
-    Each map is scaled to a mean of 1 first, else the teacher with the largest activations
-    would be the average.
+    The paper averages the teachers' activations (its Avg rows). Here their maps are averaged,
+    each scaled to a mean of 1, else the teacher with the largest activations would be the
+    average: channels of networks that were taught apart have nothing to do with each other.
+
+    Args:
+        teachers: one (B, H, W) map a teacher.
     """
     scaled = [teacher / (teacher.mean(dim=(1, 2), keepdim=True) + TINY) for teacher in teachers]
     return [torch.stack(scaled).mean(dim=0)]
@@ -103,7 +107,8 @@ def mta_as_released(
 ) -> Tensor:
     r"""The authors' program, :math:`\beta\sum_{ij} \sum_x t_{ij}(\log t_{ij} - s_j)`.
 
-    Here s = softmax(Q_s / T) stands where log s belongs. As :math:`\sum t\,s` hardly depends on
+    It aligns P3 to P7, where the paper says P3 to P5. Here s = softmax(Q_s / T) stands where log s
+    belongs. As :math:`\sum t\,s` hardly depends on
     the student, the value is negative and its gradient next to nothing.
 
     Args:

@@ -229,11 +229,12 @@ def true_frames(root: Path, frames: Sequence[mavd.FrameId], modality: str) -> li
             if frame.stamp not in truth:
                 raise AvdetError(f'{root / drive}/truth: expected frame {frame}, found none')
             line = truth[frame.stamp]
-            seen = (np.array(line['pixels'], float) >= LEAST_PIXELS) & (
-                np.array(line['visible_fraction'], float) >= LEAST_VISIBLE
+            # What is not known is NaN, which is not less than anything.
+            hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
+                np.array(line['visible_fraction'], float) < LEAST_VISIBLE
             )
             path = mavd.picture_path(root, frame, modality)
-            found.append(LabelledFrame(path, line['boxes_px'][seen.reshape(-1)]))
+            found.append(LabelledFrame(path, line['boxes_px'][~hidden.reshape(-1)]))
     return found
 
 

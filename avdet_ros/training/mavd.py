@@ -45,6 +45,9 @@ PICTURES = {
 
 SOUND_ENDINGS = ('.flac', '.wav', '.mp3')
 DRIVE_SOUND = 'drive.flac'
+MEASURED = ('distance_m', 'visible_fraction', 'pixels')
+"""What the truth of simulated drives says of each vehicle and that of recorded ones may not."""
+
 DONE = 'DONE'
 
 
@@ -316,7 +319,8 @@ def read_truth(root: str | Path, drive: str) -> dict[str, dict]:
         a dictionary a frame: ``time_s``, ``boxes_px`` (N, 4), and lists of N: ``ids``, ``kinds``,
         ``distance_m``, ``speed_mps``, ``in_image``, ``visible_fraction``, ``level_db``,
         ``rest_db``, ``audible``, ``label`` (a detector of sound should report it), ``pixels``
-        (how many of the picture's pixels show it).
+        (how many of the picture's pixels show it). Recordings know less: what `MEASURED` a line
+        of theirs lacks is a list of None.
 
     Raises:
         AvdetError: missing or damaged.
@@ -327,6 +331,8 @@ def read_truth(root: str | Path, drive: str) -> dict[str, dict]:
         truth = {line['stamp']: line for line in lines}
         for line in lines:
             line['boxes_px'] = np.array(line['boxes_px'], np.float32).reshape(-1, 4)
+            for name in MEASURED:
+                line.setdefault(name, [None] * len(line['boxes_px']))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AvdetError(f'{path}: expected a JSON object a line, found {error}') from error
     return truth

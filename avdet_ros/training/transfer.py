@@ -64,7 +64,7 @@ def _similarity_of_places(features: Tensor) -> Tensor:
 class AttentiveFeatureDistillation(nn.Module):
     r"""Learn which of the teacher's channels are worth imitating.
 
-    .. math:: \sum_c \rho_c\, ||s_c - t_c||^2 / (H W), \quad
+    .. math:: \frac{1}{C H W} \sum_c \rho_c\, ||s_c - t_c||^2, \quad
               \rho = C \cdot softmax(W_2\, relu(W_1\, GAP(t)))
 
     GAP is the mean over positions, so that rho depends on the frame and averages one over the

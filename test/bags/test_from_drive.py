@@ -72,9 +72,27 @@ def test_a_folder_that_is_no_drive_is_named(tmp_path):
         drive_to_bag(tmp_path, tmp_path / 'bag')
 
 
+def test_true_boxes_without_a_name_or_with_one_name_for_two_are_all_kept(tmp_path):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for index in range(2):
+            now = START_NS + index * 100_000_000
+            boxes = np.arange(16, dtype=np.float32).reshape(4, 4)
+            found = Detections(boxes, np.ones(4, np.float32))
+            message = make_detections(make_header(now, 'cam'), found)
+            for entry, name in zip(message.detections, ('', '', 'car', 'car'), strict=True):
+                entry.id = name
+            writer.write('/avdet/truth', DETECTIONS, serialize(message), now)
+    with Bag(tmp_path / 'bag') as bag:
+        truth = RecordedTruth(bag, '/avdet/truth')
+    for instant_ns in (START_NS, START_NS + 40_000_000, START_NS + 90_000_000):
+        boxes, ids = truth.at(instant_ns)
+        assert sorted(ids) == [-1, -1, -1, 0]
+        assert sorted(boxes[:, 0].tolist()) == [0, 4, 8, 12]
+
+
 def test_truth_between_two_instants_lies_between(tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
-        for index, ids in enumerate((['1', '2'], ['1'], ['1', '3'])):
+        for index, ids in enumerate((['car', '2'], ['car'], ['car', '3'])):
             now = START_NS + index * 100_000_000
             boxes = np.full((len(ids), 4), 10.0 * index, np.float32)
             scores = np.ones(len(ids), np.float32)
@@ -85,11 +103,11 @@ def test_truth_between_two_instants_lies_between(tmp_path):
     with Bag(tmp_path / 'bag') as bag:
         truth = RecordedTruth(bag, '/avdet/truth')
     boxes, ids = truth.at(START_NS + 30_000_000)
-    assert ids == ['1', '2']
+    assert ids == [0, 1]
     assert np.allclose(boxes[0], 3.0)
     boxes, ids = truth.at(START_NS + 170_000_000)
-    assert ids == ['1', '3']
+    assert ids == [0, 2]
     assert np.allclose(boxes[0], 17.0)
-    assert truth.at(START_NS)[1] == ['1', '2']
+    assert truth.at(START_NS)[1] == [0, 1]
     assert truth.at(START_NS - 50_000_000) is None
     assert truth.at(START_NS + 250_000_000) is None

@@ -76,6 +76,21 @@ def test_drive_record_convert_train_drive_again(tmp_path):
     assert json.loads((tmp_path / 'out' / 'summary.json').read_text())['partial'] is None
 
 
+def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
+    from avdet_ros.evaluation.dataset import TRUE, truths_of
+    from avdet_ros.training import mavd
+    from avdet_ros.training.drive_split import true_frames
+
+    own = tmp_path / 'own'
+    convert([record(tmp_path / 'drive', 11)], own, {'rgb': '/camera/image_raw'})
+    frames = mavd.read_ids(own / 'train_all.txt')
+    truth = truths_of(own, frames[0].drive)[TRUE]
+    boxes = [len(truth(frame)) for frame in frames]
+    assert sum(boxes) > 0
+    assert [len(each.boxes_px) for each in true_frames(own, frames, 'rgb')] == boxes
+    assert all(np.all(np.isnan(truth(frame).distance_m)) for frame in frames)
+
+
 def test_drives_without_labels_or_of_another_rig_are_named(tmp_path):
     from avdet_ros.training.drive_windows import make_drive_windows
 
