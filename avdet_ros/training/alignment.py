@@ -59,7 +59,9 @@ def product_of_teachers(teachers: Sequence[Tensor]) -> Tensor:
 
 
 def mean_of_teachers(teachers: Sequence[Tensor]) -> list[Tensor]:
-    r"""The "Avg" rows' single teacher, as a list of one: :math:`\frac{1}{n} \sum_i Q_i / \bar{Q_i}`.
+    r"""The "Avg" rows' single teacher, as a list of one.
+
+    .. math:: Q_t = \frac{1}{n} \sum_i Q_i / \bar{Q_i}
 
     The paper averages the teachers' activations (its Avg rows). Here their maps are averaged,
     each scaled to a mean of 1, else the teacher with the largest activations would be the

@@ -139,6 +139,27 @@ def augment(
     return spectrogram, boxes
 
 
+def drawn_pairs(
+    count: int, part: float, generator: torch.Generator, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Which windows of a batch are mixed with which others, never with themselves.
+
+    Args:
+        count: windows in the batch; one alone has no other.
+        part: of them that are chosen.
+        generator: where chance comes from.
+        device: of the generator.
+
+    Returns:
+        (N,) int64 places of those chosen, and of the other window for each.
+    """
+    chance = {'generator': generator, 'device': device}
+    chosen = torch.nonzero(torch.rand(count, **chance) < part).flatten()
+    if count < 2:
+        return chosen[:0], chosen[:0]
+    return chosen, (chosen + torch.randint(1, count, (len(chosen),), **chance)) % count
+
+
 def _mixed(
     spectrogram: Tensor, boxes: list[Tensor], part: float, generator: torch.Generator
 ) -> tuple[Tensor, list[Tensor]]:
@@ -148,8 +169,7 @@ def _mixed(
     S = S1 + S2 and P = P1 + P2. This takes the averages over pooled frames for what is averaged.
     """
     chance = {'generator': generator, 'device': spectrogram.device}
-    chosen = torch.nonzero(torch.rand(len(boxes), **chance) < part).flatten()
-    partner = torch.randperm(len(boxes), **chance)[: len(chosen)]
+    chosen, partner = drawn_pairs(len(boxes), part, **chance)
     first, second = torch.tensor(PAIRS).T
     power = torch.pow(10, spectrogram[:, :MICROPHONES] / 10)
     root = power.sqrt()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from avdet_ros.audio.features import PAIRS
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.training.augment import Mirror, augment, mirrored
+from avdet_ros.training.augment import Mirror, augment, drawn_pairs, mirrored
 from avdet_ros.training.distillation_recipe import TaughtAugmentation
 from avdet_ros.training.taught_windows import Lesson
 
@@ -49,9 +49,7 @@ def augment_lesson(
         chosen = torch.rand(count, **chance) < 0.5
         lesson = mirror_lesson(lesson, chosen, mirror, cells)
     if how.mix > 0:
-        chosen = torch.nonzero(torch.rand(count, **chance) < how.mix).flatten()
-        partner = torch.randperm(count, **chance)[: len(chosen)]
-        lesson = mix_lesson(lesson, chosen, partner)
+        lesson = mix_lesson(lesson, *drawn_pairs(count, how.mix, **chance))
     levels = replace(how, mirror=False, mix=0.0)
     sound, boxes = augment(lesson.sound, lesson.boxes, levels, None, generator)
     if how.mask_frames > 0:
