@@ -62,23 +62,31 @@ def train_teacher(
 
     need_training()
     from avdet_ros.training.drive_split import read_split, true_frames
+    from avdet_ros.training.frames import MODALITIES
     from avdet_ros.training.labelled_frames import read_coco
     from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
     progress, say = voice(progress)
     for name, number, low, high in (
-        ('share', share, 0.05, 1.0),
+        ('share', share, 0.05, 0.95),
         ('epochs', epochs, 1, 10_000),
         ('batch', batch, 1, 4096),
         ('learning-rate', learning_rate, 1e-7, 1.0),
         ('anchor-scale', anchor_scale, 0.5, 16.0),
+        ('seed', seed, 0, 2**32 - 1),
     ):
         if not low <= number <= high:
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
+    if modality not in MODALITIES:
+        raise AvdetError(
+            f'--modality: expected one of {", ".join(MODALITIES)}, found {modality!r:.40}'
+        )
     if coco is None:
         split = read_split(data, share, say)
         drives = split.teach + split.watch
-        learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
+        learn, watch = (
+            true_frames(data, part, modality, say) for part in (split.teach, split.watch)
+        )
     else:
         drives = []
         learn = read_coco(coco, data)

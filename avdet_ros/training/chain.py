@@ -35,6 +35,7 @@ from avdet_ros.training.stages import (
     open_course,
 )
 from avdet_ros.training.taught_windows import TaughtWindows
+from avdet_ros.training.whole_file import whole_file
 
 SHOWN = 12
 """Pictures in the report."""
@@ -95,7 +96,8 @@ def make_model_file(course: Course) -> Path:
         card = distilled_card.text(
             course.recipe, scores, course.split.about(course.root.name), facts
         )
-        (course.out / 'MODEL_CARD.md').write_text(card, encoding='utf-8')
+        with whole_file(course.out / 'MODEL_CARD.md') as file:
+            file.write(card.encode())
 
     first_only(finish)
     return model
@@ -179,9 +181,8 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
     """Put the metrics into the file that they were measured with."""
     loaded = onnx.load(model)
     write_metadata(loaded, contract)
-    partial = model.with_suffix('.partial')
-    partial.write_bytes(loaded.SerializeToString())
-    partial.replace(model)
+    with whole_file(model) as file:
+        file.write(loaded.SerializeToString())
 
 
 def _silent(name: str, total: int | None) -> Callable[[], None]:

@@ -20,6 +20,7 @@ from avdet_ros.training import mavd
 from avdet_ros.training.labelled_frames import LabelledFrame
 from avdet_ros.training.skipped import Skipped
 from avdet_ros.training.subsets import WHOLE, Subset, subset_frames
+from avdet_ros.training.whole_file import whole_file
 
 LEAST_PIXELS = 60
 """A vehicle of which fewer pixels are seen is no example for a teacher."""
@@ -32,6 +33,9 @@ WATCHED = 0.2
 
 TAUGHT_BY = 'drives.json'
 """Beside a teacher: names of the drives it learned from."""
+
+SHARED_OUT = 'split.json'
+"""In the folder of a run: names of the drives by use."""
 
 Frames = tuple[mavd.FrameId, ...]
 
@@ -157,6 +161,40 @@ def note_drives(folder: Path, frames: Iterable[mavd.FrameId]) -> None:
         raise AvdetError(f'cannot write {folder / TAUGHT_BY}: {error.strerror}') from error
 
 
+def keep_split(folder: Path, split: DriveSplit) -> None:
+    """Note in a run's folder who learns from which drives, or see that it is as noted there.
+
+    Drives that come or go change who learns from which: without this a student could go on with
+    teachers that learned from the drives it hears.
+
+    Args:
+        folder: of the run.
+        split: of its data.
+
+    Raises:
+        AvdetError: the run was begun with other drives, or the file is damaged.
+    """
+    uses = ('teach', 'watch', 'train', 'val', 'test')
+    wanted = {use: list(by_drive(getattr(split, use))) for use in uses}
+    path = folder / SHARED_OUT
+    try:
+        if not path.exists():
+            with whole_file(path) as file:
+                file.write(json.dumps(wanted, indent=1).encode())
+        noted = json.loads(path.read_text(encoding='utf-8'))
+        before = {use: set(map(str, noted[use])) for use in uses}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AvdetError(f'{path}: expected drives by use, found {error!s:.80}') from error
+    for use in uses:
+        changed = sorted(before[use] ^ set(wanted[use]))
+        if changed:
+            raise AvdetError(
+                f'{folder}: was begun with other drives: {use}: expected {len(before[use])}, '
+                f'found {len(wanted[use])} ({changed[0]} is in one of them only); choose another '
+                '--out for this data'
+            )
+
+
 def without_taught(
     split: DriveSplit, teachers: Sequence[Path], say: Callable[[str], None]
 ) -> DriveSplit:
@@ -205,18 +243,25 @@ def by_drive(frames: Iterable[mavd.FrameId]) -> dict[str, list[mavd.FrameId]]:
     return drives
 
 
-def true_frames(root: Path, frames: Sequence[mavd.FrameId], modality: str) -> list[LabelledFrame]:
+def true_frames(
+    root: Path,
+    frames: Sequence[mavd.FrameId],
+    modality: str,
+    say: Callable[[str], None] = print,
+) -> list[LabelledFrame]:
     """Pictures with the boxes that are to be seen in them, from the drives' own truth.
 
     Args:
         root: the data set's folder.
         frames: which.
         modality: rgb, depth or thermal.
+        say: takes a line for people, one for each of the first frames without truth.
 
     Raises:
-        AvdetError: a drive has no truth, or lacks a frame of it.
+        AvdetError: a drive has no truth, or too many frames have none.
     """
     found = []
+    skipped = Skipped(f'truth of {root}', len(frames), say)
     for drive, members in by_drive(frames).items():
         if not (root / drive / 'truth' / 'frames.jsonl').is_file():
             raise AvdetError(
@@ -227,7 +272,8 @@ def true_frames(root: Path, frames: Sequence[mavd.FrameId], modality: str) -> li
         truth = mavd.read_truth(root, drive)
         for frame in members:
             if frame.stamp not in truth:
-                raise AvdetError(f'{root / drive}/truth: expected frame {frame}, found none')
+                skipped.add(f'{root / drive}/truth: expected frame {frame}, found none')
+                continue
             line = truth[frame.stamp]
             # What is not known is NaN, which is not less than anything.
             hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
@@ -235,6 +281,7 @@ def true_frames(root: Path, frames: Sequence[mavd.FrameId], modality: str) -> li
             )
             path = mavd.picture_path(root, frame, modality)
             found.append(LabelledFrame(path, line['boxes_px'][~hidden.reshape(-1)]))
+    skipped.close()
     return found
 
 

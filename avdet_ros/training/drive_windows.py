@@ -58,22 +58,23 @@ def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print)
     skipped = Skipped('windows', total, say)
     for split, drives in listed.items():
         folder = root / WINDOWS / split
-        folder.mkdir(parents=True, exist_ok=True)
         shards = {drive: folder / f'windows_{drive}.npz' for drive in drives}
         for path in set(folder.glob('windows_*.npz')) - set(shards.values()):
             path.unlink()  # of a drive that is no longer in this split
         for drive, frames in sorted(drives.items()):
             check_recorded_rig(root / drive / 'rig.yaml', rig)
             said = _label_file(root, drive)
-            left_out = _skipped_in(shards[drive], frames, said.stat().st_mtime)
+            source = _mark(said)
+            left_out = _skipped_in(shards[drive], frames, source)
             if left_out is not None:
                 skipped.recall(left_out)
                 continue
             say(f'{drive}: {len(frames)} windows for {split}')
             label = _labels(root, drive, said)
-            _write_shard(shards[drive], root, frames, label, front_end, skipped)
+            _write_shard(shards[drive], root, frames, label, front_end, source, skipped)
         facts = {'drives': sorted(drives), **rig_numbers(rig)}
-        (folder / 'windows.json').write_text(json.dumps(facts, indent=1), encoding='utf-8')
+        with whole_file(folder / 'windows.json') as file:
+            file.write(json.dumps(facts, indent=1).encode())
     skipped.close()
     return root / WINDOWS
 
@@ -89,17 +90,24 @@ def _frames(root: Path, split: str) -> list[mavd.FrameId]:
     return ids
 
 
-def _skipped_in(shard: Path, frames: list[mavd.FrameId], changed_s: float) -> int | None:
+def _skipped_in(shard: Path, frames: list[mavd.FrameId], source: str) -> int | None:
     """How many frames a drive's windows leave out; None if they are still to be made."""
-    if not shard.exists() or shard.stat().st_mtime < changed_s:
+    if not shard.exists():
         return None
     try:
         with np.load(shard, allow_pickle=False) as file:
             skipped = file['skipped'].tolist()
             known = {*file['ids'].tolist(), *skipped}
+            same = str(file['source']) == source
     except Exception:  # a damaged shard is made anew
         return None
-    return len(skipped) if known == {frame.stamp for frame in frames} else None
+    return len(skipped) if same and known == {frame.stamp for frame in frames} else None
+
+
+def _mark(said: Path) -> str:
+    """Tells a label file from others, and from what it was before."""
+    state = said.stat()
+    return f'{said.name} {state.st_size} {state.st_mtime_ns}'
 
 
 def _label_file(root: Path, drive: str) -> Path:
@@ -143,6 +151,7 @@ def _write_shard(
     frames: list[mavd.FrameId],
     label: Callable[[mavd.FrameId], np.ndarray],
     front_end: FrontEnd,
+    source: str,
     skipped: Skipped,
 ) -> None:
     bands, frames_kept = front_end.n_mels, pool_frames(np.zeros(front_end.frames)).shape[-1]
@@ -175,4 +184,5 @@ def _write_shard(
             time_s=np.array([frame.stamp_ns * 1e-9 for frame in kept]),
             ids=np.array([frame.stamp for frame in kept]),
             skipped=np.array(left_out, 'U64'),
+            source=np.array(source),
         )

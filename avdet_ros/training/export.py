@@ -14,6 +14,7 @@ from torch import nn
 
 from avdet_ros.detection.contract import ModelContract, write_metadata
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.whole_file import whole_file
 
 OPSET = 17
 """Every operator in it is in ONNX Runtime since 1.12."""
@@ -58,10 +59,8 @@ def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
     model = onnx.load_from_string(buffer.getvalue())
     write_metadata(model, contract)
     onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    partial.write_bytes(model.SerializeToString())
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())
 
 
 def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ import onnxruntime
 
 from avdet_ros.detection.boxes import box_iou
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.whole_file import whole_file
 
 LEAST_SCORE = 0.1
 """Boxes that are compared score at least so much."""
@@ -69,9 +70,8 @@ def write_half(path: Path, out: Path) -> None:
         ) from error
     del half.metadata_props[:]
     half.metadata_props.extend(model.metadata_props)
-    partial = out.with_suffix('.partial')
-    partial.write_bytes(half.SerializeToString())
-    partial.replace(out)
+    with whole_file(out) as file:
+        file.write(half.SerializeToString())
 
 
 def agreement(path: Path, half: Path, spectrograms: list[np.ndarray]) -> Agreement:

@@ -6,6 +6,7 @@ itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch.utils.data import Dataset
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.frames import canvas_for, network_input
+from avdet_ros.training.skipped import Skipped
 
 VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'other vehicle')
 """Names of COCO categories that count as vehicle."""
@@ -111,6 +113,8 @@ class FrameSet(Dataset):
         crop: the paper's columns only, see `canvas_for`.
         flip: exchange left and right in half of the frames, drawn by seed, epoch and place.
         seed: of the flips.
+        say: takes a line for people, one for each of the first pictures that cannot be read; the
+            next picture takes the place of such a one, and too many end the fitting.
     """
 
     def __init__(
@@ -121,17 +125,20 @@ class FrameSet(Dataset):
         crop: bool = True,
         flip: bool = False,
         seed: int = 0,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.frames, self.modality, self.image_size = frames, modality, image_size
         self.crop, self.flip, self.seed = crop, flip, seed
         self.epoch = 0
+        self._skipped = Skipped(f'{modality} pictures', len(frames), say)
+        self._unreadable: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        index, picture = self._readable(index)
         frame = self.frames[index]
-        picture = read_picture(frame.path)
         if self.modality != 'thermal' and picture.ndim == 2:
             picture = np.repeat(picture[..., None], 3, axis=2)
         height, width = picture.shape[:2]
@@ -145,6 +152,18 @@ class FrameSet(Dataset):
         placed = canvas.to_network(boxes)
         large = np.all(placed[:, 2:] - placed[:, :2] >= 2, axis=1)
         return torch.from_numpy(pixels), torch.from_numpy(placed[large])
+
+    def _readable(self, wanted: int) -> tuple[int, np.ndarray]:
+        """The first picture from a place on that can be decoded, and its place."""
+        for step in range(len(self.frames)):
+            place = (wanted + step) % len(self.frames)
+            try:
+                return place, read_picture(self.frames[place].path)
+            except AvdetError as error:
+                if place not in self._unreadable:
+                    self._unreadable.add(place)
+                    self._skipped.add(error)
+        raise AvdetError(f'{self.frames[wanted].path}: expected a picture there or in any other')
 
 
 def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:

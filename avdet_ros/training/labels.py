@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ import numpy as np
 from avdet_ros.detection.boxes import Detections, nms
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.mapped_arrays import map_member
+from avdet_ros.training.whole_file import whole_file
 
 SCORE_THRESHOLD = 0.3
 """A teacher's box below this score is no label."""
@@ -136,17 +136,8 @@ def write_labels(path: Path, labels: DriveLabels) -> None:
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_suffix('.partial')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open('wb') as file:
-            np.savez(file, **{name: np.asarray(getattr(labels, name)) for name in ARRAYS})
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvdetError(f'cannot write the labels {path}: {error.strerror}') from error
+    with whole_file(path) as file:
+        np.savez(file, **{name: np.asarray(getattr(labels, name)) for name in ARRAYS})
 
 
 def read_labels(path: Path, mapped: bool = False) -> DriveLabels:

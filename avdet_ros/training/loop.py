@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 import errno
+import io
 import logging
 import math
 from pathlib import Path
@@ -33,6 +34,7 @@ from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.processes import trainer_places
+from avdet_ros.training.whole_file import whole_file
 
 CHECKPOINTS = 'checkpoints'
 
@@ -123,7 +125,7 @@ def run_fit(
         watching.append(RichProgressBar())
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     with warnings.catch_warnings(), explained(folder):
-        # Advice about worker processes: rows of a memory map need none.
+        # Advice about worker processes: most windows are rows of a memory map and need none.
         warnings.filterwarnings('ignore', '.*does not have many workers.*')
         warnings.filterwarnings('ignore', '.*smaller than the logging interval.*')
         warnings.filterwarnings('ignore', '.*exists and is not empty.*')
@@ -260,6 +262,18 @@ def refuse_bad_loss(
         f'expected a finite loss, found {float(loss.detach())} from {bad or "the sum"}; '
         'the checkpoints up to the last epoch are kept'
     )
+
+
+def save_weights(path: Path, state: dict[str, Tensor]) -> None:
+    """Write names with tensors as ``torch.load(..., weights_only=True)`` reads them.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    buffer = io.BytesIO()  # torch tells of a full disk in words of its own
+    torch.save(state, buffer)
+    with whole_file(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def load_best(module: nn.Module, path: Path, prefix: str) -> nn.Module:

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.training.augment import Mirror
 from avdet_ros.training.distillation import augmented, scale_levels
 from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.listeners import Listener
-from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
+from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit, save_weights
 from avdet_ros.training.paper_students import VehicleCounter
 from avdet_ros.training.processes import first_only
 from avdet_ros.training.taught_windows import Lesson, TaughtWindows, lessons
@@ -147,7 +148,7 @@ def fit_pretext(
     loss, hits, many = task._sums
     numbers = [min(len(box), how.most) for box in val.boxes]
     state = {name: item.detach().cpu().clone() for name, item in listener.state_dict().items()}
-    first_only(lambda: _save(state, folder / WEIGHTS))
+    first_only(lambda: save_weights(folder / WEIGHTS, state))
     return {
         'loss': loss / many,
         'accuracy': hits / many,
@@ -161,8 +162,6 @@ def load_pretext(listener: Listener, folder: Path) -> None:
     Raises:
         AvdetError: they are missing, or of another student.
     """
-    from avdet_ros.errors import AvdetError
-
     path = folder / WEIGHTS
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
@@ -174,9 +173,3 @@ def load_pretext(listener: Listener, folder: Path) -> None:
         raise AvdetError(
             f'{path}: expected the weights of this student, found others: {reason[:160]}'
         ) from error
-
-
-def _save(state: dict[str, Tensor], path: Path) -> None:
-    partial = path.with_suffix('.partial')
-    torch.save(state, partial)
-    partial.replace(path)

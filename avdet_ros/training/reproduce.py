@@ -27,6 +27,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
 from avdet_ros.training import stages
 from avdet_ros.training.detector import suppress
+from avdet_ros.training.drive_split import keep_split
 from avdet_ros.training.listener_detector import ListenerDetector
 from avdet_ros.training.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
 from avdet_ros.training.processes import first_only, joined
@@ -160,6 +161,7 @@ def run_row(
     )
     if not recipe.teachers.folder:
         course = replace(course, teachers=out / 'teachers')
+        first_only(lambda: keep_split(out, course.split))  # all rows share the teachers
     stages.make_teachers(recipe.teachers, data, course.split, course.teachers, progress, say)
     stages.make_labels(course)
     detector, train, _ = stages.make_student(course)

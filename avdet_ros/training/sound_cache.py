@@ -32,6 +32,7 @@ from avdet_ros.simulation.windows import pool_frames
 from avdet_ros.training import mavd
 from avdet_ros.training.mapped_arrays import map_member
 from avdet_ros.training.skipped import Skipped
+from avdet_ros.training.whole_file import whole_file
 
 FOLDER = 'features'
 KINDS = ('window', 'log_mel')
@@ -131,22 +132,14 @@ def write_features(
         ids.append(frame.stamp)
     if not ids:
         raise AvdetError(f'{root / drive}: expected readable sound, found none: {reasons[-1]}')
-    path = cache_path(root, kind, drive)
-    partial = path.with_suffix('.partial')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open('wb') as file:
-            np.savez(
-                file,
-                ids=np.array(ids),
-                features=np.stack(features),
-                skipped=np.array(skipped, 'U64'),
-                front_end=np.array(astuple(front_end), np.float64),
-            )
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+    with whole_file(cache_path(root, kind, drive)) as file:
+        np.savez(
+            file,
+            ids=np.array(ids),
+            features=np.stack(features),
+            skipped=np.array(skipped, 'U64'),
+            front_end=np.array(astuple(front_end), np.float64),
+        )
     return reasons
 
 

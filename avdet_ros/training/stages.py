@@ -25,6 +25,7 @@ from avdet_ros.training.distillation_recipe import DistillationRecipe, TeachersR
 from avdet_ros.training.drive_split import (
     DriveSplit,
     by_drive,
+    keep_split,
     read_split,
     true_frames,
     without_taught,
@@ -94,6 +95,7 @@ def open_course(
         split = without_taught(split, places, say)
     rig = dataset_rig(root, list(by_drive(split.heard)), rig_path)
     first_only(lambda: begin_run(out, recipe, resume))
+    first_only(lambda: keep_split(out, split))
     return Course(
         recipe,
         root,
@@ -130,7 +132,9 @@ def make_teachers(
             raise AvdetError(
                 f'teachers.folder: expected {path} made by avdet train-teacher, found none'
             )
-        frames, watch = (true_frames(root, part, modality) for part in (split.teach, split.watch))
+        frames, watch = (
+            true_frames(root, part, modality, say) for part in (split.teach, split.watch)
+        )
         say(
             f'{path.parent}: a {modality} teacher learns from {len(frames)} frames of '
             f'{len(by_drive(split.teach))} drives'

@@ -28,9 +28,10 @@ from avdet_ros.training.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.frames import MODALITIES
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
 from avdet_ros.training.labels import SCORE_THRESHOLD
-from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit
+from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit, save_weights
 from avdet_ros.training.mavd import FrameId
 from avdet_ros.training.processes import count, first_only, rank
+from avdet_ros.training.whole_file import whole_file
 
 BOX_WEIGHT = 50.0
 """Of the box loss against the class loss, effdet's own."""
@@ -240,8 +241,8 @@ def fit_teacher(
         fresh = load_weights(detector, weights)
         say(f'{weights}: all layers taken but {", ".join(fresh) or "none"}')
     size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': recipe.crop}
-    learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
-    watch = FrameSet(list(val), **size)
+    learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed, say=say)
+    watch = FrameSet(list(val), **size, say=say)
     several, own = count(), max(1, recipe.batch // count())
     order = DistributedSampler(learn, several, rank(), seed=recipe.seed)
     best = run_fit(
@@ -306,11 +307,9 @@ TEACHER_FILE = 'teacher.pt'
 
 def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Path) -> None:
     """Write a teacher's weights and its recipe."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f'{TEACHER_FILE}.partial'
-    torch.save(teacher.detector.network.state_dict(), partial)
-    (folder / 'teacher.json').write_text(json.dumps(asdict(recipe), indent=1))
-    partial.replace(folder / TEACHER_FILE)
+    with whole_file(folder / 'teacher.json') as file:
+        file.write(json.dumps(asdict(recipe), indent=1).encode())
+    save_weights(folder / TEACHER_FILE, teacher.detector.network.state_dict())
 
 
 def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTeacher:
@@ -331,5 +330,10 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
         raise AvdetError(
             f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
         ) from error
-    load_weights(detector, folder / TEACHER_FILE)
+    new = load_weights(detector, folder / TEACHER_FILE)
+    if new:
+        raise AvdetError(
+            f'{folder / TEACHER_FILE}: expected the weights of a finished teacher, found other '
+            f'shapes for {", ".join(new)}; avdet train-teacher --weights starts from such a file'
+        )
     return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop)

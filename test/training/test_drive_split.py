@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
 from avdet_ros.training.drive_split import (
     by_drive,
+    keep_split,
     note_drives,
     read_split,
     share_drives,
@@ -121,3 +123,26 @@ def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_
     (tmp_path / 'rgb' / 'drives.json').write_text('no list')
     with pytest.raises(AvdetError, match=r'drives\.json: expected a list of drives'):
         without_taught(whole, [tmp_path / 'rgb'], said.append)
+
+
+def test_a_frame_without_truth_is_named_and_left_out(own):
+    split = read_split(own, 0.5)
+    frames = split.teach + split.watch
+    truth = own / frames[0].drive / 'truth' / 'frames.jsonl'
+    truth.write_text('\n'.join(truth.read_text().splitlines()[1:]) + '\n')
+    said: list[str] = []
+    assert len(true_frames(own, frames, 'rgb', said.append)) == len(frames) - 1
+    assert str(frames[0]) in said[0]
+    assert f'1 of {len(frames)} frames skipped' in said[-1]
+
+
+def test_a_run_keeps_to_its_drives(drives, tmp_path):
+    split = read_split(drives, 0.5)
+    keep_split(tmp_path, split)
+    keep_split(tmp_path, replace(split, train=split.train[:-1]))
+    more = replace(split, train=split.train + split.teach)
+    with pytest.raises(AvdetError, match='other drives: train: expected 2, found 3 .*--out'):
+        keep_split(tmp_path, more)
+    (tmp_path / 'split.json').write_text('[]')
+    with pytest.raises(AvdetError, match=r'split\.json: expected drives by use'):
+        keep_split(tmp_path, split)

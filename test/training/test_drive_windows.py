@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -88,3 +89,15 @@ def test_windows_of_another_camera_are_refused(own):
     path.write_text(json.dumps({**json.loads(path.read_text()), 'focal_px': [500, 500]}))
     with pytest.raises(AvdetError, match=r'windows\.json: focal_px: expected .*--rig'):
         map_windows(own / WINDOWS / 'val', rig)
+
+
+def test_truth_that_is_replaced_by_an_older_file_is_taken(own):
+    rig = load_rig()
+    make_drive_windows(own, rig, quiet)
+    (name, *_) = (frame.drive for frame in mavd.read_ids(mavd.split_path(own, 'val')))
+    truth = own / name / 'truth' / 'frames.jsonl'
+    truth.write_text(truth.read_text().replace('"label": [true', '"label": [false'))
+    os.utime(truth, (1e9, 1e9))
+    make_drive_windows(own, rig, quiet)
+    with np.load(own / WINDOWS / 'val' / f'windows_{name}.npz') as file:
+        assert not file['count'].any()

@@ -80,3 +80,13 @@ def test_weights_from_elsewhere_are_taken_strictly(frames, tmp_path, capsys):
         frames[8:], tmp_path / 'b', weights=tmp_path / 'a/teacher.pt', progress=False,
     )  # fmt: skip
     assert 'backbone.conv_stem.weight' in capsys.readouterr().out
+
+
+def test_a_teacher_with_the_classes_of_another_is_no_teacher(frames, tmp_path):
+    fit_teacher(replace(RECIPE, epochs=1), frames[:4], frames[8:], tmp_path, progress=False)
+    path = tmp_path / 'teacher.pt'
+    state = torch.load(path, weights_only=True)
+    name = next(name for name in state if 'class_net.predict' in name and name.endswith('bias'))
+    torch.save({**state, name: torch.zeros(9 * 90)}, path)
+    with pytest.raises(AvdetError, match=rf'teacher\.pt: .*finished teacher, .*{name}'):
+        load_teacher(tmp_path)

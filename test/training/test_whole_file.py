@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -29,9 +31,23 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
 
 def test_what_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / 'taken').write_text('a file')
-    for path in (tmp_path / 'none' / 'a.json', tmp_path / 'taken' / 'a.json'):
-        with pytest.raises(AvdetError, match=f'cannot write {path}: '), whole_file(path) as file:
-            file.write(b'x')
+    path = tmp_path / 'taken' / 'a.json'
+    with pytest.raises(AvdetError, match=f'cannot write {path}: '), whole_file(path) as file:
+        file.write(b'x')
+
+
+def test_two_that_write_at_once_do_not_mix(tmp_path):
+    path = tmp_path / 'new' / 'a.json'
+    with whole_file(path) as file:
+        file.write(b'one')
+        other = (
+            f'from avdet_ros.training.whole_file import whole_file\nfrom pathlib import Path\n'
+            f'with whole_file(Path({str(path)!r})) as file: file.write(b"two")'
+        )
+        subprocess.run([sys.executable, '-c', other], check=True)
+        assert path.read_bytes() == b'two'
+    assert path.read_bytes() == b'one'
+    assert [each.name for each in path.parent.iterdir()] == ['a.json']
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
