@@ -169,6 +169,10 @@ def on_dataset(
     heard = dataset.hear_dataset(root, frames, detectors, front_end, labels, tick)
     if heard.broken:
         notes.append(f'{len(heard.broken)} of {count} frames left out, first: {heard.broken[0]}')
+    if not heard.records:
+        raise AvdetError(
+            f'{root}: expected truth or labels of the {count} {split} frames, found none'
+        )
     truth = next(iter(heard.records))
     which = 'frames' if subset == WHOLE else f'{subset} frames'
     return Run(

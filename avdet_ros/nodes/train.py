@@ -5,9 +5,16 @@ The same as `avdet train`: what that command takes as arguments is taken as para
 
 from __future__ import annotations
 
+import difflib
+from pathlib import Path
 import sys
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.paths import share
+
+PATHS = ('recipe', 'data', 'out', 'rig')
+CHOICES = ('resume', 'progress')
+OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 
 
 def main() -> None:
@@ -16,12 +23,12 @@ def main() -> None:
 
     rclpy.init(args=sys.argv)
     try:
-        arguments = _arguments()
-    finally:
-        rclpy.try_shutdown()
-    from avdet_ros.cli.train import train
+        try:
+            arguments = _arguments()
+        finally:
+            rclpy.try_shutdown()
+        from avdet_ros.cli.train import train
 
-    try:
         train(**arguments)
     except AvdetError as error:
         sys.exit(f'error: {error}')
@@ -31,26 +38,29 @@ def main() -> None:
 
 def _arguments() -> dict:
     """Parameters as the command's arguments; the node exists only to read them."""
-    from pathlib import Path
-
     from rclpy.node import Node
 
-    node = Node('train')
+    node = Node('train', automatically_declare_parameters_from_overrides=True)
     try:
-        texts = {
-            name: node.declare_parameter(name, '').value
-            for name in ('recipe', 'data', 'out', 'rig')
-        }
-        choices = {
-            name: node.declare_parameter(name, True).value for name in ('resume', 'progress')
-        }
+        given = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
     finally:
         node.destroy_node()
-    if not texts['recipe']:
-        from avdet_ros.paths import share
-
-        texts['recipe'] = str(share('config/recipes/simulated_labels.yaml'))
-    return {**{name: Path(text) if text else None for name, text in texts.items()}, **choices}
+    arguments = dict.fromkeys(PATHS) | dict.fromkeys(CHOICES, True)
+    for name, value in given.items():
+        if name in OF_EVERY_NODE:
+            continue
+        if name not in arguments:
+            near = difflib.get_close_matches(name, arguments, 1)
+            raise AvdetError(
+                f'parameter {name}: expected one of {", ".join(arguments)}, found another'
+                + (f'; is {near[0]} meant?' if near else '')
+            )
+        kind, wanted = (str, 'a path') if name in PATHS else (bool, 'true or false')
+        if not isinstance(value, kind):
+            raise AvdetError(f'parameter {name}: expected {wanted}, found {value!r}')
+        arguments[name] = value if name in CHOICES else Path(value) if value else None
+    arguments['recipe'] = arguments['recipe'] or share('config/recipes/simulated_labels.yaml')
+    return arguments
 
 
 if __name__ == '__main__':

@@ -40,6 +40,10 @@ from avdet_ros.training.whole_file import whole_file
 SHOWN = 12
 """Pictures in the report."""
 
+CARD = 'MODEL_CARD.md'
+LEFT = ('student.onnx', 'student_fp16.onnx', SCORES, ARRAYS, 'report.html', CARD)
+"""What the last stages leave, in this order."""
+
 
 def run_chain(
     recipe: DistillationRecipe,
@@ -83,10 +87,13 @@ def run_chain(
 
 
 def make_model_file(course: Course) -> Path:
-    """Student, export, evaluation, card and report."""
+    """Student, export, evaluation, card and report; passed over where all of that is there."""
     detector, train, val = make_student(course)
-    windows = {'train': train, 'val': val, 'test': load_windows(course, detector.listener, 'test')}
     model = course.out / 'student.onnx'
+    if all((course.out / name).exists() for name in LEFT):
+        course.say(f'{model}: exported and evaluated already')
+        return model
+    windows = {'train': train, 'val': val, 'test': load_windows(course, detector.listener, 'test')}
 
     def finish() -> None:
         contract, facts = make_model(course, detector, windows['test'], model)
@@ -96,7 +103,7 @@ def make_model_file(course: Course) -> Path:
         card = distilled_card.text(
             course.recipe, scores, course.split.about(course.root.name), facts
         )
-        with whole_file(course.out / 'MODEL_CARD.md') as file:
+        with whole_file(course.out / CARD) as file:
             file.write(card.encode())
 
     first_only(finish)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.recipe_fields import value
-from avdet_ros.training.recipe_parts import Augmentation, FitRecipe, LossRecipe
+from avdet_ros.training.recipe_parts import MODELS, Augmentation, FitRecipe, LossRecipe
 from avdet_ros.training.subsets import Subset
 
 MODALITIES = ('rgb', 'depth', 'thermal')
@@ -106,16 +106,13 @@ class ListenerRecipe:
     """The student.
 
     Attributes:
-        model: ``steered``, ``image_grid`` or ``spectrogram_axes`` (see `students`), ``paper``
-            or ``stereosoundnet`` (see `paper_students`).
+        model: one of `MODELS` (see `students`), ``paper`` or ``stereosoundnet`` (see
+            `paper_students`).
         config_name: of ``paper``: an effdet configuration. Its input has the teachers' size and
             its anchors have their scale, `TeachersRecipe.anchor_scale`.
     """
 
-    model: str = value(
-        'steered',
-        choices=('steered', 'image_grid', 'spectrogram_axes', 'paper', 'stereosoundnet'),
-    )
+    model: str = value('steered', choices=(*MODELS, 'paper', 'stereosoundnet'))
     config_name: str = value('tf_efficientdet_d2')
 
 

@@ -12,15 +12,18 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.shown import shown
 from avdet_ros.training.distillation_recipe import DistillationRecipe
 from avdet_ros.training.recipe_fields import did_you_mean, fill, value
-from avdet_ros.training.recipe_parts import Augmentation, DataRecipe, FitRecipe, LossRecipe
+from avdet_ros.training.recipe_parts import (
+    MODELS,
+    Augmentation,
+    DataRecipe,
+    FitRecipe,
+    LossRecipe,
+)
 
 __all__ = [
     'KINDS', 'MODELS', 'Augmentation', 'ComparisonRecipe', 'DataRecipe', 'DistillationRecipe',
     'FitRecipe', 'LossRecipe', 'StudentRecipe', 'as_yaml', 'read_recipe',
 ]  # fmt: skip
-
-MODELS = ('steered', 'image_grid', 'spectrogram_axes')
-"""The students, see `avdet_ros.training.students`."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from avdet_ros.training.recipe_fields import value
 
+MODELS = ('steered', 'image_grid', 'image_grid_levels', 'spectrogram_axes')
+"""Our compact students, see `avdet_ros.training.students`."""
+
 
 @dataclass(frozen=True)
 class DataRecipe:

@@ -109,6 +109,8 @@ def reproduce(
         if not any(data.glob('*/truth/frames.jsonl')):
             rows = [row for row in rows if row.boxes != 'truth']
             say(f'{data}: no true boxes, so no row that learns from them')
+            if not rows:
+                raise AvdetError(f'--rows: expected one that {data} can teach, found none')
         for number, row in enumerate(rows, 1):
             results.append([])
             for seed in range(max(seeds, _seeds_done(row, out))):

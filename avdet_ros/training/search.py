@@ -5,7 +5,8 @@ Every process that is started with the same storage and name takes trials from t
     avdet search RECIPE --data DRIVES --out runs/search --storage sqlite:///search.db --trials 20
 
 Hyperband (L. Li et al., 2018) gives up on trials whose validation score lags behind. Teachers,
-labels and features are made once and shared by all trials.
+labels and features are made once in ``--out`` and shared by its trials. Scores of several machines
+can be compared if all have the same teachers: name ready ones as ``teachers.folder``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from avdet_ros.training.stages import (
     make_teachers,
     open_course,
 )
+from avdet_ros.training.whole_file import whole_file
 
 WATCHED = 'val/score'
 
@@ -123,16 +125,13 @@ def search(
         return score
 
     study.optimize(one, n_trials=trials, catch=(AvdetError,))
-    done = [trial for trial in study.trials if trial.value is not None]
-    if not done:
+    states = [trial.state.name for trial in study.trials]
+    if 'COMPLETE' not in states:
         raise AvdetError(f'{out}: expected a trial that came to an end, found none of {trials}')
     best = out / 'best.yaml'
-    best.write_text(
-        f'# The best of {len(study.trials)} trials: {WATCHED} {study.best_value:.4f}\n'
-        + as_yaml(changed(recipe, study.best_params)),
-        encoding='utf-8',
-    )
-    states = [trial.state.name for trial in study.trials]
+    head = f'# The best of {len(study.trials)} trials: {WATCHED} {study.best_value:.4f}\n'
+    with whole_file(best) as file:
+        file.write((head + as_yaml(changed(recipe, study.best_params))).encode())
     say(
         f'{len(states)} trials, {states.count("PRUNED")} given up early, '
         f'{states.count("FAIL")} failed; best {WATCHED} {study.best_value:.4f}: '
@@ -170,7 +169,8 @@ def run_trial(course: Course, recipe: DistillationRecipe, trial: optuna.Trial) -
     train, val = (load_windows(own, listener, use) for use in ('train', 'val'))
     watch = Prune(trial)
     fit_student(listener, recipe, train, val, folder, mirror, course.progress, [watch])
-    (folder / 'values.json').write_text(json.dumps(trial.params), encoding='utf-8')
+    with whole_file(folder / 'values.json') as file:
+        file.write(json.dumps(trial.params).encode())
     best = torch.load(folder / CHECKPOINTS / 'best.ckpt', weights_only=True, map_location='cpu')
     states = [state for state in best['callbacks'].values() if state.get('monitor') == WATCHED]
     return max(float(state['best_model_score']) for state in states if 'best_model_score' in state)

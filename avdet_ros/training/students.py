@@ -4,7 +4,8 @@ Three, because the choice is measured and not taken on trust (models/MODEL_CARD.
 
 - `Steered`: the known geometry of array and camera turns coherences into a picture over azimuth
   and time; what it learns is shared by all directions;
-- `ImageGrid`: learns itself where the axes of the image are, one linear map for all;
+- `ImageGrid`: learns itself where the axes of the image are, one linear map for all; as
+  ``image_grid_levels`` from the eight levels alone, which is what the paper's student hears;
 - `SpectrogramAxes`: a picture detector on the spectrogram as if it were the image.
 
 Each has ``features(spectrogram) -> (B, channels, rows, columns)``, the map that lies on the
@@ -13,6 +14,7 @@ image, and ``forward(spectrogram) -> (B, grid.CHANNELS, rows, columns)``.
 
 from __future__ import annotations
 
+from functools import partial
 import itertools
 
 import numpy as np
@@ -162,18 +164,26 @@ class Steered(nn.Module):
 class ImageGrid(nn.Module):
     """Each frame's features through one linear layer, then time, then a linear map to the image.
 
-    Nothing of the geometry is built in: which coherence means which column is learned.
+    Nothing of the geometry is built in: which coherence means which column is learned. With
+    ``levels_only`` it hears no coherences.
     """
 
     def __init__(
-        self, rig: Rig, front_end: FrontEnd, rows: int = 16, columns: int = 48, width: int = 384
+        self,
+        rig: Rig,
+        front_end: FrontEnd,
+        rows: int = 16,
+        columns: int = 48,
+        width: int = 384,
+        levels_only: bool = False,
     ) -> None:
         super().__init__()
         del rig
+        self.inputs = MICROPHONES if levels_only else len(front_end.feature_names)
         self.rows, self.columns = rows, columns
         bands, frames = front_end.n_mels, -(-front_end.frames // POOLED_FRAMES)
         self.scaling = Scaling(bands)
-        self.frame = nn.Sequential(*_conv1d(len(front_end.feature_names) * bands, width, 1))
+        self.frame = nn.Sequential(*_conv1d(self.inputs * bands, width, 1))
         self.shorten = nn.Sequential(
             *(
                 layer
@@ -197,7 +207,7 @@ class ImageGrid(nn.Module):
 
     def features(self, spectrogram: Tensor) -> Tensor:
         """Pooled (B, 32, n_mels, T) to a map on the image (B, channels, rows, columns)."""
-        frames = self.frame(self.scaling(spectrogram).flatten(1, 2))
+        frames = self.frame(self.scaling(spectrogram)[:, : self.inputs].flatten(1, 2))
         window = functional.relu(self.unfold(self.shorten(frames).flatten(1)))
         return self.refine(functional.relu(self.spread(window)).unflatten(1, (12, *self.coarse)))
 
@@ -251,7 +261,12 @@ class SpectrogramAxes(nn.Module):
         return self.head(self.features(spectrogram))
 
 
-STUDENTS = {'steered': Steered, 'image_grid': ImageGrid, 'spectrogram_axes': SpectrogramAxes}
+STUDENTS = {
+    'steered': Steered,
+    'image_grid': ImageGrid,
+    'image_grid_levels': partial(ImageGrid, levels_only=True),
+    'spectrogram_axes': SpectrogramAxes,
+}
 """What a recipe's ``model`` can name."""
 
 

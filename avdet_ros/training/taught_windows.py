@@ -114,7 +114,8 @@ def taught_windows(
     Args:
         root: the data set's folder, with features (`sound_cache`).
         labels: folder of the label files.
-        frames: which; those that features or labels skipped are left out.
+        frames: which; those that features or labels skipped are left out, and those without
+            truth if it is wanted.
         kind: of the features.
         teachers: whose boxes and maps are taught.
         needs: which of ``attention``, ``embedding`` and ``features`` are wanted.
@@ -139,6 +140,8 @@ def taught_windows(
         truth = mavd.read_truth(root, drive) if true_boxes else {}
         for frame in members:
             if frame.stamp not in places or frame.stamp not in rows:
+                continue
+            if true_boxes and frame.stamp not in truth:
                 continue
             row = rows[frame.stamp]
             made['frames'].append(frame)

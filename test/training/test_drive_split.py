@@ -141,7 +141,7 @@ def test_a_run_keeps_to_its_drives(drives, tmp_path):
     keep_split(tmp_path, split)
     keep_split(tmp_path, replace(split, train=split.train[:-1]))
     more = replace(split, train=split.train + split.teach)
-    with pytest.raises(AvdetError, match='other drives: train: expected 2, found 3 .*--out'):
+    with pytest.raises(AvdetError, match=r'other drives: train: expected 2, found 3 .*--out'):
         keep_split(tmp_path, more)
     (tmp_path / 'split.json').write_text('[]')
     with pytest.raises(AvdetError, match=r'split\.json: expected drives by use'):

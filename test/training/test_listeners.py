@@ -14,10 +14,11 @@ from avdet_ros.training.distillation_recipe import (
 )
 from avdet_ros.training.listeners import make_listener, relative_db
 from avdet_ros.training.picture_area import picture_area
+from avdet_ros.training.students import STUDENTS
 
 SIZE = (128, 256)
 LEVELS = [(16, 32), (8, 16), (4, 8)]
-MODELS = ('steered', 'image_grid', 'spectrogram_axes', 'paper', 'stereosoundnet')
+MODELS = (*STUDENTS, 'paper', 'stereosoundnet')
 
 
 def listener(model: str, crop: bool = False):

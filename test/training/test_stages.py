@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -76,14 +76,19 @@ def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
     assert 'Multi-Teacher Alignment (corrected, product of the teachers)' in card
     assert '<html' in (out / 'report.html').read_text()
 
-    before = onnx.load(out / 'student.onnx').graph
+    before = (out / 'student.onnx').stat().st_mtime_ns
     again = CliRunner().invoke(app, [*arguments, '--no-progress'])
     assert again.exit_code == 0, again.output
     assert again.output.count('there already') == 2
     for stage in ('pretext', 'distillation', 'calibration'):
         assert f'{stage} done already' in again.output
     assert 'look at' not in again.output
-    assert onnx.load(out / 'student.onnx').graph == before
+    assert 'exported and evaluated already' in again.output
+    assert (out / 'student.onnx').stat().st_mtime_ns == before
+    (out / 'report.html').unlink()
+    again = CliRunner().invoke(app, [*arguments, '--no-progress'])
+    assert again.exit_code == 0, again.output
+    assert (out / 'report.html').exists()
 
     # The labels, not the truth, are what is learned: no teacher's drive is among the labelled.
     split = read_split(drives, 0.5)
@@ -140,4 +145,22 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 1
     assert 'expected --data, a folder of drives in the MAVD layout' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ('wrong', 'words'),
+    [
+        ('recipie:=mine.yaml', 'parameter recipie: expected one of recipe, .* is recipe meant'),
+        ('resume:=maybe', "parameter resume: expected true or false, found 'maybe'"),
+        ('data:=3', 'parameter data: expected a path, found 3'),
+    ],
+)
+def test_ros2_run_refuses_what_it_does_not_know(tmp_path, wrong, words):
+    pytest.importorskip('rclpy')
+    command = [sys.executable, '-m', 'avdet_ros.nodes.train', '--ros-args', '-p', wrong]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(words, done.stderr)
     assert 'Traceback' not in done.stderr

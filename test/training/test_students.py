@@ -35,6 +35,15 @@ def test_a_student_fills_its_grid_and_every_weight_learns(name):
     assert torch.sigmoid(grid[:, 0]).mean() < 0.1
 
 
+def test_the_student_of_levels_does_not_hear_coherences():
+    student = STUDENTS['image_grid_levels'](load_rig(), FrontEnd()).eval()
+    spectrogram = torch.randn(1, 32, 80, 44)
+    other = spectrogram.clone()
+    other[:, 8:] = torch.randn(1, 24, 80, 44)
+    assert torch.equal(student(spectrogram), student(other))
+    assert not torch.equal(student(spectrogram), student(other.flip(1)))
+
+
 @pytest.mark.parametrize('name', STUDENTS)
 def test_a_student_fits_into_25_mb(name):
     student = STUDENTS[name](load_rig(), FrontEnd())

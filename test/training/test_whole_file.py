@@ -10,6 +10,14 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.evaluation_files import write_scores
 from avdet_ros.training.whole_file import whole_file
 
+ANOTHER = """
+from pathlib import Path
+import sys
+from avdet_ros.training.whole_file import whole_file
+with whole_file(Path(sys.argv[1])) as file:
+    file.write(b'two')
+"""
+
 
 def fail(path, error: Exception) -> None:
     with whole_file(path) as file:
@@ -40,11 +48,7 @@ def test_two_that_write_at_once_do_not_mix(tmp_path):
     path = tmp_path / 'new' / 'a.json'
     with whole_file(path) as file:
         file.write(b'one')
-        other = (
-            f'from avdet_ros.training.whole_file import whole_file\nfrom pathlib import Path\n'
-            f'with whole_file(Path({str(path)!r})) as file: file.write(b"two")'
-        )
-        subprocess.run([sys.executable, '-c', other], check=True)
+        subprocess.run([sys.executable, '-c', ANOTHER, path], check=True)
         assert path.read_bytes() == b'two'
     assert path.read_bytes() == b'one'
     assert [each.name for each in path.parent.iterdir()] == ['a.json']
