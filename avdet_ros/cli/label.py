@@ -52,7 +52,7 @@ def label(
     from avdet_ros.training import mavd
     from avdet_ros.training.drive_split import by_drive, read_split
     from avdet_ros.training.frames import MODALITIES
-    from avdet_ros.training.labelling import label_drives
+    from avdet_ros.training.labelling import label_drives, open_teachers
     from avdet_ros.training.labels import read_labels
     from avdet_ros.training.recipe_fields import fill
     from avdet_ros.training.subsets import Subset, subset_frames
@@ -78,7 +78,8 @@ def label(
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    label_drives(data, drives, teachers, names, folder, crop, score, say, progress)
+    asked = open_teachers(teachers, names, score)
+    label_drives(data, drives, asked, folder, crop, say, progress)
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'frames', *names, 'fused'):
         table.add_column(heading, no_wrap=heading == 'drive', justify='left')

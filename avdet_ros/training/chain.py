@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 import json
 from pathlib import Path
@@ -35,6 +35,7 @@ from avdet_ros.training.stages import (
     open_course,
 )
 from avdet_ros.training.taught_windows import TaughtWindows
+from avdet_ros.training.teacher import Teacher
 from avdet_ros.training.whole_file import whole_file
 
 SHOWN = 12
@@ -54,6 +55,7 @@ def run_chain(
     progress: bool = True,
     say: Say = print,
     labels: Path | None = None,
+    teachers: Mapping[str, Teacher] | None = None,
 ) -> Path:
     """Teach a student from teachers, all stages.
 
@@ -66,6 +68,7 @@ def run_chain(
         progress: draw progress bars.
         say: takes a line for people.
         labels: folder of labels to share between runs; None keeps them in the run's folder.
+        teachers: of another kind than EfficientDet, by modality, ready to be asked.
 
     Returns:
         ``student.onnx`` in the run's folder; beside it MODEL_CARD.md, scores.json, report.html.
@@ -80,8 +83,9 @@ def run_chain(
         )
     progress, say = one_voice(progress, say)
     with joined():
-        course = open_course(recipe, root, out, resume, rig_path, progress, say, labels)
-        make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
+        course = open_course(recipe, root, out, resume, rig_path, progress, say, labels, teachers)
+        if teachers is None:
+            make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
         make_labels(course)
         return make_model_file(course)
 

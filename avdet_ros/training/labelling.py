@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-import hashlib
 import json
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from avdet_ros.training import mavd
 from avdet_ros.training.frames import Canvas, canvas_for, network_input
 from avdet_ros.training.labels import SCORE_THRESHOLD, DriveLabels, read_labels, write_labels
 from avdet_ros.training.skipped import Skipped
-from avdet_ros.training.teacher import TEACHER_FILE, Answer, Teacher, load_teacher
+from avdet_ros.training.teacher import Answer, Teacher, load_teacher
 
 BATCH = 8
 """Frames a teacher is asked about at once."""
@@ -52,22 +51,12 @@ def open_teachers(
     return teachers
 
 
-def fingerprints(folder: Path, modalities: Sequence[str]) -> dict[str, str]:
-    """The first digits of the SHA-256 of each teacher's weights."""
-    return {
-        modality: hashlib.sha256((folder / modality / TEACHER_FILE).read_bytes()).hexdigest()[:16]
-        for modality in modalities
-    }
-
-
 def label_drives(
     root: Path,
     drives: Mapping[str, Sequence[mavd.FrameId]],
-    teachers_folder: Path,
-    modalities: Sequence[str],
+    teachers: Mapping[str, Teacher],
     out: Path,
     crop: bool | None = None,
-    score: float = SCORE_THRESHOLD,
     say: Callable[[str], None] = print,
     progress: bool = True,
 ) -> None:
@@ -76,11 +65,9 @@ def label_drives(
     Args:
         root: the data set's folder.
         drives: frames of each drive to label.
-        teachers_folder: see `open_teachers`.
-        modalities: which teachers.
+        teachers: by modality, from `open_teachers` or anything else that is a `Teacher`.
         out: gets ``<drive>.npz`` and `ABOUT`.
         crop: the paper's columns only, see `canvas_for`; None is as the teachers were taught.
-        score: least score of a box.
         say: takes a line for people.
         progress: draw a progress bar.
 
@@ -89,14 +76,13 @@ def label_drives(
     """
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    teachers = open_teachers(teachers_folder, modalities, score)
-    size = next(iter(teachers.values())).image_size
-    crop = _crop(teachers_folder, teachers, crop)
+    first = next(iter(teachers.values()))
+    crop = _crop(teachers, crop)
     about = {
-        'teachers': fingerprints(teachers_folder, modalities),
-        'image_size': list(size),
+        'teachers': {name: teacher.mark for name, teacher in teachers.items()},
+        'image_size': list(first.image_size),
         'crop': crop,
-        'score': score,
+        'score': first.score,
     }
     _begin(out, about, say)
     before = {name: _skipped_in(out, name, frames) for name, frames in drives.items()}
@@ -104,7 +90,7 @@ def label_drives(
     if not missing:
         return
     total = sum(map(len, missing.values()))
-    say(f'{out}: {", ".join(modalities)} look at {total} frames of {len(missing)} drives')
+    say(f'{out}: {", ".join(teachers)} look at {total} frames of {len(missing)} drives')
     skipped = Skipped('labels', sum(map(len, drives.values())), say)
     skipped.recall(sum(count or 0 for count in before.values()))
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
@@ -243,14 +229,14 @@ def _scaled(level: np.ndarray) -> np.ndarray:
     return (level / max(float(level.max()), 1e-12)).ravel()
 
 
-def _crop(folder: Path, teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
+def _crop(teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
     """Whether the teachers see the paper's columns only."""
     for name, teacher in teachers.items():
         wanted = teacher.crop if wanted is None else wanted
         if teacher.crop != wanted:
             words = {True: 'with the crop', False: 'without the crop'}
             raise AvdetError(
-                f'{folder / name}: expected a teacher taught {words[wanted]}, found one taught '
+                f'{name} teacher: expected one taught {words[wanted]}, found one taught '
                 f'{words[teacher.crop]}'
             )
     return bool(wanted)

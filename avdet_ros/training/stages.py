@@ -7,7 +7,7 @@ teachers and labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import platform
@@ -30,7 +30,7 @@ from avdet_ros.training.drive_split import (
     true_frames,
     without_taught,
 )
-from avdet_ros.training.labelling import label_drives, read_about
+from avdet_ros.training.labelling import label_drives, open_teachers, read_about
 from avdet_ros.training.listener_detector import (
     ListenerDetector,
     calibration_curve,
@@ -43,7 +43,7 @@ from avdet_ros.training.processes import first_only
 from avdet_ros.training.run_folder import begin_run, once, once_alone
 from avdet_ros.training.sound_cache import cache_sound
 from avdet_ros.training.taught_windows import TaughtWindows, taught_windows
-from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
+from avdet_ros.training.teacher import TEACHER_FILE, Teacher, TeacherRecipe, fit_teacher
 
 Say = Callable[[str], None]
 
@@ -63,6 +63,7 @@ class Course:
         progress: draw progress bars.
         say: takes a line for people.
         rig_path: the rig's file, None where the drives' own is taken.
+        asked: teachers of another kind, instead of those in the folder.
     """
 
     recipe: DistillationRecipe
@@ -75,6 +76,7 @@ class Course:
     progress: bool
     say: Say
     rig_path: Path | None = None
+    asked: Mapping[str, Teacher] | None = None
 
 
 def open_course(
@@ -86,10 +88,12 @@ def open_course(
     progress: bool = True,
     say: Say = print,
     labels: Path | None = None,
+    asked: Mapping[str, Teacher] | None = None,
 ) -> Course:
     """Begin a run, or go on with it; see `avdet_ros.training.chain.run_chain`."""
     ready = recipe.teachers.folder
-    split = read_split(root, 0.0 if ready else recipe.teachers.share, say, recipe.data)
+    share = 0.0 if ready or asked else recipe.teachers.share
+    split = read_split(root, share, say, recipe.data)
     if ready:
         places = [Path(ready) / name for name in recipe.teachers.modalities]
         split = without_taught(split, places, say)
@@ -107,6 +111,7 @@ def open_course(
         progress,
         say,
         Path(rig_path) if rig_path else None,
+        asked,
     )
 
 
@@ -158,12 +163,15 @@ def make_labels(course: Course) -> None:
     """Label the student's drives that are not labelled yet, and hear them."""
     recipe, drives = course.recipe, by_drive(course.split.heard)
     kind = 'log_mel' if recipe.student.model in ('paper', 'stereosoundnet') else 'window'
-    first_only(
-        lambda: label_drives(
-            course.root, drives, course.teachers, recipe.teachers.modalities, course.labels,
-            recipe.teachers.crop, recipe.teachers.score, course.say, course.progress,
+
+    def label() -> None:
+        how = recipe.teachers
+        teachers = course.asked or open_teachers(course.teachers, how.modalities, how.score)
+        label_drives(
+            course.root, drives, teachers, course.labels, how.crop, course.say, course.progress
         )
-    )  # fmt: skip
+
+    first_only(label)
     first_only(
         lambda: cache_sound(course.root, drives, kind, course.rig, course.say, course.progress)
     )

@@ -84,11 +84,24 @@ class Answer:
 
 
 class Teacher(Protocol):
-    """Anything that sees vehicles: a detector that gives boxes, scores and feature maps."""
+    """Anything that sees vehicles: a detector that gives boxes, scores and feature maps.
+
+    `avdet_ros.training.labelling.label_drives` asks whatever has these; all else takes labels from
+    files and does not know who wrote them.
+
+    Attributes:
+        modality: rgb, depth or thermal.
+        image_size: height and width of its input, pixels.
+        crop: it sees the paper's columns only, see `canvas_for`.
+        score: boxes below it are not told.
+        mark: tells its labels from those of other teachers, for example a hash of its weights.
+    """
 
     modality: str
     image_size: tuple[int, int]
     crop: bool
+    score: float
+    mark: str
 
     def ask(self, pictures: Tensor) -> list[Answer]:
         """Look at (B, channels, height, width) network inputs."""
@@ -103,10 +116,11 @@ class EfficientDetTeacher:
         modality: str,
         score: float = SCORE_THRESHOLD,
         crop: bool = True,
+        mark: str = '',
     ) -> None:
         self.detector = detector.eval()
         self.modality, self.image_size = modality, detector.image_size
-        self.score, self.crop = score, crop
+        self.score, self.crop, self.mark = score, crop, mark
 
     @torch.inference_mode()
     def ask(self, pictures: Tensor) -> list[Answer]:
@@ -336,4 +350,5 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
             f'{folder / TEACHER_FILE}: expected the weights of a finished teacher, found other '
             f'shapes for {", ".join(new)}; avdet train-teacher --weights starts from such a file'
         )
-    return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop)
+    mark = hashlib.sha256((folder / TEACHER_FILE).read_bytes()).hexdigest()[:16]
+    return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop, mark)

@@ -14,7 +14,11 @@ from avdet_ros.training.drive_split import by_drive, read_split
 from avdet_ros.training.efficientdet import EfficientDetector
 from avdet_ros.training.labelling import label_drives, open_teachers, read_about
 from avdet_ros.training.labels import read_labels
-from avdet_ros.training.teacher import EfficientDetTeacher, TeacherRecipe, save_teacher
+from avdet_ros.training.teacher import (
+    EfficientDetTeacher,
+    TeacherRecipe,
+    save_teacher,
+)
 
 SIZE = (128, 256)
 
@@ -43,7 +47,8 @@ def own(drives, tmp_path):
 
 
 def label(root, drives, teachers, out, say=lambda line: None, names=('rgb', 'thermal')):
-    label_drives(root, drives, teachers, names, out, crop=False, say=say, progress=False)
+    asked = open_teachers(teachers, names)
+    label_drives(root, drives, asked, out, crop=False, say=say, progress=False)
 
 
 def test_teachers_are_asked_once_and_their_answers_kept(own, teachers, tmp_path):
@@ -97,10 +102,23 @@ def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path):
 
 def test_teachers_see_what_they_were_taught_to_see(own, teachers, tmp_path):
     root, drives = own
-    label_drives(root, drives, teachers, ['rgb'], tmp_path / 'labels', say=print, progress=False)
+    asked = open_teachers(teachers, ['rgb'])
+    label_drives(root, drives, asked, tmp_path / 'labels', say=print, progress=False)
     assert not read_about(tmp_path / 'labels')['crop']
     with pytest.raises(AvdetError, match='taught with the crop, found one taught without'):
-        label_drives(root, drives, teachers, ['rgb'], tmp_path / 'labels', crop=True)
+        label_drives(root, drives, asked, tmp_path / 'labels', crop=True)
+
+
+def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
+    root, drives = own
+    out = tmp_path / 'labels'
+    label_drives(root, drives, {'rgb': bright_spots}, out, say=print, progress=False)
+    assert read_about(out)['teachers'] == {'rgb': 'bright spots'}
+    for name, frames in drives.items():
+        labels, truth = read_labels(out / f'{name}.npz'), mavd.read_truth(root, name)
+        for index, frame in enumerate(frames):
+            (box,) = labels.fused(index, ['rgb']).boxes_px
+            np.testing.assert_allclose(box, truth[frame.stamp]['boxes_px'][0], atol=8)
 
 
 def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path):

@@ -17,9 +17,11 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training import mavd
+from avdet_ros.training.chain import run_chain
 from avdet_ros.training.drive_split import by_drive, read_split
 from avdet_ros.training.labels import read_labels
 from avdet_ros.training.pipeline import train
+from avdet_ros.training.recipe import read_recipe
 from avdet_ros.training.sound_cache import map_features
 
 TINY = """
@@ -118,6 +120,23 @@ def test_simulated_drives_the_truth_is_never_learned(tmp_path):
         assert set(labels.ids.tolist()) == set(places) == {frame.stamp for frame in frames}
         assert np.isfinite(sound.astype(np.float32)).all()
     assert (out / 'student.onnx').exists()
+
+
+@pytest.mark.slow
+def test_a_teacher_of_another_kind_teaches_a_student(drives, bright_spots, tmp_path):
+    text = TINY.replace('[rgb, thermal]', '[rgb]').replace(
+        'pretext: {epochs: 1', 'pretext: {epochs: 0'
+    )
+    recipe, out = read_recipe(write(tmp_path, text)), tmp_path / 'run'
+    model = run_chain(recipe, drives, out, progress=False, teachers={'rgb': bright_spots})
+    assert json.loads((out / 'labels' / 'labels.json').read_text())['teachers'] == {
+        'rgb': 'bright spots'
+    }
+    assert not (out / 'teachers').exists()
+    scores = json.loads((out / 'scores.json').read_text())
+    # All drives but those of validation and test teach the student: it needs no teacher's drives.
+    assert scores['windows'] == {'train': 32, 'val': 8, 'test': 8}
+    Detector(model, load_rig(), FrontEnd())
 
 
 def test_a_chain_needs_drives(tmp_path):
