@@ -37,6 +37,7 @@ def bench_training(
 
     try:
         from avdet_ros.training import training_bench as costs
+        from avdet_ros.training.loading_bench import loading_rates
     except ImportError as error:
         raise AvdetError(
             f'avdet bench --training: expected the packages of tools/requirements/train.txt, '
@@ -50,6 +51,8 @@ def bench_training(
         import torch
 
         rows.append(costs.paper_training(PAPER_STEPS, 8 if torch.cuda.is_available() else 1))
+    with console.status('reading a data set'):
+        rates = loading_rates(rig)
     title = (
         f'{about["cores"]} cores, load {about["load"]:.1f}, {rows[0].device}; '
         f'an epoch has {EPOCH_WINDOWS} windows'
@@ -72,6 +75,12 @@ def bench_training(
         + ('not the limit' if part < 0.5 else 'it limits training'),
         highlight=False,
     )
+    reading = Table(title='reading a data set, one process', title_justify='left')
+    reading.add_column('what')
+    reading.add_column('frames a minute', justify='right')
+    for rate in rates:
+        reading.add_row(rate.what, f'{rate.frames_per_minute:,.0f}')
+    console.print(reading)
     verdict = 'at most' if inference.share <= costs.MOST_SHARE else 'MORE than'
     console.print(
         f'hearing a window on the processor, {inference.threads} thread(s), torch: compact '
@@ -83,6 +92,7 @@ def bench_training(
         report.write_json(out, {
             'machine': about,
             'training': [{**asdict(row), 'epoch_s': row.epoch_s(EPOCH_WINDOWS)} for row in rows],
+            'reading': [asdict(rate) for rate in rates],
             'inference': {**asdict(inference), 'share': inference.share},
         })  # fmt: skip
         console.print(f'results in {out}')

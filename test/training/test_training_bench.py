@@ -11,6 +11,7 @@ from avdet_ros.cli import bench_training as command
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training import training_bench as costs
+from avdet_ros.training.loading_bench import loading_rates
 
 SMALL = {'config_name': 'tf_efficientdet_d0', 'side': 256}
 
@@ -54,11 +55,19 @@ def test_command_prints_and_writes(rig, window_folder, tmp_path, monkeypatch):
     printed = console.export_text()
     assert 'compact (steered)' in printed
     assert 'loading a batch takes' in printed
+    assert 'sound to features' in printed
     content = json.loads(out.read_text())
     assert [row['batch'] for row in content['training']] == [32, 1]
     assert content['inference']['share'] == pytest.approx(
         content['inference']['compact']['p50'] / content['inference']['paper']['p50']
     )
+
+
+@pytest.mark.slow
+def test_reading_is_counted_in_frames(rig):
+    rates = loading_rates(rig, 4)
+    assert [rate.what.split()[0] for rate in rates] == ['sound', 'sound', 'lessons:', 'a']
+    assert all(rate.frames_per_minute > 1 for rate in rates)
 
 
 def test_windows_that_are_not_there(rig, tmp_path):
