@@ -170,10 +170,6 @@ def _write_shard(
         boxes_px[len(kept), : len(boxes)] = boxes
         kept.append(frame)
         counts.append(len(boxes))
-    if not kept:
-        raise AvdetError(
-            f'{root / frames[0].drive}: expected frames with sound and labels, found none'
-        )
     left_out = sorted({frame.stamp for frame in frames} - {frame.stamp for frame in kept})
     with whole_file(path) as file:
         np.savez(

@@ -38,6 +38,7 @@ class Canvas:
         left_px: first column of the camera image that is kept.
         kept_width_px: how many columns are kept.
         image_height_px: the camera image's height.
+        image_width_px: its width.
         scale: network pixels a camera pixel.
     """
 
@@ -46,6 +47,7 @@ class Canvas:
     left_px: int
     kept_width_px: int
     image_height_px: int
+    image_width_px: int
     scale: float
 
     def to_network(self, boxes_px: np.ndarray) -> np.ndarray:
@@ -78,7 +80,7 @@ def canvas_for(
     """
     if not crop:
         scale = min(image_size[1] / width_px, image_size[0] / height_px)
-        return Canvas(*image_size, 0, width_px, height_px, scale)
+        return Canvas(*image_size, 0, width_px, height_px, width_px, scale)
     left, right = (round(column * width_px / REFERENCE_WIDTH) for column in CROP_COLUMNS)
     scale = image_size[1] / (right - left)
     if round(height_px * scale) > image_size[0]:
@@ -87,7 +89,7 @@ def canvas_for(
             f'{round(height_px * scale)} for images of {width_px} x {height_px}, '
             f'found {image_size[0]}'
         )
-    return Canvas(image_size[0], image_size[1], left, right - left, height_px, scale)
+    return Canvas(*image_size, left, right - left, height_px, width_px, scale)
 
 
 def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarray:
@@ -107,10 +109,13 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
     """
     if modality not in MODALITIES:
         raise AvdetError(f'modality {modality}: expected rgb, depth or thermal, found {modality}')
-    if image.shape[0] != canvas.image_height_px or image.dtype not in (np.uint8, np.uint16):
+    kinds = (np.uint8, np.uint16) if modality == 'thermal' else (np.uint8,)
+    size = (canvas.image_height_px, canvas.image_width_px)
+    if image.shape[:2] != size or image.dtype not in kinds:
+        bits = '8 or 16 bits' if len(kinds) > 1 else '8 bits'
         raise AvdetError(
-            f'{modality} frame: expected {canvas.image_height_px} rows of 8 or 16 bits, '
-            f'found {image.shape[0]} rows of {image.dtype}'
+            f'{modality} frame: expected {size[1]} x {size[0]} pixels of {bits}, '
+            f'found {image.shape[1]} x {image.shape[0]} of {image.dtype}'
         )
     kept = image[:, canvas.left_px : canvas.left_px + canvas.kept_width_px]
     size = tuple(round(side * canvas.scale) for side in kept.shape[1::-1])

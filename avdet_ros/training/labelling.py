@@ -13,7 +13,13 @@ import torch
 from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
 from avdet_ros.training.frames import Canvas, canvas_for, network_input
-from avdet_ros.training.labels import SCORE_THRESHOLD, DriveLabels, read_labels, write_labels
+from avdet_ros.training.labels import (
+    SCORE_THRESHOLD,
+    DriveLabels,
+    nothing_said,
+    read_labels,
+    write_labels,
+)
 from avdet_ros.training.skipped import Skipped
 from avdet_ros.training.teacher import Answer, Teacher, load_teacher
 
@@ -151,9 +157,8 @@ def label_drive(
             ]
             answers += [list(of_frame) for of_frame in zip(*said, strict=True)]
         tick(len(part))
-    if not kept:
-        raise AvdetError(f'{root}: expected readable frames of {frames[0].drive}, found none')
-    labels = _gathered(kept, answers, canvases, tuple(teachers))
+    names = tuple(teachers)
+    labels = _gathered(kept, answers, canvases, names) if kept else nothing_said(names)
     return replace(labels, skipped=np.array(lacking, 'U64'))
 
 

@@ -130,6 +130,23 @@ def fuse_boxes(boxes_px: np.ndarray, scores: np.ndarray) -> Detections:
     return Detections(boxes_px[best].astype(np.float32), scores[best].astype(np.float32))
 
 
+def nothing_said(teachers: tuple[str, ...]) -> DriveLabels:
+    """The labels of a drive of which no frame could be looked at."""
+    many = len(teachers)
+    return DriveLabels(
+        ids=NONE,
+        teachers=teachers,
+        boxes_px=np.zeros((0, 4), np.float32),
+        scores=np.zeros(0, np.float32),
+        frame=np.zeros(0, np.int32),
+        teacher=np.zeros(0, np.int8),
+        attention=np.zeros((0, many, 0), np.float16),
+        attention_sizes=np.zeros((0, 2), np.int32),
+        embedding=np.zeros((0, many, 0, 0), np.float16),
+        features=np.zeros((0, many, 0, 0, 0), np.float16),
+    )
+
+
 def write_labels(path: Path, labels: DriveLabels) -> None:
     """Write a drive's labels; a file that exists is whole, whenever the run was killed.
 

@@ -34,4 +34,6 @@ def map_member(path: Path, name: str) -> np.ndarray:
         shape, fortran, dtype = read_header(file)
         if fortran or dtype.hasobject:
             raise ValueError(f'{name} is not a plain array')
+        if 0 in shape:  # there is nothing to map
+            return np.zeros(shape, dtype)
         return np.memmap(path, dtype, 'r', file.tell(), shape)

@@ -53,18 +53,20 @@ class TorchDetector:
 
     def __init__(self, detector: ListenerDetector, rig: Rig) -> None:
         """Take a calibrated student and the rig whose image its boxes lie in."""
-        self._detector = detector.eval()
+        self._device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        self._detector = detector.to(self._device).eval()
         self._size = np.tile([rig.camera.width_px, rig.camera.height_px], 2).astype(np.float32)
 
     def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
         """Boxes of one window; the waveform is not looked at."""
         listener = self._detector.listener
         with torch.inference_mode():
-            heard = listener(listener.from_topic(torch.from_numpy(spectrogram)[None]), [])
+            sound = torch.from_numpy(spectrogram)[None].to(self._device)
+            heard = listener(listener.from_topic(sound), [])
             boxes, logits = listener.candidates(heard.said)
             boxes, logits = suppress(boxes[0], logits[0])
             scores = self._detector.calibration(logits)
-        return Detections(boxes.numpy() * self._size, scores.numpy())
+        return Detections(boxes.cpu().numpy() * self._size, scores.cpu().numpy())
 
 
 def reproduce(

@@ -20,7 +20,8 @@ TIE = 0.05
 _HOW = """\
 Per cent; @Avg is over IoU 0.50 to 0.95. *Fused*: against one ground truth for all rows, the boxes
 of all teachers fused, as in the paper. *True*: against the simulator's boxes, where the data have
-them. Ranks are among the rows of the paper, by mAP@Avg."""
+them. CDx and CDy are of matched boxes with a score of at least 0.3, "-" where there
+are none. Ranks are among the rows of the paper, by mAP@Avg."""
 
 _HOW_TRACKED = """\
 Against true boxes; the paper's Table 3 beside them, from another data set, so that only the
@@ -80,10 +81,11 @@ def _amounts(rows: Sequence[Row], results: Sequence[dict[str, Any]], about: dict
     boxes = {kind: scores['detection']['boxes'] for kind, scores in first['scores'].items()}
     tested = ', '.join(f'{boxes[kind]} {kind}' for kind in frames)
     minutes = sum(result['fit']['minutes'] for result in results)
-    full = max(result['labels'] for result in results)
+    pairs = zip(rows, results, strict=True)
+    drawn = max((each['labels'] for row, each in pairs if row.boxes != 'truth'), default=0)
     return (
         f'Each student learns from {first["fit"]["windows"]} windows; the teachers drew up to '
-        f'{full} boxes in them. Tested on {max(frames.values())} frames with {tested}. '
+        f'{drawn} boxes in them. Tested on {max(frames.values())} frames with {tested}. '
         f'Fitting all {len(rows)} students took {minutes:.0f} minutes ({about["device"]}, torch '
         f'{about["torch"]}). Data: {about["data"]}. Commit {about["commit"][:10] or "unknown"}.'
     )

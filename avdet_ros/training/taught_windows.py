@@ -136,7 +136,7 @@ def taught_windows(
         told = read_labels(labels / f'{drive}.npz', mapped=True)
         columns = told.columns(teachers)
         rows = {str(stamp): index for index, stamp in enumerate(told.ids)}
-        sizes = told.attention_sizes
+        sizes = told.attention_sizes if len(told) else sizes
         truth = mavd.read_truth(root, drive) if true_boxes else {}
         for frame in members:
             if frame.stamp not in places or frame.stamp not in rows:

@@ -48,8 +48,14 @@ def test_colour_order_is_turned_to_rgb():
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(AvdetError, match='650 rows'):
-        network_input(np.zeros((480, 640, 3), np.uint8), 'rgb', PAPER)
+    for shape, kind, found in (
+        ((480, 640, 3), np.uint8, '640 x 480 of uint8'),
+        ((650, 1000, 3), np.uint8, '1000 x 650 of uint8'),
+        ((650, 1920, 3), np.uint16, '1920 x 650 of uint16'),
+    ):
+        words = f'rgb frame: expected 1920 x 650 pixels of 8 bits, found {found}'
+        with pytest.raises(AvdetError, match=words):
+            network_input(np.zeros(shape, kind), 'rgb', PAPER)
     with pytest.raises(AvdetError, match='at least 164'):
         canvas_for((128, 384), 1920, 650)
     with pytest.raises(AvdetError, match='lidar'):

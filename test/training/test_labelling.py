@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.cli.main import app
 from avdet_ros.errors import AvdetError
 from avdet_ros.training import mavd
 from avdet_ros.training.drive_split import by_drive, read_split
 from avdet_ros.training.efficientdet import EfficientDetector
-from avdet_ros.training.labelling import label_drives, open_teachers, read_about
-from avdet_ros.training.labels import read_labels
+from avdet_ros.training.labelling import label_drive, label_drives, open_teachers, read_about
+from avdet_ros.training.labels import read_labels, write_labels
+from avdet_ros.training.skipped import Skipped
+from avdet_ros.training.sound_cache import write_features
+from avdet_ros.training.taught_windows import taught_windows
 from avdet_ros.training.teacher import (
     EfficientDetTeacher,
     TeacherRecipe,
@@ -221,3 +225,25 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert 'learns from 8 frames, 2 watch' in result.output
+
+
+def test_a_drive_nobody_can_see_or_hear_is_empty_and_in_nobodys_way(own, bright_spots, tmp_path):
+    root, drives = own
+    ((name, frames),) = drives.items()
+    others = [frame for frame in read_split(root, 0.0).test]
+    for frame in frames:
+        mavd.picture_path(root, frame, 'rgb').write_bytes(b'no picture')
+    (root / name / mavd.DRIVE_SOUND).unlink()
+    skipped = Skipped('labels', 1000, lambda line: None)
+    front_end, out = FrontEnd(), tmp_path / 'labels'
+    for drive, its in ((name, frames), (others[0].drive, others)):
+        labels = label_drive(root, its, {'rgb': bright_spots}, False, skipped)
+        write_labels(out / f'{drive}.npz', labels)
+        write_features(root, drive, its, 'window', front_end)
+    assert skipped.count == len(frames)
+    assert len(read_labels(out / f'{name}.npz', mapped=True)) == 0
+    windows = taught_windows(
+        root, out, [*others, *frames], 'window', ['rgb'], ['attention'], (1920, 650)
+    )
+    assert windows.frames == others
+    assert windows.level_sizes.tolist() == [[4, 8]] * 5
