@@ -230,7 +230,7 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
 def test_a_drive_nobody_can_see_or_hear_is_empty_and_in_nobodys_way(own, bright_spots, tmp_path):
     root, drives = own
     ((name, frames),) = drives.items()
-    others = [frame for frame in read_split(root, 0.0).test]
+    others = list(read_split(root, 0.0).test)
     for frame in frames:
         mavd.picture_path(root, frame, 'rgb').write_bytes(b'no picture')
     (root / name / mavd.DRIVE_SOUND).unlink()
