@@ -6,6 +6,7 @@ A node comes up by itself (parameter ``autostart``), stays up when it cannot wor
 
 from __future__ import annotations
 
+from copy import copy
 import time
 import traceback
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from std_srvs.srv import SetBool
 
 from avdet_ros.errors import AvdetError
@@ -89,6 +92,18 @@ class AvdetNode(LifecycleNode):
         """Take new values of live parameters; an AvdetError refuses them."""
 
     # What they use.
+
+    def create_publisher(
+        self, msg_type: Any, topic: str, qos_profile: Any, **options: Any
+    ) -> Publisher:
+        """As rclpy's, which writes the parameters of this topic into the profile: into a copy."""
+        return super().create_publisher(msg_type, topic, copy(qos_profile), **options)
+
+    def create_subscription(
+        self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
+    ) -> Subscription:
+        """As rclpy's, see `create_publisher`."""
+        return super().create_subscription(msg_type, topic, callback, copy(qos_profile), **options)
 
     @property
     def state(self) -> str:
@@ -283,6 +298,8 @@ class AvdetNode(LifecycleNode):
             except Exception as error:
                 self.get_logger().error(traceback.format_exc())
                 report.error(f'diagnostics: {type(error).__name__}: {error}')
+            for sentence in self.p.without_topic():
+                report.warn(sentence)
         elif not self._wanted:
             name = self.get_fully_qualified_name()
             report.warn(f'{self.state}: activate it or call {name}/enable')

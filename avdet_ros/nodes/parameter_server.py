@@ -15,20 +15,22 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.parameters import Param, find
+from avdet_ros.nodes.parameters import Param, find, unknown
+from avdet_ros.nodes.qos import OVERRIDES, check_override
 
-_STANDARD = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
+_STANDARD = ('use_sim_time', 'start_type_description_service')
 
 
 class ParameterServer:
     """The values of a node's parameters.
 
     A wrong value on the command line or in a file does not stop the node: it is remembered as a
-    fault, which ends when the parameter is set right.
+    fault, which ends when the parameter is set right. How a topic travels cannot be set later: a
+    wrong value is a warning, and the topic travels as if it had not been given.
 
     Attributes:
         faults: one sentence for each parameter whose start value was refused.
-        warnings: sentences on parameters that were given and that the node does not know.
+        warnings: sentences on parameters that were given and are not what the node knows.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ParameterServer:
             is_active: whether only live parameters may change now.
             changed: told of accepted changes, new values by name; an AvdetError refuses them.
         """
+        self._node = node
         self._params = params
         self._is_active = is_active
         self._changed = changed
@@ -62,12 +65,17 @@ class ParameterServer:
             self._values[param.name] = value
             node.declare_parameter(param.name, value, _descriptor(param), ignore_override=True)
         self.warnings = []
-        for name in overrides:
-            if name not in self._values and not name.startswith(_STANDARD):
-                try:
+        self._of_topics: list[str] = []
+        for name in sorted(set(overrides) - {*self._values, *_STANDARD}):
+            try:
+                if name.startswith(f'{OVERRIDES}.'):
+                    check_override(name, overrides[name].value)
+                    self._of_topics.append(name)
+                else:
                     find(params, name)
-                except AvdetError as error:
-                    self.warnings.append(str(error))
+            except AvdetError as error:
+                self.warnings.append(str(error))
+                del overrides[name]  # rclpy would raise when it comes to that topic
         node.add_on_set_parameters_callback(self._on_set)
 
     def __getitem__(self, name: str) -> Any:
@@ -81,6 +89,11 @@ class ParameterServer:
         """
         if self.faults:
             raise AvdetError('; '.join(self.faults.values()))
+
+    def without_topic(self) -> list[str]:
+        """Sentences on parameters of topics that the node does not have, or not yet."""
+        known = [f'{OVERRIDES}.{name}' for name in self._node.get_parameters_by_prefix(OVERRIDES)]
+        return [unknown(name, known) for name in self._of_topics if name not in known]
 
     def fixed_change(self, news: dict[str, Any]) -> bool:
         """Whether a value that is fixed while active is another than now.

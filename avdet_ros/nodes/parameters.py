@@ -6,6 +6,7 @@ needs ROS; `avdet_ros.nodes.parameter_server` declares them on a node.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 import difflib
 import math
@@ -122,9 +123,14 @@ def find(params: tuple[Param, ...], name: str) -> Param:
     for param in params:
         if param.name == name:
             return param
-    near = difflib.get_close_matches(name, [param.name for param in params], 1)
+    raise AvdetError(unknown(name, [param.name for param in params]))
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """That a name is unknown, and which is the nearest of the known ones."""
+    near = difflib.get_close_matches(name, known, 1)
     hint = f' (did you mean {near[0]}?)' if near else ''
-    raise AvdetError(f'parameter {name}: expected a known name, found an unknown one{hint}')
+    return f'parameter {name}: expected a known name, found an unknown one{hint}'
 
 
 SOURCES = ('device', 'file', 'simulation', 'topic')

@@ -4,13 +4,33 @@ Publishers offer RELIABLE: any subscriber may ask for that or for less. Sound an
 asked for as BEST_EFFORT, which any publisher can serve. A spectrogram is asked for as RELIABLE:
 its 1.8 MB travel as many fragments, and best effort loses most windows when a node was started
 without the shared memory settings of config/fastdds.xml. Every policy is a parameter, e.g.
-``qos_overrides./avdet/spectrogram.subscription.reliability``.
+``qos_overrides./avdet/spectrogram.subscription.reliability``. A wrong value would end the node in
+rclpy, so `check_override` looks at it before.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+import re
+from typing import Any
+
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.parameters import Param
+
+OVERRIDES = 'qos_overrides'
+"""First part of the names of these parameters."""
+
+_POLICIES = (
+    Param('history', 'keep_last', 'what is kept',
+          choices=('keep_last', 'keep_all', 'system_default')),
+    Param('depth', 10, 'how many messages are kept', 1, 10_000),
+    Param('reliability', 'reliable', 'whether losses are mended',
+          choices=('reliable', 'best_effort', 'best_available', 'system_default')),
+)  # fmt: skip
+_NAME = re.compile(rf'{OVERRIDES}\./[^.]*\.(?:publisher|subscription)\.(\w+)')
 
 OFFER_SPECTROGRAM = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 """Of the publisher of spectrograms: two seconds are kept for a subscriber that is held up."""
@@ -46,6 +66,28 @@ LATCHED_OF_ALL = QoSProfile(
 def overridable() -> QoSOverridingOptions:
     """Makes history, depth and reliability of a topic parameters of the node."""
     return QoSOverridingOptions.with_default_policies()
+
+
+def check_override(name: str, value: Any) -> None:
+    """Look at a parameter before rclpy does.
+
+    Args:
+        name: of the parameter, which begins with `OVERRIDES`.
+        value: given for it.
+
+    Raises:
+        AvdetError: there is no parameter of such a name, or it cannot have that value.
+    """
+    match = _NAME.fullmatch(name)
+    policy = next((p for p in _POLICIES if match and p.name == match[1]), None)
+    if policy is None:
+        raise AvdetError(
+            f'parameter {name}: expected a name such as '
+            f'{OVERRIDES}./avdet/spectrogram.subscription.depth, ending in '
+            f'{", ".join(p.name for p in _POLICIES)}, found another'
+        )
+    value = value.lower() if isinstance(value, str) else value  # as rclpy does
+    replace(policy, name=name).check(value)
 
 
 def incompatible_policies(offered: QoSProfile, asked: QoSProfile) -> str:
