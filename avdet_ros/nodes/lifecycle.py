@@ -28,7 +28,7 @@ from avdet_ros.rig import load_rig
 RETRY_S = 2.0
 """From one attempt to come up to the next."""
 
-_CLOCK_PATIENCE_S = 3.0
+_CLOCK_PATIENCE_S = 2.0
 _CLOCK_STILL_S = 1.5
 
 

@@ -14,8 +14,8 @@ from avdet_ros.errors import AvdetError
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
 
-OPEN_S = 8.0
-"""How long a device may take to open; a sound server that hangs never answers."""
+OPEN_S = 1.0
+"""How long a node waits for a device to open; a sound server that hangs never answers."""
 
 STOP_S = 2.0
 """How long its thread may take to end; the same server never lets go either."""
@@ -59,7 +59,7 @@ class SoundInput:
             began: told, in the thread, when the source was opened anew.
             log: takes sentences.
             alive: whether ROS still runs; when it ends, so does the thread, without a word.
-            patience_s: how long the source may take to open; None: as long as it likes.
+            patience_s: how long `start` waits for the source to open; None: as long as it likes.
         """
         self.source = source
         self.clock = SampleClock()
@@ -71,7 +71,7 @@ class SoundInput:
         self._ros_s, self._moved_s = -1.0, 0.0
         self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
         self._alive, self._patience_s = alive, patience_s
-        self._opened = threading.Event()
+        self._answered = threading.Event()
         self._refusal: Exception | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name='sound input', daemon=True)
@@ -84,16 +84,16 @@ class SoundInput:
     def start(self) -> None:
         """Open the source and begin to read.
 
+        A source that does not answer is a `fault`, until it does or refuses and is tried again.
+
         Raises:
-            AvdetError: it cannot be opened, or does not answer.
+            AvdetError: it cannot be opened.
         """
         self._thread.start()
-        if not self._opened.wait(self._patience_s):
-            raise AvdetError(
-                f'{self.source.name}: expected it to open within {self._patience_s:g} s, '
-                'it does not answer'
-            )
-        if self._refusal is not None:
+        if not self._answered.wait(self._patience_s):
+            self._log(f'{self.source.name} does not answer; waiting for it')
+        elif self._refusal is not None:
+            self._ending.set()
             raise self._refusal
 
     def stop(self) -> None:
@@ -109,17 +109,24 @@ class SoundInput:
     def _run(self) -> None:
         """All that the source's driver does happens here, so that nothing else hangs with it."""
         try:
-            self.source.start()
-        except Exception as error:
-            self._refusal = error
-            return
-        finally:
-            self._opened.set()
-        try:
+            self._open()
             while not self._ending.is_set() and self._read():
                 pass
         finally:
             self.source.stop()
+
+    def _open(self) -> None:
+        self.fault = f'{self.source.name}: expected it to open, it does not answer'
+        try:
+            self.source.start()
+            self.fault = ''
+            self._answered.set()
+        except Exception as error:
+            self._refusal = error
+            self._answered.set()
+            if not self._ending.wait(FIRST_BACKOFF_S):  # `start`, which tells it, no longer waits
+                self._tell(error)
+                self._reopen(self.fault)
 
     def _read(self) -> bool:
         """Read once; False when there is nothing more to read."""
