@@ -19,6 +19,9 @@ from avdet_ros.evaluation.vehicle import Vehicle
 WARM_UP_SHARE = 5 / 60
 """Of the time, after which memory must not grow: five minutes of an hour."""
 
+DROPPED = ('windows_dropped', 'windows_missed')
+"""What nodes count of windows that went lost with them, or on the way to them."""
+
 LOOKS = 60
 """How often processes are looked at."""
 
@@ -63,7 +66,8 @@ class Soak:
         minutes: how long it was.
         windows: windows that became tracks.
         lost: hops between the first and the last without tracks.
-        dropped: of these, those that nodes say they dropped, by node.
+        dropped: windows that nodes say they dropped or missed, by node; none may be lost that is
+            not among them.
         latency_p99_ms: sound to tracks, 99th percentile of each third.
         stamp_error_ms: greatest of each third, 99th percentile.
         drift: of the device's clock, parts.
@@ -106,12 +110,13 @@ def run_soak(
         AvdetError: no tracks come.
     """
     with Vehicle(sound, model, drift=drift) as vehicle:
-        began_s = vehicle.settle()
+        vehicle.settle()
         handles = {
             name: psutil.Process(process.pid)
             for name, process in vehicle.supervisor.processes.items()
         }
         before = _counts(vehicle)
+        began_s = time.monotonic()
         processes = {name: Process(name) for name in handles}
         stamps: list[tuple[float, float]] = []
         until_s = began_s + 60 * minutes
@@ -122,8 +127,8 @@ def run_soak(
             tick((now_s - began_s) / (60 * minutes))
             time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
         stamps += _take_stamps(vehicle, began_s)
-        after = _counts(vehicle)
         heard = [entry.stamp_ns for entry in vehicle.witness.tracks if entry.at_s >= began_s]
+        after = _counts(vehicle)
         if not heard:
             raise AvdetError('soak: expected tracks, found none')
         latencies = [
@@ -135,7 +140,7 @@ def run_soak(
         windows=len(heard),
         lost=missing_windows(heard),
         dropped={
-            node: after[node].get('windows_dropped', 0) - before[node].get('windows_dropped', 0)
+            node: sum(after[node].get(name, 0) - before[node].get(name, 0) for name in DROPPED)
             for node in after
         },
         latency_p99_ms=_thirds(latencies, 60 * minutes),
@@ -175,10 +180,11 @@ def _take_stamps(vehicle: Vehicle, began_s: float) -> list[tuple[float, float]]:
 
 
 def _counts(vehicle: Vehicle) -> dict[str, dict[str, int]]:
-    names = ('windows_dropped', 'samples_lost')
-    found = {}
+    """What every node counts, by its next status: all until now is in it."""
+    names = (*DROPPED, 'samples_lost')
+    since_s, found = time.monotonic(), {}
     for node in vehicle.supervisor.processes:
-        status = vehicle.wait(lambda node=node: vehicle.witness.status(node), f'status of {node}')
+        status = vehicle.said(node, '', since_s)
         found[node] = {name: int(status.values[name]) for name in names if name in status.values}
     return found
 

@@ -18,6 +18,7 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, messages, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.missed import Missed
 from avdet_ros.paths import share
 
 
@@ -62,6 +63,7 @@ class DetectorNode(AvdetNode):
         self._ending = False
         self._in, self._out = diagnostics.Rate(), diagnostics.Rate()
         self._dropped = self._refused = 0
+        self._missed = Missed(self.refuse)
         self._last_in_s: float | None = None
         self._inference, self._latency = diagnostics.Times(), diagnostics.Times()
         self._publish_labels(self.p['min_score'])
@@ -102,9 +104,10 @@ class DetectorNode(AvdetNode):
         ]
         self._labels.publish(info)
 
-    def _on_spectrogram(self, message: Image) -> None:
+    def _on_spectrogram(self, message: Image, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
         self._in.add()
+        self._missed.add(self._subscription, info)
         with self._due:
             if self._newest is not None:
                 self._dropped += 1
@@ -173,6 +176,7 @@ class DetectorNode(AvdetNode):
             windows_out=self._out.count,
             windows_per_second=self._out.per_second(),
             windows_dropped=self._dropped,
+            windows_missed=self._missed.count,
             windows_refused=self._refused,
         )
         self._inference.tell(report, 'inference')

@@ -20,7 +20,10 @@ from vision_msgs.msg import Detection2DArray
 from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.nodes import qos
 
-COUNTERS = ('windows_out', 'windows_in', 'windows_dropped', 'windows_skipped', 'samples_lost')
+COUNTERS = (
+    'windows_out', 'windows_in', 'windows_dropped', 'windows_missed', 'windows_skipped',
+    'samples_lost',
+)  # fmt: skip
 
 
 class Probe(Node):

@@ -15,6 +15,7 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, messages, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.missed import Missed
 from avdet_ros.tracking import Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
@@ -48,6 +49,7 @@ class TrackerNode(AvdetNode):
         """Subscribe, with no tracks."""
         self._tracker.reset()
         self._in = diagnostics.Rate()
+        self._missed = Missed(self.refuse)
         self._refused = self._cut = self._resets = 0
         self._alive = 0
         self._last_in_s: float | None = None
@@ -84,9 +86,10 @@ class TrackerNode(AvdetNode):
         thresholds = {name: value for name, value in chosen.items() if value != _OWN_DEFAULT}
         return make_tracker(news.get('tracker', self.p['tracker']), **thresholds)
 
-    def _on_detections(self, message: Detection2DArray) -> None:
+    def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
         self._in.add()
+        self._missed.add(self._subscription, info)
         began = time.perf_counter()
         try:
             instant_ns = stamp_ns(message)
@@ -144,6 +147,7 @@ class TrackerNode(AvdetNode):
             tracker=self.p['tracker'],
             windows_in=self._in.count,
             windows_per_second=self._in.per_second(),
+            windows_missed=self._missed.count,
             windows_refused=self._refused,
             detections_cut=self._cut,
             tracks_alive=self._alive,
