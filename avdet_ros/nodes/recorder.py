@@ -19,6 +19,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
+from avdet_ros.nodes.silence import SILENT_AFTER_S
 
 TYPES = {
     'audio': 'sensor_msgs/msg/Image',
@@ -57,6 +58,7 @@ class RecorderNode(AvdetNode):
         super().__init__(**options)
         self._subscriptions_by_topic: dict[str, Subscription] = {}
         self._looking = None
+        self._writer: BagWriter | None = None
         self._thread: threading.Thread | None = None
 
     def load(self) -> None:
@@ -81,14 +83,15 @@ class RecorderNode(AvdetNode):
         while path.exists():  # a respawned recorder keeps what was there
             number += 1
             path = path.with_name(f'{Path(self.p["path"]).name}_{number}')
-        self._writer = BagWriter(path)
         self._stopped = ''
         self._counts = dict.fromkeys(self.p['topics'], 0)
         self._wanted_topics = list(self.p['topics'])
         self._backlog: queue.SimpleQueue = queue.SimpleQueue()
         self._backlog_bytes = self._dropped = 0
         self._early: list[tuple[str, str, bytes]] = []
+        self._silent_since_s: dict[str, float] = {}
         self._thread = threading.Thread(target=self._work, name='disk', daemon=True)
+        self._writer = BagWriter(path)
         self._thread.start()
         self._look()
         self._looking = self.create_timer(_LOOK_S, self._look, clock=self._steady)
@@ -101,11 +104,15 @@ class RecorderNode(AvdetNode):
         for subscription in self._subscriptions_by_topic.values():
             self.destroy_subscription(subscription)
         self._subscriptions_by_topic.clear()
-        if self._thread is not None:
-            self._backlog.put(None)
-            self._thread.join(30)
-            self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._backlog.put(None)
+        if thread.ident is not None:
+            thread.join(30)
             self.get_logger().info(self._summary())
+        elif self._writer is not None:  # a signal, or no bag, came before the thread began
+            self._writer.close()
 
     # The executor's thread.
 
@@ -216,10 +223,8 @@ class RecorderNode(AvdetNode):
         """Length, size, and messages by topic."""
         if self._stopped:
             report.error(f'{self._stopped}; the recording has ended')
-        elif self._dropped:
-            report.error(f'the disk is too slow: {self._dropped} messages dropped')
-        elif not sum(self._counts.values()) and self.active_s > 2:
-            report.warn('nothing recorded yet: ' + self._why())
+        else:
+            self._diagnose_topics(report)
         report.value(
             path=self._writer.path,
             bytes=self._writer.size_bytes,
@@ -231,8 +236,22 @@ class RecorderNode(AvdetNode):
         if report.level == diagnostics.OK:
             report.ok(self._summary())
 
-    def _why(self) -> str:
-        if not self._subscriptions_by_topic:
-            return f'nobody publishes {", ".join(self._wanted_topics)}'
-        first = next(iter(self._subscriptions_by_topic.values()))
-        return self.listening.why_silent(first, self.active_s)
+    def _diagnose_topics(self, report: diagnostics.Report) -> None:
+        """Dropped messages, and why topics that have publishers are not recorded."""
+        if self._dropped:
+            report.error(f'the disk is too slow: {self._dropped} messages dropped')
+        for name, subscription in self._subscriptions_by_topic.items():
+            if self._counts[name] or not self.count_publishers(subscription.topic_name):
+                self._silent_since_s.pop(name, None)
+                continue
+            now_s = time.monotonic()
+            since_s = now_s - self._silent_since_s.setdefault(name, now_s)
+            if since_s < SILENT_AFTER_S / 2:
+                continue
+            # Asked before it is needed: the other node's state comes with the next status.
+            why = self.listening.why_silent(subscription, since_s)
+            if since_s >= SILENT_AFTER_S:
+                report.warn(f'not recorded: {why}')
+        heard = self._silent_since_s or any(self._counts.values())
+        if not heard and self.active_s > SILENT_AFTER_S:
+            report.warn(f'nothing recorded yet: nobody publishes {", ".join(self.p["topics"])}')
