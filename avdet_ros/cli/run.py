@@ -36,6 +36,9 @@ def run(
     Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
     source:=device device:=array8, or source:=simulation seed:=300001.
     """
+    from avdet_ros.process import end_at_once
+
+    end_at_once()
     from avdet_ros.graph import make_graph, parse_arguments
 
     if show_args:

@@ -68,7 +68,10 @@ def run_faults(
 def signals_at_any_moment(
     sound: np.ndarray, model: str | Path, delays_s: Sequence[float] = SIGINT_DELAYS_S
 ) -> Outcome:
-    """SIGINT to `avdet run` with a recording, so long after its start."""
+    """SIGINT to `avdet run` with a recording, so long after it started its first node.
+
+    Before that, the interpreter loads the command line, where Ctrl-C ends any program of Python.
+    """
     folder = Path(tempfile.mkdtemp(prefix='avdet-signal-'))
     domain = free_domain()
     device = FedDevice(sound)
@@ -105,7 +108,7 @@ def signals_at_any_moment(
     left = f'{processes} processes and {broken} half-written bags left, {killed} nodes killed'
     return Outcome(
         f'SIGINT at {len(delays_s)} moments from {min(delays_s):g} to {max(delays_s):g} s after '
-        'the start, while recording',
+        'the first node was started, while recording',
         f'exit status 0 {len(statuses) - len(bad)} times of {len(statuses)}; {left}',
         max(ends_s),
         'nothing' if not (bad or processes or broken) else left,

@@ -157,6 +157,18 @@ def test_a_signal_at_any_moment_leaves_nothing(run, model_path, tmp_path, delay_
     assert 'Traceback' not in log.read_text()
 
 
+def test_a_signal_before_the_first_node_ends_it_cleanly():
+    program = (
+        'import os, signal\n'
+        'from avdet_ros import graph\n'
+        'from avdet_ros.cli.run import run\n'
+        'graph.parse_arguments = lambda _: os.kill(os.getpid(), signal.SIGINT)\n'
+        'run()\n'
+    )
+    done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b'')
+
+
 @pytest.mark.ros
 def test_a_killed_node_comes_back(run, model_path):
     process, log = run('source:=simulation', f'model:={model_path}', 'overlay:=false')
