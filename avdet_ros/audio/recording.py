@@ -1,4 +1,4 @@
-"""A device into a sound file, whole or not at all."""
+"""A device into a sound file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from avdet_ros.audio.sources import make_source
+from avdet_ros.audio.sources import SourceLost, make_source
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 
@@ -18,7 +18,8 @@ from avdet_ros.rig import MICROPHONES, Rig
 def record_device(rig: Rig, device: str | None, seconds: float, output: Path) -> None:
     """Record the eight microphones, in the rig's order; lost samples become silence.
 
-    The file appears under its name when it is whole. After Ctrl-C it holds what was heard.
+    The file appears under its name when it is whole. After Ctrl-C, and when the device dies, it
+    holds what was heard.
 
     Args:
         rig: channel map and sample rate.
@@ -27,7 +28,8 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
         output: file to write; its ending names the format, e.g. .flac or .wav.
 
     Raises:
-        AvdetError: the device or the file cannot be opened, or the disk is full.
+        AvdetError: the device or the file cannot be opened, the device has died, or the disk is
+            full.
     """
     import soundfile
 
@@ -42,6 +44,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
     rate = rig.sample_rate_hz
     total = round(seconds * rate)
     written = lost = 0
+    death: SourceLost | None = None
     try:
         with soundfile.SoundFile(
             str(part), 'w', samplerate=rate, channels=MICROPHONES, format=kind, subtype='PCM_16'
@@ -63,12 +66,18 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
                         progress.update(task, completed=written)
                 except KeyboardInterrupt:
                     console.print('ended early')
+                except SourceLost as error:
+                    if not written:
+                        raise
+                    death = error
         os.replace(part, output)
     except (OSError, soundfile.SoundFileError, RuntimeError) as error:
         raise AvdetError(f'cannot write {output}: {" ".join(str(error).split())}') from error
     finally:
         source.stop()
         part.unlink(missing_ok=True)
+    if death is not None:
+        raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
     note = f', {lost} samples were lost and are silent' if lost else ''
     Console().print(
         f'{escape(str(output))}: {written / rate:.1f} s of {escape(source.name)}{note}'
