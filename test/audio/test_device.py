@@ -9,13 +9,14 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from avdet_ros.audio.device import DeviceSource, find_device, list_devices, rescan, supports
 from avdet_ros.audio.loss import LossFinder
 from avdet_ros.audio.sources import SourceLost, make_source
 from avdet_ros.audio.virtual_device import DEVICE
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import load_rig, parse_rig
+from avdet_ros.rig import default_rig_path, load_rig, parse_rig
 
 RATE = 44100
 
@@ -85,10 +86,6 @@ def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones)
 
 
 def test_the_rigs_channel_map_is_obeyed(virtual_device, tones):
-    import yaml
-
-    from avdet_ros.rig import default_rig_path
-
     tree = yaml.safe_load(default_rig_path().read_text())
     order = [7, 2, 0, 5, 1, 6, 4, 3]
     for microphone, channel in zip(tree['array']['microphones'], order, strict=True):
@@ -164,6 +161,17 @@ def test_devices_are_found_by_index_name_and_part(virtual_device):
 def test_an_unknown_device_is_one_sentence(virtual_device, rig):
     with pytest.raises(AvdetError, match=f"no sound device 'roof'; .*'{DEVICE}'"):
         make_source('device', rig, device='roof').start()
+
+
+def test_a_channel_that_the_device_does_not_have_is_refused(virtual_device):
+    rescan()
+    has = find_device(DEVICE).channels
+    tree = yaml.safe_load(default_rig_path().read_text())
+    tree['array']['microphones'][0]['channel'] = has  # counted from 0
+    source = DeviceSource(parse_rig(tree), DEVICE)
+    words = f"'{DEVICE}': expected at least {has + 1} channels, which the rig reads, found {has}"
+    with pytest.raises(AvdetError, match=words):
+        source.start()
 
 
 COUNTER = """
