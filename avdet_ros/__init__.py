@@ -1,3 +1,11 @@
 """Hear other vehicles with eight microphones and say where they are in the camera's image."""
 
+import os
+
 __version__ = '0.1.0'
+
+LARGEST_IMAGE_PX = 1 << 26
+"""A picture that claims more pixels is refused before it is decoded."""
+
+# OpenCV reads its limit once, when it is loaded; its own is sixteen times that.
+os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(LARGEST_IMAGE_PX))

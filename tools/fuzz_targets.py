@@ -27,18 +27,23 @@ RATE_HZ = 44100
 _IMAGE = 'sensor_msgs/msg/Image'
 _TYPES = (_IMAGE, messages.COMPRESSED_IMAGE, messages.DETECTIONS)
 _LONGEST_S = 60.0
-_HEAD = struct.Struct('<BIIIBi')
-_ENCODINGS = ('16SC8', '32FC8', '32FC32', 'bgr8', 'mono16', '32FC1', '32FC0', '16SC7', '32FC²')
+_HEAD = struct.Struct('<BHIIIBi')
+_ENCODINGS = (
+    '16SC8', '32FC8', '32FC32', 'bgr8', 'rgb8', 'rgba8', 'bgra8', 'mono8', 'mono16', '32FC1',
+    '32FC0', '16SC7', '32FC²', '32FC' + '9' * 5000,
+)  # fmt: skip
+_FREE = 128
+"""Kinds from here on take their encoding from the data's end."""
 
 
 def image(data: bytes) -> None:
     """An Image whose fields contradict its data, through every reader of images."""
     if len(data) < _HEAD.size:
         return
-    kind, height, width, step, big, stamp = _HEAD.unpack_from(data)
+    kind, length, height, width, step, big, stamp = _HEAD.unpack_from(data)
     encoding = _ENCODINGS[kind % len(_ENCODINGS)]
-    if kind >= 128:
-        encoding = data[-8:].decode('latin-1')
+    if kind >= _FREE:
+        encoding = data[max(0, len(data) - length) :].decode('latin-1')
     message = SimpleNamespace(
         header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp, nanosec=0), frame_id=''),
         height=height,
@@ -130,7 +135,7 @@ def seeds(name: str) -> list[bytes]:
     """Good inputs to begin with."""
     block = np.arange(64 * 8, dtype=np.int16).reshape(64, 8)
     found = {
-        'image': lambda: [_HEAD.pack(0, 64, 1, 16, 0, 1) + block.tobytes()],
+        'image': lambda: _image_seeds(block),
         'cdr': _cdr_seeds,
         'rig': lambda: [share('config/rig.yaml').read_bytes()],
         'recipe': lambda: [
@@ -174,6 +179,20 @@ def _metadata_seeds() -> list[bytes]:
 
     values = onnx.load_model_from_string(_model()).metadata_props
     return [bytes([index]) + entry.value.encode() for index, entry in enumerate(values)]
+
+
+def _image_seeds(block: np.ndarray) -> list[bytes]:
+    data = block.tobytes()
+    pictures = [
+        _HEAD.pack(_ENCODINGS.index(encoding), 0, 16, 16, len(data) // 16, 0, 1) + data
+        for encoding in ('bgra8', 'rgb8', 'mono16', '32FC1')
+    ]
+    free = b'32FC4'
+    return [
+        _HEAD.pack(_ENCODINGS.index('16SC8'), 0, 64, 1, 16, 0, 1) + data,
+        *pictures,
+        _HEAD.pack(_FREE, len(free), 1, 1, 16 + len(free), 0, 1) + bytes(16) + free,
+    ]
 
 
 def _cdr_seeds() -> list[bytes]:

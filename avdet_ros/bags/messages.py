@@ -6,13 +6,17 @@ what rclpy received.
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 
+from avdet_ros import LARGEST_IMAGE_PX
 from avdet_ros.bags.typestore import typestore
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.shown import shown
 from avdet_ros.tracking.track import Track
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -31,8 +35,8 @@ _PICTURES = {
 _TO_BGR = {
     'rgb8': cv2.COLOR_RGB2BGR, 'rgba8': cv2.COLOR_RGBA2BGR, 'bgra8': cv2.COLOR_BGRA2BGR,
 }  # fmt: skip
-LARGEST_IMAGE_PX = 1 << 26
-"""A picture that claims more pixels is refused before it is decoded."""
+_SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
+_MOST_CHANNELS = 512
 
 
 def stamp_ns(message: object) -> int:
@@ -58,7 +62,7 @@ def sound(message: object, where: str) -> np.ndarray:
     if kind is None:
         raise AvdetError(
             f'{where}: expected sound of {MICROPHONES} channels with encoding '
-            f'{" or ".join(_SOUND)}, found encoding {message.encoding!r}'
+            f'{" or ".join(_SOUND)}, found encoding {shown(message.encoding)}'
         )
     if message.width != 1:
         raise AvdetError(f'{where}: expected sound with width 1, found {message.width}')
@@ -74,13 +78,14 @@ def spectrogram(message: object, where: str) -> np.ndarray:
     Raises:
         AvdetError: the encoding is not ``32FC<channels>``, or the sizes contradict each other.
     """
-    channels = message.encoding.removeprefix('32FC')
-    if channels == message.encoding or not channels.isdecimal() or not 0 < int(channels) <= 512:
+    named = _SPECTROGRAM.fullmatch(message.encoding)
+    channels = int(named[1]) if named else 0
+    if not 0 < channels <= _MOST_CHANNELS:
         raise AvdetError(
             f'{where}: expected a spectrogram with encoding 32FC<channels>, '
-            f'found encoding {message.encoding!r}'
+            f'found encoding {shown(message.encoding)}'
         )
-    pixels = _array(message, 'f4', int(channels), where)
+    pixels = _array(message, 'f4', channels, where)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
 
 
@@ -98,7 +103,7 @@ def picture(message: object, where: str) -> np.ndarray:
     if message.encoding not in _PICTURES:
         raise AvdetError(
             f'{where}: expected a picture with encoding {", ".join(_PICTURES)}, '
-            f'found {message.encoding!r}'
+            f'found {shown(message.encoding)}'
         )
     kind, channels = _PICTURES[message.encoding]
     pixels = _array(message, kind, channels, where)
@@ -189,12 +194,17 @@ def _detection(
 
 def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
     """(height, width, channels) of an Image's data, rows' padding left out."""
+    if not 0 < message.height * message.width <= LARGEST_IMAGE_PX:
+        raise AvdetError(
+            f'{where}: expected 1 to {LARGEST_IMAGE_PX} pixels, '
+            f'found {message.width} x {message.height}'
+        )
     order = '>' if message.is_bigendian else '<'
     dtype = np.dtype(order + kind)
     row_bytes = message.width * channels * dtype.itemsize
     needed = message.step * message.height
     data = np.frombuffer(message.data, np.uint8)
-    if message.step < row_bytes or data.size != needed or not data.size:
+    if message.step < row_bytes or data.size != needed:
         raise AvdetError(
             f'{where}: expected {message.height} rows of at least {row_bytes} bytes as encoding '
             f'{message.encoding} and width {message.width} say, '
@@ -209,7 +219,7 @@ def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
 def _compressed(message: object, where: str) -> np.ndarray:
     if 'compressedDepth' in message.format:
         raise AvdetError(
-            f'{where}: expected JPEG or PNG data, found {message.format!r}; '
+            f'{where}: expected JPEG or PNG data, found {shown(message.format)}; '
             f'record the uncompressed topic instead'
         )
     data = np.frombuffer(message.data, np.uint8)
@@ -217,10 +227,12 @@ def _compressed(message: object, where: str) -> np.ndarray:
     if data.size:
         try:
             pixels = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-        except cv2.error:  # damaged data, or a header that claims an absurd size
+        except cv2.error:  # damaged data, or a header that claims too many pixels
             pixels = None
+    # Who loaded OpenCV before this package has another limit there.
     if pixels is None or pixels.shape[0] * pixels.shape[1] > LARGEST_IMAGE_PX:
         raise AvdetError(
-            f'{where}: expected a JPEG or PNG picture, found {data.size} bytes that are not one'
+            f'{where}: expected a JPEG or PNG picture of at most {LARGEST_IMAGE_PX} pixels, '
+            f'found {data.size} bytes that are not one'
         )
     return pixels
