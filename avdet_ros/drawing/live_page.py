@@ -22,7 +22,8 @@ TIMELINE = 'time'
 """Of header stamps."""
 
 JPEG_QUALITY = 80
-LARGEST_WIDTH_PX = 1920
+LARGEST_SIDE_PX = 1920
+"""Larger pictures are shown smaller, with the boxes on them."""
 
 INSTALL = 'pip install -r tools/requirements/view.txt -c tools/requirements/constraints.txt'
 """In this repository; without its pins pip may bring a numpy that ROS's messages cannot use."""
@@ -67,7 +68,7 @@ class LivePage:
                 self._stream.spawn(default_blueprint=layout)
         except (OSError, RuntimeError, ValueError) as error:
             raise AvdetError(f'avdet view: cannot open the viewer: {error}') from error
-        road = draw_road(rig.camera)
+        road = self._to_scale(draw_road(rig.camera))
         self._stream.log('camera/picture', self._jpeg(road), static=True)
         for index, name in enumerate(rig.names):
             self._stream.log(f'level/{index}', rerun.SeriesLines(names=name), static=True)
@@ -78,7 +79,7 @@ class LivePage:
 
     def picture(self, image: np.ndarray) -> None:
         """Show a camera's picture, (H, W, 3) or (H, W), any depth; unknown distances are black."""
-        self._stream.log('camera/picture', self._jpeg(eight_bit(image)))
+        self._stream.log('camera/picture', self._jpeg(self._to_scale(eight_bit(image))))
 
     def boxes(self, name: str, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str]) -> None:
         """Show boxes.
@@ -102,7 +103,7 @@ class LivePage:
             for identity, score in pairs
         ]
         entity = self._rr.Boxes2D(
-            array=boxes_px,
+            array=boxes_px * self._scale,
             array_format=self._rr.Box2DFormat.XYXY,
             colors=colours,
             labels=labels,
@@ -122,7 +123,7 @@ class LivePage:
         low, high = np.percentile(level, [5, 99.5])
         grey = np.clip((level - low) * (255 / max(high - low, 25.0)), 0, 255).astype(np.uint8)
         strip = cv2.applyColorMap(cv2.resize(grey, None, fx=4, fy=3), cv2.COLORMAP_INFERNO)
-        self._stream.log('sound', self._jpeg(strip))
+        self._stream.log('sound', self._jpeg(_shrunk(strip)))
 
     def number(self, name: str, value: float) -> None:
         """Plot a number, e.g. a latency in milliseconds."""
@@ -138,11 +139,22 @@ class LivePage:
         while True:
             time.sleep(1)
 
+    def _to_scale(self, image: np.ndarray) -> np.ndarray:
+        shrunk = _shrunk(image)
+        self._scale = shrunk.shape[1] / image.shape[1]
+        return shrunk
+
     def _jpeg(self, image: np.ndarray) -> object:
-        if image.shape[1] > LARGEST_WIDTH_PX:
-            image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         return self._rr.EncodedImage(contents=data.tobytes(), media_type='image/jpeg')
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    scale = LARGEST_SIDE_PX / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _layout(blueprint: object) -> object:

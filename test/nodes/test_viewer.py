@@ -33,12 +33,21 @@ def rows_by_entity(path):
     return rows
 
 
+def hostile_pictures(head):
+    """One without width, one whose encoding is no number, and one that is all width."""
+    no_width, digits = (messages.image(head, 'rgb8', np.ones((2, 2, 3), 'u1')) for _ in range(2))
+    no_width.width = 0
+    digits.encoding = '32FC' + '9' * 5000
+    return no_width, digits, messages.image(head, 'mono8', np.ones((1, 100_000), np.uint8))
+
+
 def test_sound_boxes_and_latency_are_shown(tmp_path):
     rclpy.init()
     page = LivePage(load_rig(), save=tmp_path / 'page.rrd')
     viewer = Viewer(page, 'drive', 'image')
     talker = rclpy.create_node('talker', namespace='drive')
     audio = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
+    pictures = talker.create_publisher(Image, 'image', qos.OFFER_STREAM)
     tracks = talker.create_publisher(Detection2DArray, 'tracks', qos.RESULTS)
     late = talker.create_publisher(Float64, 'debug/latency_ms', 10)
     until = time.monotonic() + 60
@@ -47,6 +56,8 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
             head = messages.header(talker.get_clock().now().nanoseconds, 'array')
             audio.publish(messages.sound(head, np.ones((4410, 8), np.int16)))
             audio.publish(messages.sound(head, np.ones((4410, 4), np.int16)))  # not ours
+            for picture in hostile_pictures(head):
+                pictures.publish(picture)
             boxes, scores = np.array([[1.0, 2, 30, 40]]), np.array([0.5])
             tracks.publish(messages.detections(head, boxes, scores, ['7']))
             late.publish(Float64(data=12.0))
@@ -58,5 +69,5 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
         rclpy.try_shutdown()
     page.close()
     rows = rows_by_entity(tmp_path / 'page.rrd')
-    for entity in ('/level/0', '/camera/tracks', '/milliseconds/latency'):
+    for entity in ('/level/0', '/camera/tracks', '/milliseconds/latency', '/camera/picture'):
         assert rows[entity] >= 3, entity
