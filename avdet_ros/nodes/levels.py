@@ -5,6 +5,7 @@ What counts as dead, clipped, off zero or mixed is decided in `avdet_ros.audio.l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import threading
 
 import numpy as np
@@ -68,7 +69,13 @@ class ChannelLevels:
             self._clear()
         measured = zip(10 * np.log10(power), peak, mean, clipped, strict=True)
         states = [ChannelState(*map(float, numbers), hum_share=0.0) for numbers in measured]
-        report.value(level_db=' '.join(f'{state.level_db:.0f}' for state in states))
+        report.value(
+            level_db=_row(f'{state.level_db:.0f}' for state in states),
+            peak_db=_row(f'{20 * np.log10(max(state.peak, 1e-6)):z.0f}' for state in states),
+            dc=_row(f'{state.dc:z.3f}' for state in states),
+            clipped_share=_row(f'{state.clipped_share:.2g}' for state in states),
+            dead=_row(f'{is_dead:d}' for is_dead in dead),
+        )
         if quiet:
             return
         if all(dead):
@@ -93,3 +100,8 @@ class ChannelLevels:
         self._peak = np.zeros(channels)
         self._products = np.zeros((channels, channels))
         self._low, self._high = np.full(channels, np.inf), np.full(channels, -np.inf)
+
+
+def _row(numbers: Iterable[str]) -> str:
+    """One number a channel, as a diagnostic value."""
+    return ' '.join(numbers)

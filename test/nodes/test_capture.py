@@ -219,10 +219,22 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
     _, _, _, talk = feed
     samples = noise(1.0)
     samples[:, 2] = 7
+    samples[:, 3] += 20_000
     samples[::50, 5] = 32767
     talk(samples, 50.0)
-    status = watcher.wait_status('capture', 'left (channel 2): dead')
-    assert 'rear_right (channel 5): clipped' in status[1]
+    _, sentence, values = watcher.wait_status('capture', 'left (channel 2): dead')
+    assert 'rear_right (channel 5): clipped' in sentence
+    kinds = ('level_db', 'peak_db', 'dc', 'clipped_share', 'dead')
+    level_db, peak_db, dc, clipped, dead = (
+        [float(number) for number in values[kind].split(' ')] for kind in kinds
+    )
+    assert len(level_db) == len(peak_db) == 8
+    assert level_db[2] < min(level_db[:2])
+    assert peak_db[5] == 0 > max(peak_db[:3])
+    assert dc[3] == pytest.approx(20_000 / 32768, abs=0.01)
+    assert clipped[5] == pytest.approx(0.02, abs=0.01)
+    assert clipped[:5] == [0] * 5
+    assert dead == [0, 0, 1, 0, 0, 0, 0, 0]
 
 
 def test_sound_that_is_not_a_number_is_said(feed, watcher, wait):
