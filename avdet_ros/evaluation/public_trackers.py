@@ -60,9 +60,10 @@ class PublicByteTrack:
         )
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all tracks and begin with id 1 again."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; see `avdet_ros.tracking.Tracker.reset`."""
         self._tracker = self._make()
+        self._first_id = first_id
         self._numbers: dict[int, int] = {}
         self._born_s: dict[int, float] = {}
         self._stamp_s = -math.inf
@@ -86,7 +87,7 @@ class PublicByteTrack:
             if identity < 0:  # not confirmed yet
                 continue
             # The library's identities go on counting from one instance to the next.
-            number = self._numbers.setdefault(int(identity), len(self._numbers) + 1)
+            number = self._numbers.setdefault(int(identity), self._first_id + len(self._numbers))
             born_s = self._born_s.setdefault(number, stamp_s)
             tracks.append(
                 Track(number, np.asarray(box, np.float32), float(score), stamp_s - born_s, stamp_s)

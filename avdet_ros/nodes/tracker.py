@@ -40,6 +40,7 @@ class TrackerNode(AvdetNode):
         self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
         self._subscription = None
         self._tracker: Tracker | None = None
+        self._highest_id = 0
 
     def load(self) -> None:
         """Make the tracker."""
@@ -50,11 +51,12 @@ class TrackerNode(AvdetNode):
         self._tracker.reset()
         self._in = diagnostics.Rate()
         self._missed = Missed(self.refuse)
+        self._out = 0
         self._refused = self._cut = self._resets = 0
         self._alive = 0
         self._last_in_s: float | None = None
         self._last_ns = 0
-        self._seen: set[int] = set()
+        self._highest_id = self._given = 0
         self._update, self._latency = diagnostics.Times(), diagnostics.Times()
         self._subscription = self.create_subscription(
             Detection2DArray,
@@ -76,6 +78,8 @@ class TrackerNode(AvdetNode):
         if any(name in news and news[name] != self.p[name] for name in names):
             tracker = self._make(news)
             if self._tracker is not None:
+                # An identity that was told is not given to another vehicle.
+                tracker.reset(self._highest_id + 1)
                 self._tracker = tracker
 
     def _make(self, news: dict[str, Any]) -> Tracker:
@@ -96,7 +100,7 @@ class TrackerNode(AvdetNode):
             detections = self._decode(message, instant_ns)
             if instant_ns < self._last_ns:
                 self._resets += 1
-                self._seen.clear()
+                self._highest_id = self._given = 0
             found = self._tracker.update(instant_ns * 1e-9, detections)
         except AvdetError as error:
             self._refused += 1
@@ -105,10 +109,14 @@ class TrackerNode(AvdetNode):
         self._last_ns = instant_ns
         milliseconds = (time.perf_counter() - began) * 1e3
         self._tracks.publish(messages.tracks(message.header, found))
+        self._out += 1
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._alive = len(found)
-        self._seen.update(track.track_id for track in found)
+        # Identities ascend, also in the order in which they are first told.
+        ids = [track.track_id for track in found]
+        self._given += sum(identity > self._highest_id for identity in ids)
+        self._highest_id = max([self._highest_id, *ids])
         self._update.add(milliseconds)
         self._latency.add(late_ms)
         self._tracker_ms.publish(Float64(data=milliseconds))
@@ -146,12 +154,13 @@ class TrackerNode(AvdetNode):
         report.value(
             tracker=self.p['tracker'],
             windows_in=self._in.count,
+            windows_out=self._out,
             windows_per_second=self._in.per_second(),
             windows_missed=self._missed.count,
             windows_refused=self._refused,
             detections_cut=self._cut,
             tracks_alive=self._alive,
-            tracks=len(self._seen),
+            tracks=self._given,
             time_jumps=self._resets,
         )
         self._update.tell(report, 'tracker')

@@ -35,10 +35,10 @@ class IouTracker:
         self._longest_gap_s = require_between('longest_gap_s', longest_gap_s, 0, 3600)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all tracks and begin with id 1 again."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; see `Tracker.reset`."""
         self._tracks: list[Track] = []
-        self._next_id = 1
+        self._next_id = first_id
         self._stamp_s = -math.inf
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:

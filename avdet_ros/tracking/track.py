@@ -17,7 +17,7 @@ class Track:
     """One vehicle at one instant.
 
     Attributes:
-        track_id: counts from 1, never given twice between two resets of one tracker.
+        track_id: ascends, never given twice between two resets of one tracker.
         box_px: (4,) float32 x_min, y_min, x_max, y_max.
         score: of the detection it was last seen with, in [0, 1].
         age_s: since its first detection.
@@ -56,8 +56,13 @@ class Tracker(Protocol):
             AvdetError: stamp or boxes are not finite numbers; nothing has changed then.
         """
 
-    def reset(self) -> None:
-        """Forget all tracks and begin with id 1 again."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks.
+
+        Args:
+            first_id: what the next identities count from. A tracker that takes another's place
+                goes on where that one ended.
+        """
 
 
 def require_finite(stamp_s: float, detections: Detections) -> None:

@@ -86,6 +86,20 @@ def test_thresholds_change_at_run_time_and_nonsense_is_refused(chain):
     assert node.set_parameters([Parameter('tracker', value='motion')])[0].successful
 
 
+@pytest.mark.parametrize('name', ['iou', 'motion'])
+def test_identities_go_on_when_a_threshold_changes(chain, watcher, name):
+    node, _, feed, _ = chain(tracker=name)
+    for step in range(3):
+        before = feed(1.0 + 0.1 * step, np.concatenate([BOX, BOX + 500]), (0.9, 0.8))
+    assert [entry.id for entry in before.detections] == ['1', '2']
+    assert node.set_parameters([Parameter('start_score', value=0.75)])[0].successful
+    for step in range(3):
+        after = feed(1.3 + 0.1 * step, BOX + 500)
+    assert [entry.id for entry in after.detections] == ['3']
+    values = watcher.wait_status('tracker', values=lambda v: v.get('windows_out') == '6')[2]
+    assert (values['windows_in'], values['tracks'], values['tracks_alive']) == ('6', '3', '1')
+
+
 def broken(kind):
     head = messages.header(1_000_000_000, 'camera_optical_frame')
     message = messages.detections(head, BOX, np.array([0.9]))

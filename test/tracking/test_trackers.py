@@ -95,6 +95,20 @@ def test_a_jump_back_in_time_starts_anew(name, windows):
     assert plain(tracker.update(*window) for window in windows) == expected
 
 
+@pytest.mark.parametrize('name', NAMES)
+@settings(max_examples=30, deadline=None)
+@given(windows=drives())
+def test_identities_are_first_told_in_ascending_order(name, windows):
+    tracker = make_tracker(name)
+    for first_id in (1, 100):
+        tracker.reset(first_id)
+        told = []
+        for window in windows:
+            told += [identity for identity in ids(tracker.update(*window)) if identity not in told]
+        assert told == sorted(told)
+        assert all(identity >= first_id for identity in told)
+
+
 @settings(max_examples=60, deadline=None)
 @given(windows=drives())
 def test_the_papers_rules(windows):
