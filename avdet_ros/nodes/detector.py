@@ -163,10 +163,10 @@ class DetectorNode(AvdetNode):
         for note in model.notes:
             report.warn(note)
         silent = self.explain_silence(report, self._subscription, self._last_in_s)
-        if self.listening.publishers(self._subscription) > 1:
-            report.error(
-                f'several nodes publish {self._subscription.topic_name}, expected one capture'
-            )
+        topic = self._subscription.topic_name
+        count = self.listening.publishers(self._subscription)
+        sentence = f'several nodes publish {topic}, expected one capture'
+        self.listening.tell_crowd(report, topic, count, sentence)
         report.value(
             model=model.path,
             sha256=model.sha256,

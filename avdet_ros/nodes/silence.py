@@ -1,15 +1,26 @@
-"""Why nothing comes in on a topic, in one sentence."""
+"""Who publishes on a topic, and why nothing comes in on it, in one sentence."""
 
 from __future__ import annotations
 
+import time
+
 from lifecycle_msgs.srv import GetState
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 
+from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.qos import incompatible_policies
 
 SILENT_AFTER_S = 2.0
 """Nothing for so long needs an explanation."""
+
+LEASE_S = 20.0
+"""A node that was killed is in the graph for so long (Fast DDS, unless its profile says else)."""
+
+ANSWER_S = 5.0
+"""A question that was not answered for so long never will be."""
 
 
 class Listening:
@@ -19,12 +30,33 @@ class Listening:
         """Look from this node."""
         self._node = node
         self._states: dict[str, str] = {}
-        self._clients: dict[str, object] = {}
+        self._clients: dict[str, Client] = {}
+        self._asked: dict[str, tuple[Future, float]] = {}
+        self._crowds: dict[str, tuple[int, float]] = {}
 
     def publishers(self, subscription: Subscription) -> int:
         """How many publishers of the right type there are."""
         infos = self._node.get_publishers_info_by_topic(subscription.topic_name)
         return sum(info.topic_type == _type_name(subscription) for info in infos)
+
+    def tell_crowd(self, report: Report, topic: str, count: int, sentence: str) -> None:
+        """Report that several nodes publish what one should.
+
+        Args:
+            report: where to say it.
+            topic: its full name.
+            count: how many publish it now; told each time, also when it is one.
+            sentence: what to say.
+        """
+        now_s = time.monotonic()
+        before, since_s = self._crowds.get(topic, (1, now_s))
+        if count > before:
+            since_s = now_s
+        self._crowds[topic] = (count, since_s)
+        if count > 1 and now_s - since_s < LEASE_S:
+            report.warn(f'{sentence} (or one of them has just died)')
+        elif count > 1:
+            report.error(sentence)
 
     def why_silent(self, subscription: Subscription, since_s: float) -> str:
         """The reason why a subscription that matters is silent.
@@ -54,28 +86,27 @@ class Listening:
                 return f'{topic}: its publisher {name} is {state}, not active'
         return f'nothing on {topic} from {", ".join(names)} for {since_s:.0f} s'
 
-    def close(self) -> None:
-        """Let go of the clients."""
-        for client in self._clients.values():
-            self._node.destroy_client(client)
-        self._clients.clear()
-        self._states.clear()
-
     def _state(self, name: str) -> str:
         """Lifecycle state of a node as of the last question, and ask again; '' if unknown."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(GetState, f'{name}/get_state')
-        if client.service_is_ready():
-            future = client.call_async(GetState.Request())
-            future.add_done_callback(lambda done: self._answered(name, done))
-        else:
+        ready, now_s = client.service_is_ready(), time.monotonic()
+        open_question, asked_s = self._asked.get(name, (None, now_s))
+        if not ready or now_s - asked_s > ANSWER_S:
             self._states.pop(name, None)
+            self._asked.pop(name, None)
+            client.remove_pending_request(open_question)
+        if ready and name not in self._asked:
+            future = client.call_async(GetState.Request())
+            self._asked[name] = (future, now_s)
+            future.add_done_callback(lambda done: self._answered(name, done))
         return self._states.get(name, '')
 
-    def _answered(self, name: str, future: object) -> None:
+    def _answered(self, name: str, future: Future) -> None:
         if future.exception() is None:
             self._states[name] = future.result().current_state.label
+        self._asked.pop(name, None)
 
 
 def _full_name(namespace: str, name: str) -> str:

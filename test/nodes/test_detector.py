@@ -255,4 +255,5 @@ def test_two_captures_are_noticed(start, watcher, model_path):
     start(DetectorNode, model=str(model_path))
     for _ in range(2):
         watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
-    watcher.wait_status('detector', 'several nodes publish /avdet/spectrogram', level=2)
+    words = 'several nodes publish /avdet/spectrogram, expected one capture (or one of them has'
+    watcher.wait_status('detector', words)
