@@ -293,11 +293,10 @@ class CaptureNode(AvdetNode):
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Samples, windows, losses, clock and channels."""
-        others = self.count_publishers(self._spectrogram.topic_name) - 1
-        if others > 0:
-            report.error(
-                f'{others + 1} nodes publish {self._spectrogram.topic_name}, expected this one'
-            )
+        topic = self._spectrogram.topic_name
+        count = self.count_publishers(topic)
+        sentence = f'{count} nodes publish {topic}, expected this one'
+        self.listening.tell_crowd(report, topic, count, sentence)
         finished = False
         if self._input is not None:
             finished = self._diagnose_input(report)

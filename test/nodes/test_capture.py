@@ -256,5 +256,5 @@ def test_constant_sound_is_said(feed, watcher):
 def test_two_captures_on_one_topic_are_said_by_both(start, watcher):
     start(CaptureNode, source='topic')
     start(CaptureNode, source='topic')
-    words = '2 nodes publish /avdet/spectrogram, expected this one'
-    watcher.wait_status('capture', words, level=2)
+    words = '2 nodes publish /avdet/spectrogram, expected this one (or one of them has just died)'
+    watcher.wait_status('capture', words)
