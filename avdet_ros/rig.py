@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 import yaml
 
+from avdet_ros.bounded_file import read_bounded
 from avdet_ros.errors import AvdetError
 from avdet_ros.shown import shown, shown_key
 
@@ -23,6 +24,9 @@ MICROPHONES = 8
 
 SHORTEST_SPACING_M = 0.005
 """Two microphones closer than this are taken for a copied line in the file."""
+
+LARGEST_RIG_BYTES = 1 << 20
+"""Larger rig files are refused."""
 
 _OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
@@ -135,14 +139,9 @@ def load_rig(path: str | Path | None = None) -> Rig:
             names file and key, what was expected and what was found.
     """
     path = Path(path) if path else default_rig_path()
+    content = read_bounded(path, LARGEST_RIG_BYTES, 'rig file')
     try:
-        if path.stat().st_size > 1 << 20:
-            raise AvdetError(
-                f'{path}: expected a rig file below 1 MiB, found {path.stat().st_size} bytes'
-            )
-        tree = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise AvdetError(f'cannot read the rig file {path}: {error.strerror}') from error
+        tree = yaml.safe_load(content.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise AvdetError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
     return parse_rig(tree, where=str(path))

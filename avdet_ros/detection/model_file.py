@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import json
 import math
 from pathlib import Path
-import stat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avdet_ros.bounded_file import read_bounded
 from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
@@ -44,7 +44,9 @@ def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
     """
     import onnx
 
-    content = _read_bounded(Path(path))
+    content = read_bounded(Path(path), LARGEST_MODEL_BYTES, 'model file')
+    if not content:
+        raise AvdetError(f'{path}: expected an ONNX model, found an empty file')
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's decode errors differ between its implementations
@@ -57,25 +59,6 @@ def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
     contract = _parse_metadata(model, path)
     _check_graph(model.graph, contract, path)
     return content, contract
-
-
-def _read_bounded(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
-            raise AvdetError(f'{path}: expected a model file, found something that is not a file')
-        with path.open('rb') as file:
-            content = file.read(LARGEST_MODEL_BYTES + 1)
-    except OSError as error:
-        raise AvdetError(f'cannot read the model file {path}: {error.strerror}') from error
-    if len(content) > LARGEST_MODEL_BYTES:
-        raise AvdetError(
-            f'{path}: expected a model of at most {LARGEST_MODEL_BYTES >> 20} MiB, '
-            f'found {status.st_size >> 20} MiB'
-        )
-    if not content:
-        raise AvdetError(f'{path}: expected an ONNX model, found an empty file')
-    return content
 
 
 def _refuse_other_files(model: onnx.ModelProto, path: str | Path) -> None:

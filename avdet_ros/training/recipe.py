@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from avdet_ros.bounded_file import read_bounded
 from avdet_ros.errors import AvdetError
 from avdet_ros.shown import shown
 from avdet_ros.training.distillation_recipe import DistillationRecipe
@@ -24,6 +25,9 @@ __all__ = [
     'KINDS', 'MODELS', 'Augmentation', 'ComparisonRecipe', 'DataRecipe', 'DistillationRecipe',
     'FitRecipe', 'LossRecipe', 'StudentRecipe', 'as_yaml', 'read_recipe',
 ]  # fmt: skip
+
+LARGEST_RECIPE_BYTES = 1 << 20
+"""Larger recipes are refused."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,9 @@ def read_recipe(path: str | Path) -> Any:
             one), or a value is not what it may be.
     """
     path = Path(path)
+    content = read_bounded(path, LARGEST_RECIPE_BYTES, 'recipe')
     try:
-        tree = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise AvdetError(f'cannot read the recipe {path}: {error.strerror}') from error
+        tree = yaml.safe_load(content.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise AvdetError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
     tree = {} if tree is None else tree
