@@ -127,6 +127,11 @@ class Rig:
     sample_rate_hz: int
     camera: Camera
 
+    @property
+    def device_channels(self) -> int:
+        """Channels that a sound card must have: up to the highest one that is read."""
+        return int(self.channels.max()) + 1
+
 
 def load_rig(path: str | Path | None = None) -> Rig:
     """Read and check a rig file.

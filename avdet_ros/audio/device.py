@@ -125,7 +125,7 @@ def find_device(wanted: str | int | None, channels: int = MICROPHONES) -> Device
         return _one(hits or devices[:1], 'the default input', devices)
     text = str(wanted).strip()
     exact = [device for device in devices if device.name == text]
-    if text.isdigit() and not exact:
+    if text.isdecimal() and not exact:
         return _one([d for d in devices if d.index == int(text)], f'number {text}', devices)
     part = [device for device in devices if text.lower() in device.name.lower()]
     hits = exact or part
@@ -171,8 +171,9 @@ class DeviceSource:
         self._wanted = device
         self._latency_s = latency_s
         self._columns = np.asarray(rig.channels)
+        self._opened = rig.device_channels
         self._stream: Any = None
-        self._ring = np.zeros((int(RING_S * rig.sample_rate_hz), self._opened()), np.int16)
+        self._ring = np.zeros((int(RING_S * rig.sample_rate_hz), self._opened), np.int16)
         self._wake = threading.Lock()
 
     def start(self) -> None:
@@ -180,18 +181,18 @@ class DeviceSource:
         self.stop()
         rescan()
         sounddevice = _sounddevice()
-        device = find_device(self._wanted, self._opened())
+        device = find_device(self._wanted, self._opened)
         self.name = device.name
-        if device.channels < self._opened():
+        if device.channels < self._opened:
             raise AvdetError(
-                f'sound device {device.name!r}: expected at least {self._opened()} channels, '
+                f'sound device {device.name!r}: expected at least {self._opened} channels, '
                 f'which the rig reads, found {device.channels}'
             )
         self._reset()
         try:
             self._stream = sounddevice.InputStream(
                 device=device.index,
-                channels=self._opened(),
+                channels=self._opened,
                 samplerate=self.sample_rate_hz,
                 dtype='int16',
                 latency=self._latency_s,
@@ -202,7 +203,7 @@ class DeviceSource:
         except (sounddevice.PortAudioError, ValueError) as error:
             self.stop()
             raise AvdetError(
-                f'cannot open sound device {device.name!r} with {self._opened()} channels at '
+                f'cannot open sound device {device.name!r} with {self._opened} channels at '
                 f'{self.sample_rate_hz} Hz: {_said(error)}'
             ) from error
         self._looked_s = time.monotonic()
@@ -237,10 +238,6 @@ class DeviceSource:
         if stream is not None:
             stream.close(ignore_errors=True)
         _open_streams.discard(id(self))
-
-    def _opened(self) -> int:
-        """Channels to open: up to the highest the rig reads."""
-        return int(self._columns.max()) + 1
 
     def _reset(self) -> None:
         self.lost_samples = self.overflows = 0

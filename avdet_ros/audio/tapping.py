@@ -109,7 +109,7 @@ def run_tapping(rig: Rig, device: str) -> None:
     Raises:
         AvdetError: the device cannot be opened, a tap is not heard, or the rig's map is wrong.
     """
-    count = max(MICROPHONES, int(rig.channels.max()) + 1)
+    count = max(MICROPHONES, rig.device_channels)
     rescan()
     find_device(device, count)
     source = DeviceSource(replace(rig, channels=np.arange(count)), device)

@@ -59,30 +59,29 @@ def devices(
         record_device(loaded_rig, device, record, output)
     else:
         rescan()
-        _list(loaded_rig.sample_rate_hz)
+        _list(loaded_rig.device_channels, loaded_rig.sample_rate_hz)
 
 
 _RATES_HZ = (16000, 32000, 44100, 48000, 88200, 96000, 192000)
 
 
-def _list(sample_rate_hz: int) -> None:
+def _list(channels: int, sample_rate_hz: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from avdet_ros.audio.device import list_devices, supports
-    from avdet_ros.rig import MICROPHONES
 
     console = Console()
     found = list_devices()
     if not found:
         console.print('no input devices; is the sound card connected, and are you in group audio?')
         return
-    table = Table(caption=f'✓: gives {MICROPHONES} channels at {sample_rate_hz} Hz')
+    table = Table(caption=f'✓: gives {channels} channels at {sample_rate_hz} Hz')
     for heading in ('', 'index', 'name', 'host API', 'channels', 'rates / kHz'):
         table.add_column(heading, justify='right' if heading in ('index', 'channels') else 'left')
     for device in found:
-        serves = device.channels >= MICROPHONES and supports(device, MICROPHONES, sample_rate_hz)
-        most = min(device.channels, MICROPHONES)
+        serves = device.channels >= channels and supports(device, channels, sample_rate_hz)
+        most = min(device.channels, channels)
         rates = ' '.join(f'{rate / 1000:g}' for rate in _RATES_HZ if supports(device, most, rate))
         table.add_row(
             '✓' if serves else '',

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from avdet_ros.audio.virtual_device import DEVICE, VirtualDevice, missing_programs
+from avdet_ros.rig import default_rig_path
 
 RATE = 44100
 
@@ -60,6 +61,16 @@ def test_devices_are_listed(device):
     assert '✓' in row
     assert 'ALSA' in row
     assert '44.1' in row
+
+
+def test_the_mark_asks_for_as_many_channels_as_the_rig_reads(device, tmp_path):
+    text = default_rig_path().read_text()
+    rig = tmp_path / 'rig.yaml'
+    rig.write_text(text.replace('channel: 7', 'channel: 39'))
+    _, out, _ = avdet('devices', '--rig', rig, device=device)
+    assert 'gives 40 channels at 44100 Hz' in out
+    (row,) = [line for line in out.splitlines() if DEVICE in line]
+    assert '✓' not in row
 
 
 @pytest.mark.slow
