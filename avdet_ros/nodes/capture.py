@@ -250,9 +250,13 @@ class CaptureNode(AvdetNode):
         while not self._ending.is_set():
             self._due.wait()
             self._due.clear()
-            while self._pending and not self._ending.is_set():
+            while not self._ending.is_set():
                 try:
-                    self._publish(*self._pending.popleft())
+                    waiting = self._pending.popleft()
+                except IndexError:  # none left; a restart may be quicker than a look at them
+                    break
+                try:
+                    self._publish(*waiting)
                 except Exception as error:
                     if self._ending.is_set() or not self.context.ok():
                         return
