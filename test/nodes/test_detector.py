@@ -37,6 +37,27 @@ def spectrogram(features, end_ns=END_NS):
     return messages.spectrogram(messages.header(end_ns, 'microphone_array'), features)
 
 
+@pytest.fixture
+def feed(watcher, wait):
+    """A way to talk to a detector: each window has arrived before the next is sent.
+
+    All at once would overrun the subscription, which holds five.
+    """
+
+    def make(node):
+        publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+        wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+
+        def feed(message):
+            before = node._in.count
+            publisher.publish(message)
+            wait(lambda: node._in.count > before, 'a window to arrive')
+
+        return feed
+
+    return make
+
+
 def test_every_window_is_answered(start, watcher, model_path, features, rig, wait):
     start(DetectorNode, model=str(model_path))
     heard = watcher.collect(Detection2DArray, 'detections')
@@ -124,7 +145,7 @@ def test_bad_messages_are_refused_and_the_next_good_one_is_heard(
     wait(lambda: heard, 'detections')
 
 
-def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, features, wait):
+def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, features, feed, wait):
     node = start(DetectorNode, model=str(model_path))
     heard = watcher.collect(Detection2DArray, 'detections', 50)
     inner = node._detector.detect
@@ -134,11 +155,9 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
         return inner(spectrogram)
 
     node._detector.detect = slow
-    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
-    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    talk = feed(node)
     for index in range(8):
-        publisher.publish(spectrogram(features, END_NS + index * 100_000_000))
-        time.sleep(0.05)  # all at once would overrun the subscription, which holds five
+        talk(spectrogram(features, END_NS + index * 100_000_000))
     wait(lambda: heard and stamp_ns(heard[-1]) == END_NS + 200_000_000, 'the newest window')
     dropped = watcher.wait_status(
         'detector', values=lambda values: int(values['windows_in']) == 8
@@ -161,30 +180,26 @@ def lost_session(network):
 
 
 def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted(
-    start, watcher, model_path, make_network, features, front_end, wait
+    start, watcher, model_path, make_network, features, front_end, feed, wait
 ):
     node = start(DetectorNode, model=str(model_path))
     heard = watcher.collect(Detection2DArray, 'detections', 100)
-    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
-    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
-
+    talk = feed(node)
     sent = 0
 
     def send(count):
         nonlocal sent
         for _ in range(count):
-            publisher.publish(spectrogram(features, END_NS + sent * 100_000_000))
+            talk(spectrogram(features, END_NS + sent * 100_000_000))
             sent += 1
-            time.sleep(0.1)
+        last_ns = END_NS - 500_000_000 + (sent - 1) * 100_000_000
+        wait(lambda: heard and stamp_ns(heard[-1]) == last_ns, 'the newest window')
 
     lost = lost_session(make_network(front_end))
     send(10)
-    wait(lambda: heard, 'detections')
     before = heard[0].detections
     node._detector._session, node._detector.provider = lost, 'CUDAExecutionProvider'
     send(20)
-    last_ns = END_NS - 500_000_000 + (sent - 1) * 100_000_000
-    wait(lambda: stamp_ns(heard[-1]) == last_ns, 'the newest window')
     level, sentence, values = watcher.wait_status(
         'detector',
         'CUDAExecutionProvider failed while running',
