@@ -212,6 +212,7 @@ class AvdetNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End for good."""
         self._wanted = False
+        self.fault = ''
         self._quietly(self.release)
         self._quietly(self.unload)
         return TransitionCallbackReturn.SUCCESS
@@ -270,7 +271,8 @@ class AvdetNode(LifecycleNode):
         if request.data:
             self._wanted = True
             response.success = self.try_start()
-            response.message = 'active' if response.success else self.fault
+            why = self.fault or f'cannot activate: the node is {self.state}'
+            response.message = 'active' if response.success else why
         else:
             self._wanted = False
             if self.state == 'active':
@@ -300,6 +302,8 @@ class AvdetNode(LifecycleNode):
                 report.error(f'diagnostics: {type(error).__name__}: {error}')
             for sentence in self.p.without_topic():
                 report.warn(sentence)
+        elif self.state == 'finalized':
+            report.warn('finalized: only a new process comes up again')
         elif not self._wanted:
             name = self.get_fully_qualified_name()
             report.warn(f'{self.state}: activate it or call {name}/enable')

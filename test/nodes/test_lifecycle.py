@@ -93,6 +93,17 @@ def test_without_autostart_it_waits_and_says_so(start, watcher):
     assert node.state == 'unconfigured'
 
 
+def test_a_node_that_was_shut_down_says_that_it_cannot_come_up_again(start, call, watcher):
+    node = start(TrackerNode)
+    request = ChangeState.Request()
+    request.transition.label = 'shutdown'
+    assert call(ChangeState, 'tracker/change_state', transition=request.transition).success
+    assert node.state == 'finalized'
+    answer = call(SetBool, 'tracker/enable', data=True)
+    assert (answer.success, answer.message) == (False, 'cannot activate: the node is finalized')
+    watcher.wait_status('tracker', 'finalized: only a new process', level=1)
+
+
 def test_an_inactive_upstream_is_named(start, watcher):
     detector = start(DetectorNode, autostart=False)
     start(TrackerNode)
