@@ -14,6 +14,7 @@ import numpy as np
 from avdet_ros import LARGEST_IMAGE_PX
 from avdet_ros.bags.typestore import typestore
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.encoded_picture import decode_picture
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.shown import shown
@@ -223,14 +224,8 @@ def _compressed(message: object, where: str) -> np.ndarray:
             f'record the uncompressed topic instead'
         )
     data = np.frombuffer(message.data, np.uint8)
-    pixels = None
-    if data.size:
-        try:
-            pixels = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-        except cv2.error:  # damaged data, or a header that claims too many pixels
-            pixels = None
-    # Who loaded OpenCV before this package has another limit there.
-    if pixels is None or pixels.shape[0] * pixels.shape[1] > LARGEST_IMAGE_PX:
+    pixels = decode_picture(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    if pixels is None:
         raise AvdetError(
             f'{where}: expected a JPEG or PNG picture of at most {LARGEST_IMAGE_PX} pixels, '
             f'found {data.size} bytes that are not one'

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from avdet_ros.encoded_picture import decode_picture
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.frames import canvas_for, network_input
 from avdet_ros.training.skipped import Skipped
@@ -97,7 +97,7 @@ def read_picture(path: Path) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise AvdetError(f'cannot read the picture {path}: {error.strerror}') from error
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    picture = decode_picture(data)
     if picture is None:
         raise AvdetError(f'{path}: expected a picture, found {len(data)} bytes that are none')
     return picture[..., :3] if picture.ndim == 3 else picture

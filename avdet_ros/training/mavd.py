@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import soundfile
 
+from avdet_ros.encoded_picture import decode_picture
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 
@@ -208,7 +209,7 @@ def read_picture(root: str | Path, frame: FrameId, modality: str) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise AvdetError(f'{path}: expected a picture, found {error.strerror}') from error
-    image = cv2.imdecode(data, flags) if len(data) else None
+    image = decode_picture(data, flags)
     if image is None:
         raise AvdetError(f'{path}: expected a picture, found {len(data)} bytes that are none')
     return image
