@@ -43,7 +43,11 @@ def test_a_picture_is_decoded():
     assert decode_picture(as_bytes(png(640, 480)), cv2.IMREAD_COLOR).shape == (480, 640, 3)
 
 
-@pytest.mark.parametrize('data', [b'', b'no picture', png(64, 64)[:20], png(8200, 8200)])
+@pytest.mark.parametrize(
+    'data',
+    [b'', b'no picture', png(64, 64)[:20], png(8200, 8200)],
+    ids=['empty', 'text', 'cut off', 'huge'],
+)
 def test_what_is_no_picture_or_too_large_a_one_is_none(data):
     assert decode_picture(as_bytes(data)) is None
 
