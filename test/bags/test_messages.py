@@ -36,7 +36,9 @@ def refused(read, message) -> str:
 
 @pytest.mark.parametrize('read', READERS)
 @pytest.mark.parametrize(
-    'encoding', ['32FC' + '9' * 5000, '32FC' + '0' * 5000, '32FC²', '32FC٣', 'x\n' * 10_000, '']
+    'encoding',
+    ['32FC' + '9' * 5000, '32FC' + '0' * 5000, '32FC²', '32FC٣', 'x\n' * 10_000, ''],
+    ids=['digits', 'zeros', 'power', 'arabic', 'lines', 'none'],
 )
 def test_an_encoding_that_is_none_is_shown_short(read, encoding):
     assert 'found ' in refused(read, make(encoding, 4, 1, 16, 64))
