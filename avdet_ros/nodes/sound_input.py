@@ -14,7 +14,7 @@ from avdet_ros.errors import AvdetError
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
 
-OPEN_S = 1.0
+OPEN_S = 2.0
 """How long a node waits for a device to open; a sound server that hangs never answers."""
 
 STOP_S = 2.0

@@ -86,6 +86,7 @@ def test_the_policy_names_what_the_nodes_have(start, watcher, wait, model_path, 
 def test_a_silent_node_may_ask_those_it_listens_to():
     allowed = policy()
     pairs = [('detector', 'capture'), ('tracker', 'detector'), ('camera', 'capture')]
+    pairs += [('recorder', node) for node in ('capture', 'detector', 'tracker', 'overlay')]
     for node, upstream in pairs:
         assert f'/avdet/{upstream}/get_state' in allowed[(node, 'services', 'request')]
         assert f'/avdet/{upstream}/get_state' in allowed[(upstream, 'services', 'reply')]
