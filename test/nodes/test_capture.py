@@ -140,12 +140,13 @@ def feed(start, watcher, wait):
     heard = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
     wait(lambda: watcher.node.count_publishers('/avdet/spectrogram'), 'the capture')
+    wait(publisher.get_subscription_count, 'the capture to listen')
 
     def feed(samples, start_s, block=4410):
         for first in range(0, len(samples), block):
             head = messages.header(round((start_s + first / RATE_HZ) * 1e9), 'microphone_array')
-            publisher.publish(messages.sound(head, samples[first : first + block]))
             count = int(node._samples.count)
+            publisher.publish(messages.sound(head, samples[first : first + block]))
             wait(lambda c=count: node._samples.count > c, 'a block to arrive')
             # Sound comes faster here than in life: no window may be dropped for that.
             wait(lambda: not node._pending, 'its windows to be worked on')
