@@ -70,6 +70,26 @@ def end_at_once() -> None:
         signal.signal(number, lambda *_: os._exit(0))
 
 
+class Ending:
+    """Whether one of `ENDINGS` has come.
+
+    A `threading.Event` would not do: a handler runs between two steps of the main thread, which
+    may just then hold the event's lock, and would wait for it for ever.
+
+    Attributes:
+        asked: whether one has come.
+    """
+
+    def __init__(self) -> None:
+        """Take the signals from now on."""
+        self.asked = False
+        for number in ENDINGS:
+            signal.signal(number, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.asked = True
+
+
 @contextmanager
 def until_signal() -> Iterator[None]:
     """A block that the first of `ENDINGS` ends, as `KeyboardInterrupt` that goes no further.

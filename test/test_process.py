@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from avdet_ros.process import ENDINGS, NICENESS, until_signal
+from avdet_ros.process import ENDINGS, NICENESS, Ending, until_signal
 
 ASK = 'import os; from avdet_ros.process import give_way; give_way(); print(os.nice(0))'
 
@@ -134,3 +134,16 @@ held.wait()
     }
     assert places['own'] > 1
     assert places['shared'] == 1
+
+
+@pytest.mark.parametrize('number', ENDINGS)
+def test_a_signal_is_noted_wherever_the_main_thread_is(number):
+    before = {each: signal.getsignal(each) for each in ENDINGS}
+    try:
+        ending = Ending()
+        assert not ending.asked
+        signal.raise_signal(number)
+        assert ending.asked
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

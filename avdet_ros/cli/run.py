@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
+import time
 from typing import Annotated
 
 from rich.console import Console
@@ -36,7 +36,7 @@ def run(
     Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
     source:=device device:=array8, or source:=simulation seed:=300001.
     """
-    from avdet_ros.process import end_at_once
+    from avdet_ros.process import Ending, end_at_once
 
     end_at_once()
     from avdet_ros.graph import make_graph, parse_arguments
@@ -57,18 +57,16 @@ def run(
         with lock:
             console.print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}')
 
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ending = Ending()
     supervisor = Supervisor(graph, say)
     try:
         supervisor.start()
-        while not ended.is_set() and supervisor.running:
+        while not ending.asked and supervisor.running:
             supervisor.tend()
-            ended.wait(0.1)
+            time.sleep(0.1)
     finally:
         supervisor.stop()
-    if not ended.is_set():
+    if not ending.asked:
         raise AvdetError('every node has ended by itself; their last lines say why')
 
 
