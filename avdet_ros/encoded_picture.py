@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 from avdet_ros import LARGEST_IMAGE_PX
+from avdet_ros.bounded_file import read_bounded
+from avdet_ros.errors import AvdetError
+
+LARGEST_PICTURE_BYTES = 64 << 20
+"""Of a file."""
 
 
 def decode_picture(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray | None:
@@ -22,4 +29,21 @@ def decode_picture(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED) -> np.nd
     # Who loaded OpenCV before this package has another limit there.
     if picture is None or picture.shape[0] * picture.shape[1] > LARGEST_IMAGE_PX:
         return None
+    return picture
+
+
+def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
+    """Decode a file.
+
+    Args:
+        path: of the picture.
+        flags: of `cv2.imdecode`.
+
+    Raises:
+        AvdetError: it is missing, too large, or not a picture.
+    """
+    content = read_bounded(path, LARGEST_PICTURE_BYTES, 'picture')
+    picture = decode_picture(np.frombuffer(content, np.uint8), flags)
+    if picture is None:
+        raise AvdetError(f'{path}: expected a picture, found {len(content)} bytes that are none')
     return picture

@@ -75,9 +75,9 @@ def write_truth(folder: Path, ids: Sequence[mavd.FrameId], truth: RecordedTruth)
     for frame in ids:
         found = truth.at(frame.stamp_ns)
         if found is not None:
-            boxes, ids_found = found
+            boxes, identities = found
             lines.append({'stamp': frame.stamp, 'boxes_px': boxes.round(2).tolist(),
-                          'ids': ids_found, 'label': [True] * len(boxes)})  # fmt: skip
+                          'ids': identities, 'label': [True] * len(boxes)})  # fmt: skip
     path = folder / 'truth' / 'frames.jsonl'
     path.parent.mkdir()
     path.write_text(''.join(json.dumps(line) + '\n' for line in lines), encoding='utf-8')

@@ -16,7 +16,7 @@ import typer
 
 from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.errors import AvdetError
-from avdet_ros.process import Ending
+from avdet_ros.process import ENDINGS, Ending
 from avdet_ros.tracking import DEFAULT_TRACKER
 
 FIRST_SEED = 300_000
@@ -62,7 +62,7 @@ def demo(
             return
         raise error
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)  # the results are being written
     if not show.windows:
         if stopped.asked:

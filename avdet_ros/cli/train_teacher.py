@@ -62,7 +62,7 @@ def train_teacher(
 
     need_training()
     from avdet_ros.training.drive_split import read_split, true_frames
-    from avdet_ros.training.frames import MODALITIES
+    from avdet_ros.training.frames import require_modality
     from avdet_ros.training.labelled_frames import read_coco
     from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
 
@@ -77,10 +77,7 @@ def train_teacher(
     ):
         if not low <= number <= high:
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
-    if modality not in MODALITIES:
-        raise AvdetError(
-            f'--modality: expected one of {", ".join(MODALITIES)}, found {modality!r:.40}'
-        )
+    require_modality(modality, '--modality')
     if coco is None:
         split = read_split(data, share, say)
         drives = split.teach + split.watch

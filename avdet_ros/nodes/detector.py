@@ -163,10 +163,7 @@ class DetectorNode(AvdetNode):
         for note in model.notes:
             report.warn(note)
         silent = self.explain_silence(report, self._subscription, self._last_in_s)
-        topic = self._subscription.topic_name
-        count = self.listening.publishers(self._subscription)
-        sentence = f'several nodes publish {topic}, expected one capture'
-        self.listening.tell_crowd(report, topic, count, sentence)
+        self.listening.tell_publishers(report, self._subscription, 'one capture')
         report.value(
             model=model.path,
             sha256=model.sha256,

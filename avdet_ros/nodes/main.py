@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from avdet_ros.process import give_way, keep_memory, share_memory
+from avdet_ros.process import ENDINGS, give_way, keep_memory, share_memory
 
 CLASSES = {
     'camera': 'CameraNode',
@@ -73,7 +73,7 @@ def run(name: str) -> None:
             raise KeyboardInterrupt
 
     # rclpy's own handlers, once there, end its context and then call these.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDINGS:
         signal.signal(number, on_signal)
     _insist_on_ending(_TIDY_S.get(name, TIDY_S))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
@@ -103,7 +103,7 @@ def run(name: str) -> None:
             gc.freeze()
             rclpy.spin(node)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
@@ -122,7 +122,7 @@ def _insist_on_ending(after_s: float) -> None:
 
     def watch() -> None:
         with theirs:  # kept open
-            while ours.recv(1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            while ours.recv(1)[0] not in ENDINGS:
                 pass
             time.sleep(after_s)
             print(f'still busy {after_s:g} s after the signal: ended all the same', flush=True)

@@ -58,6 +58,18 @@ class Listening:
         elif count > 1:
             report.error(sentence)
 
+    def tell_publishers(self, report: Report, subscription: Subscription, expected: str) -> None:
+        """Report that several nodes publish what a subscription takes, see `tell_crowd`.
+
+        Args:
+            report: where to say it.
+            subscription: it.
+            expected: what should, e.g. ``one capture``.
+        """
+        topic, count = subscription.topic_name, self.publishers(subscription)
+        sentence = f'several nodes publish {topic}, expected {expected}'
+        self.tell_crowd(report, topic, count, sentence)
+
     def why_silent(self, subscription: Subscription, since_s: float) -> str:
         """The reason why a subscription that matters is silent.
 

@@ -147,10 +147,7 @@ class TrackerNode(AvdetNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, tracks and the whole chain's latency."""
         silent = self.explain_silence(report, self._subscription, self._last_in_s)
-        topic = self._subscription.topic_name
-        count = self.listening.publishers(self._subscription)
-        sentence = f'several nodes publish {topic}, expected one detector'
-        self.listening.tell_crowd(report, topic, count, sentence)
+        self.listening.tell_publishers(report, self._subscription, 'one detector')
         report.value(
             tracker=self.p['tracker'],
             windows_in=self._in.count,

@@ -110,8 +110,8 @@ def mta_as_released(
     r"""The authors' program, :math:`\beta\sum_{ij} \sum_x t_{ij}(\log t_{ij} - s_j)`.
 
     It aligns P3 to P7, where the paper says P3 to P5. Here s = softmax(Q_s / T) stands where log s
-    belongs. As :math:`\sum t\,s` hardly depends on
-    the student, the value is negative and its gradient next to nothing.
+    belongs. As :math:`\sum t\,s` hardly depends on the student, the value is negative and its
+    gradient next to nothing.
 
     Args:
         student: one (B, H, W) attention map a level.

@@ -20,7 +20,7 @@ from avdet_ros.training import mavd
 from avdet_ros.training.labelled_frames import LabelledFrame
 from avdet_ros.training.skipped import Skipped
 from avdet_ros.training.subsets import WHOLE, Subset, subset_frames
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import write_json
 
 LEAST_PIXELS = 60
 """A vehicle of which fewer pixels are seen is no example for a teacher."""
@@ -154,11 +154,7 @@ def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[st
 def note_drives(folder: Path, frames: Iterable[mavd.FrameId]) -> None:
     """Write beside a teacher which drives it learned from, see `without_taught`."""
     names = sorted({frame.drive for frame in frames})
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / TAUGHT_BY).write_text(json.dumps(names, indent=1), encoding='utf-8')
-    except OSError as error:
-        raise AvdetError(f'cannot write {folder / TAUGHT_BY}: {error.strerror}') from error
+    write_json(folder / TAUGHT_BY, names)
 
 
 def keep_split(folder: Path, split: DriveSplit) -> None:
@@ -177,10 +173,9 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
     uses = ('teach', 'watch', 'train', 'val', 'test')
     wanted = {use: list(by_drive(getattr(split, use))) for use in uses}
     path = folder / SHARED_OUT
+    if not path.exists():
+        write_json(path, wanted)
     try:
-        if not path.exists():
-            with whole_file(path) as file:
-                file.write(json.dumps(wanted, indent=1).encode())
         noted = json.loads(path.read_text(encoding='utf-8'))
         before = {use: set(map(str, noted[use])) for use in uses}
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -9,7 +9,6 @@ carry.
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from avdet_ros.training import mavd
 from avdet_ros.training.drive_split import by_drive
 from avdet_ros.training.labels import read_labels
 from avdet_ros.training.skipped import Skipped
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import whole_file, write_json
 
 LABELS = 'labels'
 WINDOWS = 'windows'
@@ -73,8 +72,7 @@ def make_drive_windows(root: Path, rig: Rig, say: Callable[[str], None] = print)
             label = _labels(root, drive, said)
             _write_shard(shards[drive], root, frames, label, front_end, source, skipped)
         facts = {'drives': sorted(drives), **rig_numbers(rig)}
-        with whole_file(folder / 'windows.json') as file:
-            file.write(json.dumps(facts, indent=1).encode())
+        write_json(folder / 'windows.json', facts)
     skipped.close()
     return root / WINDOWS
 

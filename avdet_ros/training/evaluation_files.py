@@ -24,7 +24,6 @@ for the kind of index t, with F frames, and the detector of index d:
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ import numpy as np
 
 from avdet_ros.evaluation.evaluate import jsonable
 from avdet_ros.evaluation.html_report import Results
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import whole_file, write_json
 
 ARRAYS, SCORES = 'evaluation.npz', 'scores.json'
 
@@ -77,8 +76,7 @@ def write_scores(scores: dict[str, Any], path: Path) -> None:
     Raises:
         AvdetError: the file cannot be written.
     """
-    with whole_file(path) as file:
-        file.write(json.dumps(jsonable(scores), indent=1).encode())
+    write_json(path, jsonable(scores))
 
 
 def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:

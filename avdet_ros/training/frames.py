@@ -28,6 +28,16 @@ MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
 """Channels of each teacher's input."""
 
 
+def require_modality(name: str, where: str = 'modality') -> None:
+    """Refuse the name of a modality that there is not.
+
+    Raises:
+        AvdetError: it is not one of `MODALITIES`; says where it was given.
+    """
+    if name not in MODALITIES:
+        raise AvdetError(f'{where}: expected one of {", ".join(MODALITIES)}, found {name:.40}')
+
+
 @dataclass(frozen=True)
 class Canvas:
     """Where a camera image lies on the network's input.
@@ -107,8 +117,7 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
     Raises:
         AvdetError: the image has another size or type.
     """
-    if modality not in MODALITIES:
-        raise AvdetError(f'modality {modality}: expected rgb, depth or thermal, found {modality}')
+    require_modality(modality)
     kinds = (np.uint8, np.uint16) if modality == 'thermal' else (np.uint8,)
     size = (canvas.image_height_px, canvas.image_width_px)
     if image.shape[:2] != size or image.dtype not in kinds:

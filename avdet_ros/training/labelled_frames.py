@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from avdet_ros.encoded_picture import decode_picture
+from avdet_ros.encoded_picture import read_picture
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.frames import canvas_for, network_input
 from avdet_ros.training.skipped import Skipped
@@ -25,7 +25,6 @@ VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'oth
 """Names of COCO categories that count as vehicle."""
 
 LARGEST_ANNOTATIONS_BYTES = 4 << 30
-LARGEST_PICTURE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -85,24 +84,6 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
     return frames
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Decode a picture as it is stored, 8 or 16 bits.
-
-    Raises:
-        AvdetError: it is missing, too large, or not a picture.
-    """
-    try:
-        if path.stat().st_size > LARGEST_PICTURE_BYTES:
-            raise AvdetError(f'{path}: expected a picture below 64 MiB, found a larger file')
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise AvdetError(f'cannot read the picture {path}: {error.strerror}') from error
-    picture = decode_picture(data)
-    if picture is None:
-        raise AvdetError(f'{path}: expected a picture, found {len(data)} bytes that are none')
-    return picture[..., :3] if picture.ndim == 3 else picture
-
-
 class FrameSet(Dataset):
     """Labelled frames as network inputs.
 
@@ -139,7 +120,9 @@ class FrameSet(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         index, picture = self._readable(index)
         frame = self.frames[index]
-        if self.modality != 'thermal' and picture.ndim == 2:
+        if picture.ndim == 3:  # without an alpha channel
+            picture = picture[..., :3]
+        elif self.modality != 'thermal':
             picture = np.repeat(picture[..., None], 3, axis=2)
         height, width = picture.shape[:2]
         boxes = frame.boxes_px

@@ -96,8 +96,7 @@ def _seconds(read: Callable[[], object]) -> float:
 def _write_drive(root: Path, rig: Rig, count: int, rng: np.random.Generator) -> list[mavd.FrameId]:
     """A second of sound around each of some frames half a second apart, and grainy pictures."""
     name = 'drive_day_1'
-    for part in ('fl_rgb', 'audio'):
-        (root / name / part).mkdir(parents=True)
+    (root / name / 'fl_rgb').mkdir(parents=True)
     samples = round((0.5 * count + 1) * rig.sample_rate_hz)
     sound = (0.05 * rng.normal(size=(samples, 8))).astype(np.float32)
     soundfile.write(root / name / mavd.DRIVE_SOUND, sound, rig.sample_rate_hz, subtype='PCM_16')

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import soundfile
 
-from avdet_ros.encoded_picture import decode_picture
+from avdet_ros import encoded_picture
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 
@@ -199,20 +199,13 @@ def read_picture(root: str | Path, frame: FrameId, modality: str) -> np.ndarray:
         (H, W) uint16 counts, or (H, W) uint8 where only an 8-bit picture exists: the type tells.
 
     Raises:
-        AvdetError: missing, or not a picture.
+        AvdetError: missing, too large, or not a picture.
     """
     path = picture_path(root, frame, modality)
     flags = (
         cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE if modality == 'thermal' else cv2.IMREAD_COLOR
     )
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise AvdetError(f'{path}: expected a picture, found {error.strerror}') from error
-    image = decode_picture(data, flags)
-    if image is None:
-        raise AvdetError(f'{path}: expected a picture, found {len(data)} bytes that are none')
-    return image
+    return encoded_picture.read_picture(path, flags)
 
 
 def read_depth_m(root: str | Path, frame: FrameId) -> np.ndarray:

@@ -37,6 +37,7 @@ from avdet_ros.training.recipe import ComparisonRecipe, StudentRecipe, read_reci
 from avdet_ros.training.run_folder import begin_run, git_commit, once, once_alone
 from avdet_ros.training.scores import constant_metrics, metrics
 from avdet_ros.training.students import POOLED_FRAMES, STUDENTS
+from avdet_ros.training.whole_file import whole_file, write_json
 from avdet_ros.training.window_files import Splits, load_splits
 from avdet_ros.training.window_set import WindowSet
 
@@ -272,8 +273,9 @@ def compare(
     path, table = out / 'comparison.json', model_card.comparison_table(rows)
 
     def write() -> None:
-        path.write_text(json.dumps(rows, indent=1), encoding='utf-8')
-        (out / 'comparison.md').write_text(table, encoding='utf-8')
+        write_json(path, rows)
+        with whole_file(out / 'comparison.md') as file:
+            file.write(table.encode())
 
     first_only(write)
     say(table)

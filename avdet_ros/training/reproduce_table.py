@@ -123,8 +123,7 @@ def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> st
         cells = [row.title, str(len(of_row))]
         for kind in (FUSED, TRUE):
             for name in ('map', 'map50'):
-                values = [_detection(result, kind).get(name) for result in of_row]
-                known = [100 * value for value in values if value is not None]
+                known = _per_cent(of_row, kind, name)
                 several = len(known) > 1
                 cells.append(f'{mean(known):.2f} ± {stdev(known):.2f}' if several else '-')
         lines.append(f'| {" | ".join(cells)} |')
@@ -142,8 +141,7 @@ def _noise(every: Sequence[Sequence[dict[str, Any]]]) -> float:
     """What two single runs of one row may be apart: twice the deviation of their difference."""
     spreads = []
     for of_row in every:
-        values = [_detection(result, FUSED).get('map') for result in of_row]
-        known = [100 * value for value in values if value is not None]
+        known = _per_cent(of_row, FUSED, 'map')
         if len(known) > 1:
             spreads.append(stdev(known))
     return 2 * math.sqrt(2) * max(spreads, default=0.0)
@@ -237,6 +235,12 @@ def _averages(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> dict[st
         value = _detection(result, FUSED).get('map')
         values[row.key] = math.nan if value is None else 100 * value
     return values
+
+
+def _per_cent(of_row: Sequence[dict[str, Any]], kind: str, name: str) -> list[float]:
+    """A figure of a row's runs, of those that have it."""
+    values = [_detection(result, kind).get(name) for result in of_row]
+    return [100 * value for value in values if value is not None]
 
 
 def _detection(result: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.processes import first_only
 from avdet_ros.training.recipe import as_yaml, read_recipe
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import write_json
 
 
 def begin_run(out: Path, recipe: Any, resume: bool) -> None:
@@ -70,12 +70,7 @@ def once(
                 'the stage again'
             ) from error
     result = make()
-
-    def keep() -> None:
-        with whole_file(path) as file:
-            file.write(json.dumps(result, indent=1).encode())
-
-    first_only(keep)
+    first_only(lambda: write_json(path, result))
     return result
 
 

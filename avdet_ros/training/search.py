@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-import json
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from avdet_ros.training.stages import (
     make_teachers,
     open_course,
 )
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import whole_file, write_json
 
 WATCHED = 'val/score'
 
@@ -169,8 +168,7 @@ def run_trial(course: Course, recipe: DistillationRecipe, trial: optuna.Trial) -
     train, val = (load_windows(own, listener, use) for use in ('train', 'val'))
     watch = Prune(trial)
     fit_student(listener, recipe, train, val, folder, mirror, course.progress, [watch])
-    with whole_file(folder / 'values.json') as file:
-        file.write(json.dumps(trial.params).encode())
+    write_json(folder / 'values.json', trial.params)
     best = torch.load(folder / CHECKPOINTS / 'best.ckpt', weights_only=True, map_location='cpu')
     states = [state for state in best['callbacks'].values() if state.get('monitor') == WATCHED]
     return max(float(state['best_model_score']) for state in states if 'best_model_score' in state)

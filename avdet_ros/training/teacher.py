@@ -25,13 +25,13 @@ from avdet_ros.training.alignment import attention_map
 from avdet_ros.training.anchor_loss import anchor_detection_loss
 from avdet_ros.training.drive_split import note_drives
 from avdet_ros.training.efficientdet import EfficientDetector, load_weights
-from avdet_ros.training.frames import MODALITIES
+from avdet_ros.training.frames import MODALITIES, require_modality
 from avdet_ros.training.labelled_frames import FrameSet, LabelledFrame, collate
 from avdet_ros.training.labels import SCORE_THRESHOLD
 from avdet_ros.training.loop import load_best, refuse_bad_loss, run_fit, save_weights
 from avdet_ros.training.mavd import FrameId
 from avdet_ros.training.processes import count, first_only, rank
-from avdet_ros.training.whole_file import whole_file
+from avdet_ros.training.whole_file import write_json
 
 BOX_WEIGHT = 50.0
 """Of the box loss against the class loss, effdet's own."""
@@ -239,10 +239,7 @@ def fit_teacher(
         AvdetError: no frames, a folder that was begun otherwise, weights that do not fit, or a
             loss that is not a number.
     """
-    if recipe.modality not in MODALITIES:
-        raise AvdetError(
-            f'modality: expected one of {", ".join(MODALITIES)}, found {recipe.modality}'
-        )
+    require_modality(recipe.modality)
     for name, frames in (('training', train), ('validation', val)):
         if not frames:
             raise AvdetError(f'teacher {recipe.modality}: expected {name} frames, found none')
@@ -321,8 +318,7 @@ TEACHER_FILE = 'teacher.pt'
 
 def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Path) -> None:
     """Write a teacher's weights and its recipe."""
-    with whole_file(folder / 'teacher.json') as file:
-        file.write(json.dumps(asdict(recipe), indent=1).encode())
+    write_json(folder / 'teacher.json', asdict(recipe))
     save_weights(folder / TEACHER_FILE, teacher.detector.network.state_dict())
 
 

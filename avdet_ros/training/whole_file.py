@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+import json
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from avdet_ros.errors import AvdetError
 
@@ -34,3 +35,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if not isinstance(error, OSError):
             raise
         raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write a tree of plain values with `whole_file`.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(json.dumps(tree, indent=1).encode())
