@@ -96,7 +96,7 @@ setup(
             'tracker = avdet_ros.nodes.main:tracker',
             'overlay = avdet_ros.nodes.main:overlay',
             'recorder = avdet_ros.nodes.main:recorder',
-            'train = avdet_ros.nodes.train:main',
+            'train = avdet_ros.cli.train_node:main',
         ],
     },
 )

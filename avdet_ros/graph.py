@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.parameters import NODES, Param, find
+from avdet_ros.parameters import NODES, Param, find
 
 PACKAGE = 'avdet_ros'
 _ALL = ('capture', 'detector', 'tracker', 'overlay')

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 import yaml
 
-from avdet_ros.bounded_file import read_bounded
 from avdet_ros.errors import AvdetError
-from avdet_ros.shown import shown, shown_key
+from avdet_ros.files import read_bounded
+from avdet_ros.quoting import shown, shown_key
 
 MICROPHONES = 8
 """How many microphones the array has. The front end and the model contract rely on it."""

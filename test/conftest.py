@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from avdet_ros.domain import free_domain
+from avdet_ros.dds_domain import free_domain
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 

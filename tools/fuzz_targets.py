@@ -12,20 +12,28 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from avdet_ros.audio.file import read_whole
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    COMPRESSED_IMAGE,
+    DETECTIONS,
+    decode_detections,
+    decode_picture,
+    decode_sound,
+    decode_spectrogram,
+)
+from avdet_ros.messages.encode_offline import make_detections, make_header, make_image
 from avdet_ros.paths import share
 from avdet_ros.rig import load_rig
-from avdet_ros.training.recipe import read_recipe
+from avdet_ros.sources.file import read_whole
+from avdet_ros.training.recipes.read import read_recipe
 
 RATE_HZ = 44100
 _IMAGE = 'sensor_msgs/msg/Image'
-_TYPES = (_IMAGE, messages.COMPRESSED_IMAGE, messages.DETECTIONS)
+_TYPES = (_IMAGE, COMPRESSED_IMAGE, DETECTIONS)
 _LONGEST_S = 60.0
 _HEAD = struct.Struct('<BHIIIBi')
 _ENCODINGS = (
@@ -53,7 +61,7 @@ def image(data: bytes) -> None:
         step=step,
         data=np.frombuffer(data[_HEAD.size :], np.uint8),
     )
-    for read in (messages.sound, messages.spectrogram, messages.picture):
+    for read in (decode_sound, decode_spectrogram, decode_picture):
         with suppress(AvdetError):
             read(message, 'fuzz')
 
@@ -64,10 +72,10 @@ def cdr(data: bytes) -> None:
         return
     msgtype = _TYPES[data[0] % len(_TYPES)]
     message = decode(BagMessage('/fuzz', msgtype, 0, data[1:]))
-    if msgtype == messages.DETECTIONS:
-        messages.detections(message)
+    if msgtype == DETECTIONS:
+        decode_detections(message)
     else:
-        messages.picture(message, 'fuzz')
+        decode_picture(message, 'fuzz')
 
 
 def rig(data: bytes) -> None:
@@ -196,17 +204,17 @@ def _image_seeds(block: np.ndarray) -> list[bytes]:
 
 
 def _cdr_seeds() -> list[bytes]:
-    from avdet_ros.bags.typestore import typestore
     from avdet_ros.detection.boxes import Detections
+    from avdet_ros.messages.typestore import typestore
 
-    head = messages.make_header(1_000_000_000, 'frame')
-    picture = messages.make_image(head, 'bgr8', 4, 4, np.zeros((4, 4, 3), np.uint8))
+    head = make_header(1_000_000_000, 'frame')
+    picture = make_image(head, 'bgr8', 4, 4, np.zeros((4, 4, 3), np.uint8))
     boxes = Detections(np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32))
-    found = messages.make_detections(head, boxes)
+    found = make_detections(head, boxes)
     serialize = typestore().serialize_cdr
     return [
         b'\0' + bytes(serialize(picture, _IMAGE)),
-        b'\2' + bytes(serialize(found, messages.DETECTIONS)),
+        b'\2' + bytes(serialize(found, DETECTIONS)),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Sound in: sources, window buffer, features. Free of ROS and of torch."""
+"""From samples to features: clock, windows, levels, geometry. Free of ROS and of torch."""

@@ -30,6 +30,12 @@ POWER_FLOOR = 1e-10
 PAPER_TOP_DB = 80.0
 """Dynamic range the paper keeps below each microphone's loudest value."""
 
+POOL_FRAMES = 4
+"""Frames that are averaged to one before the network."""
+
+MAX_LABELS = 16
+"""Labels of a window that are kept."""
+
 _LOUDEST = 1e3
 """No sample of a working source is this far above full scale; whatever is, is damage."""
 
@@ -235,3 +241,21 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 def _decibel(power: np.ndarray) -> np.ndarray:
     return np.float32(10) * np.log10(np.maximum(power, np.float32(POWER_FLOOR)))
+
+
+def pool_frames(spectrogram: np.ndarray) -> np.ndarray:
+    """Mean over every `POOL_FRAMES` frames; what is left over at the end is averaged alone.
+
+    Args:
+        spectrogram: (..., frames) float32.
+
+    Returns:
+        (..., ceil(frames / POOL_FRAMES)) float32.
+    """
+    frames = spectrogram.shape[-1]
+    full = frames // POOL_FRAMES * POOL_FRAMES
+    shape = (*spectrogram.shape[:-1], full // POOL_FRAMES, POOL_FRAMES)
+    parts = [spectrogram[..., :full].reshape(shape).mean(axis=-1)]
+    if full < frames:
+        parts.append(spectrogram[..., full:].mean(axis=-1, keepdims=True))
+    return np.concatenate(parts, axis=-1)

@@ -19,12 +19,12 @@ import yaml
 from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import StaticTransforms, alignment, camera_model, rig_tree
-from avdet_ros.bags.messages import COMPRESSED_IMAGE, DETECTIONS, IMAGE, picture, stamp_ns
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE, decode_picture, stamp_ns
 from avdet_ros.rig import parse_rig
-from avdet_ros.training import mavd
 
 SYNC_S = 0.05
 """A thermal or depth picture belongs to an RGB picture that is no further away in time."""
@@ -103,7 +103,7 @@ def convert(
     splits = split_drives(list(names.values()))
     out.mkdir(parents=True, exist_ok=True)
     reports: list[DriveReport] = []
-    ids: list[mavd.FrameId] = []
+    ids: list[layout.FrameId] = []
     try:
         for path, drive in names.items():
             report, frames = _convert_drive(path, out, drive, topics, audio, rig_path, rate_hz)
@@ -159,7 +159,7 @@ def _convert_drive(
     audio: str | None,
     rig_path: Path | None,
     rate_hz: float,
-) -> tuple[DriveReport, list[mavd.FrameId]]:
+) -> tuple[DriveReport, list[layout.FrameId]]:
     folder = out / drive
     report = DriveReport(str(path), drive)
     with Bag(path) as bag:
@@ -178,7 +178,7 @@ def _convert_drive(
             report.lost_s = round(sum(lost for _, lost in sound.gaps) / rig.sample_rate_hz, 6)
             stamps = {kind: _stamps(bag, name, audio, sound) for kind, name in topics.items()}
             frames = _choose(stamps['rgb'], rate_hz)
-            whole = [now for now in frames if sound.around(now, mavd.CLIP_S) is not None]
+            whole = [now for now in frames if sound.around(now, layout.CLIP_S) is not None]
             report.without_sound = len(frames) - len(whole)
             if not whole:
                 raise AvdetError(
@@ -186,9 +186,9 @@ def _convert_drive(
                     f'around them, found none: {_span(stamps["rgb"])} against '
                     f'{_span([sound.start_ns, sound.end_ns])} on {audio}'
                 )
-            ids = [mavd.make_id(drive, now) for now in whole]
+            ids = [layout.make_id(drive, now) for now in whole]
             for frame in ids:
-                write_clip(out, frame, sound.around(frame.stamp_ns, mavd.CLIP_S), rig)
+                write_clip(out, frame, sound.around(frame.stamp_ns, layout.CLIP_S), rig)
             size = rig.camera.width_px, rig.camera.height_px
             for kind, name in topics.items():
                 other = camera if kind == 'rgb' else camera_model(bag, name)
@@ -212,7 +212,7 @@ def _convert_drive(
     facts = {'start_ns': sound.start_ns, 'source': str(path), 'topics': topics, 'audio': audio,
              'partial': report.partial}  # fmt: skip
     (folder / 'parameters.json').write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
-    (folder / mavd.DONE).touch()
+    (folder / layout.DONE).touch()
     return report, ids
 
 
@@ -250,10 +250,10 @@ def _choose(stamps: Sequence[int], rate_hz: float) -> list[int]:
 
 
 def _nearest(
-    ids: Sequence[mavd.FrameId], stamps: Sequence[int], apart_s: float
-) -> dict[int, list[mavd.FrameId]]:
+    ids: Sequence[layout.FrameId], stamps: Sequence[int], apart_s: float
+) -> dict[int, list[layout.FrameId]]:
     """Which frames a picture belongs to, by the picture's stamp."""
-    wanted: dict[int, list[mavd.FrameId]] = {}
+    wanted: dict[int, list[layout.FrameId]] = {}
     times = np.array(stamps, np.int64)
     for frame in ids:
         if len(times):
@@ -264,13 +264,13 @@ def _nearest(
 
 
 def _pictures(
-    bag: Bag, topic: str, wanted: dict[int, list[mavd.FrameId]]
-) -> Iterator[tuple[mavd.FrameId, np.ndarray]]:
+    bag: Bag, topic: str, wanted: dict[int, list[layout.FrameId]]
+) -> Iterator[tuple[layout.FrameId, np.ndarray]]:
     for message in bag.messages([topic]):
         decoded = decode(message)
         frames = wanted.pop(stamp_ns(decoded), ())
         if frames:
-            image = picture(decoded, f'bag {bag.path}: {topic}')
+            image = decode_picture(decoded, f'bag {bag.path}: {topic}')
             for frame in frames:
                 yield frame, image
 

@@ -11,15 +11,15 @@ import numpy as np
 import soundfile
 
 from avdet_ros.bags.truth import RecordedTruth
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.depth_colours import BASELINE_M, colour_coded
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.pictures.depth import BASELINE_M, colour_coded
-from avdet_ros.training import mavd
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
-def write_clip(out: Path, frame: mavd.FrameId, clip: np.ndarray, rig: Rig) -> None:
+def write_clip(out: Path, frame: layout.FrameId, clip: np.ndarray, rig: Rig) -> None:
     """Store a frame's second of sound, one lossless file a microphone.
 
     Args:
@@ -28,7 +28,7 @@ def write_clip(out: Path, frame: mavd.FrameId, clip: np.ndarray, rig: Rig) -> No
         clip: (samples, 8) int16 or float32.
         rig: tells the rate.
     """
-    paths = mavd.sound_paths(out, frame, '.flac')
+    paths = layout.sound_paths(out, frame, '.flac')
     paths[0].parent.mkdir(exist_ok=True)
     subtype = 'PCM_16' if clip.dtype == np.int16 else 'PCM_24'
     for path, channel in zip(paths, clip.T, strict=True):
@@ -36,7 +36,7 @@ def write_clip(out: Path, frame: mavd.FrameId, clip: np.ndarray, rig: Rig) -> No
 
 
 def write_picture(
-    out: Path, frame: mavd.FrameId, kind: str, image: np.ndarray, focal_px: float
+    out: Path, frame: layout.FrameId, kind: str, image: np.ndarray, focal_px: float
 ) -> None:
     """Store a picture as MAVD does: JPEG, or PNG for thermal counts; depth colour-coded.
 
@@ -63,13 +63,13 @@ def write_picture(
     if kind == 'thermal' and image.dtype not in (np.uint8, np.uint16):
         raise AvdetError(f'{frame}: thermal: expected 8 or 16 bits, found {image.dtype}')
     ending = '.png' if image.dtype == np.uint16 else '.jpg'
-    path = mavd.picture_path(out, frame, kind, ending)
+    path = layout.picture_path(out, frame, kind, ending)
     path.parent.mkdir(exist_ok=True)
     if not cv2.imwrite(str(path), image, _JPEG if ending == '.jpg' else []):
         raise AvdetError(f'cannot write {path}')
 
 
-def write_truth(folder: Path, ids: Sequence[mavd.FrameId], truth: RecordedTruth) -> int:
+def write_truth(folder: Path, ids: Sequence[layout.FrameId], truth: RecordedTruth) -> int:
     """Write ``truth/frames.jsonl`` of a drive's folder; how many of the frames have one."""
     lines = []
     for frame in ids:
@@ -84,7 +84,7 @@ def write_truth(folder: Path, ids: Sequence[mavd.FrameId], truth: RecordedTruth)
     return len(lines)
 
 
-def write_lists(out: Path, ids: Sequence[mavd.FrameId], splits: dict[str, str]) -> None:
+def write_lists(out: Path, ids: Sequence[layout.FrameId], splits: dict[str, str]) -> None:
     """Write the split files of a data set: all frames, and those by day and by night.
 
     Args:
@@ -92,12 +92,12 @@ def write_lists(out: Path, ids: Sequence[mavd.FrameId], splits: dict[str, str]) 
         ids: frames of all drives.
         splits: train, val or test, by drive.
     """
-    for split in mavd.SPLITS:
+    for split in layout.SPLITS:
         of_split = [frame for frame in ids if splits[frame.drive] == split]
         if not of_split:
             continue
-        mavd.write_ids(mavd.split_path(out, split), of_split)
-        for daytime in mavd.DAYTIMES:
+        layout.write_ids(layout.split_path(out, split), of_split)
+        for daytime in layout.DAYTIMES:
             frames = [frame for frame in of_split if frame.is_day == (daytime == 'day')]
             if frames:
-                mavd.write_ids(mavd.split_path(out, split, daytime), frames)
+                layout.write_ids(layout.split_path(out, split, daytime), frames)

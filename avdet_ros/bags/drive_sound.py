@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.bags.messages import sound, stamp_ns
 from avdet_ros.bags.reader import Bag, decode
-from avdet_ros.bags.sound import StampedBlocks
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import decode_sound, stamp_ns
+from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.rig import MICROPHONES
 
 LONGEST_GAP_S = 600.0
@@ -50,7 +50,7 @@ class DriveSound:
         with scratch.open('wb') as file:
             for message in bag.messages([topic]):
                 decoded = decode(message)
-                block = sound(decoded, where)
+                block = decode_sound(decoded, where)
                 now = stamp_ns(decoded)
                 if now <= 0:
                     raise AvdetError(f'{where}: expected stamps in the headers, found {now}')

@@ -13,13 +13,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 import soundfile
 
-from avdet_ros.bags import messages
-from avdet_ros.bags.typestore import serialize, typestore
 from avdet_ros.bags.writer import BagWriter
+from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import CAMERA_INFO, COMPRESSED_IMAGE, TRANSFORMS
+from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
+from avdet_ros.messages.typestore import serialize, typestore
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
-from avdet_ros.training import mavd
 
 BLOCK = 1024
 """Samples a message, as capture publishes them."""
@@ -42,16 +43,16 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
     Raises:
         AvdetError: the folder is not such a drive, or the bag exists.
     """
-    if not (folder / mavd.DRIVE_SOUND).is_file():
+    if not (folder / layout.DRIVE_SOUND).is_file():
         raise AvdetError(
-            f'{folder}: expected a drive with {mavd.DRIVE_SOUND} as avdet simulate writes it, '
+            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet simulate writes it, '
             f'found none'
         )
-    start_ns = int(mavd.read_parameters(folder)['start_ns'])
+    start_ns = int(layout.read_parameters(folder)['start_ns'])
     rig = load_rig(folder / 'rig.yaml')
     sources = [_rig_messages(rig, start_ns), _sound(folder, rig, start_ns)]
     ids = _frames(folder)
-    sources += [_pictures(folder, ids, kind, rig) for kind in mavd.PICTURES]
+    sources += [_pictures(folder, ids, kind, rig) for kind in layout.PICTURES]
     if (folder / 'truth' / 'frames.jsonl').exists():
         sources.append(_truth(folder, ids, rig))
     counts: dict[str, int] = {}
@@ -62,12 +63,12 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
     return counts
 
 
-def _frames(folder: Path) -> list[mavd.FrameId]:
-    kind, prefix, endings = mavd.PICTURES['rgb']
+def _frames(folder: Path) -> list[layout.FrameId]:
+    kind, prefix, endings = layout.PICTURES['rgb']
     found = []
     for path in (folder / kind).iterdir():
         if path.suffix in endings and path.stem.startswith(prefix):
-            frame = mavd.parse_id(f'{folder.name}/{path.stem.removeprefix(prefix)}')
+            frame = layout.parse_id(f'{folder.name}/{path.stem.removeprefix(prefix)}')
             if frame is not None:
                 found.append(frame)
     return sorted(found)
@@ -82,7 +83,7 @@ def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
     ]
     transforms = [
         types['geometry_msgs/msg/TransformStamped'](
-            messages.make_header(start_ns, rig.frame_id),
+            make_header(start_ns, rig.frame_id),
             child,
             types['geometry_msgs/msg/Transform'](
                 types['geometry_msgs/msg/Vector3'](*map(float, position)),
@@ -93,64 +94,64 @@ def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
     ]
     k = np.array([camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1.0])
     projection = np.array([camera.fx, 0, camera.cx, 0, 0, camera.fy, camera.cy, 0, 0, 0, 1.0, 0])
-    info = types[messages.CAMERA_INFO](
-        messages.make_header(start_ns, camera.frame_id), camera.height_px, camera.width_px,
+    info = types[CAMERA_INFO](
+        make_header(start_ns, camera.frame_id), camera.height_px, camera.width_px,
         'plumb_bob', np.zeros(5), k, np.eye(3).ravel(), projection, 0, 0,
         types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False),
     )  # fmt: skip
     yield start_ns, '/camera/camera_info', info
-    yield start_ns, '/tf_static', types[messages.TRANSFORMS](transforms)
+    yield start_ns, '/tf_static', types[TRANSFORMS](transforms)
 
 
 def _sound(folder: Path, rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
-    with soundfile.SoundFile(folder / mavd.DRIVE_SOUND) as file:
+    with soundfile.SoundFile(folder / layout.DRIVE_SOUND) as file:
         if (file.channels, file.samplerate) != (MICROPHONES, rig.sample_rate_hz):
             raise AvdetError(
-                f'{folder / mavd.DRIVE_SOUND}: expected {MICROPHONES} channels at '
+                f'{folder / layout.DRIVE_SOUND}: expected {MICROPHONES} channels at '
                 f'{rig.sample_rate_hz} Hz, found {file.channels} at {file.samplerate} Hz'
             )
         first = 0
         while len(block := file.read(BLOCK, dtype='int16', always_2d=True)):
             stamp = start_ns + round(first * 1e9 / rig.sample_rate_hz)
-            header = messages.make_header(stamp, rig.array_frame_id)
+            header = make_header(stamp, rig.array_frame_id)
             # A block is handed over once its last sample is there.
             there = start_ns + round((first + len(block)) * 1e9 / rig.sample_rate_hz)
-            yield there, AUDIO, messages.make_sound(header, block)
+            yield there, AUDIO, make_sound(header, block)
             first += len(block)
 
 
 def _pictures(
-    folder: Path, ids: list[mavd.FrameId], kind: str, rig: Rig
+    folder: Path, ids: list[layout.FrameId], kind: str, rig: Rig
 ) -> Iterator[tuple[int, str, object]]:
     frame_id = rig.camera.frame_id
     for frame in ids:
-        path = mavd.picture_path(folder.parent, frame, kind)
+        path = layout.picture_path(folder.parent, frame, kind)
         if not path.exists():
             continue
-        header = messages.make_header(frame.stamp_ns, frame_id)
+        header = make_header(frame.stamp_ns, frame_id)
         if kind == 'rgb':
             data = np.fromfile(path, np.uint8)
             form = f'bgr8; {"png" if path.suffix == ".png" else "jpeg"} compressed bgr8'
-            message = typestore().types[messages.COMPRESSED_IMAGE](header, form, data)
+            message = typestore().types[COMPRESSED_IMAGE](header, form, data)
         else:
-            image = mavd.read_picture(folder.parent, frame, kind)
+            image = layout.read_picture(folder.parent, frame, kind)
             encoding = 'mono16' if image.dtype == np.uint16 else 'mono8'
             if image.ndim == 3:
                 encoding = 'bgr8'
-            message = messages.make_image(header, encoding, *image.shape[:2], image)
+            message = make_image(header, encoding, *image.shape[:2], image)
         yield frame.stamp_ns, TOPICS[kind], message
 
 
-def _truth(folder: Path, ids: list[mavd.FrameId], rig: Rig) -> Iterator[tuple[int, str, object]]:
-    truth = mavd.read_truth(folder.parent, folder.name)
+def _truth(folder: Path, ids: list[layout.FrameId], rig: Rig) -> Iterator[tuple[int, str, object]]:
+    truth = layout.read_truth(folder.parent, folder.name)
     for frame in ids:
         line = truth.get(frame.stamp)
         if line is None:
             continue
         wanted = np.flatnonzero(line['label'])
-        header = messages.make_header(frame.stamp_ns, rig.camera.frame_id)
+        header = make_header(frame.stamp_ns, rig.camera.frame_id)
         found = Detections(line['boxes_px'][wanted], np.ones(len(wanted), np.float32))
-        message = messages.make_detections(header, found)
+        message = make_detections(header, found)
         for entry, index in zip(message.detections, wanted, strict=True):
             entry.id = str(line['ids'][index])
         yield frame.stamp_ns, TRUTH, message

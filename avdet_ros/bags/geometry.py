@@ -12,9 +12,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 import yaml
 
-from avdet_ros.bags.messages import CAMERA_INFO, TRANSFORMS
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
 from avdet_ros.rig import default_rig_path, load_rig, parse_rig
 
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])

@@ -8,11 +8,11 @@ import itertools
 import statistics
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags.messages import DETECTIONS, IMAGE, sound, spectrogram, stamp_ns
 from avdet_ros.bags.reader import Bag, BagMessage, decode
-from avdet_ros.bags.sound import StampedBlocks
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.parameters import CAPTURE, find
+from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
+from avdet_ros.messages.stream import StampedBlocks
+from avdet_ros.parameters import CAPTURE, find
 from avdet_ros.rig import MICROPHONES
 
 DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default
@@ -72,9 +72,9 @@ def find_source(
         raise AvdetError(f'bag {bag.path}: {topic}: expected messages, found none that are whole')
     where = f'bag {bag.path}: {topic}'
     if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
-        spectrogram(first, where)
+        decode_spectrogram(first, where)
         return Listening(topic, raw=False)
-    sound(first, where)
+    decode_sound(first, where)
     if stamp_ns(first) == 0:
         raise AvdetError(f'{where}: expected stamps in the headers, found 0')
     _check_rate(bag, topic, front_end.sample_rate_hz)

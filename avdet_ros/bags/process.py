@@ -20,23 +20,16 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.window import WindowBuffer
 from avdet_ros.bags.listening import Listening, find_source, messages_of
-from avdet_ros.bags.messages import (
-    DETECTIONS,
-    make_detections,
-    make_header,
-    make_tracks,
-    sound,
-    spectrogram,
-    stamp_ns,
-)
 from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.sound import StampedBlocks
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.parameters import DETECTOR, find
+from avdet_ros.messages.decode import DETECTIONS, decode_sound, decode_spectrogram, stamp_ns
+from avdet_ros.messages.encode_offline import make_detections, make_header, make_tracks
+from avdet_ros.messages.stream import StampedBlocks
+from avdet_ros.messages.typestore import serialize
+from avdet_ros.parameters import DETECTOR, find
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
@@ -230,7 +223,7 @@ def _windows(
     blocks = StampedBlocks(rate_hz)
     to_skip = listening.skip_samples
     for message in messages_of(bag, listening.topic):
-        samples = sound(message, where)
+        samples = decode_sound(message, where)
         place = blocks.place(stamp_ns(message), len(samples))
         report.restarts += place.restarted
         report.lost_samples += place.lost
@@ -258,7 +251,7 @@ def _spectrograms(
             report.restarts += now < before
             report.sound_s = round(report.sound_s + max(now - before, 0) * 1e-9, 9)
         before = now
-        yield now, spectrogram(message, where)
+        yield now, decode_spectrogram(message, where)
 
 
 def _in_order(work: Callable, pieces: Iterable) -> Iterator:

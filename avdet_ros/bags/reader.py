@@ -17,8 +17,8 @@ from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 
 from avdet_ros.bags import recovery
-from avdet_ros.bags.typestore import type_hash, typestore
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.typestore import type_hash, typestore
 
 LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
 """A longer message is refused: 256 MiB."""

@@ -9,12 +9,12 @@ from pathlib import Path
 import shutil
 import sys
 
-from avdet_ros.bags.messages import IMAGE
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.timeline import chain_topics
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import ARGUMENTS, Argument, Graph, make_graph
-from avdet_ros.nodes.parameters import Param
+from avdet_ros.messages.decode import IMAGE
+from avdet_ros.parameters import Param
 
 _FIXED = (
     'source', 'device', 'file', 'loop', 'seed', 'duration', 'drive', 'camera', 'camera_rate',
@@ -89,7 +89,7 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
                   '--delay', str(NODES_UP_S), *(['--loop'] if values['loop'] else []),
                   '--topics', *topics)  # fmt: skip
     else:
-        player = (sys.executable, '-m', 'avdet_ros.nodes.replay', values['bag'], '--chain',
+        player = (sys.executable, '-m', 'avdet_ros.cli.replay_process', values['bag'], '--chain',
                   '--rate', str(values['rate']), '--start', str(values['start']),
                   *(['--loop'] if values['loop'] else []))  # fmt: skip
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'

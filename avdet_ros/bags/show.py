@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    COMPRESSED_IMAGE,
+    DETECTIONS,
+    IMAGE,
+    NUMBER,
+    decode_detections,
+    decode_picture,
+    decode_sound,
+    decode_spectrogram,
+    stamp_ns,
+)
 from avdet_ros.rig import MICROPHONES
 
 PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color')
@@ -28,7 +38,7 @@ _BOXES = ('detections', 'tracks', 'truth')
 
 def picture_topic(bag: Bag) -> str | None:
     """The topic to show as the picture, None if there is none."""
-    kinds = (messages.IMAGE, messages.COMPRESSED_IMAGE)
+    kinds = (IMAGE, COMPRESSED_IMAGE)
     found = []
     for topic in bag.topics.values():
         last = topic.name.removesuffix('/compressed').rsplit('/', 1)[-1]
@@ -74,15 +84,15 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         AvdetError: the bag has nothing to show, or a message is damaged.
     """
     if image:
-        bag.require(image, messages.IMAGE, messages.COMPRESSED_IMAGE)
+        bag.require(image, IMAGE, COMPRESSED_IMAGE)
     pictures = image or picture_topic(bag)
     roles = {pictures: 'picture'} if pictures else {}
     for topic in bag.topics.values():
         last = topic.name.rsplit('/', 1)[-1]
-        kind = messages.DETECTIONS if last in _BOXES else messages.IMAGE
+        kind = DETECTIONS if last in _BOXES else IMAGE
         if last in (*_BOXES, 'audio', 'spectrogram') and topic.msgtype == kind:
             roles.setdefault(topic.name, last)
-        elif last in NUMBERS and topic.msgtype == messages.NUMBER:
+        elif last in NUMBERS and topic.msgtype == NUMBER:
             roles[topic.name] = last
     if not roles:
         raise AvdetError(
@@ -101,18 +111,18 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
             page.at(newest_ns or message.stamp_ns)
             page.number(role.removesuffix('_ms'), decoded.data)
             continue
-        stamp_ns = messages.stamp_ns(decoded)
-        newest_ns = max(newest_ns, stamp_ns)
-        page.at(stamp_ns)
+        at_ns = stamp_ns(decoded)
+        newest_ns = max(newest_ns, at_ns)
+        page.at(at_ns)
         if role == 'picture':
-            page.picture(messages.picture(decoded, where))
+            page.picture(decode_picture(decoded, where))
         elif role == 'spectrogram':
-            page.sound(messages.spectrogram(decoded, where))
+            page.sound(decode_spectrogram(decoded, where))
         elif role in _BOXES:
-            found, ids = messages.detections(decoded)
+            found, ids = decode_detections(decoded)
             page.boxes(role, found.boxes_px, found.scores, ids)
         else:
-            pending.append(messages.sound(decoded, where))
+            pending.append(decode_sound(decoded, where))
             if sum(map(len, pending)) >= LEVEL_SAMPLES:
                 block = np.concatenate(pending)
                 pending.clear()

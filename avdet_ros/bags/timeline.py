@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 import math
 
-from avdet_ros.bags.messages import IMAGE
 from avdet_ros.bags.reader import Bag
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import IMAGE
 
 FASTEST, SLOWEST = 100.0, 0.01
 

@@ -7,8 +7,8 @@ from itertools import count
 
 import numpy as np
 
-from avdet_ros.bags.messages import DETECTIONS, detections, stamp_ns
 from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
 
 APART_NS = 250_000_000
 """Between instants further apart nothing is assumed about the time between."""
@@ -26,7 +26,7 @@ class RecordedTruth:
         unknown = count(1)
         for message in bag.messages([bag.require(topic, DETECTIONS).name]):
             decoded = decode(message)
-            found, names = detections(decoded)
+            found, names = decode_detections(decoded)
             boxes: dict[int, np.ndarray] = {}
             for name, box in zip(names, found.boxes_px, strict=True):
                 key = identities.setdefault(name, len(identities)) if name else -1

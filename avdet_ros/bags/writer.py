@@ -24,8 +24,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
-from avdet_ros.bags.typestore import known, typestore
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.typestore import known, typestore
 
 CHUNK_NS = 1_000_000_000
 """How much time one chunk may hold; what a power cut can cost."""

@@ -44,15 +44,10 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
+    from avdet_ros.bench import step_costs as costs
+    from avdet_ros.bench.latency import RATES_HZ, load_table, pipeline_table, run_pipeline
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import bench as costs
     from avdet_ros.evaluation import report
-    from avdet_ros.evaluation.pipeline_bench import (
-        RATES_HZ,
-        load_table,
-        pipeline_table,
-        run_pipeline,
-    )
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 

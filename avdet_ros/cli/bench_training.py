@@ -36,8 +36,8 @@ def bench_training(
     from avdet_ros.evaluation import report
 
     try:
-        from avdet_ros.training import training_bench as costs
-        from avdet_ros.training.loading_bench import loading_rates
+        from avdet_ros.training.studies import training_bench as costs
+        from avdet_ros.training.studies.loading_bench import loading_rates
     except ImportError as error:
         raise AvdetError(
             f'avdet bench --training: expected the packages of tools/requirements/train.txt, '

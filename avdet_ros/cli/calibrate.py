@@ -26,10 +26,10 @@ def calibrate(
     from rich.table import Table
     from scipy.spatial.transform import Rotation
 
-    from avdet_ros.audio.calibration import calibrate as estimate
-    from avdet_ros.audio.file import LONGEST_WHOLE_S, read_whole
+    from avdet_ros.audio.array_calibration import calibrate as estimate
     from avdet_ros.audio.geometry import speed_of_sound_mps
     from avdet_ros.rig import load_rig
+    from avdet_ros.sources.file import LONGEST_WHOLE_S, read_whole
 
     loaded_rig = load_rig(rig)
     sound = read_whole(recording, loaded_rig.sample_rate_hz, LONGEST_WHOLE_S)

@@ -26,8 +26,8 @@ def check_dataset(
     from rich.progress import Progress
     from rich.table import Table
 
+    from avdet_ros.dataset.check import check
     from avdet_ros.errors import AvdetError
-    from avdet_ros.training.dataset_check import check
 
     if decode < 0:
         raise AvdetError(f'decode: expected 0 or more frames, found {decode}')

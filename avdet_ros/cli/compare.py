@@ -50,8 +50,8 @@ def compare(
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import compare_run as runs
     from avdet_ros.evaluation import report
-    from avdet_ros.evaluation.drives import check_request, whose
     from avdet_ros.evaluation.evaluation_run import Tick
+    from avdet_ros.evaluation.on_simulation import check_request, whose
     from avdet_ros.evaluation.pictures import draw_frame, save_picture
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters

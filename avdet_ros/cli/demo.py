@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 import typer
 
-from avdet_ros.audio.sources import DEMO_SEED
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import ENDINGS, Ending
+from avdet_ros.sources.make import DEMO_SEED
 from avdet_ros.tracking import DEFAULT_TRACKER
 
 FIRST_SEED = 300_000
@@ -44,7 +44,7 @@ def demo(
     from avdet_ros.cli.run import require_ros
 
     require_ros()
-    from avdet_ros.demo import Demo, Plan, prepare_folder
+    from avdet_ros.bench.demo import Demo, Plan, prepare_folder
     from avdet_ros.paths import share
 
     model = model or str(share('models/student.onnx'))

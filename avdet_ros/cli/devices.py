@@ -33,9 +33,9 @@ def devices(
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
 ) -> None:
     """List sound devices, or meter, tap or record one."""
-    from avdet_ros.audio.device import rescan
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
+    from avdet_ros.sources.device import rescan
 
     loaded_rig = load_rig(rig)
     if (record is None) != (output is None):
@@ -46,15 +46,15 @@ def devices(
     if sum(choice is not None for choice in (meter, tap, record)) > 1:
         raise AvdetError('avdet devices: expected one of --meter, --tap and --record, found more')
     if meter is not None:
-        from avdet_ros.audio.meter import run_meter
+        from avdet_ros.sources.meter import run_meter
 
         run_meter(loaded_rig, meter, seconds)
     elif tap is not None:
-        from avdet_ros.audio.tapping import run_tapping
+        from avdet_ros.sources.identify_channels import run_tapping
 
         run_tapping(loaded_rig, tap)
     elif record is not None and output is not None:
-        from avdet_ros.audio.recording import record_device
+        from avdet_ros.sources.record import record_device
 
         record_device(loaded_rig, device, record, output)
     else:
@@ -69,7 +69,7 @@ def _list(channels: int, sample_rate_hz: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from avdet_ros.audio.device import list_devices, supports
+    from avdet_ros.sources.device import list_devices, supports
 
     console = Console()
     found = list_devices()

@@ -57,13 +57,13 @@ def evaluate(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
+    from avdet_ros.dataset.subsets import Subset
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import evaluation_run as runs
     from avdet_ros.evaluation import report as tables
+    from avdet_ros.fields import fill
     from avdet_ros.paths import share
     from avdet_ros.tracking import DEFAULT_TRACKER
-    from avdet_ros.training.recipe_fields import fill
-    from avdet_ros.training.subsets import Subset
 
     console = Console()
     if not 0 <= pictures <= 200:

@@ -29,7 +29,7 @@ def evaluate_trackers(
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.detection.session import Detector
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import drives as runner
+    from avdet_ros.evaluation import on_simulation as runner
     from avdet_ros.evaluation import report
     from avdet_ros.evaluation import tracker_study as trackers
     from avdet_ros.paths import share

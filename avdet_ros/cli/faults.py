@@ -27,11 +27,11 @@ def faults(
     """
     from rich.console import Console
 
+    from avdet_ros.bench.doc_section import write_section
+    from avdet_ros.bench.fault_table import NAMES, fault_markdown, fault_table, run_faults
+    from avdet_ros.bench.graph_under_test import require_ros
+    from avdet_ros.bench.step_costs import machine
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation.bench import machine
-    from avdet_ros.evaluation.fault_bench import NAMES, fault_markdown, fault_table, run_faults
-    from avdet_ros.evaluation.field_page import write_section
-    from avdet_ros.evaluation.vehicle import require_ros
 
     console = Console()
     if list_them:

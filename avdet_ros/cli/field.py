@@ -21,7 +21,7 @@ Page = Annotated[
 
 def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, Path]:
     """A drive's sound as (n, 8) int16, and the model to hear it with."""
-    from avdet_ros.evaluation.vehicle import drive_sound
+    from avdet_ros.bench.graph_under_test import drive_sound
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 

@@ -35,7 +35,7 @@ def label(
 ) -> None:
     """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
 
-    One .npz file a drive, described in avdet_ros/training/labels.py; drives that are labelled by
+    One .npz file a drive, described in avdet_ros/dataset/labels.py; drives that are labelled by
     these teachers already are passed over. `avdet train config/recipes/own_vehicle.yaml` takes
     DATA/labels in place of the truth.
 
@@ -49,13 +49,13 @@ def label(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training import mavd
-    from avdet_ros.training.drive_split import by_drive, read_split
-    from avdet_ros.training.frames import MODALITIES
-    from avdet_ros.training.labelling import label_drives, open_teachers
-    from avdet_ros.training.labels import read_labels
-    from avdet_ros.training.recipe_fields import fill
-    from avdet_ros.training.subsets import Subset, subset_frames
+    from avdet_ros.dataset import layout
+    from avdet_ros.dataset.labels import read_labels
+    from avdet_ros.dataset.splits import by_drive, read_split
+    from avdet_ros.dataset.subsets import Subset, subset_frames
+    from avdet_ros.fields import fill
+    from avdet_ros.training.data.camera_frames import MODALITIES
+    from avdet_ros.training.teachers.labelling import label_drives, open_teachers
 
     console = Console()
 
@@ -65,7 +65,7 @@ def label(
     names, splits = ([part.strip() for part in text.split(',')] for text in (modalities, split))
     for option, given, known in (
         ('modalities', names, tuple(MODALITIES)),
-        ('split', splits, mavd.SPLITS),
+        ('split', splits, layout.SPLITS),
     ):
         for name in given:
             if name not in known:

@@ -51,8 +51,8 @@ def reproduce(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training import reproduce as runs
-    from avdet_ros.training.paper_rows import ROWS
+    from avdet_ros.training.studies import reproduce as runs
+    from avdet_ros.training.studies.paper_rows import ROWS
 
     progress, say = voice(progress)
     known = {row.key: row for row in ROWS}

@@ -38,9 +38,9 @@ def search(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training import search as engine
-    from avdet_ros.training.processes import count
-    from avdet_ros.training.recipe import DistillationRecipe, read_recipe
+    from avdet_ros.training.fitting.distributed import count
+    from avdet_ros.training.recipes.read import DistillationRecipe, read_recipe
+    from avdet_ros.training.studies import search as engine
 
     if count() > 1:
         raise AvdetError(

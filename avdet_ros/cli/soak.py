@@ -26,10 +26,10 @@ def soak(
     """
     from rich.console import Console
 
-    from avdet_ros.evaluation.bench import machine
-    from avdet_ros.evaluation.field_page import write_section
-    from avdet_ros.evaluation.soak import run_soak, soak_markdown, soak_table
-    from avdet_ros.evaluation.vehicle import require_ros
+    from avdet_ros.bench.doc_section import write_section
+    from avdet_ros.bench.graph_under_test import require_ros
+    from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table
+    from avdet_ros.bench.step_costs import machine
 
     require_ros()
     console = Console()

@@ -27,7 +27,7 @@ def train(
     from avdet_ros.cli.training import need_training, voice
 
     need_training()
-    from avdet_ros.training import pipeline
+    from avdet_ros.training.run import train
 
     progress, say = voice(progress)
-    say(f'made {pipeline.train(recipe, data, out, resume, rig, progress, say)}')
+    say(f'made {train.train(recipe, data, out, resume, rig, progress, say)}')

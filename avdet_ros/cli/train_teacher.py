@@ -61,10 +61,10 @@ def train_teacher(
     from avdet_ros.errors import AvdetError
 
     need_training()
-    from avdet_ros.training.drive_split import read_split, true_frames
-    from avdet_ros.training.frames import require_modality
-    from avdet_ros.training.labelled_frames import read_coco
-    from avdet_ros.training.teacher import TEACHER_FILE, TeacherRecipe, fit_teacher
+    from avdet_ros.dataset.splits import read_split
+    from avdet_ros.training.data.camera_frames import require_modality
+    from avdet_ros.training.data.labelled_frames import read_coco, true_frames
+    from avdet_ros.training.teachers.efficientdet import TEACHER_FILE, TeacherRecipe, fit_teacher
 
     progress, say = voice(progress)
     for name, number, low, high in (

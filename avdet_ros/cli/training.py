@@ -28,7 +28,7 @@ def voice(progress: bool) -> tuple[bool, Callable[[str], None]]:
     """Whether to draw progress bars, and how to say a line; under torchrun the first process's."""
     from rich.console import Console
 
-    from avdet_ros.training.processes import one_voice
+    from avdet_ros.training.fitting.distributed import one_voice
 
     console = Console()
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import shown
 from avdet_ros.rig import Rig
-from avdet_ros.shown import shown
 
 if TYPE_CHECKING:
     import onnx

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avdet_ros.bounded_file import read_bounded
 from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import read_bounded
+from avdet_ros.quoting import shown
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.shown import shown
 
 if TYPE_CHECKING:
     import onnx

@@ -10,7 +10,7 @@ import numpy as np
 from avdet_ros.detection.boxes import Detections, box_iou
 from avdet_ros.evaluation.compare import FEWEST_DRIVES, DifferingFrame
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, match
-from avdet_ros.evaluation.record import DriveRecord
+from avdet_ros.evaluation.drive_record import DriveRecord
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from avdet_ros.evaluation.detection_metrics import (
     detection_metrics,
     match,
 )
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.track_metrics import TrackMetrics, track_metrics
 from avdet_ros.tracking import Track
 

@@ -19,7 +19,7 @@ from avdet_ros.evaluation.detection_metrics import (
     drive_hits,
     match,
 )
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.track_metrics import combine, drive_scores
 from avdet_ros.tracking import Tracker
 

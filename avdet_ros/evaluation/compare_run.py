@@ -11,10 +11,9 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import dataset
-from avdet_ros.evaluation import drives as runner
+from avdet_ros.evaluation import on_dataset
+from avdet_ros.evaluation import on_simulation as runner
 from avdet_ros.evaluation.agreement import Agreement, agreement, most_apart, sentence
-from avdet_ros.evaluation.bag_records import HeardBag, bag_picture, hear_bag
 from avdet_ros.evaluation.compare import (
     METRICS,
     Comparison,
@@ -23,9 +22,10 @@ from avdet_ros.evaluation.compare import (
     most_different,
     verdict,
 )
+from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S, Step
+from avdet_ros.evaluation.on_bags import HeardBag, bag_picture, hear_bag
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
-from avdet_ros.evaluation.record import DriveRecord
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import Tracker
 
@@ -155,11 +155,11 @@ def _hear_folder(
                 f'{path}: expected models whose boxes hold for the middle of a window, '
                 f'found avdet.label_offset_s {detector.contract.label_offset_s:g}'
             )
-    frames = dataset.frames_of(path, split)
+    frames = on_dataset.frames_of(path, split)
     tick = step(path.name, sum(map(len, frames.values())))
     wrapped = {name: runner.ModelDetector(detector) for name, detector in loaded.items()}
-    found = dataset.hear_dataset(path, frames, wrapped, FrontEnd.of(rig), tick=tick)
-    kind = dataset.TRUE if dataset.TRUE in found.records else dataset.FUSED
+    found = on_dataset.hear_dataset(path, frames, wrapped, FrontEnd.of(rig), tick=tick)
+    kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
     heard.known += records
     heard.everything += records

@@ -15,7 +15,7 @@ import io
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections, box_area, box_iou
-from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.evaluation.drive_record import TruthFrame
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MATCH_IOU = 0.5

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.evaluation.breakdown import break_down, measure, prepare
-from avdet_ros.evaluation.record import DriveRecord
+from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import Tracker
 

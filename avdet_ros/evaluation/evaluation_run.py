@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import dataset
-from avdet_ros.evaluation import drives as runner
+from avdet_ros.evaluation import on_dataset as dataset_records
+from avdet_ros.evaluation import on_simulation as runner
+from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.evaluate import score
 from avdet_ros.evaluation.html_report import Picture, Results, write_report
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
-from avdet_ros.evaluation.record import DriveRecord
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters
-from avdet_ros.training.subsets import WHOLE, Subset
 
 Tick = Callable[[], None]
 Step = Callable[[str, int | None], Tick]
@@ -110,7 +110,7 @@ def on_seeds(
             'tracker': {'name': tracker, **parameters},
             'model': _about(loaded, model),
         },
-        results=[_scored(dataset.TRUE, records, rig, tracker)],
+        results=[_scored(dataset_records.TRUE, records, rig, tracker)],
         notes=[],
         picture=seed_pictures(rig, seconds),
         main=model.stem,
@@ -145,8 +145,8 @@ def on_dataset(
         AvdetError: also when the model's boxes hold for another instant than a frame's.
     """
     parameters = tracker_parameters(tracker)
-    frames = dataset.frames_of(root, split, subset)
-    rig = dataset.dataset_rig(root, list(frames), rig_path)
+    frames = dataset_records.frames_of(root, split, subset)
+    rig = dataset_records.dataset_rig(root, list(frames), rig_path)
     front_end = FrontEnd.of(rig)
     loaded = Detector(model, rig, front_end, threads=1)
     if loaded.contract.label_offset_s != CLIP_OFFSET_S:
@@ -158,15 +158,15 @@ def on_dataset(
     notes = []
     if baselines:
         tick = step('labels for the baselines', None)
-        statistics = dataset.baseline_statistics(root, labels)
+        statistics = dataset_records.baseline_statistics(root, labels)
         tick()
         if statistics is None:
             notes.append('No baselines: the training split has no labels to fit them on.')
         else:
-            detectors |= dataset.baseline_detectors(statistics, rig)
+            detectors |= dataset_records.baseline_detectors(statistics, rig)
     count = sum(len(ids) for ids in frames.values())
     tick = step('frames', count)
-    heard = dataset.hear_dataset(root, frames, detectors, front_end, labels, tick)
+    heard = dataset_records.hear_dataset(root, frames, detectors, front_end, labels, tick)
     if heard.broken:
         notes.append(f'{len(heard.broken)} of {count} frames left out, first: {heard.broken[0]}')
     if not heard.records:

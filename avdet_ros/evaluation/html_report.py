@@ -16,9 +16,9 @@ import numpy as np
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, drive_hits
+from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.mistakes import NEAR_IOU, mistake_maps
 from avdet_ros.evaluation.plots import mistake_maps_jpeg, precision_recall_svg
-from avdet_ros.evaluation.record import DriveRecord
 from avdet_ros.evaluation.report import number
 from avdet_ros.evaluation.samples import choose, draw
 

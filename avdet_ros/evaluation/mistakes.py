@@ -9,7 +9,7 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections, box_iou
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, match
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 
 NEAR_IOU = 0.1
 """A box that overlaps a vehicle nothing else found by at least this, yet less than `MATCH_IOU`,

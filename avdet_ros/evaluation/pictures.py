@@ -10,14 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from avdet_ros.dataset.layout import FrameId, read_picture
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.drawing.road import draw_road
 from avdet_ros.drawing.style import dashed_box
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.rig import Rig
-from avdet_ros.training.mavd import FrameId, read_picture
 
 TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
 

@@ -11,8 +11,8 @@ import numpy as np
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.drawing.style import dashed_box, tag
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.mistakes import judge
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
 
 RIGHT_BGR, MISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 245)
 TRUE_BGR = (240, 240, 240)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.detection.boxes import box_iou
-from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.tracking import Track
 
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
+from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.public_trackers import PublicByteTrack
-from avdet_ros.evaluation.record import DriveRecord
 from avdet_ros.evaluation.track_metrics import TrackMetrics, combine, drive_scores
 from avdet_ros.tracking import IouTracker, MotionTracker, Tracker
 

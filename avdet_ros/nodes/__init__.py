@@ -1,1 +1,1 @@
-"""The ROS nodes, thin over the core: the only folder that imports rclpy."""
+"""The ROS nodes, thin over the core; with messages/ the only folder that imports rclpy."""

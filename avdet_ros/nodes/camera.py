@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, TimeReference
 
-from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.messages.encode import encode_header, encode_image
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.rig import Camera
 
@@ -137,9 +138,9 @@ class CameraNode(AvdetNode):
         return instant_s + 1e-3
 
     def _publish(self, due_ns: int, pictures: dict[str, np.ndarray]) -> None:
-        head = messages.header(due_ns, self._rig.camera.frame_id)
+        head = encode_header(due_ns, self._rig.camera.frame_id)
         for name, picture in pictures.items():
-            self._outputs[name].publish(messages.image(head, ENCODINGS[name], picture))
+            self._outputs[name].publish(encode_image(head, ENCODINGS[name], picture))
         self._info.publish(camera_info(head, self._rig.camera))
         self._sent.add()
         self._late.add((self.now_ns() - due_ns) * 1e-6)

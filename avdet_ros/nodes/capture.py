@@ -15,17 +15,24 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.sources import Block, make_source
 from avdet_ros.audio.window import Window, WindowBuffer
-from avdet_ros.bags.messages import sound as decode_sound
-from avdet_ros.bags.messages import stamp_ns
-from avdet_ros.bags.sound import StampedBlocks
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics, messages, qos
-from avdet_ros.nodes.levels import ChannelLevels
+from avdet_ros.messages.decode import decode_sound, stamp_ns
+from avdet_ros.messages.encode import (
+    encode_detections,
+    encode_header,
+    encode_sound,
+    encode_spectrogram,
+    encode_stamp,
+)
+from avdet_ros.messages.stream import StampedBlocks
+from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.sound_input import OPEN_S, SoundInput
+from avdet_ros.nodes.source_reader import OPEN_S, SoundInput
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.sources.base import Block
+from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
@@ -182,17 +189,17 @@ class CaptureNode(AvdetNode):
     def _tell_drive_time(self, sample: int) -> None:
         """Once a second: when the drive began. Who shows its pictures goes by it."""
         self._next_told_sample = sample + self._rig.sample_rate_hz
-        head = messages.header(self._input.time_ns(0), '')
-        told = TimeReference(header=head, time_ref=messages.stamp(0), source=self._source.name)
+        head = encode_header(self._input.time_ns(0), '')
+        told = TimeReference(header=head, time_ref=encode_stamp(0), source=self._source.name)
         self._drive_time.publish(told)
 
     def _publish_audio(self) -> None:
         blocks, self._heard = self._heard, []
         if blocks:
             time_ns = self._input.time_ns(blocks[0].first_sample)
-            head = messages.header(time_ns, self._rig.array_frame_id)
+            head = encode_header(time_ns, self._rig.array_frame_id)
             samples = np.concatenate([block.samples for block in blocks])
-            self._audio.publish(messages.sound(head, samples))
+            self._audio.publish(encode_sound(head, samples))
 
     def _on_audio(self, message: Image) -> None:
         topic = self._subscription.topic_name
@@ -266,8 +273,8 @@ class CaptureNode(AvdetNode):
         began = time.perf_counter()
         features = self._front_end.compute(window.waveform)
         milliseconds = (time.perf_counter() - began) * 1e3
-        head = messages.header(end_ns, self._rig.array_frame_id)
-        self._spectrogram.publish(messages.spectrogram(head, features))
+        head = encode_header(end_ns, self._rig.array_frame_id)
+        self._spectrogram.publish(encode_spectrogram(head, features))
         self._windows.add()
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._compute_times.add(milliseconds)
@@ -289,10 +296,10 @@ class CaptureNode(AvdetNode):
         while round(self._next_truth_s * rate) <= end_sample:
             time_s = self._next_truth_s
             truth = self._scene.labels(time_s)
-            head = messages.header(start_ns + round(time_s * 1e9), self._rig.camera.frame_id)
+            head = encode_header(start_ns + round(time_s * 1e9), self._rig.camera.frame_id)
             ids = [str(identity) for identity in truth.ids]
             scores = np.ones(len(ids))
-            self._truth.publish(messages.detections(head, truth.boxes_px, scores, ids))
+            self._truth.publish(encode_detections(head, truth.boxes_px, scores, ids))
             self._next_truth_s += self.p['hop_s']
 
     def diagnose(self, report: diagnostics.Report) -> None:

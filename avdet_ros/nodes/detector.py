@@ -11,14 +11,14 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags.messages import spectrogram as decode_spectrogram
-from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
+from avdet_ros.messages.encode import encode_detections, encode_header
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.missed import Missed
+from avdet_ros.nodes.message_loss import Missed
 from avdet_ros.paths import share
 
 
@@ -97,7 +97,7 @@ class DetectorNode(AvdetNode):
 
     def _publish_labels(self, min_score: float) -> None:
         info = LabelInfo(threshold=min_score)
-        info.header = messages.header(self.now_ns(), self._rig.camera.frame_id)
+        info.header = encode_header(self.now_ns(), self._rig.camera.frame_id)
         info.class_map = [
             VisionClass(class_id=index, class_name=name)
             for index, name in enumerate(self._detector.contract.classes)
@@ -143,8 +143,8 @@ class DetectorNode(AvdetNode):
         found = self._best(self._detector.detect(features))
         milliseconds = (time.perf_counter() - began) * 1e3
         instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
-        head = messages.header(instant_ns, self._rig.camera.frame_id)
-        self._detections.publish(messages.detections(head, found.boxes_px, found.scores))
+        head = encode_header(instant_ns, self._rig.camera.frame_id)
+        self._detections.publish(encode_detections(head, found.boxes_px, found.scores))
         self._out.add()
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._inference.add(milliseconds)

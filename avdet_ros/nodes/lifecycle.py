@@ -21,8 +21,8 @@ from std_srvs.srv import SetBool
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics
 from avdet_ros.nodes.parameter_server import ParameterServer
-from avdet_ros.nodes.parameters import NODES
-from avdet_ros.nodes.silence import SILENT_AFTER_S, Listening
+from avdet_ros.nodes.topic_health import SILENT_AFTER_S, Listening
+from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0

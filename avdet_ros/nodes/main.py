@@ -85,7 +85,7 @@ def run(name: str) -> None:
     share_memory()
     import rclpy
 
-    from avdet_ros.nodes.ending import until_ros_ends
+    from avdet_ros.nodes.shutdown import until_ros_ends
 
     node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
     node = None

@@ -20,11 +20,9 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags.messages import detections as decode_detections
-from avdet_ros.bags.messages import picture as decode_picture
-from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import decode_detections, decode_picture, stamp_ns
 from avdet_ros.nodes import qos
 
 Boxes = tuple[Detections, list[str]]

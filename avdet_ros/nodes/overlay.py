@@ -14,14 +14,17 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
 
-from avdet_ros.bags.messages import detections as decode_detections
-from avdet_ros.bags.messages import picture as decode_picture
-from avdet_ros.bags.messages import spectrogram as decode_spectrogram
-from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.picture import Box, Painter, View
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.messages.decode import (
+    decode_detections,
+    decode_picture,
+    decode_spectrogram,
+    stamp_ns,
+)
+from avdet_ros.messages.encode import encode_header, encode_image
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
 from avdet_ros.rig import MICROPHONES
@@ -178,13 +181,13 @@ class OverlayNode(AvdetNode):
         self._painter.trails.seconds = self.p['trail_s']
         self._painter.trails.add(instant_ns * 1e-9, [(b.track_id, b.box_px) for b in tracks])
         self._feed_strip()
-        head = messages.header(instant_ns, camera.frame_id)
+        head = encode_header(instant_ns, camera.frame_id)
         if self._markers.get_subscription_count():
             self._markers.publish(wedges(head, tracks, camera))
         if self._strip.get_subscription_count():
             strip = self._painter.strip.picture(*STRIP_SIZE_PX)
-            array_head = messages.header(instant_ns, self._rig.array_frame_id)
-            self._strip.publish(messages.image(array_head, 'bgr8', strip))
+            array_head = encode_header(instant_ns, self._rig.array_frame_id)
+            self._strip.publish(encode_image(array_head, 'bgr8', strip))
         if not self._overlay.get_subscription_count():
             return
         began = time.perf_counter()
@@ -205,7 +208,7 @@ class OverlayNode(AvdetNode):
         if self.p['scale'] != 1:
             scale = self.p['scale']
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        self._overlay.publish(messages.image(head, 'bgr8', picture))
+        self._overlay.publish(encode_image(head, 'bgr8', picture))
         milliseconds = (time.perf_counter() - began) * 1e3
         self._painted.add()
         self._times.add(milliseconds)

@@ -19,8 +19,9 @@ from avdet_ros.bags.reader import Bag, BagMessage
 from avdet_ros.bags.timeline import Timeline
 from avdet_ros.bags.writer import LATCHED_TOPICS
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import messages, qos
-from avdet_ros.nodes.ending import until_ros_ends
+from avdet_ros.messages.encode import encode_stamp
+from avdet_ros.nodes import qos
+from avdet_ros.nodes.shutdown import until_ros_ends
 
 CLOCK_PERIOD_S = 0.01
 """From one ``/clock`` to the next, in steady time."""
@@ -157,7 +158,7 @@ class Player(Node):
     def _tell_time(self, now_ns: int) -> None:
         self._next_clock_s = time.monotonic() + CLOCK_PERIOD_S
         self.position_s = (now_ns - self._bag.start_ns) * 1e-9
-        self._clock.publish(Clock(clock=messages.stamp(now_ns)))
+        self._clock.publish(Clock(clock=encode_stamp(now_ns)))
 
     def _idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.messages.decode import stamp_ns
 from avdet_ros.nodes import qos
 
 COUNTERS = (

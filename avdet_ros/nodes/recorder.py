@@ -13,13 +13,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.validate_topic_name import validate_topic_name
 
-from avdet_ros.bags.typestore import known
 from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.typestore import known
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
-from avdet_ros.nodes.silence import SILENT_AFTER_S
+from avdet_ros.nodes.topic_health import SILENT_AFTER_S
 
 TYPES = {
     'audio': 'sensor_msgs/msg/Image',

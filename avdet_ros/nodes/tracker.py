@@ -9,13 +9,13 @@ import numpy as np
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags.messages import detections as decode_detections
-from avdet_ros.bags.messages import stamp_ns
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics, messages, qos
+from avdet_ros.messages.decode import decode_detections, stamp_ns
+from avdet_ros.messages.encode import encode_tracks
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.missed import Missed
+from avdet_ros.nodes.message_loss import Missed
 from avdet_ros.tracking import Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
@@ -108,7 +108,7 @@ class TrackerNode(AvdetNode):
             return
         self._last_ns = instant_ns
         milliseconds = (time.perf_counter() - began) * 1e3
-        self._tracks.publish(messages.tracks(message.header, found))
+        self._tracks.publish(encode_tracks(message.header, found))
         self._out += 1
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
         late_ms = (self.now_ns() - end_ns) * 1e-6

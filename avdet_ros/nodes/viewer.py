@@ -11,12 +11,18 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags import messages
 from avdet_ros.bags.show import LEVEL_SAMPLES, NUMBERS
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    decode_detections,
+    decode_picture,
+    decode_sound,
+    decode_spectrogram,
+    stamp_ns,
+)
 from avdet_ros.nodes import qos
-from avdet_ros.nodes.ending import until_ros_ends
+from avdet_ros.nodes.shutdown import until_ros_ends
 
 
 class Viewer(Node):
@@ -46,7 +52,7 @@ class Viewer(Node):
 
     def _listen(self, kind: Any, topic: str, take: Any, profile: Any) -> None:
         def guarded(message: Any) -> None:
-            stamp = messages.stamp_ns(message)
+            stamp = stamp_ns(message)
             self._newest_ns = max(self._newest_ns, stamp)
             self._page.at(stamp)
             try:
@@ -58,20 +64,20 @@ class Viewer(Node):
         self.create_subscription(kind, topic, guarded, profile)
 
     def _on_picture(self, message: Image) -> None:
-        self._page.picture(messages.picture(message, 'image'))
+        self._page.picture(decode_picture(message, 'image'))
 
     def _on_spectrogram(self, message: Image) -> None:
-        self._page.sound(messages.spectrogram(message, 'spectrogram'))
+        self._page.sound(decode_spectrogram(message, 'spectrogram'))
 
     def _on_audio(self, message: Image) -> None:
-        self._pending.append(messages.sound(message, 'audio'))
+        self._pending.append(decode_sound(message, 'audio'))
         if sum(map(len, self._pending)) >= LEVEL_SAMPLES:
             self._page.levels(np.concatenate(self._pending))
             self._pending.clear()
 
     def _boxes(self, name: str) -> Any:
         def take(message: Detection2DArray) -> None:
-            found, ids = messages.detections(message)
+            found, ids = decode_detections(message)
             self._page.boxes(name, found.boxes_px, found.scores, ids)
 
         return take

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.dataset import layout
 from avdet_ros.simulation.drive import Plan, plan_drives
 from avdet_ros.simulation.scene import HORIZON_M
-from avdet_ros.training import mavd
 
 
 def write_card(root: Path, plan: Plan, command: str) -> None:
@@ -23,9 +23,9 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
     rows, settings, kinds = [], Counter(), Counter()
     seen, labels, audible = [], [], []
     for drive in plan_drives(plan):
-        parameters = mavd.read_parameters(root / drive.name)
+        parameters = layout.read_parameters(root / drive.name)
         conditions = parameters['conditions']
-        truth = mavd.read_truth(root, drive.name)
+        truth = layout.read_truth(root, drive.name)
         inside = [sum(part > 0.3 for part in line['in_image']) for line in truth.values()]
         wanted = [sum(line['label']) for line in truth.values()]
         seen += inside

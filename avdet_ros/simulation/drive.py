@@ -20,17 +20,17 @@ import cv2
 import numpy as np
 import soundfile
 
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.simulation.pictures import Cameras, Conditions, Frame
-from avdet_ros.simulation.pictures.depth import BASELINE_M
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene, plan_drives
 from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.road import Route
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
-from avdet_ros.training import mavd
 
 JPEG_QUALITY = 92
 PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
@@ -71,7 +71,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
         raise AvdetError(
             f'{root}: expected a new or empty folder or an interrupted run, found other files'
         )
-    missing = [d for d in plan_drives(plan) if not (root / d.name / mavd.DONE).exists()]
+    missing = [d for d in plan_drives(plan) if not (root / d.name / layout.DONE).exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(root).free
@@ -114,7 +114,7 @@ def write_drive(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _fill(part, plan, drive, rig_path, frame_done)
-        (part / mavd.DONE).write_text('complete\n', encoding='utf-8')
+        (part / layout.DONE).write_text('complete\n', encoding='utf-8')
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     except (OSError, soundfile.LibsndfileError) as error:
@@ -138,7 +138,7 @@ def _fill(
     shutil.copyfile(rig_path or default_rig_path(), part / 'rig.yaml')
     _write_parameters(part, plan, drive, scene, conditions)
     sound = render_drive_sound(scene)
-    soundfile.write(part / mavd.DRIVE_SOUND, sound.T, rate, subtype='PCM_16', format='FLAC')
+    soundfile.write(part / layout.DRIVE_SOUND, sound.T, rate, subtype='PCM_16', format='FLAC')
     if plan.clean_too:
         clean, _ = make_scene(plan, drive, rig_path, clean=True)
         quiet = render_drive_sound(clean)
@@ -148,7 +148,7 @@ def _fill(
     cameras = Cameras(scene, conditions)
     with (part / 'truth' / 'frames.jsonl').open('w', encoding='utf-8') as truth:
         for t_s in plan.times_s():
-            frame_id = mavd.make_id(part.name, drive.start_ns + round(t_s * 1e9))
+            frame_id = layout.make_id(part.name, drive.start_ns + round(t_s * 1e9))
             frame = cameras.frame(float(t_s))
             _write_pictures(part.parent, frame_id, frame)
             if plan.clips:
@@ -201,7 +201,7 @@ def _numbers(truth: Truth, name: str) -> list[float | None]:
     return [round(value, 3) if math.isfinite(value) else None for value in values]
 
 
-def _write_pictures(root: Path, frame_id: mavd.FrameId, frame: Frame) -> None:
+def _write_pictures(root: Path, frame_id: layout.FrameId, frame: Frame) -> None:
     jpeg = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     for modality, image, ending, options in (
         ('rgb', frame.rgb, '.jpg', jpeg),
@@ -209,17 +209,17 @@ def _write_pictures(root: Path, frame_id: mavd.FrameId, frame: Frame) -> None:
         ('depth', frame.depth, '.jpg', jpeg),
     ):
         _, data = cv2.imencode(ending, image, options)
-        path = mavd.picture_path(root, frame_id, modality, ending)
+        path = layout.picture_path(root, frame_id, modality, ending)
         path.write_bytes(data.tobytes())
-    np.save(mavd.depth_path(root, frame_id), frame.depth_m, allow_pickle=False)
+    np.save(layout.depth_path(root, frame_id), frame.depth_m, allow_pickle=False)
 
 
 def _write_clips(
-    root: Path, frame_id: mavd.FrameId, sound: np.ndarray, t_s: float, rate: int
+    root: Path, frame_id: layout.FrameId, sound: np.ndarray, t_s: float, rate: int
 ) -> None:
-    samples = round(mavd.CLIP_S * rate)
+    samples = round(layout.CLIP_S * rate)
     first = round(t_s * rate) - samples // 2
-    for path, channel in zip(mavd.sound_paths(root, frame_id, '.flac'), sound, strict=True):
+    for path, channel in zip(layout.sound_paths(root, frame_id, '.flac'), sound, strict=True):
         clip = channel[first : first + samples]
         soundfile.write(path, clip, rate, subtype='PCM_16', format='FLAC')
 
@@ -270,24 +270,24 @@ def _write(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-def write_splits(root: Path, plan: Plan) -> dict[str, list[mavd.FrameId]]:
+def write_splits(root: Path, plan: Plan) -> dict[str, list[layout.FrameId]]:
     """Write the split files of a complete run.
 
     Returns:
         the frames of each file, by its name.
     """
-    frames: dict[str, list[mavd.FrameId]] = {}
-    for split in mavd.SPLITS:
-        for daytime in (None, *mavd.DAYTIMES):
-            for variant in mavd.VARIANTS:
-                frames[mavd.split_path('', split, daytime, variant).name] = []
-    make = partial(mavd.split_path, '')
+    frames: dict[str, list[layout.FrameId]] = {}
+    for split in layout.SPLITS:
+        for daytime in (None, *layout.DAYTIMES):
+            for variant in layout.VARIANTS:
+                frames[layout.split_path('', split, daytime, variant).name] = []
+    make = partial(layout.split_path, '')
     for drive in plan_drives(plan):
-        parameters = mavd.read_parameters(Path(root) / drive.name)
+        parameters = layout.read_parameters(Path(root) / drive.name)
         variant = 'static' if parameters['static'] else 'drive'
         daytime = 'night' if drive.night else 'day'
         ids = [
-            mavd.make_id(drive.name, drive.start_ns + round(t_s * 1e9)) for t_s in plan.times_s()
+            layout.make_id(drive.name, drive.start_ns + round(t_s * 1e9)) for t_s in plan.times_s()
         ]
         for name in (
             make(drive.split), make(drive.split, None, variant),
@@ -295,5 +295,5 @@ def write_splits(root: Path, plan: Plan) -> dict[str, list[mavd.FrameId]]:
         ):  # fmt: skip
             frames[name.name] += ids
     for name, ids in frames.items():
-        mavd.write_ids(Path(root) / name, ids)
+        layout.write_ids(Path(root) / name, ids)
     return frames

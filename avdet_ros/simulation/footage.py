@@ -9,9 +9,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.live import LiveDrive
-from avdet_ros.training import mavd
 
 MODALITIES = ('rgb', 'thermal', 'depth')
 
@@ -70,12 +70,12 @@ class _Rendered:
 
 class _Written:
     def __init__(self, drive: LiveDrive) -> None:
-        kind, prefix, endings = mavd.PICTURES['rgb']
-        start_ns = int(mavd.read_parameters(drive.folder)['start_ns'])
+        kind, prefix, endings = layout.PICTURES['rgb']
+        start_ns = int(layout.read_parameters(drive.folder)['start_ns'])
         folder = drive.folder / kind
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
         ids = [
-            mavd.parse_id(f'{drive.folder.name}/{path.stem.removeprefix(prefix)}')
+            layout.parse_id(f'{drive.folder.name}/{path.stem.removeprefix(prefix)}')
             for path in paths
             if path.suffix in endings and path.stem.startswith(prefix)
         ]
@@ -91,12 +91,12 @@ class _Written:
 
     def take(self, t_s: float, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
         frame = self._ids[bisect_left(self._times_s, t_s - 1e-6)]
-        rgb = cv2.cvtColor(mavd.read_picture(self._root, frame, 'rgb'), cv2.COLOR_BGR2RGB)
+        rgb = cv2.cvtColor(layout.read_picture(self._root, frame, 'rgb'), cv2.COLOR_BGR2RGB)
         found = {'rgb': rgb}
         if 'thermal' in modalities:
-            found['thermal'] = mavd.read_picture(self._root, frame, 'thermal')
-        if 'depth' in modalities and mavd.depth_path(self._root, frame).exists():
-            found['depth'] = _full(mavd.read_depth_m(self._root, frame), rgb)
+            found['thermal'] = layout.read_picture(self._root, frame, 'thermal')
+        if 'depth' in modalities and layout.depth_path(self._root, frame).exists():
+            found['depth'] = _full(layout.read_depth_m(self._root, frame), rgb)
         return {name: found[name] for name in modalities if name in found}
 
 

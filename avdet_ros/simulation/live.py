@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
-from avdet_ros.same_rig import rig_difference, rig_numbers
+from avdet_ros.rig_match import rig_difference, rig_numbers
 from avdet_ros.simulation.pictures import Conditions, random_conditions
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.training import mavd
 
 SAME_PX = 0.02
 """Truth on disk is rounded to a hundredth of a pixel."""
@@ -44,7 +44,7 @@ class LiveDrive:
     @property
     def sound(self) -> Path | None:
         """The file with its sound, None when that is rendered."""
-        return None if self.folder is None else self.folder / mavd.DRIVE_SOUND
+        return None if self.folder is None else self.folder / layout.DRIVE_SOUND
 
 
 def drawn_drive(seed: int, rig: Rig, duration_s: float) -> LiveDrive:
@@ -68,12 +68,12 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
         AvdetError: it is no such drive, or was recorded with another rig.
     """
     folder = Path(folder).absolute()
-    path = folder / mavd.DRIVE_SOUND
+    path = folder / layout.DRIVE_SOUND
     try:
         about = soundfile.info(path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AvdetError(
-            f'{folder}: expected a drive with {mavd.DRIVE_SOUND} as avdet simulate writes it, '
+            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet simulate writes it, '
             f'found none'
         ) from error
     if (about.channels, about.samplerate) != (MICROPHONES, rig.sample_rate_hz):
@@ -98,8 +98,8 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
 def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | None]:
     """The world of a written drive, if it is still what this version makes."""
     try:
-        parameters = mavd.read_parameters(folder)
-        truth = mavd.read_truth(folder.parent, folder.name)
+        parameters = layout.read_parameters(folder)
+        truth = layout.read_truth(folder.parent, folder.name)
         # loops of engines change what is heard, which is on disk, not where anything is
         plan = Plan(**{**parameters['plan'], 'recordings': ''})
         drive = DrivePlan(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
@@ -16,7 +17,6 @@ from avdet_ros.simulation.pictures import Conditions, random_conditions
 from avdet_ros.simulation.recordings import Recordings, load_recordings
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
-from avdet_ros.training import mavd
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
 SEEDS_A_SPLIT = 100_000
@@ -75,7 +75,7 @@ class Plan:
 
     def times_s(self) -> np.ndarray:
         """(F,) drive time of each frame; its second of sound lies within the drive."""
-        last = self.duration_s - mavd.CLIP_S
+        last = self.duration_s - layout.CLIP_S
         return 0.5 + np.arange(math.floor(last * self.fps + 1e-6) + 1) / self.fps
 
     def needed_bytes(self) -> int:
@@ -122,7 +122,7 @@ def plan_drives(plan: Plan) -> list[DrivePlan]:
         )
         start = FIRST_DAY + clock
         name = f'drive_{"night" if night else "day"}_{start:%Y_%m_%d_%H_%M_%S}'
-        offset = mavd.SPLITS.index(split) * SEEDS_A_SPLIT
+        offset = layout.SPLITS.index(split) * SEEDS_A_SPLIT
         start_ns = int(start.timestamp()) * 1_000_000_000
         drives.append(DrivePlan(name, split, int(seed) + offset, night, start_ns))
     return drives

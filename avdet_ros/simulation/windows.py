@@ -40,10 +40,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.features import MAX_LABELS, POOL_FRAMES, FrontEnd, pool_frames
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
-from avdet_ros.same_rig import rig_numbers
+from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.one_run import alone, end_with_parent
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
@@ -53,8 +53,6 @@ from avdet_ros.simulation.vehicles import KINDS
 SCENES_A_SHARD = 50
 WINDOWS_A_SCENE = 3
 SPACING_S = 3.0
-MAX_LABELS = 16
-POOL_FRAMES = 4
 FORMAT = 1
 _MANIFEST = 'windows.json'
 
@@ -70,24 +68,6 @@ class WindowSet:
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[name]
-
-
-def pool_frames(spectrogram: np.ndarray) -> np.ndarray:
-    """Mean over every `POOL_FRAMES` frames; what is left over at the end is averaged alone.
-
-    Args:
-        spectrogram: (..., frames) float32.
-
-    Returns:
-        (..., ceil(frames / POOL_FRAMES)) float32.
-    """
-    frames = spectrogram.shape[-1]
-    full = frames // POOL_FRAMES * POOL_FRAMES
-    shape = (*spectrogram.shape[:-1], full // POOL_FRAMES, POOL_FRAMES)
-    parts = [spectrogram[..., :full].reshape(shape).mean(axis=-1)]
-    if full < frames:
-        parts.append(spectrogram[..., full:].mean(axis=-1, keepdims=True))
-    return np.concatenate(parts, axis=-1)
 
 
 def quantise(waveform: np.ndarray) -> np.ndarray:

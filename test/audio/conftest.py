@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from avdet_ros.audio.virtual_device import VirtualDevice, missing_programs
+from avdet_ros.bench.virtual_device import VirtualDevice, missing_programs
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 import pytest
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags import messages
-from avdet_ros.bags.typestore import serialize, typestore
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.contract import contract_for, write_metadata
+from avdet_ros.messages.decode import COMPRESSED_IMAGE, IMAGE
+from avdet_ros.messages.encode_offline import make_header, make_image, make_sound
+from avdet_ros.messages.typestore import serialize, typestore
 from avdet_ros.rig import load_rig
 
 RATE_HZ = 44100
@@ -92,9 +93,9 @@ def write_sound(waveform):
             if index in drop:
                 continue
             now = stamp_ns + round(first * 1e9 / rate_hz) if stamp_ns else 0
-            header = messages.make_header(now, 'microphone_array')
-            block = messages.make_sound(header, samples[first : first + BLOCK])
-            writer.write(topic, messages.IMAGE, serialize(block), (now or START_NS) + 30_000_000)
+            header = make_header(now, 'microphone_array')
+            block = make_sound(header, samples[first : first + BLOCK])
+            writer.write(topic, IMAGE, serialize(block), (now or START_NS) + 30_000_000)
         if close:
             writer.close()
         return writer
@@ -108,10 +109,10 @@ def picture_message():
 
     def make(stamp_ns, index, compressed=False):
         pixels = np.full((65, 192, 3), 10 + index * 5 % 240, np.uint8)
-        header = messages.make_header(stamp_ns, 'camera_optical_frame')
+        header = make_header(stamp_ns, 'camera_optical_frame')
         if compressed:
             data = cv2.imencode('.png', pixels)[1].ravel()
-            return typestore().types[messages.COMPRESSED_IMAGE](header, 'bgr8; png', data)
-        return messages.make_image(header, 'bgr8', 65, 192, pixels)
+            return typestore().types[COMPRESSED_IMAGE](header, 'bgr8; png', data)
+        return make_image(header, 'bgr8', 65, 192, pixels)
 
     return make

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from avdet_ros.bags import messages
 from avdet_ros.bags.dataset import convert, split_drives
-from avdet_ros.bags.typestore import serialize, typestore
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
+from avdet_ros.messages.encode_offline import make_header, make_image
+from avdet_ros.messages.typestore import serialize, typestore
 from avdet_ros.rig import load_rig
-from avdet_ros.training import mavd
 
 START_NS = 1_700_000_000_000_000_000
 RGB, THERMAL, DEPTH = '/camera/image_raw', '/thermal/image_raw', '/depth/image_raw'
@@ -24,8 +25,8 @@ def camera_info(frame_id, size=(WIDTH, HEIGHT), focal=100.0, distortion=()):
     types = typestore().types
     k = np.array([focal, 0, size[0] / 2, 0, focal, size[1] / 2, 0, 0, 1.0])
     roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
-    return types[messages.CAMERA_INFO](
-        messages.make_header(START_NS, frame_id), size[1], size[0], 'plumb_bob',
+    return types[CAMERA_INFO](
+        make_header(START_NS, frame_id), size[1], size[0], 'plumb_bob',
         np.array(distortion, np.float64), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
     )  # fmt: skip
 
@@ -33,7 +34,7 @@ def camera_info(frame_id, size=(WIDTH, HEIGHT), focal=100.0, distortion=()):
 def transform(parent, child, position, quaternion):
     types = typestore().types
     return types['geometry_msgs/msg/TransformStamped'](
-        messages.make_header(START_NS, parent),
+        make_header(START_NS, parent),
         child,
         types['geometry_msgs/msg/Transform'](
             types['geometry_msgs/msg/Vector3'](*position),
@@ -66,7 +67,7 @@ def record(write_sound, picture_message):
                 transform('cam', 'thermal_cam', (0, 0, 0), (0, 0, 0, 1)),
                 transform('base_link', 'microphone_array', (0, 0, 2.0), (0, 0, half, half)),
             ]
-            put('/tf_static', typestore().types[messages.TRANSFORMS](entries))
+            put('/tf_static', typestore().types[TRANSFORMS](entries))
             put('/thermal/camera_info', camera_info('thermal_cam', (96, 32), 50.0))
         for index in range(30):
             late = index * 100_000_000
@@ -75,16 +76,16 @@ def record(write_sound, picture_message):
             put(RGB, picture_message(now, index, compressed), late + 30_000_000)
             if thermal and index % 2 == 0:
                 counts = np.full((32, 96), 22000 + index, np.uint16)
-                header = messages.make_header(now + 7_000_000, 'thermal_cam')
+                header = make_header(now + 7_000_000, 'thermal_cam')
                 put(
                     THERMAL,
-                    messages.make_image(header, 'mono16', 32, 96, counts),
+                    make_image(header, 'mono16', 32, 96, counts),
                     late + 37_000_000,
                 )
             if depth:
                 metres = np.full((HEIGHT, WIDTH), 2.0 + index, np.float32)
-                header = messages.make_header(now, 'cam')
-                put(DEPTH, messages.make_image(header, '32FC1', HEIGHT, WIDTH, metres), late)
+                header = make_header(now, 'cam')
+                put(DEPTH, make_image(header, '32FC1', HEIGHT, WIDTH, metres), late)
         writer.close()
         return path
 
@@ -95,19 +96,19 @@ def record(write_sound, picture_message):
 def test_clips_are_centred_on_their_pictures(record, waveform, tmp_path, kind):
     bag = record(tmp_path / 'day_1', rgb=kind)
     (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
-    ids = mavd.read_ids(tmp_path / 'out' / 'train_all.txt')
+    ids = layout.read_ids(tmp_path / 'out' / 'train_all.txt')
     assert (report.frames, report.without_sound, report.split) == (21, 9, 'train')
     assert len(ids) == 21
     for frame in ids:
         index = round((frame.stamp_ns - START_NS) / 1e8)
         middle = round(index * 4410)
         expected = waveform[middle - 22050 : middle + 22050].T / np.float32(32768)
-        assert np.array_equal(mavd.read_sound(tmp_path / 'out', frame), expected)
-        image = mavd.read_picture(tmp_path / 'out', frame, 'rgb')
+        assert np.array_equal(layout.read_sound(tmp_path / 'out', frame), expected)
+        image = layout.read_picture(tmp_path / 'out', frame, 'rgb')
         assert image.shape == (HEIGHT, WIDTH, 3)
         assert abs(image.mean() - (10 + index * 5 % 240)) < 1.5
     assert (tmp_path / 'out' / 'train_day_all.txt').exists()
-    assert (tmp_path / 'out' / 'day_1' / mavd.DONE).exists()
+    assert (tmp_path / 'out' / 'day_1' / layout.DONE).exists()
     assert not list((tmp_path / 'out').rglob('*.part'))
 
 
@@ -118,18 +119,18 @@ def test_modalities_are_matched_by_stamp_and_missing_ones_are_counted(record, tm
     assert report.missing == {'thermal': 11}
     assert report.alignment['thermal'].startswith('aligned')
     seen = 0
-    for frame in mavd.read_ids(tmp_path / 'out' / 'train_night_all.txt'):
+    for frame in layout.read_ids(tmp_path / 'out' / 'train_night_all.txt'):
         index = round((frame.stamp_ns - START_NS) / 1e8)
-        path = mavd.picture_path(tmp_path / 'out', frame, 'thermal')
+        path = layout.picture_path(tmp_path / 'out', frame, 'thermal')
         if index % 2 == 0:
-            counts = mavd.read_picture(tmp_path / 'out', frame, 'thermal')
+            counts = layout.read_picture(tmp_path / 'out', frame, 'thermal')
             assert counts.dtype == np.uint16
             assert counts.shape == (HEIGHT, WIDTH)
             assert counts[HEIGHT // 2, WIDTH // 2] == 22000 + index
             seen += 1
         else:
             assert not path.exists()
-        depth = mavd.read_picture(tmp_path / 'out', frame, 'depth')
+        depth = layout.read_picture(tmp_path / 'out', frame, 'depth')
         disparity = 100 * 0.6 / (2.0 + index)
         colour = cv2.applyColorMap(np.full((1, 1), disparity * 255 / 192, np.uint8), 2)
         assert np.abs(depth[30, 90].astype(int) - colour[0, 0]).max() <= 6
@@ -153,15 +154,15 @@ def test_the_rig_follows_camera_info_and_static_tf(record, tmp_path):
 def test_distortion_is_taken_out(record, tmp_path):
     bag = record(tmp_path / 'drive', distortion=(-0.3, 0.1, 0.0, 0.0, 0.0))
     convert([bag], tmp_path / 'out', {'rgb': RGB})
-    frame = mavd.read_ids(tmp_path / 'out' / 'train_all.txt')[10]
-    assert mavd.read_picture(tmp_path / 'out', frame, 'rgb')[HEIGHT // 2, WIDTH // 2].mean() > 5
+    frame = layout.read_ids(tmp_path / 'out' / 'train_all.txt')[10]
+    assert layout.read_picture(tmp_path / 'out', frame, 'rgb')[HEIGHT // 2, WIDTH // 2].mean() > 5
 
 
 def test_gaps_in_the_sound_cost_the_frames_around_them(record, tmp_path):
     bag = record(tmp_path / 'drive', drop=range(60, 63))
     (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
     assert (report.gaps, report.lost_s) == (1, round(3 * 1024 / 44100, 6))
-    for frame in mavd.read_ids(tmp_path / 'out' / 'train_all.txt'):
+    for frame in layout.read_ids(tmp_path / 'out' / 'train_all.txt'):
         middle = (frame.stamp_ns - START_NS) * 1e-9
         assert middle + 0.5 <= 60 * 1024 / 44100 + 1e-4 or middle - 0.5 >= 63 * 1024 / 44100 - 1e-4
 
@@ -171,7 +172,7 @@ def test_drives_are_split_by_bag(record, tmp_path):
     reports = convert(bags, tmp_path / 'out', {'rgb': RGB}, rate_hz=2.0)
     assert sorted(report.split for report in reports) == ['test', 'train', 'val']
     for report in reports:
-        ids = mavd.read_ids(tmp_path / 'out' / f'{report.split}_all.txt')
+        ids = layout.read_ids(tmp_path / 'out' / f'{report.split}_all.txt')
         assert {frame.drive for frame in ids} == {report.drive}
         assert len(ids) == report.frames == 5
     facts = json.loads((tmp_path / 'out' / 'dataset.json').read_text())

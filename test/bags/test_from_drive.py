@@ -9,15 +9,16 @@ import soundfile
 
 from avdet_ros.bags.dataset import convert
 from avdet_ros.bags.from_drive import TOPICS, drive_to_bag
-from avdet_ros.bags.messages import DETECTIONS, make_detections, make_header
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.truth import RecordedTruth
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
+from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import DETECTIONS
+from avdet_ros.messages.encode_offline import make_detections, make_header
+from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path, load_rig
-from avdet_ros.training import mavd
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -28,16 +29,16 @@ def drive(tmp_path, waveform):
     folder = tmp_path / 'set' / 'drive_day_1'
     for name in ('fl_rgb', 'fl_ir_aligned', 'truth'):
         (folder / name).mkdir(parents=True)
-    soundfile.write(folder / mavd.DRIVE_SOUND, waveform, 44100, subtype='PCM_16')
+    soundfile.write(folder / layout.DRIVE_SOUND, waveform, 44100, subtype='PCM_16')
     (folder / 'parameters.json').write_text(f'{{"start_ns": {START_NS}}}')
     (folder / 'rig.yaml').write_text(default_rig_path().read_text())
     lines = []
     for index in range(5):
-        frame = mavd.make_id(folder.name, START_NS + 500_000_000 * (index + 1))
+        frame = layout.make_id(folder.name, START_NS + 500_000_000 * (index + 1))
         rgb = np.full((650, 1920, 3), 20 * index, np.uint8)
-        cv2.imwrite(str(mavd.picture_path(folder.parent, frame, 'rgb', '.jpg')), rgb)
+        cv2.imwrite(str(layout.picture_path(folder.parent, frame, 'rgb', '.jpg')), rgb)
         counts = np.full((650, 1920), 22000 + index, np.uint16)
-        cv2.imwrite(str(mavd.picture_path(folder.parent, frame, 'thermal', '.png')), counts)
+        cv2.imwrite(str(layout.picture_path(folder.parent, frame, 'thermal', '.png')), counts)
         lines.append(
             f'{{"stamp": "{frame.stamp}", "boxes_px": [[1, 2, 3, {index + 4}], [5, 5, 9, 9]], '
             f'"ids": [3, 8], "label": [true, false]}}\n'
@@ -54,12 +55,12 @@ def test_there_and_back(drive, tmp_path):
     topics = {kind: TOPICS[kind] for kind in ('rgb', 'thermal')}
     (report,) = convert([tmp_path / 'drive_day_1'], tmp_path / 'back', topics)
     assert (report.frames, report.with_truth, report.missing) == (5, 5, {})
-    ids = mavd.read_ids(tmp_path / 'back' / 'train_all.txt')
-    truth = mavd.read_truth(tmp_path / 'back', 'drive_day_1')
+    ids = layout.read_ids(tmp_path / 'back' / 'train_all.txt')
+    truth = layout.read_truth(tmp_path / 'back', 'drive_day_1')
     for index, frame in enumerate(ids):
-        before = mavd.read_sound(drive.parent, frame)
-        assert np.array_equal(mavd.read_sound(tmp_path / 'back', frame), before)
-        counts = mavd.read_picture(tmp_path / 'back', frame, 'thermal')
+        before = layout.read_sound(drive.parent, frame)
+        assert np.array_equal(layout.read_sound(tmp_path / 'back', frame), before)
+        counts = layout.read_picture(tmp_path / 'back', frame, 'thermal')
         assert np.all(counts == 22000 + index)
         assert truth[frame.stamp]['boxes_px'].tolist() == [[1, 2, 3, index + 4]]
     rig, other = load_rig(), load_rig(tmp_path / 'back' / 'drive_day_1' / 'rig.yaml')

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags import messages
 from avdet_ros.bags.dataset import convert
 from avdet_ros.bags.process import process_bag
 from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import DETECTIONS, IMAGE
+from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
+from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
@@ -38,26 +39,26 @@ def record(path, seed, truth=True):
     with BagWriter(path) as writer:
         for first in range(0, len(samples), 1024):
             now = START_NS + round(first * 1e9 / rig.sample_rate_hz)
-            header = messages.make_header(now, rig.array_frame_id)
-            block = messages.make_sound(header, samples[first : first + 1024])
-            writer.write('/avdet/audio', messages.IMAGE, serialize(block), now)
+            header = make_header(now, rig.array_frame_id)
+            block = make_sound(header, samples[first : first + 1024])
+            writer.write('/avdet/audio', IMAGE, serialize(block), now)
         for index in range(10):
             time_s = 0.2 + index * 0.25
             now = START_NS + round(time_s * 1e9)
-            header = messages.make_header(now, rig.camera.frame_id)
-            image = messages.make_image(header, 'bgr8', 650, 1920, picture)
-            writer.write('/camera/image_raw', messages.IMAGE, serialize(image), now)
+            header = make_header(now, rig.camera.frame_id)
+            image = make_image(header, 'bgr8', 650, 1920, picture)
+            writer.write('/camera/image_raw', IMAGE, serialize(image), now)
             if truth:
                 labels = scene.labels(time_s)
                 found = Detections(labels.boxes_px, np.ones(len(labels), np.float32))
-                array = serialize(messages.make_detections(header, found))
-                writer.write('/avdet/truth', messages.DETECTIONS, array, now)
+                array = serialize(make_detections(header, found))
+                writer.write('/avdet/truth', DETECTIONS, array, now)
     return path
 
 
 @pytest.mark.slow
 def test_drive_record_convert_train_drive_again(tmp_path):
-    from avdet_ros.training.pipeline import train
+    from avdet_ros.training.run.train import train
 
     bags = [record(tmp_path / f'drive_{index}', seed) for index, seed in enumerate((11, 12, 13))]
     reports = convert(bags, tmp_path / 'own', {'rgb': '/camera/image_raw'})
@@ -77,13 +78,13 @@ def test_drive_record_convert_train_drive_again(tmp_path):
 
 
 def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
-    from avdet_ros.evaluation.dataset import TRUE, truths_of
-    from avdet_ros.training import mavd
-    from avdet_ros.training.drive_split import true_frames
+    from avdet_ros.dataset import layout
+    from avdet_ros.evaluation.on_dataset import TRUE, truths_of
+    from avdet_ros.training.data.labelled_frames import true_frames
 
     own = tmp_path / 'own'
     convert([record(tmp_path / 'drive', 11)], own, {'rgb': '/camera/image_raw'})
-    frames = mavd.read_ids(own / 'train_all.txt')
+    frames = layout.read_ids(own / 'train_all.txt')
     truth = truths_of(own, frames[0].drive)[TRUE]
     boxes = [len(truth(frame)) for frame in frames]
     assert sum(boxes) > 0
@@ -92,7 +93,7 @@ def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
 
 
 def test_drives_without_labels_or_of_another_rig_are_named(tmp_path):
-    from avdet_ros.training.drive_windows import make_drive_windows
+    from avdet_ros.dataset.drive_windows import make_drive_windows
 
     bags = [record(tmp_path / f'drive_{index}', 11, truth=False) for index in range(3)]
     convert(bags, tmp_path / 'own', {'rgb': '/camera/image_raw'})

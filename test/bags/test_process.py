@@ -9,13 +9,25 @@ import numpy as np
 import pytest
 
 from avdet_ros.audio.window import WindowBuffer
-from avdet_ros.bags import messages
 from avdet_ros.bags.process import process_bag
 from avdet_ros.bags.reader import Bag, decode
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    COMPRESSED_IMAGE,
+    DETECTIONS,
+    IMAGE,
+    decode_detections,
+    stamp_ns,
+)
+from avdet_ros.messages.encode_offline import (
+    make_header,
+    make_sound,
+    make_spectrogram,
+    make_tracks,
+)
+from avdet_ros.messages.typestore import serialize
 from avdet_ros.tracking.iou import IouTracker
 
 START_NS = 1_700_000_000_000_000_000
@@ -36,7 +48,7 @@ def process(rig, front_end, detector):
 def results(path, name='detections'):
     with Bag(path) as bag:
         found = [decode(m) for m in bag.messages([f'/avdet/{name}'])]
-    return [(messages.stamp_ns(m), *messages.detections(m)) for m in found]
+    return [(stamp_ns(m), *decode_detections(m)) for m in found]
 
 
 def test_windows_and_boxes_are_those_of_the_parts(
@@ -47,10 +59,10 @@ def test_windows_and_boxes_are_those_of_the_parts(
     windows = WindowBuffer(8, 44100, 1.0, 0.1).push(waveform, 0)
     found = results(tmp_path / 'out')
     assert report.windows == len(windows) == len(found) == 21
-    for window, (stamp_ns, boxes, _) in zip(windows, found, strict=True):
+    for window, (at_ns, boxes, _) in zip(windows, found, strict=True):
         expected = detector.detect(front_end.compute(window.waveform))
         end_ns = START_NS + round(window.end_sample * 1e9 / 44100)
-        assert abs(stamp_ns - (end_ns - 500_000_000)) <= 20
+        assert abs(at_ns - (end_ns - 500_000_000)) <= 20
         expected = expected.above(0.05)
         assert len(expected)
         assert np.allclose(boxes.boxes_px, expected.boxes_px, atol=1e-4)
@@ -76,9 +88,9 @@ def test_recorded_spectrograms_give_the_boxes_that_the_sound_gave(
     with BagWriter(tmp_path / 'spectrograms') as writer:
         for window in WindowBuffer(8, 44100, 1.0, 0.1).push(waveform, 0):
             end_ns = START_NS + round(window.end_sample * 1e9 / 44100)
-            header = messages.make_header(end_ns, 'microphone_array')
-            image = messages.make_spectrogram(header, front_end.compute(window.waveform))
-            writer.write('/avdet/spectrogram', messages.IMAGE, serialize(image), end_ns)
+            header = make_header(end_ns, 'microphone_array')
+            image = make_spectrogram(header, front_end.compute(window.waveform))
+            writer.write('/avdet/spectrogram', IMAGE, serialize(image), end_ns)
     report = process(tmp_path / 'spectrograms', tmp_path / 'out')
     assert report.source == '/avdet/spectrogram'
     pairs = zip(results(tmp_path / 'from_sound'), results(tmp_path / 'out'), strict=True)
@@ -97,9 +109,9 @@ def test_the_grid_is_the_drives_even_when_the_recorder_came_late(
     for window in windows[3:]:
         end_ns = START_NS + round(window.end_sample * 1e9 / 44100)
         ends.append(end_ns)
-        header = messages.make_header(end_ns, 'microphone_array')
-        image = messages.make_spectrogram(header, front_end.compute(window.waveform))
-        writer.write('/avdet/spectrogram', messages.IMAGE, serialize(image), end_ns)
+        header = make_header(end_ns, 'microphone_array')
+        image = make_spectrogram(header, front_end.compute(window.waveform))
+        writer.write('/avdet/spectrogram', IMAGE, serialize(image), end_ns)
     writer.close()
     process(tmp_path / 'drive', tmp_path / 'out')
     stamps = np.array([stamp for stamp, _, _ in results(tmp_path / 'out')]) + 500_000_000
@@ -119,11 +131,9 @@ def test_stamps_that_go_back_begin_anew(process, write_sound, waveform, tmp_path
     writer = write_sound(tmp_path / 'drive', close=False)
     for first in range(0, 66150, 1024):
         now = START_NS + round(first * 1e9 / 44100)
-        header = messages.make_header(now, 'microphone_array')
-        block = messages.make_sound(header, waveform[first : first + 1024])
-        writer.write(
-            '/avdet/audio', messages.IMAGE, serialize(block), START_NS + 4 * 10**9 + first
-        )
+        header = make_header(now, 'microphone_array')
+        block = make_sound(header, waveform[first : first + 1024])
+        writer.write('/avdet/audio', IMAGE, serialize(block), START_NS + 4 * 10**9 + first)
     writer.close()
     report = process(tmp_path / 'drive', tmp_path / 'out')
     assert report.restarts == 1
@@ -144,8 +154,8 @@ def test_a_cut_off_bag_gives_partial_results(process, write_sound, tmp_path):
 def test_damage_half_way_keeps_what_came_before(process, write_sound, waveform, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     now = START_NS + 3_000_000_000
-    block = messages.make_sound(messages.make_header(now, 'array'), waveform[:1024, :4])
-    writer.write('/avdet/audio', messages.IMAGE, serialize(block), now + 10**9)
+    block = make_sound(make_header(now, 'array'), waveform[:1024, :4])
+    writer.write('/avdet/audio', IMAGE, serialize(block), now + 10**9)
     writer.close()
     with pytest.raises(AvdetError, match=r'/avdet/audio.*8 channels.*16SC4'):
         process(tmp_path / 'drive', tmp_path / 'out')
@@ -161,15 +171,15 @@ def test_bags_without_usable_sound_are_refused_before_anything_is_written(
     write_sound(tmp_path / 'unstamped', stamp_ns=0)
     write_sound(tmp_path / 'fast', rate_hz=48000)
     with BagWriter(tmp_path / 'silent') as writer:
-        header = messages.make_header(START_NS, 'camera')
+        header = make_header(START_NS, 'camera')
         writer.write(
             '/avdet/detections',
-            messages.DETECTIONS,
-            serialize(messages.make_tracks(header, [])),
+            DETECTIONS,
+            serialize(make_tracks(header, [])),
             START_NS,
         )
     with BagWriter(tmp_path / 'mistyped') as writer:
-        writer.write('/avdet/audio', messages.COMPRESSED_IMAGE, b'', START_NS)
+        writer.write('/avdet/audio', COMPRESSED_IMAGE, b'', START_NS)
     for name, words in {
         'four': r'four: /avdet/audio: expected sound of 8 channels.*16SC4',
         'unstamped': r'unstamped: /avdet/audio: expected stamps.*found 0',

@@ -9,15 +9,15 @@ import resource
 import numpy as np
 import pytest
 
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound
 
 
 def sounds(path: Path) -> tuple[np.ndarray, str | None]:
     with Bag(path) as bag:
-        blocks = [messages.sound(decode(m), 'x') for m in bag.messages(['/avdet/audio'])]
+        blocks = [decode_sound(decode(m), 'x') for m in bag.messages(['/avdet/audio'])]
         return np.concatenate(blocks), bag.partial
 
 
@@ -62,7 +62,7 @@ def test_compressed_chunks_are_recovered_too(tmp_path):
     writer = BagWriter(tmp_path / 'drive', compression='zstd')
     for index in range(30):
         data = b'\0\1\0\0' + bytes([index]) * 1000
-        writer.write('/avdet/audio', messages.IMAGE, data, index * 100_000_000)
+        writer.write('/avdet/audio', IMAGE, data, index * 100_000_000)
     writer.close()
     file = tmp_path / 'drive' / 'drive.mcap'
     os.truncate(file, file.read_bytes().index(b'rosbag2'))
@@ -123,11 +123,11 @@ def test_missing_and_mistyped_topics_are_named(write_sound, tmp_path):
     write_sound(tmp_path / 'drive')
     with Bag(tmp_path / 'drive') as bag:
         with pytest.raises(AvdetError, match=r'/camera/image_raw.*found none.*/avdet/audio'):
-            bag.require('/camera/image_raw', messages.IMAGE)
+            bag.require('/camera/image_raw', IMAGE)
         with pytest.raises(AvdetError, match=r'/avdet/audio: expected vision_msgs.*found sensor'):
-            bag.require('/avdet/audio', messages.DETECTIONS)
-        assert bag.find('audio', messages.IMAGE) == '/avdet/audio'
-        assert bag.find('audio', messages.DETECTIONS) is None
+            bag.require('/avdet/audio', DETECTIONS)
+        assert bag.find('audio', IMAGE) == '/avdet/audio'
+        assert bag.find('audio', DETECTIONS) is None
 
 
 def test_reading_from_the_middle(write_sound, tmp_path):
@@ -141,7 +141,7 @@ def test_reading_from_the_middle(write_sound, tmp_path):
 
 def test_bytes_that_are_no_message_are_named(tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
-        writer.write('/avdet/audio', messages.IMAGE, b'\0\1\0\0garbage', 1)
+        writer.write('/avdet/audio', IMAGE, b'\0\1\0\0garbage', 1)
     with Bag(tmp_path / 'drive') as bag:
         message = next(bag.messages())
     with pytest.raises(AvdetError, match=r'/avdet/audio'):
@@ -153,17 +153,17 @@ def test_the_writer_refuses_what_it_cannot_write(write_sound, tmp_path):
     with pytest.raises(AvdetError, match='does not exist yet'):
         BagWriter(tmp_path / 'drive')
     writer = BagWriter(tmp_path / 'other')
-    writer.write('/a', messages.IMAGE, b'', 1)
+    writer.write('/a', IMAGE, b'', 1)
     with pytest.raises(AvdetError, match='as before'):
-        writer.write('/a', messages.DETECTIONS, b'', 2)
+        writer.write('/a', DETECTIONS, b'', 2)
     with pytest.raises(AvdetError, match='after 1970'):
-        writer.write('/a', messages.IMAGE, b'', -1)
+        writer.write('/a', IMAGE, b'', -1)
     writer.close()
 
 
 def write_two_megabytes(writer):
     for second in range(20):
-        writer.write('/a', messages.IMAGE, bytes(100_000), second * 1_000_000_000)
+        writer.write('/a', IMAGE, bytes(100_000), second * 1_000_000_000)
 
 
 def test_a_disk_that_is_full_keeps_what_was_written_before(tmp_path):

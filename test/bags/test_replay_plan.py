@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from avdet_ros.bags import messages, replay_plan
+from avdet_ros.bags import replay_plan
 from avdet_ros.bags.replay_plan import REPLAY_ARGUMENTS, plan_replay
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import IMAGE
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_raw_sound_runs_the_whole_chain_on_sim_time(bag):
 
 def test_spectrograms_alone_run_from_the_detector_on(tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
-        writer.write('/avdet/spectrogram', messages.IMAGE, b'', 1)
+        writer.write('/avdet/spectrogram', IMAGE, b'', 1)
     plan = plan_replay({'bag': str(tmp_path / 'drive'), 'overlay': 'false'})
     assert names(plan) == ['detector', 'tracker']
 
@@ -45,7 +46,7 @@ def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, mo
     assert plan.player[-2:] == ('--topics', '/truck/audio')
     file = bag / 'drive.mcap'
     os.truncate(file, file.stat().st_size * 3 // 4)
-    assert 'avdet_ros.nodes.replay' in plan_replay({'bag': str(bag)}).player
+    assert 'avdet_ros.cli.replay_process' in plan_replay({'bag': str(bag)}).player
 
 
 def test_wrong_arguments_are_said_in_one_sentence(bag):

@@ -10,14 +10,15 @@ import pytest
 
 rerun = pytest.importorskip('rerun')
 
-from avdet_ros.bags import messages  # noqa: E402
 from avdet_ros.bags.reader import Bag  # noqa: E402
 from avdet_ros.bags.show import show_bag  # noqa: E402
-from avdet_ros.bags.typestore import serialize, typestore  # noqa: E402
 from avdet_ros.bags.writer import BagWriter  # noqa: E402
 from avdet_ros.detection.boxes import Detections  # noqa: E402
 from avdet_ros.drawing.live_page import LivePage  # noqa: E402
 from avdet_ros.errors import AvdetError  # noqa: E402
+from avdet_ros.messages.decode import DETECTIONS, IMAGE, NUMBER  # noqa: E402
+from avdet_ros.messages.encode_offline import make_detections, make_header  # noqa: E402
+from avdet_ros.messages.typestore import serialize, typestore  # noqa: E402
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -40,14 +41,12 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
     found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
     for index in range(5):
         now = START_NS + index * 100_000_000
-        array = messages.make_detections(messages.make_header(now, 'cam'), found)
-        writer.write('/avdet/tracks', messages.DETECTIONS, serialize(array), now + 600_000_000)
-        late = typestore().types[messages.NUMBER](60.0 + index)
-        writer.write(
-            '/avdet/debug/latency_ms', messages.NUMBER, serialize(late), now + 601_000_000
-        )
+        array = make_detections(make_header(now, 'cam'), found)
+        writer.write('/avdet/tracks', DETECTIONS, serialize(array), now + 600_000_000)
+        late = typestore().types[NUMBER](60.0 + index)
+        writer.write('/avdet/debug/latency_ms', NUMBER, serialize(late), now + 601_000_000)
         image = picture_message(now, index)
-        writer.write('/camera/image_raw', messages.IMAGE, serialize(image), now)
+        writer.write('/camera/image_raw', IMAGE, serialize(image), now)
     writer.close()
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     with Bag(tmp_path / 'drive') as bag:
@@ -67,11 +66,9 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
 
 def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
     found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
-    array = messages.make_detections(messages.make_header(START_NS, 'cam'), found)
+    array = make_detections(make_header(START_NS, 'cam'), found)
     with BagWriter(tmp_path / 'heard') as writer:
-        writer.write(
-            '/avdet/tracks', messages.DETECTIONS, serialize(array), START_NS + 500_000_000
-        )
+        writer.write('/avdet/tracks', DETECTIONS, serialize(array), START_NS + 500_000_000)
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     with Bag(tmp_path / 'heard') as bag:
         assert show_bag(bag, page) == {'/avdet/tracks': 1}
@@ -80,7 +77,7 @@ def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
 
 def test_a_bag_with_nothing_to_show_says_what_it_has(rig, tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
-        writer.write('/some/odometry', messages.IMAGE, b'', 1)
+        writer.write('/some/odometry', IMAGE, b'', 1)
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     with Bag(tmp_path / 'drive') as bag, pytest.raises(AvdetError, match='/some/odometry'):
         show_bag(bag, page)

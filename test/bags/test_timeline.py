@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.timeline import Timeline, chain_topics, require_topics
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import DETECTIONS, IMAGE
 
 
 def test_bag_time_runs_at_its_rate():
@@ -42,7 +42,7 @@ def make_bag(tmp_path):
     def make(*names):
         with BagWriter(tmp_path / 'drive') as writer:
             for name in names:
-                kind = messages.DETECTIONS if name.endswith(('ions', 'cks')) else messages.IMAGE
+                kind = DETECTIONS if name.endswith(('ions', 'cks')) else IMAGE
                 writer.write(name, kind, b'', 1)
         return Bag(tmp_path / 'drive')
 

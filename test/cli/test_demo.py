@@ -14,7 +14,7 @@ import psutil
 import pytest
 from rosbags.highlevel import AnyReader
 
-from avdet_ros.bags.typestore import typestore
+from avdet_ros.messages.typestore import typestore
 
 ROOT = Path(__file__).parents[2]
 AVDET = [sys.executable, '-m', 'avdet_ros.cli.main', 'demo']

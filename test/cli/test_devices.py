@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from avdet_ros.audio.virtual_device import DEVICE, VirtualDevice, missing_programs
+from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice, missing_programs
 from avdet_ros.rig import default_rig_path
 
 RATE = 44100

@@ -13,15 +13,16 @@ import pytest
 import soundfile
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags import messages
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.bags.writer import BagWriter
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.contract import contract_for, write_metadata
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.messages.decode import DETECTIONS, IMAGE
+from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
+from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path, load_rig
-from avdet_ros.training import mavd
-from avdet_ros.training.labels import DriveLabels, write_labels
 
 
 @pytest.fixture(scope='session')
@@ -123,9 +124,9 @@ def write_drive(root, name, seed, static):
     shutil.copyfile(default_rig_path(), folder / 'rig.yaml')
     frames, lines = [], []
     for index in range(FRAMES):
-        frame = mavd.make_id(name, START_NS + 500_000_000 * (index + 1))
+        frame = layout.make_id(name, START_NS + 500_000_000 * (index + 1))
         picture = np.full((650, 1920, 3), 60 + 20 * index, np.uint8)
-        cv2.imwrite(str(mavd.picture_path(root, frame, 'rgb', '.jpg')), picture)
+        cv2.imwrite(str(layout.picture_path(root, frame, 'rgb', '.jpg')), picture)
         boxes = [list(LOUD_PX), [100, 300, 140, 330], [1500, 300, 1540, 330]]
         lines.append({
             'stamp': frame.stamp, 'boxes_px': boxes, 'ids': [4, 7, 9],
@@ -170,9 +171,9 @@ def dataset(tmp_path):
         label_drive(root, name, frames)
         splits[split] += frames
     for split, frames in splits.items():
-        mavd.write_ids(mavd.split_path(root, split), frames)
+        layout.write_ids(layout.split_path(root, split), frames)
     night = [frame for frame in splits['test'] if not frame.is_day]
-    mavd.write_ids(mavd.split_path(root, 'test', 'night'), night)
+    layout.write_ids(layout.split_path(root, 'test', 'night'), night)
     return root
 
 
@@ -186,21 +187,19 @@ def write_bag(tmp_path):
         entries = []
         for first in range(0, len(sound), 1024):
             stamp = START_NS + round(first * 1e9 / 44100)
-            header = messages.make_header(stamp, 'microphone_array')
-            block = messages.make_sound(header, sound[first : first + 1024])
-            entries.append((stamp + 25_000_000, '/avdet/audio', messages.IMAGE, block))
+            header = make_header(stamp, 'microphone_array')
+            block = make_sound(header, sound[first : first + 1024])
+            entries.append((stamp + 25_000_000, '/avdet/audio', IMAGE, block))
         for index in range(31):
             stamp = START_NS + 100_000_000 * index
-            header = messages.make_header(stamp, 'camera_optical_frame')
-            picture = messages.make_image(
-                header, 'mono8', 65, 192, np.full((65, 192), 90, np.uint8)
-            )
-            entries.append((stamp, '/camera/image_raw', messages.IMAGE, picture))
+            header = make_header(stamp, 'camera_optical_frame')
+            picture = make_image(header, 'mono8', 65, 192, np.full((65, 192), 90, np.uint8))
+            entries.append((stamp, '/camera/image_raw', IMAGE, picture))
             if truth:
                 found = Detections(np.float32([LOUD_PX]), np.ones(1, np.float32))
-                boxes = messages.make_detections(header, found)
+                boxes = make_detections(header, found)
                 boxes.detections[0].id = 'van'
-                entries.append((stamp, '/avdet/truth', messages.DETECTIONS, boxes))
+                entries.append((stamp, '/avdet/truth', DETECTIONS, boxes))
         with BagWriter(tmp_path / name) as writer:
             for stamp, topic, kind, message in sorted(entries, key=lambda entry: entry[:2]):
                 writer.write(topic, kind, serialize(message), stamp)

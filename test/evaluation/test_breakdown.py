@@ -5,7 +5,7 @@ import pytest
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.breakdown import Heard, break_down, measure, prepare
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.tracking import make_tracker
 
 SIZE = 1920, 650

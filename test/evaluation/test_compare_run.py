@@ -14,7 +14,7 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.agreement import agreement, most_apart, sentence
 from avdet_ros.evaluation.compare_run import hear_data, judge, load_pair
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.tracking import make_tracker
 
 NAMES = 'loudness', 'elsewhere'

@@ -12,7 +12,7 @@ from avdet_ros.evaluation.detection_metrics import (
     drive_hits,
     match,
 )
-from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.evaluation.drive_record import TruthFrame
 
 SIZE = 1920, 650
 

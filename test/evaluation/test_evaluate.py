@@ -9,7 +9,7 @@ from rich.console import Console
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import drives, report
+from avdet_ros.evaluation import on_simulation, report
 from avdet_ros.evaluation.evaluate import score
 from avdet_ros.tracking import make_tracker
 
@@ -58,11 +58,11 @@ def test_every_other_window(drive):
 
 def test_window_ends():
     front_end = FrontEnd()
-    assert drives.window_ends(1.0, 10, front_end) == [44100]
-    ends = drives.window_ends(3.0, 20, front_end)
+    assert on_simulation.window_ends(1.0, 10, front_end) == [44100]
+    ends = on_simulation.window_ends(3.0, 20, front_end)
     assert len(ends) == 41
     assert set(np.diff(ends)) == {2205}
-    assert drives.window_ends(0.9, 10, front_end) == []
+    assert on_simulation.window_ends(0.9, 10, front_end) == []
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ def test_window_ends():
 )
 def test_requests_that_make_no_sense(request_, says):
     with pytest.raises(AvdetError, match=says):
-        drives.check_request(*request_)
+        on_simulation.check_request(*request_)
 
 
 def test_whose_drives():
-    assert drives.whose([0, 99_999]) == 'training'
-    assert drives.whose([150_000]) == 'validation'
-    assert drives.whose([200_000, 200_019]) == 'test'
-    assert drives.whose([99_999, 100_000]) == 'mixed'
+    assert on_simulation.whose([0, 99_999]) == 'training'
+    assert on_simulation.whose([150_000]) == 'validation'
+    assert on_simulation.whose([200_000, 200_019]) == 'test'
+    assert on_simulation.whose([99_999, 100_000]) == 'mixed'

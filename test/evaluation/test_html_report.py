@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.evaluation.evaluate import score
 from avdet_ros.evaluation.html_report import Results, write_report
-from avdet_ros.evaluation.record import TruthFrame
 from avdet_ros.evaluation.samples import choose
 from avdet_ros.tracking import make_tracker
 

@@ -5,8 +5,8 @@ import pytest
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.detection_metrics import average_precision, drive_hits, precision_recall
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.mistakes import judge, mistake_maps
-from avdet_ros.evaluation.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.samples import APART_S, choose, draw
 
 TRUE = [[100, 100, 200, 200], [500, 100, 600, 200], [900, 100, 1000, 200]]

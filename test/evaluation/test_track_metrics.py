@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avdet_ros.evaluation.record import TruthFrame
+from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.evaluation.track_metrics import combine, drive_scores, track_metrics
 from avdet_ros.tracking import Track
 

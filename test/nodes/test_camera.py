@@ -7,9 +7,8 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image, TimeReference
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags.messages import detections as decode_detections
-from avdet_ros.bags.messages import picture as decode_picture
-from avdet_ros.bags.messages import stamp_ns
+from avdet_ros.dataset import layout
+from avdet_ros.messages.decode import decode_detections, decode_picture, stamp_ns
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.camera import CameraNode
 from avdet_ros.nodes.capture import CaptureNode
@@ -17,7 +16,6 @@ from avdet_ros.simulation.drive import write_drive
 from avdet_ros.simulation.footage import footage_of
 from avdet_ros.simulation.live import drawn_drive
 from avdet_ros.simulation.plan import Plan, plan_drives
-from avdet_ros.training import mavd
 
 pytestmark = pytest.mark.ros
 
@@ -93,13 +91,13 @@ def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, writ
     start(CaptureNode, source='simulation', drive=str(written), hop_s=0.5)
     watcher.wait_status('capture', f'drive {written.name} has ended', level=0)
     wait(lambda: pictures and len(truth) >= 6, 'pictures and truth')
-    ids = mavd.read_truth(written.parent, written.name)
+    ids = layout.read_truth(written.parent, written.name)
     by_time = {round(line['time_s'] * 1e9): line for line in ids.values()}
     message = pictures[-1]
     nearest = min(by_time, key=lambda at: abs(at - drive_time_ns(message, told)))
     assert drive_time_ns(message, told) == pytest.approx(nearest, abs=5_000_000)
-    frame = mavd.parse_id(f'{written.name}/{by_time[nearest]["stamp"]}')
-    expected = mavd.read_picture(written.parent, frame, 'rgb')
+    frame = layout.parse_id(f'{written.name}/{by_time[nearest]["stamp"]}')
+    expected = layout.read_picture(written.parent, frame, 'rgb')
     np.testing.assert_array_equal(decode_picture(message, 'x'), expected)
     compared = 0
     for message in truth:

@@ -14,10 +14,9 @@ import soundfile
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.bags.messages import sound as decode_sound
-from avdet_ros.bags.messages import spectrogram as decode_spectrogram
-from avdet_ros.bags.messages import stamp_ns
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.decode import decode_sound, decode_spectrogram, stamp_ns
+from avdet_ros.messages.encode import encode_header, encode_sound
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.capture import CaptureNode
 from avdet_ros.rig import default_rig_path
 
@@ -144,9 +143,9 @@ def feed(start, watcher, wait):
 
     def feed(samples, start_s, block=4410):
         for first in range(0, len(samples), block):
-            head = messages.header(round((start_s + first / RATE_HZ) * 1e9), 'microphone_array')
+            head = encode_header(round((start_s + first / RATE_HZ) * 1e9), 'microphone_array')
             count = int(node._samples.count)
-            publisher.publish(messages.sound(head, samples[first : first + block]))
+            publisher.publish(encode_sound(head, samples[first : first + block]))
             wait(lambda c=count: node._samples.count > c, 'a block to arrive')
             # Sound comes faster here than in life: no window may be dropped for that.
             wait(lambda: not node._pending, 'its windows to be worked on')
@@ -199,17 +198,17 @@ def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
 
 def test_bad_sound_is_refused_with_a_reason(feed, watcher):
     _, publisher, heard, _ = feed
-    head = messages.header(50_000_000_000, 'microphone_array')
-    seven = messages.sound(head, noise(0.1, 7))
-    picture = messages.sound(head, noise(0.1))
+    head = encode_header(50_000_000_000, 'microphone_array')
+    seven = encode_sound(head, noise(0.1, 7))
+    picture = encode_sound(head, noise(0.1))
     picture.encoding = 'rgb8'
-    short = messages.sound(head, noise(0.1))
+    short = encode_sound(head, noise(0.1))
     short.data = short.data[:-2]
     for message, words in (
         (seven, "found encoding '16SC7'"),
         (picture, "found encoding 'rgb8'"),
         (short, 'found step 16'),
-        (messages.sound(messages.header(0, 'x'), noise(0.1)), 'expected a stamp'),
+        (encode_sound(encode_header(0, 'x'), noise(0.1)), 'expected a stamp'),
     ):
         publisher.publish(message)
         watcher.wait_status('capture', words, level=2 if not heard else 1)

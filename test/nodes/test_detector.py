@@ -17,8 +17,9 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags.messages import stamp_ns
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.messages.encode import encode_header, encode_spectrogram
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.detector import DetectorNode
 
 pytestmark = pytest.mark.ros
@@ -34,7 +35,7 @@ def features(front_end):
 
 
 def spectrogram(features, end_ns=END_NS):
-    return messages.spectrogram(messages.header(end_ns, 'microphone_array'), features)
+    return encode_spectrogram(encode_header(end_ns, 'microphone_array'), features)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.messages.decode import decode_detections, stamp_ns
 from avdet_ros.rig import load_rig
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
@@ -27,7 +27,7 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
 def boxes_by_stamp(path):
     with Bag(path) as bag:
         found = [decode(m) for m in bag.messages(['/avdet/detections'])]
-    return {messages.stamp_ns(m): messages.detections(m)[0] for m in found}
+    return {stamp_ns(m): decode_detections(m)[0] for m in found}
 
 
 def compare(live, offline, tolerance_ns):

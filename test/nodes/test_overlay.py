@@ -10,9 +10,10 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
-from avdet_ros.bags.messages import picture as decode_picture
 from avdet_ros.drawing.style import colour
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.decode import decode_picture
+from avdet_ros.messages.encode import encode_detections, encode_header, encode_image
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.overlay import OverlayNode
 
 pytestmark = pytest.mark.ros
@@ -26,8 +27,8 @@ def tracks(start, watcher, wait):
     publisher = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
 
     def tell(stamp_s=50.0, boxes=BOX, ids=('7',)):
-        head = messages.header(round(stamp_s * 1e9), 'camera_optical_frame')
-        publisher.publish(messages.detections(head, boxes, np.full(len(ids), 0.8), list(ids)))
+        head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
+        publisher.publish(encode_detections(head, boxes, np.full(len(ids), 0.8), list(ids)))
 
     return tell
 
@@ -55,7 +56,7 @@ def test_the_cameras_image_is_the_background(tracks, watcher, wait):
     green[..., 1] = 200
 
     def seen():
-        camera.publish(messages.image(messages.header(1, 'camera'), 'rgb8', green))
+        camera.publish(encode_image(encode_header(1, 'camera'), 'rgb8', green))
         tracks()
         time.sleep(0.2)
         if not pictures:
@@ -67,7 +68,7 @@ def test_the_cameras_image_is_the_background(tracks, watcher, wait):
 
 def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
-    picture = messages.image(messages.header(0, 'camera'), 'rgb8', np.zeros((4, 4, 3), np.uint8))
+    picture = encode_image(encode_header(0, 'camera'), 'rgb8', np.zeros((4, 4, 3), np.uint8))
 
     def said():
         camera.publish(picture)
@@ -87,7 +88,7 @@ def test_a_depth_picture_with_holes_is_shown(tracks, watcher, wait):
     depth[:, 960:] = 20.0
     depth[:30] = np.nan
     depth[-30:] = np.inf
-    message = messages.image(messages.header(1, 'camera'), '32FC1', depth)
+    message = encode_image(encode_header(1, 'camera'), '32FC1', depth)
 
     def seen():
         camera.publish(message)
@@ -107,8 +108,8 @@ def test_truth_is_drawn_thin(tracks, watcher, wait):
     box = np.array([[1200.0, 150.0, 1500.0, 400.0]])
 
     def seen():
-        head = messages.header(50_000_000_000, 'camera_optical_frame')
-        truth.publish(messages.detections(head, box, np.ones(1), ['3']))
+        head = encode_header(50_000_000_000, 'camera_optical_frame')
+        truth.publish(encode_detections(head, box, np.ones(1), ['3']))
         tracks()
         time.sleep(0.2)
         return pictures and has_ink(decode_picture(pictures[-1], 'x'), (255, 255, 255), box[0])
@@ -142,7 +143,7 @@ def test_bad_images_are_said_and_the_road_is_drawn_again(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     wait(lambda: watcher.node.count_publishers('/avdet/overlay'), 'the overlay')
-    bad = messages.image(messages.header(1, 'camera'), 'yuv422', np.zeros((4, 4, 2), np.uint8))
+    bad = encode_image(encode_header(1, 'camera'), 'yuv422', np.zeros((4, 4, 2), np.uint8))
 
     def said():
         camera.publish(bad)

@@ -16,11 +16,12 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from avdet_ros.bags import messages
 from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.typestore import serialize, typestore
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import IMAGE
+from avdet_ros.messages.encode_offline import make_header, make_sound
+from avdet_ros.messages.typestore import serialize, typestore
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.player import Player
 
@@ -43,9 +44,9 @@ def bag(tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
         for index in range(COUNT):
             now = START_NS + index * STEP_NS
-            header = messages.make_header(now, 'array')
-            block = messages.make_sound(header, np.full((64, 8), index, np.int16))
-            writer.write('/drive/audio', messages.IMAGE, serialize(block), now)
+            header = make_header(now, 'array')
+            block = make_sound(header, np.full((64, 8), index, np.int16))
+            writer.write('/drive/audio', IMAGE, serialize(block), now)
     with Bag(tmp_path / 'drive') as bag:
         yield bag
 
@@ -129,7 +130,7 @@ def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp
     with BagWriter(tmp_path / 'drive') as writer:
         for index, threshold in enumerate((0.25, 0.5, 0.75)):
             now = START_NS + index * STEP_NS
-            info = kind(messages.make_header(now, 'camera'), [], threshold)
+            info = kind(make_header(now, 'camera'), [], threshold)
             writer.write('/drive/label_info', kind.__msgtype__, serialize(info), now)
     assert 'depth: 100' in (tmp_path / 'drive' / 'metadata.yaml').read_text()
     with Bag(tmp_path / 'drive') as bag:
@@ -156,7 +157,7 @@ def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     'program',
-    [['avdet_ros.nodes.replay'], ['avdet_ros.cli.main', 'replay']],
+    [['avdet_ros.cli.replay_process'], ['avdet_ros.cli.main', 'replay']],
     ids=['launch', 'cli'],
 )
 def test_signals_end_it_with_status_0(bag, listener, program, number):
@@ -180,7 +181,7 @@ def test_signals_end_it_with_status_0(bag, listener, program, number):
 
 @pytest.mark.parametrize('after_s', [0.4, 1.2, 2.4])
 def test_a_signal_before_it_plays_ends_it_as_well(bag, after_s):
-    playing = start_process(['avdet_ros.nodes.replay'], bag.path, '--chain')
+    playing = start_process(['avdet_ros.cli.replay_process'], bag.path, '--chain')
     time.sleep(after_s)
     playing.send_signal(signal.SIGINT)
     said = playing.communicate(timeout=30)[0]

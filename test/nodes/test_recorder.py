@@ -20,11 +20,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from avdet_ros.bags.messages import IMAGE, make_header, make_sound, sound
 from avdet_ros.bags.reader import Bag, decode
-from avdet_ros.bags.typestore import serialize
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.decode import IMAGE, decode_sound
+from avdet_ros.messages.encode import encode_header, encode_image, encode_sound
+from avdet_ros.messages.encode_offline import make_header, make_sound
+from avdet_ros.messages.typestore import serialize
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.recorder import RecorderNode
 
 pytestmark = pytest.mark.ros
@@ -75,10 +77,10 @@ def publish(node, seconds):
     for index in range(round(seconds * 40)):
         now_ns = node.get_clock().now().nanoseconds
         block = np.full((1024, 8), index, np.int16)
-        audio.publish(messages.sound(messages.header(now_ns, 'array'), block))
+        audio.publish(encode_sound(encode_header(now_ns, 'array'), block))
         if index % 4 == 0:
             picture = np.full((6, 8, 3), index, np.uint8)
-            camera.publish(messages.image(messages.header(now_ns, 'cam'), 'bgr8', picture))
+            camera.publish(encode_image(encode_header(now_ns, 'cam'), 'bgr8', picture))
         blocks.append(block)
         time.sleep(0.025)
     return np.concatenate(blocks)
@@ -92,7 +94,7 @@ def check_recording(talker, recorder, folder, seconds):
     assert recorder.wait(20) == 0
     with Bag(folder) as bag:
         assert bag.partial is None
-        recorded = [sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
+        recorded = [decode_sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
     assert np.array_equal(np.concatenate(recorded), published)
 
 
@@ -194,7 +196,7 @@ def recorded_sound(folder):
     """The sound in a bag that may still be written."""
     try:
         with Bag(folder) as bag:
-            blocks = [sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
+            blocks = [decode_sound(decode(m), 'bag') for m in bag.messages(['/drive/audio'])]
             return np.concatenate(blocks), bag.partial
     except (AvdetError, ValueError):  # not one whole chunk yet
         return np.zeros((0, 8), np.int16), ''

@@ -10,7 +10,8 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2D, Detection2DArray
 
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.encode import encode_detections, encode_header
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.tracker import TrackerNode
 
 pytestmark = pytest.mark.ros
@@ -30,8 +31,8 @@ def chain(start, watcher, wait):
 
         def feed(stamp_s, boxes=BOX, scores=(0.9,)):
             before = len(heard)
-            head = messages.header(round(stamp_s * 1e9), 'camera_optical_frame')
-            publisher.publish(messages.detections(head, boxes, np.array(scores)))
+            head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
+            publisher.publish(encode_detections(head, boxes, np.array(scores)))
             wait(lambda: len(heard) > before, 'tracks')
             return heard[-1]
 
@@ -101,8 +102,8 @@ def test_identities_go_on_when_a_threshold_changes(chain, watcher, name):
 
 
 def broken(kind):
-    head = messages.header(1_000_000_000, 'camera_optical_frame')
-    message = messages.detections(head, BOX, np.array([0.9]))
+    head = encode_header(1_000_000_000, 'camera_optical_frame')
+    message = encode_detections(head, BOX, np.array([0.9]))
     entry = message.detections[0]
     if kind == 'nan':
         entry.bbox.size_x = float('nan')
@@ -134,8 +135,8 @@ def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
     rng = np.random.default_rng(2)
     corner = rng.uniform(0, 1000, (10_000, 2))
     boxes = np.concatenate([corner, corner + 20], axis=1)
-    head = messages.header(1_000_000_000, 'camera_optical_frame')
-    publisher.publish(messages.detections(head, boxes, rng.uniform(0.85, 1, 10_000)))
+    head = encode_header(1_000_000_000, 'camera_optical_frame')
+    publisher.publish(encode_detections(head, boxes, rng.uniform(0.85, 1, 10_000)))
     wait(lambda: heard, 'tracks')
     assert 0 < len(heard[0].detections) <= 50
     watcher.wait_status('tracker', '10000 detections at once, the best 50', level=1)
@@ -143,7 +144,7 @@ def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
 
 def test_a_detection_without_a_result_is_no_track(chain, wait):
     _, publisher, _, heard = chain()
-    message = Detection2DArray(header=messages.header(1_000_000_000, 'camera'))
+    message = Detection2DArray(header=encode_header(1_000_000_000, 'camera'))
     message.detections.append(Detection2D())
     publisher.publish(message)
     wait(lambda: heard, 'tracks')

@@ -14,7 +14,8 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.drawing.live_page import LivePage
-from avdet_ros.nodes import messages, qos
+from avdet_ros.messages.encode import encode_detections, encode_header, encode_image, encode_sound
+from avdet_ros.nodes import qos
 from avdet_ros.nodes.viewer import Viewer
 from avdet_ros.rig import load_rig
 
@@ -35,10 +36,10 @@ def rows_by_entity(path):
 
 def hostile_pictures(head):
     """One without width, one whose encoding is no number, and one that is all width."""
-    no_width, digits = (messages.image(head, 'rgb8', np.ones((2, 2, 3), 'u1')) for _ in range(2))
+    no_width, digits = (encode_image(head, 'rgb8', np.ones((2, 2, 3), 'u1')) for _ in range(2))
     no_width.width = 0
     digits.encoding = '32FC' + '9' * 5000
-    return no_width, digits, messages.image(head, 'mono8', np.ones((1, 100_000), np.uint8))
+    return no_width, digits, encode_image(head, 'mono8', np.ones((1, 100_000), np.uint8))
 
 
 def test_sound_boxes_and_latency_are_shown(tmp_path):
@@ -53,13 +54,13 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
     until = time.monotonic() + 60
     try:
         while viewer.shown < 30 and time.monotonic() < until:
-            head = messages.header(talker.get_clock().now().nanoseconds, 'array')
-            audio.publish(messages.sound(head, np.ones((4410, 8), np.int16)))
-            audio.publish(messages.sound(head, np.ones((4410, 4), np.int16)))  # not ours
+            head = encode_header(talker.get_clock().now().nanoseconds, 'array')
+            audio.publish(encode_sound(head, np.ones((4410, 8), np.int16)))
+            audio.publish(encode_sound(head, np.ones((4410, 4), np.int16)))  # not ours
             for picture in hostile_pictures(head):
                 pictures.publish(picture)
             boxes, scores = np.array([[1.0, 2, 30, 40]]), np.array([0.5])
-            tracks.publish(messages.detections(head, boxes, scores, ['7']))
+            tracks.publish(encode_detections(head, boxes, scores, ['7']))
             late.publish(Float64(data=12.0))
             for _ in range(7):  # messages that were sent
                 rclpy.spin_once(viewer, timeout_sec=0.05)

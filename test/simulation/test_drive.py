@@ -17,6 +17,8 @@ import psutil
 import pytest
 import soundfile
 
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.check import check
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation import drive as drive_module
 from avdet_ros.simulation.dataset_card import write_card
@@ -30,8 +32,6 @@ from avdet_ros.simulation.drive import (
 )
 from avdet_ros.simulation.drive_run import write_drives
 from avdet_ros.simulation.one_run import alone
-from avdet_ros.training import mavd
-from avdet_ros.training.dataset_check import check
 
 PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
 
@@ -65,8 +65,8 @@ def test_check_finds_nothing_wrong(written: Path) -> None:
 
 def test_reader_gives_back_what_was_simulated(written: Path) -> None:
     drive = plan_drives(PLAN)[0]
-    frame = mavd.read_ids(mavd.split_path(written, 'train'))[1]
-    truth = mavd.read_truth(written, drive.name)[frame.stamp]
+    frame = layout.read_ids(layout.split_path(written, 'train'))[1]
+    truth = layout.read_truth(written, drive.name)[frame.stamp]
     scene, _ = make_scene(PLAN, drive, None)
     t_s = truth['time_s']
     assert frame.stamp_ns == drive.start_ns + round(t_s * 1e9)
@@ -75,27 +75,27 @@ def test_reader_gives_back_what_was_simulated(written: Path) -> None:
     assert truth['ids'] == expected.ids.tolist()
     wanted = scene.labels(t_s).ids.tolist()
     assert [i for i, label in zip(truth['ids'], truth['label'], strict=True) if label] == wanted
-    depth = mavd.read_depth_m(written, frame)
+    depth = layout.read_depth_m(written, frame)
     assert depth.shape == (325, 960)
     assert depth[-1].max() > 2
 
 
 def test_clips_are_the_second_around_the_frame(written: Path) -> None:
-    frame = mavd.read_ids(mavd.split_path(written, 'train'))[1]
-    clips = mavd.read_sound(written, frame)
-    whole, rate = soundfile.read(written / frame.drive / mavd.DRIVE_SOUND, dtype='float32')
-    start_ns = mavd.read_parameters(written / frame.drive)['start_ns']
+    frame = layout.read_ids(layout.split_path(written, 'train'))[1]
+    clips = layout.read_sound(written, frame)
+    whole, rate = soundfile.read(written / frame.drive / layout.DRIVE_SOUND, dtype='float32')
+    start_ns = layout.read_parameters(written / frame.drive)['start_ns']
     first = round((frame.stamp_ns - start_ns) * 1e-9 * rate) - rate // 2
     np.testing.assert_array_equal(clips, whole[first : first + rate].T)
     assert clips.std() > 0
 
 
 def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: Path) -> None:
-    frame = mavd.read_ids(mavd.split_path(written, 'train'))[2]
+    frame = layout.read_ids(layout.split_path(written, 'train'))[2]
     shutil.copytree(written / frame.drive, tmp_path / frame.drive)
-    expected = mavd.read_sound(tmp_path, frame)
+    expected = layout.read_sound(tmp_path, frame)
     shutil.rmtree(tmp_path / frame.drive / 'audio')
-    np.testing.assert_array_equal(mavd.read_sound(tmp_path, frame), expected)
+    np.testing.assert_array_equal(layout.read_sound(tmp_path, frame), expected)
 
 
 def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path)
     shutil.copytree(written / drives[0].name, root / drives[0].name)
     half = root / f'{drives[1].name}.part'
     shutil.copytree(written / drives[1].name, half)
-    (half / mavd.DONE).unlink()
+    (half / layout.DONE).unlink()
     (half / 'drive.flac').write_bytes(b'half')
     assert prepare(root, PLAN) == drives[1:]
     write_drive(root, PLAN, drives[1])
@@ -193,7 +193,7 @@ def test_splits_are_by_drive_and_their_seeds_apart() -> None:
         assert len({drive.name for drive in drives}) == count
         assert len({drive.scene_seed for drive in drives}) == count
         for drive in drives:
-            assert drive.scene_seed // 100_000 == mavd.SPLITS.index(drive.split)
+            assert drive.scene_seed // 100_000 == layout.SPLITS.index(drive.split)
             assert ('night' in drive.name) == drive.night
     counts = Counter(drive.split for drive in plan_drives(Plan()))
     assert counts == {'train': 24, 'val': 8, 'test': 8}

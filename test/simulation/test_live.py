@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from avdet_ros.audio.simulation import SimulationSource
+from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.drive import write_drive
 from avdet_ros.simulation.footage import footage_of
 from avdet_ros.simulation.live import drawn_drive, written_drive
 from avdet_ros.simulation.plan import Plan, plan_drives
-from avdet_ros.training import mavd
+from avdet_ros.sources.simulated import SimulationSource
 
 
 @pytest.fixture(scope='module')
@@ -41,10 +41,10 @@ def read_all(source):
 
 def test_the_sound_is_that_of_the_file(written):
     source = SimulationSource(load_rig(), 0, 30.0, drive=written, paced=False)
-    expected, rate = soundfile.read(written / mavd.DRIVE_SOUND, dtype='float32')
+    expected, rate = soundfile.read(written / layout.DRIVE_SOUND, dtype='float32')
     np.testing.assert_array_equal(read_all(source), expected)
     assert source.sample_rate_hz == rate
-    truth = next(iter(mavd.read_truth(written.parent, written.name).values()))
+    truth = next(iter(layout.read_truth(written.parent, written.name).values()))
     assert source.scene.truth(truth['time_s']).ids.tolist() == truth['ids']
 
 
@@ -89,12 +89,12 @@ def test_wrong_folders_are_one_sentence(written, tmp_path):
     with pytest.raises(AvdetError, match=r'expected a drive of the rig in use.*rig:='):
         written_drive(copy, load_rig())
     (copy / 'rig.yaml').write_text(rig)
-    soundfile.write(copy / mavd.DRIVE_SOUND, np.zeros((100, 2)), 44100, format='FLAC')
+    soundfile.write(copy / layout.DRIVE_SOUND, np.zeros((100, 2)), 44100, format='FLAC')
     with pytest.raises(AvdetError, match='expected 8 channels at 44100 Hz, found 2'):
         written_drive(copy, load_rig())
     for path in (written / 'fl_rgb').iterdir():
         assert path.suffix == '.jpg'
     shutil.rmtree(copy / 'fl_rgb')
-    shutil.copy(written / mavd.DRIVE_SOUND, copy / mavd.DRIVE_SOUND)
+    shutil.copy(written / layout.DRIVE_SOUND, copy / layout.DRIVE_SOUND)
     with pytest.raises(AvdetError, match='fl_rgb: expected pictures, found none'):
         footage_of(written_drive(copy, load_rig()), 5.0)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avdet_ros.dataset.depth_colours import BASELINE_M, colour_coded
 from avdet_ros.detection.boxes import box_iou
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.pictures import Cameras, Conditions, random_conditions, render_rgb
 from avdet_ros.simulation.pictures.bodies import body_of
-from avdet_ros.simulation.pictures.depth import BASELINE_M, colour_coded
 from avdet_ros.simulation.pictures.faces import FaceList, look, view_of
 from avdet_ros.simulation.pictures.order import back_to_front
 from avdet_ros.simulation.pictures.thermal import counts, temperature_c

@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.features import MAX_LABELS, FrontEnd
+from avdet_ros.dataset import layout
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import load_rig
-from avdet_ros.same_rig import rig_numbers
-from avdet_ros.simulation.windows import MAX_LABELS
-from avdet_ros.training import mavd
-from avdet_ros.training.steering import image_directions, steering_weights
-from avdet_ros.training.taught_windows import TaughtWindows
-from avdet_ros.training.teacher import Answer
-from avdet_ros.training.window_set import WindowSet
+from avdet_ros.rig_match import rig_numbers
+from avdet_ros.training.data.window_set import WindowSet
+from avdet_ros.training.data.windows import TaughtWindows
+from avdet_ros.training.networks.steering import image_directions, steering_weights
+from avdet_ros.training.teachers.efficientdet import Answer
 
 
 @pytest.fixture(scope='session')
@@ -86,10 +85,10 @@ def drives(tmp_path_factory):
             json.dumps({'start_ns': start_ns, 'static': number == 0})
         )
         sound = (0.05 * rng.normal(size=(int(4.5 * 44100), 8))).astype(np.float32)
-        soundfile.write(folder / mavd.DRIVE_SOUND, sound, 44100, subtype='PCM_16')
+        soundfile.write(folder / layout.DRIVE_SOUND, sound, 44100, subtype='PCM_16')
         lines = []
         for index in range(8):
-            frame = mavd.make_id(name, start_ns + int((0.5 + 0.5 * index) * 1e9))
+            frame = layout.make_id(name, start_ns + int((0.5 + 0.5 * index) * 1e9))
             listed['train' if number < 4 else 'val' if number == 4 else 'test'].append(frame)
             x, y = (int(value) for value in rng.integers([300, 200], [1300, 400]))
             box = [x, y, x + 300, y + 160]
@@ -97,10 +96,10 @@ def drives(tmp_path_factory):
             picture = cv2.resize(grey, (1920, 650)).astype(np.uint8)
             picture[box[1] : box[3], box[0] : box[2]] = 230
             colour = np.repeat(picture[..., None], 3, axis=2)
-            cv2.imwrite(str(mavd.picture_path(root, frame, 'rgb', '.jpg')), colour)
-            cv2.imwrite(str(mavd.picture_path(root, frame, 'depth', '.jpg')), colour)
+            cv2.imwrite(str(layout.picture_path(root, frame, 'rgb', '.jpg')), colour)
+            cv2.imwrite(str(layout.picture_path(root, frame, 'depth', '.jpg')), colour)
             counts = (21800 + 10 * picture.astype(np.uint16)).astype(np.uint16)
-            cv2.imwrite(str(mavd.picture_path(root, frame, 'thermal', '.png')), counts)
+            cv2.imwrite(str(layout.picture_path(root, frame, 'thermal', '.png')), counts)
             line = {
                 'stamp': frame.stamp, 'time_s': 0.5 + 0.5 * index, 'boxes_px': [box, [0, 0, 0, 0]],
                 'ids': [1, 2], 'kinds': ['car', 'car'], 'distance_m': [20.0, 50.0],
@@ -111,7 +110,7 @@ def drives(tmp_path_factory):
             lines.append(json.dumps(line))
         (folder / 'truth' / 'frames.jsonl').write_text('\n'.join(lines) + '\n')
     for split, frames in listed.items():
-        mavd.write_ids(mavd.split_path(root, split), frames)
+        layout.write_ids(layout.split_path(root, split), frames)
     return root
 
 
@@ -135,7 +134,7 @@ def taught(heard_boxes):
                 flat.append(level.ravel())
             attention.append(np.stack([np.concatenate(flat)] * 2).astype(np.float16))
         return TaughtWindows(
-            frames=[mavd.make_id('drive_day_1', 10**18 + index) for index in range(count)],
+            frames=[layout.make_id('drive_day_1', 10**18 + index) for index in range(count)],
             sound=list(windows.features),
             boxes=windows.boxes,
             all_boxes=windows.boxes,

@@ -1,0 +1,1 @@
+"""What measures the running graph, or breaks it on purpose."""

@@ -1,0 +1,77 @@
+"""A virtual device that is fed sample by sample, so that the truth about each sample is known.
+
+The sound server's null sink has a clock of its own that nobody can read. Here a pipe takes its
+place: a process writes each sample when it is due by a clock of known rate, with its number in
+its lowest bits. Whoever listens can tell which samples were lost and how wrong a stamp is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice
+
+
+class FedDevice(VirtualDevice):
+    """A private sound server whose eight-channel source is fed by a process.
+
+    Attributes:
+        origin_s: `time.time` at which sample 0 was due.
+    """
+
+    SOURCE = DEVICE
+
+    def __init__(self, sound: np.ndarray, sample_rate_hz: int = 44100, drift: float = 0.0) -> None:
+        """Prepare; `start` begins to feed.
+
+        Args:
+            sound: (n, 8) int16 that is played for ever.
+            sample_rate_hz: nominal rate.
+            drift: how much slower than that samples come, e.g. 1e-4 for 100 ppm.
+        """
+        super().__init__(sample_rate_hz)
+        self._rate_hz = sample_rate_hz / (1 + drift)
+        self._pipe = self._folder / 'feed'
+        self._sound = self._folder / 'sound.npy'
+        np.save(self._sound, sound)
+        self._feeder: subprocess.Popen | None = None
+        self._origin_s = time.monotonic()
+        self.origin_s = time.time()
+
+    def start(self, channels: int | None = None) -> None:
+        """Start the server, see `VirtualDevice.start`, and the feed, whose numbers go on."""
+        self._end_feed()
+        self._pipe.unlink(missing_ok=True)  # a killed server leaves it, and the next wants none
+        super().start(channels)
+        words = [self._pipe, self._sound, self._rate_hz, self._channels, self._origin_s]
+        self._feeder = subprocess.Popen(
+            [sys.executable, '-m', 'avdet_ros.bench.clocked_feeder', *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def captured_s(self, sample: int | np.ndarray) -> float | np.ndarray:
+        """`time.time` at which a sample was due."""
+        return self.origin_s + sample / self._rate_hz
+
+    def close(self) -> None:
+        """End feed and server."""
+        self._end_feed()
+        super().close()
+
+    def _end_feed(self) -> None:
+        if self._feeder is not None:
+            self._feeder.kill()
+            self._feeder.wait()
+            self._feeder = None
+
+    def _module(self) -> str:
+        return (
+            f'module-pipe-source source_name={DEVICE} file={self._pipe} format=s16le '
+            f'rate={self._sample_rate_hz} channels={self._channels} '
+            f'channel_map={self._channel_map()}'
+        )

@@ -1,0 +1,172 @@
+"""Every fault after the other, and the table of what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import psutil
+from rich.markup import escape
+from rich.table import Table
+
+from avdet_ros.bench.clock_faults import CLOCK_FAULTS
+from avdet_ros.bench.clocked_device import FedDevice
+from avdet_ros.bench.doc_section import machine_line
+from avdet_ros.bench.faults import FAULTS, Outcome
+from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.virtual_device import DEVICE
+from avdet_ros.dds_domain import free_domain, release_domain
+from avdet_ros.errors import AvdetError
+
+SIGINT = 'SIGINT'
+NAMES = (*FAULTS, *CLOCK_FAULTS, SIGINT)
+"""Every fault there is, in the order of the table."""
+
+SIGINT_DELAYS_S = (0.1, 0.7, 1.3, 1.9, 2.5, 3.5, 5.0, 8.0)
+
+
+def run_faults(
+    sound: np.ndarray, model: str | Path, names: Sequence[str], say: Callable[[str], None]
+) -> list[Outcome]:
+    """Inject faults into a running graph.
+
+    A fault that the graph does not recover from is an outcome too; those after it get a new graph.
+
+    Args:
+        sound: (n, 8) int16 that the device plays for ever.
+        model: ONNX file.
+        names: some of `NAMES`.
+        say: told what is done now.
+    """
+    outcomes = []
+    for faults, clock in ((FAULTS, False), (CLOCK_FAULTS, True)):
+        left = [name for name in faults if name in names]
+        while left:
+            with Vehicle(sound, model, clock=clock) as vehicle:
+                while left:
+                    name = left.pop(0)
+                    say(name)
+                    try:
+                        outcomes.append(faults[name](vehicle))
+                    except AvdetError as error:
+                        outcomes.append(Outcome(name, f'NOT AS IT SHOULD BE: {error}', None, '?'))
+                        break
+    if SIGINT in names:
+        say(SIGINT)
+        outcomes.append(signals_at_any_moment(sound, model))
+    return outcomes
+
+
+def signals_at_any_moment(
+    sound: np.ndarray, model: str | Path, delays_s: Sequence[float] = SIGINT_DELAYS_S
+) -> Outcome:
+    """SIGINT to `avdet run` with a recording, so long after it started its first node.
+
+    Before that, the interpreter loads the command line, where Ctrl-C ends any program of Python.
+    """
+    folder = Path(tempfile.mkdtemp(prefix='avdet-signal-'))
+    domain = free_domain()
+    device = FedDevice(sound)
+    statuses, ends_s, processes, broken, killed = [], [], 0, 0, 0
+    try:
+        device.start()
+        environment = {
+            **os.environ,
+            **device.environment,
+            'ROS_DOMAIN_ID': str(domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        }
+        for number, delay_s in enumerate(delays_s):
+            bag, log = folder / f'bag{number}', folder / 'log'
+            words = ['source:=device', f'device:={DEVICE}', f'model:={model}', f'record:={bag}']
+            command = [sys.executable, '-m', 'avdet_ros.cli.main', 'run', *words]
+            with log.open('w') as output:
+                process = subprocess.Popen(
+                    command, env=environment, stdout=output, stderr=subprocess.STDOUT
+                )
+            nodes = _children_after(process, delay_s)
+            sent_s = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            statuses.append(process.wait(60))
+            ends_s.append(time.monotonic() - sent_s)
+            processes += sum(child.is_running() for child in nodes)
+            broken += bag.exists() and not _whole(bag)
+            killed += 'killed' in log.read_text()
+    finally:
+        device.close()
+        release_domain(domain)
+        shutil.rmtree(folder, ignore_errors=True)
+    bad = [status for status in statuses if status]
+    left = f'{processes} processes and {broken} half-written bags left, {killed} nodes killed'
+    return Outcome(
+        f'SIGINT at {len(delays_s)} moments from {min(delays_s):g} to {max(delays_s):g} s after '
+        'the first node was started, while recording',
+        f'exit status 0 {len(statuses) - len(bad)} times of {len(statuses)}; {left}',
+        max(ends_s),
+        'nothing' if not (bad or processes or broken) else left,
+    )
+
+
+def _children_after(process: subprocess.Popen, delay_s: float) -> list[psutil.Process]:
+    """The processes of a run when so much time has passed since its first one began."""
+    parent = psutil.Process(process.pid)
+    until = time.monotonic() + 30
+    while not parent.children() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(delay_s)
+    return parent.children(recursive=True) if process.poll() is None else []
+
+
+def _whole(bag: Path) -> bool:
+    from avdet_ros.bags.reader import Bag
+
+    try:
+        with Bag(bag) as opened:
+            return opened.partial is None
+    except AvdetError:
+        return False
+
+
+def fault_table(outcomes: Sequence[Outcome]) -> Table:
+    """For the terminal."""
+    table = Table(show_lines=True)
+    for heading in ('fault', 'what happened', 'time to recover', 'what was lost'):
+        table.add_column(heading, overflow='fold')
+    for row in _rows(outcomes):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def fault_markdown(outcomes: Sequence[Outcome], about: dict[str, object], command: str) -> str:
+    """For `docs/field.md`."""
+    lines = [
+        f'    {command}',
+        '',
+        machine_line(about),
+        '',
+        '| fault | what happened | time to recover | what was lost |',
+        '|---|---|---|---|',
+    ]
+    for row in _rows(outcomes):
+        lines.append('| ' + ' | '.join(cell.replace('|', '\\|') for cell in row) + ' |')
+    return '\n'.join(lines)
+
+
+def _rows(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            outcome.fault,
+            outcome.happened,
+            '' if outcome.recovered_s is None else f'{outcome.recovered_s:.1f} s',
+            outcome.lost,
+        )
+        for outcome in outcomes
+    ]

@@ -1,0 +1,237 @@
+"""Hours of live sound: does memory grow, do files pile up, are windows lost, do stamps drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+import time
+
+import numpy as np
+import psutil
+from rich.table import Table
+
+from avdet_ros.bench.doc_section import machine_line
+from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.stream_losses import missing_windows
+from avdet_ros.errors import AvdetError
+
+WARM_UP_SHARE = 5 / 60
+"""Of the time, after which memory must not grow: five minutes of an hour."""
+
+DROPPED = ('windows_dropped', 'windows_missed')
+"""What nodes count of windows that went lost with them, or on the way to them."""
+
+LOOKS = 60
+"""How often processes are looked at."""
+
+
+@dataclass
+class Process:
+    """One node's process over time.
+
+    Attributes:
+        node: its name.
+        at_s: when it was looked at.
+        megabytes: memory of its own at each look, see `own_bytes`.
+        files: open file descriptors.
+        threads: its threads.
+    """
+
+    node: str
+    at_s: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+
+    def look(self, process: psutil.Process, at_s: float) -> None:
+        """Measure it once more."""
+        self.at_s.append(at_s)
+        self.megabytes.append(own_bytes(process) / 1e6)
+        self.files.append(process.num_fds())
+        self.threads.append(process.num_threads())
+
+    def growth(self, numbers: Sequence[float], warm_up_s: float) -> float:
+        """How much a number grew after the warm-up: last tenth's median less first tenth's."""
+        after = [n for at_s, n in zip(self.at_s, numbers, strict=True) if at_s >= warm_up_s]
+        some = max(1, len(after) // 10)
+        return float(np.median(after[-some:]) - np.median(after[:some])) if after else 0.0
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What a soak found.
+
+    Attributes:
+        minutes: how long it was.
+        windows: windows that became tracks.
+        lost: hops between the first and the last without tracks.
+        dropped: windows that nodes say they dropped or missed, by node; none may be lost that is
+            not among them.
+        latency_p99_ms: sound to tracks, 99th percentile of each third.
+        stamp_error_ms: greatest of each third, 99th percentile.
+        drift: of the device's clock, parts.
+        samples_lost: by the capture's own count.
+        processes: the nodes.
+        warm_up_s: from when on growth is counted.
+        died: nodes that ended.
+    """
+
+    minutes: float
+    windows: int
+    lost: int
+    dropped: dict[str, int]
+    latency_p99_ms: list[float]
+    stamp_error_ms: list[float]
+    drift: float
+    samples_lost: int
+    processes: list[Process]
+    warm_up_s: float
+    died: list[str]
+
+
+def run_soak(
+    sound: np.ndarray,
+    model: str | Path,
+    minutes: float,
+    drift: float = 1e-4,
+    tick: Callable[[float], None] = lambda _: None,
+) -> Soak:
+    """Let the graph run on a device whose clock is off.
+
+    Args:
+        sound: (n, 8) int16 that the device plays for ever.
+        model: ONNX file.
+        minutes: how long.
+        drift: how slow the device's clock is; 1e-4 is 100 ppm.
+        tick: called at each look with the share that is done.
+
+    Raises:
+        AvdetError: no tracks come.
+    """
+    with Vehicle(sound, model, drift=drift) as vehicle:
+        vehicle.settle()
+        handles = {
+            name: psutil.Process(process.pid)
+            for name, process in vehicle.supervisor.processes.items()
+        }
+        before = _counts(vehicle)
+        began_s = time.monotonic()
+        processes = {name: Process(name) for name in handles}
+        stamps: list[tuple[float, float]] = []
+        until_s = began_s + 60 * minutes
+        while (now_s := time.monotonic()) < until_s and not vehicle.supervisor.deaths:
+            for name, handle in handles.items():
+                processes[name].look(handle, now_s - began_s)
+            stamps += _take_stamps(vehicle, began_s)
+            tick((now_s - began_s) / (60 * minutes))
+            time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
+        stamps += _take_stamps(vehicle, began_s)
+        heard = [entry.stamp_ns for entry in vehicle.witness.tracks if entry.at_s >= began_s]
+        after = _counts(vehicle)
+        if not heard:
+            raise AvdetError('soak: expected tracks, found none')
+        latencies = [
+            (at_s - began_s, ms) for at_s, ms in vehicle.witness.latency_ms if at_s >= began_s
+        ]
+        deaths = [f'{node} with status {status}' for node, status in vehicle.supervisor.deaths]
+    return Soak(
+        minutes=minutes,
+        windows=len(heard),
+        lost=missing_windows(heard),
+        dropped={
+            node: sum(after[node].get(name, 0) - before[node].get(name, 0) for name in DROPPED)
+            for node in after
+        },
+        latency_p99_ms=_thirds(latencies, 60 * minutes),
+        stamp_error_ms=_thirds(stamps, 60 * minutes),
+        drift=drift,
+        samples_lost=after['capture']['samples_lost'] - before['capture']['samples_lost'],
+        processes=list(processes.values()),
+        warm_up_s=WARM_UP_SHARE * 60 * minutes,
+        died=deaths,
+    )
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Memory that only this process has, without what lies in mappings made to be shared.
+
+    Those of DDS and of the sound server have a fixed size, and their pages count as one process's
+    own or not as others happen to read them.
+    """
+    return sum(
+        part.private_clean + part.private_dirty
+        for part in process.memory_maps(grouped=False)
+        if not part.perms.endswith('s')
+    )
+
+
+def _take_stamps(vehicle: Vehicle, began_s: float) -> list[tuple[float, float]]:
+    """Stamp errors since the last time, and forget the runs and statuses behind them."""
+    witness = vehicle.witness
+    runs, witness.sound[:] = list(witness.sound), []
+    for statuses in witness.statuses.values():
+        del statuses[:-5]
+    witness.spectrograms.clear()
+    truth_s = vehicle.device.captured_s(np.array([run.sample for run in runs], float))
+    errors_ms = 1e3 * np.abs(np.array([run.stamp_ns for run in runs]) * 1e-9 - truth_s)
+    times_s = (run.at_s - began_s for run in runs)
+    return list(zip(times_s, errors_ms.tolist(), strict=True))
+
+
+def _counts(vehicle: Vehicle) -> dict[str, dict[str, int]]:
+    """What every node counts, by its next status: all until now is in it."""
+    names = (*DROPPED, 'samples_lost')
+    since_s, found = time.monotonic(), {}
+    for node in vehicle.supervisor.processes:
+        status = vehicle.said(node, '', since_s)
+        found[node] = {name: int(status.values[name]) for name in names if name in status.values}
+    return found
+
+
+def _thirds(timed: Sequence[tuple[float, float]], seconds: float) -> list[float]:
+    """99th percentile of each third of the time."""
+    at_s, values = np.array(timed, float).reshape(-1, 2).T
+    thirds = [values[(at_s >= k * seconds / 3) & (at_s < (k + 1) * seconds / 3)] for k in range(3)]
+    return [float(np.percentile(third, 99)) if len(third) else float('nan') for third in thirds]
+
+
+def soak_rows(soak: Soak) -> list[tuple[str, str]]:
+    """What was watched, and what was found."""
+    dropped = ', '.join(f'{node} {count}' for node, count in soak.dropped.items() if count)
+    rows = [
+        ('windows', f'{soak.windows} in {soak.minutes:g} min'),
+        ('windows lost', f'{soak.lost} (dropped and counted: {dropped or "none"})'),
+        ('samples lost', str(soak.samples_lost)),
+        (
+            f'stamp error p99, device clock off by {soak.drift * 1e6:g} ppm',
+            ' / '.join(f'{ms:.2f}' for ms in soak.stamp_error_ms) + ' ms (thirds of the time)',
+        ),
+        (
+            'latency p99, sound to tracks',
+            ' / '.join(f'{ms:.0f}' for ms in soak.latency_p99_ms) + ' ms (thirds of the time)',
+        ),
+    ]
+    for process in soak.processes:
+        grown = process.growth(process.megabytes, soak.warm_up_s)
+        memory = f'{process.megabytes[-1]:.1f} MB, {grown:+.1f} MB since {soak.warm_up_s:.0f} s'
+        files = f'files {process.files[0]} to {process.files[-1]}'
+        threads = f'threads {process.threads[0]} to {process.threads[-1]}'
+        rows.append((process.node, f'{memory}; {files}; {threads}'))
+    if soak.died:
+        rows.append(('DIED', '; '.join(soak.died)))
+    return rows
+
+
+def soak_table(soak: Soak) -> Table:
+    """For the terminal."""
+    table = Table(show_header=False)
+    for row in soak_rows(soak):
+        table.add_row(*row)
+    return table
+
+
+def soak_markdown(soak: Soak, about: dict[str, object], command: str) -> str:
+    """For `docs/field.md`."""
+    lines = [f'    {command}', '', machine_line(about), '', '| watched | found |', '|---|---|']
+    return '\n'.join(lines + [f'| {name} | {found} |' for name, found in soak_rows(soak)])

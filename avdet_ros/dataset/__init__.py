@@ -1,0 +1,1 @@
+"""Drives on disk in the MAVD layout: files, splits, labels, cached features."""

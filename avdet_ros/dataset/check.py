@@ -1,0 +1,333 @@
+"""Look a data set in the MAVD layout over: what is there, what is missing, what looks wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from avdet_ros.dataset import layout
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
+
+SILENT_DBFS = -110.0
+CLIPPED = 0.001
+"""Part of the samples at full scale from which a channel counts as clipped."""
+
+SPREAD_DB = 20.0
+GAP = 1.5
+"""Frames further apart than so many usual distances have a gap between them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong.
+
+    Attributes:
+        level: 'error' or 'warning'.
+        drive: the drive, or the split file, it is about; '' for the whole set.
+        what: kind of finding, one sentence.
+        count: how often.
+        example: one place.
+    """
+
+    level: str
+    drive: str
+    what: str
+    count: int
+    example: str
+
+
+@dataclass
+class DriveSummary:
+    """What a drive holds.
+
+    Attributes:
+        split: splits whose frames it has.
+        frames: how many are listed.
+        duration_s: from the first to the last.
+        rate_hz: usual frames a second.
+        gaps: how many gaps.
+        checked: how many frames were decoded.
+        sizes: picture sizes by modality, e.g. ``1920x650 16-bit``.
+        level_dbfs: RMS level of each channel over the decoded frames.
+    """
+
+    split: str = ''
+    frames: int = 0
+    duration_s: float = 0.0
+    rate_hz: float = 0.0
+    gaps: int = 0
+    checked: int = 0
+    sizes: dict[str, str] = field(default_factory=dict)
+    level_dbfs: list[float | None] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """Outcome of `check`.
+
+    Attributes:
+        drives: summaries by name.
+        files: listed frames of each split file.
+        findings: errors first.
+    """
+
+    drives: dict[str, DriveSummary]
+    files: dict[str, int]
+    findings: list[Finding]
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(finding.level == 'error' for finding in self.findings)
+
+
+def check(
+    root: str | Path, decode: int = 20, progress: Callable[[int, int], None] | None = None
+) -> Report:
+    """Check a data set.
+
+    Every file that the split files ask for is looked for; of each drive some frames, evenly
+    spread, are decoded.
+
+    Args:
+        root: the data set's folder.
+        decode: how many frames a drive are decoded, 0 for all.
+        progress: told how many drives of how many are done.
+
+    Raises:
+        AvdetError: the folder has no split file.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise AvdetError(f'{root}: expected a folder with drives, found none')
+    found = _Findings()
+    files, owner = _read_splits(root, found)
+    if not files:
+        raise AvdetError(
+            f'{root}: expected split files such as train_all.txt, found '
+            f'{len(list(root.iterdir()))} other entries'
+        )
+    drives = defaultdict(list)
+    for frame in owner:
+        drives[frame.drive].append(frame)
+    _leakage(owner, drives, found)
+    summaries = {}
+    for done, (name, frames) in enumerate(sorted(drives.items()), 1):
+        splits = sorted({split for frame in frames for split in owner[frame]})
+        summaries[name] = _drive(root, name, sorted(frames), ' '.join(splits), decode, found)
+        if progress is not None:
+            progress(done, len(drives))
+    for folder in sorted(root.glob('drive_*')):
+        if folder.suffix == '.part':
+            found.add('warning', folder.name, 'half-written drive', str(folder))
+        elif folder.is_dir() and folder.name not in drives:
+            found.add('warning', folder.name, 'drive that no split file lists', str(folder))
+    return Report(summaries, files, found.sorted())
+
+
+class _Findings:
+    """Collects findings; equal ones of a drive are counted, not repeated."""
+
+    def __init__(self) -> None:
+        self._counts: Counter = Counter()
+        self._examples: dict[tuple, str] = {}
+
+    def add(self, level: str, drive: str, what: str, example: str, count: int = 1) -> None:
+        key = level, drive, what
+        self._counts[key] += count
+        self._examples.setdefault(key, example)
+
+    def sorted(self) -> list[Finding]:
+        return [
+            Finding(*key, count, self._examples[key])
+            for key, count in sorted(self._counts.items(), key=lambda item: item[0])
+        ]
+
+
+def _read_splits(
+    root: Path, found: _Findings
+) -> tuple[dict[str, int], dict[layout.FrameId, set[str]]]:
+    files: dict[str, int] = {}
+    owner: dict[layout.FrameId, set[str]] = defaultdict(set)
+    for split in layout.SPLITS:
+        for daytime in (None, *layout.DAYTIMES):
+            for variant in layout.VARIANTS:
+                path = layout.split_path(root, split, daytime, variant)
+                if not path.exists():
+                    continue
+                try:
+                    ids = layout.read_ids(path)
+                    lines = path.read_text(encoding='utf-8').split()
+                except AvdetError as error:
+                    found.add('error', path.name, 'unreadable split file', str(error))
+                    files[path.name] = 0
+                    continue
+                files[path.name] = len(ids)
+                if len(lines) > len(ids):
+                    what = 'ids without nine digits of nanoseconds, left out'
+                    found.add('warning', path.name, what, path.name, len(lines) - len(ids))
+                if len(set(ids)) < len(ids):
+                    twice = next(frame for frame, n in Counter(ids).items() if n > 1)
+                    found.add('error', path.name, 'frame listed twice', str(twice))
+                for frame in ids:
+                    owner[frame].add(split)
+                    if daytime and frame.is_day != (daytime == 'day'):
+                        what = f'frame of the other time of day in a {daytime} list'
+                        found.add('error', path.name, what, str(frame))
+    return files, owner
+
+
+def _leakage(
+    owner: dict[layout.FrameId, set[str]],
+    drives: dict[str, list[layout.FrameId]],
+    found: _Findings,
+) -> None:
+    """A drive in two splits, or two drives recorded at the same time in different splits."""
+    spans = []
+    for name, frames in drives.items():
+        splits = sorted({split for frame in frames for split in owner[frame]})
+        if len(splits) > 1:
+            what = f'leakage: the drive is in {" and ".join(splits)}'
+            found.add('error', name, what, str(frames[0]))
+        spans.append((min(frames).stamp_ns, max(frames).stamp_ns, name, splits))
+    spans.sort()
+    for before, after in pairwise(spans):
+        if after[0] <= before[1] + 1_000_000_000 and before[3] != after[3]:
+            what = f'leakage: recorded at the same time as {before[2]} of another split'
+            found.add('error', after[2], what, f'{after[0]} ns')
+
+
+def _drive(
+    root: Path, name: str, frames: list[layout.FrameId], split: str, decode: int, found: _Findings
+) -> DriveSummary:
+    summary = DriveSummary(split, len(frames))
+    _timing(name, frames, summary, found)
+    whole = (root / name / layout.DRIVE_SOUND).exists()
+    missing = set()
+    for frame in frames:
+        paths = [layout.picture_path(root, frame, modality) for modality in layout.PICTURES]
+        sounds = layout.sound_paths(root, frame)
+        paths += sounds if sounds[0].exists() or not whole else []
+        for path in paths:
+            if not path.exists():
+                missing.add(frame)
+                kind = 'sound' if path.parent.name == 'audio' else path.parent.name
+                found.add('error', name, f'missing file: {kind}', str(path))
+            elif path.stat().st_size == 0:
+                missing.add(frame)
+                found.add('error', name, 'empty file', str(path))
+    there = [frame for frame in frames if frame not in missing]
+    count = len(there) if decode == 0 else min(decode, len(there))
+    chosen = [there[i] for i in np.unique(np.linspace(0, len(there) - 1, count).astype(int))]
+    summary.checked = len(chosen)
+    _pictures(root, name, chosen, summary, found)
+    _sound(root, name, chosen, summary, found)
+    if whole:
+        _own(root, name, frames, found)
+    return summary
+
+
+def _timing(
+    name: str, frames: list[layout.FrameId], summary: DriveSummary, found: _Findings
+) -> None:
+    stamps = np.array([frame.stamp_ns for frame in frames], np.int64)
+    summary.duration_s = float((stamps[-1] - stamps[0]) * 1e-9)
+    steps = np.diff(stamps) * 1e-9
+    if not len(steps):
+        return
+    same = np.flatnonzero(steps == 0)
+    if len(same):
+        found.add('error', name, 'frames of the same time', str(frames[same[0]]), len(same))
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    summary.rate_hz = 1 / usual if usual else 0.0
+    gaps = np.flatnonzero(steps > GAP * usual)
+    summary.gaps = len(gaps)
+    if len(gaps):
+        longest = float(steps.max())
+        where = str(frames[int(steps.argmax())])
+        found.add('warning', name, f'gaps, the longest {longest:.1f} s', where, len(gaps))
+
+
+def _pictures(
+    root: Path, name: str, frames: list[layout.FrameId], summary: DriveSummary, found: _Findings
+) -> None:
+    for modality in layout.PICTURES:
+        sizes: Counter = Counter()
+        for frame in frames:
+            try:
+                image = layout.read_picture(root, frame, modality)
+            except AvdetError as error:
+                found.add('error', name, f'unreadable picture: {modality}', str(error))
+                continue
+            sizes[f'{image.shape[1]}x{image.shape[0]} {8 * image.dtype.itemsize}-bit'] += 1
+            if image.min() == image.max():
+                where = str(layout.picture_path(root, frame, modality))
+                found.add('warning', name, f'picture of one colour: {modality}', where)
+        summary.sizes[modality] = ', '.join(sizes)
+        if len(sizes) > 1:
+            what = f'pictures of several sizes: {modality}'
+            found.add('error', name, what, ', '.join(sizes))
+    pixels = {size.split()[0] for size in summary.sizes.values() if size and ',' not in size}
+    if len(pixels) > 1:
+        found.add('error', name, 'modalities of different sizes', str(summary.sizes))
+
+
+def _sound(
+    root: Path, name: str, frames: list[layout.FrameId], summary: DriveSummary, found: _Findings
+) -> None:
+    power, peaks, total = np.zeros(MICROPHONES), np.zeros(MICROPHONES), 0
+    for frame in frames:
+        try:
+            sound = layout.read_sound(root, frame)
+        except AvdetError as error:
+            found.add('error', name, 'unreadable sound', str(error))
+            continue
+        power += np.sum(sound.astype(np.float64) ** 2, axis=1)
+        peaks += np.count_nonzero(np.abs(sound) > 0.9999, axis=1)
+        total += sound.shape[1]
+        for a, b in zip(*np.triu_indices(MICROPHONES, 1), strict=True):
+            if sound[a].any() and np.array_equal(sound[a], sound[b]):
+                found.add('warning', name, f'channels {a} and {b} are the same', str(frame))
+    if not total:
+        return
+    level = 10 * np.log10(np.maximum(power / total, 1e-20))
+    summary.level_dbfs = [round(float(value), 1) for value in level]
+    for channel, value in enumerate(level):
+        if value < SILENT_DBFS:
+            found.add('warning', name, f'channel {channel} is silent', f'{value:.0f} dBFS')
+        if peaks[channel] > CLIPPED * total:
+            part = peaks[channel] / total
+            found.add('warning', name, f'channel {channel} is clipped', f'{part:.2%} of samples')
+    heard = level[level >= SILENT_DBFS]
+    if len(heard) and np.ptp(heard) > SPREAD_DB:
+        found.add('warning', name, 'channels of very different level', f'{np.ptp(heard):.0f} dB')
+
+
+def _own(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
+    """What only drives of this package have."""
+    folder = root / name
+    if not (folder / layout.DONE).exists():
+        found.add('error', name, 'drive without its DONE marker', str(folder))
+    try:
+        truth = layout.read_truth(root, name)
+        layout.read_parameters(folder)
+        absent = [frame for frame in frames if frame.stamp not in truth]
+        if absent:
+            found.add('error', name, 'frames without truth', str(absent[0]), len(absent))
+        absent = [frame for frame in frames if not layout.depth_path(root, frame).exists()]
+        if absent:
+            where = str(layout.depth_path(root, absent[0]))
+            found.add('error', name, 'missing file: depth_m', where, len(absent))
+        with soundfile.SoundFile(folder / layout.DRIVE_SOUND) as file:
+            if file.channels != MICROPHONES:
+                where = f'{file.channels} channels'
+                found.add('error', name, f'{layout.DRIVE_SOUND} without eight channels', where)
+    except (AvdetError, soundfile.LibsndfileError) as error:
+        found.add('error', name, 'unreadable file', str(error))

@@ -1,0 +1,173 @@
+"""What is heard around each frame, computed once: features beside the drives they are of.
+
+``<root>/features/<kind>/<drive>.npz`` (uncompressed, so that it can be mapped), for F frames:
+
+=============  ====================  =============================================================
+``ids``        (F,) str              stamps of the frames
+``features``   (F, 32, 80, 44) f2    kind ``window``: `FrontEnd.compute`, mean of every 4 frames
+               (F, 8, 80, 173) f2    kind ``log_mel``: its levels alone, dB re full scale
+``skipped``    (S,) str              stamps of frames whose sound cannot be read
+``front_end``  (5,) f8               rate, window, n_fft, hop, bands
+=============  ====================  =============================================================
+
+A file is made anew when other frames are asked for; delete it once damaged sound is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.skipped import Skipped
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member, whole_file
+from avdet_ros.rig import Rig
+from avdet_ros.rig_match import check_recorded_rig
+
+FOLDER = 'features'
+KINDS = ('window', 'log_mel')
+
+ALONE = 400
+"""Frames that one process computes faster than others start."""
+
+
+def cache_sound(
+    root: Path,
+    drives: Mapping[str, Sequence[layout.FrameId]],
+    kind: str,
+    rig: Rig,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+    jobs: int = 0,
+) -> None:
+    """Compute the features of all frames that have none yet.
+
+    Args:
+        root: the data set's folder.
+        drives: frames of each drive.
+        kind: one of `KINDS`.
+        rig: what the drives must have been recorded with, where they say so.
+        say: takes a line for people.
+        progress: draw a progress bar.
+        jobs: processes; 0 takes one a core where there is much to do.
+
+    Raises:
+        AvdetError: another rig, too many frames without readable sound, or a full disk.
+    """
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    front_end = FrontEnd.of(rig)
+    for name in drives:
+        check_recorded_rig(root / name / 'rig.yaml', rig)
+    before = {
+        name: _skipped_in(cache_path(root, kind, name), frames, front_end)
+        for name, frames in drives.items()
+    }
+    missing = {name: drives[name] for name, count in before.items() if count is None}
+    if not missing:
+        return
+    total = sum(map(len, missing.values()))
+    say(f'{root / FOLDER / kind}: features of {total} frames of {len(missing)} drives')
+    skipped = Skipped('features', sum(map(len, drives.values())), say)
+    skipped.recall(sum(count or 0 for count in before.values()))
+    jobs = jobs or (1 if total < ALONE else min(os.cpu_count() or 1, len(missing)))
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task('frames', total=total)
+
+        def done(name: str, broken: list[str]) -> None:
+            for reason in broken:
+                skipped.add(reason)
+            bar.advance(task, len(missing[name]))
+
+        if jobs == 1:
+            for name, frames in sorted(missing.items()):
+                done(name, write_features(root, name, frames, kind, front_end))
+        else:
+            # Spawned, not forked: the parent holds threads of torch.
+            context = multiprocessing.get_context('spawn')
+            with ProcessPoolExecutor(jobs, context) as pool:
+                waiting = {
+                    pool.submit(write_features, root, name, frames, kind, front_end): name
+                    for name, frames in sorted(missing.items())
+                }
+                for future in as_completed(waiting):
+                    done(waiting[future], future.result())
+    skipped.close()
+
+
+def write_features(
+    root: Path, drive: str, frames: Sequence[layout.FrameId], kind: str, front_end: FrontEnd
+) -> list[str]:
+    """Compute one drive's file.
+
+    Returns:
+        Why frames were left out, one sentence each.
+
+    Raises:
+        AvdetError: the disk is full.
+    """
+    features, ids, skipped, reasons = [], [], [], []
+    for frame in frames:
+        try:
+            waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
+        except AvdetError as error:
+            skipped.append(frame.stamp)
+            reasons.append(f'frame {frame}: {error}')
+            continue
+        heard = front_end.log_mel(waveform) if kind == 'log_mel' else None
+        if heard is None:
+            heard = pool_frames(front_end.compute(waveform))
+        features.append(heard.astype(np.float16))
+        ids.append(frame.stamp)
+    with whole_file(cache_path(root, kind, drive)) as file:
+        np.savez(
+            file,
+            ids=np.array(ids),
+            features=np.stack(features) if features else np.zeros((0, 0, 0, 0), np.float16),
+            skipped=np.array(skipped, 'U64'),
+            front_end=np.array(astuple(front_end), np.float64),
+        )
+    return reasons
+
+
+def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.ndarray]:
+    """Where each stamp's features are in a drive's file, and the features, mapped.
+
+    Raises:
+        AvdetError: the file is missing or damaged.
+    """
+    path = cache_path(root, kind, drive)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            places = {str(stamp): index for index, stamp in enumerate(file['ids'])}
+        return places, map_member(path, 'features')
+    except Exception as error:  # numpy raises whatever zipfile does
+        raise AvdetError(f'{path}: expected features of a drive, found {error!s:.100}') from error
+
+
+def cache_path(root: Path, kind: str, drive: str) -> Path:
+    """A drive's file."""
+    return root / FOLDER / kind / f'{drive}.npz'
+
+
+def _skipped_in(path: Path, frames: Sequence[layout.FrameId], front_end: FrontEnd) -> int | None:
+    """How many frames a drive's file leaves out; None if it is still to be made."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            skipped = file['skipped'].tolist()
+            known = {*file['ids'].tolist(), *skipped}
+            same = np.array_equal(file['front_end'], np.array(astuple(front_end), np.float64))
+    except Exception:  # a damaged cache is made anew
+        return None
+    return len(skipped) if same and all(frame.stamp in known for frame in frames) else None

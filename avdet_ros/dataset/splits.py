@@ -1,0 +1,271 @@
+"""Who learns from which drives: the teachers from some, the student from others.
+
+A data set in the MAVD layout names its training, validation and test frames. Part of the
+training drives teaches the teachers; the student never hears these (MM-DistillNet's teachers
+come from other data sets altogether). Everything is split by whole drives, as windows of one
+drive overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.skipped import Skipped
+from avdet_ros.dataset.subsets import WHOLE, Subset, subset_frames
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_json
+
+WATCHED = 0.2
+"""Part of the teachers' drives that chooses their epoch, at least one drive."""
+
+TAUGHT_BY = 'drives.json'
+"""Beside a teacher: names of the drives it learned from."""
+
+SHARED_OUT = 'split.json'
+"""In the folder of a run: names of the drives by use."""
+
+Frames = tuple[layout.FrameId, ...]
+
+
+@dataclass(frozen=True)
+class DriveSplit:
+    """Frames by use; no drive is in two of them unless the data set's files say so.
+
+    Attributes:
+        teach: teach the teachers.
+        watch: choose the teachers' epoch.
+        train: teach the student, once the teachers have labelled them.
+        val: choose the student's epoch and calibrate its scores.
+        test: for final scores only.
+        subset: of the data set that `heard` is of.
+    """
+
+    teach: Frames
+    watch: Frames
+    train: Frames
+    val: Frames
+    test: Frames
+    subset: Subset = WHOLE
+
+    @property
+    def heard(self) -> Frames:
+        """All frames that the student is concerned with."""
+        return self.train + self.val + self.test
+
+    def about(self, name: str) -> str:
+        """A sentence for people."""
+        counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
+        which = '' if self.subset == WHOLE else f' ({self.subset})'
+        return f'{counts} frames of the drives in {name}{which}, labelled by teachers'
+
+
+def read_split(
+    root: Path,
+    teachers_share: float,
+    say: Callable[[str], None] = print,
+    subset: Subset = WHOLE,
+) -> DriveSplit:
+    """Read a data set's split files and set the teachers' drives apart.
+
+    Args:
+        root: a folder in the MAVD layout.
+        teachers_share: part of the training drives for the teachers; 0 leaves all of them to the
+            student.
+        say: takes a line for people.
+        subset: what the student hears; the teachers learn from all of their drives, which are the
+            same ones for every subset.
+
+    Raises:
+        AvdetError: the folder is not in that layout, names frames that are not there, has too
+            few drives, or no frame of the subset.
+    """
+    if not root.is_dir():
+        raise AvdetError(f'{root}: expected a folder of drives, found none')
+    listed: dict[str, list[layout.FrameId]] = {}
+    for split in layout.SPLITS:
+        path = layout.split_path(root, split)
+        if not path.is_file():
+            raise AvdetError(
+                f'{root}: expected drives in the MAVD layout with {path.name}, found '
+                f'{_contents(root)}; avdet simulate makes such a folder'
+            )
+        listed[split] = _present(root, layout.read_ids(path), path, say)
+        if not listed[split]:
+            raise AvdetError(f'{path}: expected frames, found none')
+    _say_leaks(listed, say)
+    drives = by_drive(listed['train'])
+    teachers, students = share_drives(list(drives), teachers_share)
+    if teachers_share and (len(teachers) < 2 or not students):
+        raise AvdetError(
+            f'{layout.split_path(root, "train")}: expected at least 3 drives, two to teach the '
+            f'teachers and one for the student, found {len(drives)}; ready teachers '
+            '(teachers.folder) need none'
+        )
+    watchers = max(1, round(WATCHED * len(teachers))) if teachers else 0
+    watched = set(teachers[len(teachers) - watchers :])
+    listed['train'] = list(_of(drives, students))
+    heard = {
+        split: tuple(subset_frames(root, split, subset, frames))
+        for split, frames in listed.items()
+    }
+    return DriveSplit(
+        teach=_of(drives, [name for name in teachers if name not in watched]),
+        watch=_of(drives, [name for name in teachers if name in watched]),
+        **heard,
+        subset=subset,
+    )
+
+
+def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[str]]:
+    """Divide drives evenly by day and by night.
+
+    Args:
+        names: of the drives.
+        share: part that goes into the first list.
+
+    Returns:
+        teachers' and student's drives, each sorted.
+    """
+    first: list[str] = []
+    for light in (True, False):
+        alike = sorted(name for name in names if ('day' in name) == light)
+        marks = np.floor(share * np.arange(len(alike) + 1) + 1e-9)
+        first += [name for name, taken in zip(alike, np.diff(marks) > 0, strict=True) if taken]
+    # By day and by night the rounding may have left too few: two are the least that can teach.
+    spare = [name for name in sorted(names) if name not in first]
+    while share and len(first) < 2 and len(spare) > 1:
+        first.append(spare.pop(0))
+    return sorted(first), sorted(set(names) - set(first))
+
+
+def note_drives(folder: Path, frames: Iterable[layout.FrameId]) -> None:
+    """Write beside a teacher which drives it learned from, see `without_taught`."""
+    names = sorted({frame.drive for frame in frames})
+    write_json(folder / TAUGHT_BY, names)
+
+
+def keep_split(folder: Path, split: DriveSplit) -> None:
+    """Note in a run's folder who learns from which drives, or see that it is as noted there.
+
+    Drives that come or go change who learns from which: without this a student could go on with
+    teachers that learned from the drives it hears.
+
+    Args:
+        folder: of the run.
+        split: of its data.
+
+    Raises:
+        AvdetError: the run was begun with other drives, or the file is damaged.
+    """
+    uses = ('teach', 'watch', 'train', 'val', 'test')
+    wanted = {use: list(by_drive(getattr(split, use))) for use in uses}
+    path = folder / SHARED_OUT
+    if not path.exists():
+        write_json(path, wanted)
+    try:
+        noted = json.loads(path.read_text(encoding='utf-8'))
+        before = {use: set(map(str, noted[use])) for use in uses}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AvdetError(f'{path}: expected drives by use, found {error!s:.80}') from error
+    for use in uses:
+        changed = sorted(before[use] ^ set(wanted[use]))
+        if changed:
+            raise AvdetError(
+                f'{folder}: was begun with other drives: {use}: expected {len(before[use])}, '
+                f'found {len(wanted[use])} ({changed[0]} is in one of them only); choose another '
+                '--out for this data'
+            )
+
+
+def without_taught(
+    split: DriveSplit, teachers: Sequence[Path], say: Callable[[str], None]
+) -> DriveSplit:
+    """Leave out the training drives that ready teachers learned from.
+
+    Args:
+        split: of the data set.
+        teachers: their folders; one without `TAUGHT_BY` learned elsewhere.
+        say: takes a line for people.
+
+    Raises:
+        AvdetError: a list is damaged, or no training drive is left.
+    """
+    taught: set[str] = set()
+    for folder in teachers:
+        path = folder / TAUGHT_BY
+        try:
+            taught |= set(map(str, json.loads(path.read_text(encoding='utf-8'))))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError) as error:
+            raise AvdetError(f'{path}: expected a list of drives, found {error!s:.80}') from error
+    kept = tuple(frame for frame in split.train if frame.drive not in taught)
+    if not kept:
+        raise AvdetError(
+            f'teachers.folder: expected teachers that did not learn from all '
+            f'{len(by_drive(split.train))} training drives, found {teachers[0].parent}'
+        )
+    if len(kept) < len(split.train):
+        left_out = len(by_drive(split.train)) - len(by_drive(kept))
+        say(f'{left_out} training drives left out: the teachers learned from them')
+    seen = sorted({frame.drive for frame in split.val + split.test} & taught)
+    if seen:
+        say(
+            f'warning: the teachers learned from {len(seen)} validation or test drives, the '
+            f'first {seen[0]}'
+        )
+    return replace(split, train=kept)
+
+
+def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]]:
+    """Frames by the drive they are of, in the order of time."""
+    drives: dict[str, list[layout.FrameId]] = {}
+    for frame in sorted(frames):
+        drives.setdefault(frame.drive, []).append(frame)
+    return drives
+
+
+def _present(
+    root: Path, ids: list[layout.FrameId], path: Path, say: Callable[[str], None]
+) -> list[layout.FrameId]:
+    """Those of the listed frames that have a picture and sound."""
+    skipped = Skipped(str(path), len(ids), say)
+    kept = []
+    whole = {frame.drive: (root / frame.drive / layout.DRIVE_SOUND).exists() for frame in ids}
+    for frame in ids:
+        picture = layout.picture_path(root, frame, 'rgb')
+        if not picture.exists():
+            skipped.add(f'{path}: frame {frame}: expected {picture}, found none')
+        elif not whole[frame.drive] and not layout.sound_paths(root, frame)[0].exists():
+            sound = layout.sound_paths(root, frame)[0]
+            skipped.add(f'{path}: frame {frame}: expected {sound} or an MP3, found none')
+        else:
+            kept.append(frame)
+    skipped.close()
+    return kept
+
+
+def _say_leaks(listed: dict[str, list[layout.FrameId]], say: Callable[[str], None]) -> None:
+    drives = {split: {frame.drive for frame in frames} for split, frames in listed.items()}
+    for one, other in (('train', 'val'), ('train', 'test'), ('val', 'test')):
+        shared = sorted(drives[one] & drives[other])
+        if shared:
+            say(
+                f'warning: {len(shared)} drives are in {one} and in {other}, the first '
+                f'{shared[0]}: their windows overlap, so scores will be too good'
+            )
+
+
+def _of(drives: dict[str, list[layout.FrameId]], names: Sequence[str]) -> Frames:
+    return tuple(frame for name in names for frame in drives[name])
+
+
+def _contents(root: Path) -> str:
+    count = sum(1 for _ in root.iterdir())
+    return f'{count} other entries' if count else 'an empty folder'

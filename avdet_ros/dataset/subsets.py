@@ -1,0 +1,92 @@
+"""Parts of a data set: recorded by day or by night, while standing or while driving.
+
+MAVD lists them in split files of their own, such as ``val_day_static.txt``. Where a data set has
+no such file, a drive's name tells the light and ``static`` in its ``parameters.json`` the motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from avdet_ros.dataset import layout
+from avdet_ros.errors import AvdetError
+from avdet_ros.fields import value
+
+MOTIONS = tuple(name for name in layout.VARIANTS if name != 'all')
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which frames count.
+
+    Attributes:
+        daytime: ``day``, ``night`` or ``all``.
+        motion: ``static``, ``drive`` or ``all``.
+    """
+
+    daytime: str = value('all', choices=('all', *layout.DAYTIMES))
+    motion: str = value('all', choices=layout.VARIANTS)
+
+    def __str__(self) -> str:
+        return ' '.join(name for name in (self.daytime, self.motion) if name != 'all') or 'all'
+
+
+WHOLE = Subset()
+"""All frames."""
+
+
+def subset_frames(
+    root: Path, split: str, subset: Subset, among: Iterable[layout.FrameId] | None = None
+) -> list[layout.FrameId]:
+    """The frames of a split that are in a subset, by time.
+
+    Args:
+        root: a folder in the MAVD layout.
+        split: one of `mavd.SPLITS`.
+        subset: which.
+        among: leave out all others; None takes what the split's files list.
+
+    Raises:
+        AvdetError: a list is missing or damaged, or no frame is in the subset.
+    """
+    daytime = None if subset.daytime == 'all' else subset.daytime
+    own = layout.split_path(root, split, daytime, subset.motion)
+    listed = own if own.is_file() else layout.split_path(root, split)
+    frames = layout.read_ids(listed)
+    if among is not None:
+        wanted = set(among)
+        frames = [frame for frame in frames if frame in wanted]
+    if listed != own:
+        motions = listed_motions(root)
+        frames = [
+            frame
+            for frame in frames
+            if daytime in (None, 'day' if frame.is_day else 'night')
+            and subset.motion in ('all', motion_of(root, frame.drive, motions))
+        ]
+    if not frames:
+        where = listed.name if listed == own else f'{listed.name} (there is no {own.name})'
+        raise AvdetError(f'{root}: expected {split} frames of {subset}, found none in {where}')
+    return frames
+
+
+def motion_of(root: Path, drive: str, listed: Mapping[str, str]) -> str:
+    """``static``, ``drive`` or ``unknown``: as a drive's own notes say, else `listed_motions`."""
+    if (root / drive / 'parameters.json').is_file():
+        static = layout.read_parameters(root / drive).get('static')
+        if static is not None:
+            return 'static' if static else 'drive'
+    return listed.get(drive, 'unknown')
+
+
+def listed_motions(root: Path) -> dict[str, str]:
+    """Drives by the split files that list them: ``static`` or ``drive``."""
+    found = {}
+    for motion in MOTIONS:
+        for split in layout.SPLITS:
+            path = layout.split_path(root, split, None, motion)
+            for frame in layout.read_ids(path) if path.is_file() else []:
+                found[frame.drive] = motion
+    return found

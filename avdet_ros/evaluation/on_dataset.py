@@ -1,0 +1,255 @@
+"""Recorded drives in the MAVD layout, heard frame by frame by whatever finds boxes in them.
+
+Two kinds of truth are kept apart: the labels of all teachers fused into one, the same for every
+model whichever teachers taught it (MM-DistillNet, section 4.3), and the true boxes that simulated
+drives carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+import time
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.labels import read_labels
+from avdet_ros.dataset.subsets import WHOLE, Subset, listed_motions, motion_of, subset_frames
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.baselines import (
+    ConstantBoxes,
+    LabelStatistics,
+    SteeredResponse,
+    fit_labels,
+)
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED, WindowDetector
+from avdet_ros.rig import Rig, load_rig
+
+FUSED, TRUE = 'fused labels', 'true boxes'
+"""The kinds of truth."""
+
+LABELS = 'labels'
+MOST_BROKEN = 0.05
+"""Share of the frames that may be unreadable before a result would mean something else."""
+
+Truth = Callable[[layout.FrameId], TruthFrame | None]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of a folder.
+
+    Attributes:
+        records: one a drive, by kind of truth; a kind that no drive has is missing.
+        frames: the frames of each drive's records, by kind of truth and drive.
+        broken: a sentence for every frame that was left out.
+    """
+
+    records: dict[str, list[DriveRecord]]
+    frames: dict[str, dict[str, list[layout.FrameId]]]
+    broken: list[str]
+
+
+def frames_of(
+    root: Path, split: str = 'test', subset: Subset = WHOLE
+) -> dict[str, list[layout.FrameId]]:
+    """The frames of a split by drive, drives in the order of their time.
+
+    Raises:
+        AvdetError: the folder is no data set, or it has no such frames.
+    """
+    if not root.is_dir():
+        raise AvdetError(f'{root}: expected a folder with drives in the MAVD layout, found none')
+    path = layout.split_path(root, split)
+    if not path.is_file():
+        names = sorted(its.name for its in root.glob('*.txt'))
+        raise AvdetError(
+            f'{root}: expected the split file {path.name}, found {", ".join(names) or "none"}'
+        )
+    drives: dict[str, list[layout.FrameId]] = {}
+    for frame in subset_frames(root, split, subset):
+        drives.setdefault(frame.drive, []).append(frame)
+    return drives
+
+
+def dataset_rig(root: Path, drives: Sequence[str], rig_path: Path | None = None) -> Rig:
+    """The rig of a folder's drives: the named file, else what they carry, else our own.
+
+    Raises:
+        AvdetError: drives were recorded with different rigs.
+    """
+    if rig_path is not None:
+        return load_rig(rig_path)
+    carried = {
+        (path := root / drive / 'rig.yaml').read_bytes(): path
+        for drive in drives
+        if (root / drive / 'rig.yaml').is_file()
+    }
+    if len(carried) > 1:
+        first, second, *_ = carried.values()
+        raise AvdetError(
+            f'{root}: expected drives of one rig, found different ones in {first} and {second}'
+        )
+    return load_rig(next(iter(carried.values()), None))
+
+
+def hear_dataset(
+    root: Path,
+    drives: dict[str, list[layout.FrameId]],
+    detectors: dict[str, WindowDetector],
+    front_end: FrontEnd,
+    labels: Path | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Run every detector over the sound of every frame.
+
+    Args:
+        root: the data set's folder.
+        drives: of `frames_of`.
+        detectors: by name.
+        front_end: of the windows.
+        labels: folder of the teachers' labels, None for ``<root>/labels``.
+        tick: called after each frame.
+
+    Raises:
+        AvdetError: no drive has truth of any kind, or too many frames cannot be read.
+    """
+    truths = {drive: truths_of(root, drive, labels) for drive in drives}
+    if not any(truths.values()):
+        raise AvdetError(
+            f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
+            f'<drive>/truth/frames.jsonl, found neither; avdet label makes the first'
+        )
+    count = sum(len(frames) for frames in drives.values())
+    heard, motions = Heard({}, {}, []), listed_motions(root)
+    for drive, frames in drives.items():
+        conditions = conditions_of(root, drive, motions)
+        records = {
+            kind: DriveRecord(
+                drive,
+                detections={name: [] for name in detectors},
+                milliseconds={name: [] for name in detectors},
+                conditions=conditions,
+            )
+            for kind in truths[drive]
+        }
+        kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
+        for frame in frames:
+            known = {kind: truth(frame) for kind, truth in truths[drive].items()}
+            try:
+                waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
+            except AvdetError as error:
+                heard.broken.append(str(error))
+                if len(heard.broken) > max(1, MOST_BROKEN * count):
+                    raise AvdetError(
+                        f'{root}: expected at most {MOST_BROKEN:.0%} of {count} frames to be '
+                        f'unreadable, found {len(heard.broken)}, the last: {error}'
+                    ) from error
+                continue
+            found, taken_ms = _ask(detectors, waveform, front_end.compute(waveform))
+            for kind, true in known.items():
+                if true is None:
+                    continue
+                kept[kind].append(frame)
+                record = records[kind]
+                record.stamps_s.append((frame.stamp_ns - frames[0].stamp_ns) * 1e-9)
+                record.truth.append(true)
+                for name in detectors:
+                    record.detections[name].append(found[name])
+                    record.milliseconds[name].append(taken_ms[name])
+            tick()
+        for kind, record in records.items():
+            if record.truth:
+                heard.records.setdefault(kind, []).append(record)
+                heard.frames.setdefault(kind, {})[drive] = kept[kind]
+    return heard
+
+
+def _ask(
+    detectors: dict[str, WindowDetector], waveform: np.ndarray, spectrogram: np.ndarray
+) -> tuple[dict, dict]:
+    found, taken_ms = {}, {}
+    for name, detector in detectors.items():
+        start = time.perf_counter()
+        found[name] = detector.detect(waveform, spectrogram)
+        taken_ms[name] = 1e3 * (time.perf_counter() - start)
+    return found, taken_ms
+
+
+def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, Truth]:
+    """Functions from a frame to what is there, by kind of truth; None for a frame unknown to it.
+
+    Raises:
+        AvdetError: a file is there and damaged.
+    """
+    truths: dict[str, Truth] = {}
+    taught = (labels or root / LABELS) / f'{drive}.npz'
+    if taught.is_file():
+        table = read_labels(taught, mapped=True)
+        # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
+        found = {
+            str(stamp): table.fused(index, table.teachers).boxes_px
+            for index, stamp in enumerate(table.ids)
+        }
+
+        def fused(frame: layout.FrameId) -> TruthFrame | None:
+            boxes = found.get(frame.stamp)
+            return None if boxes is None else TruthFrame.of(boxes, np.full(len(boxes), -1))
+
+        truths[FUSED] = fused
+    if (root / drive / 'truth' / 'frames.jsonl').is_file():
+        lines = layout.read_truth(root, drive)
+
+        def true(frame: layout.FrameId) -> TruthFrame | None:
+            line = lines.get(frame.stamp)
+            if line is None:
+                return None
+            everything = TruthFrame(
+                np.asarray(line['boxes_px'], np.float64),
+                np.array(line['ids'], np.int64),
+                _numbers(line['distance_m']),
+                _numbers(line['visible_fraction']),
+            )
+            return everything.only(np.array(line['label'], bool))
+
+        truths[TRUE] = true
+    return truths
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:
+    """Light and motion of a drive, as its name, its own notes or the split files tell them."""
+    light = 'day' if layout.FrameId(0, drive, '').is_day else 'night'
+    return {'light': light, 'motion': motion_of(root, drive, motions)}
+
+
+def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatistics | None:
+    """What the baselines learn of the training split's labels; None where there are none."""
+    try:
+        drives = frames_of(root, 'train')
+    except AvdetError:
+        return None
+    boxes = []
+    for drive, frames in drives.items():
+        truths = truths_of(root, drive, labels)
+        truth = truths.get(TRUE) or truths.get(FUSED)
+        known = [truth(frame) for frame in frames] if truth else []
+        boxes += [(true.boxes_px, true.distance_m) for true in known if true is not None]
+    if not any(len(each) for each, _ in boxes):
+        return None
+    return fit_labels(boxes)
+
+
+def baseline_detectors(statistics: LabelStatistics, rig: Rig) -> dict[str, WindowDetector]:
+    """The baselines that these statistics can feed: direction finding needs a distance."""
+    detectors: dict[str, WindowDetector] = {CONSTANT: ConstantBoxes(statistics)}
+    if np.isfinite(statistics.typical_distance_m):
+        detectors[STEERED] = SteeredResponse(statistics, rig)
+    return detectors

@@ -1,0 +1,265 @@
+"""Simulated drives, heard window by window by whatever finds boxes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+import multiprocessing
+import os
+from pathlib import Path
+import time
+from typing import Protocol
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.baselines import (
+    ConstantBoxes,
+    LabelStatistics,
+    SteeredResponse,
+    fit_labels,
+)
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.rig import Rig, load_rig
+
+CONSTANT, STEERED = 'constant boxes', 'SRP-PHAT'
+"""The baselines' names."""
+
+BASELINE_START = {CONSTANT: 0.02, STEERED: 0.1}
+"""Scores from which the baselines' boxes start tracks: the best HOTA on validation drives. Their
+scores are no probabilities, at the 0.8 of a trained detector they would track nothing."""
+
+TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = (
+    range(100_000),
+    range(100_000, 200_000),
+    range(200_000, 300_000),
+)
+"""Whose drives a seed makes. Nothing is fitted on the test's, and only choices on validation's."""
+
+LABEL_DRIVES = 300
+"""Training drives whose labels the baselines are fitted on; their sound is not needed."""
+
+
+class WindowDetector(Protocol):
+    """Finds boxes in one window."""
+
+    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+        """Take (8, samples) float32 and (channels, n_mels, frames) float32."""
+
+
+class ModelDetector:
+    """A model as a `WindowDetector`."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Wrap a loaded model."""
+        self._detector = detector
+
+    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+        """Boxes of the model; the waveform is not looked at."""
+        return self._detector.detect(spectrogram)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which drives to hear, and how.
+
+    Attributes:
+        seeds: of the drives.
+        seconds: length of each.
+        rate_hz: windows a second.
+        label_offset_s: instant of the boxes after a window's end.
+        models: ONNX files by name.
+        statistics: of the training labels; None leaves the baselines out.
+        rig_path: the rig's file, None for the package's own.
+        threads: of one inference.
+    """
+
+    seeds: tuple[int, ...]
+    seconds: float
+    rate_hz: float
+    label_offset_s: float
+    models: dict[str, Path]
+    statistics: LabelStatistics | None
+    rig_path: Path | None = None
+    threads: int = 1
+
+
+def training_statistics(rig: Rig, drives: int = LABEL_DRIVES) -> LabelStatistics:
+    """Fit the baselines on the labels of the first training drives, one instant a second."""
+    from avdet_ros.simulation.traffic import random_scene
+
+    frames = []
+    for seed in TRAINING_SEEDS[:drives]:
+        scene = random_scene(seed, rig, 8.0)
+        for t in np.arange(0.5, 8.0):
+            labels = scene.labels(float(t))
+            frames.append((labels.boxes_px, labels.distance_m))
+    return fit_labels(frames)
+
+
+def make_detectors(plan: Plan, rig: Rig, front_end: FrontEnd) -> dict[str, WindowDetector]:
+    """Everything a plan compares, loaded."""
+    detectors: dict[str, WindowDetector] = {}
+    for name, path in plan.models.items():
+        detector = Detector(path, rig, front_end, threads=plan.threads)
+        if detector.contract.label_offset_s != plan.label_offset_s:
+            raise AvdetError(
+                f'{path}: avdet.label_offset_s: expected {plan.label_offset_s:g} as in the first '
+                f'model, found {detector.contract.label_offset_s:g}'
+            )
+        detectors[name] = ModelDetector(detector)
+    if plan.statistics is not None:
+        detectors[CONSTANT] = ConstantBoxes(plan.statistics)
+        detectors[STEERED] = SteeredResponse(plan.statistics, rig)
+    return detectors
+
+
+def hear_drive(
+    seed: int,
+    plan: Plan,
+    rig: Rig,
+    front_end: FrontEnd,
+    detectors: dict[str, WindowDetector],
+    tick: Callable[[], None] = lambda: None,
+) -> DriveRecord:
+    """Render one drive and run every detector over its windows.
+
+    Args:
+        seed: of the drive.
+        plan: see `Plan`.
+        rig: microphones and camera.
+        front_end: of the windows.
+        detectors: by name.
+        tick: called after each window.
+    """
+    from avdet_ros.simulation.drive import is_static
+    from avdet_ros.simulation.sound import render_sound
+    from avdet_ros.simulation.traffic import random_scene
+
+    scene = random_scene(seed, rig, plan.seconds)
+    sound = render_sound(scene, 0.0, plan.seconds)
+    record = DriveRecord(
+        f'seed {seed}',
+        detections={name: [] for name in detectors},
+        milliseconds={name: [] for name in detectors},
+        conditions={
+            'motion': 'static' if is_static(scene) else 'drive',
+            'setting': scene.setting,
+        },
+    )
+    for end in window_ends(plan.seconds, plan.rate_hz, front_end):
+        waveform = np.ascontiguousarray(sound[:, end - front_end.samples : end], np.float32)
+        spectrogram = front_end.compute(waveform)
+        stamp_s = end / front_end.sample_rate_hz + plan.label_offset_s
+        record.stamps_s.append(stamp_s)
+        record.truth.append(truth_frame(scene.labels(stamp_s)))
+        for name, detector in detectors.items():
+            start = time.perf_counter()
+            record.detections[name].append(detector.detect(waveform, spectrogram))
+            record.milliseconds[name].append(1e3 * (time.perf_counter() - start))
+        tick()
+    return record
+
+
+def window_ends(seconds: float, rate_hz: float, front_end: FrontEnd) -> list[int]:
+    """Sample indices at which windows end, the first as soon as one is full."""
+    ends = []
+    while True:
+        end = front_end.samples + round(len(ends) * front_end.sample_rate_hz / rate_hz)
+        if end > round(seconds * front_end.sample_rate_hz):
+            return ends
+        ends.append(end)
+
+
+def truth_frame(labels: object) -> TruthFrame:
+    """The simulator's labels of one instant as a frame of truth."""
+    return TruthFrame(
+        np.asarray(labels.boxes_px, np.float64),
+        np.asarray(labels.ids, np.int64),
+        np.asarray(labels.distance_m, np.float64),
+        np.asarray(labels.visible_fraction, np.float64),
+    )
+
+
+def hear_drives(
+    plan: Plan, jobs: int = 1, tick: Callable[[], None] = lambda: None
+) -> list[DriveRecord]:
+    """Hear all drives of a plan, in the order of its seeds whatever the number of processes.
+
+    Args:
+        plan: see `Plan`.
+        jobs: processes that share the drives.
+        tick: called whenever a drive is done.
+    """
+    if jobs == 1:
+        records = []
+        for record in _in_this_process(plan):
+            records.append(record)
+            tick()
+        return records
+    done: dict[int, DriveRecord] = {}
+    # Spawned, not forked: the parent may hold threads of ONNX Runtime.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(jobs, context, _start_worker, (plan,)) as pool:
+        waiting = {pool.submit(_work, seed): seed for seed in plan.seeds}
+        for future in as_completed(waiting):
+            done[waiting[future]] = future.result()
+            tick()
+    return [done[seed] for seed in plan.seeds]
+
+
+def _in_this_process(plan: Plan) -> Iterator[DriveRecord]:
+    rig = load_rig(plan.rig_path)
+    front_end = FrontEnd.of(rig)
+    detectors = make_detectors(plan, rig, front_end)
+    for seed in plan.seeds:
+        yield hear_drive(seed, plan, rig, front_end, detectors)
+
+
+_worker: tuple[Plan, Rig, FrontEnd, dict[str, WindowDetector]]
+
+
+def _start_worker(plan: Plan) -> None:
+    global _worker
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    rig = load_rig(plan.rig_path)
+    front_end = FrontEnd.of(rig)
+    _worker = plan, rig, front_end, make_detectors(plan, rig, front_end)
+
+
+def _work(seed: int) -> DriveRecord:
+    plan, rig, front_end, detectors = _worker
+    return hear_drive(seed, plan, rig, front_end, detectors)
+
+
+def check_request(seeds: Sequence[int], seconds: float, rate_hz: float) -> None:
+    """Refuse a request that makes no sense.
+
+    Raises:
+        AvdetError: no drive, drives too short for windows, or an odd rate.
+    """
+    if not seeds:
+        raise AvdetError('drives: expected at least 1, found 0')
+    if min(seeds) < 0 or max(seeds) >= 1 << 31:
+        raise AvdetError(f'seeds: expected 0 to {(1 << 31) - 1}, found {min(seeds)}..{max(seeds)}')
+    if not 1.5 <= seconds <= 600:
+        raise AvdetError(f'seconds: expected 1.5 to 600 a drive, found {seconds:g}')
+    if not 0.1 <= rate_hz <= 100:
+        raise AvdetError(f'rate: expected 0.1 to 100 windows a second, found {rate_hz:g}')
+
+
+def whose(seeds: Sequence[int]) -> str:
+    """What drives these are: training, validation, test or other."""
+    splits = {
+        'training': TRAINING_SEEDS,
+        'validation': VALIDATION_SEEDS,
+        'test': TEST_SEEDS,
+    }
+    for name, split in splits.items():
+        if min(seeds) in split and max(seeds) in split:
+            return name
+    return 'mixed'

@@ -1,0 +1,109 @@
+"""Files: written whole or not at all, read within bounds, arrays mapped where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import json
+import os
+from pathlib import Path
+import stat
+from typing import Any, BinaryIO
+import zipfile
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside its place and put it there when it is complete.
+
+    Args:
+        path: of the file; one that is there stays until the new one is complete. Its folder is
+            made, and several processes may write it at once: the last one wins.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open('wb') as file:
+            yield file
+        partial.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if not isinstance(error, OSError):
+            raise
+        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write a tree of plain values with `whole_file`.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(json.dumps(tree, indent=1).encode())
+
+
+def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:
+    """A regular file's bytes; pipes and devices, which may never end, are not even opened.
+
+    Args:
+        path: the file.
+        largest_bytes: a larger one is refused, a whole number of MiB.
+        what: the kind of file, for errors, e.g. ``rig file``.
+
+    Raises:
+        AvdetError: it is no file, cannot be read, or is too large.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise AvdetError(f'{path}: expected a {what}, found something that is not a file')
+        with path.open('rb') as file:
+            content = file.read(largest_bytes + 1)
+    except OSError as error:
+        raise AvdetError(f'cannot read the {what} {path}: {error.strerror}') from error
+    if len(content) > largest_bytes:
+        raise AvdetError(
+            f'{path}: expected a {what} of at most {largest_bytes >> 20} MiB, '
+            f'found {max(status.st_size, len(content))} bytes'
+        )
+    return content
+
+
+def map_member(path: Path, name: str) -> np.ndarray:
+    """Map one array of an uncompressed .npz file into memory, read-only.
+
+    numpy maps .npy files only; inside an uncompressed archive the same bytes follow the member's
+    local header (30 bytes, then name and extra field whose lengths stand at bytes 26 and 28).
+
+    Raises:
+        ValueError: the member is compressed or not an array.
+        KeyError: no such member.
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f'{name}.npy')
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f'{name} is compressed')
+    with path.open('rb') as file:
+        file.seek(member.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), '<u2')
+        file.seek(member.header_offset + 30 + int(lengths.sum()))
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = read_header(file)
+        if fortran or dtype.hasobject:
+            raise ValueError(f'{name} is not a plain array')
+        if 0 in shape:  # there is nothing to map
+            return np.zeros(shape, dtype)
+        return np.memmap(path, dtype, 'r', file.tell(), shape)

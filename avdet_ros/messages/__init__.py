@@ -1,0 +1,1 @@
+"""Between numpy and ROS messages, live and in bags."""

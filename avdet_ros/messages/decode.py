@@ -1,0 +1,166 @@
+"""From recorded messages to numpy and back.
+
+The readers below look only at field names, so they take what rosbags deserialized as well as
+what rclpy received.
+"""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+
+from avdet_ros import LARGEST_IMAGE_PX
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.image_codec import decode_bytes
+from avdet_ros.quoting import shown
+from avdet_ros.rig import MICROPHONES
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+NUMBER = 'std_msgs/msg/Float64'
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+
+_SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
+_PICTURES = {
+    'rgb8': ('u1', 3), 'bgr8': ('u1', 3), 'rgba8': ('u1', 4), 'bgra8': ('u1', 4),
+    'mono8': ('u1', 1), '8UC1': ('u1', 1), '8UC3': ('u1', 3),
+    'mono16': ('u2', 1), '16UC1': ('u2', 1), '32FC1': ('f4', 1),
+}  # fmt: skip
+_TO_BGR = {
+    'rgb8': cv2.COLOR_RGB2BGR, 'rgba8': cv2.COLOR_RGBA2BGR, 'bgra8': cv2.COLOR_BGRA2BGR,
+}  # fmt: skip
+_SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
+_MOST_CHANNELS = 512
+
+
+def stamp_ns(message: object) -> int:
+    """The header's stamp in nanoseconds; 0 means that nobody set it."""
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def decode_sound(message: object, where: str) -> np.ndarray:
+    """A block of sound.
+
+    Args:
+        message: ``sensor_msgs/Image``, one row a sample, one channel a microphone.
+        where: bag and topic, for errors.
+
+    Returns:
+        (samples, 8) int16, or float32 in [-1, 1].
+
+    Raises:
+        AvdetError: another encoding or number of channels, or the sizes contradict each other.
+    """
+    kind = _SOUND.get(message.encoding)
+    if kind is None:
+        raise AvdetError(
+            f'{where}: expected sound of {MICROPHONES} channels with encoding '
+            f'{" or ".join(_SOUND)}, found encoding {shown(message.encoding)}'
+        )
+    if message.width != 1:
+        raise AvdetError(f'{where}: expected sound with width 1, found {message.width}')
+    block = _array(message, kind, MICROPHONES, where)[:, 0]
+    if kind == 'i2':
+        return block.astype(np.int16, copy=False)
+    return block.astype(np.float32, copy=False)
+
+
+def decode_spectrogram(message: object, where: str) -> np.ndarray:
+    """One window's features, (channels, n_mels, frames) float32.
+
+    Raises:
+        AvdetError: the encoding is not ``32FC<channels>``, or the sizes contradict each other.
+    """
+    named = _SPECTROGRAM.fullmatch(message.encoding)
+    channels = int(named[1]) if named else 0
+    if not 0 < channels <= _MOST_CHANNELS:
+        raise AvdetError(
+            f'{where}: expected a spectrogram with encoding 32FC<channels>, '
+            f'found encoding {shown(message.encoding)}'
+        )
+    pixels = _array(message, 'f4', channels, where)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
+
+
+def decode_picture(message: object, where: str) -> np.ndarray:
+    """A camera's picture, from ``sensor_msgs/Image`` or ``CompressedImage``.
+
+    Returns:
+        (height, width, 3) uint8 BGR, (height, width) uint8 or uint16, or (height, width) float32.
+
+    Raises:
+        AvdetError: the encoding is unknown or the data are not a picture.
+    """
+    if hasattr(message, 'format'):
+        return _compressed(message, where)
+    if message.encoding not in _PICTURES:
+        raise AvdetError(
+            f'{where}: expected a picture with encoding {", ".join(_PICTURES)}, '
+            f'found {shown(message.encoding)}'
+        )
+    kind, channels = _PICTURES[message.encoding]
+    pixels = _array(message, kind, channels, where)
+    if channels == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    if message.encoding in _TO_BGR:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), _TO_BGR[message.encoding])
+    return np.ascontiguousarray(pixels)
+
+
+def decode_detections(message: object) -> tuple[Detections, list[str]]:
+    """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order."""
+    boxes, scores, ids = [], [], []
+    for entry in message.detections:
+        centre, box = entry.bbox.center.position, entry.bbox
+        half_x, half_y = box.size_x / 2, box.size_y / 2
+        boxes.append((centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y))
+        scores.append(max((r.hypothesis.score for r in entry.results), default=0.0))
+        ids.append(entry.id)
+    found = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
+    return found, ids
+
+
+def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
+    """(height, width, channels) of an Image's data, rows' padding left out."""
+    if not 0 < message.height * message.width <= LARGEST_IMAGE_PX:
+        raise AvdetError(
+            f'{where}: expected 1 to {LARGEST_IMAGE_PX} pixels, '
+            f'found {message.width} x {message.height}'
+        )
+    order = '>' if message.is_bigendian else '<'
+    dtype = np.dtype(order + kind)
+    row_bytes = message.width * channels * dtype.itemsize
+    needed = message.step * message.height
+    data = np.frombuffer(message.data, np.uint8)
+    if message.step < row_bytes or data.size != needed:
+        raise AvdetError(
+            f'{where}: expected {message.height} rows of at least {row_bytes} bytes as encoding '
+            f'{message.encoding} and width {message.width} say, '
+            f'found step {message.step} and {data.size} bytes'
+        )
+    rows = data.reshape(message.height, message.step)[:, :row_bytes]
+    pixels = np.ascontiguousarray(rows).view(dtype)
+    native = dtype.newbyteorder('=')
+    return pixels.astype(native, copy=False).reshape(message.height, message.width, channels)
+
+
+def _compressed(message: object, where: str) -> np.ndarray:
+    if 'compressedDepth' in message.format:
+        raise AvdetError(
+            f'{where}: expected JPEG or PNG data, found {shown(message.format)}; '
+            f'record the uncompressed topic instead'
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    pixels = decode_bytes(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    if pixels is None:
+        raise AvdetError(
+            f'{where}: expected a JPEG or PNG picture of at most {LARGEST_IMAGE_PX} pixels, '
+            f'found {data.size} bytes that are not one'
+        )
+    return pixels

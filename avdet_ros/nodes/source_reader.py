@@ -1,0 +1,193 @@
+"""The thread that pulls sound from a source, in time, whatever the rest of the node does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+import time
+import traceback
+
+from avdet_ros.audio.clock import SampleClock
+from avdet_ros.errors import AvdetError
+from avdet_ros.sources.base import Block, Source
+
+READ_TIMEOUT_S = 0.1
+"""How long a read may wait, and so how long ending takes."""
+
+OPEN_S = 2.0
+"""How long a node waits for a device to open; a sound server that hangs never answers."""
+
+STOP_S = 2.0
+"""How long its thread may take to end; the same server never lets go either."""
+
+FIRST_BACKOFF_S = 0.25
+LONGEST_BACKOFF_S = 2.0
+
+STILL_S = 1.0
+"""ROS time that has not moved for so long is paused."""
+
+
+class SoundInput:
+    """Reads a source in a thread of its own and opens it anew when it dies.
+
+    Attributes:
+        source: the source.
+        clock: from sample time to ROS time.
+        samples: how many were read.
+        reopened: how often the source was lost and came back.
+        fault: why there is no sound now; '' when there is.
+        last_s: monotonic time of the newest block, None before the first.
+        still: whether ROS time stands still; sound of that time has no stamp and is left out.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ros_now_s: Callable[[], float],
+        take: Callable[[Block], None],
+        began: Callable[[], None],
+        log: Callable[[str], None],
+        alive: Callable[[], bool],
+        patience_s: float | None = None,
+    ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            source: what to read.
+            ros_now_s: ROS time in seconds.
+            take: gets each block, in the thread.
+            began: told, in the thread, when the source was opened anew.
+            log: takes sentences.
+            alive: whether ROS still runs; when it ends, so does the thread, without a word.
+            patience_s: how long `start` waits for the source to open; None: as long as it likes.
+        """
+        self.source = source
+        self.clock = SampleClock()
+        self.samples = 0
+        self.reopened = 0
+        self.fault = ''
+        self.last_s: float | None = None
+        self.still = False
+        self._ros_s, self._moved_s = -1.0, 0.0
+        self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
+        self._alive, self._patience_s = alive, patience_s
+        self._answered = threading.Event()
+        self._refusal: Exception | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='sound input', daemon=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the thread still has the source, which must then be left alone."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Open the source and begin to read.
+
+        A source that does not answer is a `fault`, until it does or refuses and is tried again.
+
+        Raises:
+            AvdetError: it cannot be opened.
+        """
+        self._thread.start()
+        if not self._answered.wait(self._patience_s):
+            self._log(f'{self.source.name} does not answer; waiting for it')
+        elif self._refusal is not None:
+            self._ending.set()
+            raise self._refusal
+
+    def stop(self) -> None:
+        """End the thread, which closes the source; if it hangs, leave it to itself."""
+        self._ending.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S)
+
+    def time_ns(self, sample: int) -> int:
+        """ROS time at which a sample was captured."""
+        return round(self.clock.to_ros(sample / self.source.sample_rate_hz) * 1e9)
+
+    def _run(self) -> None:
+        """All that the source's driver does happens here, so that nothing else hangs with it."""
+        try:
+            self._open()
+            while not self._ending.is_set() and self._read():
+                pass
+        finally:
+            self.source.stop()
+
+    def _open(self) -> None:
+        self.fault = f'{self.source.name}: expected it to open, it does not answer'
+        try:
+            self.source.start()
+            self.fault = ''
+            self._answered.set()
+        except Exception as error:
+            self._refusal = error
+            self._answered.set()
+            if not self._ending.wait(FIRST_BACKOFF_S):  # `start`, which tells it, no longer waits
+                self._tell(error)
+                self._reopen(self.fault)
+
+    def _read(self) -> bool:
+        """Read once; False when there is nothing more to read."""
+        try:
+            block = self.source.read(READ_TIMEOUT_S)
+            if block is not None:
+                self._handle(block)
+            return block is not None or not self.source.exhausted
+        except AvdetError as error:
+            self._reopen(str(error))
+        except Exception as error:
+            if not self._alive():
+                return False
+            self._log(traceback.format_exc())
+            self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
+        return True
+
+    def _handle(self, block: Block) -> None:
+        self.last_s = time.monotonic()
+        self.samples += len(block.samples)
+        ros_s = self._now_s()
+        if self._paused(ros_s):
+            return
+        ros_time_s = block.time_s + ros_s - self.last_s
+        self.clock.update(block.first_sample / self.source.sample_rate_hz, ros_time_s)
+        self._take(block)
+
+    def _paused(self, ros_s: float) -> bool:
+        """Whether ROS time stands still; when it goes on, all begins anew."""
+        if ros_s != self._ros_s:
+            self._ros_s, self._moved_s = ros_s, self.last_s
+            if self.still:
+                self.still = False
+                self.clock.reset()
+                self._began()
+        self.still = self.last_s - self._moved_s > STILL_S
+        return self.still
+
+    def _tell(self, error: Exception) -> None:
+        """Why it cannot be opened; what should not happen goes to the log, once."""
+        before, self.fault = self.fault, str(error)
+        if not isinstance(error, AvdetError):
+            self.fault = f'{self.source.name}: {type(error).__name__}: {error}'
+            if self.fault != before and self._alive():
+                self._log(''.join(traceback.format_exception(error)))
+
+    def _reopen(self, why: str) -> None:
+        self.fault = why
+        self._log(f'{why}; trying to open it again')
+        self.source.stop()
+        backoff_s = FIRST_BACKOFF_S
+        while not self._ending.wait(backoff_s):
+            try:
+                self.source.start()
+            except Exception as error:
+                self._tell(error)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+                continue
+            self.clock.reset()
+            self._began()
+            self.reopened += 1
+            self.fault = ''
+            self._log(f'{self.source.name} is back')
+            return

@@ -1,0 +1,79 @@
+"""Whether two rigs are one: what was recorded or simulated with another rig teaches nonsense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import shown
+from avdet_ros.rig import Rig, load_rig
+
+WITHIN = {
+    'sample_rate_hz': 0.0,
+    'image_px': 0.0,
+    'microphones_m': 1e-3,
+    'focal_px': 2.0,
+    'principal_px': 2.0,
+    'camera_position_m': 0.01,
+    'camera_rotation': 2e-3,
+}
+"""What decides what is heard and where boxes lie, and how far apart it may be in one rig."""
+
+
+def rig_numbers(rig: Rig) -> dict[str, Any]:
+    """The values of `WITHIN`'s keys, as JSON has them."""
+    camera = rig.camera
+    return {
+        'sample_rate_hz': rig.sample_rate_hz,
+        'image_px': [camera.width_px, camera.height_px],
+        'microphones_m': rig.microphones_m.round(6).tolist(),
+        'focal_px': [float(camera.fx), float(camera.fy)],
+        'principal_px': [float(camera.cx), float(camera.cy)],
+        'camera_position_m': camera.position_m.round(6).tolist(),
+        'camera_rotation': camera.rotation.round(6).tolist(),
+    }
+
+
+def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
+    """The first thing that another rig has otherwise.
+
+    Args:
+        rig: the one in use.
+        found: `rig_numbers` of the other one, as a file has them; anything may be wrong there.
+
+    Returns:
+        key, expected and found, for a message; '' if both are one rig.
+    """
+    for key, expected in rig_numbers(rig).items():
+        wanted = np.asarray(expected, np.float64)
+        other = found.get(key)
+        there = 'none' if other is None else shown(other)
+        try:
+            values = np.asarray(other, np.float64)
+        except (TypeError, ValueError):
+            values = np.zeros(0)
+        apart = np.abs(values - wanted).max() if values.shape == wanted.shape else np.nan
+        if apart <= WITHIN[key]:
+            continue
+        if wanted.size > 3 and np.isfinite(apart):
+            return f'{key}: expected those of the rig in use, found some {apart:.3f} away'
+        return f'{key}: expected {shown(expected)}, found {there}'
+    return ''
+
+
+def check_recorded_rig(path: Path, rig: Rig) -> None:
+    """See that a recorded drive's rig file is of the rig in use.
+
+    Args:
+        path: the drive's ``rig.yaml``; drives of MAVD have none, and pass.
+        rig: in use.
+
+    Raises:
+        AvdetError: it is of another one.
+    """
+    if path.is_file() and (difference := rig_difference(rig, rig_numbers(load_rig(path)))):
+        raise AvdetError(f'{path}: {difference}; use --rig {path}')

@@ -1,0 +1,1 @@
+"""Where sound comes from: devices, files, the simulation, behind one interface."""

@@ -1,0 +1,316 @@
+"""A sound card through PortAudio.
+
+The callback runs in PortAudio's thread and must be done before the card's buffer is full, so it
+copies into memory that is already there and wakes the reader; it takes no lock that anyone holds,
+allocates nothing of its own and decides nothing. All else happens in `read`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.audio.dropouts import LossFinder
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.base import Block, SourceLost
+
+LATENCY_S = 0.08
+"""What PortAudio is asked to buffer: rides out the scheduler, and delivers every 20 ms or so."""
+
+RING_S = 4.0
+"""Sound that waits for a slow reader before it counts as lost."""
+
+FIRST_BLOCK_S = 5.0
+"""How long the first block may take; a sound server needs up to two seconds."""
+
+STALLED_S = 1.0
+"""A stream without a block for so long is dead."""
+
+_LONGEST_LOOK_S = 0.25
+_RING_BLOCKS = 4096
+_open_streams: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Device:
+    """An input device as PortAudio describes it.
+
+    Attributes:
+        index: its number, valid until the next rescan.
+        name: its name.
+        host_api: ALSA, JACK, ...
+        channels: input channels it offers at most.
+        default_rate_hz: the rate it prefers.
+    """
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    default_rate_hz: float
+
+
+def list_devices() -> list[Device]:
+    """All devices with at least one input channel.
+
+    Raises:
+        AvdetError: PortAudio is not installed or not up.
+    """
+    sounddevice = _sounddevice()
+    try:
+        apis = [api['name'] for api in sounddevice.query_hostapis()]
+        entries = list(sounddevice.query_devices())
+    except sounddevice.PortAudioError as error:
+        raise AvdetError(f'cannot list the sound devices: {_said(error)}') from error
+    return [
+        Device(
+            index,
+            entry['name'],
+            apis[entry['hostapi']],
+            entry['max_input_channels'],
+            entry['default_samplerate'],
+        )
+        for index, entry in enumerate(entries)
+        if entry['max_input_channels'] > 0
+    ]
+
+
+def rescan() -> None:
+    """Look for devices anew; PortAudio itself looks only once. Not while a stream is open.
+
+    Raises:
+        AvdetError: PortAudio is not installed or does not come up.
+    """
+    if not _open_streams:
+        sounddevice = _sounddevice()
+        with suppress(sounddevice.PortAudioError):  # it is not up when the last rescan failed
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise AvdetError(f'cannot look for sound devices: {_said(error)}') from error
+
+
+def supports(device: Device, channels: int, sample_rate_hz: float) -> bool:
+    """Whether a device gives so many 16-bit channels at that rate."""
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.check_input_settings(device.index, channels, 'int16', None, sample_rate_hz)
+    except (sounddevice.PortAudioError, ValueError):
+        return False
+    return True
+
+
+def find_device(wanted: str | int | None, channels: int = MICROPHONES) -> Device:
+    """Select a device.
+
+    Args:
+        wanted: index, exact name or part of a name, in any case; None or '' for the default.
+        channels: of several that fit, those with so many channels are preferred.
+
+    Raises:
+        AvdetError: none fits, or several do; the message lists those there are.
+    """
+    devices = list_devices()
+    if wanted is None or wanted == '':
+        default = _sounddevice().default.device[0]
+        hits = [device for device in devices if device.index == default]
+        return _one(hits or devices[:1], 'the default input', devices)
+    text = str(wanted).strip()
+    exact = [device for device in devices if device.name == text]
+    if text.isdecimal() and not exact:
+        return _one([d for d in devices if d.index == int(text)], f'number {text}', devices)
+    part = [device for device in devices if text.lower() in device.name.lower()]
+    hits = exact or part
+    hits = [device for device in hits if device.channels >= channels] or hits
+    if exact or len({device.name for device in hits}) == 1:
+        hits = hits[:1]  # the same device under several host APIs: the first is the native one
+    return _one(hits, repr(text), devices)
+
+
+def _one(hits: list[Device], wanted: str, devices: list[Device]) -> Device:
+    if len(hits) == 1:
+        return hits[0]
+    listed = hits or devices
+    names = ', '.join(f'{d.index} {d.name!r} ({d.channels} channels)' for d in listed) or 'none'
+    if hits:
+        raise AvdetError(f'sound device {wanted} fits several; expected one of: {names}')
+    raise AvdetError(f'no sound device {wanted}; the input devices here: {names}')
+
+
+class DeviceSource:
+    """Eight channels of a sound card, see `Source`.
+
+    Attributes:
+        overflows: times PortAudio or this reader said that samples were lost.
+    """
+
+    exhausted = False
+
+    def __init__(
+        self, rig: Rig, device: str | int | None = None, latency_s: float = LATENCY_S
+    ) -> None:
+        """Remember what to open.
+
+        Args:
+            rig: channel of each microphone, and the sample rate.
+            device: index, exact name or part of a name.
+            latency_s: buffering to ask of PortAudio.
+        """
+        self.sample_rate_hz = rig.sample_rate_hz
+        self.channels = len(rig.channels)
+        self.name = f'device {device}' if device not in (None, '') else 'the default device'
+        self.lost_samples = self.overflows = self.bad_samples = 0
+        self._wanted = device
+        self._latency_s = latency_s
+        self._columns = np.asarray(rig.channels)
+        self._opened = rig.device_channels
+        self._stream: Any = None
+        self._ring = np.zeros((int(RING_S * rig.sample_rate_hz), self._opened), np.int16)
+        self._wake = threading.Lock()
+
+    def start(self) -> None:
+        """Find and open the device; see `Source.start`."""
+        self.stop()
+        rescan()
+        sounddevice = _sounddevice()
+        device = find_device(self._wanted, self._opened)
+        self.name = device.name
+        if device.channels < self._opened:
+            raise AvdetError(
+                f'sound device {device.name!r}: expected at least {self._opened} channels, '
+                f'which the rig reads, found {device.channels}'
+            )
+        self._reset()
+        try:
+            self._stream = sounddevice.InputStream(
+                device=device.index,
+                channels=self._opened,
+                samplerate=self.sample_rate_hz,
+                dtype='int16',
+                latency=self._latency_s,
+                callback=self._callback,
+            )
+            _open_streams.add(id(self))
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            self.stop()
+            raise AvdetError(
+                f'cannot open sound device {device.name!r} with {self._opened} channels at '
+                f'{self.sample_rate_hz} Hz: {_said(error)}'
+            ) from error
+        self._looked_s = time.monotonic()
+        self._silent_s = STALLED_S - FIRST_BLOCK_S
+
+    def read(self, timeout_s: float) -> Block | None:
+        """The next block, see `Source.read`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._collect()
+            if self._ready:
+                return self._ready.popleft()
+            if self._stream is None or not self._stream.active:
+                raise SourceLost(f'sound device {self.name!r} has gone: its stream has ended')
+            now = time.monotonic()
+            # A process that was itself stopped must not blame the device, so no single look
+            # counts for more than it would at a steady pace.
+            self._silent_s += min(now - self._looked_s, _LONGEST_LOOK_S)
+            self._looked_s = now
+            if self._silent_s > STALLED_S:
+                raise SourceLost(
+                    f'sound device {self.name!r} has stalled: no samples for {STALLED_S:g} s'
+                )
+            if now >= deadline:
+                return None
+            # Woken by the callback; the cap is for streams that die without a last word.
+            self._wake.acquire(timeout=min(deadline - now, 0.1))
+
+    def stop(self) -> None:
+        """Close the device, see `Source.stop`."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close(ignore_errors=True)
+        _open_streams.discard(id(self))
+
+    def _reset(self) -> None:
+        self.lost_samples = self.overflows = 0
+        self._finder = LossFinder(self.sample_rate_hz)
+        self._next_sample = 0
+        self._ready: deque[Block] = deque()
+        self._waiting: list[tuple[np.ndarray, float]] = []
+        # The callback writes these, `read` reads them; each counter has one writer.
+        self._frames = np.zeros(_RING_BLOCKS, np.int64)
+        self._arrivals = np.zeros(_RING_BLOCKS, np.float64)
+        self._flags = np.zeros(_RING_BLOCKS, bool)
+        self._written_blocks = self._written = 0
+        self._read_blocks = self._read_samples = 0
+        self._refused = False
+
+    def _callback(self, indata: np.ndarray, frames: int, _: object, status: Any) -> None:
+        arrival_s = time.monotonic()
+        size = len(self._ring)
+        full = self._written - self._read_samples + frames > size
+        if full or self._written_blocks - self._read_blocks >= _RING_BLOCKS:
+            self._refused = True
+            return
+        at = self._written % size
+        first = min(frames, size - at)
+        self._ring[at : at + first] = indata[:first]
+        self._ring[: frames - first] = indata[first:]
+        slot = self._written_blocks % _RING_BLOCKS
+        self._frames[slot] = frames
+        self._arrivals[slot] = arrival_s
+        self._flags[slot] = status.input_overflow or self._refused
+        self._refused = False
+        self._written += frames
+        self._written_blocks += 1  # last: now the reader may look
+        if self._wake.locked():
+            self._wake.release()
+
+    def _collect(self) -> None:
+        """Turn what the callback left into blocks, numbered once it is known what was lost."""
+        self._wake.acquire(blocking=False)
+        while self._read_blocks < self._written_blocks:
+            slot = self._read_blocks % _RING_BLOCKS
+            frames, arrival_s = int(self._frames[slot]), float(self._arrivals[slot])
+            rows = np.arange(self._read_samples, self._read_samples + frames) % len(self._ring)
+            samples = self._ring[np.ix_(rows, self._columns)]
+            overflow = bool(self._flags[slot])
+            self._read_samples += frames
+            self._read_blocks += 1
+            self._silent_s = 0.0
+            self.overflows += overflow
+            self._waiting.append((samples, arrival_s - frames / self.sample_rate_hz))
+            lost = self._finder.add(frames, arrival_s, overflow)
+            if lost is not None:
+                self._release(lost)
+
+    def _release(self, lost: int) -> None:
+        self.lost_samples += lost
+        self._next_sample += lost
+        for samples, time_s in self._waiting:
+            self._ready.append(Block(samples, self._next_sample, time_s, lost))
+            self._next_sample += len(samples)
+            lost = 0
+        self._waiting.clear()
+
+
+def _said(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise AvdetError(
+            'the PortAudio library is not installed: apt install libportaudio2'
+        ) from error
+    return sounddevice

@@ -1,0 +1,134 @@
+"""Which channel is each microphone on? Tap it and look which one answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from avdet_ros.audio.levels import as_float
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.base import Source
+from avdet_ros.sources.device import DeviceSource, find_device, rescan
+
+TAP_DB = 15.0
+"""A tap lifts a channel's peak by so much over what it was."""
+
+CLEAR_DB = 6.0
+"""And lifts no other channel's by so much as that less these."""
+
+PATIENCE_S = 30.0
+"""How long one tap is waited for."""
+
+_PIECE_S = 0.05
+_QUIET_PIECES = 20
+_AFTER_S = 0.6
+
+
+class TapFinder:
+    """Finds the channel that was tapped, in sound that is handed over piece by piece."""
+
+    def __init__(self, sample_rate_hz: int, channels: int = MICROPHONES) -> None:
+        self._piece = round(_PIECE_S * sample_rate_hz)
+        self._rest = np.empty((0, channels), np.float32)
+        self._quiet: list[np.ndarray] = []  # peaks of the latest pieces without a tap
+
+    def push(self, samples: np.ndarray) -> int | None:
+        """Look at more sound.
+
+        Args:
+            samples: (n, channels) int16 or float.
+
+        Returns:
+            The channel whose microphone was tapped, or None.
+        """
+        self._rest = np.concatenate([self._rest, as_float(samples)])
+        while len(self._rest) >= self._piece:
+            piece, self._rest = self._rest[: self._piece], self._rest[self._piece :]
+            # Differences: a tap is a click, wind and rumble are not.
+            peaks = np.abs(np.diff(piece, axis=0)).max(axis=0) + 1e-5
+            if len(self._quiet) == _QUIET_PIECES:
+                rise_db = 20 * np.log10(peaks / np.median(self._quiet, axis=0))
+                order = np.argsort(rise_db)
+                if rise_db[order[-1]] > TAP_DB:
+                    # Handling the mount moves the neighbours too: the loudest is the tapped one.
+                    level_db = 20 * np.log10(peaks)
+                    clear = level_db[order[-1]] - np.delete(level_db, order[-1]).max() > CLEAR_DB
+                    return int(order[-1]) if clear else None
+                self._quiet.pop(0)
+            self._quiet.append(peaks)
+        return None
+
+
+def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[int]:
+    """Ask for each microphone to be tapped and return the channels that answered.
+
+    Args:
+        source: started; gives the device's channels in the device's order.
+        names: of the microphones, in the order in which to tap them.
+        console: where to ask.
+
+    Raises:
+        AvdetError: a tap is not heard for half a minute.
+    """
+    channels: list[int] = []
+    for name in names:
+        console.print(f'tap the microphone [bold]{escape(name)}[/] ...', end=' ')
+        finder = TapFinder(source.sample_rate_hz, source.channels)
+        deadline = time.monotonic() + PATIENCE_S
+        channel = None
+        while channel is None:
+            if time.monotonic() > deadline:
+                raise AvdetError(
+                    f'tapping: expected one channel to answer for {name} within '
+                    f'{PATIENCE_S:g} s, found none clearly ahead of the others'
+                )
+            block = source.read(0.2)
+            if block is not None:
+                channel = finder.push(block.samples)
+        again = ' (answered before!)' if channel in channels else ''
+        console.print(f'channel [bold]{channel}[/]{again}')
+        channels.append(channel)
+        settled = time.monotonic() + _AFTER_S
+        while time.monotonic() < settled:  # let the mount stop ringing
+            source.read(0.1)
+    return channels
+
+
+def run_tapping(rig: Rig, device: str) -> None:
+    """Find the channel map of a device with the user's finger, and print it for the rig file.
+
+    Args:
+        rig: names of the microphones and the map to compare with.
+        device: index, name or part of a name.
+
+    Raises:
+        AvdetError: the device cannot be opened, a tap is not heard, or the rig's map is wrong.
+    """
+    count = max(MICROPHONES, rig.device_channels)
+    rescan()
+    find_device(device, count)
+    source = DeviceSource(replace(rig, channels=np.arange(count)), device)
+    console = Console(highlight=False)
+    source.start()
+    try:
+        channels = find_taps(source, rig.names, console)
+    finally:
+        source.stop()
+    if len(set(channels)) != len(channels):
+        raise AvdetError(
+            'tapping: expected another channel to answer for each microphone, found '
+            f'{", ".join(map(str, channels))}'
+        )
+    wrong = [
+        f'{name} is on channel {found}, the rig says {known}'
+        for name, found, known in zip(rig.names, channels, rig.channels.tolist(), strict=True)
+        if found != known
+    ]
+    if wrong:
+        raise AvdetError(f'the channel map of the rig: {"; ".join(wrong)}')
+    console.print("every microphone is on the rig's channel")

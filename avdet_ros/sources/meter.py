@@ -1,0 +1,120 @@
+"""Eight live level bars that also say what is wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+import time
+
+import numpy as np
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from avdet_ros.audio.levels import ChannelState, as_float, check_channels, swapped_looking
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.make import make_source
+
+LOWEST_DB = -90.0
+"""Left end of the bars."""
+
+JUDGED_S = 4.0
+"""Sound that faults are judged from."""
+
+_BAR = 40
+_REFRESH_S = 0.1
+_JUDGE_S = 1.0
+
+
+def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
+    """Show levels of a device until Ctrl-C.
+
+    Args:
+        rig: names, channel map, positions, sample rate.
+        device: index, name or part of a name.
+        seconds: end after so long; None goes on.
+
+    Raises:
+        AvdetError: the device cannot be opened, or dies.
+    """
+    source = make_source('device', rig, device=device)
+    source.start()
+    recent: deque[np.ndarray] = deque()
+    states: list[ChannelState] = []
+    swapped: tuple[int, int] | None = None
+    try:
+        with Live(Text('waiting for sound'), refresh_per_second=10) as live:
+            began = judged = shown = time.monotonic()
+            while seconds is None or time.monotonic() - began < seconds:
+                block = source.read(_REFRESH_S)
+                if block is not None:
+                    recent.append(block.samples)
+                    held = sum(map(len, recent))
+                    while held - len(recent[0]) > JUDGED_S * rig.sample_rate_hz:
+                        held -= len(recent.popleft())
+                now = time.monotonic()
+                if recent and now - shown > _REFRESH_S:
+                    shown = now
+                    if now - judged > _JUDGE_S or not states:
+                        judged = now
+                        sound = np.concatenate(recent)
+                        states = check_channels(sound, rig.sample_rate_hz)
+                        swapped = swapped_looking(sound, rig.sample_rate_hz, rig.microphones_m)
+                    live.update(meter_view(rig, list(recent), states, swapped, source.name))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        source.stop()
+
+
+def meter_view(
+    rig: Rig,
+    recent: list[np.ndarray],
+    states: list[ChannelState],
+    swapped: tuple[int, int] | None,
+    name: str,
+) -> Group:
+    """The page the meter shows.
+
+    Args:
+        rig: names and channels.
+        recent: blocks of (n, 8) samples, oldest first.
+        states: judgement of each microphone.
+        swapped: two microphones that look exchanged.
+        name: of the device.
+    """
+    newest: list[np.ndarray] = []
+    for samples in reversed(recent):
+        newest.append(as_float(samples))
+        if sum(map(len, newest)) > 0.1 * rig.sample_rate_hz:
+            break
+    sound = np.concatenate(newest)
+    level_db = 10 * np.log10(np.maximum(np.var(sound, axis=0), 1e-12))
+    peak_db = 20 * np.log10(np.maximum(np.abs(sound).max(axis=0), 1e-6))
+    table = Table(title=Text(name), box=None, pad_edge=False)
+    for heading in ('channel', 'microphone', 'level / dB', '', 'peak / dB', ''):
+        table.add_column(heading, justify='right' if '/' in heading else 'left')
+    for microphone in range(MICROPHONES):
+        faults = list(states[microphone].faults)
+        if swapped is not None and microphone in swapped:
+            other = swapped[1 - swapped.index(microphone)]
+            faults.append(f'looks swapped with {rig.names[other]}')
+        table.add_row(
+            str(rig.channels[microphone]),
+            Text(rig.names[microphone]),
+            f'{level_db[microphone]:.0f}',
+            _bar(level_db[microphone], peak_db[microphone]),
+            f'{peak_db[microphone]:.0f}',
+            Text(', '.join(faults), style='bold red') if faults else Text('ok', style='green'),
+        )
+    return Group(table, Text('Ctrl-C ends', style='dim'))
+
+
+def _bar(level_db: float, peak_db: float) -> Text:
+    """A bar up to the level with a mark at the peak."""
+    places = np.array([level_db, peak_db])
+    level, peak = (np.clip((places - LOWEST_DB) / -LOWEST_DB, 0, 1) * _BAR).round().astype(int)
+    text = ['━'] * level + [' '] * (_BAR - level)
+    text[min(peak, _BAR - 1)] = '┃'
+    style = 'red' if peak_db > -0.1 else 'yellow' if peak_db > -6 else 'green'
+    return Text(''.join(text), style=style)

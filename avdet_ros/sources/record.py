@@ -1,0 +1,85 @@
+"""A device into a sound file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.base import SourceLost
+from avdet_ros.sources.make import make_source
+
+
+def record_device(rig: Rig, device: str | None, seconds: float, output: Path) -> None:
+    """Record the eight microphones, in the rig's order; lost samples become silence.
+
+    The file appears under its name when it is whole. After Ctrl-C, and when the device dies, it
+    holds what was heard.
+
+    Args:
+        rig: channel map and sample rate.
+        device: index, name or part of a name; None for the default.
+        seconds: how long.
+        output: file to write; its ending names the format, e.g. .flac or .wav.
+
+    Raises:
+        AvdetError: the device or the file cannot be opened, the device has died, or the disk is
+            full.
+    """
+    import soundfile
+
+    formats = soundfile.available_formats()
+    kind = output.suffix[1:].upper()
+    if kind not in formats or not soundfile.check_format(kind, 'PCM_16'):
+        raise AvdetError(
+            f'{output}: expected a name ending in .flac or .wav, found {output.suffix!r}'
+        )
+    part = output.with_name(f'.{output.name}.part')
+    source = make_source('device', rig, device=device)
+    rate = rig.sample_rate_hz
+    total = round(seconds * rate)
+    written = lost = 0
+    death: SourceLost | None = None
+    try:
+        with soundfile.SoundFile(
+            str(part), 'w', samplerate=rate, channels=MICROPHONES, format=kind, subtype='PCM_16'
+        ) as file:
+            source.start()
+            console = Console(stderr=True)
+            with Progress(console=console) as progress:
+                task = progress.add_task(f'recording {escape(source.name)}', total=total)
+                try:
+                    while written < total:
+                        block = source.read(0.5)
+                        if block is None:
+                            continue
+                        lost += block.lost
+                        silence = np.zeros((min(block.lost, total - written), MICROPHONES), 'i2')
+                        samples = np.concatenate([silence, block.samples])[: total - written]
+                        file.write(samples)
+                        written += len(samples)
+                        progress.update(task, completed=written)
+                except KeyboardInterrupt:
+                    console.print('ended early')
+                except SourceLost as error:
+                    if not written:
+                        raise
+                    death = error
+        os.replace(part, output)
+    except (OSError, soundfile.SoundFileError, RuntimeError) as error:
+        raise AvdetError(f'cannot write {output}: {" ".join(str(error).split())}') from error
+    finally:
+        source.stop()
+        part.unlink(missing_ok=True)
+    if death is not None:
+        raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
+    note = f', {lost} samples were lost and are silent' if lost else ''
+    Console().print(
+        f'{escape(str(output))}: {written / rate:.1f} s of {escape(source.name)}{note}'
+    )

@@ -1,0 +1,157 @@
+"""A simulated drive as a source: rendered, or read, a little ahead of the moment it is heard."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from pathlib import Path
+import queue
+import threading
+import time
+
+import numpy as np
+
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.base import Block, SourceLost
+from avdet_ros.sources.render_process import SOUND, start_renderer
+
+AHEAD_CHUNKS = 8
+"""How far the renderer may run ahead."""
+
+BLOCK_S = 0.01
+"""Length of the blocks that are read; half of it is how late a window's end comes."""
+
+
+class SimulationSource:
+    """Renders the drive of a seed, or reads a written one, in its own process; see `Source`.
+
+    A process and not a thread: rendering would hold up the features of the windows heard
+    meanwhile. It gives way to everything else, as it runs ahead.
+
+    Attributes:
+        scene: the drive; its truth at time t belongs to sample t * sample_rate_hz. None for a
+            written drive whose world cannot be made again.
+        notice: one sentence that a person should see once, or ''.
+    """
+
+    channels = MICROPHONES
+
+    def __init__(
+        self,
+        rig: Rig,
+        seed: int,
+        duration_s: float,
+        *,
+        drive: str | Path | None = None,
+        paced: bool = True,
+    ) -> None:
+        """Draw the drive; nothing is rendered yet.
+
+        Args:
+            rig: the vehicle that listens.
+            seed: which drive.
+            duration_s: its length.
+            drive: folder of a drive that `avdet simulate` wrote, in place of seed and length.
+            paced: hand out blocks in real time; else as fast as they are rendered.
+
+        Raises:
+            AvdetError: no drive can be so short or long, or the folder holds no drive of this rig.
+        """
+        from avdet_ros.simulation.live import drawn_drive, written_drive
+
+        live = written_drive(drive, rig) if drive else drawn_drive(seed, rig, duration_s)
+        self.name, self.notice = live.name, live.notice
+        self.sample_rate_hz = rig.sample_rate_hz
+        self.lost_samples = self.overflows = self.bad_samples = 0
+        self.exhausted = False
+        self.scene, self._recorded = live.scene, live.sound
+        self._total = round(live.duration_s * rig.sample_rate_hz)
+        self._paced = paced
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin rendering; time runs once the first chunk is there, see `Source.start`."""
+        self.stop()
+        self.exhausted = False
+        self._next_sample = 0
+        self._chunk = np.empty((0, MICROPHONES), np.float32)
+        self._chunks: queue.Queue[np.ndarray | Exception | None] = queue.Queue(AHEAD_CHUNKS)
+        self._ending = threading.Event()
+        self._started_s: float | None = None
+        self._process, ours = start_renderer(
+            self._recorded or self.scene, self._total, self.sample_rate_hz
+        )
+        self._thread = threading.Thread(target=self._fetch, args=(ours,), daemon=True)
+        self._thread.start()
+
+    def read(self, timeout_s: float) -> Block | None:
+        """The next block, see `Source.read`."""
+        deadline = time.monotonic() + timeout_s
+        if self._thread is None or self.exhausted:
+            return None
+        if len(self._chunk) == 0 and not self._next_chunk(timeout_s):
+            return None
+        if self._started_s is None:
+            self._started_s = time.monotonic()
+        samples = self._chunk[: round(BLOCK_S * self.sample_rate_hz)]
+        if self._paced:
+            due_s = self._started_s + (self._next_sample + len(samples)) / self.sample_rate_hz
+            now_s = time.monotonic()
+            if due_s > now_s:
+                time.sleep(max(0.0, min(due_s, deadline) - now_s))
+            if due_s > max(now_s, deadline):
+                return None
+        self._chunk = self._chunk[len(samples) :]
+        first_sample = self._next_sample
+        self._next_sample += len(samples)
+        time_s = self._started_s + first_sample / self.sample_rate_hz
+        return Block(samples, first_sample, time_s)
+
+    def stop(self) -> None:
+        """End the renderer, see `Source.stop`."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._ending.set()
+            self._process.kill()
+            thread.join()
+            self._process.wait()
+
+    def _next_chunk(self, timeout_s: float) -> bool:
+        try:
+            chunk = self._chunks.get(timeout=max(timeout_s, 1e-3))
+        except queue.Empty:
+            return False
+        if isinstance(chunk, Exception):
+            raise SourceLost(f'{self.name}: the renderer failed: {chunk}') from chunk
+        if chunk is None:
+            self.exhausted = True
+            return False
+        self._chunk = chunk
+        return True
+
+    def _fetch(self, renderer: Connection) -> None:
+        """The thread between the process and who reads."""
+        wanted = True
+        while wanted:
+            try:
+                data = renderer.recv_bytes()
+            except (EOFError, OSError):
+                status = self._process.wait()
+                self._put(RuntimeError(f'its process ended with status {status}'))
+                break
+            if data[:1] == SOUND:
+                samples = np.frombuffer(data, np.float32, offset=4).reshape(-1, MICROPHONES)
+                wanted = self._put(samples)
+                continue
+            self._put(RuntimeError(data[1:].decode()) if len(data) > 1 else None)
+            break
+        renderer.close()
+
+    def _put(self, item: np.ndarray | Exception | None) -> bool:
+        """Hand a chunk over; False when nobody wants it any more."""
+        while not self._ending.is_set():
+            try:
+                self._chunks.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,1 @@
+"""Windows and pictures in memory, as training takes them."""

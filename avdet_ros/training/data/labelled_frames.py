@@ -1,0 +1,205 @@
+"""Frames with boxes for the teachers to learn from: files of pictures and where vehicles are.
+
+Teachers learn on other drives than the student's, or on public data sets in COCO's format (COCO
+itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.skipped import Skipped
+from avdet_ros.dataset.splits import by_drive
+from avdet_ros.errors import AvdetError
+from avdet_ros.image_codec import read_picture
+from avdet_ros.training.data.camera_frames import canvas_for, network_input
+
+VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'other vehicle')
+"""Names of COCO categories that count as vehicle."""
+
+LARGEST_ANNOTATIONS_BYTES = 4 << 30
+
+LEAST_PIXELS = 60
+"""A vehicle of which fewer pixels are seen is no example for a teacher."""
+
+LEAST_VISIBLE = 0.25
+"""Minimum visible fraction of a training box."""
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """A picture on disk and the vehicles in it.
+
+    Attributes:
+        path: of the picture.
+        boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max; N may be 0.
+    """
+
+    path: Path
+    boxes_px: np.ndarray
+
+
+def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
+    """Read annotations in COCO's format.
+
+    Crowd regions are left out; a picture without vehicles stays, as an example of background.
+
+    Args:
+        annotations: the JSON file.
+        pictures: folder the file names in it start from.
+
+    Raises:
+        AvdetError: the file is not in COCO's format, names no vehicle category, or points outside
+            the folder.
+    """
+    try:
+        if annotations.stat().st_size > LARGEST_ANNOTATIONS_BYTES:
+            raise AvdetError(f'{annotations}: expected annotations below 4 GiB, found more')
+        tree = json.loads(annotations.read_bytes())
+        vehicle = {item['id'] for item in tree['categories'] if item['name'].lower() in VEHICLES}
+        boxes: dict[int, list] = {item['id']: [] for item in tree['images']}
+        names = {item['id']: str(item['file_name']) for item in tree['images']}
+        for item in tree['annotations']:
+            if item['category_id'] in vehicle and not item.get('iscrowd'):
+                x, y, width, height = (float(number) for number in item['bbox'])
+                boxes[item['image_id']].append((x, y, x + width, y + height))
+    except OSError as error:
+        raise AvdetError(f'cannot read the annotations {annotations}: {error.strerror}') from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise AvdetError(
+            f'{annotations}: expected annotations in the format of COCO, found {error!r:.100}'
+        ) from error
+    if not vehicle:
+        raise AvdetError(
+            f'{annotations}: expected a category among {", ".join(VEHICLES)}, found none'
+        )
+    root = pictures.resolve()
+    frames = []
+    for image_id, name in names.items():
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise AvdetError(f'{annotations}: expected pictures inside {pictures}, found {name}')
+        frames.append(LabelledFrame(path, np.array(boxes[image_id], np.float32).reshape(-1, 4)))
+    return frames
+
+
+class FrameSet(Dataset):
+    """Labelled frames as network inputs.
+
+    Args:
+        frames: pictures and boxes.
+        modality: rgb, depth or thermal.
+        image_size: height and width of the network's input.
+        crop: the paper's columns only, see `canvas_for`.
+        flip: exchange left and right in half of the frames, drawn by seed, epoch and place.
+        seed: of the flips.
+        say: takes a line for people, one for each of the first pictures that cannot be read; the
+            next picture takes the place of such a one, and too many end the fitting.
+    """
+
+    def __init__(
+        self,
+        frames: list[LabelledFrame],
+        modality: str,
+        image_size: tuple[int, int],
+        crop: bool = True,
+        flip: bool = False,
+        seed: int = 0,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.frames, self.modality, self.image_size = frames, modality, image_size
+        self.crop, self.flip, self.seed = crop, flip, seed
+        self.epoch = 0
+        self._skipped = Skipped(f'{modality} pictures', len(frames), say)
+        self._unreadable: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        index, picture = self._readable(index)
+        frame = self.frames[index]
+        if picture.ndim == 3:  # without an alpha channel
+            picture = picture[..., :3]
+        elif self.modality != 'thermal':
+            picture = np.repeat(picture[..., None], 3, axis=2)
+        height, width = picture.shape[:2]
+        boxes = frame.boxes_px
+        if self.flip and np.random.default_rng([self.seed, self.epoch, index]).random() < 0.5:
+            picture = picture[:, ::-1]
+            boxes = boxes[:, [2, 1, 0, 3]] * np.float32([-1, 1, -1, 1])
+            boxes = boxes + np.float32([width, 0, width, 0])
+        canvas = canvas_for(self.image_size, width, height, self.crop)
+        pixels = network_input(picture, self.modality, canvas)
+        placed = canvas.to_network(boxes)
+        large = np.all(placed[:, 2:] - placed[:, :2] >= 2, axis=1)
+        return torch.from_numpy(pixels), torch.from_numpy(placed[large])
+
+    def _readable(self, wanted: int) -> tuple[int, np.ndarray]:
+        """The first picture from a place on that can be decoded, and its place."""
+        for step in range(len(self.frames)):
+            place = (wanted + step) % len(self.frames)
+            try:
+                return place, read_picture(self.frames[place].path)
+            except AvdetError as error:
+                if place not in self._unreadable:
+                    self._unreadable.add(place)
+                    self._skipped.add(error)
+        raise AvdetError(f'{self.frames[wanted].path}: expected a picture there or in any other')
+
+
+def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
+    """Stack pictures; boxes stay a list, as their number differs."""
+    pictures, boxes = zip(*items, strict=True)
+    return torch.stack(pictures), list(boxes)
+
+
+def true_frames(
+    root: Path,
+    frames: Sequence[layout.FrameId],
+    modality: str,
+    say: Callable[[str], None] = print,
+) -> list[LabelledFrame]:
+    """Pictures with the boxes that are to be seen in them, from the drives' own truth.
+
+    Args:
+        root: the data set's folder.
+        frames: which.
+        modality: rgb, depth or thermal.
+        say: takes a line for people, one for each of the first frames without truth.
+
+    Raises:
+        AvdetError: a drive has no truth, or too many frames have none.
+    """
+    found = []
+    skipped = Skipped(f'truth of {root}', len(frames), say)
+    for drive, members in by_drive(frames).items():
+        if not (root / drive / 'truth' / 'frames.jsonl').is_file():
+            raise AvdetError(
+                f'{root / drive}: expected truth/frames.jsonl to teach a teacher with, found '
+                'none; teach it with annotations (avdet train-teacher --coco) and name its '
+                'folder as teachers.folder'
+            )
+        truth = layout.read_truth(root, drive)
+        for frame in members:
+            if frame.stamp not in truth:
+                skipped.add(f'{root / drive}/truth: expected frame {frame}, found none')
+                continue
+            line = truth[frame.stamp]
+            # What is not known is NaN, which is not less than anything.
+            hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
+                np.array(line['visible_fraction'], float) < LEAST_VISIBLE
+            )
+            path = layout.picture_path(root, frame, modality)
+            found.append(LabelledFrame(path, line['boxes_px'][~hidden.reshape(-1)]))
+    skipped.close()
+    return found

@@ -1,0 +1,1 @@
+"""The loop: epochs, checkpoints, resuming, several processes."""

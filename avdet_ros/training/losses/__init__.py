@@ -1,0 +1,1 @@
+"""Losses between teachers and student, and of anchors."""

@@ -1,0 +1,1 @@
+"""The networks: students, detectors, what turns their predictions into boxes."""

@@ -1,0 +1,1 @@
+"""One training from drives to an ONNX file with its card."""

@@ -1,0 +1,1 @@
+"""Many trainings: tables, searches, costs."""

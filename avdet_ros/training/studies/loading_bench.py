@@ -1,0 +1,135 @@
+"""How fast a data set can be read for learning: sound to features, lessons, teachers' pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+import json
+from pathlib import Path
+import tempfile
+import time
+
+import cv2
+import numpy as np
+import soundfile
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import write_features
+from avdet_ros.dataset.labels import DriveLabels, write_labels
+from avdet_ros.rig import Rig
+from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame
+from avdet_ros.training.data.windows import lessons, taught_windows
+
+TEACHERS = ('rgb', 'depth', 'thermal')
+PAPER_SIZE = (768, 768)
+START_NS = 1_700_000_000_000_000_000
+
+LEVELS = [(side, side) for side in (96, 48, 24, 12, 6)]
+"""P3 to P7 of the paper's teachers."""
+
+CHANNELS = 112
+"""Of EfficientDet-D2's pyramid."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one process reads.
+
+    Attributes:
+        what: in words.
+        frames_per_minute: of a data set.
+    """
+
+    what: str
+    frames_per_minute: float
+
+
+def loading_rates(rig: Rig, count: int = 40) -> list[Rate]:
+    """Read a drive of noise, as large as MAVD's frames are, in each way that learning does.
+
+    Args:
+        rig: microphones and camera.
+        count: frames of the drive.
+    """
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        frames = _write_drive(root, rig, count, rng)
+        _write_labels(root, frames, rng)
+        front_end = FrontEnd.of(rig)
+
+        def hear(kind: str) -> None:
+            write_features(root, frames[0].drive, frames, kind, front_end)
+
+        hear('window')
+        size = (rig.camera.width_px, rig.camera.height_px)
+        windows = taught_windows(
+            root, root / 'labels', frames, 'window', TEACHERS, ('attention',), size
+        )
+        loader = lessons(windows, 32, levels=3)
+        pictures = [
+            LabelledFrame(layout.picture_path(root, frame, 'rgb'), np.zeros((0, 4), np.float32))
+            for frame in frames
+        ]
+        seen = FrameSet(pictures, 'rgb', PAPER_SIZE, flip=True)
+        ways: dict[str, Callable[[], object]] = {
+            'sound to features, compact students': partial(hear, 'window'),
+            "sound to features, the paper's student": partial(hear, 'log_mel'),
+            'lessons: features, boxes, maps of three teachers': lambda: sum(1 for _ in loader),
+            "a teacher's pictures, 768 x 768": lambda: [seen[place] for place in range(count)],
+        }
+        return [Rate(what, 60 * count / _seconds(read)) for what, read in ways.items()]
+
+
+def _seconds(read: Callable[[], object]) -> float:
+    """Of the faster one of two passes: the first may find cold files."""
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        read()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _write_drive(
+    root: Path, rig: Rig, count: int, rng: np.random.Generator
+) -> list[layout.FrameId]:
+    """A second of sound around each of some frames half a second apart, and grainy pictures."""
+    name = 'drive_day_1'
+    (root / name / 'fl_rgb').mkdir(parents=True)
+    samples = round((0.5 * count + 1) * rig.sample_rate_hz)
+    sound = (0.05 * rng.normal(size=(samples, 8))).astype(np.float32)
+    soundfile.write(root / name / layout.DRIVE_SOUND, sound, rig.sample_rate_hz, subtype='PCM_16')
+    (root / name / 'parameters.json').write_text(json.dumps({'start_ns': START_NS}))
+    coarse = rng.normal(110, 30, (rig.camera.height_px // 4, rig.camera.width_px // 4, 3))
+    picture = cv2.resize(coarse, (rig.camera.width_px, rig.camera.height_px))
+    picture = (picture + rng.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8)
+    frames = []
+    for index in range(count):
+        frame = layout.make_id(name, START_NS + int((0.5 + 0.5 * index) * 1e9))
+        cv2.imwrite(str(layout.picture_path(root, frame, 'rgb', '.jpg')), picture)
+        frames.append(frame)
+    return frames
+
+
+def _write_labels(root: Path, frames: list[layout.FrameId], rng: np.random.Generator) -> None:
+    """What three of the paper's teachers would say: a box a frame, maps, features."""
+    count, cells = len(frames), sum(height * width for height, width in LEVELS)
+    teachers = len(TEACHERS)
+    write_labels(
+        root / 'labels' / f'{frames[0].drive}.npz',
+        DriveLabels(
+            ids=np.array([frame.stamp for frame in frames]),
+            teachers=TEACHERS,
+            boxes_px=np.tile(np.float32([600, 280, 800, 380]), (count, 1)),
+            scores=np.full(count, 0.9, np.float32),
+            frame=np.arange(count, dtype=np.int32),
+            teacher=np.zeros(count, np.int8),
+            attention=rng.random((count, teachers, cells), np.float32).astype(np.float16),
+            attention_sizes=np.array(LEVELS, np.int32),
+            embedding=np.zeros((count, teachers, len(LEVELS), CHANNELS), np.float16),
+            features=np.zeros((count, teachers, CHANNELS, *LEVELS[2]), np.float16),
+        ),
+    )

@@ -1,0 +1,216 @@
+"""Search for a recipe's numbers: Optuna with Hyperband, shared between machines by a storage.
+
+Every process that is started with the same storage and name takes trials from the same search:
+
+    avdet search RECIPE --data DRIVES --out runs/search --storage sqlite:///search.db --trials 20
+
+Hyperband (L. Li et al., 2018) gives up on trials whose validation score lags behind. Teachers,
+labels and features are made once in ``--out`` and shared by its trials. Scores of several machines
+can be compared if all have the same teachers: name ready ones as ``teachers.folder``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+import optuna
+import torch
+import yaml
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.fields import fill
+from avdet_ros.files import whole_file, write_json
+from avdet_ros.training.fitting.fit import CHECKPOINTS
+from avdet_ros.training.fitting.run_folder import begin_run
+from avdet_ros.training.recipes.read import as_yaml
+from avdet_ros.training.recipes.student import DistillationRecipe
+from avdet_ros.training.run.stages import (
+    Course,
+    fresh_listener,
+    load_windows,
+    make_labels,
+    make_teachers,
+    open_course,
+)
+from avdet_ros.training.run.task import fit_student
+
+WATCHED = 'val/score'
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values that a key of the recipe may take.
+
+    Attributes:
+        key: with dots, as ``fit.learning_rate``.
+        low: smallest.
+        high: largest.
+        log: spread evenly over magnitudes.
+        choices: instead of a range.
+    """
+
+    key: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+    def suggest(self, trial: optuna.Trial) -> Any:
+        """A value for a trial."""
+        if self.choices:
+            return trial.suggest_categorical(self.key, self.choices)
+        return trial.suggest_float(self.key, self.low, self.high, log=self.log)
+
+
+SPACE = (
+    Range('fit.learning_rate', 1e-4, 1e-2, log=True),
+    Range('fit.weight_decay', 1e-4, 1e-1, log=True),
+    Range('transfer.weight', 1e-3, 1.0, log=True),
+    Range('transfer.temperature', 1.0, 12.0),
+    Range('transfer.mta', choices=('corrected', 'as_printed', 'as_released')),
+    Range('augmentation.mix', 0.0, 0.5),
+)
+"""What is searched where nothing else is asked for."""
+
+
+def search(
+    recipe: DistillationRecipe,
+    root: Path,
+    out: Path,
+    trials: int,
+    storage: str | None = None,
+    name: str = 'avdet',
+    space: tuple[Range, ...] = SPACE,
+    rig_path: Path | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Run trials of a search, or more of one that was begun.
+
+    Args:
+        recipe: where trials differ from; its epochs are the most that one gets.
+        root: drives in the MAVD layout.
+        out: gets teachers, labels, a folder a trial, and ``best.yaml``.
+        trials: how many this process runs.
+        storage: URL of a database that processes share; None keeps the search in ``out``.
+        name: of the search in the storage.
+        space: what may differ.
+        rig_path: the rig's file; None takes the drives' own.
+        progress: draw progress bars.
+        say: takes a line for people.
+
+    Returns:
+        ``best.yaml``, a recipe for `avdet train`.
+
+    Raises:
+        AvdetError: the storage cannot be opened, or no trial came to an end.
+    """
+    course = open_course(recipe, root, out, True, rig_path, progress, say)
+    make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
+    make_labels(course)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = open_study(storage or f'sqlite:///{out / "search.db"}', name, recipe.fit.epochs)
+
+    def one(trial: optuna.Trial) -> float:
+        values = {item.key: item.suggest(trial) for item in space}
+        say(f'trial {trial.number}: {_line(values)}')
+        score = run_trial(course, changed(recipe, values), trial)
+        say(f'trial {trial.number}: {WATCHED} {score:.4f}')
+        return score
+
+    study.optimize(one, n_trials=trials, catch=(AvdetError,))
+    states = [trial.state.name for trial in study.trials]
+    if 'COMPLETE' not in states:
+        raise AvdetError(f'{out}: expected a trial that came to an end, found none of {trials}')
+    best = out / 'best.yaml'
+    head = f'# The best of {len(study.trials)} trials: {WATCHED} {study.best_value:.4f}\n'
+    with whole_file(best) as file:
+        file.write((head + as_yaml(changed(recipe, study.best_params))).encode())
+    say(
+        f'{len(states)} trials, {states.count("PRUNED")} given up early, '
+        f'{states.count("FAIL")} failed; best {WATCHED} {study.best_value:.4f}: '
+        f'{_line(study.best_params)}'
+    )
+    return best
+
+
+def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
+    """Open a search, or begin it.
+
+    Raises:
+        AvdetError: the storage's URL is wrong, or nothing answers there.
+    """
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
+    try:
+        return optuna.create_study(
+            storage=storage, study_name=name, direction='maximize', pruner=pruner,
+            load_if_exists=True,
+        )  # fmt: skip
+    except Exception as error:  # whatever the database's driver raises
+        reason = ' '.join(str(error).split())
+        raise AvdetError(
+            f'--storage {storage}: expected a database such as sqlite:///search.db, found '
+            f'{reason[:160]}'
+        ) from error
+
+
+def run_trial(course: Course, recipe: DistillationRecipe, trial: optuna.Trial) -> float:
+    """Distil once and give the best validation score."""
+    folder = course.out / f'trial_{trial.number:04d}'
+    own = replace(course, recipe=recipe, out=folder)
+    begin_run(folder, recipe, resume=False)
+    listener, mirror = fresh_listener(own)
+    train, val = (load_windows(own, listener, use) for use in ('train', 'val'))
+    watch = Prune(trial)
+    fit_student(listener, recipe, train, val, folder, mirror, course.progress, [watch])
+    write_json(folder / 'values.json', trial.params)
+    best = torch.load(folder / CHECKPOINTS / 'best.ckpt', weights_only=True, map_location='cpu')
+    states = [state for state in best['callbacks'].values() if state.get('monitor') == WATCHED]
+    return max(float(state['best_model_score']) for state in states if 'best_model_score' in state)
+
+
+class Prune(Callback):
+    """Tells Optuna of every epoch, and ends a trial that Hyperband gives up on."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self.trial = trial
+
+    def on_validation_end(self, trainer: Trainer, task: LightningModule) -> None:
+        """Report the score."""
+        self.trial.report(float(trainer.callback_metrics[WATCHED]), trainer.current_epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(f'epoch {trainer.current_epoch}')
+
+
+def changed(recipe: DistillationRecipe, values: dict[str, Any]) -> DistillationRecipe:
+    """The recipe with other values for some keys.
+
+    Raises:
+        AvdetError: a key is unknown or a value is not what it may be.
+    """
+    tree = yaml.safe_load(yaml.safe_dump(_lists(asdict(recipe))))
+    for key, value in values.items():
+        *parts, last = key.split('.')
+        place = tree
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return fill(DistillationRecipe, tree, 'search')
+
+
+def _lists(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _lists(item) for key, item in tree.items()}
+    return list(tree) if isinstance(tree, tuple) else tree
+
+
+def _line(values: dict[str, Any]) -> str:
+    return ', '.join(
+        f'{key} {value:.3g}' if isinstance(value, float) else f'{key} {value}'
+        for key, value in values.items()
+    )

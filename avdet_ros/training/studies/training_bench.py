@@ -1,0 +1,284 @@
+"""What learning costs on this machine: a step, an epoch, loading, memory, and hearing a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+import resource
+import sys
+import tempfile
+import time
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avdet_ros.audio.features import MAX_LABELS, FrontEnd
+from avdet_ros.bench.step_costs import Cost, measure
+from avdet_ros.paths import share
+from avdet_ros.rig import Rig
+from avdet_ros.rig_match import rig_numbers
+from avdet_ros.training.data.augment import find_mirror
+from avdet_ros.training.data.simulated import map_windows
+from avdet_ros.training.data.window_set import WindowSet, batches
+from avdet_ros.training.losses.anchors import anchor_detection_loss
+from avdet_ros.training.networks.compact import POOLED_FRAMES, STUDENTS
+from avdet_ros.training.networks.paper import LOWEST_DB, PaperStudent
+from avdet_ros.training.recipes.read import StudentRecipe, read_recipe
+from avdet_ros.training.run.engine import fit
+from avdet_ros.training.teachers.efficientdet import BOX_WEIGHT
+
+RECIPE = 'config/recipes/simulated_labels.yaml'
+MOST_SHARE = 0.1
+"""The compact student's inference time over the paper's student's: no more than this."""
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a step of learning costs.
+
+    Attributes:
+        student: the network.
+        batch: windows a step.
+        step_ms: median of the work of a step: forward, backward and the optimiser.
+        wait_ms: median of what passes until the next batch is there, None if not measured.
+        load_ms: median of loading a batch alone, None if not measured.
+        memory_mb: largest memory: of the GPU where there is one, else of the process.
+        device: what it ran on.
+        precision: of the arithmetic.
+    """
+
+    student: str
+    batch: int
+    step_ms: float
+    wait_ms: float | None
+    load_ms: float | None
+    memory_mb: float
+    device: str
+    precision: str
+
+    def epoch_s(self, windows: int) -> float:
+        """Seconds of one pass over so many windows, validation not counted."""
+        return windows / self.batch * (self.step_ms + (self.wait_ms or 0.0)) * 1e-3
+
+
+@dataclass(frozen=True)
+class InferenceCosts:
+    """Hearing one window on the processor, all in the same run with the same threads.
+
+    Attributes:
+        threads: of each inference.
+        compact: our student, torch.
+        paper: EfficientDet-D2 on 768 x 768 x 8, torch.
+    """
+
+    threads: int
+    compact: Cost
+    paper: Cost
+
+    @property
+    def share(self) -> float:
+        """The compact student's time over the paper's."""
+        return self.compact.p50 / self.paper.p50
+
+
+class _Clock(Callback):
+    """Times each step and each wait for a batch."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.waits: list[float] = []
+        self._began = self._ended = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, task: LightningModule, *_: object) -> None:
+        self._began = time.perf_counter()
+        if self._ended:
+            self.waits.append(self._began - self._ended)
+
+    def on_train_batch_end(self, trainer: Trainer, task: LightningModule, *_: object) -> None:
+        _finish()
+        self._ended = time.perf_counter()
+        self.steps.append(self._ended - self._began)
+
+
+def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> TrainingCost:
+    """Fit the shipped recipe for some steps, as training does it, and look at the clock.
+
+    Args:
+        rig: of the windows.
+        steps: how many to take; the first is not counted.
+        folder: windows to learn from; None writes and maps some of noise.
+    """
+    recipe = read_recipe(share(RECIPE))
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1))
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        count = recipe.fit.batch * (steps + 1)
+        if folder is None:
+            _write_noise(root / 'windows', rig, min(count, 8 * recipe.fit.batch))
+        windows = _repeated(map_windows(folder or root / 'windows', rig), count)
+        load = _loading(windows, recipe, steps)
+        _forget_memory()
+        clock = _Clock()
+        student = STUDENTS[recipe.model](rig, FrontEnd.of(rig))
+        few = windows.first(2)
+        fit(student, recipe, windows, few, root / 'run', find_mirror(rig), False, [clock])
+    return TrainingCost(
+        student=f'compact ({recipe.model})',
+        batch=recipe.fit.batch,
+        step_ms=1e3 * float(np.median(clock.steps[1:])),
+        wait_ms=1e3 * float(np.median(clock.waits)),
+        load_ms=load,
+        memory_mb=_memory_mb(),
+        device=_device_name(),
+        precision=recipe.fit.precision,
+    )
+
+
+def paper_training(
+    steps: int, batch: int, config_name: str = 'tf_efficientdet_d2', side: int = 768
+) -> TrainingCost:
+    """Steps of the paper's student on noise: forward, focal and box loss, backward, Adam.
+
+    Args:
+        steps: how many are counted, after one that is not.
+        batch: windows a step.
+        config_name: an effdet configuration.
+        side: of its input.
+    """
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    _forget_memory()
+    student = PaperStudent(config_name, (side, side)).to(device).train()
+    optimiser = torch.optim.Adam(student.parameters(), lr=1e-4, weight_decay=5e-4)
+    sound = _levels(batch).to(device)
+    boxes = [torch.tensor([[0.2, 0.3, 0.4, 0.45]], device=device) * side] * batch
+
+    def step() -> None:
+        optimiser.zero_grad()
+        said = student(sound)
+        terms = anchor_detection_loss(said.logits, said.offsets, student.detector.anchors, boxes)
+        (terms['class'] + BOX_WEIGHT * terms['box']).backward()
+        optimiser.step()
+        _finish()
+
+    cost = measure('', step, steps, warm_up=1)
+    return TrainingCost(
+        student=f'paper ({config_name.removeprefix("tf_")}, {side})',
+        batch=batch,
+        step_ms=cost.p50,
+        wait_ms=None,
+        load_ms=None,
+        memory_mb=_memory_mb(),
+        device=_device_name(),
+        precision='32-true',
+    )
+
+
+def inference_costs(
+    rig: Rig,
+    threads: int = 1,
+    runs: int = 20,
+    paper_runs: int = 3,
+    config_name: str = 'tf_efficientdet_d2',
+    side: int = 768,
+) -> InferenceCosts:
+    """Time the two students on one window each, on the processor, in turns.
+
+    Args:
+        rig: of the compact student.
+        threads: of each inference.
+        runs: of the compact student.
+        paper_runs: of the paper's.
+        config_name: an effdet configuration.
+        side: of the paper's input.
+    """
+    recipe = read_recipe(share(RECIPE))
+    front_end = FrontEnd.of(rig)
+    compact = STUDENTS[recipe.model](rig, front_end).eval()
+    paper = PaperStudent(config_name, (side, side)).eval()
+    frames = -(-front_end.frames // POOLED_FRAMES)
+    pooled = torch.randn(1, len(front_end.feature_names), front_end.n_mels, frames)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            ours = measure(recipe.model, _calling(compact, pooled), runs)
+            theirs = measure(config_name, _calling(paper, _levels(1)), paper_runs, warm_up=1)
+    finally:
+        torch.set_num_threads(before)
+    return InferenceCosts(threads, ours, theirs)
+
+
+def _calling(network: nn.Module, window: Tensor) -> Callable[[], object]:
+    return lambda: network(window)
+
+
+def _levels(batch: int) -> Tensor:
+    """(batch, 8, n_mels, frames) noise in the papers' range of levels."""
+    front_end = FrontEnd()
+    return torch.rand(batch, 8, front_end.n_mels, front_end.frames) * LOWEST_DB
+
+
+def _loading(windows: WindowSet, recipe: StudentRecipe, steps: int) -> float:
+    """Median milliseconds of one batch from the loader, with nothing else going on."""
+    times = []
+    start = time.perf_counter()
+    for _ in batches(windows, recipe.fit.batch, recipe.fit.seed):
+        times.append(1e3 * (time.perf_counter() - start))
+        start = time.perf_counter()
+    return float(np.median(times[1:] or times))
+
+
+def _write_noise(folder: Path, rig: Rig, count: int) -> None:
+    """Windows of noise, as the simulator writes them."""
+    front_end = FrontEnd.of(rig)
+    frames = -(-front_end.frames // POOLED_FRAMES)
+    shape = (count, len(front_end.feature_names), front_end.n_mels, frames)
+    rng = np.random.default_rng(0)
+    boxes = np.zeros((count, MAX_LABELS, 4), np.float32)
+    boxes[:, 0] = 600, 280, 800, 380
+    folder.mkdir()
+    (folder / 'windows.json').write_text(json.dumps(rig_numbers(rig)), encoding='utf-8')
+    np.savez(
+        folder / 'windows_0000000.npz',
+        features=rng.normal(-60, 10, shape).astype(np.float16),
+        boxes_px=boxes,
+        count=np.ones(count, np.int64),
+        time_s=np.zeros(count),
+    )
+
+
+def _repeated(windows: WindowSet, count: int) -> WindowSet:
+    places = np.arange(count) % len(windows)
+    return WindowSet(
+        [windows.features[place] for place in places],
+        [windows.boxes[place] for place in places],
+        windows.image_size_px,
+    )
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _forget_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _device_name() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f'CPU, {torch.get_num_threads()} threads'

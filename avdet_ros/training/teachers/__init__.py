@@ -1,0 +1,1 @@
+"""Detectors that see vehicles in pictures, and the labels they make."""

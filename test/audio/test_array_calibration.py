@@ -1,0 +1,84 @@
+"""Errors put into the simulator's array are found again from a walk around it."""
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.array_calibration import calibrate
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
+
+RATE = 44100
+SPEED = 343.0
+
+
+@pytest.fixture(scope='module')
+def rig():
+    return load_rig()
+
+
+def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_samples=0.0, snr_db=25):
+    """(n, 8) float32: a hissing source carried around the array, rendered as drives are."""
+    rng = np.random.default_rng(seed)
+    count = int(seconds * RATE)
+    grid = np.arange(-20, int(seconds / GRID_S) + 20)
+    angle = 2 * np.pi * turns * grid * GRID_S / seconds
+    centre = rig.microphones_m.mean(axis=0)
+    radius = 10 + 0.3 * np.sin(5 * angle)  # nobody walks a circle
+    circle = np.stack([np.cos(angle), np.sin(angle), np.full(len(grid), -0.3)], axis=1)
+    source = centre + circle * np.stack([radius, radius, np.ones(len(grid))], axis=1)
+    microphones = rig.microphones_m + error_m
+    still = np.repeat(microphones[:, None], len(grid), axis=1).copy()
+    outward = np.zeros_like(still)
+    outward[..., 0] = 1
+    lead = RATE  # the source hisses before it is heard
+    signal = rng.standard_normal(count + 2 * lead).astype(np.float32)
+    sound = np.zeros((8, count), np.float32)
+    # add_path counts how much earlier a channel is sampled, we how much later it is.
+    add_path(
+        sound, 0, RATE, 1.0, np.zeros(8) - delay_samples, signal, -lead, source,
+        np.ones(len(grid)), still, outward, 0.0, int(grid[0]), GRID_S, SPEED,
+        sinc_filters(RATE),
+    )  # fmt: skip
+    sound += 10 ** (-snr_db / 20) * sound.std() * rng.standard_normal(sound.shape)
+    gain = 10 ** ((np.zeros(8) + gain_db) / 20)
+    return (0.1 * gain[:, None] * sound).T.astype(np.float32)
+
+
+def test_errors_are_found_again(rig):
+    rng = np.random.default_rng(9)
+    gain_db = rng.normal(0, 1.5, 8)
+    error_m = np.zeros((8, 3))
+    error_m[:, :2] = rng.normal(0, 0.005, (8, 2))
+    delay = rng.normal(0, 0.5, 8)
+    sound = walk(rig, 15, gain_db=gain_db, error_m=error_m, delay_samples=delay)
+    found = calibrate(sound, rig)
+    assert found.sectors == 12
+    assert np.abs(found.gain_db - (gain_db - gain_db.mean())).max() < 0.15
+    assert np.abs(found.delay_s * RATE - (delay - delay.mean())).max() < 0.1
+    # A shift and a turn of the whole array cannot be heard.
+    x, y = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2].T
+    expected = error_m[:, :2] - error_m[:, :2].mean(axis=0)
+    turn = (x @ expected[:, 1] - y @ expected[:, 0]) / (x @ x + y @ y)
+    expected = expected - turn * np.stack([-y, x], axis=1)
+    assert np.abs(found.position_error_m - expected).max() < 0.0015
+    assert found.position_spread_m.max() < 0.001
+
+
+def test_a_true_array_is_left_alone(rig):
+    found = calibrate(walk(rig, 15, seed=1), rig)
+    assert np.abs(found.gain_db).max() < 0.15
+    assert np.abs(found.delay_s).max() * RATE < 0.1
+    assert np.abs(found.position_error_m).max() < 0.0015
+
+
+def test_a_walk_on_one_side_is_refused(rig):
+    with pytest.raises(AvdetError, match=r'10 of 12 sectors, found \d+ clear frames from [3-7] '):
+        calibrate(walk(rig, 10, turns=0.4), rig)
+
+
+@pytest.mark.parametrize('seconds', [0.0, 0.01, 3.0])
+def test_noise_without_a_source_is_refused(rig, seconds):
+    noise = np.random.default_rng(2).standard_normal((int(seconds * RATE), 8)).astype(np.float32)
+    with pytest.raises(AvdetError, match='found 0 clear frames from 0 sectors'):
+        calibrate(0.1 * noise, rig)

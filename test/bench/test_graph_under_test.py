@@ -1,0 +1,203 @@
+"""The running graph on a device whose every sample is known: stamps, faults, a short soak."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from avdet_ros.bench import graph_under_test as desk
+from avdet_ros.bench.stream_losses import identities, missing_samples, missing_windows
+from avdet_ros.bench.virtual_device import missing_programs
+from avdet_ros.paths import share
+
+RATE_HZ = 44100
+LOOP = 1.7
+MODEL = share('models/student.onnx')
+
+
+def on_a_vehicle(test):
+    """Marks a test that runs the whole graph."""
+    lacking = ', '.join(missing_programs())
+    for mark in (
+        pytest.mark.skipif(bool(lacking), reason=f'not installed: {lacking}'),
+        pytest.mark.slow,
+        pytest.mark.ros,
+    ):
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope='module')
+def clicks():
+    """Noise with one click every 1.7 s, 0.85 s after the loop's beginning."""
+    rng = np.random.default_rng(8)
+    sound = rng.integers(-300, 300, (round(LOOP * RATE_HZ), 8)).astype(np.int16)
+    sound[len(sound) // 2] = 30_000
+    return sound
+
+
+@pytest.fixture(scope='module')
+def vehicle(clicks):
+    """One whose device is slow by 300 ppm: in a minute, as much as in three at 100."""
+    with desk.Vehicle(clicks, MODEL, drift=300e-6) as vehicle:
+        vehicle.settle()
+        yield vehicle
+
+
+@on_a_vehicle
+def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.nodes import qos
+
+    windows = []
+    listening = vehicle.witness.subscribe(
+        Image, 'spectrogram', windows.append, qos.ASK_SPECTROGRAM
+    )
+    began_s = vehicle.settle()
+    # The sound server and what feeds it are as real as the nodes: on two cores they must not be
+    # starved themselves, or the device is late and not the stamps.
+    with desk.busy_cores('from avdet_ros.process import give_way; give_way()'):
+        time.sleep(8)
+    vehicle.witness.forget(listening)
+    errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
+    assert len(errors_ms) > 30
+    assert np.percentile(errors_ms, 99) < 2
+    heard_s = np.array([time_s for window in windows for time_s in click_times(window)])
+    first, period = len(clicks) // 2, len(clicks)
+    number = np.round(((heard_s - vehicle.device.origin_s) * RATE_HZ - first) / period)
+    errors_ms = 1e3 * np.abs(heard_s - vehicle.device.captured_s(first + number * period))
+    assert len(errors_ms) > 3
+    assert np.percentile(errors_ms, 99) < 2
+
+
+@on_a_vehicle
+def test_a_provider_that_is_not_there_is_said_and_replaced(vehicle):
+    from avdet_ros.bench.faults import provider_lost
+
+    happened = provider_lost(vehicle).happened
+    assert 'CUDAExecutionProvider' in happened
+    assert 'works on CPUExecutionProvider' in happened
+
+
+@on_a_vehicle
+def test_a_full_disk_ends_the_recording_and_nothing_else(vehicle):
+    from avdet_ros.bench.faults import disk_full
+
+    happened = disk_full(vehicle).happened
+    assert 'stays up, exit status 0' in happened
+    assert 'opens with 0 messages' not in happened
+
+
+@on_a_vehicle
+def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(vehicle):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.bench.faults import two_captures
+    from avdet_ros.messages.encode import encode_header, encode_sound
+
+    publisher = vehicle.witness.publisher(Image, 'audio')
+    vehicle.wait(publisher.get_subscription_count, 'a listener')
+    block = np.full((882, 8), 0.01, np.float32)  # as simulated sound is
+    for _ in range(5):
+        publisher.publish(encode_sound(encode_header(time.time_ns(), 'x'), block))
+        time.sleep(0.1)
+    vehicle.witness.forget(publisher)
+    happened = two_captures(vehicle).happened
+    assert 'capture says "2 nodes publish /avdet/spectrogram' in happened
+    assert 'detector "several nodes publish /avdet/spectrogram' in happened
+
+
+@on_a_vehicle
+def test_what_does_not_come_is_told_with_what_the_other_node_printed(vehicle):
+    from avdet_ros.errors import AvdetError
+
+    other = vehicle.other('capture', '/side', source='file', file='/nowhere/drive.wav')
+    vehicle.wait(lambda: 'nowhere' in vehicle.heard(), 'a word about the file')
+    with pytest.raises(AvdetError, match=r'expected a miracle within 0\.1 s, .*nowhere'):
+        vehicle.wait(lambda: False, 'a miracle', 0.1)
+    assert desk.end(other)[0] == 0
+    vehicle.wait(lambda: 'ended with status 0' in vehicle.heard(), 'its end')
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@on_a_vehicle
+def test_a_witness_that_is_deaf_says_so(vehicle):
+    from sensor_msgs.msg import Image
+
+    from avdet_ros.nodes import qos
+    from avdet_ros.nodes.graph_monitor import Witness
+
+    def fail(message):
+        raise ValueError('an ear that breaks')
+
+    watched = vehicle.witness
+    vehicle.witness = Witness(vehicle.graph.namespace)
+    try:
+        vehicle.witness.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
+        with pytest.raises(RuntimeError, match='the witness has ended: an ear that breaks'):
+            vehicle.wait(lambda: False, 'anything')
+    finally:
+        vehicle.witness.close()
+        vehicle.witness = watched
+
+
+@on_a_vehicle
+def test_channels_that_the_device_lacks_are_missed(vehicle):
+    from avdet_ros.bench.faults import fewer_channels
+
+    outcome = fewer_channels(vehicle)
+    assert 'channels are mixtures of the others' in outcome.happened
+    assert outcome.recovered_s < 30
+
+
+def click_times(message):
+    """ROS times of a click in a window that is not at its edge, from the energy's centre."""
+    from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
+
+    power = 10 ** (decode_spectrogram(message, 'x')[0] / 10)
+    energy = power.sum(axis=0)
+    peak = int(energy.argmax())
+    if not 8 < peak < len(energy) - 8 or energy[peak] < 20 * np.median(energy):
+        return []
+    near = np.arange(peak - 4, peak + 5)
+    weight = energy[near] - np.median(energy)
+    in_window_s = (weight @ near) / weight.sum() * 256 / RATE_HZ
+    return [stamp_ns(message) * 1e-9 - 1.0 + in_window_s]
+
+
+def test_missing_windows_are_counted_between_the_first_and_the_last():
+    stamps = np.array([0, 1, 2, 5, 6, 6, 9]) * 100_000_000 + 1_700_000_000_000_000_000
+    jitter = np.array([0, 3, -4, 2, 1, 1, -2]) * 1_000_000
+    assert missing_windows(stamps + jitter) == 4
+    assert missing_windows([]) == 0
+
+
+def test_missing_samples_are_counted_whatever_the_order():
+    assert missing_samples([(100, 50), (0, 90), (150, 10), (200, 5)]) == 50
+    assert missing_samples([(5, 10), (5, 10)]) == 0
+
+
+def test_identities_that_jump_or_end():
+    here, near, away = (np.array([x, 0, x + 100.0, 50]) for x in (0.0, 20.0, 500.0))
+    assert identities([{'1': here}, {'1': near}, {}, {'1': near, '2': away}]) == (0, 0)
+    assert identities([{'1': here, '3': away}, {'1': away, '3': away}, {'3': away}]) == (1, 1)
+    assert identities([{}, {}]) == (0, 0)
+
+
+def test_a_section_of_the_page_is_replaced(tmp_path):
+    from avdet_ros.bench.doc_section import write_section
+    from avdet_ros.errors import AvdetError
+
+    page = tmp_path / 'field.md'
+    write_section(page, 'faults', 'old table')
+    write_section(page, 'soak', 'soak table')
+    write_section(page, 'faults', 'new table')
+    text = page.read_text()
+    assert 'old table' not in text
+    assert text.index('new table') < text.index('soak table')
+    page.write_text('nothing')
+    with pytest.raises(AvdetError, match='expected one <!-- soak -->'):
+        write_section(page, 'soak', 'x')

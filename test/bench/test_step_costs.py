@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+import pytest
+from rich.console import Console
+
+from avdet_ros import supervisor
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bench import latency, step_costs
+from avdet_ros.detection.contract import contract_for, write_metadata
+from avdet_ros.errors import AvdetError
+
+NODES = ('capture', 'detector', 'tracker', 'overlay')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory, rig):
+    box = numpy_helper.from_array(np.array([[0.4, 0.4, 0.5, 0.6]], np.float32), 'box')
+    label = numpy_helper.from_array(np.zeros(1, np.int64), 'label')
+    score = numpy_helper.from_array(np.array([0.9], np.float32), 'score')
+    graph = helper.make_graph(
+        [
+            helper.make_node('Identity', ['box'], ['boxes']),
+            helper.make_node('Identity', ['score'], ['scores']),
+            helper.make_node('Identity', ['label'], ['labels']),
+        ],
+        'constant',
+        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, (1, 32, 80, 173))],
+        [
+            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, [1, 4]),
+            helper.make_tensor_value_info('scores', TensorProto.FLOAT, [1]),
+            helper.make_tensor_value_info('labels', TensorProto.INT64, [1]),
+        ],
+        [box, label, score],
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    write_metadata(built, contract_for(rig, FrontEnd(), -0.5))
+    path = tmp_path_factory.mktemp('model') / 'constant.onnx'
+    onnx.save(built, path)
+    return path
+
+
+def test_measure_counts_and_orders():
+    calls = []
+    cost = step_costs.measure('step', lambda: calls.append(1), runs=20, warm_up=3)
+    assert len(calls) == 23
+    assert 0 <= cost.p50 <= cost.p99
+    assert cost.runs == 20
+
+
+@pytest.mark.slow
+def test_costs_of_a_window(model, rig):
+    steps = [cost.step for cost in step_costs.window_costs(model, rig, runs=5, threads=1)]
+    assert steps[:4] == [
+        'features', 'inference, CPUExecutionProvider', 'tracker iou', 'tracker motion',
+    ]  # fmt: skip
+    speed = step_costs.renderer_speed(rig, seconds=1.0)
+    assert speed.factor > 0
+
+
+def test_summary_finds_dropped_windows():
+    stamps = np.delete(np.arange(100), [40, 41]) * 50_000_000 + 1_795_238_483_525_631_744
+    heard = {'latency_ms': [10.0] * 97 + [50.0], 'stamps_ns': stamps.tolist()}
+    loads = [latency.NodeLoad(node, 100.0, 5.0) for node in NODES]
+    result = latency.summarise(heard, 20, 5.0, loads)
+    assert (result.windows, result.dropped) == (98, 2)
+    assert (result.p50, result.worst) == (10, 50)
+    console = Console(width=120)
+    with console.capture() as printed:
+        console.print(latency.pipeline_table([result]))
+        console.print(latency.load_table([result]))
+    assert 'dropped' in printed.get()
+    assert 'overlay' in printed.get()
+    with pytest.raises(AvdetError, match='none came'):
+        latency.summarise({'latency_ms': [], 'stamps_ns': []}, 20, 5.0, loads)
+
+
+@pytest.mark.slow
+@pytest.mark.ros
+def test_the_real_nodes_deliver(model):
+    result = latency.run_pipeline(model, 10, 4.0, seed=300_000)
+    assert result.windows >= 30
+    assert [load.node for load in result.nodes] == list(NODES)
+    assert all(load.megabytes > 10 for load in result.nodes)
+    assert 0 < result.p50 <= result.p99 <= result.worst
+
+
+@pytest.mark.slow
+@pytest.mark.ros
+def test_a_node_that_ends_is_named(model, monkeypatch):
+    import sys
+
+    real = supervisor.command
+    monkeypatch.setattr(
+        supervisor,
+        'command',
+        lambda node, graph: (
+            [sys.executable, '-c', 'print("no memory"); exit(3)']
+            if node.name == 'tracker'
+            else real(node, graph)
+        ),
+    )
+    with pytest.raises(AvdetError, match='node tracker ended with status 3: no memory'):
+        latency.run_pipeline(model, 10, 2.0, seed=300_000)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import cache_path, cache_sound, map_features
+from avdet_ros.dataset.splits import by_drive, read_split
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+
+
+@pytest.fixture
+def own(drives, tmp_path):
+    root = tmp_path / 'drives'
+    # other tests may have heard the same drives before
+    shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
+    return root, by_drive(read_split(root, 0.0).val)
+
+
+@pytest.mark.parametrize('kind', ['window', 'log_mel'])
+def test_what_is_heard_is_computed_once(own, kind):
+    root, drives = own
+    (name,) = drives
+    cache_sound(root, drives, kind, load_rig(), lambda line: None, progress=False)
+    places, features = map_features(root, kind, name)
+    assert isinstance(features, np.memmap)
+    frame = drives[name][5]
+    waveform = layout.read_sound(root, frame)
+    front_end = FrontEnd()
+    wanted = (
+        front_end.log_mel(waveform)
+        if kind == 'log_mel'
+        else pool_frames(front_end.compute(waveform))
+    )
+    np.testing.assert_array_equal(features[places[frame.stamp]], wanted.astype(np.float16))
+    before = cache_path(root, kind, name).stat().st_mtime_ns
+    cache_sound(root, drives, kind, load_rig(), pytest.fail, progress=False)
+    assert cache_path(root, kind, name).stat().st_mtime_ns == before
+
+
+def test_processes_and_damage(own):
+    """Two processes give one's features; a damaged file is made anew."""
+    root, _ = own
+    drives = by_drive(read_split(root, 0.0).train)
+    cache_sound(root, drives, 'window', load_rig(), lambda line: None, progress=False)
+    alone = {name: map_features(root, 'window', name)[1].copy() for name in drives}
+    for name in drives:
+        cache_path(root, 'window', name).write_bytes(b'damaged')
+    cache_sound(root, drives, 'window', load_rig(), lambda line: None, progress=False, jobs=2)
+    for name, features in alone.items():
+        np.testing.assert_array_equal(map_features(root, 'window', name)[1], features)
+
+
+def clips(root, frame, count: int = 8) -> None:
+    """One file a microphone, as MAVD has them; the last ones are broken."""
+    import soundfile
+
+    (root / frame.drive / 'audio').mkdir(exist_ok=True)
+    sound = layout.read_sound(root, frame)
+    for index, path in enumerate(layout.sound_paths(root, frame, '.wav')):
+        soundfile.write(path, sound[index], 44100)
+        if index >= count:
+            path.write_bytes(b'no sound')
+
+
+def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own):
+    root, drives = own
+    (name,) = drives
+    clips(root, drives[name][2], count=3)
+    said: list[str] = []
+    cache_sound(root, drives, 'window', load_rig(), said.append, progress=False)
+    places, _ = map_features(root, 'window', name)
+    assert drives[name][2].stamp not in places
+    assert len(places) == 7
+    assert any('audio_3' in line and 'expected sound' in line for line in said)
+    cache_sound(root, drives, 'window', load_rig(), pytest.fail, progress=False)
+    clips(root, drives[name][3], count=7)
+    cache_path(root, 'window', name).unlink()
+    with pytest.raises(AvdetError, match=r'at most 5% of 8 frames to be unusable, found 2'):
+        cache_sound(root, drives, 'window', load_rig(), said.append, progress=False)
+
+
+def test_drives_of_another_rig_are_refused(own):
+    from avdet_ros.rig import default_rig_path
+
+    root, drives = own
+    (name,) = drives
+    text = default_rig_path().read_text().replace('[ 0.250000,', '[ 0.300000,')
+    (root / name / 'rig.yaml').write_text(text)
+    with pytest.raises(AvdetError, match=r'rig\.yaml: microphones_m: .* 0\.050 away; use --rig'):
+        cache_sound(root, drives, 'window', load_rig(), print, progress=False)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from avdet_ros.dataset.labels import DriveLabels, fuse_boxes, read_labels, write_labels
+from avdet_ros.errors import AvdetError
+
+
+@pytest.fixture
+def labels():
+    rng = np.random.default_rng(0)
+    sizes = np.array([[4, 4], [2, 2], [1, 1], [1, 1], [1, 1]], np.int32)
+    return DriveLabels(
+        ids=np.array(['1_000000001_001', '2_000000001_001']),
+        teachers=('rgb', 'thermal'),
+        boxes_px=np.array(
+            [[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60], [5, 5, 9, 9]], np.float32
+        ),
+        scores=np.array([0.6, 0.9, 0.8, 0.2], np.float32),
+        frame=np.array([0, 0, 0, 1], np.int32),
+        teacher=np.array([0, 1, 1, 0], np.int8),
+        attention=rng.random((2, 2, 23)).astype(np.float16),
+        attention_sizes=sizes,
+        embedding=rng.random((2, 2, 5, 8)).astype(np.float16),
+        features=rng.random((2, 2, 8, 3, 3)).astype(np.float16),
+    )
+
+
+def test_teachers_that_mean_one_vehicle_make_one_label(labels):
+    both = labels.fused(0, ['rgb', 'thermal'])
+    np.testing.assert_array_equal(both.boxes_px, [[1, 0, 11, 10], [50, 50, 60, 60]])
+    alone = labels.fused(0, ['rgb'])
+    np.testing.assert_array_equal(alone.boxes_px, [[0, 0, 10, 10]])
+
+
+def test_a_box_below_the_threshold_is_no_label(labels):
+    assert len(labels.fused(1, ['rgb'])) == 0
+    assert len(fuse_boxes(np.zeros((0, 4)), np.zeros(0))) == 0
+
+
+def test_a_teacher_that_is_missing_is_named(labels):
+    with pytest.raises(AvdetError, match='depth is missing'):
+        labels.fused(0, ['rgb', 'depth'])
+
+
+def test_round_trip_through_the_file(labels, tmp_path):
+    write_labels(tmp_path / 'drive.npz', labels)
+    again = read_labels(tmp_path / 'drive.npz')
+    assert again.teachers == labels.teachers
+    np.testing.assert_array_equal(again.attention, labels.attention)
+    levels = list(again.attention_levels(1, 'thermal'))
+    assert [level.shape for level in levels] == [(4, 4), (2, 2), (1, 1), (1, 1), (1, 1)]
+    assert levels[1][1, 1] == labels.attention[1, 1, 19]
+    assert [path.name for path in tmp_path.iterdir()] == ['drive.npz']
+
+
+def test_a_broken_file_is_named(labels, tmp_path):
+    path = tmp_path / 'drive.npz'
+    with pytest.raises(AvdetError, match='avdet label'):
+        read_labels(path)
+    write_labels(path, labels)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(AvdetError, match=r'drive\.npz'):
+        read_labels(path)
+    np.savez(path, ids=labels.ids)
+    with pytest.raises(AvdetError, match='teachers'):
+        read_labels(path)
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    np.savez(tmp_path / 'evil.npz', ids=np.array([{'a': 1}], dtype=object))
+    with pytest.raises(AvdetError, match='expected arrays'):
+        read_labels(tmp_path / 'evil.npz')

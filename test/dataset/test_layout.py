@@ -1,0 +1,243 @@
+"""The MAVD layout: ids, split files, pictures and sound, and what check-dataset finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import pickle
+import subprocess
+import sys
+
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import soundfile
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.check import check
+from avdet_ros.errors import AvdetError
+
+START_NS = 1_587_477_502_123_456_789
+
+
+def write_frame(
+    root: Path,
+    frame: layout.FrameId,
+    sound: np.ndarray,
+    ending: str = '.wav',
+    thermal_bits: int = 8,
+) -> None:
+    """A frame as MAVD has it, small."""
+    rng = np.random.default_rng(frame.stamp_ns % 1000)
+    for modality in layout.PICTURES:
+        shape = (65, 192) if modality == 'thermal' else (65, 192, 3)
+        image = rng.integers(0, 255, shape).astype(np.uint8)
+        picture = '.jpg'
+        if modality == 'thermal' and thermal_bits == 16:
+            image, picture = image.astype(np.uint16) + 22000, '.png'
+        path = layout.picture_path(root, frame, modality, picture)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), image)
+    for path, channel in zip(layout.sound_paths(root, frame, ending), sound, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, channel, layout.SAMPLE_RATE_HZ)
+
+
+def make_set(
+    root: Path, drives: dict[str, str], frames: int = 3
+) -> dict[str, list[layout.FrameId]]:
+    """A recorded-looking data set: drive name -> split."""
+    rng = np.random.default_rng(1)
+    splits: dict[str, list[layout.FrameId]] = {split: [] for split in layout.SPLITS}
+    for number, (drive, split) in enumerate(drives.items()):
+        for step in range(frames):
+            stamp = START_NS + number * 3_600_000_000_000 + step * 250_000_000
+            frame = layout.make_id(drive, stamp)
+            write_frame(root, frame, rng.normal(0, 0.05, (8, 44100)).astype(np.float32))
+            splits[split].append(frame)
+    for split, ids in splits.items():
+        layout.write_ids(layout.split_path(root, split), ids)
+    return splits
+
+
+@given(st.integers(0, 4 * 10**18), st.integers(0, 999))
+def test_ids_survive_being_written(stamp_ns: int, code: int) -> None:
+    frame = layout.make_id('drive_night_2020_04_21_23_00_00', stamp_ns, code)
+    assert layout.parse_id(str(frame)) == frame
+    assert not frame.is_day
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=60))
+def test_any_text_is_an_id_or_one_sentence(text: str) -> None:
+    try:
+        frame, sentence = layout.parse_id(text), ''
+    except AvdetError as error:
+        frame, sentence = None, str(error)
+    assert not sentence or 'expected <drive>' in sentence
+    assert frame is None or '/' not in frame.drive
+
+
+def test_ids_of_the_paper_s_example_and_short_times() -> None:
+    frame = layout.parse_id('drive_day_2020_04_21_15_58_22/1587477502_123456789_001')
+    assert frame.stamp_ns == START_NS
+    assert frame.is_day
+    assert layout.parse_id('drive_day_x/1587477502_12345678_001') is None
+    for bad in ('/etc/1587477502_123456789_001', '../a/1_123456789_1', 'a/b/1_123456789_1'):
+        with pytest.raises(AvdetError):
+            layout.parse_id(bad)
+
+
+def test_split_files_sort_by_time_and_name_the_bad_line(tmp_path: Path) -> None:
+    late, early = (
+        layout.make_id('drive_day_b', START_NS + 5),
+        layout.make_id('drive_day_c', START_NS),
+    )
+    path = layout.split_path(tmp_path, 'val', 'day', 'static')
+    assert path.name == 'val_day_static.txt'
+    layout.write_ids(path, [late, early])
+    assert layout.read_ids(path) == [early, late]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    path.write_text(f'{early}\n\nnonsense\n')
+    with pytest.raises(AvdetError, match=r'val_day_static\.txt:3'):
+        layout.read_ids(path)
+    with pytest.raises(AvdetError, match='split: expected one of train, val, test'):
+        layout.split_path(tmp_path, 'training')
+
+
+@pytest.mark.parametrize('ending', ['.wav', '.flac', '.mp3'])
+def test_sound_is_read_back(tmp_path: Path, ending: str) -> None:
+    t = np.arange(44100) / 44100
+    tones = np.array([0.3 * np.sin(2 * np.pi * (300 + 100 * i) * t) for i in range(8)], np.float32)
+    frame = layout.make_id('drive_day_a', START_NS)
+    write_frame(tmp_path, frame, tones, ending)
+    sound = layout.read_sound(tmp_path, frame)
+    assert sound.shape == (8, 44100)
+    assert sound.dtype == np.float32
+    if ending != '.mp3':
+        np.testing.assert_allclose(sound, tones, atol=1e-4)
+    peaks = np.abs(np.fft.rfft(sound, axis=1)).argmax(axis=1)
+    np.testing.assert_allclose(peaks, 300 + 100 * np.arange(8), atol=1)
+
+
+def test_eight_and_sixteen_bit_thermal_are_told_apart(tmp_path: Path) -> None:
+    silence = np.zeros((8, 44100), np.float32)
+    old, new = layout.make_id('drive_day_a', START_NS), layout.make_id('drive_day_a', START_NS + 9)
+    write_frame(tmp_path, old, silence)
+    write_frame(tmp_path, new, silence, thermal_bits=16)
+    assert layout.read_picture(tmp_path, old, 'thermal').dtype == np.uint8
+    counts = layout.read_picture(tmp_path, new, 'thermal')
+    assert counts.dtype == np.uint16
+    assert counts.min() >= 22000
+    assert counts.ndim == 2
+    assert layout.read_picture(tmp_path, new, 'rgb').shape == (65, 192, 3)
+
+
+def test_damaged_files_get_one_sentence_with_their_name(tmp_path: Path) -> None:
+    frame = layout.make_id('drive_day_a', START_NS)
+    with pytest.raises(AvdetError, match=r'fl_rgb_1587477502_123456789_001\.jpg: expected a pic'):
+        layout.read_picture(tmp_path, frame, 'rgb')
+    write_frame(tmp_path, frame, np.zeros((8, 44100), np.float32))
+    layout.picture_path(tmp_path, frame, 'rgb').write_bytes(b'not a picture')
+    with pytest.raises(AvdetError, match='found 13 bytes'):
+        layout.read_picture(tmp_path, frame, 'rgb')
+    sound = layout.sound_paths(tmp_path, frame)[3]
+    soundfile.write(sound, np.zeros(22050, np.float32), 44100)
+    with pytest.raises(AvdetError, match=r'audio_3_.*expected 1 s at 44100 Hz, found 0\.500 s'):
+        layout.read_sound(tmp_path, frame)
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    frame = layout.make_id('drive_day_a', START_NS)
+    marker = tmp_path / 'executed'
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    folder = tmp_path / 'drive_day_a' / 'audio'
+    folder.mkdir(parents=True)
+    for index in range(8):
+        (folder / f'audio_{index}_{frame.stamp}.pkl').write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(AvdetError, match='expected sound'):
+        layout.read_sound(tmp_path, frame)
+    assert not marker.exists()
+
+
+def test_reading_needs_no_torch() -> None:
+    code = 'import sys, avdet_ros.dataset.check; sys.exit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def drives() -> dict[str, str]:
+    return {'drive_day_a': 'train', 'drive_night_b': 'val', 'drive_day_c': 'test'}
+
+
+def test_a_whole_recorded_set_has_no_finding(tmp_path: Path) -> None:
+    make_set(tmp_path, drives())
+    report = check(tmp_path, 0)
+    assert report.findings == []
+    assert report.files == {'train_all.txt': 3, 'val_all.txt': 3, 'test_all.txt': 3}
+    drive = report.drives['drive_night_b']
+    assert drive.rate_hz == pytest.approx(4.0)
+    assert drive.sizes == dict.fromkeys(layout.PICTURES, '192x65 8-bit')
+    assert drive.level_dbfs == pytest.approx([-26.0] * 8, abs=0.3)
+
+
+def test_leakage_is_found(tmp_path: Path) -> None:
+    splits = make_set(tmp_path, drives())
+    layout.write_ids(layout.split_path(tmp_path, 'test'), splits['test'] + splits['train'][:1])
+    report = check(tmp_path, 1)
+    assert report.errors == 1
+    assert report.findings[0].what == 'leakage: the drive is in test and train'
+    # one recording under two names
+    twin = [layout.make_id('drive_day_twin', frame.stamp_ns + 1) for frame in splits['train']]
+    layout.write_ids(layout.split_path(tmp_path, 'test'), twin)
+    whats = [finding.what for finding in check(tmp_path, 1).findings]
+    assert any('recorded at the same time as drive_day_' in what for what in whats)
+
+
+def test_faults_are_found_and_counted(tmp_path: Path) -> None:
+    splits = make_set(tmp_path, drives(), frames=6)
+    train, val, test = (splits[name] for name in layout.SPLITS)
+    layout.picture_path(tmp_path, train[1], 'depth').unlink()
+    layout.picture_path(tmp_path, val[0], 'rgb').write_bytes(b'x')
+    cv2.imwrite(str(layout.picture_path(tmp_path, val[2], 'thermal')), np.zeros((9, 9), np.uint8))
+    for path in layout.sound_paths(tmp_path, test[0])[2:3]:
+        path.unlink()
+    for frame in train:
+        soundfile.write(layout.sound_paths(tmp_path, frame)[5], np.zeros(44100), 44100)
+    layout.write_ids(layout.split_path(tmp_path, 'val'), [*val[:2], *val[4:], val[2]])
+    (tmp_path / 'drive_day_z').mkdir()
+    report = check(tmp_path, 0)
+    found = {(f.level, f.drive, f.what.split(',')[0]) for f in report.findings}
+    assert found >= {
+        ('error', 'drive_day_a', 'missing file: fl_rgb_depth'),
+        ('error', 'drive_night_b', 'unreadable picture: rgb'),
+        ('error', 'drive_night_b', 'pictures of several sizes: thermal'),
+        ('error', 'drive_day_c', 'missing file: sound'),
+        ('warning', 'drive_day_a', 'channel 5 is silent'),
+        ('warning', 'drive_night_b', 'gaps'),
+        ('warning', 'drive_day_z', 'drive that no split file lists'),
+    }
+
+
+def test_command_exits_with_one_and_writes_json(tmp_path: Path) -> None:
+    splits = make_set(tmp_path / 'set', drives())
+    command = [sys.executable, '-m', 'avdet_ros.cli.main', 'check-dataset', str(tmp_path / 'set')]
+    good = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    layout.sound_paths(tmp_path / 'set', splits['val'][0])[0].write_bytes(b'')
+    out = tmp_path / 'report.json'
+    bad = subprocess.run(
+        [*command, '--json', str(out)], capture_output=True, text=True, check=False
+    )
+    assert bad.returncode == 1
+    assert 'Traceback' not in bad.stderr
+    assert json.loads(out.read_text())['errors'] >= 1
+    none = [*command[:-1], str(tmp_path / 'nothing')]
+    missing = subprocess.run(none, capture_output=True, text=True, check=False)
+    assert missing.returncode == 1
+    assert 'expected a folder with drives' in missing.stderr

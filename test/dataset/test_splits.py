@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+import shutil
+
+import numpy as np
+import pytest
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.splits import (
+    by_drive,
+    keep_split,
+    note_drives,
+    read_split,
+    share_drives,
+    without_taught,
+)
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.data.labelled_frames import true_frames
+
+
+@pytest.fixture
+def own(drives, tmp_path):
+    """Drives that may be spoiled."""
+    root = tmp_path / 'drives'
+    shutil.copytree(drives, root)
+    return root
+
+
+def test_no_drive_is_used_twice(drives):
+    split = read_split(drives, 0.5)
+    used = [
+        set(by_drive(getattr(split, use))) for use in ('teach', 'watch', 'train', 'val', 'test')
+    ]
+    assert [len(names) for names in used] == [1, 1, 2, 1, 1]
+    assert len(set.union(*used)) == sum(map(len, used))
+    assert len(split.heard) == 4 * 8
+    whole = read_split(drives, 0.0)
+    assert not whole.teach
+    assert len(by_drive(whole.train)) == 4
+
+
+def test_teachers_see_day_and_night():
+    names = [f'drive_{light}_{day}' for day in range(10) for light in ('day', 'night')]
+    teachers, students = share_drives(names, 0.4)
+    assert (
+        sum('day' in name for name in teachers) == sum('night' in name for name in teachers) == 4
+    )
+    assert sorted(teachers + students) == sorted(names)
+    assert len(share_drives(['drive_day_1', 'drive_night_1', 'drive_night_2'], 0.1)[0]) == 2
+
+
+def test_a_folder_that_is_not_mavd_is_named(tmp_path):
+    (tmp_path / 'thesis.txt').write_text('precious')
+    with pytest.raises(AvdetError, match=r'MAVD layout with train_all\.txt, found 1 other'):
+        read_split(tmp_path, 0.5)
+    with pytest.raises(AvdetError, match='expected a folder of drives, found none'):
+        read_split(tmp_path / 'nowhere', 0.5)
+
+
+def test_a_missing_frame_is_named_skipped_and_counted(own):
+    frame = layout.read_ids(layout.split_path(own, 'train'))[3]
+    layout.picture_path(own, frame, 'rgb').unlink()
+    said: list[str] = []
+    split = read_split(own, 0.0, said.append)
+    assert len(split.train) == 31
+    assert any(str(frame) in line and 'skipped' in line for line in said)
+    assert any('1 of 32 frames skipped' in line for line in said)
+
+
+def test_a_split_file_that_names_what_is_not_there_stops(own):
+    path = layout.split_path(own, 'val')
+    ids = layout.read_ids(path)
+    path.write_text(''.join(f'drive_day_1999/{frame.stamp}\n' for frame in ids))
+    with pytest.raises(AvdetError, match=r'val_all\.txt: expected at most 5% of 8 frames'):
+        read_split(own, 0.0)
+
+
+def test_too_few_drives_for_teachers(own):
+    ids = layout.read_ids(layout.split_path(own, 'train'))
+    first = [frame for frame in ids if frame.drive in sorted(by_drive(ids))[:2]]
+    layout.write_ids(layout.split_path(own, 'train'), first)
+    with pytest.raises(AvdetError, match=r'expected at least 3 drives.*found 2'):
+        read_split(own, 0.5)
+    assert read_split(own, 0.0).train
+
+
+def test_a_drive_in_two_splits_is_warned_of(own):
+    ids = layout.read_ids(layout.split_path(own, 'train'))
+    layout.write_ids(layout.split_path(own, 'test'), ids[:8])
+    said: list[str] = []
+    read_split(own, 0.0, said.append)
+    assert any('in train and in test' in line for line in said)
+
+
+def test_teachers_are_shown_what_can_be_seen(drives):
+    split = read_split(drives, 0.5)
+    frames = true_frames(drives, split.teach, 'thermal')
+    assert len(frames) == 8
+    assert all(frame.boxes_px.shape == (1, 4) for frame in frames)
+    assert all(frame.path.suffix == '.png' for frame in frames)
+    assert np.all(frames[0].boxes_px[:, 2] - frames[0].boxes_px[:, 0] == 300)
+
+
+def test_recordings_without_truth_ask_for_ready_teachers(own):
+    split = read_split(own, 0.5)
+    shutil.rmtree(own / split.teach[0].drive / 'truth')
+    with pytest.raises(AvdetError, match=r'avdet train-teacher --coco.*teachers\.folder'):
+        true_frames(own, split.teach, 'rgb')
+
+
+def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_path):
+    taught = read_split(drives, 0.5)
+    note_drives(tmp_path / 'rgb', taught.teach + taught.watch)
+    said: list[str] = []
+    whole = read_split(drives, 0.0)
+    split = without_taught(whole, [tmp_path / 'rgb', tmp_path / 'elsewhere'], said.append)
+    assert split.train == taught.train
+    assert said == ['2 training drives left out: the teachers learned from them']
+    note_drives(tmp_path / 'rgb', whole.train + whole.val)
+    with pytest.raises(AvdetError, match=r'teachers\.folder: .* all 4 training drives'):
+        without_taught(whole, [tmp_path / 'rgb'], said.append)
+    (tmp_path / 'rgb' / 'drives.json').write_text('no list')
+    with pytest.raises(AvdetError, match=r'drives\.json: expected a list of drives'):
+        without_taught(whole, [tmp_path / 'rgb'], said.append)
+
+
+def test_a_frame_without_truth_is_named_and_left_out(own):
+    split = read_split(own, 0.5)
+    frames = split.teach + split.watch
+    truth = own / frames[0].drive / 'truth' / 'frames.jsonl'
+    truth.write_text('\n'.join(truth.read_text().splitlines()[1:]) + '\n')
+    said: list[str] = []
+    assert len(true_frames(own, frames, 'rgb', said.append)) == len(frames) - 1
+    assert str(frames[0]) in said[0]
+    assert f'1 of {len(frames)} frames skipped' in said[-1]
+
+
+def test_a_run_keeps_to_its_drives(drives, tmp_path):
+    split = read_split(drives, 0.5)
+    keep_split(tmp_path, split)
+    keep_split(tmp_path, replace(split, train=split.train[:-1]))
+    more = replace(split, train=split.train + split.teach)
+    with pytest.raises(AvdetError, match=r'other drives: train: expected 2, found 3 .*--out'):
+        keep_split(tmp_path, more)
+    (tmp_path / 'split.json').write_text('[]')
+    with pytest.raises(AvdetError, match=r'split\.json: expected drives by use'):
+        keep_split(tmp_path, split)

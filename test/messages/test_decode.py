@@ -1,0 +1,72 @@
+"""Messages whose fields contradict their data, or ask for more than any picture needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros import LARGEST_IMAGE_PX
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    decode_picture,
+    decode_sound,
+    decode_spectrogram,
+)
+from avdet_ros.messages.encode_offline import make_header
+from avdet_ros.messages.typestore import typestore
+
+READERS = [decode_sound, decode_spectrogram, decode_picture]
+
+
+def make(encoding: str, height: int, width: int, step: int, size: int) -> object:
+    image = typestore().types[IMAGE]
+    head = make_header(1, 'x')
+    return image(head, height, width, encoding, 0, step, np.zeros(size, np.uint8))
+
+
+def compressed(data: bytes, kind: str = 'png') -> object:
+    image = typestore().types[COMPRESSED_IMAGE]
+    return image(make_header(1, 'x'), kind, np.frombuffer(data, np.uint8))
+
+
+def refused(read, message) -> str:
+    with pytest.raises(AvdetError) as caught:
+        read(message, 'drive: /topic')
+    sentence = str(caught.value)
+    assert sentence.startswith('drive: /topic: expected ')
+    assert '\n' not in sentence
+    assert len(sentence) < 300
+    return sentence
+
+
+@pytest.mark.parametrize('read', READERS)
+@pytest.mark.parametrize(
+    'encoding',
+    ['32FC' + '9' * 5000, '32FC' + '0' * 5000, '32FC²', '32FC٣', 'x\n' * 10_000, ''],
+    ids=['digits', 'zeros', 'power', 'arabic', 'lines', 'none'],
+)
+def test_an_encoding_that_is_none_is_shown_short(read, encoding):
+    assert 'found ' in refused(read, make(encoding, 4, 1, 16, 64))
+
+
+def test_a_format_that_is_not_read_is_shown_short():
+    message = compressed(b'', 'compressedDepth' + 'x' * 10_000)
+    assert 'record the uncompressed topic' in refused(decode_picture, message)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(2, 0), (0, 2), (0, 0)])
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono16', '32FC1'])
+def test_a_picture_without_pixels_is_refused(encoding, height, width):
+    sentence = refused(decode_picture, make(encoding, height, width, 8, 8 * height))
+    assert f'found {width} x {height}' in sentence
+
+
+def test_a_spectrogram_without_frames_is_refused():
+    assert 'found 0 x 80' in refused(decode_spectrogram, make('32FC8', 80, 0, 4, 320))
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    message = make('mono8', LARGEST_IMAGE_PX // 4096 + 1, 4096, 4096, 1)
+    assert f'1 to {LARGEST_IMAGE_PX} pixels' in refused(decode_picture, message)

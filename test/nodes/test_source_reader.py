@@ -1,0 +1,108 @@
+"""The sound thread outlives whatever its source does."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from avdet_ros.nodes.source_reader import SoundInput
+from avdet_ros.sources.base import SourceLost
+from avdet_ros.sources.file import FileSource
+
+pytestmark = pytest.mark.ros
+
+RATE_HZ = 44100
+
+
+class LooseCable(FileSource):
+    """A file that is lost once, and whose driver fails twice before it opens again."""
+
+    starts = 0
+
+    def start(self):
+        self.starts += 1
+        if self.starts in (2, 3):
+            raise OSError('the driver has stumbled')
+        super().start()
+
+    def read(self, timeout_s):
+        if self.starts == 1:
+            raise SourceLost(f'{self.name} has gone')
+        return super().read(timeout_s)
+
+
+class SlowDriver(FileSource):
+    """A file whose driver does not answer for a while, and then may refuse."""
+
+    def __init__(self, path, refusals):
+        super().__init__(path, RATE_HZ)
+        self.answer = threading.Event()
+        self.refusals = refusals
+
+    def start(self):
+        self.answer.wait(60)
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError('the driver has stumbled')
+        super().start()
+
+
+@pytest.fixture
+def wav(tmp_path):
+    samples = np.ones((RATE_HZ, 8), np.int16)
+    soundfile.write(tmp_path / 'drive.wav', samples, RATE_HZ, subtype='PCM_16')
+    return tmp_path / 'drive.wav'
+
+
+def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wait):
+    source = LooseCable(wav, RATE_HZ)
+    log, faults, blocks = [], set(), []
+    sound = SoundInput(source, time.time, blocks.append, lambda: None, log.append, lambda: True)
+    sound.start()
+    try:
+        wait(lambda: faults.add(sound.fault) or blocks, 'sound')
+        wait(lambda: sound.reopened == 1 and not sound.fault, 'the end of the fault')
+    finally:
+        sound.stop()
+    assert source.starts == 4
+    assert f'{source.name}: OSError: the driver has stumbled' in faults
+    assert sum('Traceback' in line for line in log) == 1
+    assert not sound.busy
+
+
+@pytest.mark.parametrize('refusals', [0, 1])
+def test_a_driver_that_does_not_answer_is_said_and_waited_for(wav, wait, refusals):
+    source = SlowDriver(wav, refusals)
+    log, faults, blocks = [], set(), []
+    sound = SoundInput(
+        source, time.time, blocks.append, lambda: None, log.append, lambda: True, 0.05
+    )
+    sound.start()
+    try:
+        assert 'it does not answer' in sound.fault
+        assert not blocks
+        source.answer.set()
+        wait(lambda: faults.add(sound.fault) or (blocks and not sound.fault), 'sound')
+    finally:
+        source.answer.set()
+        sound.stop()
+    assert (f'{source.name}: OSError: the driver has stumbled' in faults) == bool(refusals)
+    assert sum('Traceback' in line for line in log) == refusals
+    assert not sound.busy
+
+
+def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
+    source = SlowDriver(wav, 1)
+    source.answer.set()
+    log = []
+    sound = SoundInput(
+        source, time.time, lambda _: None, lambda: None, log.append, lambda: True, 60.0
+    )
+    with pytest.raises(OSError, match='the driver has stumbled'):
+        sound.start()
+    wait(lambda: not sound.busy, 'the thread to end')
+    assert log == []

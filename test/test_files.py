@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from avdet_ros.detection.model_file import read_model
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import read_bounded, whole_file
+from avdet_ros.rig import load_rig
+from avdet_ros.training.recipes.read import read_recipe
+from avdet_ros.training.run.evaluation_files import write_scores
+
+ANOTHER = """
+from pathlib import Path
+import sys
+from avdet_ros.files import whole_file
+with whole_file(Path(sys.argv[1])) as file:
+    file.write(b'two')
+"""
+
+
+def fail(path, error: Exception) -> None:
+    with whole_file(path) as file:
+        file.write(b'half')
+        raise error
+
+
+def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
+    path = tmp_path / 'result.json'
+    write_scores({'map': float('nan')}, path)
+    assert path.read_text() == '{\n "map": null\n}'
+    with pytest.raises(RuntimeError):
+        fail(path, RuntimeError('killed'))
+    assert 'map' in path.read_text()
+    with whole_file(path) as file:
+        file.write(b'whole')
+    assert path.read_bytes() == b'whole'
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / 'taken').write_text('a file')
+    path = tmp_path / 'taken' / 'a.json'
+    with pytest.raises(AvdetError, match=f'cannot write {path}: '), whole_file(path) as file:
+        file.write(b'x')
+
+
+def test_two_that_write_at_once_do_not_mix(tmp_path):
+    path = tmp_path / 'new' / 'a.json'
+    with whole_file(path) as file:
+        file.write(b'one')
+        subprocess.run([sys.executable, '-c', ANOTHER, path], check=True)
+        assert path.read_bytes() == b'two'
+    assert path.read_bytes() == b'one'
+    assert [each.name for each in path.parent.iterdir()] == ['a.json']
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+    path = tmp_path / 'a.npz'
+    with pytest.raises(AvdetError, match='No space left on device'):
+        fail(path, OSError(errno.ENOSPC, 'No space left on device'))
+    assert list(tmp_path.iterdir()) == []
+
+
+MIB = 1 << 20
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path):
+    path = tmp_path / 'file'
+    path.write_bytes(b'x' * MIB)
+    assert read_bounded(path, MIB, 'letter') == b'x' * MIB
+    path.write_bytes(b'x' * (MIB + 1))
+    expected = r'file: expected a letter of at most 1 MiB, found 1048577 bytes'
+    with pytest.raises(AvdetError, match=expected):
+        read_bounded(path, MIB, 'letter')
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(AvdetError, match=r'cannot read the letter .*none: No such file'):
+        read_bounded(tmp_path / 'none', MIB, 'letter')
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize('read', [read_model, load_rig, read_recipe])
+def test_what_never_ends_is_not_waited_for(tmp_path, read):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    for path in (pipe, Path('/dev/zero'), tmp_path):
+        with pytest.raises(AvdetError, match='found something that is not a file'):
+            read(path)
+
+
+@pytest.mark.parametrize('read', [load_rig, read_recipe])
+def test_a_recipe_and_a_rig_are_small(tmp_path, read):
+    path = tmp_path / 'large.yaml'
+    path.write_bytes(b'a: b\n' * 300_000)
+    with pytest.raises(AvdetError, match='of at most 1 MiB, found 1500000 bytes'):
+        read(path)

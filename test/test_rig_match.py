@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+
+import numpy as np
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.rig_match import check_recorded_rig, rig_difference, rig_numbers
+
+
+def test_a_rig_is_the_same_after_a_file_and_within_rounding():
+    rig = load_rig()
+    there = json.loads(json.dumps(rig_numbers(rig)))
+    assert rig_difference(rig, there) == ''
+    near = replace(rig, microphones_m=rig.microphones_m + 5e-4)
+    assert rig_difference(near, there) == ''
+
+
+@pytest.mark.parametrize(
+    ('key', 'change'),
+    [
+        ('sample_rate_hz', lambda rig: replace(rig, sample_rate_hz=48000)),
+        ('image_px', lambda rig: replace(rig, camera=replace(rig.camera, width_px=1280))),
+        ('microphones_m', lambda rig: replace(rig, microphones_m=rig.microphones_m * 1.1)),
+        ('focal_px', lambda rig: replace(rig, camera=replace(rig.camera, fx=rig.camera.fx + 9))),
+        ('principal_px', lambda rig: replace(rig, camera=replace(rig.camera, cy=320.0))),
+        (
+            'camera_position_m',
+            lambda rig: replace(
+                rig, camera=replace(rig.camera, position_m=rig.camera.position_m + 0.2)
+            ),
+        ),
+        (
+            'camera_rotation',
+            lambda rig: replace(
+                rig, camera=replace(rig.camera, rotation=rig.camera.rotation[[0, 2, 1]])
+            ),
+        ),
+    ],
+)
+def test_what_differs_is_named(key, change):
+    rig = load_rig()
+    assert rig_difference(change(rig), rig_numbers(rig)).startswith(f'{key}: expected')
+
+
+@pytest.mark.parametrize('value', [None, 'wide', [1920], [[1], [2, 3]], [np.nan, 650]])
+def test_numbers_of_a_file_may_be_anything(value):
+    rig = load_rig()
+    found = {**rig_numbers(rig), 'image_px': value}
+    assert rig_difference(rig, found).startswith('image_px: expected [1920, 650], found')
+
+
+def test_a_recorded_drive_of_another_camera_is_refused(tmp_path):
+    text = default_rig_path().read_text()
+    own = tmp_path / 'rig.yaml'
+    own.write_text(text)
+    check_recorded_rig(own, load_rig())
+    check_recorded_rig(tmp_path / 'none.yaml', load_rig())
+    own.write_text(text.replace('pitch_deg: ', 'pitch_deg: 1'))
+    with pytest.raises(AvdetError, match=r'rig\.yaml: camera_rotation: .* use --rig'):
+        check_recorded_rig(own, load_rig())

@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from avdet_ros.training.losses.attention_alignment import (
+    MTA,
+    attention_map,
+    mean_of_teachers,
+    mta_as_printed,
+    mta_as_released,
+    mta_corrected,
+    product_of_teachers,
+)
+
+
+def maps(seed, teachers=3, sizes=((12, 12), (6, 6), (3, 3)), batch=2):
+    torch.manual_seed(seed)
+    student = [torch.rand(batch, *size) + 0.01 for size in sizes]
+    others = [[torch.rand(batch, *size) + 0.01 for _ in range(teachers)] for size in sizes]
+    return student, others
+
+
+def test_attention_is_the_mean_of_powers():
+    features = torch.tensor([[[[1.0]], [[-3.0]]]])
+    assert attention_map(features, r=2.0).item() == pytest.approx(5.0)
+    assert attention_map(features, r=1.0).item() == pytest.approx(2.0)
+
+
+def test_product_survives_where_float32_underflows():
+    tiny = torch.full((1, 2, 2), 1e-8)
+    peak = tiny.clone()
+    peak[0, 0, 0] = 2e-8
+    product = product_of_teachers([peak] * 6)
+    assert torch.isfinite(product).all()
+    assert (product[0, 0, 0] - product[0, 1, 1]).item() == pytest.approx(6 * 0.6931, rel=1e-3)
+
+
+def test_corrected_is_zero_only_where_maps_agree_up_to_a_factor():
+    student, _ = maps(0)
+    same = [[3.7 * level] for level in student]
+    assert mta_corrected(student, same).item() == pytest.approx(0, abs=1e-4)
+    _, others = maps(1)
+    assert mta_corrected(student, others).item() > 1e-3
+
+
+def test_corrected_pulls_the_student_to_the_product():
+    torch.manual_seed(3)
+    teachers = [[torch.rand(1, 4, 4) + 0.05 for _ in range(3)]]
+    weights = torch.zeros(1, 4, 4, requires_grad=True)
+    optimiser = torch.optim.Adam([weights], lr=0.1)
+    for _ in range(400):
+        loss = mta_corrected([weights.exp()], teachers, temperature=1.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    wanted = torch.softmax(product_of_teachers(teachers[0]).flatten(), 0)
+    found = torch.softmax(weights.detach().flatten(), 0)
+    assert (wanted - found).abs().max().item() < 1e-3
+
+
+def test_as_released_is_negative_and_nearly_without_gradient():
+    student, others = maps(4, sizes=((24, 24),))
+    student = [level.requires_grad_() for level in student]
+    released = mta_as_released(student, others)
+    (released_gradient,) = torch.autograd.grad(released, student)
+    corrected = mta_corrected(student, others)
+    (corrected_gradient,) = torch.autograd.grad(corrected, student)
+    assert released.item() < 0
+    assert released_gradient.abs().max() < 1e-4
+    assert corrected_gradient.norm() > 100 * released_gradient.norm()
+
+
+def test_as_printed_follows_the_equation():
+    student, others = maps(5, teachers=2, sizes=((3, 3),), batch=1)
+    p = student[0][0] / student[0][0].norm()
+    q = others[0][0][0] * others[0][1][0]
+    q = q / q.norm()
+    expected = 0.5 * (p * (p / q).log()).sum().item()
+    assert mta_as_printed(student, others).item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize('form', MTA)
+def test_teachers_on_another_grid_are_resized(form):
+    student, _ = maps(6)
+    _, others = maps(7, sizes=((24, 24), (12, 12), (6, 6)))
+    assert torch.isfinite(MTA[form](student, others))
+
+
+def test_average_does_not_favour_the_loudest_teacher():
+    quiet, loud = torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
+    quiet[0, 0, 0], loud[0, 1, 1] = 1.0, 1000.0
+    (mean,) = mean_of_teachers([quiet, loud])
+    assert mean[0, 0, 0].item() == pytest.approx(mean[0, 1, 1].item())
+
+
+def test_levels_must_pair_up():
+    student, others = maps(8)
+    with pytest.raises(ValueError, match='3 levels'):
+        mta_corrected(student, others[:2])

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.recipes.read import StudentRecipe, read_recipe
+
+
+def write(tmp_path, text: str):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    return path
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    recipe = read_recipe(write(tmp_path, 'model: image_grid\nfit: {epochs: 3}\n'))
+    assert recipe.model == 'image_grid'
+    assert recipe.fit.epochs == 3
+    assert recipe.fit.batch == StudentRecipe().fit.batch
+    assert read_recipe(write(tmp_path, '')) == StudentRecipe()
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('modell: steered', 'modell.*unknown key; did you mean model'),
+        ('fit: {learning_rat: 0.1}', r'fit\.learning_rat: .*did you mean learning_rate'),
+        ('model: stered', 'found .stered.; did you mean steered'),
+        ('fit: {epochs: 0}', r'fit\.epochs: expected a whole number from 1 to .*found 0'),
+        ('fit: {epochs: 2.5}', r'fit\.epochs: .*found 2\.5'),
+        ('fit: {epochs: true}', r'fit\.epochs: .*found True'),
+        ('fit: {learning_rate: 1e-3}', "found '1e-3'"),
+        ('augmentation: {mirror: 1}', r'augmentation\.mirror: expected true or false'),
+        ('augmentation: {gain_db: .nan}', r'gain_db.*found nan'),
+        ('fit: 7', 'fit: expected keys with values, found 7'),
+        ('[1, 2]', 'expected keys with values'),
+        ('a: [', 'is not YAML'),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
+    with pytest.raises(AvdetError, match=says) as caught:
+        read_recipe(write(tmp_path, text))
+    assert '\n' not in str(caught.value)
+    assert 'recipe.yaml' in str(caught.value)
+
+
+def test_a_missing_recipe_is_named(tmp_path):
+    with pytest.raises(AvdetError, match=r'cannot read the recipe .*nowhere\.yaml'):
+        read_recipe(tmp_path / 'nowhere.yaml')

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.paths import share
+from avdet_ros.training.recipes.read import DistillationRecipe, as_yaml, read_recipe
+
+RECIPES = sorted(share('config/recipes').glob('*.yaml'))
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_right_and_says_all_keys_again(path, tmp_path):
+    recipe = read_recipe(path)
+    again = tmp_path / 'again.yaml'
+    again.write_text(as_yaml(recipe))
+    assert read_recipe(again) == recipe
+
+
+def test_the_paper_recipe_is_the_papers():
+    recipe = read_recipe(share('config/recipes/mm_distillnet_d2.yaml'))
+    assert recipe.student.config_name == recipe.teachers.config_name == 'tf_efficientdet_d2'
+    assert (recipe.teachers.height, recipe.teachers.width) == (768, 768)
+    assert (recipe.transfer.beta, recipe.transfer.temperature) == (0.5, 9.0)
+    assert (recipe.transfer.weight, recipe.transfer.levels) == (0.05, 3)
+    assert recipe.fit.epochs == 50
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('trasnfer: {loss: mta}', 'did you mean transfer'),
+        ('transfer: {los: mta}', r'transfer\.los.*did you mean loss'),
+        ('transfer: {mta: as_print}', 'did you mean as_printed'),
+        ('transfer: {loss: mtaa}', 'did you mean mta'),
+        (
+            'teachers: {modalities: [rgb]}\ntransfer: {teachers: [rgb, depth]}',
+            r'transfer\.teachers: expected some of teachers\.modalities, rgb, found depth',
+        ),
+        ('transfer: {teachers: [rgb, rgb]}', 'expected each teacher once'),
+        ('teachers: {height: 700}', r'teachers\.height: expected a multiple of 128, found 700'),
+        ('student: {model: stereosoundnet}', 'expected ranking or none for stereosoundnet'),
+        ('fit: {schedule: linear}', 'expected one of cosine, plateau'),
+        ('augmentation: {mask_frame: 0.1}', 'did you mean mask_frames'),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(f'kind: mm_distillnet\n{text}\n')
+    with pytest.raises(AvdetError, match=says) as caught:
+        read_recipe(path)
+    assert 'recipe.yaml' in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text('kind: mm_distillnet\n')
+    assert read_recipe(path) == DistillationRecipe()

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.cli.main import app
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member
+from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.training.data.simulated import map_windows
+from avdet_ros.training.fitting import run_folder
+from avdet_ros.training.networks.compact import pool_frames
+from avdet_ros.training.run import train
+
+QUICK = """
+data: {train: 150, val: 150, test: 150}
+fit: {epochs: 2, batch: 16}
+"""
+
+
+def write(tmp_path, text: str = QUICK):
+    path = tmp_path / 'quick.yaml'
+    path.write_text(text)
+    return path
+
+
+def test_windows_are_mapped_from_their_shards(window_folder):
+    windows = map_windows(window_folder / 'train', load_rig(), 100)
+    assert len(windows) == len(windows.boxes) == 100
+    path = window_folder / 'train' / 'windows_0000000.npz'
+    with np.load(path) as shard:
+        np.testing.assert_array_equal(windows.features[7], shard['features'][7])
+        np.testing.assert_allclose(
+            windows.boxes[7], shard['boxes_px'][7, :1] / [1920, 650, 1920, 650], rtol=1e-6
+        )
+    assert isinstance(map_member(path, 'count'), np.memmap)
+    assert windows.boxes[0].shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'says'),
+    [
+        (lambda folder: (folder / 'windows.json').unlink(), r'cannot read .*windows\.json'),
+        (
+            lambda folder: (folder / 'windows.json').write_text('{}'),
+            'sample_rate_hz: .* found none',
+        ),
+        (lambda folder: (folder / 'windows.json').write_text('[]'), 'does not describe'),
+        (lambda folder: next(folder.glob('*.npz')).write_bytes(b'no'), 'is not a shard'),
+        (lambda folder: next(folder.glob('*.npz')).unlink(), 'found none'),
+    ],
+)
+def test_a_spoiled_folder_is_named(tmp_path, window_folder, spoil, says):
+    import shutil
+
+    folder = tmp_path / 'train'
+    shutil.copytree(window_folder / 'train', folder)
+    spoil(folder)
+    with pytest.raises(AvdetError, match=says):
+        map_windows(folder, load_rig())
+
+
+def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
+    text = default_rig_path().read_text()
+    other = tmp_path / 'rig.yaml'
+    other.write_text(text.replace('[ 0.250000,  0.000000, 0.0]', '[ 0.300000,  0.000000, 0.0]'))
+    with pytest.raises(AvdetError, match='microphones_m: expected those of the rig'):
+        map_windows(window_folder / 'train', load_rig(other))
+
+
+def test_whole_windows_pool_to_the_stored_ones(window_folder):
+    windows = map_windows(window_folder / 'train', load_rig(), 3)
+    whole = train.whole_windows(windows, 3, FrontEnd().frames)
+    assert whole[0].shape == (32, 80, 173)
+    pooled = pool_frames(torch.from_numpy(whole[2])[None])[0].numpy()
+    np.testing.assert_allclose(pooled, windows.features[2].astype(np.float32), atol=1e-4)
+
+
+def test_from_recipe_to_model_card_and_again(tmp_path, window_folder):
+    said: list[str] = []
+    out = tmp_path / 'run'
+
+    def again():
+        return train.train(write(tmp_path), window_folder, out, progress=False, say=said.append)
+
+    model = again()
+    assert model == out / 'student.onnx'
+    names = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
+    assert json.loads(names['avdet.recipe'])['fit']['epochs'] == 2
+    assert json.loads(names['avdet.metrics'])['frames'] == 150
+    assert '150 train windows' in names['avdet.data']
+    window = train.whole_windows(
+        map_windows(window_folder / 'test', load_rig(), 2), 2, FrontEnd().frames
+    )[1]
+    Detector(model, load_rig(), FrontEnd()).detect(window)
+    card = (out / 'MODEL_CARD.md').read_text()
+    scores = json.loads((out / 'scores.json').read_text())
+    assert f'{scores["test"]["map50"]:.3f}' in card
+    assert f'{scores["constant_boxes"]["map"]:.3f}' in card
+    assert 'model: steered' in card
+    before = model.read_bytes()
+    said.clear()
+    again()
+    assert [line for line in said if 'done already' in line and 'fitting' in line]
+    assert model.read_bytes() == before
+
+
+def test_a_folder_of_another_recipe_is_not_mixed_up(tmp_path, window_folder):
+    out = tmp_path / 'run'
+    out.mkdir()
+    recipe = train.read_recipe(write(tmp_path))
+    run_folder.begin_run(out, recipe, resume=True)
+    other = train.read_recipe(write(tmp_path, QUICK.replace('epochs: 2', 'epochs: 3')))
+    with pytest.raises(AvdetError, match='expected "epochs: 3", found "epochs: 2"'):
+        run_folder.begin_run(out, other, resume=True)
+    run_folder.begin_run(out, other, resume=False)
+    assert 'epochs: 3' in (out / 'recipe.yaml').read_text()
+
+
+def test_a_run_goes_on_when_recipes_have_got_new_keys(tmp_path):
+    recipe = train.read_recipe(write(tmp_path))
+    run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
+    noted = tmp_path / 'run' / 'recipe.yaml'
+    noted.write_text(noted.read_text().replace('  mix: 0.0\n', ''))
+    run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
+
+
+def test_only_a_run_folder_is_ever_emptied(tmp_path):
+    (tmp_path / 'precious.txt').write_text('thesis')
+    recipe = train.read_recipe(write(tmp_path))
+    with pytest.raises(AvdetError, match='is not the folder of a run'):
+        run_folder.begin_run(tmp_path, recipe, resume=False)
+    assert (tmp_path / 'precious.txt').exists()
+
+
+def test_a_comparison_makes_a_table(tmp_path, window_folder):
+    recipe = write(
+        tmp_path,
+        'kind: comparison\nmodels: [steered, image_grid]\nseeds: [1, 2]\n'
+        'student: {data: {train: 150, val: 150, test: 150}, '
+        'fit: {epochs: 1, windows: 64}, augmentation: {mirror: false}}\n',
+    )
+    out = tmp_path / 'run'
+    path = train.train(recipe, window_folder, out, progress=False, say=lambda line: None)
+    rows = json.loads(path.read_text())
+    assert [(row['model'], row['seed']) for row in rows] == [
+        ('steered', 1), ('image_grid', 1), ('steered', 2), ('image_grid', 2),
+    ]  # fmt: skip
+    assert rows[0]['fit']['windows'] == 64
+    table = (out / 'comparison.md').read_text().splitlines()
+    assert len(table) == 5
+    assert table[2].startswith('| steered | 1.')
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
+    result = CliRunner().invoke(app, ['train', str(write(tmp_path, 'fit: {epoch: 3}'))])
+    assert isinstance(result.exception, AvdetError)
+    assert 'fit.epoch' in str(result.exception)
+    assert 'did you mean epochs?' in str(result.exception)
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_run(tmp_path, window_folder):
+    out = tmp_path / 'run'
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+         '-m', 'avdet_ros.cli.main', 'train', str(write(tmp_path)), '--data', str(window_folder),
+         '--out', str(out), '--no-progress'],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('learns from 150 windows') == 1
+    assert done.stdout.count('made ') == 1
+    # The recipe's batch is that of both together.
+    last = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=True)
+    assert last['global_step'] == 2 * (150 // 16)
+    assert len(list((out / 'log').glob('version_*'))) == 1
+    assert json.loads((out / 'scores.json').read_text())['test']['frames'] == 150
+    assert (out / 'student.onnx').exists()
+
+
+@pytest.mark.ros
+def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder):
+    pytest.importorskip('rclpy')
+    command = [
+        sys.executable, '-m', 'avdet_ros.cli.train_node', '--ros-args',
+        '-p', f'data:={window_folder}', '-p', f'out:={tmp_path / "run"}', '-p', 'progress:=false',
+    ]  # fmt: skip
+    wrong = subprocess.run(
+        [*command, '-p', 'recipe:=/nowhere.yaml'], capture_output=True, text=True, timeout=120
+    )
+    assert wrong.returncode == 1
+    assert 'cannot read the recipe /nowhere.yaml' in wrong.stderr
+    assert 'Traceback' not in wrong.stderr
+    right = subprocess.run(
+        [*command, '-p', f'recipe:={write(tmp_path)}'], capture_output=True, text=True, timeout=280
+    )
+    assert right.returncode == 0, right.stderr
+    assert (tmp_path / 'run' / 'student.onnx').exists()

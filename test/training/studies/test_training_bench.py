@@ -1,0 +1,75 @@
+"""The benchmark of learning at toy size: it measures real steps; how fast is not asserted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from avdet_ros.cli import bench_training as command
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.training.studies import training_bench as costs
+from avdet_ros.training.studies.loading_bench import loading_rates
+
+SMALL = {'config_name': 'tf_efficientdet_d0', 'side': 256}
+
+
+@pytest.fixture(scope='module')
+def rig():
+    return load_rig()
+
+
+@pytest.mark.slow
+def test_compact_student_learns_from_files(rig, window_folder):
+    cost = costs.compact_training(rig, 2, window_folder / 'train')
+    assert cost.batch == 32
+    assert cost.step_ms > 0
+    assert cost.wait_ms > 0
+    assert cost.load_ms > 0
+    assert cost.memory_mb > 50
+    expected = 10 * (cost.step_ms + cost.wait_ms) * 1e-3
+    assert cost.epoch_s(320) == pytest.approx(expected)
+
+
+def test_noise_stands_in_for_windows(rig, tmp_path):
+    costs._write_noise(tmp_path / 'noise', rig, 4)
+    from avdet_ros.training.data.simulated import map_windows
+
+    windows = costs._repeated(map_windows(tmp_path / 'noise', rig), 10)
+    assert len(windows) == 10
+    assert windows.features[0].shape == (32, 80, 44)
+    assert len(windows.boxes[7]) == 1
+
+
+@pytest.mark.slow
+def test_command_prints_and_writes(rig, window_folder, tmp_path, monkeypatch):
+    for name in ('paper_training', 'inference_costs'):
+        real = getattr(costs, name)
+        monkeypatch.setattr(costs, name, lambda *args, real=real: real(*args, **SMALL))
+    monkeypatch.setattr(command, 'STEPS', 1)
+    console, out = Console(width=200, record=True, quiet=False), tmp_path / 'bench.json'
+    about = {'cores': 2, 'load': 0.5}
+    command.bench_training(console, rig, about, 1, window_folder / 'train', out)
+    printed = console.export_text()
+    assert 'compact (steered)' in printed
+    assert 'loading a batch takes' in printed
+    assert 'sound to features' in printed
+    content = json.loads(out.read_text())
+    assert [row['batch'] for row in content['training']] == [32, 1]
+    assert content['inference']['share'] == pytest.approx(
+        content['inference']['compact']['p50'] / content['inference']['paper']['p50']
+    )
+
+
+@pytest.mark.slow
+def test_reading_is_counted_in_frames(rig):
+    rates = loading_rates(rig, 4)
+    assert [rate.what.split()[0] for rate in rates] == ['sound', 'sound', 'lessons:', 'a']
+    assert all(rate.frames_per_minute > 1 for rate in rates)
+
+
+def test_windows_that_are_not_there(rig, tmp_path):
+    with pytest.raises(AvdetError, match=r'windows\.json'):
+        costs.compact_training(rig, 1, tmp_path)
