@@ -21,12 +21,20 @@ class TruthFrame:
         ids: (N,) int64, a vehicle's identity within its drive; -1 where nobody knows it.
         distance_m: (N,) float64, NaN where unknown.
         visible: (N,) float64, the share of the vehicle that the camera sees, NaN where unknown.
+        level_db: (N,) float64, A-weighted level against all the rest, NaN where unknown; None
+            stands for all unknown.
     """
 
     boxes_px: np.ndarray
     ids: np.ndarray
     distance_m: np.ndarray
     visible: np.ndarray
+    level_db: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Levels nobody gave are unknown."""
+        if self.level_db is None:
+            object.__setattr__(self, 'level_db', np.full(len(self.ids), np.nan))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -34,7 +42,11 @@ class TruthFrame:
     def only(self, wanted: np.ndarray) -> TruthFrame:
         """The vehicles of an (N,) mask."""
         return TruthFrame(
-            self.boxes_px[wanted], self.ids[wanted], self.distance_m[wanted], self.visible[wanted]
+            self.boxes_px[wanted],
+            self.ids[wanted],
+            self.distance_m[wanted],
+            self.visible[wanted],
+            self.level_db[wanted],
         )
 
     @staticmethod

@@ -182,6 +182,7 @@ def truth_frame(labels: object) -> TruthFrame:
         np.asarray(labels.ids, np.int64),
         np.asarray(labels.distance_m, np.float64),
         np.asarray(labels.visible_fraction, np.float64),
+        np.asarray(labels.level_db, np.float64) - np.asarray(labels.rest_db, np.float64),
     )
 
 

@@ -1,0 +1,384 @@
+"""Windows of simulated drives with their truth, rendered once and kept on disk.
+
+What is kept is the sound itself, 16 bits as a sound card gives it, so that any model, front end or
+calibration can be scored on the very same windows. A set lies in a folder named after everything
+that makes its sound: condition, cut, rig and recordings. Each drive is a file that appears only
+when complete, so an interrupted run goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+from pathlib import Path
+import shutil
+from zipfile import BadZipFile
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.drive_record import TruthFrame
+from avdet_ros.evaluation.on_simulation import truth_frame
+from avdet_ros.files import whole_file
+from avdet_ros.rig import Rig
+from avdet_ros.rig_match import rig_numbers
+from avdet_ros.simulation.conditions import Condition, TrueArray, true_array
+from avdet_ros.simulation.drive import is_static
+from avdet_ros.simulation.recordings import SUFFIXES, Recordings, load_recordings
+from avdet_ros.simulation.sound import SoundRenderer
+
+FORMAT = 1
+"""Of the files; sets of another one are rendered anew."""
+
+TRUTH_OFFSETS_S = (-0.5, 0.0)
+"""Instants after a window's end at which the truth is kept: its middle and its end."""
+
+SPACING_S = 3.0
+"""From one window of a drive to the next, when a drive has only a few."""
+
+SAME_WITHIN = 2
+"""Steps of 16 bits that the same sound may differ by from machine to machine."""
+
+_FULL_SCALE = 32768
+_STARTS_STREAM = 9
+"""Stream of a seed that the starts of training windows are drawn from as well."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which windows of a drive are looked at.
+
+    Attributes:
+        windows: so many, `SPACING_S` apart and each a little shifted; 0 takes all.
+        seconds: length of a drive of which all windows are taken.
+        rate_hz: how many windows a second that has.
+    """
+
+    windows: int = 3
+    seconds: float = 20.0
+    rate_hz: float = 10.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a drive."""
+        return self.windows * SPACING_S if self.windows else self.seconds
+
+    def starts(self, seed: int, front_end: FrontEnd) -> np.ndarray:
+        """(W,) int64, first sample of each window of a drive."""
+        rate = front_end.sample_rate_hz
+        if self.windows:
+            rng = np.random.default_rng([seed, _STARTS_STREAM])
+            times = [
+                index * SPACING_S + 0.25 * rng.integers(0, 8) for index in range(self.windows)
+            ]
+            return np.array([round(t * rate) for t in times], np.int64)
+        count = int((self.seconds - front_end.window_s) * self.rate_hz + 1e-6) + 1
+        return np.array([round(index * rate / self.rate_hz) for index in range(count)], np.int64)
+
+
+@dataclass(frozen=True)
+class WindowSetting:
+    """Everything that decides the sound of a set but the drives' seeds.
+
+    Attributes:
+        condition: world and array.
+        cut: which windows.
+        recordings: folder of loops as vehicles' sound, None for the synthetic one.
+    """
+
+    condition: Condition
+    cut: Cut
+    recordings: Path | None = None
+
+    def key(self, rig: Rig) -> dict[str, object]:
+        """What the set depends on, as JSON has it."""
+        return {
+            'format': FORMAT,
+            'condition': asdict(self.condition),
+            'cut': asdict(self.cut),
+            'recordings': folder_digest(self.recordings) if self.recordings else '',
+            'array_position_m': rig.array_position_m.round(6).tolist(),
+            'array_yaw_deg': round(rig.array_yaw_deg, 6),
+            **rig_numbers(rig),
+        }
+
+
+@dataclass(frozen=True)
+class DriveWindows:
+    """One drive's windows.
+
+    Attributes:
+        seed: of the drive.
+        setting: kind of road.
+        static: whether the own vehicle stands.
+        sound: (P, 8, S) int16, pieces of the drive's sound.
+        piece: (W,) int64, which piece each window lies in.
+        first: (W,) int64, first sample of each window in its piece.
+        end_s: (W,) float64, end of each window, drive time.
+        truth: one frame a window, by offset from `TRUTH_OFFSETS_S`.
+        array: what the array really is.
+    """
+
+    seed: int
+    setting: str
+    static: bool
+    sound: np.ndarray
+    piece: np.ndarray
+    first: np.ndarray
+    end_s: np.ndarray
+    truth: dict[float, list[TruthFrame]]
+    array: TrueArray
+
+    def __len__(self) -> int:
+        return len(self.end_s)
+
+    def waveforms(self, samples: int) -> Iterator[np.ndarray]:
+        """Each window, (8, samples) float32 in [-1, 1]."""
+        for piece, first in zip(self.piece, self.first, strict=True):
+            window = self.sound[piece, :, first : first + samples]
+            yield np.ascontiguousarray(window, np.float32) / _FULL_SCALE
+
+
+def render_drive(
+    setting: WindowSetting, seed: int, rig: Rig, recordings: Recordings | None
+) -> DriveWindows:
+    """Render the windows of a drive.
+
+    Args:
+        setting: what drives are like.
+        seed: of the drive.
+        rig: microphones and camera.
+        recordings: the setting's, loaded.
+    """
+    front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
+    scene = setting.condition.scene(seed, rig, setting.cut.duration_s, recordings)
+    renderer = SoundRenderer(scene)
+    starts = setting.cut.starts(seed, front_end)
+    end_s = (starts + front_end.samples) / front_end.sample_rate_hz
+    if setting.cut.windows:
+        pieces = [to_int16(renderer.read(int(start), front_end.samples)) for start in starts]
+        piece, first = np.arange(len(starts)), np.zeros(len(starts), np.int64)
+    else:
+        second, total = rig.sample_rate_hz, int(starts[-1]) + front_end.samples
+        blocks = [
+            to_int16(renderer.read(begin, min(second, total - begin)))
+            for begin in range(0, total, second)
+        ]
+        pieces = [np.concatenate(blocks, axis=1)]
+        piece, first = np.zeros(len(starts), np.int64), starts
+    return DriveWindows(
+        seed=seed,
+        setting=scene.setting,
+        static=is_static(scene),
+        sound=np.stack(pieces),
+        piece=piece,
+        first=first,
+        end_s=end_s,
+        truth={
+            offset: [truth_frame(scene.labels(float(end + offset))) for end in end_s]
+            for offset in TRUTH_OFFSETS_S
+        },
+        array=true_array(scene),
+    )
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Sound in [-1, 1] as the 16 bits of a sound card."""
+    steps = np.round(waveform * _FULL_SCALE)
+    return np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+
+
+class WindowStore:
+    """A set of windows in a folder.
+
+    Attributes:
+        setting: what its drives are like.
+        folder: of the set; None keeps nothing.
+    """
+
+    def __init__(self, root: Path | None, setting: WindowSetting, rig: Rig) -> None:
+        """Take a set up; nothing is written yet.
+
+        Args:
+            root: folder of all sets; None keeps nothing.
+            setting: what drives are like.
+            rig: microphones and camera that the drives are rendered for.
+        """
+        self.setting, self._rig = setting, rig
+        self._recordings = None
+        if setting.recordings:
+            self._recordings = load_recordings(setting.recordings, rig.sample_rate_hz)
+        self._key = setting.key(rig)
+        self.folder = None
+        if root is not None:
+            text = json.dumps(self._key, sort_keys=True)
+            self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def drive(self, seed: int, keep: bool = True) -> DriveWindows:
+        """A drive, from disk if it is there.
+
+        Args:
+            seed: of the drive.
+            keep: write it if it is not there.
+        """
+        path = self._path(seed)
+        if path is not None and path.exists():
+            try:
+                return _read(path, seed)
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+                pass  # damaged: render it anew
+        windows = render_drive(self.setting, seed, self._rig, self._recordings)
+        if keep and path is not None:
+            _write(path, windows)
+        return windows
+
+    def prepare(self, seeds: list[int], limit_bytes: int) -> tuple[int, list[str]]:
+        """Make room for a run, and see whether what is there still sounds as it should.
+
+        The first drive that is on disk is rendered again: if it differs, the simulator has
+        changed since, and the whole set is thrown away.
+
+        Args:
+            seeds: of the drives wanted.
+            limit_bytes: what all sets together may take; whole sets that were not used for the
+                longest time go first.
+
+        Returns:
+            How many of the seeds may be kept on disk, and sentences for the user.
+
+        Raises:
+            AvdetError: the folder cannot be used.
+        """
+        if self.folder is None:
+            return 0, []
+        notes: list[str] = []
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            there = [seed for seed in seeds if self._file(seed).exists()]
+            if there and not self._sounds_the_same(there[0]):
+                notes.append(f'{self.folder}: the simulator has changed: all is rendered anew')
+                shutil.rmtree(self.folder)
+                self.folder.mkdir()
+            with whole_file(self.folder / 'set.json') as file:
+                file.write(json.dumps(self._key, indent=1).encode())
+            a_drive = self._drive_bytes()
+            wanted = a_drive * len(seeds)
+            self._make_room(max(limit_bytes - wanted, 0))
+        except OSError as error:
+            raise AvdetError(f'cannot use {self.folder}: {error.strerror or error}') from error
+        if wanted > limit_bytes:
+            notes.append(
+                f'{self.folder}: {wanted / 1e9:.1f} GB of windows are more than the '
+                f'{limit_bytes / 1e9:.1f} GB allowed: the rest is rendered each time'
+            )
+        return min(limit_bytes // a_drive, len(seeds)), notes
+
+    def _path(self, seed: int) -> Path | None:
+        return None if self.folder is None else self._file(seed)
+
+    def _file(self, seed: int) -> Path:
+        return self.folder / f'{seed}.npz'
+
+    def _drive_bytes(self) -> int:
+        front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
+        cut = self.setting.cut
+        seconds = cut.windows * front_end.window_s if cut.windows else cut.seconds
+        return round(16 * seconds * front_end.sample_rate_hz) + 20_000
+
+    def _sounds_the_same(self, seed: int) -> bool:
+        try:
+            kept = _read(self._file(seed), seed)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return False
+        now = render_drive(self.setting, seed, self._rig, self._recordings)
+        if kept.sound.shape != now.sound.shape:
+            return False
+        apart = np.abs(kept.sound.astype(np.int32) - now.sound)
+        boxes = [
+            np.array_equal(a.boxes_px, b.boxes_px)
+            for offset in TRUTH_OFFSETS_S
+            for a, b in zip(kept.truth[offset], now.truth[offset], strict=True)
+        ]
+        return bool(apart.max() <= SAME_WITHIN and all(boxes))
+
+    def _make_room(self, others_bytes: int) -> None:
+        """Throw away sets used longest ago until the other ones take so little."""
+        sets = [entry for entry in self.folder.parent.iterdir() if (entry / 'set.json').is_file()]
+        others = sorted(
+            (entry for entry in sets if entry != self.folder),
+            key=lambda entry: (entry / 'set.json').stat().st_mtime,
+        )
+        sizes = {entry: sum(f.stat().st_size for f in entry.iterdir()) for entry in others}
+        total = sum(sizes.values())
+        for entry in others:
+            if total <= others_bytes:
+                break
+            shutil.rmtree(entry)
+            total -= sizes[entry]
+
+
+def folder_digest(folder: Path) -> str:
+    """Names and contents of a folder's recordings, as 16 hexadecimal digits.
+
+    Raises:
+        AvdetError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                digest.update(path.name.encode() + b'\0')
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise AvdetError(f'{folder}: expected a folder of recordings: {error.strerror}') from error
+    return digest.hexdigest()[:16]
+
+
+_FRAME_ARRAYS = ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db')
+_ARRAY_ARRAYS = ('microphones_m', 'gain_db', 'delay_s', 'alive')
+
+
+def _write(path: Path, windows: DriveWindows) -> None:
+    arrays = {
+        'setting': np.array(windows.setting),
+        'static': np.array(windows.static),
+        'sound': windows.sound,
+        'piece': windows.piece,
+        'first': windows.first,
+        'end_s': windows.end_s,
+        'yaw_deg': np.array(windows.array.yaw_deg),
+        **{name: getattr(windows.array, name) for name in _ARRAY_ARRAYS},
+    }
+    for index, offset in enumerate(TRUTH_OFFSETS_S):
+        frames = windows.truth[offset]
+        arrays[f'count_{index}'] = np.array([len(frame) for frame in frames], np.int64)
+        for name in _FRAME_ARRAYS:
+            arrays[f'{name}_{index}'] = np.concatenate([getattr(f, name) for f in frames])
+    with whole_file(path) as file:
+        np.savez(file, **arrays)
+
+
+def _read(path: Path, seed: int) -> DriveWindows:
+    with np.load(path, allow_pickle=False) as arrays:
+        truth = {}
+        for index, offset in enumerate(TRUTH_OFFSETS_S):
+            ends = np.cumsum(arrays[f'count_{index}'])[:-1]
+            columns = [np.split(arrays[f'{name}_{index}'], ends) for name in _FRAME_ARRAYS]
+            truth[offset] = [TruthFrame(*frame) for frame in zip(*columns, strict=True)]
+        return DriveWindows(
+            seed=seed,
+            setting=str(arrays['setting']),
+            static=bool(arrays['static']),
+            sound=arrays['sound'],
+            piece=arrays['piece'],
+            first=arrays['first'],
+            end_s=arrays['end_s'],
+            truth=truth,
+            array=TrueArray(
+                yaw_deg=float(arrays['yaw_deg']),
+                **{name: arrays[name] for name in _ARRAY_ARRAYS},
+            ),
+        )

@@ -1,0 +1,146 @@
+"""Test drives by condition: which world, which array, everybody on the road or nobody.
+
+`random_scene` gives a drive the moderate errors of `random_corruption`, `add_to_drive` those of
+`severe_corruption`; here world and array are chosen apart from each other. A drive of a seed is
+the same in every array: road, traffic, noise and all but the array's errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
+from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.recordings import Recordings
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.traffic import random_scene
+
+WORLDS = ('plain', 'furnished')
+"""`random_scene` as it is, and with all that `add_to_drive` adds."""
+
+ARRAYS = ('ideal', 'kept', 'neglected')
+"""No error, those of `random_corruption`, those of `severe_corruption`."""
+
+USUAL_ARRAY = {'plain': 'kept', 'furnished': 'neglected'}
+"""The array that a world's drives have where nobody chooses one."""
+
+_KEPT_STREAM, _NEGLECTED_STREAM = 3, 5
+"""Streams of a seed that `random_scene` and `furnished` draw their errors from."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What test drives are like.
+
+    Attributes:
+        world: one of `WORLDS`.
+        array: one of `ARRAYS`.
+        vehicle: seed of one array that all drives share; None draws one for each drive.
+        empty: nobody else is on the road.
+    """
+
+    world: str = 'plain'
+    array: str = 'kept'
+    vehicle: int | None = None
+    empty: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            AvdetError: no such world or array, or an impossible seed.
+        """
+        for name, known in (('world', WORLDS), ('array', ARRAYS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise AvdetError(f'{name}: expected one of {", ".join(known)}, found {value!r}')
+        if self.vehicle is not None and not 0 <= self.vehicle < 1 << 31:
+            raise AvdetError(
+                f'vehicle: expected a seed from 0 to {(1 << 31) - 1}, found {self.vehicle}'
+            )
+
+    def __str__(self) -> str:
+        parts = [f'{self.world}, {self.array} array']
+        if self.vehicle is not None:
+            parts.append(f'one vehicle ({self.vehicle})')
+        if self.empty:
+            parts.append('nobody on the road')
+        return ', '.join(parts)
+
+    def scene(
+        self, seed: int, rig: Rig, duration_s: float, recordings: Recordings | None = None
+    ) -> Scene:
+        """The drive of a seed in this condition.
+
+        Args:
+            seed: of the drive.
+            rig: microphones and camera, as the rig file says.
+            duration_s: length of the drive.
+            recordings: loops in place of the synthetic sound of vehicles.
+        """
+        scene = random_scene(seed, rig, duration_s, corrupted=False)
+        if self.world == 'furnished':
+            scene = add_to_drive(scene, corrupted=False, recordings=recordings)
+        errors = array_errors(self.array, seed, duration_s, self.vehicle)
+        scene = replace(scene, corruption=errors, recordings=recordings)
+        return replace(scene, vehicles=()) if self.empty else scene
+
+
+def array_errors(
+    array: str, seed: int, duration_s: float, vehicle: int | None = None
+) -> Corruption:
+    """The errors of an array on a drive.
+
+    Args:
+        array: one of `ARRAYS`.
+        seed: of the drive.
+        duration_s: length of the drive.
+        vehicle: seed of the array when drives share it. Gaps in the sound are no property of an
+            array and stay those of the drive.
+    """
+    whose = seed if vehicle is None else vehicle
+    if array == 'ideal':
+        return Corruption()
+    if array == 'kept':
+        return random_corruption(np.random.default_rng([whose, _KEPT_STREAM]))
+    its = severe_corruption(np.random.default_rng([whose, _NEGLECTED_STREAM]), duration_s)
+    if vehicle is None:
+        return its
+    own = severe_corruption(np.random.default_rng([seed, _NEGLECTED_STREAM]), duration_s)
+    return replace(its, gaps_s=own.gaps_s)
+
+
+@dataclass(frozen=True)
+class TrueArray:
+    """What an array really is, a row a channel as the sound card delivers them.
+
+    Attributes:
+        microphones_m: (8, 3) float64 positions in base_link.
+        yaw_deg: of the array against base_link.
+        gain_db: (8,) float64, how much louder each channel is than it should be.
+        delay_s: (8,) float64, how much later.
+        alive: (8,) bool.
+    """
+
+    microphones_m: np.ndarray
+    yaw_deg: float
+    gain_db: np.ndarray
+    delay_s: np.ndarray
+    alive: np.ndarray
+
+
+def true_array(scene: Scene) -> TrueArray:
+    """The array of a drive with all its errors, as a perfect calibration would find it."""
+    errors, rig = scene.corruption, scene.rig
+    order = errors.order
+    return TrueArray(
+        microphones_m=scene.microphones_m()[order],
+        yaw_deg=rig.array_yaw_deg + errors.array_yaw_deg,
+        gain_db=errors.gain_db[order],
+        delay_s=-errors.delay_samples[order] / rig.sample_rate_hz,
+        alive=~errors.dead[order],
+    )
