@@ -70,7 +70,7 @@ def part(path: Path) -> str:
 
 
 ROOMS = (
-    {'errors', 'quoting', 'process'},
+    {'errors', 'quoting', 'process', 'progress'},
     {'files', 'fields', 'dds_domain', 'paths'},
     {'image_codec', 'rig'},
     {'audio', 'drawing', 'rig_match'},

@@ -17,6 +17,7 @@ from avdet_ros.cli.bench import bench
 from avdet_ros.cli.calibrate import calibrate
 from avdet_ros.cli.check_dataset import check_dataset
 from avdet_ros.cli.compare import compare
+from avdet_ros.cli.console import set_up_logging
 from avdet_ros.cli.demo import demo
 from avdet_ros.cli.devices import devices
 from avdet_ros.cli.drive_to_bag import drive_to_bag
@@ -42,12 +43,18 @@ from avdet_ros.process import keep_memory
 
 app = typer.Typer(
     name='avdet',
-    help=__doc__ and 'Hear vehicles with eight microphones: run, look, measure, train.',
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode='rich',
 )
+
+
+@app.callback()
+def start() -> None:
+    """Hear vehicles with eight microphones: run, look, measure, train."""
+    set_up_logging()
+
 
 app.command()(bag_to_dataset)
 benches = typer.Typer(invoke_without_command=True, rich_markup_mode='rich')

@@ -27,8 +27,10 @@ def main() -> None:
             arguments = _arguments()
         finally:
             rclpy.try_shutdown()
+        from avdet_ros.cli.console import set_up_logging
         from avdet_ros.cli.train import train
 
+        set_up_logging()
         train(**arguments)
     except AvdetError as error:
         sys.exit(f'error: {error}')

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import logging
+
+_logger = logging.getLogger(__name__)
 
 
 def need_training() -> None:
@@ -25,14 +28,10 @@ def need_training() -> None:
 
 
 def voice(progress: bool) -> tuple[bool, Callable[[str], None]]:
-    """Whether to draw progress bars, and how to say a line; under torchrun the first process's."""
-    from rich.console import Console
+    """Whether to draw progress bars, and how to say a line; under torchrun the first process's.
 
-    from avdet_ros.training.fitting.distributed import one_voice
+    For functions that still take both: new ones log and take a `Progress`.
+    """
+    from avdet_ros.cli.console import progress_bars
 
-    console = Console()
-
-    def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    return one_voice(progress, say)
+    return progress_bars(progress).visible, _logger.info

@@ -6,19 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avdet_ros.cli.training import voice
 from avdet_ros.errors import AvdetError
-
-
-def test_one_of_several_processes_speaks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for rank in '01':
-        monkeypatch.setenv('RANK', rank)
-        progress, say = voice(True)
-        say(f'[process] {rank}')
-        assert progress is (rank == '0')
-    assert capsys.readouterr().out == '[process] 0\n'
 
 
 def test_a_search_is_not_shared_by_torchrun(
