@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import MISSING, field, fields, is_dataclass
-import difflib
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr, did_you_mean
 
 T = TypeVar('T')
 
@@ -29,11 +27,11 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     """
     if not isinstance(tree, dict):
         place = path or 'the recipe'
-        raise AvdetError(f'{where}: {place}: expected keys with values, found {shown(tree)}')
+        raise AvdetError(f'{where}: {place}: expected keys with values, found {brief_repr(tree)}')
     known = {item.name: item for item in fields(kind)}
     for key in tree:
         if key not in known:
-            name = key[:60] if isinstance(key, str) else shown(key)
+            name = key[:60] if isinstance(key, str) else brief_repr(key)
             raise AvdetError(
                 f'{where}: {_join(path, name)}: expected one of '
                 f'{", ".join(known)}, found an unknown key' + did_you_mean(key, known)
@@ -59,9 +57,9 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
 def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(given, list) or not given:
-            raise AvdetError(f'{place}: expected a list, found {shown(given)}')
+            raise AvdetError(f'{place}: expected a list, found {brief_repr(given)}')
         return tuple(_checked(get_args(kind)[0], each, item, place) for each in given)
-    found = f'found {shown(given)}'
+    found = f'found {brief_repr(given)}'
     choices = item.metadata['choices']
     if choices and given not in choices:
         hint = did_you_mean(given, choices)
@@ -77,13 +75,6 @@ def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
         number = 'a whole number' if kind is int else 'a number'
         raise AvdetError(f'{place}: expected {number} from {low:g} to {high:g}, {found}')
     return kind(given)
-
-
-def did_you_mean(given: Any, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, if one is near."""
-    text = given[:60] if isinstance(given, str) else shown(given)
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.5)
-    return f'; did you mean {near[0]}?' if near else ''
 
 
 def _join(path: str, key: str) -> str:

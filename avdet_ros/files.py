@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,10 +15,18 @@ import zipfile
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
+
+
+def explain_os_error(error: OSError) -> str:
+    """Why the system refused to read or write, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return 'the disk is full'
+    return error.strerror or one_line(error)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Write a file beside its place and put it there when it is complete.
 
     Args:
@@ -38,16 +47,16 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             partial.unlink()
         if not isinstance(error, OSError):
             raise
-        raise AvdetError(f'cannot write {path}: {error.strerror or error}') from error
+        raise AvdetError(f'cannot write {path}: {explain_os_error(error)}') from error
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write a tree of plain values with `whole_file`.
+    """Write a tree of plain values with `write_atomically`.
 
     Raises:
         AvdetError: it cannot be written.
     """
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(json.dumps(tree, indent=1).encode())
 
 
@@ -69,7 +78,7 @@ def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:
         with path.open('rb') as file:
             content = file.read(largest_bytes + 1)
     except OSError as error:
-        raise AvdetError(f'cannot read the {what} {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot read the {what} {path}: {explain_os_error(error)}') from error
     if len(content) > largest_bytes:
         raise AvdetError(
             f'{path}: expected a {what} of at most {largest_bytes >> 20} MiB, '

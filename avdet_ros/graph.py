@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-import difflib
 import re
 from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.parameters import NODES, Param, find
+from avdet_ros.quoting import did_you_mean
 
 PACKAGE = 'avdet_ros'
 _ALL = ('capture', 'detector', 'tracker', 'overlay')
@@ -174,8 +174,7 @@ def parse_arguments(words: list[str]) -> dict[str, str]:
             raise AvdetError(f'{word}: expected an argument as name:=value')
         names = [argument.name for argument in ARGUMENTS]
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f' (did you mean {near[0]}?)' if near else f'; there are {", ".join(names)}'
+            hint = did_you_mean(name, names) or f'; there are {", ".join(names)}'
             raise AvdetError(f'{name}: expected a known argument, found an unknown one{hint}')
         given[name] = value
     return given

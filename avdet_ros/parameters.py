@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-import difflib
 import math
 from typing import Any
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import did_you_mean
 from avdet_ros.sources.make import DEMO_SEED
 from avdet_ros.tracking import DEFAULT_TRACKER, TRACKERS
 
@@ -128,9 +128,9 @@ def find(params: tuple[Param, ...], name: str) -> Param:
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """That a name is unknown, and which is the nearest of the known ones."""
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f' (did you mean {near[0]}?)' if near else ''
-    return f'parameter {name}: expected a known name, found an unknown one{hint}'
+    return f'parameter {name}: expected a known name, found an unknown one' + did_you_mean(
+        name, known
+    )
 
 
 SOURCES = ('device', 'file', 'simulation', 'topic')

@@ -17,7 +17,7 @@ import yaml
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded
-from avdet_ros.quoting import shown, shown_key
+from avdet_ros.quoting import brief_key, brief_repr, one_line
 
 MICROPHONES = 8
 """How many microphones the array has. The front end and the model contract rely on it."""
@@ -148,7 +148,7 @@ def load_rig(path: str | Path | None = None) -> Rig:
     try:
         tree = yaml.safe_load(content.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise AvdetError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
+        raise AvdetError(f'{path} is not YAML: {one_line(error, 300)}') from error
     return parse_rig(tree, where=str(path))
 
 
@@ -185,7 +185,7 @@ def parse_rig(tree: object, where: str = 'rig') -> Rig:
 def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     entries = array.value('microphones')
     if not isinstance(entries, list) or len(entries) != MICROPHONES:
-        found = f'{len(entries)} entries' if isinstance(entries, list) else shown(entries)
+        found = f'{len(entries)} entries' if isinstance(entries, list) else brief_repr(entries)
         raise array.error('microphones', f'a list of {MICROPHONES} microphones', found)
     names, positions, channels = [], [], []
     for index, entry in enumerate(entries):
@@ -246,7 +246,9 @@ class _Section:
         self.where, self.path = where, path
         if not isinstance(tree, dict):
             place = '.'.join(path) or 'the file'
-            raise AvdetError(f'{where}: {place}: expected keys with values, found {shown(tree)}')
+            raise AvdetError(
+                f'{where}: {place}: expected keys with values, found {brief_repr(tree)}'
+            )
         self.tree = tree
 
     def error(self, key: str, expected: str, found: str) -> AvdetError:
@@ -256,7 +258,7 @@ class _Section:
     def only(self, *keys: str) -> None:
         for key in self.tree:
             if key not in keys:
-                raise self.error(shown_key(key), f'one of {", ".join(keys)}', 'an unknown key')
+                raise self.error(brief_key(key), f'one of {", ".join(keys)}', 'an unknown key')
 
     def value(self, key: str) -> object:
         if key not in self.tree:
@@ -271,7 +273,7 @@ class _Section:
             return default
         value = self.value(key)
         if not isinstance(value, str) or not 1 <= len(value) <= 200:
-            raise self.error(key, 'a name', shown(value))
+            raise self.error(key, 'a name', brief_repr(value))
         return value
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
@@ -283,23 +285,23 @@ class _Section:
             or not isinstance(value, int | float)
             or not low <= value <= high
         ):
-            raise self.error(key, f'a number from {low:g} to {high:g}', shown(value))
+            raise self.error(key, f'a number from {low:g} to {high:g}', brief_repr(value))
         return float(value)
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.value(key)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.error(key, f'a whole number from {low} to {high}', shown(value))
+            raise self.error(key, f'a whole number from {low} to {high}', brief_repr(value))
         return value
 
     def vector(self, key: str, size: int) -> np.ndarray:
         value = self.value(key)
         expected = f'{size} finite numbers'
         if not isinstance(value, list) or len(value) != size:
-            raise self.error(key, expected, shown(value))
+            raise self.error(key, expected, brief_repr(value))
         if any(isinstance(item, bool) or not isinstance(item, int | float) for item in value):
-            raise self.error(key, expected, shown(value))
+            raise self.error(key, expected, brief_repr(value))
         vector = np.array([min(max(item, -1e9), 1e9) for item in value], np.float64)
         if not np.all(np.isfinite(vector)) or np.abs(vector).max() > 1e6:
-            raise self.error(key, expected, shown(value))
+            raise self.error(key, expected, brief_repr(value))
         return vector

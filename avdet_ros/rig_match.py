@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig, load_rig
 
 WITHIN = {
@@ -51,7 +51,7 @@ def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
     for key, expected in rig_numbers(rig).items():
         wanted = np.asarray(expected, np.float64)
         other = found.get(key)
-        there = 'none' if other is None else shown(other)
+        there = 'none' if other is None else brief_repr(other)
         try:
             values = np.asarray(other, np.float64)
         except (TypeError, ValueError):
@@ -61,7 +61,7 @@ def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
             continue
         if wanted.size > 3 and np.isfinite(apart):
             return f'{key}: expected those of the rig in use, found some {apart:.3f} away'
-        return f'{key}: expected {shown(expected)}, found {there}'
+        return f'{key}: expected {brief_repr(expected)}, found {there}'
     return ''
 
 

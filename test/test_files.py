@@ -10,7 +10,7 @@ import pytest
 
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import read_bounded, whole_file
+from avdet_ros.files import read_bounded, write_atomically
 from avdet_ros.rig import load_rig
 from avdet_ros.training.recipes.read import read_recipe
 from avdet_ros.training.run.evaluation_files import write_scores
@@ -18,14 +18,14 @@ from avdet_ros.training.run.evaluation_files import write_scores
 ANOTHER = """
 from pathlib import Path
 import sys
-from avdet_ros.files import whole_file
-with whole_file(Path(sys.argv[1])) as file:
+from avdet_ros.files import write_atomically
+with write_atomically(Path(sys.argv[1])) as file:
     file.write(b'two')
 """
 
 
 def fail(path, error: Exception) -> None:
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(b'half')
         raise error
 
@@ -37,7 +37,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     with pytest.raises(RuntimeError):
         fail(path, RuntimeError('killed'))
     assert 'map' in path.read_text()
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(b'whole')
     assert path.read_bytes() == b'whole'
 
@@ -45,13 +45,13 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
 def test_what_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / 'taken').write_text('a file')
     path = tmp_path / 'taken' / 'a.json'
-    with pytest.raises(AvdetError, match=f'cannot write {path}: '), whole_file(path) as file:
+    with pytest.raises(AvdetError, match=f'cannot write {path}: '), write_atomically(path) as file:
         file.write(b'x')
 
 
 def test_two_that_write_at_once_do_not_mix(tmp_path):
     path = tmp_path / 'new' / 'a.json'
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(b'one')
         subprocess.run([sys.executable, '-c', ANOTHER, path], check=True)
         assert path.read_bytes() == b'two'
@@ -61,7 +61,7 @@ def test_two_that_write_at_once_do_not_mix(tmp_path):
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
     path = tmp_path / 'a.npz'
-    with pytest.raises(AvdetError, match='No space left on device'):
+    with pytest.raises(AvdetError, match='the disk is full'):
         fail(path, OSError(errno.ENOSPC, 'No space left on device'))
     assert list(tmp_path.iterdir()) == []
 

@@ -71,7 +71,7 @@ def part(path: Path) -> str:
 
 ROOMS = (
     {'errors', 'quoting', 'process', 'progress'},
-    {'files', 'fields', 'dds_domain', 'paths'},
+    {'files', 'fields', 'registry', 'dds_domain', 'paths'},
     {'image_codec', 'rig'},
     {'audio', 'drawing', 'rig_match'},
     {'detection'},

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr, did_you_mean, one_line
 from avdet_ros.training.recipes.read import read_recipe
 
 
@@ -17,11 +17,11 @@ def laughs(levels: int = 12) -> str:
 
 def test_a_value_is_shown_short_however_large():
     tree = yaml.safe_load(laughs())
-    assert len(shown(tree['a11'])) <= 60
-    assert len(shown('x' * 1_000_000, 20)) == 20
-    assert shown(10**5000) == 'a huge number'
-    assert shown('short') == "'short'"
-    assert shown(3) == '3'
+    assert len(brief_repr(tree['a11'])) <= 60
+    assert len(brief_repr('x' * 1_000_000, 20)) == 20
+    assert brief_repr(10**5000) == 'a huge number'
+    assert brief_repr('short') == "'short'"
+    assert brief_repr(3) == '3'
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,15 @@ def test_a_recipe_that_unfolds_to_billions_is_one_short_sentence(tmp_path, line)
     with pytest.raises(AvdetError) as caught:
         read_recipe(path)
     assert len(str(caught.value)) < 500
+
+
+def test_an_error_of_many_lines_is_one_short_line():
+    assert one_line(ValueError('first\n   second')) == 'first second'
+    assert one_line(ValueError()) == 'ValueError'
+    assert len(one_line(ValueError('word ' * 1000))) == 160
+
+
+def test_the_nearest_name_is_proposed_if_one_is_near():
+    assert did_you_mean('trakcer', ['tracker', 'source']) == '; did you mean tracker?'
+    assert did_you_mean('xyz', ['tracker', 'source']) == ''
+    assert did_you_mean(['tracker'] * 10_000, ['tracker']) in ('', '; did you mean tracker?')

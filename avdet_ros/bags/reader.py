@@ -18,7 +18,9 @@ from rosbags.serde import SerdeError
 
 from avdet_ros.bags import recovery
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.messages.typestore import type_hash, typestore
+from avdet_ros.quoting import one_line
 
 LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
 """A longer message is refused: 256 MiB."""
@@ -215,7 +217,7 @@ class Bag:
             reader = Reader(path)
             reader.open()
         except (OSError, *_BROKEN) as error:
-            return ' '.join(str(error).split()) or type(error).__name__
+            return one_line(error, 300)
         self._readers.append(reader)
         for connection in reader.connections:
             self._count(
@@ -232,7 +234,7 @@ class Bag:
         try:
             found = recovery.scan(file)
         except OSError as error:
-            self._note(f'{file.name} cannot be opened: {error.strerror}')
+            self._note(f'{file.name} cannot be opened: {explain_os_error(error)}')
             return
         lost = f', {found.chunks_lost} damaged chunks left out' if found.chunks_lost else ''
         kept = sum(found.counts.values())

@@ -17,6 +17,8 @@ from mcap.records import Channel, Chunk, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 import zstandard
 
+from avdet_ros.files import explain_os_error
+
 LARGEST_RECORD_BYTES = 1 << 28
 """A longer record is taken for damage rather than read into memory: 256 MiB."""
 
@@ -106,4 +108,6 @@ def _records(
         except _DAMAGE as error:
             found.reason = f'it is damaged at byte {stream.tell()} ({type(error).__name__})'
         except OSError as error:
-            found.reason = f'it cannot be read on from byte {stream.tell()}: {error.strerror}'
+            found.reason = (
+                f'it cannot be read on from byte {stream.tell()}: {explain_os_error(error)}'
+            )

@@ -9,7 +9,6 @@ without metadata.
 from __future__ import annotations
 
 from contextlib import suppress
-import errno
 import os
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.messages.typestore import known, typestore
 
 CHUNK_NS = 1_000_000_000
@@ -97,7 +97,7 @@ class BagWriter:
                 f'{path}: expected the name of a bag that does not exist yet, found one'
             ) from error
         except OSError as error:
-            raise AvdetError(f'cannot make the bag {path}: {error.strerror}') from error
+            raise AvdetError(f'cannot make the bag {path}: {explain_os_error(error)}') from error
 
     @property
     def size_bytes(self) -> int:
@@ -198,7 +198,7 @@ class BagWriter:
     def _disk_error(self, error: OSError) -> AvdetError:
         with suppress(OSError):  # no index behind half a chunk
             self._writer.abort()
-        what = 'the disk is full' if error.errno == errno.ENOSPC else error.strerror
+        what = explain_os_error(error)
         return AvdetError(
             f'cannot write the bag {self.path}: {what}; what was written before stays readable'
         )

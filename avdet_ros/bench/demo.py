@@ -21,6 +21,7 @@ import psutil
 from avdet_ros.dds_domain import free_domain
 from avdet_ros.drawing.video import VideoWriter, contact_sheet
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.graph import Graph, make_graph
 from avdet_ros.supervisor import Supervisor, transport_settings
 
@@ -77,7 +78,7 @@ def prepare_folder(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise AvdetError(
-            f'{out}: expected a folder that can be written, found: {error.strerror}'
+            f'{out}: expected a folder that can be written, found: {explain_os_error(error)}'
         ) from error
     if bag.exists():
         raise AvdetError(f'{bag}: expected nothing or an earlier bag, found something else')
@@ -205,7 +206,7 @@ class Demo:
                 _, png = cv2.imencode('.png', contact_sheet(self._sheet))
                 (out / 'overlay.png').write_bytes(png.tobytes())
         except OSError as error:
-            raise AvdetError(f'cannot write into {out}: {error.strerror}') from error
+            raise AvdetError(f'cannot write into {out}: {explain_os_error(error)}') from error
         if self._video.fault:
             raise AvdetError(f'the video is not whole: {self._video.fault}')
         return [out / name for name in (*_RESULTS, 'bag') if (out / name).exists()]

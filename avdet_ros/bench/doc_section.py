@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 
 _FRAME = """\
 # In the field
@@ -56,4 +57,4 @@ def write_section(page: Path, name: str, text: str) -> None:
         after = rest.partition(end)[2]
         page.write_text(f'{before}{begin}\n\n{text}\n\n{end}{after}')
     except OSError as error:
-        raise AvdetError(f'cannot write {page}: {error.strerror}') from error
+        raise AvdetError(f'cannot write {page}: {explain_os_error(error)}') from error

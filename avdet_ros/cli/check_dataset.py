@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.files import explain_os_error
+
 
 def check_dataset(
     folder: Annotated[Path, typer.Argument(help='Drives in the MAVD layout, ours or recorded.')],
@@ -66,7 +68,7 @@ def check_dataset(
             json.write_text(codec.dumps({**asdict(report), 'errors': report.errors}, indent=1))
         except OSError as error:
             raise AvdetError(
-                f'{json}: expected a file to write, found {error.strerror}'
+                f'{json}: expected a file to write, found {explain_os_error(error)}'
             ) from error
     warnings = len(report.findings) - report.errors
     console.print(f'{report.errors} errors, {warnings} warnings')

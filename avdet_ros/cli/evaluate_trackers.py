@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.files import explain_os_error
+
 
 def evaluate_trackers(
     model: Annotated[
@@ -78,7 +80,7 @@ def evaluate_trackers(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding='utf-8')
     except OSError as error:
-        raise AvdetError(f'cannot write {out}: {error.strerror}') from error
+        raise AvdetError(f'cannot write {out}: {explain_os_error(error)}') from error
     report.write_json(out.with_suffix('.json'), {
         'model': {'file': str(model), 'sha256': loaded.sha256},
         'drives': drives, 'tuning_drives': tuning_drives, 'seconds': seconds,

@@ -5,12 +5,12 @@ The same as `avdet train`: what that command takes as arguments is taken as para
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 import sys
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.paths import share
+from avdet_ros.quoting import did_you_mean
 
 PATHS = ('recipe', 'data', 'out', 'rig')
 CHOICES = ('resume', 'progress')
@@ -52,10 +52,9 @@ def _arguments() -> dict:
         if name in OF_EVERY_NODE:
             continue
         if name not in arguments:
-            near = difflib.get_close_matches(name, arguments, 1)
             raise AvdetError(
                 f'parameter {name}: expected one of {", ".join(arguments)}, found another'
-                + (f'; is {near[0]} meant?' if near else '')
+                + did_you_mean(name, arguments)
             )
         kind, wanted = (str, 'a path') if name in PATHS else (bool, 'true or false')
         if not isinstance(value, kind):

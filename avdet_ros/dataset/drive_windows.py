@@ -19,7 +19,7 @@ from avdet_ros.dataset.labels import read_labels
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import whole_file, write_json
+from avdet_ros.files import write_atomically, write_json
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import check_recorded_rig, rig_numbers
 
@@ -168,7 +168,7 @@ def _write_shard(
         kept.append(frame)
         counts.append(len(boxes))
     left_out = sorted({frame.stamp for frame in frames} - {frame.stamp for frame in kept})
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         np.savez(
             file,
             features=features[: len(kept)],

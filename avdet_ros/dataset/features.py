@@ -28,7 +28,7 @@ from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import map_member, whole_file
+from avdet_ros.files import map_member, write_atomically
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import check_recorded_rig
 
@@ -128,7 +128,7 @@ def write_features(
             heard = pool_frames(front_end.compute(waveform))
         features.append(heard.astype(np.float16))
         ids.append(frame.stamp)
-    with whole_file(cache_path(root, kind, drive)) as file:
+    with write_atomically(cache_path(root, kind, drive)) as file:
         np.savez(
             file,
             ids=np.array(ids),

@@ -30,7 +30,7 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections, nms
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import map_member, whole_file
+from avdet_ros.files import map_member, write_atomically
 
 SCORE_THRESHOLD = 0.3
 """A teacher's box below this score is no label."""
@@ -152,7 +152,7 @@ def write_labels(path: Path, labels: DriveLabels) -> None:
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
     """
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         np.savez(file, **{name: np.asarray(getattr(labels, name)) for name in ARRAYS})
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list
         Difference(
             KEY_PREFIX + 'features',
             f'{ours[first]!r} as channel {first}',
-            shown(theirs[first], 80),
+            brief_repr(theirs[first], 80),
         )
     ]
 

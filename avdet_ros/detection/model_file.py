@@ -17,7 +17,7 @@ import numpy as np
 from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr, one_line
 from avdet_ros.rig import MICROPHONES
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's decode errors differ between its implementations
         raise AvdetError(
-            f'{path}: expected an ONNX model, found other bytes ({_short(error)})'
+            f'{path}: expected an ONNX model, found other bytes ({one_line(error)})'
         ) from error
     if not model.graph.node:
         raise AvdetError(f'{path}: expected an ONNX model, found a file without a graph')
@@ -169,10 +169,6 @@ def _shape_text(shape: tuple[int | None, ...]) -> str:
     return '[' + ', '.join('N' if size is None else str(size) for size in shape) + ']'
 
 
-def _short(error: BaseException) -> str:
-    return (' '.join(str(error).split()) or type(error).__name__)[:160]
-
-
 class _Keys:
     """The metadata together with its file, for errors that name the key."""
 
@@ -197,13 +193,15 @@ class _Keys:
         except ValueError:
             value = math.nan
         if not low <= value <= high:
-            raise self.error(key, f'a number from {low:g} to {high:g}', shown(text))
+            raise self.error(key, f'a number from {low:g} to {high:g}', brief_repr(text))
         return value
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.number(key, low, high)
         if value % 1:
-            raise self.error(key, f'a whole number from {low} to {high}', shown(self.text(key)))
+            raise self.error(
+                key, f'a whole number from {low} to {high}', brief_repr(self.text(key))
+            )
         return int(value)
 
     def json(self, key: str, expected: str) -> Any:
@@ -211,7 +209,7 @@ class _Keys:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self.error(key, expected, shown(text)) from error
+            raise self.error(key, expected, brief_repr(text)) from error
 
     def names(self, key: str, fewest: int, most: int) -> tuple[str, ...]:
         expected = 'a JSON list of ' + (
@@ -223,13 +221,13 @@ class _Keys:
             or not fewest <= len(value) <= most
             or not all(isinstance(name, str) and 1 <= len(name) <= 200 for name in value)
         ):
-            raise self.error(key, expected, shown(value))
+            raise self.error(key, expected, brief_repr(value))
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, Any]:
         value = self.json(key, 'a JSON object')
         if not isinstance(value, dict):
-            raise self.error(key, 'a JSON object', shown(value))
+            raise self.error(key, 'a JSON object', brief_repr(value))
         return value
 
     def points(self, key: str, count: int) -> np.ndarray:
@@ -238,7 +236,7 @@ class _Keys:
         try:
             points = np.array(value, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
-            raise self.error(key, expected, shown(value)) from error
+            raise self.error(key, expected, brief_repr(value)) from error
         if points.shape != (count, 3) or not np.all(np.abs(points) < 1e3):
-            raise self.error(key, expected, shown(value))
+            raise self.error(key, expected, brief_repr(value))
         return points

@@ -15,6 +15,7 @@ from avdet_ros.detection.boxes import Detections, clip_boxes
 from avdet_ros.detection.contract import check
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ class Detector:
             return self._session.run(names, feed)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
             if self.provider == _CPU:
-                raise AvdetError(f'{self.path} cannot run: {_short(error)}') from error
+                raise AvdetError(f'{self.path} cannot run: {one_line(error)}') from error
             self._note(
-                f'{self.provider} failed while running ({_short(error)}): falling back to {_CPU}'
+                f'{self.provider} failed while running ({one_line(error)}): falling back to {_CPU}'
             )
         self._session, self.provider = self._open([_CPU])
         return self._run(spectrogram)
@@ -147,10 +148,10 @@ class Detector:
                     session.run(None, {'spectrogram': blank})
             except Exception as error:
                 if order[0] == _CPU:
-                    raise AvdetError(f'{self.path} cannot be loaded: {_short(error)}') from error
+                    raise AvdetError(f'{self.path} cannot be loaded: {one_line(error)}') from error
                 following = order[1]
                 self._note(
-                    f'{order[0]} cannot run {self.path} ({_short(error)}): trying {following}'
+                    f'{order[0]} cannot run {self.path} ({one_line(error)}): trying {following}'
                 )
                 order = order[1:]
             else:
@@ -210,7 +211,3 @@ def provider_names(providers: Sequence[str] | None) -> list[str]:
             raise AvdetError(f'providers: expected some of {known}, found {provider!r}')
         names.append(name)
     return list(dict.fromkeys(names))
-
-
-def _short(error: BaseException) -> str:
-    return (' '.join(str(error).split()) or type(error).__name__)[:200]

@@ -21,6 +21,7 @@ from avdet_ros.evaluation.mistakes import NEAR_IOU, mistake_maps
 from avdet_ros.evaluation.plots import mistake_maps_jpeg, precision_recall_svg
 from avdet_ros.evaluation.report import number
 from avdet_ros.evaluation.samples import choose, draw
+from avdet_ros.files import explain_os_error
 
 Picture = Callable[[DriveRecord, int], np.ndarray]
 """The camera's picture of a frame, (H, W, 3) uint8 BGR."""
@@ -123,7 +124,7 @@ def write_report(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding='utf-8')
     except OSError as error:
-        raise AvdetError(f'cannot write the report {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot write the report {path}: {explain_os_error(error)}') from error
 
 
 def _cards(results: Sequence[Results], main: str) -> list[dict[str, str]]:

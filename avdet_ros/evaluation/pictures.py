@@ -17,6 +17,7 @@ from avdet_ros.drawing.style import dashed_box
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig
 
 TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
@@ -125,7 +126,7 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
     except OSError as error:
-        raise AvdetError(f'cannot write {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot write {path}: {explain_os_error(error)}') from error
 
 
 def _text(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.evaluate import jsonable
+from avdet_ros.files import explain_os_error
 
 _ROWS = [
     ('mAP@Avg (0.50:0.95)', ('detection', 'map'), '{:.3f}'),
@@ -81,4 +82,4 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(jsonable(content), indent=2) + '\n', encoding='utf-8')
     except OSError as error:
-        raise AvdetError(f'cannot write {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot write {path}: {explain_os_error(error)}') from error

@@ -15,7 +15,7 @@ from avdet_ros import LARGEST_IMAGE_PX
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.image_codec import decode_bytes
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import MICROPHONES
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -61,7 +61,7 @@ def decode_sound(message: object, where: str) -> np.ndarray:
     if kind is None:
         raise AvdetError(
             f'{where}: expected sound of {MICROPHONES} channels with encoding '
-            f'{" or ".join(_SOUND)}, found encoding {shown(message.encoding)}'
+            f'{" or ".join(_SOUND)}, found encoding {brief_repr(message.encoding)}'
         )
     if message.width != 1:
         raise AvdetError(f'{where}: expected sound with width 1, found {message.width}')
@@ -82,7 +82,7 @@ def decode_spectrogram(message: object, where: str) -> np.ndarray:
     if not 0 < channels <= _MOST_CHANNELS:
         raise AvdetError(
             f'{where}: expected a spectrogram with encoding 32FC<channels>, '
-            f'found encoding {shown(message.encoding)}'
+            f'found encoding {brief_repr(message.encoding)}'
         )
     pixels = _array(message, 'f4', channels, where)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
@@ -102,7 +102,7 @@ def decode_picture(message: object, where: str) -> np.ndarray:
     if message.encoding not in _PICTURES:
         raise AvdetError(
             f'{where}: expected a picture with encoding {", ".join(_PICTURES)}, '
-            f'found {shown(message.encoding)}'
+            f'found {brief_repr(message.encoding)}'
         )
     kind, channels = _PICTURES[message.encoding]
     pixels = _array(message, kind, channels, where)
@@ -153,7 +153,7 @@ def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
 def _compressed(message: object, where: str) -> np.ndarray:
     if 'compressedDepth' in message.format:
         raise AvdetError(
-            f'{where}: expected JPEG or PNG data, found {shown(message.format)}; '
+            f'{where}: expected JPEG or PNG data, found {brief_repr(message.format)}; '
             f'record the uncompressed topic instead'
         )
     data = np.frombuffer(message.data, np.uint8)

@@ -23,6 +23,7 @@ import soundfile
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.simulation.pictures import Cameras, Conditions, Frame
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
@@ -84,7 +85,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
         if not settings.exists():
             _write(settings, (json.dumps(wanted, indent=1) + '\n').encode())
     except OSError as error:
-        reason = error.strerror or error
+        reason = explain_os_error(error)
         raise AvdetError(f'{root}: expected a folder to write to, found: {reason}') from error
     return missing
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from avdet_ros.audio.dropouts import LossFinder
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import Block, SourceLost
 
@@ -68,7 +69,7 @@ def list_devices() -> list[Device]:
         apis = [api['name'] for api in sounddevice.query_hostapis()]
         entries = list(sounddevice.query_devices())
     except sounddevice.PortAudioError as error:
-        raise AvdetError(f'cannot list the sound devices: {_said(error)}') from error
+        raise AvdetError(f'cannot list the sound devices: {one_line(error)}') from error
     return [
         Device(
             index,
@@ -95,7 +96,7 @@ def rescan() -> None:
         try:
             sounddevice._initialize()
         except sounddevice.PortAudioError as error:
-            raise AvdetError(f'cannot look for sound devices: {_said(error)}') from error
+            raise AvdetError(f'cannot look for sound devices: {one_line(error)}') from error
 
 
 def supports(device: Device, channels: int, sample_rate_hz: float) -> bool:
@@ -204,7 +205,7 @@ class DeviceSource:
             self.stop()
             raise AvdetError(
                 f'cannot open sound device {device.name!r} with {self._opened} channels at '
-                f'{self.sample_rate_hz} Hz: {_said(error)}'
+                f'{self.sample_rate_hz} Hz: {one_line(error)}'
             ) from error
         self._looked_s = time.monotonic()
         self._silent_s = STALLED_S - FIRST_BLOCK_S
@@ -300,10 +301,6 @@ class DeviceSource:
             self._next_sample += len(samples)
             lost = 0
         self._waiting.clear()
-
-
-def _said(error: Exception) -> str:
-    return ' '.join(str(error).split())
 
 
 def _sounddevice() -> Any:

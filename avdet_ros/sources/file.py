@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.sources.base import Block
 
@@ -262,5 +263,4 @@ def missing_bytes(path: Path) -> int:
 
 def _reason(error: Exception) -> str:
     """The library's words without the path, which the sentence names already."""
-    text = ' '.join(str(getattr(error, 'error_string', error)).split())
-    return text.rstrip('.') or type(error).__name__
+    return one_line(getattr(error, 'error_string', error)).rstrip('.')

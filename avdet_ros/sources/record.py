@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.make import make_source
@@ -73,7 +74,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
                     death = error
         os.replace(part, output)
     except (OSError, soundfile.SoundFileError, RuntimeError) as error:
-        raise AvdetError(f'cannot write {output}: {" ".join(str(error).split())}') from error
+        raise AvdetError(f'cannot write {output}: {one_line(error)}') from error
     finally:
         source.stop()
         part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.pictures.cameras import Cameras
 from avdet_ros.simulation.pictures.conditions import Conditions
@@ -59,7 +60,9 @@ def write_contact_sheet(path: str | Path, rig_path: str | Path | None = None) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
-        raise AvdetError(f'{path}: expected a file to write, found {error.strerror}') from error
+        raise AvdetError(
+            f'{path}: expected a file to write, found {explain_os_error(error)}'
+        ) from error
 
 
 def _png(sheet: np.ndarray) -> bytes:

@@ -20,6 +20,7 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.image_codec import read_picture
 from avdet_ros.training.data.camera_frames import canvas_for, network_input
 
@@ -73,7 +74,9 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
                 x, y, width, height = (float(number) for number in item['bbox'])
                 boxes[item['image_id']].append((x, y, x + width, y + height))
     except OSError as error:
-        raise AvdetError(f'cannot read the annotations {annotations}: {error.strerror}') from error
+        raise AvdetError(
+            f'cannot read the annotations {annotations}: {explain_os_error(error)}'
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AvdetError(
             f'{annotations}: expected annotations in the format of COCO, found {error!r:.100}'

@@ -14,8 +14,8 @@ import numpy as np
 
 from avdet_ros.dataset.drive_windows import WINDOWS, is_dataset, make_drive_windows
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import map_member
-from avdet_ros.quoting import shown
+from avdet_ros.files import explain_os_error, map_member
+from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_difference
 from avdet_ros.simulation import windows as simulated
@@ -141,10 +141,10 @@ def _check_manifest(folder: Path, rig: Rig) -> None:
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
-        raise AvdetError(f'cannot read {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
     except ValueError as error:
         raise AvdetError(f'{path} does not describe a set of windows: {error}') from error
     if not isinstance(manifest, dict):
-        raise AvdetError(f'{path} does not describe a set of windows: {shown(manifest)}')
+        raise AvdetError(f'{path} does not describe a set of windows: {brief_repr(manifest)}')
     if difference := rig_difference(rig, manifest):
         raise AvdetError(f'{path}: {difference}; choose another --data folder or another --rig')

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import whole_file
+from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.training.fitting.distributed import trainer_places
 
 CHECKPOINTS = 'checkpoints'
@@ -272,7 +272,7 @@ def save_weights(path: Path, state: dict[str, Tensor]) -> None:
     """
     buffer = io.BytesIO()  # torch tells of a full disk in words of its own
     torch.save(state, buffer)
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(buffer.getbuffer())
 
 
@@ -290,7 +290,9 @@ def load_best(module: nn.Module, path: Path, prefix: str) -> nn.Module:
     try:
         state: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as error:
-        raise AvdetError(f'cannot read the checkpoint {path}: {error.strerror}') from error
+        raise AvdetError(
+            f'cannot read the checkpoint {path}: {explain_os_error(error)}'
+        ) from error
     except Exception as error:  # torch raises what zipfile and pickle do
         raise AvdetError(f'{path}: expected a checkpoint, found {error!s:.80}') from error
     weights = {

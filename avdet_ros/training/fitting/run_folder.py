@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import write_json
+from avdet_ros.files import explain_os_error, write_json
 from avdet_ros.training.fitting.distributed import first_only
 from avdet_ros.training.recipes.read import as_yaml, read_recipe
 
@@ -35,7 +35,9 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
             noted.write_text(text, encoding='utf-8')
         before = noted.read_text(encoding='utf-8')
     except OSError as error:
-        raise AvdetError(f'cannot write the run folder {out}: {error.strerror}') from error
+        raise AvdetError(
+            f'cannot write the run folder {out}: {explain_os_error(error)}'
+        ) from error
     # Keys may have come since, with defaults.
     if before != text and read_recipe(noted) != recipe:
         pairs = zip(before.splitlines(), text.splitlines(), strict=False)

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.fields import did_you_mean, fill, value
+from avdet_ros.fields import fill, value
 from avdet_ros.files import read_bounded
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr, did_you_mean
 from avdet_ros.training.recipes.parts import (
     MODELS,
     Augmentation,
@@ -98,7 +98,7 @@ def read_recipe(path: str | Path) -> Any:
         kind = tree.pop('kind', kind)
         if not isinstance(kind, str) or kind not in KINDS:
             raise AvdetError(
-                f'{path}: kind: expected one of {", ".join(KINDS)}, found {shown(kind)}'
+                f'{path}: kind: expected one of {", ".join(KINDS)}, found {brief_repr(kind)}'
                 + did_you_mean(kind, KINDS)
             )
     return fill(KINDS[kind], tree, str(path))

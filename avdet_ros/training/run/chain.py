@@ -16,7 +16,7 @@ from avdet_ros.detection.contract import ModelContract, contract_for, write_meta
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import evaluation_run
 from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S
-from avdet_ros.files import whole_file
+from avdet_ros.files import write_atomically
 from avdet_ros.tracking import DEFAULT_TRACKER
 from avdet_ros.training.data.windows import TaughtWindows
 from avdet_ros.training.fitting.distributed import first_only, joined, one_voice
@@ -107,7 +107,7 @@ def make_model_file(course: Course) -> Path:
         card = distilled_card.text(
             course.recipe, scores, course.split.about(course.root.name), facts
         )
-        with whole_file(course.out / CARD) as file:
+        with write_atomically(course.out / CARD) as file:
             file.write(card.encode())
 
     first_only(finish)
@@ -192,7 +192,7 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
     """Put the metrics into the file that they were measured with."""
     loaded = onnx.load(model)
     write_metadata(loaded, contract)
-    with whole_file(model) as file:
+    with write_atomically(model) as file:
         file.write(loaded.SerializeToString())
 
 

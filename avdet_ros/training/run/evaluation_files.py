@@ -31,7 +31,7 @@ import numpy as np
 
 from avdet_ros.evaluation.evaluate import jsonable
 from avdet_ros.evaluation.html_report import Results
-from avdet_ros.files import whole_file, write_json
+from avdet_ros.files import write_atomically, write_json
 
 ARRAYS, SCORES = 'evaluation.npz', 'scores.json'
 
@@ -66,7 +66,7 @@ def write_arrays(results: Sequence[Results], path: Path) -> None:
             arrays[start + 'boxes_px'] = _joined([frame.boxes_px for frame in heard], (0, 4))
             arrays[start + 'scores'] = _joined([frame.scores for frame in heard], (0,))
             arrays[start + 'frame'] = _owners([len(frame) for frame in heard])
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         np.savez_compressed(file, **arrays)
 
 

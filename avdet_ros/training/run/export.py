@@ -14,7 +14,7 @@ from torch import nn
 
 from avdet_ros.detection.contract import ModelContract, write_metadata
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import whole_file
+from avdet_ros.files import write_atomically
 
 OPSET = 17
 """Every operator in it is in ONNX Runtime since 1.12."""
@@ -59,7 +59,7 @@ def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
     model = onnx.load_from_string(buffer.getvalue())
     write_metadata(model, contract)
     onnx.checker.check_model(model)
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write(model.SerializeToString())
 
 

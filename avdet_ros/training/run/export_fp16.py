@@ -12,7 +12,7 @@ import onnxruntime
 
 from avdet_ros.detection.boxes import box_iou
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import whole_file
+from avdet_ros.files import write_atomically
 
 LEAST_SCORE = 0.1
 """Boxes that are compared score at least so much."""
@@ -70,7 +70,7 @@ def write_half(path: Path, out: Path) -> None:
         ) from error
     del half.metadata_props[:]
     half.metadata_props.extend(model.metadata_props)
-    with whole_file(out) as file:
+    with write_atomically(out) as file:
         file.write(half.SerializeToString())
 
 

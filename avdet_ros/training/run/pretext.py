@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
+from avdet_ros.quoting import one_line
 from avdet_ros.training.data.augment import Mirror
 from avdet_ros.training.data.windows import Lesson, TaughtWindows, lessons
 from avdet_ros.training.fitting.distributed import first_only
@@ -167,9 +169,8 @@ def load_pretext(listener: Listener, folder: Path) -> None:
         state = torch.load(path, map_location='cpu', weights_only=True)
         listener.load_state_dict(state, strict=True)
     except OSError as error:
-        raise AvdetError(f'cannot read {path}: {error.strerror}') from error
+        raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
     except Exception as error:  # torch raises what zipfile and pickle do
-        reason = ' '.join(str(error).split())
         raise AvdetError(
-            f'{path}: expected the weights of this student, found others: {reason[:160]}'
+            f'{path}: expected the weights of this student, found others: {one_line(error)}'
         ) from error

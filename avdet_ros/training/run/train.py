@@ -23,7 +23,7 @@ import torch
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import contract_for
 from avdet_ros.evaluation.detection_metrics import DetectionMetrics
-from avdet_ros.files import whole_file, write_json
+from avdet_ros.files import write_atomically, write_json
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.data.augment import find_mirror
 from avdet_ros.training.data.simulated import Splits, load_splits
@@ -274,7 +274,7 @@ def compare(
 
     def write() -> None:
         write_json(path, rows)
-        with whole_file(out / 'comparison.md') as file:
+        with write_atomically(out / 'comparison.md') as file:
             file.write(table.encode())
 
     first_only(write)

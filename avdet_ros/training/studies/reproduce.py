@@ -24,6 +24,7 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.evaluate import jsonable, score
 from avdet_ros.evaluation.on_dataset import frames_of, hear_dataset
+from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
 from avdet_ros.training.fitting.distributed import first_only, joined
@@ -143,7 +144,9 @@ def _write(
         (out / 'results.json').write_text(json.dumps(text, indent=1), encoding='utf-8')
         write_table(out / RESULTS, rows, results, scale, about)
     except OSError as error:
-        raise AvdetError(f'cannot write the results in {out}: {error.strerror}') from error
+        raise AvdetError(
+            f'cannot write the results in {out}: {explain_os_error(error)}'
+        ) from error
 
 
 def run_row(

@@ -24,7 +24,8 @@ import yaml
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import fill
-from avdet_ros.files import whole_file, write_json
+from avdet_ros.files import write_atomically, write_json
+from avdet_ros.quoting import one_line
 from avdet_ros.training.fitting.fit import CHECKPOINTS
 from avdet_ros.training.fitting.run_folder import begin_run
 from avdet_ros.training.recipes.read import as_yaml
@@ -129,7 +130,7 @@ def search(
         raise AvdetError(f'{out}: expected a trial that came to an end, found none of {trials}')
     best = out / 'best.yaml'
     head = f'# The best of {len(study.trials)} trials: {WATCHED} {study.best_value:.4f}\n'
-    with whole_file(best) as file:
+    with write_atomically(best) as file:
         file.write((head + as_yaml(changed(recipe, study.best_params))).encode())
     say(
         f'{len(states)} trials, {states.count("PRUNED")} given up early, '
@@ -152,10 +153,9 @@ def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
             load_if_exists=True,
         )  # fmt: skip
     except Exception as error:  # whatever the database's driver raises
-        reason = ' '.join(str(error).split())
         raise AvdetError(
             f'--storage {storage}: expected a database such as sqlite:///search.db, found '
-            f'{reason[:160]}'
+            f'{one_line(error)}'
         ) from error
 
 

@@ -24,7 +24,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import coco_average_precision
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.files import write_json
-from avdet_ros.quoting import shown
+from avdet_ros.quoting import brief_repr
 from avdet_ros.training.data.camera_frames import MODALITIES, require_modality
 from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame, collate
 from avdet_ros.training.fitting.distributed import count, first_only, rank
@@ -302,7 +302,7 @@ def _begin(
             found = before.get(key) if isinstance(before, dict) else before
             raise AvdetError(
                 f'{folder}: a teacher was begun there with other settings: {key}: expected '
-                f'{shown(wanted)}, found {shown(found)}; choose another folder'
+                f'{brief_repr(wanted)}, found {brief_repr(found)}; choose another folder'
             )
 
 

@@ -20,6 +20,7 @@ from avdet_ros.dataset.labels import (
 )
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
 from avdet_ros.training.teachers.efficientdet import Answer, Teacher, load_teacher
 
@@ -179,7 +180,7 @@ def read_about(folder: Path) -> dict:
         }
     except OSError as error:
         raise AvdetError(
-            f'cannot read {path}: {error.strerror}; avdet label makes such a folder'
+            f'cannot read {path}: {explain_os_error(error)}; avdet label makes such a folder'
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AvdetError(f'{path}: expected notes of avdet label, found {error!r:.80}') from error

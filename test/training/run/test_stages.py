@@ -171,7 +171,10 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [
-        ('recipie:=mine.yaml', 'parameter recipie: expected one of recipe, .* is recipe meant'),
+        (
+            'recipie:=mine.yaml',
+            'parameter recipie: expected one of recipe, .* did you mean recipe',
+        ),
         ('resume:=maybe', "parameter resume: expected true or false, found 'maybe'"),
         ('data:=3', 'parameter data: expected a path, found 3'),
     ],
