@@ -43,7 +43,7 @@ _COLUMNS = (
     ('frag.', 'tracking', 'fragmentations', '{:d}', False),
 )
 _FAMILIES = {
-    'light': 'light', 'motion': 'own vehicle', 'setting': 'surroundings',
+    'light': 'light', 'motion': 'ego vehicle', 'setting': 'surroundings',
     'vehicles': 'vehicles in the frame', 'distance': 'distance of the vehicle',
     'view': 'in the camera\u2019s view',
 }  # fmt: skip

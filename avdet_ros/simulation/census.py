@@ -53,7 +53,7 @@ def count(rig: Rig) -> Census:
     for seed in SEEDS:
         scene = add_to_drive(random_scene(seed, rig, DURATION_S))
         settings[scene.setting] += 1
-        runs = {v.vehicle_id for v in scene.vehicles if v.voice.running}
+        runs = {v.vehicle_id for v in scene.vehicles if v.sound.running}
         for vehicle in scene.vehicles:
             changes = len(vehicle.motion.changes)
             manoeuvres['overtake'] += changes == 2

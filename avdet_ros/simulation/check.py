@@ -18,7 +18,7 @@ from avdet_ros.simulation.scene import Noise, Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.simulation.vehicles import Motion, Vehicle, Voice
+from avdet_ros.simulation.vehicles import Motion, SoundProfile, Vehicle
 
 C_MPS = 343.2
 QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)
@@ -70,17 +70,17 @@ def check(rig: Rig) -> Iterator[Finding]:
     for kmh in (30, 50, 80):
         speed = kmh / 3.6
         scene = _scene(rig, (0.0, 7.5, speed))
-        expected = cnossos.pressure_level_db(scene.vehicles[0].voice.power_db_a(speed), 7.5)
+        expected = cnossos.pressure_level_db(scene.vehicles[0].sound.power_db_a(speed), 7.5)
         yield Finding(
             f'car at {kmh} km/h passing at 7.5 m', 'dB(A)', _pass_by(scene), float(expected), 1.0,
             'CNOSSOS-EU 2021',
         )  # fmt: skip
-    wind = _scene(rig, own_speed=20.0, noise=Noise(wind_db=70))
+    wind = _scene(rig, ego_speed=20.0, noise=Noise(wind_db=70))
     yield Finding(
         'coherence of wind between microphones', '', _coherence(wind), 0, 0.05, 'incoherent'
     )
-    engine = _scene(rig, own_runs=True)
-    yield Finding('coherence of the own engine', '', _coherence(engine), 1, 0.05, 'one source')
+    engine = _scene(rig, ego_runs=True)
+    yield Finding('coherence of the ego engine', '', _coherence(engine), 1, 0.05, 'one source')
     points = np.array([[10.3, 0, 1.55], [10.3, 1, 1.55], [10.3, 0, 0.55], [20.3, -2, 2.55]])
     by_hand = [[960, 300], [860, 300], [960, 400], [1060, 250]]
     if rig.camera.position_m.tolist() == [0.3, 0.0, 1.55]:
@@ -108,21 +108,21 @@ def render_factor(rig: Rig, seconds: float = 5.0) -> float:
 def _scene(
     rig: Rig,
     *cars: tuple[float, float, float],
-    own_speed: float = 0.0,
-    own_runs: bool = False,
+    ego_speed: float = 0.0,
+    ego_runs: bool = False,
     noise: Noise = QUIET,
 ) -> Scene:
-    """A straight road; cars are at x, y with a speed at t = 2 s, the own vehicle at 0."""
+    """A straight road; cars are at x, y with a speed at t = 2 s, the ego vehicle at 0."""
     road = straight_road()
 
-    def voice(speed: float, running: bool = True) -> Voice:
-        return Voice('light', cycles_per_m=15 / max(abs(speed), 1.0), running=running)
+    def sound_profile(speed: float, running: bool = True) -> SoundProfile:
+        return SoundProfile('light', cycles_per_m=15 / max(abs(speed), 1.0), running=running)
 
-    own = Motion(-2 * own_speed, own_speed)
-    ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, own, voice(own_speed, own_runs))
+    own = Motion(-2 * ego_speed, ego_speed)
+    ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, own, sound_profile(ego_speed, ego_runs))
     vehicles = tuple(
         Vehicle(
-            number, 'car', 4.2, 1.8, 1.5, road, Motion(x - 2 * v, v, aside_m=y), voice(v)
+            number, 'car', 4.2, 1.8, 1.5, road, Motion(x - 2 * v, v, aside_m=y), sound_profile(v)
         )
         for number, (x, y, v) in enumerate(cars, 1)
     )  # fmt: skip
@@ -247,7 +247,7 @@ def _srp_phat(rig: Rig) -> float:
         if not len(labels):
             continue
         vehicle = next(v for v in scene.vehicles if v.vehicle_id == labels.ids[0])
-        silent = replace(scene.ego, voice=replace(scene.ego.voice, running=False))
+        silent = replace(scene.ego, sound=replace(scene.ego.sound, running=False))
         noise = replace(scene.noise, wind_db=20.0, breeze_mps=0.0)
         scene = replace(
             scene, vehicles=(vehicle,), ego=silent, noise=noise, corruption=Corruption()

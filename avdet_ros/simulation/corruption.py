@@ -17,7 +17,7 @@ def _zeros() -> np.ndarray:
 class Corruption:
     """How this drive's recording differs from the rig file's ideal array.
 
-    The defaults are the clean recording: they add nothing but the air, the own vehicle and the
+    The defaults are the clean recording: they add nothing but the air, the ego vehicle and the
     microphones' noise.
 
     Attributes:

@@ -78,7 +78,7 @@ Audible: {np.mean(audible) if audible else 0:.0%} of all vehicles within \
 Splits are by drive; scene seeds below 100000 are training, below 200000 validation, below 300000 \
 test, and never meet.
 
-| drive | split | setting | own vehicle | sun, degrees | rain | air, C | frames | labels a frame \
+| drive | split | setting | ego vehicle | sun, degrees | rain | air, C | frames | labels a frame \
 | scene seed |
 |---|---|---|---|---|---|---|---|---|---|
 """

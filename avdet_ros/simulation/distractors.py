@@ -61,7 +61,7 @@ def random_distractors(
 
     Args:
         rng: where the randomness comes from.
-        origin_m: (3,) middle of the own vehicle's way.
+        origin_m: (3,) middle of the ego vehicle's way.
         heading_rad: direction of the road there.
         duration_s: length of the drive; a tram passes once in it.
     """

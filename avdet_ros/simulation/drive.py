@@ -261,7 +261,7 @@ def _plain(value: object) -> object:
 
 
 def is_static(scene: Scene) -> bool:
-    """Whether the own vehicle stands during the whole drive."""
+    """Whether the ego vehicle stands during the whole drive."""
     return scene.ego.motion.speed_mps == 0
 
 

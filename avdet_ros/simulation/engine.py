@@ -33,11 +33,11 @@ class Engine:
             seed: of the drive.
             sample_rate_hz: on whose frequencies the losses of `table` lie.
         """
-        self.vehicle, self.voice = vehicle, vehicle.voice
+        self.vehicle, self.sound = vehicle, vehicle.sound
         self.standing = abs(vehicle.motion.speed_mps) < STANDING_MPS
-        self.electric = self.voice.cylinders == 0
+        self.electric = self.sound.cylinders == 0
         speed = float(abs(vehicle.motion.speed_mps))
-        self.cycle_hz = self.voice.idle_hz if self.standing else self.voice.cycles_per_m * speed
+        self.cycle_hz = self.sound.idle_hz if self.standing else self.sound.cycles_per_m * speed
         rng = np.random.default_rng([seed, vehicle.vehicle_id, _STREAM])
         count = int(min(HIGHEST_TONE_HZ / max(self.cycle_hz, 1.0), TABLE // 16))
         order = np.arange(1, count + 1)
@@ -45,7 +45,7 @@ class Engine:
         if self.electric:
             weight_db += np.where(np.isin(order, (1, 2, 4, 8, 9, 16)), 0.0, -25.0)
         else:
-            firing = order % self.voice.cylinders == 0
+            firing = order % self.sound.cylinders == 0
             weight_db += np.where(firing, 0.0, rng.uniform(-22, -9, count))
         octave = np.log2(np.maximum(order * self.cycle_hz, 1.0) / cnossos.BANDS_HZ[0])
         weight_db += 12 * np.minimum(octave + 0.5, 0)
@@ -63,15 +63,15 @@ class Engine:
 
     def noise_db(self, t_s: float) -> np.ndarray:
         """(8,) octave sound power levels of the noise part, dB re 1 pW."""
-        level = self.voice.propulsion_db(self.vehicle.speed_mps(t_s))
+        level = self.sound.propulsion_db(self.vehicle.speed_mps(t_s))
         return level + 10 * np.log10(1 - self.tonal)
 
     def phase(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cycles and cycles a second at times (...)."""
         if self.standing:
-            return self.voice.idle_hz * t_s, np.full(np.shape(t_s), self.voice.idle_hz)
+            return self.sound.idle_hz * t_s, np.full(np.shape(t_s), self.sound.idle_hz)
         motion, way = self.vehicle.motion, np.sign(self.vehicle.motion.speed_mps)
-        ratio = self.voice.cycles_per_m * way
+        ratio = self.sound.cycles_per_m * way
         return ratio * motion.along_m(t_s), ratio * motion.along_mps(t_s)
 
     def table(self, t_s: float, loss_db: np.ndarray) -> np.ndarray | None:
@@ -79,9 +79,9 @@ class Engine:
         if len(self.band) == 0:
             return None
         speed = self.vehicle.speed_mps(t_s)
-        energy = 10 ** (self.voice.propulsion_db(speed) / 10) * self.tonal
+        energy = 10 ** (self.sound.propulsion_db(speed) / 10) * self.tonal
         power = energy[self.band] * self.share
-        if self.electric and 0.5 < speed < AVAS_UNTIL_MPS and self.voice.running:
+        if self.electric and 0.5 < speed < AVAS_UNTIL_MPS and self.sound.running:
             power = power + self.avas * 10 ** (AVAS_POWER_DB / 10)
         if not power.any():
             return None

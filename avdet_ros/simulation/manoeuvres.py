@@ -125,7 +125,7 @@ def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | N
 
 
 def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
-    """One that overtakes the own vehicle, or one of those who drive near it."""
+    """One that overtakes the ego vehicle, or one of those who drive near it."""
     at_s = rng.uniform(0, scene.duration_s)
     own = scene.ego.pose(at_s)[0]
     hosts = [

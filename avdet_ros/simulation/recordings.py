@@ -101,12 +101,12 @@ def choose(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
 
 def tyre_power_db(vehicle: Vehicle, speed_mps: float) -> float:
     """A-weighted sound power of one axle's tyres."""
-    return float(cnossos.a_weighted_db(vehicle.voice.rolling_db(speed_mps))) - 10 * np.log10(2)
+    return float(cnossos.a_weighted_db(vehicle.sound.rolling_db(speed_mps))) - 10 * np.log10(2)
 
 
 def engine_power_db(vehicle: Vehicle, speed_mps: float) -> float:
     """A-weighted sound power of the engine."""
-    return float(cnossos.a_weighted_db(vehicle.voice.propulsion_db(speed_mps)))
+    return float(cnossos.a_weighted_db(vehicle.sound.propulsion_db(speed_mps)))
 
 
 def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:

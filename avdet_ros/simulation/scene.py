@@ -1,4 +1,4 @@
-"""A drive: the own vehicle and traffic on a road, and the truth about them at any time."""
+"""A drive: the ego vehicle and traffic on a road, and the truth about them at any time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Truth:
         visible_fraction: (N,) float32 part of the unclipped box that is in the image and neither
             behind a nearer vehicle's box nor around the corner of a building.
         level_db: (N,) float32 A-weighted sound pressure level at the array, dB(A); -inf if silent.
-        rest_db: (N,) float32 the same of everything else: other vehicles, own vehicle, wind.
+        rest_db: (N,) float32 the same of everything else: other vehicles, ego vehicle, wind.
         audible: (N,) bool, level_db - rest_db >= AUDIBLE_DB.
     """
 
@@ -102,7 +102,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Noise of the own vehicle and the air at the array.
+    """Noise of the ego vehicle and the air at the array.
 
     Attributes:
         insertion_db: what the own body takes off the sound of its engine and tyres.
@@ -141,20 +141,20 @@ class Noise:
 class Scene:
     """One drive, fully determined; the same seed makes the same scene.
 
-    World frame: metres, z up. The own vehicle's base_link is the middle of its footprint.
+    World frame: metres, z up. The ego vehicle's base_link is the middle of its footprint.
 
     Attributes:
         seed: names the drive and keys its noise.
         duration_s: how long it lasts; poses and sound exist a little outside as well.
         rig: microphones and camera.
         setting: 'city', 'country', 'motorway', 'roadside', 'junction' or 'tunnel'.
-        ego: the own vehicle.
-        ego_turn_deg: yaw of the standing own vehicle against its lane.
+        ego: the ego vehicle.
+        ego_turn_deg: yaw of the standing ego vehicle against its lane.
         body_sway: (2, 3) amplitude in degrees, rate in rad/s and phase of pitch and roll.
         vehicles: all others.
         temperature_c: of the air.
         humidity_percent: of the air.
-        noise: own vehicle's insertion loss, wind and self-noise.
+        noise: ego vehicle's insertion loss, wind and self-noise.
         corruption: errors of the recording.
         walls: of a tunnel or of buildings along the own road, None in the open.
         distractors: what sounds and is no vehicle.
@@ -331,7 +331,7 @@ class Scene:
 
 def _power_db(vehicle: Vehicle, t: float) -> np.ndarray:
     speed = vehicle.speed_mps(t)
-    return cnossos.add_levels(vehicle.voice.rolling_db(speed), vehicle.voice.propulsion_db(speed))
+    return cnossos.add_levels(vehicle.sound.rolling_db(speed), vehicle.sound.propulsion_db(speed))
 
 
 def _uncovered(boxes: np.ndarray) -> np.ndarray:

@@ -108,9 +108,9 @@ class SoundRenderer:
         out = np.zeros((MICROPHONES, size), np.float32)
         geometry = _Geometry(scene, first / rate, (first + size) / rate)
         for vehicle in scene.vehicles:
-            if vehicle.voice.running:
+            if vehicle.sound.running:
                 self._add_vehicle(out, first, vehicle, geometry)
-        if scene.ego.voice.running:
+        if scene.ego.sound.running:
             self._add_own(out, first, geometry)
         for distractor in scene.distractors:
             self._add_distractor(out, first, distractor, geometry)
@@ -145,7 +145,7 @@ class SoundRenderer:
             axle = vehicle.wheelbase_m / 2 * forward
             for role, points in (('front', tyre + axle), ('rear', tyre - axle)):
                 self._add_source(out, first, vehicle, role, points, near, geometry)
-            height = vehicle.voice.engine_height_m * up
+            height = vehicle.sound.engine_height_m * up
             nose = position + 0.35 * vehicle.length_m * forward
             gain = near * _ENGINE_IMAGE_GAIN
             below = [(nose - height, gain, 'asphalt')]
@@ -154,7 +154,7 @@ class SoundRenderer:
             self._add_source(out, first, vehicle, 'far', tyre, far, geometry)
 
     def _add_own(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
-        """The own vehicle's tyres and engine, weakened by its body, moving with the array."""
+        """The ego vehicle's tyres and engine, weakened by its body, moving with the array."""
         ego = self.scene.ego
         gain = np.full(len(geometry.times), 10 ** (-self.scene.noise.insertion_db / 20))
         axle = ego.wheelbase_m / 2
@@ -282,7 +282,7 @@ class SoundRenderer:
         return self._signals[name]
 
     def _distance_m(self, vehicle: Vehicle, t_s: float) -> float:
-        """Distance to the own vehicle, linear between tenths of a second."""
+        """Distance to the ego vehicle, linear between tenths of a second."""
         second = int(np.floor(t_s))
         distances = self._distances_m(vehicle, second)
         return float(np.interp(t_s - second, _TENTHS, distances))

@@ -1,4 +1,4 @@
-"""Draw a drive: a road, the own vehicle, and flows of traffic in its lanes."""
+"""Draw a drive: a road, the ego vehicle, and flows of traffic in its lanes."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ def random_scene(
     name = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
     setting = _SETTINGS[name]
     speed = world.uniform(*setting.speed_mps)
-    own_speed = 0.0 if name in ('roadside', 'junction') else speed
+    ego_speed = 0.0 if name in ('roadside', 'junction') else speed
     reach = HORIZON_M + 60.0
     span = duration_s + 2 * _MARGIN_S
     width = world.uniform(*setting.lane_width_m)
     road = random_road(
-        world, -reach - own_speed * _MARGIN_S, reach + own_speed * span,
+        world, -reach - ego_speed * _MARGIN_S, reach + ego_speed * span,
         setting.curvature_per_m, setting.slope, width,
     )  # fmt: skip
-    own_lanes, other_lanes = (int(world.choice(setting.lanes)) for _ in range(2))
+    ego_lanes, other_lanes = (int(world.choice(setting.lanes)) for _ in range(2))
     median = setting.median_m / width * world.uniform(0.3, 1.5)
-    same = [-(lane + 0.5 + median / 2) for lane in range(own_lanes)]
+    same = [-(lane + 0.5 + median / 2) for lane in range(ego_lanes)]
     opposite = [lane + 0.5 + median / 2 for lane in range(other_lanes)]
-    ego, turn = _ego(world, name, road, same, own_speed)
+    ego, turn = _ego(world, name, road, same, ego_speed)
     flows = _Flows(crowd, road, ego.motion, duration_s, setting.shares)
     ahead = crowd.gamma(1.7, 2.6 / 1.7)
     lanes = len(same) + len(opposite)
@@ -112,7 +112,7 @@ def random_scene(
         flows.park(same[-1] - 1.0, opposite[-1] + 1.0, crowd.uniform(9, 60))
     sways = tuple(
         (float(air.uniform(0, top)), float(air.uniform(0.8, 3)), float(air.uniform(0, 6.28)))
-        for top in ((0.35, 0.5) if own_speed else (0.02, 0.02))
+        for top in ((0.35, 0.5) if ego_speed else (0.02, 0.02))
     )
     noise = Noise(
         insertion_db=air.uniform(18, 32),
@@ -156,7 +156,7 @@ def _crossing(
     speed: float,
     ahead: float,
 ) -> None:
-    """A road across, some metres ahead of the standing own vehicle."""
+    """A road across, some metres ahead of the standing ego vehicle."""
     place = world.uniform(12, 28)
     origin, forward, _, _ = road.frame(place)
     heading = np.arctan2(forward[1], forward[0]) + np.deg2rad(world.uniform(65, 115))
@@ -168,7 +168,7 @@ def _crossing(
 
 
 class _Flows:
-    """Fills lanes with vehicles so that some pass the own vehicle during the whole drive."""
+    """Fills lanes with vehicles so that some pass the ego vehicle during the whole drive."""
 
     def __init__(
         self,
@@ -204,10 +204,10 @@ class _Flows:
     ) -> None:
         """A lane of vehicles that all drive at the lane's speed, with exponential gaps."""
         low, high = self._reach(speed, around_m)
-        own_lane = road is self.road and lane == self.ego.lane
+        ego_lane = road is self.road and lane == self.ego.lane
         room = 2.0 + 0.5 * abs(speed)
-        if own_lane:
-            # outwards from the own vehicle, both ways
+        if ego_lane:
+            # outwards from the ego vehicle, both ways
             self._fill(road, lane, speed, gap_m, 2.5 + room, high, 1)
             self._fill(road, lane, speed, gap_m, -(2.5 + room), low, -1)
         else:
@@ -255,7 +255,7 @@ class _Flows:
 def fewer_parked(scene: Scene) -> Scene:
     """The drive without most of its parked vehicles, so that 3 vehicles are seen on average."""
     stays = np.random.default_rng([scene.seed, 8]).random(len(scene.vehicles)) < PARKED_STAY
-    kept = [v for v, stay in zip(scene.vehicles, stays, strict=True) if stay or v.voice.running]
+    kept = [v for v, stay in zip(scene.vehicles, stays, strict=True) if stay or v.sound.running]
     return replace(scene, vehicles=tuple(kept))
 
 

@@ -41,13 +41,13 @@ def vehicle_signal(
         seed: the drive's.
         sample_rate_hz: rate.
         engine: the vehicle's, shared by its roles.
-        loss_db: maps a time to the air's loss by frequency, None for the own vehicle.
+        loss_db: maps a time to the air's loss by frequency, None for the ego vehicle.
         recordings: loops instead of synthetic sound, for the roles they have. Far vehicles, and
             combustion engines alone, are played; electric motors stay synthetic.
     """
 
     def tyres_db(t_s: float) -> np.ndarray:
-        return vehicle.voice.rolling_db(vehicle.speed_mps(t_s))
+        return vehicle.sound.rolling_db(vehicle.speed_mps(t_s))
 
     key = seed, vehicle.vehicle_id * len(ROLES) + ROLES.index(role)
     playback = _playback(vehicle, role, recordings) if recordings else None
@@ -71,7 +71,7 @@ def vehicle_signal(
 
 
 def _playback(vehicle: Vehicle, role: str, recordings: Recordings) -> Playback | None:
-    combustion = vehicle.voice.cylinders > 0
+    combustion = vehicle.sound.cylinders > 0
     rolls = vehicle.kind != 'motorcycle'
     if role in ('front', 'rear') and recordings.tyres:
         loop = choose(recordings.tyres, vehicle)
@@ -81,7 +81,7 @@ def _playback(vehicle: Vehicle, role: str, recordings: Recordings) -> Playback |
         return Playback(vehicle, loop, lambda v: engine_power_db(vehicle, v))
     if role == 'far' and recordings.tyres and rolls:
         loop = choose(recordings.tyres, vehicle)
-        return Playback(vehicle, loop, lambda v: float(vehicle.voice.power_db_a(v)))
+        return Playback(vehicle, loop, lambda v: float(vehicle.sound.power_db_a(v)))
     if role == 'far' and recordings.engines and combustion:
         loop = choose(recordings.engines, vehicle)
         return Playback(vehicle, loop, lambda v: engine_power_db(vehicle, v))

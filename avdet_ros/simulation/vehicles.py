@@ -144,7 +144,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Voice:
+class SoundProfile:
     """What a vehicle sounds like, apart from where it is.
 
     Attributes:
@@ -199,14 +199,14 @@ class Vehicle:
     """One vehicle.
 
     Attributes:
-        vehicle_id: identity, from 1; 0 is the own vehicle.
+        vehicle_id: identity, from 1; 0 is the ego vehicle.
         kind: one of `KINDS`.
         length_m: length.
         width_m: width without mirrors.
         height_m: height, with the rider for motorcycles.
         road: the road it is on.
         motion: how it moves along that road.
-        voice: its sound.
+        sound: what it sounds like.
         paint: (3,) body colour, 0 to 1, for pictures.
     """
 
@@ -217,7 +217,7 @@ class Vehicle:
     height_m: float
     road: Road
     motion: Motion
-    voice: Voice
+    sound: SoundProfile
     paint: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     @property
@@ -290,14 +290,14 @@ def random_vehicle(
         width, height = draw(2.3, 2.55), draw(3.0, 4.0)
     else:
         length, width, height = draw(1.95, 2.3), draw(0.7, 0.9), draw(1.35, 1.7)
-    voice = _random_voice(rng, kind, length, abs(motion.speed_mps), running)
+    sound_profile = _random_sound_profile(rng, kind, length, abs(motion.speed_mps), running)
     paint = tuple(np.clip(draw(0.05, 0.95) + rng.normal(0, 0.12, 3), 0.02, 1.0).tolist())
-    return Vehicle(vehicle_id, kind, length, width, height, road, motion, voice, paint)
+    return Vehicle(vehicle_id, kind, length, width, height, road, motion, sound_profile, paint)
 
 
-def _random_voice(
+def _random_sound_profile(
     rng: np.random.Generator, kind: str, length_m: float, speed_mps: float, running: bool
-) -> Voice:
+) -> SoundProfile:
     draw = rng.uniform
     offsets = rng.normal(0, 1.5), rng.normal(0, 2.0)
     if kind == 'lorry':
@@ -314,6 +314,6 @@ def _random_voice(
     if kind == 'electric_car':
         cylinders = 0
         # motor and gear: a whine of about 25 to 45 cycles a metre
-        return Voice(category, *offsets, cylinders, draw(25, 45), 0.0, height, running)
+        return SoundProfile(category, *offsets, cylinders, draw(25, 45), 0.0, height, running)
     cycles_per_m = revs / 120 / max(speed_mps, 3.0)
-    return Voice(category, *offsets, cylinders, cycles_per_m, idle / 120, height, running)
+    return SoundProfile(category, *offsets, cylinders, cycles_per_m, idle / 120, height, running)

@@ -62,8 +62,8 @@ class Walls:
         centre, _, left, up = self.road.frame(along_m)
         aside = np.sum((points - centre) * left, axis=-1)
         height = np.sum((points - centre) * up, axis=-1)
-        own_centre, _, own_left, _ = self.road.frame(array_along_m)
-        own = np.sum((array - own_centre) * own_left, axis=-1)
+        ego_centre, _, ego_left, _ = self.road.frame(array_along_m)
+        own = np.sum((array - ego_centre) * ego_left, axis=-1)
         found = []
         sides = ((self.left_m, self.left_gaps_m), (self.right_m, self.right_gaps_m))
         for wall, gaps in sides:

@@ -9,7 +9,7 @@ import pytest
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.road import straight_road
 from avdet_ros.simulation.scene import Noise, Scene
-from avdet_ros.simulation.vehicles import Motion, Vehicle, Voice
+from avdet_ros.simulation.vehicles import Motion, SoundProfile, Vehicle
 
 QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)
 
@@ -19,14 +19,16 @@ def world():
     """Make a scene: world((x, y, speed), ...) with cars that are at x, y at t = 2 s."""
     road = straight_road()
 
-    def make(*cars, own_speed=0.0, own_runs=False, seed=1, noise=QUIET, kind='car', **changes):
-        own = Voice('light', cycles_per_m=1800 / 120 / max(own_speed, 1.0), running=own_runs)
-        ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, Motion(-2 * own_speed, own_speed), own)
+    def make(*cars, ego_speed=0.0, ego_runs=False, seed=1, noise=QUIET, kind='car', **changes):
+        own = SoundProfile(
+            'light', cycles_per_m=1800 / 120 / max(ego_speed, 1.0), running=ego_runs
+        )
+        ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, Motion(-2 * ego_speed, ego_speed), own)
         vehicles = []
         for index, (x, y, speed) in enumerate(cars):
-            voice = Voice('light', cycles_per_m=1800 / 120 / max(abs(speed), 1.0))
+            sound_profile = SoundProfile('light', cycles_per_m=1800 / 120 / max(abs(speed), 1.0))
             motion = Motion(x - 2 * speed, speed, aside_m=y)
-            vehicles.append(Vehicle(index + 1, kind, 4.2, 1.8, 1.5, road, motion, voice))
+            vehicles.append(Vehicle(index + 1, kind, 4.2, 1.8, 1.5, road, motion, sound_profile))
         scene = Scene(seed, 4.0, load_rig(), 'city', ego, tuple(vehicles), noise=noise)
         return replace(scene, **changes)
 

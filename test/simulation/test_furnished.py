@@ -53,7 +53,7 @@ def test_a_gap_in_the_front_does_not_reflect():
 
 def test_a_wall_is_an_echo_at_the_right_delay(world):
     """The autocorrelation of one microphone peaks at the reflected path's extra way."""
-    scene = world((20.0, 0.0, 12.0), own_speed=12.0)
+    scene = world((20.0, 0.0, 12.0), ego_speed=12.0)
     walls = Walls(scene.ego.road, left_m=9.0, reflection=0.95)
     sound = render_sound(replace(scene, walls=walls), 1.5, 1.0)[0].astype(float)
     bare = render_sound(scene, 1.5, 1.0)[0].astype(float)
@@ -73,7 +73,7 @@ def test_a_wall_is_an_echo_at_the_right_delay(world):
 
 
 def test_a_tunnel_is_louder(world):
-    scene = world((25.0, 0.0, 12.0), own_speed=12.0)
+    scene = world((25.0, 0.0, 12.0), ego_speed=12.0)
     inside = replace(scene, walls=Walls(scene.ego.road, 5.0, -5.0, 5.0, 0.9))
     gain = render_sound(inside, 1.5, 0.5).std() / render_sound(scene, 1.5, 0.5).std()
     assert 1.3 < gain < 2.6  # five images, each a little weaker than the direct sound
@@ -126,10 +126,10 @@ def test_recordings_sound_at_the_speed_and_level_of_the_vehicle(world, tmp_path)
     _loops(tmp_path)
     (tmp_path / 'tyre_wet.flac').unlink()
     recordings = load_recordings(tmp_path, RATE)
-    scene = world((60.0, 0.0, 15.0), own_speed=15.0)
+    scene = world((60.0, 0.0, 15.0), ego_speed=15.0)
     # only the engine is played; at 15 m/s the loop recorded at 10 m/s is a fifth higher
-    engine_only = replace(scene.vehicles[0].voice, rolling_offset_db=-100.0)
-    quiet = replace(scene.vehicles[0], voice=engine_only)
+    engine_only = replace(scene.vehicles[0].sound, rolling_offset_db=-100.0)
+    quiet = replace(scene.vehicles[0], sound=engine_only)
     played = replace(scene, vehicles=(quiet,), recordings=recordings)
     sound = render_sound(played, 1.0, 1.0)[0]
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))

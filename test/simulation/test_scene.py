@@ -28,7 +28,7 @@ def test_projection_of_known_points():
 
 def test_box_of_a_car_ahead(world):
     """A car seen from behind: its rear face is nearest and decides width and bottom."""
-    scene = world((20.0, 0.0, 10.0), own_speed=10.0)
+    scene = world((20.0, 0.0, 10.0), ego_speed=10.0)
     x0, y0, x1, y1 = scene.truth(2.0).boxes_px[0]
     depth = 20 - 2.1 - 0.3
     assert x1 - x0 == pytest.approx(1000 * 1.8 / depth, abs=0.5)
@@ -66,11 +66,11 @@ def test_label_rules(world):
     far = world((scene_module.LABEL_DISTANCE_M + 5, 0.0, 10.0)).labels(2.0)
     assert len(far) == 0
     loud_wind = Noise(wind_db=110)
-    assert len(world((20.0, 3.0, 10.0), own_speed=10.0, noise=loud_wind).labels(2.0)) == 0
+    assert len(world((20.0, 3.0, 10.0), ego_speed=10.0, noise=loud_wind).labels(2.0)) == 0
     scene = world((20.0, 3.0, 10.0))
     assert len(scene.labels(2.0)) == 1
     vehicle = scene.vehicles[0]
-    parked = replace(vehicle, voice=replace(vehicle.voice, running=False))
+    parked = replace(vehicle, sound=replace(vehicle.sound, running=False))
     scene = replace(scene, vehicles=(parked,))
     assert len(scene.labels(2.0)) == 0
     assert np.isneginf(scene.truth(2.0).level_db[0])

@@ -56,7 +56,7 @@ def test_pass_by_level_at_7_5_m(world, kmh):
     levels = _a_weighted_levels(render_sound(scene, 1.5, 1.0))
     # mean energy of all microphones over an eighth of a second, as slow as the meter's "fast"
     energy = np.convolve(np.mean(10 ** (levels / 10), axis=0), np.ones(5) / 5, 'same')
-    power = scene.vehicles[0].voice.power_db_a(speed)
+    power = scene.vehicles[0].sound.power_db_a(speed)
     expected = cnossos.pressure_level_db(power, 7.5)
     assert 10 * np.log10(energy.max()) == pytest.approx(expected, abs=1.0)
     assert scene.truth(2.0).level_db[0] == pytest.approx(expected, abs=0.4)
@@ -118,7 +118,7 @@ def test_clean_and_corrupted_are_one_world():
 
 def test_wind_is_incoherent_and_rises_with_speed(world):
     noise = Noise(wind_db=60, breeze_mps=0, self_db=10, ambient_db=0)
-    slow, fast = (render_sound(world(own_speed=v, noise=noise), 0, 3) for v in (10.0, 20.0))
+    slow, fast = (render_sound(world(ego_speed=v, noise=noise), 0, 3) for v in (10.0, 20.0))
     assert _coherence(fast[0], fast[4], 20, 500) < 0.05
     rise = 20 * np.log10(fast.std() / slow.std())
     assert rise == pytest.approx(60 * np.log10(2), abs=1.5)
@@ -138,13 +138,13 @@ def _directions(sound, low_hz=100, high_hz=2000, length=2048):
 
 def test_own_engine_and_tyres_are_coherent(world):
     """Two axles and an engine: three directions hold nearly all, where wind needs all eight."""
-    own = _directions(render_sound(world(own_speed=20.0, own_runs=True), 0, 3))
+    own = _directions(render_sound(world(ego_speed=20.0, ego_runs=True), 0, 3))
     assert own[:3].sum() > 0.98
-    engine = world(own_runs=True)
+    engine = world(ego_runs=True)
     sound = render_sound(engine, 0, 3)
     assert _coherence(sound[0], sound[4], 100, 2000) > 0.9
     assert _directions(sound)[0] > 0.98
-    wind = _directions(render_sound(world(own_speed=20.0, noise=Noise(wind_db=70)), 0, 3))
+    wind = _directions(render_sound(world(ego_speed=20.0, noise=Noise(wind_db=70)), 0, 3))
     assert wind[:3].sum() < 0.65
 
 
@@ -152,8 +152,8 @@ def test_engine_pitch_follows_speed(world):
     """A four-cylinder's firing frequency is its fourth harmonic of the cycle."""
     scene = world((-12.0, 4.0, 12.0), (-40.0, 300.0, 12.0))
     sound = render_sound(scene, 0.5, 1.0)[0]
-    voice = scene.vehicles[0].voice
-    firing = 4 * voice.cycles_per_m * 12.0
+    sound_profile = scene.vehicles[0].sound
+    firing = 4 * sound_profile.cycles_per_m * 12.0
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     tuned = [spectrum[round(k * firing) - 4 : round(k * firing) + 8].max() for k in (1, 2)]
     between = np.median(spectrum[round(firing * 0.6) : round(firing * 2)])
@@ -210,7 +210,7 @@ def test_shading_by_the_body(world):
 def test_parked_is_silent(world):
     scene = world((12.0, 4.0, 0.0))
     vehicle = scene.vehicles[0]
-    parked = replace(vehicle, voice=replace(vehicle.voice, running=False))
+    parked = replace(vehicle, sound=replace(vehicle.sound, running=False))
     assert np.abs(render_sound(replace(scene, vehicles=(parked,)), 2, 0.25)).max() < 1e-7
 
 
@@ -224,7 +224,7 @@ def test_srp_phat_finds_a_single_vehicle():
         if not len(labels):
             continue
         vehicle = next(v for v in scene.vehicles if v.vehicle_id == labels.ids[0])
-        silent = replace(scene.ego, voice=replace(scene.ego.voice, running=False))
+        silent = replace(scene.ego, sound=replace(scene.ego.sound, running=False))
         noise = replace(scene.noise, wind_db=20.0, breeze_mps=0.0)
         scene = replace(scene, vehicles=(vehicle,), ego=silent, noise=noise)
         sound = render_sound(scene, 2.4, 0.2)

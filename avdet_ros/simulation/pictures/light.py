@@ -40,7 +40,7 @@ def sunlight(conditions: Conditions, tunnel: bool) -> np.ndarray:
 
 
 def headlamp_beam(conditions: Conditions, tunnel: bool) -> float:
-    """Strength of the own vehicle's dipped beam against daylight."""
+    """Strength of the ego vehicle's dipped beam against daylight."""
     return 0.25 if tunnel else 0.95 * (1 - conditions.daylight) ** 2
 
 

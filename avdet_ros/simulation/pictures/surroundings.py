@@ -98,7 +98,7 @@ def build_surroundings(scene: Scene, conditions: Conditions) -> Surroundings:
 def _layout(scene: Scene) -> Layout:
     """Which lanes there are, told by who drives in them."""
     road = scene.ego.road
-    moving = [v.motion.lane for v in scene.vehicles if v.road is road and v.voice.running]
+    moving = [v.motion.lane for v in scene.vehicles if v.road is road and v.sound.running]
     if scene.setting != 'roadside':
         moving.append(scene.ego.motion.lane)
     right = min([lane - 0.5 for lane in moving] + [-1.0])
@@ -107,7 +107,7 @@ def _layout(scene: Scene) -> Layout:
     median = min(inner) if scene.setting == 'motorway' and inner else 0.0
     if scene.setting == 'motorway':
         right, left = min(right, -median - 1.5), max(left, median + 1.5)
-    parked = [v.motion.lane for v in scene.vehicles if v.road is road and not v.voice.running]
+    parked = [v.motion.lane for v in scene.vehicles if v.road is road and not v.sound.running]
     shoulder = 0.75 if scene.setting == 'motorway' else 0.08
     walls = scene.walls
     far = (-np.inf, np.inf, np.inf)
@@ -256,7 +256,7 @@ def _fronts(
 def _clear(
     things: list[Thing], scene: Scene, crossing: Road | None, layout: Layout
 ) -> list[Thing]:
-    """Without what would stand on a road or in the own vehicle's way."""
+    """Without what would stand on a road or in the ego vehicle's way."""
     track, _ = scene.ego_pose(np.linspace(0, scene.duration_s, 400))
     if scene.setting == 'roadside':
         # nothing between the standing vehicle and the road it looks at

@@ -84,7 +84,7 @@ class World:
             if vehicle.vehicle_id not in self._bodies:
                 self._bodies[vehicle.vehicle_id] = body_of(vehicle)
             chance = np.random.default_rng([conditions.seed, 109, vehicle.vehicle_id]).random(2)
-            running = vehicle.voice.running
+            running = vehicle.sound.running
             warmth = 0.0 if not running else 0.75 + 0.25 * chance[1]
             if chance[0] < conditions.started_share:
                 warmth *= 0.12
