@@ -22,7 +22,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.evaluation.on_simulation import truth_frame
-from avdet_ros.files import whole_file
+from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.conditions import Condition, TrueArray, true_array
@@ -262,13 +262,13 @@ class WindowStore:
                 notes.append(f'{self.folder}: the simulator has changed: all is rendered anew')
                 shutil.rmtree(self.folder)
                 self.folder.mkdir()
-            with whole_file(self.folder / 'set.json') as file:
+            with write_atomically(self.folder / 'set.json') as file:
                 file.write(json.dumps(self._key, indent=1).encode())
             a_drive = self._drive_bytes()
             wanted = a_drive * len(seeds)
             self._make_room(max(limit_bytes - wanted, 0))
         except OSError as error:
-            raise AvdetError(f'cannot use {self.folder}: {error.strerror or error}') from error
+            raise AvdetError(f'cannot use {self.folder}: {explain_os_error(error)}') from error
         if wanted > limit_bytes:
             notes.append(
                 f'{self.folder}: {wanted / 1e9:.1f} GB of windows are more than the '
@@ -333,7 +333,9 @@ def folder_digest(folder: Path) -> str:
                 digest.update(path.name.encode() + b'\0')
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     except OSError as error:
-        raise AvdetError(f'{folder}: expected a folder of recordings: {error.strerror}') from error
+        raise AvdetError(
+            f'{folder}: expected a folder of recordings: {explain_os_error(error)}'
+        ) from error
     return digest.hexdigest()[:16]
 
 
@@ -357,7 +359,7 @@ def _write(path: Path, windows: DriveWindows) -> None:
         arrays[f'count_{index}'] = np.array([len(frame) for frame in frames], np.int64)
         for name in _FRAME_ARRAYS:
             arrays[f'{name}_{index}'] = np.concatenate([getattr(f, name) for f in frames])
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         np.savez(file, **arrays)
 
 

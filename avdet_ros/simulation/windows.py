@@ -42,6 +42,7 @@ import numpy as np
 
 from avdet_ros.audio.features import MAX_LABELS, POOL_FRAMES, FrontEnd, pool_frames
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.one_run import alone, end_with_parent
@@ -161,7 +162,7 @@ def _write_shards(
                 raise AvdetError(
                     f'{out}: the disk is full: make room and run the same command again to go on'
                 ) from error
-            raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
+            raise AvdetError(f'cannot write into {out}: {explain_os_error(error)}') from error
         except BrokenProcessPool as error:
             raise AvdetError(
                 f'{out}: a process making windows was ended from outside, perhaps for want of '
