@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -11,8 +12,16 @@ from avdet_ros.quoting import brief_repr, did_you_mean
 T = TypeVar('T')
 
 
-def value(default: Any, low: float = 0.0, high: float = 0.0, choices: tuple[str, ...] = ()) -> Any:
-    """A field of a recipe: its default, and the range or the choices it has."""
+def value(
+    default: Any,
+    low: float = 0.0,
+    high: float = 0.0,
+    choices: tuple[str, ...] | Callable[[], Iterable[str]] = (),
+) -> Any:
+    """A field of a recipe: its default, and the range or the choices it has.
+
+    Choices that a registry has are a function, called when a value is checked.
+    """
     return field(default=default, metadata={'low': low, 'high': high, 'choices': choices})
 
 
@@ -56,11 +65,12 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
 
 def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
     if get_origin(kind) is tuple:
-        if not isinstance(given, list) or not given:
+        if not isinstance(given, list) or (not given and item.default != ()):
             raise AvdetError(f'{place}: expected a list, found {brief_repr(given)}')
         return tuple(_checked(get_args(kind)[0], each, item, place) for each in given)
     found = f'found {brief_repr(given)}'
     choices = item.metadata['choices']
+    choices = tuple(choices()) if callable(choices) else choices
     if choices and given not in choices:
         hint = did_you_mean(given, choices)
         raise AvdetError(f'{place}: expected one of {", ".join(choices)}, {found}{hint}')
