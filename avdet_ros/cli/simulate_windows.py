@@ -24,23 +24,46 @@ def simulate_windows(
     jobs: Annotated[int, typer.Option(min=1, help='processes')] = 2,
     clean: Annotated[bool, typer.Option(help='an ideal array, without errors')] = False,
     rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
+    arrays: Annotated[
+        str,
+        typer.Option(
+            help="rig: the rig file's (format 1); drawn: another for each drive, held-out: of "
+            'shapes kept for tests (format 2, labels as directions)'
+        ),
+    ] = 'rig',
+    world: Annotated[
+        str,
+        typer.Option(help='plain, furnished as the drives of simulate, or mixed; drawn arrays'),
+    ] = 'plain',
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.rig import load_rig
-    from avdet_ros.simulation.windows import make_windows
 
     low, colon, high = seeds.partition(':')
     if not (colon and low.isdigit() and high.isdigit()):
         raise AvdetError(f'--seeds: expected two whole numbers like 0:100000, found {seeds!r}')
+    bounds = int(low), int(high)
+    if arrays == 'rig':
+        from avdet_ros.simulation.windows import make_windows
+
+        if world != 'plain':
+            raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
+        made = make_windows(out, windows, bounds, jobs, not clean, load_rig(rig))
+    else:
+        from avdet_ros.simulation.array_windows import WindowPlan
+        from avdet_ros.simulation.window_shards import make_array_windows
+
+        if clean:
+            raise AvdetError('--clean: expected --arrays rig; drawn arrays have drawn errors')
+        plan = WindowPlan(world, arrays)
+        made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     columns = (
         TextColumn('windows'), BarColumn(), MofNCompleteColumn(),
         TextColumn('{task.fields[rate]}'), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns) as progress:
         task = progress.add_task('windows', total=windows, rate='')
-        for done in make_windows(
-            out, windows, (int(low), int(high)), jobs, not clean, load_rig(rig)
-        ):
+        for done in made:
             progress.advance(task, done)
             speed = progress.tasks[0].speed
             progress.update(task, rate=f'{speed:.1f} windows/s' if speed else '')

@@ -14,8 +14,6 @@ from pathlib import Path
 import re
 
 import numpy as np
-import soundfile
-import soxr
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation import cnossos
@@ -139,6 +137,10 @@ def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
 
 
 def _load(path: Path, sample_rate_hz: int) -> Loop:
+    # here, so that drives without recordings can be made where these are not installed
+    import soundfile
+    import soxr
+
     try:
         sound, rate = soundfile.read(path, dtype='float32', always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:

@@ -1,0 +1,129 @@
+"""Labels as directions: where vehicles are from the array's centre, whatever the camera.
+
+The frame is that of the camera's heading: x along the camera's optical axis laid on the vehicle's
+floor, y left, z up, its origin in the middle of the array. A vehicle's azimuths are those of its
+outline's corners; its elevations are read in the plane x = 1, so that the box through the four
+edges is that of a level pinhole camera at the array: its left and right edges lie at
+y = tan(azimuth), its upper and lower ones at z = tan(elevation) / cos(azimuth of the middle).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.scene import LABEL_DISTANCE_M, Scene, Truth
+
+FRONT_DEG = 56.0
+"""Labels lie within this azimuth to both sides of the camera's heading."""
+
+LABEL_HEIGHT_DEG = 0.69
+"""Least height of a labelled vehicle: 12 px of the package's camera."""
+
+AHEAD_M = 0.2
+"""A vehicle whose nearest corner is less far ahead has no box in the plane x = 1."""
+
+
+@dataclass(frozen=True)
+class AngleLabels:
+    """Vehicles to be reported at one instant, nearest first.
+
+    Attributes:
+        azimuth_deg: (N,) float32 middle of the box, from the camera's heading, left positive.
+        elevation_deg: (N,) float32 middle of the box, up positive.
+        width_deg: (N,) float32.
+        height_deg: (N,) float32.
+        in_image: (N,) bool, also a label of the camera's image (`Truth.labels`).
+        truth: the same vehicles' distances, levels and boxes in the image.
+    """
+
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    width_deg: np.ndarray
+    height_deg: np.ndarray
+    in_image: np.ndarray
+    truth: Truth
+
+    def __len__(self) -> int:
+        return len(self.azimuth_deg)
+
+
+def heading_rad(rig: Rig) -> float:
+    """Azimuth of the camera's optical axis in base_link, left positive."""
+    axis = rig.camera.rotation[2]
+    return float(np.arctan2(axis[1], axis[0]))
+
+
+def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleLabels:
+    """Directions and sizes of the vehicles that a detector of sound should report.
+
+    Those whose box's middle lies within `FRONT_DEG` of the camera's heading, audible, within
+    `LABEL_DISTANCE_M`, and `LABEL_HEIGHT_DEG` high or part of the image's labels.
+
+    Args:
+        scene: the drive.
+        t_s: when.
+        truth: of that instant, if it is known already.
+    """
+    truth = truth or scene.truth(t_s)
+    position, rotation = scene.ego_pose(float(t_s))
+    turn = heading_rad(scene.rig)
+    level = np.array(
+        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    )
+    by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
+    found = np.full((len(truth), 4), np.nan)
+    for row, identity in enumerate(truth.ids.tolist()):
+        vehicle = by_id[identity]
+        place, turned = vehicle.pose(float(t_s))
+        corners = (place + vehicle.outline_m() @ turned.T - position) @ rotation
+        found[row] = box_angles((corners - scene.rig.array_position_m) @ level)
+    in_image = np.isin(truth.ids, truth.labels().ids)
+    wanted = (np.abs(found[:, 0]) <= FRONT_DEG) & (
+        in_image
+        | (
+            truth.audible
+            & (truth.distance_m <= LABEL_DISTANCE_M)
+            & (found[:, 3] >= LABEL_HEIGHT_DEG)
+        )
+    )
+    found = found[wanted].astype(np.float32)
+    return AngleLabels(*found.T, in_image=in_image[wanted], truth=truth.only(wanted))
+
+
+def box_angles(corners_m: np.ndarray) -> np.ndarray:
+    """Middle and size of a body seen from the origin.
+
+    Args:
+        corners_m: (P, 3) its outline, x along the heading, y left, z up.
+
+    Returns:
+        (4,) azimuth, elevation, width and height in degrees; NaN for a body that reaches back to
+        `AHEAD_M` or further.
+    """
+    x, y, z = corners_m.T
+    if x.min() <= AHEAD_M:
+        return np.full(4, np.nan)
+    azimuth = np.arctan2(y, x)
+    middle = (azimuth.min() + azimuth.max()) / 2
+    low, high = np.arctan(np.array([(z / x).min(), (z / x).max()]) * np.cos(middle))
+    angles = [middle, (low + high) / 2, azimuth.max() - azimuth.min(), high - low]
+    return np.degrees(angles)
+
+
+def angle_boxes(labels: AngleLabels) -> np.ndarray:
+    """(N, 4) float64 boxes in the level plane: x_min, y_min, x_max, y_max, x right and y down."""
+    azimuth, width = np.radians(labels.azimuth_deg), np.radians(labels.width_deg)
+    elevation, height = np.radians(labels.elevation_deg), np.radians(labels.height_deg)
+    slant = np.cos(azimuth)
+    return np.stack(
+        [
+            -np.tan(azimuth + width / 2),
+            -np.tan(elevation + height / 2) / slant,
+            -np.tan(azimuth - width / 2),
+            -np.tan(elevation - height / 2) / slant,
+        ],
+        axis=-1,
+    )

@@ -1,0 +1,228 @@
+"""Training windows for any array: features, the array they were taken with, labels as directions.
+
+A set of format 2 is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, of
+`WindowPlan.drives_a_shard` drives each), and ``windows.json`` with what made it. Each shard
+holds, for its n windows,
+
+==================  ==================  =========================================================
+features            (n, 32, 80, 44) f2  as in `windows`, after what the rig file knows was taken
+                                        out; a dead microphone's levels are the floor, its
+                                        coherences 0
+azimuth_deg,        (n, 16) f4          labels at the window's CENTRE, nearest first, see `angles`;
+elevation_deg,                          zeros behind the first `count`
+width_deg,
+height_deg,
+range_m                                 from the array's centre to the vehicle's middle
+in_image            (n, 16) bool        a label of the camera's image, too
+boxes_px            (n, 16, 4) f4       in that image; zeros if not in it
+ids, kinds          (n, 16) i8          identity; index into vehicles.KINDS; -1 behind `count`
+visible_fraction    (n, 16) f4          of the box, in the image and not hidden
+level_db            (n, 16) f4          A-weighted level against all the rest
+count               (n,) i8             labels of the window
+end_...                                 all of these again for the window's END
+microphones_m       (n, 8, 3) f4        where the microphones are, in the frame of the array
+array_yaw_deg       (n,) f4             how that frame is turned against the camera's heading
+rig_microphones_m,  as above            what the rig file says of both; a detector knows no better
+rig_array_yaw_deg
+gain_db, delay_s    (n, 8) f4           left in the features; a positive delay is a late channel
+alive               (n, 8) bool         False where the rig file says that a microphone is dead
+order               (n, 8) i8           which microphone is on each channel
+family, care        (n,) U16            see `arrays`
+world, setting      (n,) U10            'plain' or 'furnished'; kind of road
+temperature_c       (n,) f4             of the air, and so the speed of sound
+rendered            (n,) i8             windows with the same number share their sound's sources
+seed, time_s        (n,)                drive, and the window's start in it
+==================  ==================  =========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.angles import AngleLabels, angle_labels, heading_rad
+from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_array
+from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.vehicles import KINDS
+from avdet_ros.simulation.windows import quantise
+
+FORMAT = 2
+WORLDS = ('plain', 'furnished', 'mixed')
+ARRAYS = {'drawn': FAMILIES, 'held-out': HELD_OUT}
+FURNISHED_PART = 0.6
+"""Part of the drives of a mixed world that are furnished."""
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """What a set of windows is to hold; equal plans and seeds make equal windows.
+
+    Attributes:
+        world: one of `WORLDS`: 'plain' as `traffic.random_scene`, 'furnished' as the drives of
+            ``avdet simulate``.
+        arrays: key of `ARRAYS`.
+        windows_a_drive: windows of one drive.
+        spacing_s: each window lies in its own stretch of the drive, this long.
+        drives_a_shard: drives in one file.
+    """
+
+    world: str = 'mixed'
+    arrays: str = 'drawn'
+    windows_a_drive: int = 3
+    spacing_s: float = 3.0
+    drives_a_shard: int = 16
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            AvdetError: a value is not one of the allowed ones.
+        """
+        for name, choices in (('world', WORLDS), ('arrays', tuple(ARRAYS))):
+            if getattr(self, name) not in choices:
+                raise AvdetError(
+                    f'{name}: expected one of {", ".join(choices)}, found {getattr(self, name)!r}'
+                )
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a drive."""
+        return self.windows_a_drive * self.spacing_s
+
+
+def world_of(seed: int, plan: WindowPlan) -> str:
+    """'plain' or 'furnished'."""
+    if plan.world != 'mixed':
+        return plan.world
+    share = np.random.default_rng([seed, 10]).random()
+    return 'furnished' if share < FURNISHED_PART else 'plain'
+
+
+def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnArray:
+    """The array of a drive, or another one for the same drive."""
+    rng = np.random.default_rng([seed, 11, number])
+    return draw_array(rng, base, plan.duration_s, ARRAYS[plan.arrays])
+
+
+def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
+    """The drive with an ideal array of the base rig."""
+    scene = random_scene(seed, base, plan.duration_s, corrupted=False)
+    if world_of(seed, plan) == 'furnished':
+        scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
+    return scene
+
+
+def place_array(scene: Scene, array: DrawnArray) -> Scene:
+    """The same drive heard with another array."""
+    return replace(scene, rig=array.rig, corruption=array.errors)
+
+
+def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
+    """Where the windows of a drive begin."""
+    rng = np.random.default_rng([seed, 9])
+    return [
+        index * plan.spacing_s + 0.25 * int(rng.integers(0, 4 * (plan.spacing_s - 1)))
+        for index in range(plan.windows_a_drive)
+    ]
+
+
+def array_windows(
+    seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
+) -> Iterator[dict[str, np.ndarray]]:
+    """Rows of the module's table for the windows of one drive, rendered exactly.
+
+    Args:
+        seed: names the drive.
+        base: see `arrays.draw_rig`.
+        front_end: makes the features.
+        plan: of the set.
+    """
+    array = array_of(seed, base, plan)
+    scene = place_array(draw_world(seed, base, plan), array)
+    dead = scene.corruption.dead
+    renderer = SoundRenderer(scene)
+    for number, start_s in enumerate(window_starts_s(seed, plan)):
+        first = round(start_s * base.sample_rate_hz)
+        waveform = quantise(renderer.read(first, front_end.samples))
+        waveform[dead] = 0  # the front end leaves out what the rig file says is dead
+        features = pool_frames(front_end.compute(waveform)).astype(np.float16)
+        yield {
+            'features': features,
+            **label_row(scene, start_s, front_end.window_s),
+            **array_row(scene, array),
+            'world': np.array(world_of(seed, plan), 'U10'),
+            'rendered': np.int64(seed * plan.windows_a_drive + number),
+            'time_s': np.float64(start_s),
+        }
+
+
+def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
+    """What a row says of the drive and its array."""
+    rig, errors = scene.rig, scene.corruption
+    turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
+    heading = heading_rad(rig)
+    centre = rig.array_position_m
+    return {
+        'microphones_m': _turned(scene.microphones_m() - centre, -turned).astype(np.float32),
+        'array_yaw_deg': np.float32(np.degrees(turned - heading)),
+        'rig_microphones_m': _turned(
+            rig.microphones_m - centre, -np.radians(rig.array_yaw_deg)
+        ).astype(np.float32),
+        'rig_array_yaw_deg': np.float32(rig.array_yaw_deg - np.degrees(heading)),
+        'gain_db': errors.gain_db.astype(np.float32),
+        # what is early by some samples is late by minus as many
+        'delay_s': (-errors.delay_samples / rig.sample_rate_hz).astype(np.float32),
+        'alive': ~errors.dead,
+        'order': errors.order.astype(np.int64),
+        'family': np.array(array.family, 'U16'),
+        'care': np.array(array.care, 'U16'),
+        'setting': np.array(scene.setting, 'U10'),
+        'temperature_c': np.float32(scene.temperature_c),
+        'seed': np.int64(scene.seed),
+    }
+
+
+def label_row(scene: Scene, start_s: float, window_s: float) -> dict[str, np.ndarray]:
+    """Labels of a window's centre and of its end."""
+    now = angle_labels(scene, start_s + window_s / 2)
+    end = angle_labels(scene, start_s + window_s)
+    return {**_labels(now), **{f'end_{name}': value for name, value in _labels(end).items()}}
+
+
+def _labels(labels: AngleLabels) -> dict[str, np.ndarray]:
+    truth = labels.truth
+    kinds = np.array([KINDS.index(kind) for kind in truth.kinds], np.int64)
+    return {
+        'azimuth_deg': _padded(labels.azimuth_deg, 0.0, np.float32),
+        'elevation_deg': _padded(labels.elevation_deg, 0.0, np.float32),
+        'width_deg': _padded(labels.width_deg, 0.0, np.float32),
+        'height_deg': _padded(labels.height_deg, 0.0, np.float32),
+        'range_m': _padded(truth.distance_m, 0.0, np.float32),
+        'in_image': _padded(labels.in_image, False, np.bool_),
+        'boxes_px': _padded(truth.boxes_px, 0.0, np.float32),
+        'ids': _padded(truth.ids, -1, np.int64),
+        'kinds': _padded(kinds, -1, np.int64),
+        'visible_fraction': _padded(truth.visible_fraction, 0.0, np.float32),
+        'level_db': _padded(truth.level_db - truth.rest_db, 0.0, np.float32),
+        'count': np.int64(min(len(labels), MAX_LABELS)),
+    }
+
+
+def _padded(values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
+    out = np.full((MAX_LABELS, *values.shape[1:]), fill, dtype)
+    out[: len(values)] = values[:MAX_LABELS]
+    return out
+
+
+def _turned(points_m: np.ndarray, angle_rad: float) -> np.ndarray:
+    """(M, 3) points turned about z."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    return points_m @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])

@@ -1,0 +1,163 @@
+"""Write a set of windows as shards, by several processes, so that it can be taken up again.
+
+A shard appears under its name only when complete, so a reader may follow a growing folder, and a
+run that was ended goes on where it was. One run at a time writes into a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import Rig
+from avdet_ros.rig_match import rig_numbers
+from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_windows
+from avdet_ros.simulation.one_run import alone, end_with_parent
+
+MANIFEST = 'windows.json'
+_ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
+
+
+def make_array_windows(
+    out: Path, windows: int, seeds: tuple[int, int], jobs: int, plan: WindowPlan, base: Rig
+) -> Iterator[int]:
+    """Make a set of format 2, or finish one that was interrupted.
+
+    Args:
+        out: the set's folder, made if missing.
+        windows: how many windows at least; whole shards are made.
+        seeds: first seed and the one after the last allowed.
+        jobs: processes.
+        plan: what it is to hold.
+        base: sample rate, and the camera that drawn cameras vary about.
+
+    Yields:
+        number of windows of each shard as it gets done, those found done first.
+
+    Raises:
+        AvdetError: too few seeds, the folder holds another set, or it cannot be written.
+    """
+    a_shard = plan.drives_a_shard * plan.windows_a_drive
+    shards = -(-windows // a_shard)
+    drives = shards * plan.drives_a_shard
+    if drives > seeds[1] - seeds[0]:
+        raise AvdetError(
+            f'--seeds: expected at least {drives} drives for {windows} windows, '
+            f'found {max(seeds[1] - seeds[0], 0)}'
+        )
+    _prepare(out, seeds[0], plan, base)
+    firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
+    with alone(out):
+        for stale in out.glob('*.partial'):
+            stale.unlink()
+        todo = [first for first in firsts if not _shard(out, first).exists()]
+        for _ in range(len(firsts) - len(todo)):
+            yield a_shard
+        if todo:
+            yield from _write_all(out, todo, jobs, plan, base)
+
+
+def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
+    """Make and write one shard; returns its number of windows."""
+    front_end = FrontEnd.of(base)
+    rows = [
+        row
+        for seed in range(first_seed, first_seed + plan.drives_a_shard)
+        for row in array_windows(seed, base, front_end, plan)
+    ]
+    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    path = _shard(out, first_seed)
+    partial = path.with_suffix('.partial')
+    try:
+        with partial.open('wb') as file:
+            np.savez(file, **arrays)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return len(rows)
+
+
+def _write_all(
+    out: Path, todo: list[int], jobs: int, plan: WindowPlan, base: Rig
+) -> Iterator[int]:
+    # one thread each: the processes are the parallelism
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, '1')
+    spawn = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
+        running: set[Future[int]] = set()
+        try:
+            # the first one alone, so that what is compiled lies in the cache for the others
+            running.add(pool.submit(write_array_shard, out, todo[0], plan, base))
+            following = iter(todo[1:])
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+                while len(running) < 2 * jobs and (first := next(following, None)) is not None:
+                    running.add(pool.submit(write_array_shard, out, first, plan, base))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise AvdetError(
+                    f'{out}: the disk is full: make room and run the same command again to go on'
+                ) from error
+            raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
+        except BrokenProcessPool as error:
+            raise AvdetError(
+                f'{out}: a process making windows was ended from outside, perhaps for want of '
+                'memory; the same command goes on from here'
+            ) from error
+        finally:
+            for task in running:
+                task.cancel()
+
+
+def _shard(out: Path, first_seed: int) -> Path:
+    return out / f'windows_{first_seed:07d}.npz'
+
+
+def _prepare(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> None:
+    """Make the folder, or check that it holds a set with the same settings."""
+    front_end = FrontEnd.of(base)
+    manifest = {
+        'format': FORMAT,
+        'first_seed': first_seed,
+        **asdict(plan),
+        'features': list(front_end.feature_names),
+        'window_s': front_end.window_s,
+        **rig_numbers(base),
+    }
+    path = out / MANIFEST
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            _check_same(path, manifest, json.loads(path.read_text(encoding='utf-8')))
+        elif any(out.glob('windows_*.npz')):
+            raise AvdetError(f'{out}: expected {MANIFEST} beside the shards, found none')
+        else:
+            path.write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
+    except (OSError, ValueError) as error:
+        raise AvdetError(f'cannot use the folder {out}: {error}') from error
+
+
+def _check_same(path: Path, manifest: Mapping[str, Any], found: object) -> None:
+    for key, value in manifest.items():
+        other = found.get(key) if isinstance(found, dict) else found
+        if not isinstance(found, dict) or other != value:
+            raise AvdetError(
+                f'{path}: {key}: expected {str(value)[:60]} for this set, '
+                f'found {str(other)[:60]}; choose another folder'
+            )

@@ -1,0 +1,71 @@
+"""Labels as directions: they agree with the camera, and say what lies in front."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avdet_ros.simulation.angles import FRONT_DEG, angle_boxes, angle_labels, box_angles
+from avdet_ros.simulation.traffic import random_scene
+
+
+def with_camera_at_the_array(scene):
+    rig = scene.rig
+    camera = replace(rig.camera, position_m=rig.array_position_m)
+    return replace(scene, rig=replace(rig, camera=camera))
+
+
+def test_boxes_of_angles_are_the_cameras_when_it_stands_at_the_array():
+    compared = 0
+    for seed in range(40, 52):
+        scene = with_camera_at_the_array(random_scene(seed))
+        labels = angle_labels(scene, 3.0)
+        truth, camera = labels.truth, scene.rig.camera
+        boxes = angle_boxes(labels) * camera.fx + [camera.cx, camera.cy] * 2
+        for row in np.flatnonzero(truth.in_image > 0.9999):
+            np.testing.assert_allclose(boxes[row], truth.boxes_px[row], atol=0.05)
+            compared += 1
+    assert compared > 6
+
+
+def test_a_car_ahead_and_to_the_left(world):
+    scene = world((20, 10, 8.0), (-30, 0, 8.0), noise=replace(random_scene(1).noise))
+    labels = angle_labels(scene, 2.0)
+    array = scene.rig.array_position_m
+    assert labels.truth.ids.tolist() == [1]
+    assert abs(labels.azimuth_deg[0] - np.degrees(np.arctan2(10, 20 - array[0]))) < 1.5
+    assert labels.elevation_deg[0] < 0  # the array is higher than a car's middle
+    assert labels.in_image.tolist() == [True]
+    turned = replace(
+        scene,
+        rig=replace(
+            scene.rig,
+            camera=replace(scene.rig.camera, rotation=_facing(scene.rig.camera.rotation, 26.0)),
+        ),
+    )
+    about_the_heading = angle_labels(turned, 2.0)
+    np.testing.assert_allclose(about_the_heading.azimuth_deg, labels.azimuth_deg - 26, atol=0.5)
+
+
+def _facing(rotation, yaw_deg):
+    c, s = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
+    return rotation @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+
+def test_outside_the_image_but_in_front_counts_and_behind_does_not(world):
+    noise = random_scene(1).noise
+    scene = world((10, 12.5, 8.0), (-10, 12, 8.0), noise=noise)
+    labels = angle_labels(scene, 2.0)
+    assert labels.truth.ids.tolist() == [1]
+    assert 45 < labels.azimuth_deg[0] < FRONT_DEG
+    assert labels.in_image.tolist() == [False]
+
+
+def test_a_body_that_reaches_back_has_no_box():
+    corners = np.array([[3.0, 1, 0], [0.1, 1, 0], [3, 1, -1]])
+    assert np.isnan(box_angles(corners)).all()
+    assert box_angles(corners + [1, 0, 0])[0] == pytest.approx(
+        np.degrees((np.arctan2(1, 4) + np.arctan2(1, 1.1)) / 2)
+    )

@@ -1,0 +1,126 @@
+"""Windows of drawn arrays: rows that say what was rendered, whole shards, clear refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.cli.main import app
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation import window_shards
+from avdet_ros.simulation.array_windows import (
+    WindowPlan,
+    array_of,
+    array_windows,
+    draw_world,
+    place_array,
+    window_starts_s,
+    world_of,
+)
+from avdet_ros.simulation.windows import load_windows
+
+PLAN = WindowPlan('plain', windows_a_drive=1, drives_a_shard=1)
+
+
+@pytest.fixture(scope='module')
+def rows():
+    rig = load_rig()
+    return [
+        row for seed in range(60, 64) for row in array_windows(seed, rig, FrontEnd.of(rig), PLAN)
+    ]
+
+
+def test_the_true_places_are_those_that_were_rendered(rows):
+    for row in rows:
+        seed = int(row['seed'])
+        array = array_of(seed, load_rig(), PLAN)
+        scene = place_array(draw_world(seed, load_rig(), PLAN), array)
+        heading = scene.rig.camera.rotation[2]
+        turn = np.radians(row['array_yaw_deg']) + np.arctan2(heading[1], heading[0])
+        back = np.array(
+            [[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+        )
+        places = row['microphones_m'] @ back + scene.rig.array_position_m
+        np.testing.assert_allclose(places, scene.microphones_m(), atol=1e-5)
+        apart = np.linalg.norm(row['rig_microphones_m'] - row['microphones_m'], axis=1)
+        assert apart.max() < 0.05
+        np.testing.assert_array_equal(row['alive'], ~array.errors.dead)
+
+
+def test_features_are_finite_and_dead_microphones_are_silent(rows):
+    for row in rows:
+        features = row['features'].astype(np.float32)
+        assert features.shape == (32, 80, 44)
+        assert np.isfinite(features).all()
+        dead = ~row['alive']
+        assert (features[:8][dead] == -100).all()
+        assert (features[:8][~dead].max(axis=(1, 2)) > -100).all()
+
+
+def test_labels_come_first_and_padding_follows(rows):
+    for row in rows:
+        for prefix in ('', 'end_'):
+            count = int(row[f'{prefix}count'])
+            assert (row[f'{prefix}ids'][:count] > 0).all()
+            assert (row[f'{prefix}ids'][count:] == -1).all()
+            assert (row[f'{prefix}range_m'][:count] > 0).all()
+            assert (np.diff(row[f'{prefix}range_m'][:count]) >= 0).all()
+
+
+def test_worlds_are_mixed_and_windows_do_not_overlap():
+    plan = WindowPlan()
+    share = np.mean([world_of(seed, plan) == 'furnished' for seed in range(400)])
+    assert 0.5 < share < 0.7
+    for seed in range(20):
+        starts = window_starts_s(seed, plan)
+        assert (np.diff(starts) >= 1).all()
+        assert starts[-1] + 1 <= plan.duration_s
+
+
+def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
+    rig = load_rig()
+    assert sum(window_shards.make_array_windows(tmp_path, 1, (70, 80), 1, PLAN, rig)) == 1
+    shard = tmp_path / 'windows_0000070.npz'
+    made = shard.read_bytes()
+    shard.unlink()
+    assert window_shards.write_array_shard(tmp_path, 70, PLAN, rig) == 1
+    assert shard.read_bytes() == made
+    before = shard.stat().st_mtime_ns
+    assert sum(window_shards.make_array_windows(tmp_path, 1, (70, 80), 1, PLAN, rig)) == 1
+    assert shard.stat().st_mtime_ns == before
+    assert len(load_windows(tmp_path)) == 1
+    with pytest.raises(AvdetError, match='world'):
+        next(window_shards.make_array_windows(tmp_path, 1, (70, 90), 1, WindowPlan(), rig))
+    with pytest.raises(AvdetError, match='seeds'):
+        next(window_shards.make_array_windows(tmp_path, 9, (70, 72), 1, PLAN, rig))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        ('--arrays', 'round'),
+        ('--arrays', 'drawn', '--world', 'red'),
+        ('--world', 'mixed'),
+        ('--arrays', 'drawn', '--clean'),
+    ],
+)
+def test_the_command_says_what_it_expects(tmp_path, options):
+    done = CliRunner().invoke(app, ['simulate-windows', str(tmp_path / 'out'), *options])
+    assert isinstance(done.exception, AvdetError)
+    assert 'expected' in str(done.exception)
+
+
+def test_windows_can_be_made_where_sound_files_and_ros_are_not_installed():
+    program = (
+        'import sys\n'
+        'for name in ("soundfile", "soxr", "rclpy", "rosbags", "apsw", "sounddevice", "torch"):\n'
+        '    sys.modules[name] = None\n'
+        'import avdet_ros.cli.main, avdet_ros.simulation.window_shards\n'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True)
