@@ -79,7 +79,8 @@ class TransferRecipe:
         boxes: whose boxes are taught: ``teachers``, or ``truth``, the data set's own, to see what
             it costs to have no labels.
         loss: ``mta``, ``ranking``, ``pairwise``, ``afd`` or ``none``, see `alignment`, `transfer`.
-        mta: reading of the paper's equation, ``corrected``, ``as_printed`` or ``as_released``.
+        mta: reading of the paper's equation, ``corrected``, ``as_printed``,
+            ``as_released`` or ``as_released_product``, see `losses.attention_alignment`.
         combine: several teachers as the ``product`` of their attention maps, or as their
             ``average``; without attention maps (losses other than mta) always the average.
         weight: of the loss in the sum; the paper's omega.
@@ -92,7 +93,9 @@ class TransferRecipe:
     teachers: tuple[str, ...] = value(MODALITIES, choices=MODALITIES)
     boxes: str = value('teachers', choices=('teachers', 'truth'))
     loss: str = value('mta', choices=('mta', 'ranking', 'pairwise', 'afd', 'none'))
-    mta: str = value('corrected', choices=('corrected', 'as_printed', 'as_released'))
+    mta: str = value(
+        'corrected', choices=('corrected', 'as_printed', 'as_released', 'as_released_product')
+    )
     combine: str = value('product', choices=('product', 'average'))
     weight: float = value(0.05, 0.0, 1000.0)
     beta: float = value(0.5, 0.0, 1000.0)

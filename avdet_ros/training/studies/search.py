@@ -73,7 +73,9 @@ SPACE = (
     Range('fit.weight_decay', 1e-4, 1e-1, log=True),
     Range('transfer.weight', 1e-3, 1.0, log=True),
     Range('transfer.temperature', 1.0, 12.0),
-    Range('transfer.mta', choices=('corrected', 'as_printed', 'as_released')),
+    Range(
+        'transfer.mta', choices=('corrected', 'as_printed', 'as_released', 'as_released_product')
+    ),
     Range('augmentation.mix', 0.0, 0.5),
 )
 """What is searched where nothing else is asked for."""

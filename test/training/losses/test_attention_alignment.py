@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from avdet_ros.training.losses.attention_alignment import (
     mean_of_teachers,
     mta_as_printed,
     mta_as_released,
+    mta_as_released_product,
     mta_corrected,
     product_of_teachers,
 )
@@ -57,16 +59,78 @@ def test_corrected_pulls_the_student_to_the_product():
     assert (wanted - found).abs().max().item() < 1e-3
 
 
-def test_as_released_is_negative_and_nearly_without_gradient():
+def released(student, teachers, temperature, product):
+    """The authors' formula, spelled out position by position in float64."""
+    total = 0.0
+    for level, own in enumerate(student):
+        batch = own.shape[0]
+        for row in range(batch):
+            s = softmax(unit(own[row]) / temperature)
+            maps = [unit(other[row]) for other in teachers[level]]
+            if product:
+                joint = np.prod(maps, axis=0)
+                maps = [joint / joint.sum() if len(maps) > 1 else joint]
+            for seen in maps:
+                t = softmax(seen / temperature)
+                total += sum(t[x] * (np.log(t[x]) - s[x]) for x in range(len(t))) / batch
+    return total
+
+
+def unit(attention):
+    flat = attention.detach().double().numpy().reshape(-1)
+    return flat / np.sqrt((flat**2).sum())
+
+
+def softmax(values):
+    return np.exp(values) / np.exp(values).sum()
+
+
+@pytest.mark.parametrize('product', [False, True])
+@pytest.mark.parametrize('teachers', [1, 3])
+@pytest.mark.parametrize('scale', [1.0, 300.0])
+def test_as_released_is_the_authors_formula(product, teachers, scale):
+    """Value against the formula, gradient against its numeric derivative, at any scale."""
+    loss = mta_as_released_product if product else mta_as_released
+    student, others = maps(4, teachers=teachers, sizes=((5, 4), (2, 3)))
+    student = [(scale * level.double()).requires_grad_() for level in student]
+    others = [[other.double() for other in level] for level in others]
+    value = loss(student, others, beta=1.0, temperature=0.5)
+    assert value.item() == pytest.approx(released(student, others, 0.5, product), abs=1e-5)
+    (gradient,) = torch.autograd.grad(value, student[:1])
+    step = 1e-3 * scale
+    for place in ((0, 0, 0), (1, 4, 3)):
+        ends = []
+        for sign in (1, -1):
+            moved = [level.detach().clone() for level in student]
+            moved[0][place] += sign * step
+            ends.append(released(moved, others, 0.5, product))
+        assert gradient[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-5)
+
+
+def test_as_released_is_one_number_whatever_the_features():
+    """At 768 pixels, P3 to P7: the sum of -log N - 1/N over the levels, to three decimals."""
+    sizes = [(768 >> level, 768 >> level) for level in range(3, 8)]
+    flat = -sum(np.log(a * b) + 1 / (a * b) for a, b in sizes)
+    for seed in range(3):
+        student, others = maps(seed, teachers=1, sizes=sizes, batch=1)
+        assert mta_as_released(student, others, beta=1.0).item() == pytest.approx(flat, abs=1e-3)
+    assert flat == pytest.approx(-31.817, abs=1e-3)
+
+
+def test_neither_the_released_loss_nor_a_proper_divergence_of_unit_maps_teaches():
     student, others = maps(4, sizes=((24, 24),))
     student = [level.requires_grad_() for level in student]
-    released = mta_as_released(student, others)
-    (released_gradient,) = torch.autograd.grad(released, student)
-    corrected = mta_corrected(student, others)
-    (corrected_gradient,) = torch.autograd.grad(corrected, student)
-    assert released.item() < 0
-    assert released_gradient.abs().max() < 1e-4
-    assert corrected_gradient.norm() > 100 * released_gradient.norm()
+    own, theirs = student[0].flatten(1), others[0][0].flatten(1)
+    log_s = torch.log_softmax(torch.nn.functional.normalize(own) / 9, dim=1)
+    t = torch.softmax(torch.nn.functional.normalize(theirs) / 9, dim=1)
+    proper = torch.nn.functional.kl_div(log_s, t, reduction='batchmean')
+
+    def largest(loss):
+        return torch.autograd.grad(loss, student)[0].abs().max().item()
+
+    corrected = largest(mta_corrected(student, others))
+    assert largest(mta_as_released(student, others)) < 1e-4 * corrected
+    assert largest(proper) < 1e-2 * corrected
 
 
 def test_as_printed_follows_the_equation():
