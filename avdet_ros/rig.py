@@ -7,7 +7,7 @@ left positive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,15 @@ MICROPHONES = 8
 
 SHORTEST_SPACING_M = 0.005
 """Two microphones closer than this are taken for a copied line in the file."""
+
+LARGEST_GAIN_DB = 40.0
+"""A channel further off than this is broken, not miscalibrated."""
+
+LARGEST_DELAY_S = 0.002
+"""A channel later or earlier than this is not of the same sound card and clock."""
+
+LEAST_ALIVE = 3
+"""Fewer live microphones than this span no plane, so tell no direction."""
 
 LARGEST_RIG_BYTES = 1 << 20
 """Larger rig files are refused."""
@@ -115,6 +124,9 @@ class Rig:
         channels: (8,) int64, the sound card's channel of each microphone.
         sample_rate_hz: what the array is sampled at.
         camera: the camera.
+        gain_db: (8,) float64, how much louder each channel is than it should be.
+        delay_s: (8,) float64, how much later each channel is than it should be.
+        alive: (8,) bool, False for a microphone that is to be left out.
     """
 
     frame_id: str
@@ -126,6 +138,9 @@ class Rig:
     channels: np.ndarray
     sample_rate_hz: int
     camera: Camera
+    gain_db: np.ndarray = field(default_factory=lambda: np.zeros(MICROPHONES))
+    delay_s: np.ndarray = field(default_factory=lambda: np.zeros(MICROPHONES))
+    alive: np.ndarray = field(default_factory=lambda: np.ones(MICROPHONES, bool))
 
     @property
     def device_channels(self) -> int:
@@ -168,6 +183,7 @@ def parse_rig(tree: object, where: str = 'rig') -> Rig:
     position = array.vector('position_m', 3)
     yaw_deg = array.number('yaw_deg', -360, 360, default=0.0)
     names, positions, channels = _microphones(array)
+    gain_db, delay_s, alive = _channel_errors(array)
     turn = Rotation.from_euler('z', yaw_deg, degrees=True)
     return Rig(
         frame_id=root.text('frame_id', default='base_link'),
@@ -179,6 +195,9 @@ def parse_rig(tree: object, where: str = 'rig') -> Rig:
         channels=channels,
         sample_rate_hz=array.integer('sample_rate_hz', 8000, 192000),
         camera=_camera(root.section('camera')),
+        gain_db=gain_db,
+        delay_s=delay_s,
+        alive=alive,
     )
 
 
@@ -190,7 +209,7 @@ def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarr
     names, positions, channels = [], [], []
     for index, entry in enumerate(entries):
         microphone = _Section(entry, array.where, (*array.path, f'microphones[{index}]'))
-        microphone.only('name', 'channel', 'position_m')
+        microphone.only('name', 'channel', 'position_m', 'gain_db', 'delay_s', 'dead')
         names.append(microphone.text('name', default=f'microphone_{index}'))
         positions.append(microphone.vector('position_m', 3))
         channels.append(microphone.integer('channel', 0, 255))
@@ -204,6 +223,25 @@ def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarr
                     'position_m', 'a place of its own', f'the place of microphones[{other}]'
                 )
     return tuple(names), np.array(positions), np.array(channels)
+
+
+def _channel_errors(array: _Section) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gain, delay and life of each channel; a plain rig file names none of them."""
+    gain_db, delay_s, alive = [], [], []
+    for index, entry in enumerate(array.value('microphones')):
+        microphone = _Section(entry, array.where, (*array.path, f'microphones[{index}]'))
+        gain_db.append(
+            microphone.number('gain_db', -LARGEST_GAIN_DB, LARGEST_GAIN_DB, default=0.0)
+        )
+        delay_s.append(
+            microphone.number('delay_s', -LARGEST_DELAY_S, LARGEST_DELAY_S, default=0.0)
+        )
+        alive.append(not microphone.flag('dead'))
+    if sum(alive) < LEAST_ALIVE:
+        raise array.error(
+            'microphones', f'at least {LEAST_ALIVE} that are not dead', f'{sum(alive)}'
+        )
+    return np.array(gain_db), np.array(delay_s), np.array(alive)
 
 
 def _camera(camera: _Section) -> Camera:
@@ -287,6 +325,12 @@ class _Section:
         ):
             raise self.error(key, f'a number from {low:g} to {high:g}', brief_repr(value))
         return float(value)
+
+    def flag(self, key: str) -> bool:
+        value = self.tree.get(key, False)
+        if not isinstance(value, bool):
+            raise self.error(key, 'true or false', shown(value))
+        return value
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.value(key)

@@ -69,6 +69,26 @@ def test_a_nose_down_camera_sees_the_road(tree):
     assert camera.directions([960.0, 300.0])[2] == pytest.approx(-np.sin(np.radians(10)))
 
 
+def test_what_a_calibration_found_is_read(tree):
+    plain = parse_rig(tree)
+    assert not plain.gain_db.any()
+    assert not plain.delay_s.any()
+    assert plain.alive.all()
+    tree['array']['microphones'][1].update(gain_db=-1.5, delay_s=2e-5)
+    tree['array']['microphones'][4]['dead'] = True
+    rig = parse_rig(tree)
+    assert rig.gain_db.tolist() == [0, -1.5, 0, 0, 0, 0, 0, 0]
+    assert rig.delay_s.tolist() == [0, 2e-5, 0, 0, 0, 0, 0, 0]
+    assert rig.alive.tolist() == [True] * 4 + [False] + [True] * 3
+
+
+def test_an_array_of_dead_microphones_is_none(tree):
+    for microphone in tree['array']['microphones'][:6]:
+        microphone['dead'] = True
+    with pytest.raises(AvdetError, match='expected at least 3 that are not dead, found 2'):
+        parse_rig(tree)
+
+
 def put(tree, path, value):
     """Set, or with ... delete, the value at a path of keys."""
     *way, last = path
@@ -106,6 +126,12 @@ MICROPHONE = ('array', 'microphones', 3)
         ((*MICROPHONE, 'channel'), True, 'channel: expected a whole number'),
         ((*MICROPHONE, 'name'), 'front', "a name of its own, found 'front' twice"),
         ((*MICROPHONE, 'gain'), 1, 'gain: expected one of name, channel, position_m'),
+        ((*MICROPHONE, 'gain_db'), 41, 'gain_db: expected a number from -40 to 40, found 41'),
+        ((*MICROPHONE, 'gain_db'), float('nan'), 'gain_db: expected a number from -40 to 40'),
+        ((*MICROPHONE, 'delay_s'), 0.1, 'delay_s: expected a number from -0.002 to 0.002'),
+        ((*MICROPHONE, 'delay_s'), True, 'delay_s: expected a number'),
+        ((*MICROPHONE, 'dead'), 'yes', "dead: expected true or false, found 'yes'"),
+        ((*MICROPHONE, 'dead'), 1, 'dead: expected true or false, found 1'),
         (('array', 'sample_rate_hz'), 100, 'sample_rate_hz: expected a whole number from 8000'),
         (('array', 'yaw_deg'), 'left', "a number from -360 to 360, found 'left'"),
         (('array', 'yaw_deg'), float('nan'), 'yaw_deg: expected a number'),

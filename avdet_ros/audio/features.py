@@ -8,11 +8,12 @@ mel bands and frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 import scipy.fft
 import scipy.sparse
 
@@ -50,6 +51,9 @@ class FrontEnd:
         n_fft: samples of a frame's Fourier transform.
         hop_length: samples from one frame to the next.
         n_mels: mel bands, spread over 0 to sample_rate_hz / 2.
+        gain_db: how much louder each of the eight channels is than it should be; () for none.
+        delay_s: how much later each of the eight channels is than it should be; () for none.
+        dead: indices of microphones that are left out: level at the floor, coherence 0.
     """
 
     sample_rate_hz: int = 44100
@@ -57,11 +61,32 @@ class FrontEnd:
     n_fft: int = 1024
     hop_length: int = 256
     n_mels: int = 80
+    gain_db: tuple[float, ...] = ()
+    delay_s: tuple[float, ...] = ()
+    dead: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, rig: Rig) -> FrontEnd:
-        """The front end for what a rig's array records."""
-        return cls(sample_rate_hz=rig.sample_rate_hz)
+        """The front end for what a rig's array records: known gains and delays are taken out."""
+        return cls(sample_rate_hz=rig.sample_rate_hz).calibrated(
+            rig.gain_db, rig.delay_s, rig.alive
+        )
+
+    def calibrated(self, gain_db: ArrayLike, delay_s: ArrayLike, alive: ArrayLike) -> FrontEnd:
+        """The same front end for other gains, delays and live microphones; see `Rig`.
+
+        Args:
+            gain_db: (8,) how much louder each channel is.
+            delay_s: (8,) how much later each channel is.
+            alive: (8,) bool, False for a microphone that is left out.
+        """
+        gain_db, delay_s = np.asarray(gain_db, float), np.asarray(delay_s, float)
+        return replace(
+            self,
+            gain_db=tuple(gain_db.tolist()) if gain_db.any() else (),
+            delay_s=tuple(delay_s.tolist()) if delay_s.any() else (),
+            dead=tuple(np.flatnonzero(~np.asarray(alive, bool)).tolist()),
+        )
 
     def __post_init__(self) -> None:
         for name in ('sample_rate_hz', 'n_fft', 'hop_length', 'n_mels'):
@@ -75,6 +100,13 @@ class FrontEnd:
                 f'front end: window_s: expected a window longer than n_fft / 2 = '
                 f'{self.n_fft // 2} samples and at most 60 s, found {self.window_s!r} s'
             )
+        for name in ('gain_db', 'delay_s'):
+            values = getattr(self, name)
+            if len(values) not in (0, MICROPHONES) or not np.isfinite(values).all():
+                raise AvdetError(
+                    f'front end: {name}: expected {MICROPHONES} finite numbers or none, '
+                    f'found {values!r}'
+                )
 
     @property
     def samples(self) -> int:
@@ -100,6 +132,8 @@ class FrontEnd:
 
         - ``log_mel_i`` = 10 log10 max(P_i, POWER_FLOOR), P_i(b, t) = sum_k M |X_i|^2, in dB re
           full scale: absolute, no reference of its own per microphone;
+        - gain, delay and death of a channel that the front end knows are taken out of X_i before
+          anything else: X_i(k) 10^(-gain / 20) exp(2 pi i f_k delay), 0 for a dead microphone;
         - ``coherence_i_j`` = sum_k M X_i conj(X_j) / sqrt((P_i + floor) (P_j + floor)), of
           magnitude at most 1, insensitive to gains, and 0 where there is nothing to hear. The
           phase is positive where microphone i hears the sound first.
@@ -160,7 +194,22 @@ class FrontEnd:
         padded = np.pad(waveform, ((0, 0), (half, self.n_fft - half)), mode='reflect')
         frames = sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop_length]
         spectrum = scipy.fft.rfft(frames[:, : self.frames] * self._taper, axis=-1)
-        return np.ascontiguousarray(spectrum.transpose(2, 0, 1))
+        spectrum = np.ascontiguousarray(spectrum.transpose(2, 0, 1))
+        if self._correction is not None:
+            spectrum *= self._correction
+        return spectrum
+
+    @cached_property
+    def _correction(self) -> np.ndarray | None:
+        """(bins, 8, 1) complex64 that takes known errors out of the spectra; None for none."""
+        if not (self.gain_db or self.delay_s or self.dead):
+            return None
+        frequency_hz = np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate_hz)[:, None]
+        gain_db = np.array(self.gain_db or (0.0,) * MICROPHONES)
+        delay_s = np.array(self.delay_s or (0.0,) * MICROPHONES)
+        correction = 10 ** (-gain_db / 20) * np.exp(2j * np.pi * frequency_hz * delay_s)
+        correction[:, list(self.dead)] = 0
+        return correction[..., None].astype(np.complex64)
 
     def _mel_power(self, spectrum: np.ndarray) -> np.ndarray:
         """(n_mels, 8, frames) float32."""

@@ -8,6 +8,7 @@ import pytest
 
 from avdet_ros.audio.features import PAIRS, FrontEnd, mel_filters, paper_log_mel
 from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
 
 
 @pytest.fixture(scope='module')
@@ -129,6 +130,50 @@ def test_a_delay_turns_the_phase(front_end, frequency_hz, delay_samples):
     assert np.abs(inner[PAIRS.index((0, 1))] - expected).max() < 0.01
     assert np.abs(inner[PAIRS.index((1, 2))] - expected.conj()).max() < 0.01
     assert np.abs(inner[PAIRS.index((2, 3))] - 1).max() < 0.01
+
+
+def test_a_plain_rig_changes_nothing(front_end, noise):
+    plain = FrontEnd.of(load_rig())
+    assert plain == front_end
+    assert np.array_equal(plain.compute(noise), front_end.compute(noise))
+
+
+def test_known_gains_and_delays_are_taken_out(front_end, noise):
+    late, loud_db = np.array([0, 3, 1, 0, 2, 0, 0, 1]), np.linspace(-6, 6, 8)
+    clean = np.repeat(noise[:1], 8, axis=0)
+    wrong = np.stack([np.roll(row, shift) for row, shift in zip(clean, late, strict=True)])
+    wrong *= 10 ** (loud_db[:, None] / 20).astype(np.float32)
+    taken = front_end.calibrated(loud_db, late / 44100, np.ones(8, bool))
+    expected, found = front_end.compute(clean), taken.compute(wrong)
+    inner = slice(4, -4)  # where the edges are reflected the sound is not the delayed one
+    uncorrected = front_end.compute(wrong)
+    difference = np.abs(found - expected)[..., inner]
+    assert difference[:8].mean() < 0.06  # the frame's taper stays where it was
+    assert difference[8:].mean() < 0.01
+    assert np.abs(uncorrected - expected)[8:, :, inner].mean() > 0.2
+
+
+def test_half_a_sample_is_a_phase(front_end):
+    t = np.arange(44100) / 44100
+    tone = np.stack([0.1 * np.sin(2 * np.pi * 3000 * (t - late)) for late in np.arange(8) * 5e-6])
+    found = front_end.calibrated(np.zeros(8), np.arange(8) * 5e-6, np.ones(8, bool))
+    band = int(found.log_mel(tone)[0, :, 80].argmax())
+    assert np.abs(coherence(found, tone)[:, band, 4:-4] - 1).max() < 1e-3
+
+
+def test_a_dead_microphone_is_silent_and_coherent_with_none(front_end, noise):
+    found = front_end.calibrated(np.zeros(8), np.zeros(8), np.arange(8) != 3).compute(noise)
+    whole = front_end.compute(noise)
+    without = [8 + 2 * pair + part for pair, p in enumerate(PAIRS) if 3 in p for part in (0, 1)]
+    assert np.abs(found[3] + 100).max() < 1e-4
+    assert not found[without].any()
+    kept = [index for index in range(32) if index != 3 and index not in without]
+    assert np.array_equal(found[kept], whole[kept])
+
+
+def test_wrong_errors_are_refused(front_end):
+    with pytest.raises(AvdetError, match='delay_s: expected 8 finite numbers or none'):
+        FrontEnd(delay_s=(0.0, 1e-5))
 
 
 @pytest.mark.parametrize('value', [0.0, 0.5, -1.0])
