@@ -329,7 +329,7 @@ class _Section:
     def flag(self, key: str) -> bool:
         value = self.tree.get(key, False)
         if not isinstance(value, bool):
-            raise self.error(key, 'true or false', shown(value))
+            raise self.error(key, 'true or false', brief_repr(value))
         return value
 
     def integer(self, key: str, low: int, high: int) -> int:

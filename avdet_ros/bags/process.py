@@ -184,7 +184,7 @@ def _best(found: Detections) -> Detections:
     """What the live detector publishes of its boxes, by its parameters' defaults."""
     keep = found.scores >= MIN_SCORE
     keep[MAX_DETECTIONS:] = False  # scores descend
-    return Detections(found.boxes_px[keep], found.scores[keep])
+    return found.only(keep)
 
 
 def _write_summary(out: Path, report: Report, detector: Detector) -> None:

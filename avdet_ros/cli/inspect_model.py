@@ -26,9 +26,11 @@ def inspect_model(
     from rich.table import Table
 
     from avdet_ros.audio.features import FrontEnd
-    from avdet_ros.detection.contract import differences, metadata
+    from avdet_ros.detection.contract import differences, metadata, remarks
     from avdet_ros.detection.model_file import read_model
+    from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector
+    from avdet_ros.detection.taught_ranges import values_of
     from avdet_ros.errors import AvdetError
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
@@ -44,31 +46,44 @@ def inspect_model(
     table.add_column('key')
     table.add_column('value', overflow='fold')
     table.add_column('fits')
-    checked = {'sample_rate', 'window_s', 'n_fft', 'hop_length', 'n_mels', 'features',
-               'image_width', 'image_height', 'microphones'}  # fmt: skip
+    checked = {'sample_rate', 'window_s', 'n_fft', 'hop_length', 'n_mels', 'features'}
+    checked |= {'image_width', 'image_height', 'microphones', *Mounting.__dataclass_fields__}
+    told = remarks(contract, loaded_rig)
+    ours = values_of(loaded_rig) if contract.ranges is not None else {}
     for key, value in metadata(contract).items():
         if key == 'avdet.features' and len(contract.features) > 8:
             first, last = contract.features[0], contract.features[-1]
             value = f'{len(contract.features)} channels, {first} to {last}'
         elif key == 'avdet.microphones':
             value = '  '.join(f'({x:.3f}, {y:.3f}, {z:.3f})' for x, y, z in contract.microphones_m)
+        elif key == 'avdet.azimuths_deg':
+            azimuths = contract.azimuths_deg
+            value = f'{len(azimuths)} directions, {azimuths[0]:g} to {azimuths[-1]:g}'
         elif key == 'avdet.metrics':
             value = json.dumps(contract.metrics, indent=1)
         fits = ''
         if key in differing:
             fits = f'[red]no: expected {differing[key].expected}'
-        elif key.removeprefix('avdet.') in checked:
+        elif (name := key.removeprefix('avdet.')) in checked:
             fits = '[green]yes'
+        elif name in ours:
+            colour = 'yellow' if any(sentence.startswith(name) for sentence in told) else 'green'
+            fits = f'[{colour}]the rig has {ours[name]:.3g}'
         table.add_row(key, escape(value), fits)
     console.print(table)
     if found:
         more = f' and {len(found) - 1} more keys differ' if len(found) > 1 else ''
         raise AvdetError(f'{file} does not fit the rig: {found[0]}{more}')
     detector = Detector(file, loaded_rig, front_end, providers=provider)
-    for note in detector.notes:
-        console.print(f'[yellow]{note}')
+    for note in dict.fromkeys([*detector.notes, *told]):
+        console.print(f'[yellow]{escape(note)}')
     console.print(f'sha256 {detector.sha256}')
-    console.print(
-        f'input  {" x ".join(map(str, contract.input_shape))}, runs on {detector.provider}'
-    )
-    console.print('[green]fits the rig and the front end')
+    shapes = [contract.input_shape]
+    if contract.steering_shape is not None:
+        shapes.append(contract.steering_shape)
+    sizes = ' and '.join(' x '.join(map(str, shape)) for shape in shapes)
+    console.print(f'input  {sizes}, runs on {detector.provider}')
+    if contract.steering_shape is None:
+        console.print('[green]fits the rig and the front end')
+    else:
+        console.print('[green]takes any array and camera; fits the front end')

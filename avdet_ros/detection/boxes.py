@@ -18,18 +18,25 @@ class Detections:
     Attributes:
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max.
         scores: (N,) float32 in [0, 1], descending.
+        range_m: (N, 3) float32 distances from the array, metres, below which the vehicle is with
+            a probability of 5, 50 and 95 %; None where the model does not say.
     """
 
     boxes_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    range_m: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def above(self, score: float) -> Detections:
         """Only the detections whose score exceeds a threshold."""
-        keep = self.scores > score
-        return Detections(self.boxes_px[keep], self.scores[keep])
+        return self.only(self.scores > score)
+
+    def only(self, keep: np.ndarray) -> Detections:
+        """Only the detections where an (N,) bool mask is true."""
+        range_m = None if self.range_m is None else self.range_m[keep]
+        return Detections(self.boxes_px[keep], self.scores[keep], range_m)
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

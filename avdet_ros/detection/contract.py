@@ -1,7 +1,13 @@
 """What a model says about itself, and whether it fits the rig and the front end.
 
 The contract is the set of ``avdet.*`` metadata keys in the ONNX file together with the names and
-shapes of its input and outputs; `avdet_ros.detection.model_file` reads it from a file.
+shapes of its inputs and outputs; `avdet_ros.detection.model_file` reads it from a file.
+
+There are two. A model of **contract 1** knows the one rig it was taught on: the file holds the
+microphones, the camera and how both are mounted, and another rig is refused. A model of
+**contract 2** is given the array's geometry as an input (`avdet_ros.detection.steering`) and says
+boxes in angles (`avdet_ros.detection.angles`): positions, yaw and camera are free, and the file
+holds the directions it asks for and the ranges it was taught with.
 """
 
 from __future__ import annotations
@@ -14,17 +20,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avdet_ros.detection.mounting import Mounting, mounting_of
+from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges, outside
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import brief_repr
-from avdet_ros.rig import Rig
+from avdet_ros.rig import MICROPHONES, Rig
 
 if TYPE_CHECKING:
     import onnx
 
     from avdet_ros.audio.features import FrontEnd
 
-CONTRACT_VERSION = 1
-"""The contract this package writes and reads."""
+FIXED_RIG = 1
+"""Contract of a model for the one rig it was taught on."""
+
+ANY_ARRAY = 2
+"""Contract of a model that is given the array's geometry as an input."""
+
+CONTRACT_VERSION = FIXED_RIG
+"""What a contract is if nothing else is said."""
 
 GEOMETRY_TOLERANCE_M = 0.005
 """How far a microphone may stand from where the model was taught it: half of what costs 10
@@ -45,17 +59,22 @@ class ModelContract:
         hop_length: samples from frame to frame.
         n_mels: mel bands.
         features: the names of the input's channels, in order.
-        image_width_px: width of the camera image that the boxes span.
-        image_height_px: height of it.
+        image_width_px: width of the camera image that the boxes span; None in contract 2.
+        image_height_px: height of it; None in contract 2.
         label_offset_s: boxes hold for the window's end plus this, so -0.5 is the centre of a
             window of one second.
         classes: the names of the labels.
-        microphones_m: (8, 3) float64, positions in the array's frame.
+        microphones_m: (8, 3) float64, positions in the array's frame; None in contract 2.
         recipe: what it was trained with.
         data: what it was trained on.
         metrics: what it was measured to do.
         git_commit: of the program that exported it.
-        contract_version: see `CONTRACT_VERSION`.
+        contract_version: `FIXED_RIG` or `ANY_ARRAY`.
+        mounting: contract 1: camera and array as they were taught; None where a file does not
+            say, as those from before it was held.
+        azimuths_deg: contract 2: (A,) float64, the directions of the input `steering` about the
+            camera's heading.
+        ranges: contract 2: the arrays and cameras it was taught with.
     """
 
     sample_rate_hz: int
@@ -64,16 +83,19 @@ class ModelContract:
     hop_length: int
     n_mels: int
     features: tuple[str, ...]
-    image_width_px: int
-    image_height_px: int
+    image_width_px: int | None
+    image_height_px: int | None
     label_offset_s: float
-    microphones_m: np.ndarray
+    microphones_m: np.ndarray | None
     classes: tuple[str, ...] = ('vehicle',)
     recipe: str = ''
     data: str = ''
     metrics: dict[str, Any] = field(default_factory=dict)
     git_commit: str = ''
     contract_version: int = CONTRACT_VERSION
+    mounting: Mounting | None = None
+    azimuths_deg: np.ndarray | None = None
+    ranges: TaughtRanges | None = None
 
     @property
     def frames(self) -> int:
@@ -84,6 +106,24 @@ class ModelContract:
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one spectrogram: channels, mel bands, frames."""
         return len(self.features), self.n_mels, self.frames
+
+    @property
+    def input_names(self) -> list[str]:
+        """The model's inputs."""
+        return ['spectrogram'] if self.azimuths_deg is None else ['spectrogram', 'steering']
+
+    @property
+    def output_names(self) -> list[str]:
+        """The model's outputs."""
+        names = ['boxes', 'scores', 'labels']
+        return names if self.azimuths_deg is None else [*names, 'range_m']
+
+    @property
+    def steering_shape(self) -> tuple[int, int, int] | None:
+        """Shape of the input `steering`: mel bands, directions, coherences; None in contract 1."""
+        if self.azimuths_deg is None:
+            return None
+        return self.n_mels, len(self.azimuths_deg), len(self.features) - MICROPHONES
 
 
 @dataclass(frozen=True)
@@ -126,6 +166,41 @@ def contract_for(
         image_height_px=rig.camera.height_px,
         label_offset_s=label_offset_s,
         microphones_m=microphones_in_array(rig),
+        mounting=mounting_of(rig),
+        **about,
+    )
+
+
+def contract_for_any_array(
+    front_end: FrontEnd,
+    label_offset_s: float,
+    azimuths_deg: np.ndarray,
+    ranges: TaughtRanges,
+    **about: Any,
+) -> ModelContract:
+    """The contract of a model that is given the array's geometry.
+
+    Args:
+        front_end: the front end of the training data.
+        label_offset_s: see `ModelContract`.
+        azimuths_deg: (A,) see `ModelContract`.
+        ranges: the arrays and cameras of the training data.
+        **about: the descriptive fields, as for `contract_for`.
+    """
+    return ModelContract(
+        sample_rate_hz=front_end.sample_rate_hz,
+        window_s=front_end.window_s,
+        n_fft=front_end.n_fft,
+        hop_length=front_end.hop_length,
+        n_mels=front_end.n_mels,
+        features=tuple(front_end.feature_names),
+        image_width_px=None,
+        image_height_px=None,
+        label_offset_s=label_offset_s,
+        microphones_m=None,
+        contract_version=ANY_ARRAY,
+        azimuths_deg=np.asarray(azimuths_deg, np.float64),
+        ranges=ranges,
         **about,
     )
 
@@ -168,16 +243,24 @@ def metadata(contract: ModelContract) -> dict[str, str]:
         'hop_length': contract.hop_length,
         'n_mels': contract.n_mels,
         'features': json.dumps(list(contract.features)),
-        'image_width': contract.image_width_px,
-        'image_height': contract.image_height_px,
         'label_offset_s': contract.label_offset_s,
         'classes': json.dumps(list(contract.classes)),
-        'microphones': json.dumps(np.round(contract.microphones_m, 6).tolist()),
         'recipe': contract.recipe,
         'data': contract.data,
         'metrics': json.dumps(contract.metrics),
         'git_commit': contract.git_commit,
     }
+    if contract.contract_version == ANY_ARRAY:
+        values['azimuths_deg'] = json.dumps(np.round(contract.azimuths_deg, 6).tolist())
+        for name in RANGE_NAMES:
+            values[name] = json.dumps([round(end, 6) for end in getattr(contract.ranges, name)])
+    else:
+        values['image_width'] = contract.image_width_px
+        values['image_height'] = contract.image_height_px
+        values['microphones'] = json.dumps(np.round(contract.microphones_m, 6).tolist())
+        if contract.mounting is not None:
+            for name, value in contract.mounting.numbers().items():
+                values[name] = json.dumps(np.round(value, 6).tolist())
     return {KEY_PREFIX + key: str(value) for key, value in values.items()}
 
 
@@ -189,17 +272,41 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
         ('n_fft', front_end.n_fft, contract.n_fft),
         ('hop_length', front_end.hop_length, contract.hop_length),
         ('n_mels', front_end.n_mels, contract.n_mels),
-        ('image_width', rig.camera.width_px, contract.image_width_px),
-        ('image_height', rig.camera.height_px, contract.image_height_px),
     ]
+    fixed = contract.contract_version == FIXED_RIG
+    if fixed:
+        pairs += [
+            ('image_width', rig.camera.width_px, contract.image_width_px),
+            ('image_height', rig.camera.height_px, contract.image_height_px),
+        ]
     found = [
         Difference(KEY_PREFIX + key, f'{ours:g}', f'{theirs:g}')
         for key, ours, theirs in pairs
         if not math.isclose(ours, theirs, rel_tol=1e-9)
     ]
     found += _feature_differences(tuple(front_end.feature_names), contract.features)
-    found += _geometry_differences(microphones_in_array(rig), contract.microphones_m, rig.names)
+    if fixed:
+        ours = microphones_in_array(rig)
+        found += _geometry_differences(ours, contract.microphones_m, rig.names)
+        if contract.mounting is not None:
+            found += [
+                Difference(KEY_PREFIX + key, expected, there)
+                for key, expected, there in contract.mounting.differences(rig)
+            ]
     return found
+
+
+def remarks(contract: ModelContract, rig: Rig) -> list[str]:
+    """What a model and the vehicle leave open, one sentence each; none of it is a refusal."""
+    if contract.ranges is not None:
+        return outside(contract.ranges, rig)
+    if contract.mounting is None:
+        sentence = (
+            'the model does not say with which camera and mounting it was taught: boxes are right '
+            'only if focal length, position and direction of camera and array are the same'
+        )
+        return [sentence]
+    return []
 
 
 def check(

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avdet_ros.detection.contract import CONTRACT_VERSION, KEY_PREFIX, ModelContract
+from avdet_ros.audio.features import PAIRS
+from avdet_ros.detection.contract import ANY_ARRAY, FIXED_RIG, KEY_PREFIX, ModelContract
+from avdet_ros.detection.mounting import Mounting
+from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded
 from avdet_ros.quoting import brief_repr, one_line
@@ -27,6 +30,11 @@ LARGEST_MODEL_BYTES = 512 << 20
 """Larger files are refused unread: protobuf ends at 2 GiB, a student is a few MB."""
 
 _LARGEST_VALUE_CHARS = 1 << 20
+
+_MOST_VALUES = 1024
+"""Directions that a model may ask to be steered to."""
+
+_POINTS = f'a JSON list of {MICROPHONES} points of 3 numbers in metres'
 
 
 def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
@@ -95,8 +103,8 @@ def _parse_metadata(model: onnx.ModelProto, path: str | Path) -> ModelContract:
         values[entry.key] = entry.value
     keys = _Keys(values, path)
     version = keys.integer('contract_version', 0, 1 << 20)
-    if version != CONTRACT_VERSION:
-        raise keys.error('contract_version', str(CONTRACT_VERSION), str(version))
+    if version not in (FIXED_RIG, ANY_ARRAY):
+        raise keys.error('contract_version', f'{FIXED_RIG} or {ANY_ARRAY}', str(version))
     return ModelContract(
         contract_version=version,
         sample_rate_hz=keys.integer('sample_rate', 8000, 192000),
@@ -105,16 +113,66 @@ def _parse_metadata(model: onnx.ModelProto, path: str | Path) -> ModelContract:
         hop_length=keys.integer('hop_length', 1, 1 << 16),
         n_mels=keys.integer('n_mels', 1, 1024),
         features=keys.names('features', 1, 1024),
-        image_width_px=keys.integer('image_width', 16, 16384),
-        image_height_px=keys.integer('image_height', 16, 16384),
         label_offset_s=keys.number('label_offset_s', -60, 60),
         classes=keys.names('classes', 1, 1),
-        microphones_m=keys.points('microphones', MICROPHONES),
         recipe=keys.text('recipe'),
         data=keys.text('data'),
         metrics=keys.mapping('metrics'),
         git_commit=keys.text('git_commit'),
+        **(_parse_fixed_rig(keys) if version == FIXED_RIG else _parse_any_array(keys)),
     )
+
+
+def _parse_fixed_rig(keys: _Keys) -> dict[str, Any]:
+    """What only contract 1 holds."""
+    return {
+        'image_width_px': keys.integer('image_width', 16, 16384),
+        'image_height_px': keys.integer('image_height', 16, 16384),
+        'microphones_m': keys.array('microphones', (MICROPHONES, 3), 1e3, _POINTS),
+        'mounting': _parse_mounting(keys),
+    }
+
+
+def _parse_mounting(keys: _Keys) -> Mounting | None:
+    """Camera and array as they were taught; older files hold neither."""
+    shapes = {
+        'focal_px': (2,),
+        'principal_px': (2,),
+        'camera_position_m': (3,),
+        'camera_rotation': (3, 3),
+        'array_position_m': (3,),
+        'array_yaw_deg': (),
+    }
+    if not any(KEY_PREFIX + key in keys.values for key in shapes):
+        return None
+    values = {key: keys.array(key, shape, 1e5) for key, shape in shapes.items()}
+    if values['focal_px'].min() <= 0:
+        raise keys.error('focal_px', 'positive numbers', brief_repr(keys.text('focal_px')))
+    turn = values['camera_rotation']
+    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-3:
+        raise keys.error('camera_rotation', 'a rotation', brief_repr(keys.text('camera_rotation')))
+    return Mounting(**{**values, 'array_yaw_deg': float(values['array_yaw_deg'])})
+
+
+def _parse_any_array(keys: _Keys) -> dict[str, Any]:
+    """What only contract 2 holds."""
+    count = len(keys.names('features', 1, 1024)) - MICROPHONES
+    if count != 2 * len(PAIRS):
+        expected = f'{MICROPHONES} levels and {2 * len(PAIRS)} coherences'
+        raise keys.error('features', expected, f'{count + MICROPHONES} names')
+    ranges = {}
+    for name in RANGE_NAMES:
+        ends = keys.array(name, (2,), 1e3)
+        if not 0 <= ends[0] <= ends[1]:
+            raise keys.error(name, 'two rising numbers', brief_repr(keys.text(name)))
+        ranges[name] = (float(ends[0]), float(ends[1]))
+    return {
+        'image_width_px': None,
+        'image_height_px': None,
+        'microphones_m': None,
+        'azimuths_deg': keys.array('azimuths_deg', (None,), 720.0),
+        'ranges': TaughtRanges(**ranges),
+    }
 
 
 def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Path) -> None:
@@ -124,13 +182,15 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
     inputs = [value for value in graph.input if value.name not in constants]
     wanted = {
         'spectrogram': (onnx.TensorProto.FLOAT, (1, *contract.input_shape)),
+        'steering': (onnx.TensorProto.FLOAT, contract.steering_shape),
         'boxes': (onnx.TensorProto.FLOAT, (None, 4)),
         'scores': (onnx.TensorProto.FLOAT, (None,)),
         'labels': (onnx.TensorProto.INT64, (None,)),
+        'range_m': (onnx.TensorProto.FLOAT, (None, 3)),
     }
     for kind, values, names in (
-        ('input', inputs, ['spectrogram']),
-        ('output', list(graph.output), ['boxes', 'scores', 'labels']),
+        ('input', inputs, contract.input_names),
+        ('output', list(graph.output), contract.output_names),
     ):
         found = {value.name: value.type.tensor_type for value in values}
         if found.keys() != set(names) or len(values) != len(names):
@@ -230,13 +290,21 @@ class _Keys:
             raise self.error(key, 'a JSON object', brief_repr(value))
         return value
 
-    def points(self, key: str, count: int) -> np.ndarray:
-        expected = f'a JSON list of {count} points of 3 numbers in metres'
+    def array(
+        self, key: str, shape: tuple[int | None, ...], largest: float, what: str = ''
+    ) -> np.ndarray:
+        """Numbers of a shape; None stands for 1 to `_MOST_VALUES`."""
+        sizes = ' x '.join(f'1 to {_MOST_VALUES}' if size is None else str(size) for size in shape)
+        expected = what or (f'a JSON list of {sizes} numbers' if shape else 'a number')
         value = self.json(key, expected)
         try:
-            points = np.array(value, np.float64)
+            numbers = np.array(value, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(key, expected, brief_repr(value)) from error
-        if points.shape != (count, 3) or not np.all(np.abs(points) < 1e3):
+        fits = numbers.ndim == len(shape) and all(
+            size == wanted or (wanted is None and 1 <= size <= _MOST_VALUES)
+            for size, wanted in zip(numbers.shape, shape, strict=True)
+        )
+        if not fits or not np.all(np.abs(numbers) < largest):
             raise self.error(key, expected, brief_repr(value))
-        return points
+        return numbers

@@ -1,8 +1,13 @@
-"""A trained model in ONNX Runtime: one spectrogram in, boxes in camera pixels out."""
+"""A trained model in ONNX Runtime: one spectrogram in, boxes in camera pixels out.
+
+A model for any array (contract 2) gets the steering of the rig's array beside the spectrogram; it
+is made when the detector is, and again when the rig changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 import hashlib
 import logging
 from pathlib import Path
@@ -11,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from avdet_ros.detection.angles import to_pixels
 from avdet_ros.detection.boxes import Detections, clip_boxes
-from avdet_ros.detection.contract import check
+from avdet_ros.detection.contract import FIXED_RIG, ModelContract, check, remarks
 from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.steering import steering
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
@@ -44,8 +51,9 @@ class Detector:
         size_bytes: of the file.
         contract: what the model says about itself.
         provider: the ONNX Runtime provider in use now, e.g. ``CPUExecutionProvider``.
-        notes: sentences about providers that were wanted and not got, oldest first; each is
-            logged as a warning too.
+        provider_notes: sentences about providers that were wanted and not got, oldest first;
+            each is logged as a warning too.
+        rig_notes: what of the rig a model for any array was not taught for, the same.
     """
 
     def __init__(
@@ -60,7 +68,7 @@ class Detector:
 
         Args:
             model_path: an ONNX file that fulfils the contract.
-            rig: the vehicle's rig; its camera's size scales the boxes.
+            rig: the vehicle's rig; boxes come out in pixels of its camera.
             front_end: the front end that computes the spectrograms.
             providers: short names of `PROVIDERS` or ONNX Runtime's names, preferred first; None
                 takes all of `PROVIDERS`. What the installed ONNX Runtime lacks is passed over.
@@ -71,19 +79,49 @@ class Detector:
                 no provider can run the model.
         """
         self.path = Path(model_path)
-        self.notes: list[str] = []
+        self.provider_notes: list[str] = []
+        self.rig_notes: list[str] = []
         self._wanted = provider_names(providers)
         if threads is not None and not 1 <= threads <= 1024:
             raise AvdetError(f'threads: expected a whole number from 1 to 1024, found {threads}')
         self._threads = threads
         content, self.contract = read_model(self.path)
-        check(self.contract, rig, front_end, where=self.path)
+        self.use_rig(rig, front_end)
         self._content = content
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.size_bytes = len(content)
-        camera = rig.camera
-        self._scale = np.array([camera.width_px, camera.height_px] * 2, np.float32)
         self._session, self.provider = self._open(self._wanted)
+
+    @property
+    def notes(self) -> list[str]:
+        """Everything about providers and rig that the user should know."""
+        return [*self.provider_notes, *self.rig_notes]
+
+    def use_rig(self, rig: Rig, front_end: FrontEnd) -> None:
+        """Take another rig or a new calibration of it; the model is not loaded again.
+
+        Windows after this one are heard with the new array, one that is being worked on with the
+        old one. It takes some 15 ms.
+
+        Args:
+            rig: the vehicle's rig from now on.
+            front_end: the front end that computes the spectrograms from now on.
+
+        Raises:
+            AvdetError: the model does not fit; the rig before stays in use.
+        """
+        check(self.contract, rig, front_end, where=self.path)
+        self._view = _View.of(self.contract, rig, front_end)
+        told = remarks(self.contract, rig)
+        if self.contract.contract_version == FIXED_RIG:
+            # Files from before the mounting was held are right on the rig they are used on.
+            for sentence in told:
+                _logger.info('%s: %s', self.path, sentence)
+            return
+        for sentence in told:
+            if sentence not in self.rig_notes:
+                _logger.warning('%s: %s', self.path, sentence)
+        self.rig_notes = told
 
     def detect(self, spectrogram: np.ndarray) -> Detections:
         """Find vehicles in one window.
@@ -108,17 +146,20 @@ class Detector:
         spectrogram = np.ascontiguousarray(spectrogram, np.float32)
         if not np.isfinite(spectrogram).all():
             raise AvdetError('spectrogram: expected finite numbers, found NaN or infinity')
-        boxes, scores, labels = self._run(spectrogram)
+        view = self._view
+        boxes, scores, labels, *ranges = self._run(spectrogram, view)
         self._check_outputs(boxes, scores, labels)
-        camera_boxes = clip_boxes(boxes * self._scale, int(self._scale[0]), int(self._scale[1]))
+        if ranges:
+            self._check_ranges(ranges[0], len(scores))
+        boxes, width_px, height_px = view.in_pixels(boxes, ranges)
+        camera_boxes = clip_boxes(boxes, width_px, height_px)
         inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
-        return Detections(camera_boxes[inside], np.clip(scores[inside], 0, 1))
+        range_m = ranges[0][inside] if ranges else None
+        return Detections(camera_boxes[inside], np.clip(scores[inside], 0, 1), range_m)
 
-    def _run(self, spectrogram: np.ndarray) -> list[np.ndarray]:
-        feed = {'spectrogram': spectrogram[None]}
-        names = ['boxes', 'scores', 'labels']
+    def _run(self, spectrogram: np.ndarray, view: _View) -> list[np.ndarray]:
         try:
-            return self._session.run(names, feed)
+            return self._session.run(self.contract.output_names, view.feed(spectrogram))
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
             if self.provider == _CPU:
                 raise AvdetError(f'{self.path} cannot run: {one_line(error)}') from error
@@ -126,7 +167,7 @@ class Detector:
                 f'{self.provider} failed while running ({one_line(error)}): falling back to {_CPU}'
             )
         self._session, self.provider = self._open([_CPU])
-        return self._run(spectrogram)
+        return self._run(spectrogram, view)
 
     def _open(self, wanted: Sequence[str]) -> tuple[onnxruntime.InferenceSession, str]:
         available = onnxruntime.get_available_providers()
@@ -143,9 +184,9 @@ class Detector:
                 # A provider whose libraries are missing is dropped by ONNX Runtime itself.
                 if got != order[0]:
                     self._note(f'{order[0]} cannot be used here: running on {got}')
-                blank = np.zeros((1, *self.contract.input_shape), np.float32)
+                blank = self._view.feed(np.zeros(self.contract.input_shape, np.float32))
                 for _ in range(2):  # the first run allocates, the second runs as all others do
-                    session.run(None, {'spectrogram': blank})
+                    session.run(None, blank)
             except Exception as error:
                 if order[0] == _CPU:
                     raise AvdetError(f'{self.path} cannot be loaded: {one_line(error)}') from error
@@ -168,7 +209,7 @@ class Detector:
         return onnxruntime.InferenceSession(self._content, options, providers=order)
 
     def _note(self, sentence: str) -> None:
-        self.notes.append(sentence)
+        self.provider_notes.append(sentence)
         _logger.warning(sentence)
 
     def _check_outputs(self, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
@@ -190,8 +231,48 @@ class Detector:
             expected = f'numbers of the {len(self.contract.classes)} classes'
             raise self._output_error('labels', expected, f'{labels.min()} to {labels.max()}')
 
+    def _check_ranges(self, range_m: np.ndarray, count: int) -> None:
+        if range_m.shape != (count, 3):
+            raise self._output_error('range_m', f'shape ({count}, 3)', f'{range_m.shape}')
+        # Also true of NaN.
+        if count and not (range_m.min() > 0 and range_m.max() < np.inf):
+            raise self._output_error('range_m', 'positive finite distances', 'others')
+        if np.any(np.diff(range_m, axis=1) < 0):
+            raise self._output_error('range_m', 'rising distances', 'another order')
+
     def _output_error(self, name: str, expected: str, found: str) -> AvdetError:
         return AvdetError(f'{self.path}: output {name}: expected {expected}, found {found}')
+
+
+@dataclass(frozen=True)
+class _View:
+    """What of a rig the model is fed with and its boxes are turned into pixels by.
+
+    Kept whole and replaced whole: a window is heard and drawn with one rig.
+    """
+
+    rig: Rig
+    steering: np.ndarray | None
+
+    @classmethod
+    def of(cls, contract: ModelContract, rig: Rig, front_end: FrontEnd) -> _View:
+        if contract.azimuths_deg is None:
+            return cls(rig, None)
+        return cls(rig, steering(rig, front_end, contract.azimuths_deg))
+
+    def feed(self, spectrogram: np.ndarray) -> dict[str, np.ndarray]:
+        """The model's inputs for one spectrogram."""
+        feed = {'spectrogram': spectrogram[None]}
+        return feed if self.steering is None else feed | {'steering': self.steering}
+
+    def in_pixels(
+        self, boxes: np.ndarray, ranges: list[np.ndarray]
+    ) -> tuple[np.ndarray, int, int]:
+        """Boxes in pixels, not clipped, and the image's width and height."""
+        width_px, height_px = self.rig.camera.width_px, self.rig.camera.height_px
+        if ranges:
+            return to_pixels(boxes, ranges[0][:, 1], self.rig), width_px, height_px
+        return boxes * np.array([width_px, height_px] * 2, np.float32), width_px, height_px
 
 
 def provider_names(providers: Sequence[str] | None) -> list[str]:

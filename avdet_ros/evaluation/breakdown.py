@@ -169,7 +169,7 @@ def _vehicles(drives: Sequence[Heard], wanted: Callable[[TruthFrame], np.ndarray
 
 def _without_others(truth: TruthFrame, found: Detections, wanted: np.ndarray) -> Detections:
     keep = _keep(truth, found.boxes_px, wanted)
-    return Detections(found.boxes_px[keep], found.scores[keep])
+    return found.only(keep)
 
 
 def _tracks_without_others(

@@ -155,7 +155,7 @@ class DetectorNode(AvdetNode):
     def _best(self, found: Detections) -> Detections:
         keep = found.scores >= self.p['min_score']
         keep[self.p['max_detections'] :] = False  # scores descend
-        return Detections(found.boxes_px[keep], found.scores[keep])
+        return found.only(keep)
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""

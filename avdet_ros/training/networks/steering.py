@@ -1,22 +1,19 @@
-"""What the coherences of microphone pairs look like when sound comes from a given direction.
+"""The directions of an image's columns, and what an array hears from each of them.
 
 A network that must find directions in 24 coherence channels has to learn the array's geometry
-from examples. It is known beforehand, so it is put in as constants: the steered response of the
-array, for every mel band, direction and frame, is one multiplication with these weights
-(the delay-and-sum beamformer with phase transform; J. DiBiase, "A high-accuracy, low-latency
-technique for talker localization in reverberant environments using microphone arrays", 2000).
+from examples. It is known beforehand, so networks of one fixed array (contract 1) hold it as
+constants; those of any array are given it (contract 2, `avdet_ros.detection.steering`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS, expected_coherences
 from avdet_ros.rig import Rig
 
-SPEED_OF_SOUND_MPS = 343.0
-"""At 20 degrees Celsius. Another temperature stretches all delays alike and so moves no peak of
-an array that looks the same from all sides."""
+__all__ = ['SPEED_OF_SOUND_MPS', 'image_directions', 'steering_weights']
 
 NOMINAL_DISTANCE_M = 20.0
 """Where on a camera ray the sound is supposed to start: only the shift between camera and array
@@ -55,12 +52,7 @@ def image_directions(rig: Rig, columns: int, margin_columns: int, around: int) -
 def steering_weights(
     front_end: FrontEnd, microphones_m: np.ndarray, directions: np.ndarray
 ) -> np.ndarray:
-    """Expected coherences of a plane wave, to correlate measured coherences with.
-
-    The wave from direction u reaches microphone i before j by tau = u . (m_i - m_j) / c. In mel
-    band b the coherence is then the band's average of the phase,
-    E = sum_k M_bk exp(2 pi i f_k tau) / sum_k M_bk, and the steered response is
-    P(b, a, t) = sum over pairs of Re(C(b, t) conj(E(b, a))).
+    """The expected coherences that a network of a fixed array holds as constants.
 
     Args:
         front_end: gives the mel bands.
@@ -68,17 +60,6 @@ def steering_weights(
         directions: (A, 2) unit vectors in the array's plane.
 
     Returns:
-        (n_mels, A, 24) float32; the last axis as the front end's coherence channels (real and
-        imaginary part of each pair), divided by the number of pairs: the response of a lone
-        plane wave in its own direction is at most 1.
+        (n_mels, A, 24) float32, see `avdet_ros.detection.steering.expected_coherences`.
     """
-    filters = front_end.mel_filters.astype(np.float64)
-    filters = filters / filters.sum(axis=1, keepdims=True)
-    bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
-    first, second = np.array(PAIRS).T
-    baseline_m = (microphones_m[first] - microphones_m[second])[:, :2]
-    delay_s = directions @ baseline_m.T / SPEED_OF_SOUND_MPS
-    phase = np.exp(2j * np.pi * bins_hz[:, None, None] * delay_s)
-    expected = np.einsum('bk,kap->bap', filters, phase)
-    weights = np.stack([expected.real, expected.imag], axis=-1) / len(PAIRS)
-    return weights.reshape(len(filters), len(directions), -1).astype(np.float32)
+    return expected_coherences(front_end, microphones_m, directions)

@@ -1,0 +1,98 @@
+"""How camera and array of a vehicle are mounted: what the boxes of a model of contract 1 mean.
+
+Such a model learned where in the image a direction lies, so another focal length, a camera that
+looks elsewhere or a turned array makes every box wrong, silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.rig import Rig
+
+FOCAL_PART = 0.02
+"""How much another focal length may be, in parts: half a degree at the edge of the image."""
+
+PRINCIPAL_PART = 0.01
+"""How far the principal point may lie away, in parts of the image's width."""
+
+PLACE_M = 0.1
+"""How far camera or array may stand away: half a degree at 12 m."""
+
+TURN_DEG = 1.0
+"""How far camera or array may be turned: a fifth of a car's width at 10 m."""
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """Camera and array in base_link.
+
+    Attributes:
+        focal_px: (2,) float64 fx, fy.
+        principal_px: (2,) float64 cx, cy.
+        camera_position_m: (3,) float64.
+        camera_rotation: (3, 3) float64, from base_link to the optical frame.
+        array_position_m: (3,) float64.
+        array_yaw_deg: about z, left positive.
+    """
+
+    focal_px: np.ndarray
+    principal_px: np.ndarray
+    camera_position_m: np.ndarray
+    camera_rotation: np.ndarray
+    array_position_m: np.ndarray
+    array_yaw_deg: float
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Each attribute as an array, by its key in a model file."""
+        return {name: np.asarray(value, np.float64) for name, value in vars(self).items()}
+
+    def differences(self, rig: Rig) -> list[tuple[str, str, str]]:
+        """Key, expected and found of everything that a rig has otherwise."""
+        ours, found = mounting_of(rig), []
+        focal = np.abs(self.focal_px / ours.focal_px - 1).max()
+        principal = np.abs(self.principal_px - ours.principal_px).max() / rig.camera.width_px
+        for key, apart, most in (
+            ('focal_px', focal, FOCAL_PART),
+            ('principal_px', principal, PRINCIPAL_PART),
+        ):
+            if apart > most:
+                found.append((key, _listed(getattr(ours, key)), _listed(getattr(self, key))))
+        for key in ('camera_position_m', 'array_position_m'):
+            mine, theirs = getattr(ours, key), getattr(self, key)
+            if (apart_m := float(np.linalg.norm(mine - theirs))) > PLACE_M:
+                there = f'{_listed(theirs)} m, {apart_m:.2f} m away'
+                found.append((key, f'{_listed(mine)} m', there))
+        turn_deg = _turn_deg(ours.camera_rotation, self.camera_rotation)
+        if turn_deg > TURN_DEG:
+            there = f'another direction, {turn_deg:.1f} degrees away'
+            found.append(('camera_rotation', "the rig's", there))
+        yaw_deg = abs((self.array_yaw_deg - ours.array_yaw_deg + 180) % 360 - 180)
+        if yaw_deg > TURN_DEG:
+            found.append(('array_yaw_deg', f'{ours.array_yaw_deg:g}', f'{self.array_yaw_deg:g}'))
+        return found
+
+
+def mounting_of(rig: Rig) -> Mounting:
+    """How a rig's camera and array are mounted."""
+    camera = rig.camera
+    return Mounting(
+        focal_px=np.array([camera.fx, camera.fy]),
+        principal_px=np.array([camera.cx, camera.cy]),
+        camera_position_m=camera.position_m,
+        camera_rotation=camera.rotation,
+        array_position_m=rig.array_position_m,
+        array_yaw_deg=rig.array_yaw_deg,
+    )
+
+
+def _turn_deg(one: np.ndarray, other: np.ndarray) -> float:
+    """Angle of the turn from one rotation to another."""
+    cos = (np.trace(one @ other.T) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cos, -1, 1))))
+
+
+def _listed(values: np.ndarray) -> str:
+    return '(' + ', '.join(f'{value:g}' for value in values) + ')'

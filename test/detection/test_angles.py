@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from avdet_ros.detection.angles import (
+    boxes_from_degrees,
+    degrees_from_boxes,
+    from_pixels,
+    to_pixels,
+)
+from avdet_ros.rig import load_rig
+
+OPTICAL = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+
+
+def rig_with(yaw=0.0, pitch=0.0, roll=0.0, camera_m=(0.3, 0.0, 1.55), array_m=(0.0, 0.0, 1.7)):
+    rig = load_rig()
+    body = Rotation.from_euler('ZYX', [yaw, pitch, roll], degrees=True).as_matrix()
+    camera = replace(rig.camera, rotation=OPTICAL @ body.T, position_m=np.array(camera_m))
+    return replace(rig, camera=camera, array_position_m=np.array(array_m))
+
+
+def test_straight_ahead_is_the_principal_point():
+    rig = rig_with(camera_m=(0.0, 0.0, 1.7))
+    box = to_pixels(np.array([[-0.1, -0.05, 0.1, 0.05]]), np.array([20.0]), rig)
+    np.testing.assert_allclose(box, [[860, 250, 1060, 350]], atol=1e-3)
+
+
+def test_left_is_left_and_up_is_up():
+    rig = rig_with(camera_m=(0.0, 0.0, 1.7))
+    boxes = boxes_from_degrees([20.0, -20.0], [5.0, -5.0], [4.0, 4.0], [3.0, 3.0])
+    pixels = to_pixels(boxes, np.array([15.0, 15.0]), rig)
+    middle = (pixels[:, :2] + pixels[:, 2:]) / 2
+    assert middle[0, 0] == pytest.approx(960 - 1000 * np.tan(np.radians(20)), abs=1)
+    assert middle[1, 0] == pytest.approx(960 + 1000 * np.tan(np.radians(20)), abs=1)
+    assert middle[0, 1] < 300 < middle[1, 1]
+
+
+@pytest.mark.parametrize('turn', [(0, 0), (35, 0), (-20, 8), (170, -6)])
+def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn):
+    """From the array through the angles or straight by the camera: one pixel."""
+    rig = rig_with(*turn, camera_m=(0.8, -0.2, 1.2), array_m=(-0.6, 0.1, 1.9))
+    heading = np.radians(turn[0])
+    point = rig.array_position_m + [
+        9 * np.cos(heading + 0.2),
+        9 * np.sin(heading + 0.2),
+        -1.1,
+    ]
+    away = point - rig.array_position_m
+    azimuth = np.degrees(np.arctan2(away[1], away[0]) - heading)
+    elevation = np.degrees(np.arctan2(away[2], np.hypot(away[0], away[1])))
+    box = boxes_from_degrees([azimuth], [elevation], [1e-3], [1e-3])
+    found = to_pixels(box, np.array([np.linalg.norm(away)]), rig)[0]
+    seen, depth = rig.camera.project(point)
+    assert depth > 0
+    np.testing.assert_allclose((found[:2] + found[2:]) / 2, seen, atol=0.05)
+
+
+def test_another_focal_length_scales_and_roll_widens():
+    boxes, far = np.array([[0.1, -0.05, 0.3, 0.1]]), np.array([1e4])
+    rig = rig_with()
+    plain = to_pixels(boxes, far, rig)
+    longer = replace(rig, camera=replace(rig.camera, fx=2000.0, fy=1500.0))
+    centre, scale = np.array([960, 300, 960, 300]), np.array([2, 1.5, 2, 1.5])
+    np.testing.assert_allclose(
+        to_pixels(boxes, far, longer), (plain - centre) * scale + centre, atol=0.05
+    )
+    rolled = to_pixels(boxes, far, rig_with(roll=10.0))
+    assert np.all(rolled[:, 2:] - rolled[:, :2] > plain[:, 2:] - plain[:, :2])
+
+
+def test_behind_the_camera_is_nowhere():
+    rig = rig_with(camera_m=(3.0, 0.0, 1.5))
+    assert np.all(to_pixels(np.array([[-0.1, -0.1, 0.1, 0.1]]), np.array([2.0]), rig) == 0)
+    assert to_pixels(np.zeros((0, 4)), np.zeros(0), rig).shape == (0, 4)
+
+
+def test_ways_back():
+    rng = np.random.default_rng(0)
+    rig = rig_with(25, 7, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
+    azimuth, elevation = rng.uniform(-35, 35, 50), rng.uniform(-8, 3, 50)
+    width, height = rng.uniform(1, 12, 50), rng.uniform(1, 8, 50)
+    boxes = boxes_from_degrees(azimuth, elevation, width, height)
+    angles = degrees_from_boxes(boxes)
+    given = np.stack([azimuth, elevation, width, height], -1)
+    np.testing.assert_allclose(angles, given, atol=1e-9)
+    range_m = rng.uniform(8, 60, 50)
+    again = from_pixels(to_pixels(boxes, range_m, rig), range_m, rig)
+    # Pitched: corners of a level rectangle are no rectangle in the image, its bounds are larger.
+    assert np.abs(again - boxes).max() < 0.03
+    level = rig_with(25, 0, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
+    again = from_pixels(to_pixels(boxes, range_m, level), range_m, level)
+    assert np.abs(again - boxes).max() < 0.01

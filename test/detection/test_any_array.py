@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+
+import numpy as np
+from onnx import TensorProto
+import pytest
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import (
+    check,
+    contract_for,
+    differences,
+    metadata,
+    remarks,
+)
+from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.session import Detector
+from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.errors import AvdetError
+
+
+def set_key(model, key, value):
+    for index, entry in enumerate(model.metadata_props):
+        if entry.key == key:
+            if value is None:
+                del model.metadata_props[index]
+            else:
+                entry.value = value
+            return model
+    raise KeyError(key)
+
+
+@pytest.fixture
+def array_keys(make_array_model):
+    return [e.key for e in make_array_model().metadata_props if e.key.startswith('avdet.')]
+
+
+def stretched(rig, factor):
+    centre = rig.array_position_m
+    return replace(rig, microphones_m=(rig.microphones_m - centre) * factor + centre)
+
+
+def test_what_is_written_is_read(make_array_model, save):
+    _, contract = read_model(save(make_array_model()))
+    assert contract.contract_version == 2
+    assert contract.steering_shape == (80, 80, 24)
+    assert contract.microphones_m is None
+    assert contract.ranges.aperture_m == (0.2, 1.5)
+    np.testing.assert_allclose(contract.azimuths_deg, azimuth_grid(), atol=1e-6)
+    assert 'avdet.image_width' not in metadata(contract)
+
+
+def test_every_key_is_needed(make_array_model, save, array_keys):
+    assert 'avdet.azimuths_deg' in array_keys
+    for key in array_keys:
+        with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
+            read_model(save(set_key(make_array_model(), key, None)))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('avdet.azimuths_deg', '[]'),
+        ('avdet.azimuths_deg', '[[1, 2]]'),
+        ('avdet.azimuths_deg', '[1, NaN]'),
+        ('avdet.azimuths_deg', '["a"]'),
+        ('avdet.azimuths_deg', json.dumps([0.0] * 1025)),
+        ('avdet.aperture_m', '[2, 1]'),
+        ('avdet.aperture_m', '[1]'),
+        ('avdet.spacing_m', '3'),
+        ('avdet.live_microphones', '{"low": 3}'),
+        ('avdet.features', json.dumps(['a'] * 31)),
+    ],
+)
+def test_bad_values_name_the_key(make_array_model, save, key, value):
+    with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .') as caught:
+        read_model(save(set_key(make_array_model(), key, value)))
+    assert len(str(caught.value)) < 500
+
+
+def test_the_graph_must_be_what_the_keys_say(make_array_model, make_model, save):
+    for shape in [(80, 79, 24), (64, 80, 24), (80, 80, 56), (1, 80, 80, 24)]:
+        with pytest.raises(
+            AvdetError, match=r'input steering: expected float \[80, 80, 24\], found float'
+        ):
+            read_model(save(make_array_model(steering_shape=shape)))
+    model = make_array_model()
+    del model.graph.output[3]
+    with pytest.raises(AvdetError, match='outputs: expected boxes, scores, labels, range_m'):
+        read_model(save(model))
+    model = make_array_model()
+    model.graph.input[1].type.tensor_type.elem_type = TensorProto.DOUBLE
+    with pytest.raises(AvdetError, match=r'input steering: expected float .* found double'):
+        read_model(save(model))
+    # A file of contract 1 that asks for a steering is neither.
+    model = make_array_model()
+    for key, value in metadata(contract_for_rig()).items():
+        if key not in {entry.key for entry in model.metadata_props}:
+            model.metadata_props.add(key=key, value=value)
+    with pytest.raises(AvdetError, match='inputs: expected spectrogram, found'):
+        read_model(save(set_key(model, 'avdet.contract_version', '1')))
+
+
+def contract_for_rig():
+    from avdet_ros.rig import load_rig
+
+    return contract_for(load_rig(), FrontEnd(), -0.5)
+
+
+def test_any_rig_fits_and_what_was_not_taught_is_told(make_array_model, save, rig, front_end):
+    _, contract = read_model(save(make_array_model()))
+    camera = replace(rig.camera, width_px=1280, height_px=720, fx=800.0, cx=640.0)
+    other = replace(stretched(rig, 1.3), camera=camera, array_yaw_deg=33.0)
+    check(contract, other, front_end)
+    assert remarks(contract, rig) == remarks(contract, other) == []
+    told = remarks(contract, stretched(rig, 8))
+    assert [sentence.split(':')[0] for sentence in told] == ['aperture_m', 'spacing_m']
+    assert 'expected 0.2 to 1.5 as the model was taught, found 4' in told[0]
+    alive = np.arange(8) < 4
+    told = remarks(contract, replace(rig, alive=alive))
+    assert any(sentence.startswith('live_microphones') for sentence in told)
+    line = rig.microphones_m.copy()
+    line[:, 0] = rig.array_position_m[0]
+    assert 'on one line' in remarks(contract, replace(rig, microphones_m=line))[-1]
+    with pytest.raises(AvdetError, match=r'avdet\.n_mels: expected 64, found 80'):
+        check(contract, rig, FrontEnd(n_mels=64))
+
+
+def test_boxes_in_pixels_of_the_camera_in_use(make_array_model, save, rig, front_end):
+    detector = Detector(save(make_array_model()), rig, front_end, providers=['cpu'])
+    blank = np.zeros((32, 80, 173), np.float32)
+    found = detector.detect(blank)
+    # 10 m from the array is 9.7 m from the camera, which stands 0.15 m lower.
+    x, y = 2e3 / 9.7, 1e3 / 9.7
+    expected = [962 - x, 286 - y, 958 + x, 284 + y]
+    np.testing.assert_allclose(found.boxes_px, [expected], atol=3)
+    np.testing.assert_allclose(found.range_m, [[8, 10, 13]])
+    assert found.range_m.dtype == np.float32
+    assert len(found.only(np.zeros(1, bool)).range_m) == 0
+    narrow = replace(rig, camera=replace(rig.camera, fx=4000.0, fy=4000.0))
+    detector.use_rig(narrow, front_end)
+    cut = detector.detect(blank).boxes_px[0]
+    assert tuple(cut[[0, 2]]) == (pytest.approx(142, abs=10), pytest.approx(1778, abs=10))
+
+
+def test_the_steering_follows_the_rig(
+    make_array_model, save, rig, front_end, scattered, plane_wave, caplog
+):
+    """The tiny model scores by its largest steered response: a wave fits its own array only."""
+    detector = Detector(save(make_array_model()), rig, front_end, providers=['cpu'])
+    other = scattered(3)
+    features = front_end.compute(plane_wave(other, 12.0))
+    wrong = detector.detect(features).scores[0]
+    detector.use_rig(other, front_end)
+    right = detector.detect(features).scores[0]
+    assert right > 1.5 * wrong
+    assert detector.notes == []
+    detector.use_rig(stretched(rig, 8), front_end)
+    assert [note.split(':')[0] for note in detector.notes] == ['aperture_m', 'spacing_m']
+    assert 'aperture_m' in caplog.text
+    detector.use_rig(rig, front_end)
+    assert detector.notes == []
+    with pytest.raises(AvdetError, match='n_mels'):
+        detector.use_rig(other, FrontEnd(n_mels=64))
+    assert len(detector.detect(features)) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        ({'range_m': [[5.0, np.nan, 7.0]]}, 'range_m: expected positive finite'),
+        ({'range_m': [[0.0, 5.0, 7.0]]}, 'range_m: expected positive finite'),
+        ({'range_m': [[9.0, 8.0, 10.0]]}, 'range_m: expected rising'),
+        ({'range_m': [[1.0, 2.0, 3.0]] * 2}, r'range_m: expected shape \(1, 3\), found \(2, 3\)'),
+        ({'boxes': [[0, 0, np.inf, 1]]}, 'finite numbers'),
+        ({'scores': [2.0]}, 'from 0 to 1'),
+    ],
+)
+def test_outputs_are_checked(make_array_model, save, rig, front_end, options, says):
+    detector = Detector(save(make_array_model(**options)), rig, front_end, providers=['cpu'])
+    with pytest.raises(AvdetError, match=says):
+        detector.detect(np.zeros((32, 80, 173), np.float32))
+
+
+def test_a_model_of_one_rig_holds_camera_and_mounting(make_model, save, rig, front_end):
+    _, contract = read_model(save(make_model()))
+    assert differences(contract, rig, front_end) == []
+    assert remarks(contract, rig) == []
+    turn = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    others = {
+        'avdet.focal_px': replace(rig, camera=replace(rig.camera, fx=2000.0)),
+        'avdet.principal_px': replace(rig, camera=replace(rig.camera, cx=900.0)),
+        'avdet.camera_position_m': replace(
+            rig, camera=replace(rig.camera, position_m=rig.camera.position_m + [0, 0, 0.5])
+        ),
+        'avdet.camera_rotation': replace(
+            rig, camera=replace(rig.camera, rotation=rig.camera.rotation @ turn)
+        ),
+        'avdet.array_position_m': replace(
+            rig,
+            array_position_m=rig.array_position_m + [0.5, 0, 0],
+            microphones_m=rig.microphones_m + [0.5, 0, 0],
+        ),
+    }
+    for key, other in others.items():
+        with pytest.raises(AvdetError, match=rf'{key}: expected .*, found'):
+            check(contract, other, front_end)
+    nearly = replace(rig, camera=replace(rig.camera, fx=1005.0, cx=965.0))
+    check(contract, nearly, front_end)
+
+
+def test_a_turned_array_is_refused(make_model, save, rig, front_end):
+    _, contract = read_model(save(make_model()))
+    centre = rig.array_position_m
+    quarter = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    turned = replace(
+        rig, array_yaw_deg=90.0, microphones_m=(rig.microphones_m - centre) @ quarter + centre
+    )
+    with pytest.raises(AvdetError, match=r'avdet\.array_yaw_deg: expected 90, found 0'):
+        check(contract, turned, front_end)
+
+
+def test_older_files_hold_no_mounting_and_are_taken(make_model, save, rig, front_end):
+    model = make_model()
+    for key in (
+        'focal_px',
+        'principal_px',
+        'camera_position_m',
+        'camera_rotation',
+        'array_position_m',
+        'array_yaw_deg',
+    ):
+        set_key(model, 'avdet.' + key, None)
+    detector = Detector(save(model), rig, front_end, providers=['cpu'])
+    assert detector.notes == []
+    assert 'does not say with which camera' in remarks(detector.contract, rig)[0]
+    with pytest.raises(AvdetError, match=r'avdet\.focal_px: expected a value, found none'):
+        read_model(save(set_key(make_model(), 'avdet.focal_px', None)))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('avdet.focal_px', '[0, 1000]'),
+        ('avdet.camera_rotation', '[[1, 0, 0], [0, 1, 0], [0, 0, 2]]'),
+        ('avdet.array_yaw_deg', '"north"'),
+        ('avdet.camera_position_m', '[1, 2]'),
+    ],
+)
+def test_bad_mounting(make_model, save, key, value):
+    with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .'):
+        read_model(save(set_key(make_model(), key, value)))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.detection.steering import (
+    AROUND,
+    FRONT_COLUMNS,
+    FRONT_DEG,
+    azimuth_grid,
+    heading_rad,
+    live_pairs,
+    steering,
+)
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+
+OPTICAL = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+
+
+def looking(rig, yaw_deg=0.0, pitch_deg=0.0):
+    body = Rotation.from_euler('ZYX', [yaw_deg, pitch_deg, 0], degrees=True).as_matrix()
+    return replace(rig, camera=replace(rig.camera, rotation=OPTICAL @ body.T))
+
+
+def response(weights, features):
+    """(A,) mean steered response."""
+    return np.einsum('bac,cbt->a', weights, features[8:]) / features.shape[1] / features.shape[2]
+
+
+def test_the_grid_goes_once_around_and_is_fine_ahead():
+    grid = azimuth_grid()
+    assert grid.shape == (FRONT_COLUMNS + AROUND,)
+    assert np.all(np.diff(grid) < 0)
+    front = grid[:FRONT_COLUMNS]
+    np.testing.assert_allclose(np.diff(front), -2 * FRONT_DEG / FRONT_COLUMNS)
+    np.testing.assert_allclose(front, -front[::-1])
+    assert grid[0] - grid[-1] < 360
+    ends = grid[-1] + 360 - grid[0]
+    assert ends == pytest.approx((360 - 2 * FRONT_DEG) / AROUND / 2 + FRONT_DEG / FRONT_COLUMNS)
+    assert len(azimuth_grid(8, 40.0, 0)) == 8
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('azimuth_deg', [-43, -8, 0, 21, 50])
+def test_a_plane_wave_is_heard_where_it_comes_from_on_any_array(
+    seed, azimuth_deg, scattered, plane_wave
+):
+    rig, front_end = scattered(seed), FrontEnd()
+    heard = response(steering(rig, front_end), front_end.compute(plane_wave(rig, azimuth_deg)))
+    grid = azimuth_grid()
+    assert abs(grid[np.argmax(heard)] - azimuth_deg) <= 1.75 / 2 + 0.3
+
+
+def test_columns_turn_with_the_camera_not_with_the_frame_of_the_array(scattered, plane_wave):
+    rig, front_end = scattered(0), FrontEnd()
+    features = front_end.compute(plane_wave(rig, 50))
+    camera = looking(rig, yaw_deg=40.0, pitch_deg=12.0)
+    assert np.degrees(heading_rad(camera.camera)) == pytest.approx(40)
+    heard = azimuth_grid()[np.argmax(response(steering(camera, front_end), features))]
+    assert heard == pytest.approx(10, abs=1.2)
+    # The yaw of the array is in the microphones' places already: alone it changes nothing.
+    turned = replace(rig, array_yaw_deg=90.0)
+    np.testing.assert_array_equal(steering(turned, front_end), steering(rig, front_end))
+
+
+def test_a_lone_wave_has_a_response_of_at_most_one(plane_wave):
+    rig, front_end = load_rig(), FrontEnd()
+    features = front_end.compute(plane_wave(rig, 0.0))
+    weights = steering(rig, front_end, np.array([0.0]))
+    bands = np.einsum('bac,cbt->bat', weights, features[8:])[:, 0].mean(axis=1)
+    assert weights.shape == (80, 1, 24)
+    assert np.all(bands[:30] > 0.95)
+    assert np.all(bands < 1.001)
+
+
+def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plane_wave):
+    rig, front_end = load_rig(), FrontEnd()
+    alive = np.ones(8, bool)
+    alive[[2, 5]] = False
+    whole, part = steering(rig, front_end), steering(replace(rig, alive=alive), front_end)
+    live = live_pairs(alive)
+    assert list(live) == [2 not in pair and 5 not in pair for pair in PAIRS]
+    shape = (80, 80, 12, 2)
+    assert np.all(part.reshape(shape)[:, :, ~live] == 0)
+    np.testing.assert_allclose(
+        part.reshape(shape)[:, :, live],
+        whole.reshape(shape)[:, :, live] * 12 / live.sum(),
+        rtol=1e-5,
+        atol=1e-7,
+    )
+    sound = plane_wave(rig, 20)
+    sound[~alive] = 0
+    heard = azimuth_grid()[np.argmax(response(part, front_end.compute(sound)))]
+    assert heard == pytest.approx(20, abs=1.2)
+
+
+def test_made_in_less_than_fifty_milliseconds():
+    rig, front_end = load_rig(), FrontEnd()
+    steering(rig, front_end)
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        steering(rig, front_end)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.05
+
+
+def test_bands_without_a_fourier_bin_are_zero():
+    weights = steering(load_rig(), FrontEnd(sample_rate_hz=96000, n_fft=256), np.array([0.0]))
+    assert np.isfinite(weights).all()
+
+
+def test_a_camera_that_looks_down_has_no_heading():
+    with pytest.raises(AvdetError, match=r'rig: camera: .* no heading'):
+        steering(looking(load_rig(), pitch_deg=88.0), FrontEnd())
