@@ -73,7 +73,7 @@ ROOMS = (
     {'errors', 'quoting', 'process', 'progress'},
     {'files', 'fields', 'registry', 'dds_domain', 'paths'},
     {'image_codec', 'rig'},
-    {'audio', 'drawing', 'rig_match'},
+    {'audio', 'drawing', 'rig_edit', 'rig_match'},
     {'detection'},
     {'dataset', 'tracking'},
     {'simulation'},

@@ -1,0 +1,144 @@
+"""A calibrated copy of a rig file: exactly the new values, and all that stood around them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import yaml
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import default_rig_path, load_rig, parse_rig
+from avdet_ros.rig_edit import MicrophoneValues, calibrated_text, write_calibrated
+
+TEXT = default_rig_path().read_text()
+
+
+def values_of(text):
+    """What a rig file says of its microphones now."""
+    entries = yaml.safe_load(text)['array']['microphones']
+    return [
+        MicrophoneValues(
+            entry['name'],
+            tuple(entry['position_m']),
+            entry.get('gain_db', 0.0),
+            entry.get('delay_s', 0.0),
+            entry.get('dead', False),
+        )
+        for entry in entries
+    ]
+
+
+def changed(values):
+    """The first microphone moved and louder, the second late, the third dead."""
+    first = replace(values[0], position_m=(0.256, 0.001, 0.0), gain_db=1.25, comment='± 0.1 dB')
+    second = replace(values[1], delay_s=3.4e-5)
+    return [first, second, replace(values[2], dead=True), *values[3:]]
+
+
+def check(text, expected):
+    rig = parse_rig(yaml.safe_load(text))
+    assert rig.names == tuple(each.name for each in expected)
+    assert rig.gain_db.tolist() == [each.gain_db for each in expected]
+    assert rig.delay_s.tolist() == [each.delay_s for each in expected]
+    assert rig.alive.tolist() == [not each.dead for each in expected]
+    places = np.array([each.position_m for each in expected]) + rig.array_position_m
+    np.testing.assert_allclose(rig.microphones_m, places, atol=1e-5)
+    assert rig.channels.tolist() == load_rig().channels.tolist()
+
+
+def test_values_change_and_all_else_stays():
+    expected = changed(values_of(TEXT))
+    text = calibrated_text(TEXT, expected, heading=['calibrated from a drive'])
+    check(text, expected)
+    lines, before = text.splitlines(), TEXT.splitlines()
+    assert lines[0] == '# calibrated from a drive'
+    different = [
+        new for new, old in zip(lines[1:], before, strict=True) if new.rstrip() != old.rstrip()
+    ]
+    assert len(different) == 3
+    assert different[0].endswith('gain_db: 1.25}  # ± 0.1 dB')
+    assert ', delay_s: 0.000034}' in different[1]
+    assert ', dead: true}' in different[2]
+
+
+def test_a_copy_of_a_copy_takes_the_old_values_place():
+    expected = changed(values_of(TEXT))
+    once = calibrated_text(TEXT, expected)
+    assert calibrated_text(once, [replace(e, comment='') for e in expected]) == once
+    plain = values_of(TEXT)
+    check(calibrated_text(once, plain), plain)
+
+
+def test_blocks_instead_of_braces():
+    tree = yaml.safe_load(TEXT)
+    text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=False)
+    text = text.replace('- name: left\n', '- name: left  # blue cable\n')
+    expected = changed(values_of(text))
+    new = calibrated_text(text, expected)
+    check(new, expected)
+    assert '- name: left  # blue cable\n' in new
+    assert '# ± 0.1 dB' in new
+
+
+def test_aliases_are_written_out():
+    text = TEXT.replace(
+        'position_m: [ 0.250000,  0.000000, 0.0]', 'position_m: &here [0.25, 0, 0]'
+    )
+    text += '\n  # the end\n'
+    text = text.replace('position_m: [0.30, 0.0, 1.55] ', 'position_m: *here')
+    expected = changed(values_of(TEXT))
+    new = calibrated_text(text, expected)
+    check(new, expected)
+    assert parse_rig(yaml.safe_load(new)).camera.position_m.tolist() == [0.25, 0, 0]
+    assert '# front: ± 0.1 dB' in new
+
+
+@pytest.mark.parametrize('yaw_line', ['', '  yaw_deg: 1.5  # measured\n'])
+def test_yaw_is_changed_or_added(yaw_line):
+    found = '  yaw_deg: 0.0                     # rotation of the array about z, left positive\n'
+    assert found in TEXT
+    new = calibrated_text(TEXT.replace(found, yaw_line), values_of(TEXT), yaw_deg=-2.25)
+    assert parse_rig(yaml.safe_load(new)).array_yaw_deg == -2.25
+    assert '# seen from above' not in new
+    assert '# Eight microphones on an octagon' in new
+
+
+@given(
+    st.lists(st.tuples(st.floats(-40, 40), st.floats(-0.002, 0.002)), min_size=8, max_size=8),
+    st.sets(st.integers(0, 7), max_size=5),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_values_within_the_bounds_are_written_to_rounding(errors, dead):
+    values = [
+        replace(each, gain_db=gain, delay_s=delay, dead=index in dead)
+        for index, (each, (gain, delay)) in enumerate(zip(values_of(TEXT), errors, strict=True))
+    ]
+    rig = parse_rig(yaml.safe_load(calibrated_text(TEXT, values)))
+    np.testing.assert_allclose(rig.gain_db, [gain for gain, _ in errors], atol=0.0051)
+    np.testing.assert_allclose(rig.delay_s, [delay for _, delay in errors], atol=5.1e-9)
+    assert np.flatnonzero(~rig.alive).tolist() == sorted(dead)
+
+
+def test_the_rig_itself_is_never_overwritten(tmp_path):
+    path = tmp_path / 'rig.yaml'
+    path.write_text(TEXT)
+    with pytest.raises(AvdetError, match='expected another file than the rig itself'):
+        write_calibrated(path, path, values_of(TEXT))
+    write_calibrated(path, tmp_path / 'new.yaml', changed(values_of(TEXT)))
+    assert load_rig(tmp_path / 'new.yaml').gain_db[0] == 1.25
+    assert path.read_text() == TEXT
+    with pytest.raises(AvdetError, match='cannot write'):
+        write_calibrated(path, path / 'new.yaml', values_of(TEXT))
+
+
+def test_values_beyond_the_bounds_write_nothing(tmp_path):
+    path = tmp_path / 'rig.yaml'
+    path.write_text(TEXT)
+    values = [replace(values_of(TEXT)[0], gain_db=50), *values_of(TEXT)[1:]]
+    with pytest.raises(AvdetError, match='gain_db: expected a number from -40 to 40, found 50'):
+        write_calibrated(path, tmp_path / 'new.yaml', values)
+    assert not (tmp_path / 'new.yaml').exists()
