@@ -13,7 +13,7 @@ import sys
 NICENESS = 10
 """Of what can wait: about a tenth of a normal process's share when both want a core."""
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a process to end."""
 
 _AUTOGROUP = Path('/proc/self/autogroup')
@@ -23,7 +23,7 @@ _KEPT_BYTES = 256 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let other processes go first from now on; works without privileges, but not back.
 
     Linux may share cores among sessions before it shares them among a session's processes
@@ -38,7 +38,7 @@ def give_way() -> None:
             _AUTOGROUP.write_text(str(NICENESS))
 
 
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """Keep freed memory for the next window instead of giving it back to the system.
 
     A window's features need 30 MB for a moment. Taken from the system each time, they cost 1500
@@ -49,7 +49,7 @@ def keep_memory() -> None:
     _mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def share_memory() -> None:
+def use_one_arena() -> None:
     """Let all threads that begin from now on take memory from one place.
 
     Else each of them keeps what it once needed, and whenever a busy machine makes one wait for
@@ -64,35 +64,35 @@ def _mallopt(parameter: int, value: int) -> None:
         mallopt(parameter, value)
 
 
-def end_at_once() -> None:
-    """Let `ENDINGS` end this process with status 0, while there is nothing to tidy up yet."""
-    for number in ENDINGS:
+def exit_on_signal() -> None:
+    """Let `END_SIGNALS` end this process with status 0, while there is nothing to tidy up yet."""
+    for number in END_SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
 
 
-class Ending:
-    """Whether one of `ENDINGS` has come.
+class SignalFlag:
+    """Whether one of `END_SIGNALS` has come.
 
     A `threading.Event` would not do: a handler runs between two steps of the main thread, which
     may just then hold the event's lock, and would wait for it for ever.
 
     Attributes:
-        asked: whether one has come.
+        received: whether one has come.
     """
 
     def __init__(self) -> None:
         """Take the signals from now on."""
-        self.asked = False
-        for number in ENDINGS:
+        self.received = False
+        for number in END_SIGNALS:
             signal.signal(number, self._note)
 
     def _note(self, *_: object) -> None:
-        self.asked = True
+        self.received = True
 
 
 @contextmanager
 def until_signal() -> Iterator[None]:
-    """A block that the first of `ENDINGS` ends, as `KeyboardInterrupt` that goes no further.
+    """A block that the first of `END_SIGNALS` ends, as `KeyboardInterrupt` that goes no further.
 
     Those that follow, as Ctrl-C and `ros2 launch` send one each, do not disturb the tidying up.
     """
@@ -104,12 +104,12 @@ def until_signal() -> Iterator[None]:
             ended = True
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, on_signal) for number in ENDINGS}
+    before = {number: signal.signal(number, on_signal) for number in END_SIGNALS}
     try:
         yield
     except KeyboardInterrupt:
         if not ended:
             raise
     finally:
-        for number in ENDINGS:
+        for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN if ended else before[number])

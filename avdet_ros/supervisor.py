@@ -71,7 +71,7 @@ class Supervisor:
         for node in self._graph.nodes:
             self._start(node)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Notice dead nodes and start them again; call it a few times a second."""
         now = time.monotonic()
         for node in self._graph.nodes:
@@ -162,7 +162,7 @@ def command(node: NodeSpec, graph: Graph) -> list[str]:
     return words
 
 
-def ending(name: str) -> dict[str, str]:
+def shutdown_timeouts(name: str) -> dict[str, str]:
     """How long `ros2 launch` lets a node end: keywords of its Node.
 
     Args:

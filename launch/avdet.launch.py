@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 
 from avdet_ros.graph import ARGUMENTS, PACKAGE, make_graph
 from avdet_ros.rviz import processes
-from avdet_ros.supervisor import ending, transport_settings
+from avdet_ros.supervisor import shutdown_timeouts, transport_settings
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -53,7 +53,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             respawn_delay=1.0,
             output='screen',
             emulate_tty=True,
-            **ending(node.name),
+            **shutdown_timeouts(node.name),
         )
         for node in graph.nodes
     ]

@@ -25,7 +25,7 @@ from launch_ros.actions import Node
 from avdet_ros.bags.replay_plan import REPLAY_ARGUMENTS, plan_replay
 from avdet_ros.graph import PACKAGE
 from avdet_ros.rviz import processes
-from avdet_ros.supervisor import ending, transport_settings
+from avdet_ros.supervisor import shutdown_timeouts, transport_settings
 
 LAST_WINDOWS_S = 2.0
 """How long nodes go on after the last message."""
@@ -69,7 +69,7 @@ def _replay(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             respawn_delay=1.0,
             output='screen',
             emulate_tty=True,
-            **ending(node.name),
+            **shutdown_timeouts(node.name),
         )
         for node in graph.nodes
     ]

@@ -8,9 +8,11 @@ import sys
 
 import pytest
 
-from avdet_ros.process import ENDINGS, NICENESS, Ending, until_signal
+from avdet_ros.process import END_SIGNALS, NICENESS, SignalFlag, until_signal
 
-ASK = 'import os; from avdet_ros.process import give_way; give_way(); print(os.nice(0))'
+ASK = (
+    'import os; from avdet_ros.process import lower_priority; lower_priority(); print(os.nice(0))'
+)
 
 
 def test_a_process_gives_way_and_its_parent_does_not():
@@ -31,9 +33,9 @@ FAULTS = """
 import resource, sys
 import numpy as np
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.process import keep_memory
+from avdet_ros.process import keep_freed_memory
 if sys.argv[1] == 'keep':
-    keep_memory()
+    keep_freed_memory()
 front_end, window = FrontEnd(), np.ones((8, 44100), np.float32)
 for index in range(6):
     if index == 3:
@@ -56,7 +58,7 @@ def test_kept_memory_is_not_asked_for_again():
 
 ASK_THREAD = """
 import os, threading
-from avdet_ros.process import give_way
+from avdet_ros.process import lower_priority
 ready, done = threading.Event(), threading.Event()
 def work():
     ready.set()
@@ -65,7 +67,7 @@ def work():
 thread = threading.Thread(target=work)
 thread.start()
 ready.wait()
-give_way()
+lower_priority()
 done.set()
 thread.join()
 """
@@ -99,10 +101,10 @@ def test_the_first_signal_ends_a_block_and_the_next_disturb_nothing(first):
 
 
 def test_without_a_signal_the_handlers_are_as_before():
-    before = [signal.getsignal(number) for number in ENDINGS]
+    before = [signal.getsignal(number) for number in END_SIGNALS]
     with until_signal():
-        assert [signal.getsignal(number) for number in ENDINGS] != before
-    assert [signal.getsignal(number) for number in ENDINGS] == before
+        assert [signal.getsignal(number) for number in END_SIGNALS] != before
+    assert [signal.getsignal(number) for number in END_SIGNALS] == before
     with pytest.raises(KeyboardInterrupt), until_signal():
         raise KeyboardInterrupt
 
@@ -110,9 +112,9 @@ def test_without_a_signal_the_handlers_are_as_before():
 def test_threads_share_one_place_for_memory():
     count = """
 import ctypes, sys, threading
-from avdet_ros.process import share_memory
+from avdet_ros.process import use_one_arena
 if sys.argv[1] == 'shared':
-    share_memory()
+    use_one_arena()
 held = threading.Barrier(5)
 def take():
     kept = [bytearray(1000) for _ in range(100)]
@@ -136,14 +138,14 @@ held.wait()
     assert places['shared'] == 1
 
 
-@pytest.mark.parametrize('number', ENDINGS)
+@pytest.mark.parametrize('number', END_SIGNALS)
 def test_a_signal_is_noted_wherever_the_main_thread_is(number):
-    before = {each: signal.getsignal(each) for each in ENDINGS}
+    before = {each: signal.getsignal(each) for each in END_SIGNALS}
     try:
-        ending = Ending()
-        assert not ending.asked
+        flag = SignalFlag()
+        assert not flag.received
         signal.raise_signal(number)
-        assert ending.asked
+        assert flag.received
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from avdet_ros.graph import make_graph
-from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, ending
+from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, shutdown_timeouts
 
 
 @pytest.mark.ros
@@ -31,7 +31,9 @@ def test_the_recorders_last_line_is_shown(tmp_path):
 def test_launch_waits_for_the_recorder_as_long_as_we_do():
     from avdet_ros.nodes.main import _TIDY_S
 
-    assert ending('capture') == {}
+    assert shutdown_timeouts('capture') == {}
     assert (
-        float(ending('recorder')['sigterm_timeout']) == RECORDER_PATIENCE_S > _TIDY_S['recorder']
+        float(shutdown_timeouts('recorder')['sigterm_timeout'])
+        == RECORDER_PATIENCE_S
+        > _TIDY_S['recorder']
     )

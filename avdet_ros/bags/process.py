@@ -19,7 +19,7 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.window import WindowBuffer
-from avdet_ros.bags.listening import Listening, find_source, messages_of
+from avdet_ros.bags.input_selection import InputSelection, messages_of, select_input
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
@@ -67,7 +67,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Heard:
+class WindowResult:
     """One window's results.
 
     Attributes:
@@ -83,19 +83,19 @@ class Heard:
     tracks: list[Track]
 
 
-def hear(
+def process_windows(
     bag: Bag,
-    listening: Listening,
+    selection: InputSelection,
     front_end: FrontEnd,
     detector: Detector,
     tracker: Tracker,
     report: Report,
-) -> Iterator[Heard]:
+) -> Iterator[WindowResult]:
     """Run front end, detector and tracker over a bag, in order.
 
     Args:
         bag: the recording.
-        listening: of `find_source`.
+        selection: of `select_input`.
         front_end: computes the features.
         detector: made with ``threads=1`` for results that do not depend on the machine's cores.
         tracker: fresh.
@@ -104,22 +104,22 @@ def hear(
     Raises:
         AvdetError: a message on the way is not what the topic's first one was.
     """
-    if listening.raw:
-        pieces = _windows(bag, listening, front_end, report)
+    if selection.raw:
+        pieces = _windows(bag, selection, front_end, report)
     else:
-        pieces = _spectrograms(bag, listening, report)
+        pieces = _spectrograms(bag, selection, report)
     offset_ns = round(detector.contract.label_offset_s * 1e9)
 
     def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
         end_ns, array = piece
-        features = front_end.compute(array) if listening.raw else array
+        features = front_end.compute(array) if selection.raw else array
         return end_ns, _best(detector.detect(features))
 
     for end_ns, found in _in_order(work, pieces):
         report.windows += 1
         report.boxes += len(found)
         instant_ns = end_ns + offset_ns
-        yield Heard(end_ns, instant_ns, found, tracker.update(instant_ns * 1e-9, found))
+        yield WindowResult(end_ns, instant_ns, found, tracker.update(instant_ns * 1e-9, found))
 
 
 def process_bag(
@@ -144,27 +144,29 @@ def process_bag(
         front_end: computes the features.
         detector: finds boxes.
         tracker: fresh.
-        topic: see `find_source`.
-        hop_s: see `find_source`.
+        topic: see `select_input`.
+        hop_s: see `select_input`.
 
     Raises:
         AvdetError: the bag cannot be used, or ``out`` exists.
     """
     with Bag(bag_path) as bag:
         offset_s = detector.contract.label_offset_s
-        listening = find_source(bag, front_end, offset_s, topic, hop_s)
-        report = Report(listening.topic, partial=bag.partial)
-        namespace = listening.topic.rsplit('/', 1)[0]
+        selection = select_input(bag, front_end, offset_s, topic, hop_s)
+        report = Report(selection.topic, partial=bag.partial)
+        namespace = selection.topic.rsplit('/', 1)[0]
         with BagWriter(out, file_name=RESULTS) as writer:
             try:
-                for heard in hear(bag, listening, front_end, detector, tracker, report):
-                    header = make_header(heard.stamp_ns, rig.camera.frame_id)
+                for result in process_windows(
+                    bag, selection, front_end, detector, tracker, report
+                ):
+                    header = make_header(result.stamp_ns, rig.camera.frame_id)
                     for name, message in (
-                        ('detections', make_detections(header, heard.detections)),
-                        ('tracks', make_tracks(header, heard.tracks)),
+                        ('detections', make_detections(header, result.detections)),
+                        ('tracks', make_tracks(header, result.tracks)),
                     ):
                         data = serialize(message)
-                        writer.write(f'{namespace}/{name}', DETECTIONS, data, heard.window_end_ns)
+                        writer.write(f'{namespace}/{name}', DETECTIONS, data, result.window_end_ns)
                 report.partial = bag.partial
             except AvdetError as error:
                 report.partial = str(error)
@@ -173,7 +175,7 @@ def process_bag(
                 _write_summary(out, report, detector)
         if not report.windows and not report.partial:
             report.partial = (
-                f'bag {bag.path}: {listening.topic}: expected at least one window of '
+                f'bag {bag.path}: {selection.topic}: expected at least one window of '
                 f'{front_end.window_s:g} s, found {report.sound_s:.2f} s of sound'
             )
             _write_summary(out, report, detector)
@@ -194,35 +196,35 @@ def _write_summary(out: Path, report: Report, detector: Detector) -> None:
 
 
 def spectrograms(
-    bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
+    bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The windows of a bag one by one, as a detector takes them.
 
     Args:
         bag: the recording.
-        listening: of `find_source`.
+        selection: of `select_input`.
         front_end: computes the features of raw sound.
         report: counted up on the way.
 
     Returns:
         Each window's end, nanoseconds, and its (channels, n_mels, frames) features.
     """
-    if not listening.raw:
-        yield from _spectrograms(bag, listening, report)
+    if not selection.raw:
+        yield from _spectrograms(bag, selection, report)
         return
-    for end_ns, waveform in _windows(bag, listening, front_end, report):
+    for end_ns, waveform in _windows(bag, selection, front_end, report):
         yield end_ns, front_end.compute(waveform)
 
 
 def _windows(
-    bag: Bag, listening: Listening, front_end: FrontEnd, report: Report
+    bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
-    where = f'bag {bag.path}: {listening.topic}'
+    where = f'bag {bag.path}: {selection.topic}'
     rate_hz = front_end.sample_rate_hz
-    buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, listening.hop_s)
+    buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, selection.hop_s)
     blocks = StampedBlocks(rate_hz)
-    to_skip = listening.skip_samples
-    for message in messages_of(bag, listening.topic):
+    to_skip = selection.skip_samples
+    for message in messages_of(bag, selection.topic):
         samples = decode_sound(message, where)
         place = blocks.place(stamp_ns(message), len(samples))
         report.restarts += place.restarted
@@ -241,11 +243,11 @@ def _windows(
 
 
 def _spectrograms(
-    bag: Bag, listening: Listening, report: Report
+    bag: Bag, selection: InputSelection, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
-    where = f'bag {bag.path}: {listening.topic}'
+    where = f'bag {bag.path}: {selection.topic}'
     before = None
-    for message in messages_of(bag, listening.topic):
+    for message in messages_of(bag, selection.topic):
         now = stamp_ns(message)
         if before is not None:
             report.restarts += now < before

@@ -144,7 +144,7 @@ class Demo:
         Raises:
             AvdetError: a node has died.
         """
-        self._supervisor.tend()
+        self._supervisor.poll()
         if self._supervisor.deaths:
             name, status = self._supervisor.deaths[0]
             last = next((line for line in reversed(self.lines) if line.startswith(name)), '')

@@ -129,7 +129,7 @@ def detector_killed(vehicle: Vehicle) -> Outcome:
     )
     first = vehicle.tracked_after(time.monotonic())
     vehicle.settle_after()
-    said = vehicle.witness.said('tracker', 'detections', cut_s)
+    said = vehicle.witness.find_status('tracker', 'detections', cut_s)
     words = f'tracker says {quoted(said, cut_s)}, and the' if said else 'the'
     return Outcome(
         'detector killed with SIGKILL',
@@ -243,10 +243,10 @@ def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
             if time.monotonic() - sent_s > AGAIN_S:
                 publisher.publish(message)
                 sent_s = time.monotonic()
-            return vehicle.witness.said(node, words, began_s)
+            return vehicle.witness.find_status(node, words, began_s)
 
         vehicle.wait(refused, f'{node} to say {words!r}')
-    vehicle.witness.forget(publisher)
+    vehicle.witness.destroy(publisher)
     return len(kinds)
 
 

@@ -123,9 +123,9 @@ class Vehicle:
         self._tending = threading.Thread(target=self._tend, name='tend', daemon=True)
         try:
             self.device.start()
-            from avdet_ros.nodes.graph_monitor import Witness
+            from avdet_ros.nodes.graph_monitor import GraphMonitor
 
-            self.witness = Witness(self.graph.namespace, self._listen)
+            self.witness = GraphMonitor(self.graph.namespace, self._listen)
             if self._clock:
                 self.witness.begin_clock()
             self.supervisor.start()
@@ -196,7 +196,7 @@ class Vehicle:
     def said(self, node: str, words: str, since_s: float) -> Any:
         """Wait until a node's diagnostics say these words, and return the status."""
         return self.wait(
-            lambda: self.witness.said(node, words, since_s), f'{node} to say {words!r}'
+            lambda: self.witness.find_status(node, words, since_s), f'{node} to say {words!r}'
         )
 
     def tracked_after(self, instant_s: float) -> Any:
@@ -277,7 +277,7 @@ class Vehicle:
 
     def _tend(self) -> None:
         while not self._ending.wait(0.1):
-            self.supervisor.tend()
+            self.supervisor.poll()
 
 
 def require_ros() -> None:

@@ -115,7 +115,7 @@ def run_pipeline(
             }
             before, start = _cpu_seconds(handles), time.monotonic()
             while probe.poll() is None:
-                supervisor.tend()
+                supervisor.poll()
                 for node, status in supervisor.deaths:
                     time.sleep(0.5)  # its last words are still on their way
                     words = [line for line in said.get(node, []) if 'ended with' not in line]

@@ -15,7 +15,7 @@ from rich.text import Text
 import typer
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.process import ENDINGS, Ending
+from avdet_ros.process import END_SIGNALS, SignalFlag
 from avdet_ros.sources.make import DEMO_SEED
 from avdet_ros.tracking import DEFAULT_TRACKER
 
@@ -51,24 +51,24 @@ def demo(
     plan = Plan(out.resolve(), duration, seed, model, tracker, camera)
     prepare_folder(plan.out)
     console = Console(highlight=False, soft_wrap=True)
-    stopped = Ending()
+    stopped = SignalFlag()
     console.print(f'drive {seed}, {duration:g} s: starting {6 if camera else 5} processes')
     show = Demo(plan)
     try:
         with show.running():
             _watch(console, show, plan, stopped)
     except AvdetError as error:
-        if stopped.asked:
+        if stopped.received:
             return
         raise error
     finally:
-        for number in ENDINGS:
+        for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # the results are being written
     if not show.windows:
-        if stopped.asked:
+        if stopped.received:
             return
         raise AvdetError(f'no window came through: {"; ".join(list(show.lines)[-3:])}')
-    if stopped.asked:
+    if stopped.received:
         console.print('interrupted: these are the results so far')
     summary = show.summary()
     paths = show.write(summary)
@@ -77,21 +77,21 @@ def demo(
         console.print(f'  {path}', style='dim')
 
 
-def _watch(console: Console, show: Any, plan: Any, stopped: Ending) -> None:
+def _watch(console: Console, show: Any, plan: Any, stopped: SignalFlag) -> None:
     """Show the tracks until the drive is over or somebody stops it."""
     from avdet_ros.rig import load_rig
 
     camera = load_rig().camera
     if not console.is_terminal:
         said = time.monotonic()
-        while show.tend() and not stopped.asked:
+        while show.tend() and not stopped.received:
             time.sleep(_REFRESH_S)
             if time.monotonic() - said > _PLAIN_EVERY_S:
                 said = time.monotonic()
                 console.print(_line(show, plan))
         return
     with Live(console=console, refresh_per_second=1 / _REFRESH_S, transient=True) as live:
-        while show.tend() and not stopped.asked:
+        while show.tend() and not stopped.received:
             time.sleep(_REFRESH_S)
             bar = ProgressBar(total=plan.windows, completed=show.windows, width=40)
             live.update(Group(_tracks_table(show, camera), bar, Text(_line(show, plan))))

@@ -39,7 +39,7 @@ from avdet_ros.cli.train import train
 from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
-from avdet_ros.process import keep_memory
+from avdet_ros.process import keep_freed_memory
 
 app = typer.Typer(
     name='avdet',
@@ -87,7 +87,7 @@ app.command()(view)
 
 def main() -> None:
     """Run the command line; user errors become one sentence and exit status 1."""
-    keep_memory()
+    keep_freed_memory()
     try:
         app()
     except AvdetError as error:

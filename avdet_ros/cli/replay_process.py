@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from avdet_ros.process import end_at_once
+from avdet_ros.process import exit_on_signal
 
 if __name__ == '__main__':
-    end_at_once()
+    exit_on_signal()
     from avdet_ros.cli.main import main
 
     sys.argv.insert(1, 'replay')

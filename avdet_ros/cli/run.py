@@ -36,9 +36,9 @@ def run(
     Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
     source:=device device:=array8, or source:=simulation seed:=300001.
     """
-    from avdet_ros.process import Ending, end_at_once
+    from avdet_ros.process import SignalFlag, exit_on_signal
 
-    end_at_once()
+    exit_on_signal()
     from avdet_ros.graph import make_graph, parse_arguments
 
     if show_args:
@@ -57,16 +57,16 @@ def run(
         with lock:
             console.print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}')
 
-    ending = Ending()
+    stop = SignalFlag()
     supervisor = Supervisor(graph, say)
     try:
         supervisor.start()
-        while not ending.asked and supervisor.running:
-            supervisor.tend()
+        while not stop.received and supervisor.running:
+            supervisor.poll()
             time.sleep(0.1)
     finally:
         supervisor.stop()
-    if not ending.asked:
+    if not stop.received:
         raise AvdetError('every node has ended by itself; their last lines say why')
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.bags.listening import find_source
+from avdet_ros.bags.input_selection import select_input
 from avdet_ros.bags.process import Report, spectrograms
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.show import picture_topic
@@ -67,11 +67,11 @@ def hear_bag(
     with Bag(path) as bag:
         topic = bag.find(TRUTH, DETECTIONS)
         truth = RecordedTruth(bag, topic) if topic else None
-        listening = find_source(bag, front_end, offset_s)
-        report = Report(listening.topic, partial=bag.partial)
+        selection = select_input(bag, front_end, offset_s)
+        report = Report(selection.topic, partial=bag.partial)
         everything, known = _empty(name, detectors), _empty(name, detectors)
         start_ns = None
-        for end_ns, features in spectrograms(bag, listening, front_end, report):
+        for end_ns, features in spectrograms(bag, selection, front_end, report):
             instant_ns = end_ns + round(offset_s * 1e9)
             start_ns = instant_ns if start_ns is None else start_ns
             there = truth.at(instant_ns) if truth else None

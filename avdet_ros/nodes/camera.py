@@ -57,8 +57,8 @@ class CameraNode(AvdetNode):
     def acquire(self) -> None:
         """Advertise the pictures, listen for the drive's beginning, start the thread."""
         self._began = None
-        self._sent, self._skipped = diagnostics.Rate(), 0
-        self._times, self._late = diagnostics.Times(), diagnostics.Times()
+        self._sent, self._skipped = diagnostics.RateCounter(), 0
+        self._times, self._late = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._finished = False
         how = {'qos_overriding_options': qos.overridable()}
         names = dict.fromkeys(self.p['modalities'])
@@ -156,8 +156,8 @@ class CameraNode(AvdetNode):
             looking=looking,
             finished=self._finished,
         )
-        self._times.tell(report, 'render')
-        self._late.tell(report, 'late')
+        self._times.add_to(report, 'render')
+        self._late.add_to(report, 'late')
         if began is None:
             self.explain_silence(report, self._subscription, None)
         elif began.source != self._drive.name:

@@ -29,7 +29,7 @@ from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.source_reader import OPEN_S, SoundInput
+from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.sources.base import Block
 from avdet_ros.sources.make import make_source
@@ -62,7 +62,7 @@ class CaptureNode(AvdetNode):
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
         self._audio = self._truth = self._drive_time = None
         self._subscription = self._input = self._jump = None
-        self._hanging: SoundInput | None = None
+        self._hanging: SourceReader | None = None
         self._worker: threading.Thread | None = None
 
     def load(self) -> None:
@@ -99,8 +99,8 @@ class CaptureNode(AvdetNode):
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
-        self._compute_times, self._latency = diagnostics.Times(), diagnostics.Times()
-        self._samples, self._windows = diagnostics.Rate(), diagnostics.Rate()
+        self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
+        self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._dropped = self._with_gap = self._lost = self._jumps = 0
         self._last_block_s: float | None = None
         self._heard: list[Block] = []
@@ -125,7 +125,7 @@ class CaptureNode(AvdetNode):
         if self._kind == 'simulation' and self._truth is None:
             self._truth = self.create_publisher(Detection2DArray, 'truth', qos.RESULTS, **how)
             self._drive_time = self.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
-        self._input = SoundInput(
+        self._input = SourceReader(
             self._source,
             lambda: self.now_ns() * 1e-9,
             self._take,
@@ -307,13 +307,13 @@ class CaptureNode(AvdetNode):
         topic = self._spectrogram.topic_name
         count = self.count_publishers(topic)
         sentence = f'{count} nodes publish {topic}, expected this one'
-        self.listening.tell_crowd(report, topic, count, sentence)
+        self.publisher_watch.report_count(report, topic, count, sentence)
         finished = False
         if self._input is not None:
             finished = self._diagnose_input(report)
         elif self._subscription is not None:
             self.explain_silence(report, self._subscription, self._last_block_s)
-            if self.listening.publishers(self._subscription) > 1:
+            if self.publisher_watch.count(self._subscription) > 1:
                 report.warn(f'several publishers on {self._subscription.topic_name}')
         report.value(
             samples_per_second=self._samples.per_second(),
@@ -325,9 +325,9 @@ class CaptureNode(AvdetNode):
             samples_lost=self._lost,
             time_jumps=self._jumps,
         )
-        self._compute_times.tell(report, 'features')
-        self._latency.tell(report, 'spectrogram_latency')
-        self._levels.tell(report, quiet=finished)
+        self._compute_times.add_to(report, 'features')
+        self._latency.add_to(report, 'spectrogram_latency')
+        self._levels.add_to(report, quiet=finished)
         if report.level == diagnostics.OK and not finished:
             report.ok(f'{self._windows.count} windows sent')
 

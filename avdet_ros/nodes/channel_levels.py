@@ -55,7 +55,7 @@ class ChannelLevels:
             self._low = np.minimum(self._low, values.min(axis=0, initial=np.inf))
             self._high = np.maximum(self._high, values.max(axis=0, initial=-np.inf))
 
-    def tell(self, report: Report, quiet: bool = False) -> None:
+    def add_to(self, report: Report, quiet: bool = False) -> None:
         """Report the channels heard since the last call; quiet: only the numbers."""
         with self._lock:
             if not self._count:

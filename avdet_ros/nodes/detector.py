@@ -18,7 +18,7 @@ from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.message_loss import Missed
+from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.paths import share
 
 
@@ -61,11 +61,11 @@ class DetectorNode(AvdetNode):
         self._newest: Image | None = None
         self._due = threading.Condition()
         self._ending = False
-        self._in, self._out = diagnostics.Rate(), diagnostics.Rate()
+        self._in, self._out = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._dropped = self._refused = 0
-        self._missed = Missed(self.refuse)
+        self._missed = MessageLossCounter(self.refuse)
         self._last_in_s: float | None = None
-        self._inference, self._latency = diagnostics.Times(), diagnostics.Times()
+        self._inference, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._publish_labels(self.p['min_score'])
         self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
         self._worker.start()
@@ -163,7 +163,7 @@ class DetectorNode(AvdetNode):
         for note in model.notes:
             report.warn(note)
         silent = self.explain_silence(report, self._subscription, self._last_in_s)
-        self.listening.tell_publishers(report, self._subscription, 'one capture')
+        self.publisher_watch.report_publishers(report, self._subscription, 'one capture')
         report.value(
             model=model.path,
             sha256=model.sha256,
@@ -176,7 +176,7 @@ class DetectorNode(AvdetNode):
             windows_missed=self._missed.count,
             windows_refused=self._refused,
         )
-        self._inference.tell(report, 'inference')
-        self._latency.tell(report, 'detections_latency')
+        self._inference.add_to(report, 'inference')
+        self._latency.add_to(report, 'detections_latency')
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._out.count} windows heard on {model.provider}')

@@ -63,7 +63,7 @@ class Report:
             self.values[name] = f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
-class Problems:
+class RecentProblems:
     """Things that went wrong lately; each is forgotten when it has not happened for a while."""
 
     def __init__(self, hold_s: float = 5.0) -> None:
@@ -81,7 +81,7 @@ class Problems:
         """Forget a problem."""
         self._found.pop(key, None)
 
-    def tell(self, report: Report) -> None:
+    def add_to(self, report: Report) -> None:
         """Say all that are still remembered."""
         now = time.monotonic()
         for until, level, sentence in list(self._found.values()):
@@ -89,7 +89,7 @@ class Problems:
                 report.say(level, sentence)
 
 
-class Times:
+class LatencyStats:
     """The newest few hundred of a duration, in milliseconds."""
 
     def __init__(self, keep: int = 600) -> None:
@@ -103,7 +103,7 @@ class Times:
         """Begin anew."""
         self._newest.clear()
 
-    def tell(self, report: Report, name: str) -> None:
+    def add_to(self, report: Report, name: str) -> None:
         """Add ``<name>_ms_p50``, ``_p99`` and ``_max`` to a report."""
         newest = list(self._newest)
         if newest:
@@ -112,7 +112,7 @@ class Times:
             report.value(**{f'{name}_ms_{key}': value for key, value in numbers.items()})
 
 
-class Rate:
+class RateCounter:
     """Counts, and events a second since the last time it was asked."""
 
     def __init__(self) -> None:

@@ -45,7 +45,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Heard:
+class StampedMessage:
     """One message with a stamp.
 
     Attributes:
@@ -76,7 +76,7 @@ class SoundRun:
     count: int
 
 
-class Witness:
+class GraphMonitor:
     """A node in a thread that notes when everything came, and publishes what it is asked to.
 
     Attributes:
@@ -95,8 +95,8 @@ class Witness:
             namespace: of the graph.
             listen_to_sound: whether to read topic audio.
         """
-        self.spectrograms: list[Heard] = []
-        self.tracks: list[Heard] = []
+        self.spectrograms: list[StampedMessage] = []
+        self.tracks: list[StampedMessage] = []
         self.sound: list[SoundRun] = []
         self.latency_ms: list[tuple[float, float]] = []
         self.statuses: dict[str, list[Status]] = {}
@@ -124,7 +124,7 @@ class Witness:
         known = self.statuses.get(node)
         return known[-1] if known else None
 
-    def said(self, node: str, words: str, since_s: float) -> Status | None:
+    def find_status(self, node: str, words: str, since_s: float) -> Status | None:
         """The first diagnostics of a node after a time that hold these words."""
         for status in list(self.statuses.get(node, ())):
             if status.at_s >= since_s and words in status.sentence:
@@ -139,7 +139,7 @@ class Witness:
         """Listen to one more topic."""
         return self._node.create_subscription(kind, topic, take, profile)
 
-    def forget(self, entity: Any) -> None:
+    def destroy(self, entity: Any) -> None:
         """Take back a publisher or a subscription."""
         if isinstance(entity, Publisher):
             self._node.destroy_publisher(entity)
@@ -212,12 +212,12 @@ class Witness:
         # Only the stamp is wanted of 1.8 MB: it stands first, after the 4 bytes of CDR's head.
         order = '<' if data[1] else '>'
         seconds, rest = struct.unpack_from(f'{order}iI', data, 4)
-        self.spectrograms.append(Heard(time.monotonic(), seconds * 1_000_000_000 + rest))
+        self.spectrograms.append(StampedMessage(time.monotonic(), seconds * 1_000_000_000 + rest))
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         found, ids = decode_detections(message)
         boxes = dict(zip(ids, found.boxes_px, strict=True))
-        self.tracks.append(Heard(time.monotonic(), stamp_ns(message), boxes))
+        self.tracks.append(StampedMessage(time.monotonic(), stamp_ns(message), boxes))
 
     def _on_audio(self, message: Image) -> None:
         now_s, first_ns = time.monotonic(), stamp_ns(message)

@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics
 from avdet_ros.nodes.parameter_server import ParameterServer
-from avdet_ros.nodes.topic_health import SILENT_AFTER_S, Listening
+from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
 from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
 
@@ -53,8 +53,8 @@ class AvdetNode(LifecycleNode):
         self.p = ParameterServer(
             self, NODES[self.NAME], lambda: self.state == 'active', self._on_parameters
         )
-        self.problems = diagnostics.Problems()
-        self.listening = Listening(self)
+        self.problems = diagnostics.RecentProblems()
+        self.publisher_watch = PublisherWatch(self)
         self.fault = ''
         self._wanted = bool(self.p['autostart'])
         self._ours = False  # a transition in progress is our own, not a user's
@@ -156,7 +156,7 @@ class AvdetNode(LifecycleNode):
         if since_s < SILENT_AFTER_S / 2:
             return False
         # Asked before it is needed: the other node's state comes with the next status.
-        why = self.listening.why_silent(subscription, since_s)
+        why = self.publisher_watch.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
             return False
         if not self.clock_still:  # which has been said, and explains it
@@ -293,7 +293,7 @@ class AvdetNode(LifecycleNode):
         if self.fault:
             report.error(self.fault)
         elif self.state == 'active':
-            self.problems.tell(report)
+            self.problems.add_to(report)
             self._check_clock(report)
             try:
                 self.diagnose(report)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from avdet_ros.process import ENDINGS, give_way, keep_memory, share_memory
+from avdet_ros.process import END_SIGNALS, keep_freed_memory, lower_priority, use_one_arena
 
 CLASSES = {
     'camera': 'CameraNode',
@@ -73,7 +73,7 @@ def run(name: str) -> None:
             raise KeyboardInterrupt
 
     # rclpy's own handlers, once there, end its context and then call these.
-    for number in ENDINGS:
+    for number in END_SIGNALS:
         signal.signal(number, on_signal)
     _insist_on_ending(_TIDY_S.get(name, TIDY_S))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
@@ -81,8 +81,8 @@ def run(name: str) -> None:
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
 
-    keep_memory()
-    share_memory()
+    keep_freed_memory()
+    use_one_arena()
     import rclpy
 
     from avdet_ros.nodes.shutdown import until_ros_ends
@@ -97,13 +97,13 @@ def run(name: str) -> None:
             if node.p['autostart']:
                 node.try_start()
             if name in _CAN_WAIT:  # not before: on a busy machine it would take minutes to come up
-                give_way()
+                lower_priority()
             # What is loaded stays: looking for garbage in it would hold up a window now and then.
             gc.collect()
             gc.freeze()
             rclpy.spin(node)
     finally:
-        for number in ENDINGS:
+        for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
@@ -122,7 +122,7 @@ def _insist_on_ending(after_s: float) -> None:
 
     def watch() -> None:
         with theirs:  # kept open
-            while ours.recv(1)[0] not in ENDINGS:
+            while ours.recv(1)[0] not in END_SIGNALS:
                 pass
             time.sleep(after_s)
             print(f'still busy {after_s:g} s after the signal: ended all the same', flush=True)

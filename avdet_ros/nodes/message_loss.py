@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.subscription import Subscription
 
 
-class Missed:
+class MessageLossCounter:
     """Counts what is missing of a subscription's messages.
 
     DDS numbers what a publisher sends. A number left out was overwritten in a queue before this

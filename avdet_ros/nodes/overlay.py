@@ -77,9 +77,9 @@ class OverlayNode(AvdetNode):
         self._note = ''
         self._first_ns = 0
         self._ids: dict[str, int] = {}
-        self._painted = diagnostics.Rate()
+        self._painted = diagnostics.RateCounter()
         self._skipped = 0
-        self._times = diagnostics.Times()
+        self._times = diagnostics.LatencyStats()
         self._due, self._ending = threading.Event(), threading.Event()
         self._worker = threading.Thread(target=self._work, name='painter', daemon=True)
         self._worker.start()
@@ -253,6 +253,6 @@ class OverlayNode(AvdetNode):
             looking=lookers,
             camera='live' if self._images else 'none, drawn road',
         )
-        self._times.tell(report, 'overlay')
+        self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
             report.ok(f'{self._painted.count} pictures' if lookers else 'nobody looks')

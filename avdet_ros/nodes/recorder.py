@@ -249,7 +249,7 @@ class RecorderNode(AvdetNode):
             if since_s < SILENT_AFTER_S / 2:
                 continue
             # Asked before it is needed: the other node's state comes with the next status.
-            why = self.listening.why_silent(subscription, since_s)
+            why = self.publisher_watch.why_silent(subscription, since_s)
             if since_s >= SILENT_AFTER_S:
                 report.warn(f'not recorded: {why}')
         heard = self._silent_since_s or any(self._counts.values())

@@ -27,7 +27,7 @@ STILL_S = 1.0
 """ROS time that has not moved for so long is paused."""
 
 
-class SoundInput:
+class SourceReader:
     """Reads a source in a thread of its own and opens it anew when it dies.
 
     Attributes:

@@ -23,7 +23,7 @@ ANSWER_S = 5.0
 """A question that was not answered for so long never will be."""
 
 
-class Listening:
+class PublisherWatch:
     """Looks at the other end of a subscription when it is silent."""
 
     def __init__(self, node: Node) -> None:
@@ -34,12 +34,12 @@ class Listening:
         self._asked: dict[str, tuple[Future, float]] = {}
         self._crowds: dict[str, tuple[int, float]] = {}
 
-    def publishers(self, subscription: Subscription) -> int:
+    def count(self, subscription: Subscription) -> int:
         """How many publishers of the right type there are."""
         infos = self._node.get_publishers_info_by_topic(subscription.topic_name)
         return sum(info.topic_type == _type_name(subscription) for info in infos)
 
-    def tell_crowd(self, report: Report, topic: str, count: int, sentence: str) -> None:
+    def report_count(self, report: Report, topic: str, count: int, sentence: str) -> None:
         """Report that several nodes publish what one should.
 
         Args:
@@ -58,17 +58,17 @@ class Listening:
         elif count > 1:
             report.error(sentence)
 
-    def tell_publishers(self, report: Report, subscription: Subscription, expected: str) -> None:
-        """Report that several nodes publish what a subscription takes, see `tell_crowd`.
+    def report_publishers(self, report: Report, subscription: Subscription, expected: str) -> None:
+        """Report that several nodes publish what a subscription takes, see `report_count`.
 
         Args:
             report: where to say it.
             subscription: it.
             expected: what should, e.g. ``one capture``.
         """
-        topic, count = subscription.topic_name, self.publishers(subscription)
+        topic, count = subscription.topic_name, self.count(subscription)
         sentence = f'several nodes publish {topic}, expected {expected}'
-        self.tell_crowd(report, topic, count, sentence)
+        self.report_count(report, topic, count, sentence)
 
     def why_silent(self, subscription: Subscription, since_s: float) -> str:
         """The reason why a subscription that matters is silent.

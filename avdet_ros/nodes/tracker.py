@@ -15,7 +15,7 @@ from avdet_ros.messages.decode import decode_detections, stamp_ns
 from avdet_ros.messages.encode import encode_tracks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.message_loss import Missed
+from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.tracking import Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
@@ -49,15 +49,15 @@ class TrackerNode(AvdetNode):
     def acquire(self) -> None:
         """Subscribe, with no tracks."""
         self._tracker.reset()
-        self._in = diagnostics.Rate()
-        self._missed = Missed(self.refuse)
+        self._in = diagnostics.RateCounter()
+        self._missed = MessageLossCounter(self.refuse)
         self._out = 0
         self._refused = self._cut = self._resets = 0
         self._alive = 0
         self._last_in_s: float | None = None
         self._last_ns = 0
         self._highest_id = self._given = 0
-        self._update, self._latency = diagnostics.Times(), diagnostics.Times()
+        self._update, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._subscription = self.create_subscription(
             Detection2DArray,
             'detections',
@@ -147,7 +147,7 @@ class TrackerNode(AvdetNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, tracks and the whole chain's latency."""
         silent = self.explain_silence(report, self._subscription, self._last_in_s)
-        self.listening.tell_publishers(report, self._subscription, 'one detector')
+        self.publisher_watch.report_publishers(report, self._subscription, 'one detector')
         report.value(
             tracker=self.p['tracker'],
             windows_in=self._in.count,
@@ -160,7 +160,7 @@ class TrackerNode(AvdetNode):
             tracks=self._given,
             time_jumps=self._resets,
         )
-        self._update.tell(report, 'tracker')
-        self._latency.tell(report, 'latency')
+        self._update.add_to(report, 'tracker')
+        self._latency.add_to(report, 'latency')
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._alive} tracks alive')

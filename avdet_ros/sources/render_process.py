@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avdet_ros.process import give_way, keep_memory
+from avdet_ros.process import keep_freed_memory, lower_priority
 
 if TYPE_CHECKING:
     from avdet_ros.simulation.scene import Scene
@@ -57,13 +57,13 @@ def start_renderer(
 def main() -> None:
     """Take the task, send the sound; a pipe that is broken ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
-    keep_memory()
+    keep_freed_memory()
     with Connection(int(sys.argv[1])) as reader:
         try:
             for number, sound in enumerate(_chunks(*reader.recv())):
                 reader.send_bytes(SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
                 if not number:  # not before: on a busy machine the first would take minutes
-                    give_way()
+                    lower_priority()
             reader.send_bytes(END)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             pass

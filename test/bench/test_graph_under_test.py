@@ -59,9 +59,9 @@ def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
     began_s = vehicle.settle()
     # The sound server and what feeds it are as real as the nodes: on two cores they must not be
     # starved themselves, or the device is late and not the stamps.
-    with desk.busy_cores('from avdet_ros.process import give_way; give_way()'):
+    with desk.busy_cores('from avdet_ros.process import lower_priority; lower_priority()'):
         time.sleep(8)
-    vehicle.witness.forget(listening)
+    vehicle.witness.destroy(listening)
     errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
     assert len(errors_ms) > 30
     assert np.percentile(errors_ms, 99) < 2
@@ -104,7 +104,7 @@ def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(vehicle):
     for _ in range(5):
         publisher.publish(encode_sound(encode_header(time.time_ns(), 'x'), block))
         time.sleep(0.1)
-    vehicle.witness.forget(publisher)
+    vehicle.witness.destroy(publisher)
     happened = two_captures(vehicle).happened
     assert 'capture says "2 nodes publish /avdet/spectrogram' in happened
     assert 'detector "several nodes publish /avdet/spectrogram' in happened
@@ -128,13 +128,13 @@ def test_a_witness_that_is_deaf_says_so(vehicle):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
-    from avdet_ros.nodes.graph_monitor import Witness
+    from avdet_ros.nodes.graph_monitor import GraphMonitor
 
     def fail(message):
         raise ValueError('an ear that breaks')
 
     watched = vehicle.witness
-    vehicle.witness = Witness(vehicle.graph.namespace)
+    vehicle.witness = GraphMonitor(vehicle.graph.namespace)
     try:
         vehicle.witness.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
         with pytest.raises(RuntimeError, match='the witness has ended: an ear that breaks'):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from avdet_ros.nodes.source_reader import SoundInput
+from avdet_ros.nodes.source_reader import SourceReader
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.file import FileSource
 
@@ -61,7 +61,7 @@ def wav(tmp_path):
 def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wait):
     source = LooseCable(wav, RATE_HZ)
     log, faults, blocks = [], set(), []
-    sound = SoundInput(source, time.time, blocks.append, lambda: None, log.append, lambda: True)
+    sound = SourceReader(source, time.time, blocks.append, lambda: None, log.append, lambda: True)
     sound.start()
     try:
         wait(lambda: faults.add(sound.fault) or blocks, 'sound')
@@ -78,7 +78,7 @@ def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wai
 def test_a_driver_that_does_not_answer_is_said_and_waited_for(wav, wait, refusals):
     source = SlowDriver(wav, refusals)
     log, faults, blocks = [], set(), []
-    sound = SoundInput(
+    sound = SourceReader(
         source, time.time, blocks.append, lambda: None, log.append, lambda: True, 0.05
     )
     sound.start()
@@ -99,7 +99,7 @@ def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
     source = SlowDriver(wav, 1)
     source.answer.set()
     log = []
-    sound = SoundInput(
+    sound = SourceReader(
         source, time.time, lambda _: None, lambda: None, log.append, lambda: True, 60.0
     )
     with pytest.raises(OSError, match='the driver has stumbled'):

@@ -9,7 +9,7 @@ import rclpy
 
 from avdet_ros.nodes import topic_health
 from avdet_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from avdet_ros.nodes.topic_health import Listening
+from avdet_ros.nodes.topic_health import PublisherWatch
 
 pytestmark = pytest.mark.ros
 
@@ -30,56 +30,56 @@ def mute(ros):
     node.destroy_node()
 
 
-def ask(listening, wait):
+def ask(watch, wait):
     """Ask once the other node is found; returns the questions that are open."""
-    listening._state(MUTE)
-    client = listening._clients[MUTE]
+    watch._state(MUTE)
+    client = watch._clients[MUTE]
     wait(client.service_is_ready, 'the service')
-    listening._state(MUTE)
+    watch._state(MUTE)
     return client._pending_requests
 
 
 def test_a_node_that_does_not_answer_is_asked_once_at_a_time(watcher, mute, wait, monkeypatch):
-    listening = Listening(watcher.node)
-    pending = ask(listening, wait)
+    watch = PublisherWatch(watcher.node)
+    pending = ask(watch, wait)
     first = list(pending.values())
     assert len(first) == 1
     for _ in range(5):
-        assert listening._state(MUTE) == ''
+        assert watch._state(MUTE) == ''
     assert list(pending.values()) == first
     monkeypatch.setattr(topic_health, 'ANSWER_S', -1.0)
-    listening._state(MUTE)
+    watch._state(MUTE)
     assert len(pending) == 1
     assert list(pending.values()) != first
 
 
 def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wait):
-    listening = Listening(watcher.node)
-    pending = ask(listening, wait)
+    watch = PublisherWatch(watcher.node)
+    pending = ask(watch, wait)
     for _ in range(2):
 
         def answered():
             rclpy.spin_once(mute, timeout_sec=0.02)
-            return MUTE not in listening._asked
+            return MUTE not in watch._asked
 
         wait(answered, 'an answer')
-        assert listening._state(MUTE) == 'inactive'
+        assert watch._state(MUTE) == 'inactive'
         assert len(pending) == 1
 
 
-def told(listening, count):
+def told(watch, count):
     report = Report()
-    listening.tell_crowd(report, '/t', count, 'several nodes publish /t')
+    watch.report_count(report, '/t', count, 'several nodes publish /t')
     return report.level, report.message
 
 
 def test_a_crowd_may_be_a_dead_node_for_as_long_as_a_lease(watcher, monkeypatch):
-    listening = Listening(watcher.node)
+    watch = PublisherWatch(watcher.node)
     may_be_dead = (WARN, 'several nodes publish /t (or one of them has just died)')
-    assert told(listening, 1) == (OK, '')
-    assert told(listening, 2) == may_be_dead
+    assert told(watch, 1) == (OK, '')
+    assert told(watch, 2) == may_be_dead
     monkeypatch.setattr(topic_health, 'LEASE_S', 0.0)
-    assert told(listening, 2) == (ERROR, 'several nodes publish /t')
+    assert told(watch, 2) == (ERROR, 'several nodes publish /t')
     monkeypatch.setattr(topic_health, 'LEASE_S', 20.0)
-    assert told(listening, 1) == (OK, '')
-    assert told(listening, 2) == told(listening, 3) == told(listening, 2) == may_be_dead
+    assert told(watch, 1) == (OK, '')
+    assert told(watch, 2) == told(watch, 3) == told(watch, 2) == may_be_dead

@@ -23,7 +23,7 @@ _RATE_BLOCKS = 64
 
 
 @dataclass
-class Listening:
+class InputSelection:
     """How a bag's sound becomes windows.
 
     Attributes:
@@ -39,13 +39,13 @@ class Listening:
     skip_samples: int = 0
 
 
-def find_source(
+def select_input(
     bag: Bag,
     front_end: FrontEnd,
     label_offset_s: float,
     topic: str | None = None,
     hop_s: float | None = None,
-) -> Listening:
+) -> InputSelection:
     """What to listen to: raw sound where there is some, else recorded spectrograms.
 
     Args:
@@ -73,17 +73,17 @@ def find_source(
     where = f'bag {bag.path}: {topic}'
     if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
         decode_spectrogram(first, where)
-        return Listening(topic, raw=False)
+        return InputSelection(topic, raw=False)
     decode_sound(first, where)
     if stamp_ns(first) == 0:
         raise AvdetError(f'{where}: expected stamps in the headers, found 0')
     _check_rate(bag, topic, front_end.sample_rate_hz)
-    listening = Listening(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
+    selection = InputSelection(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
     if recorded is not None:
-        _align(bag, listening, recorded, 0.0, front_end, hop_s is not None)
+        _align(bag, selection, recorded, 0.0, front_end, hop_s is not None)
     elif found is not None:
-        _align(bag, listening, found, label_offset_s, front_end, hop_s is not None)
-    return listening
+        _align(bag, selection, found, label_offset_s, front_end, hop_s is not None)
+    return selection
 
 
 def messages_of(bag: Bag, topic: str) -> Iterator[object]:
@@ -125,7 +125,7 @@ def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
 
 
 def _align(
-    bag: Bag, listening: Listening, recorded: str, offset_s: float, front_end: FrontEnd,
+    bag: Bag, selection: InputSelection, recorded: str, offset_s: float, front_end: FrontEnd,
     keep_hop: bool,
 ) -> None:  # fmt: skip
     """Lay the grid of windows where the drive's own windows were.
@@ -138,16 +138,16 @@ def _align(
     if len(stamps) > 2 and not keep_hop:
         step_s = statistics.median(b - a for a, b in itertools.pairwise(stamps)) * 1e-9
         if 0.005 <= step_s <= front_end.window_s:
-            listening.hop_s = round(step_s, 3)
+            selection.hop_s = round(step_s, 3)
     rate_hz = front_end.sample_rate_hz
     blocks = StampedBlocks(rate_hz)
-    for message in messages_of(bag, listening.topic):
+    for message in messages_of(bag, selection.topic):
         now = stamp_ns(message)
         first = blocks.place(now, message.height).first_sample
         ends = [round((stamp - now) * 1e-9 * rate_hz - offset_s * rate_hz) for stamp in stamps]
         inside = [end for end in ends if 0 < end <= message.height]
         if inside:
-            hop = round(listening.hop_s * rate_hz)
+            hop = round(selection.hop_s * rate_hz)
             # The first block that was recorded may begin inside that window.
-            listening.skip_samples = (first + inside[0] - front_end.samples) % hop
+            selection.skip_samples = (first + inside[0] - front_end.samples) % hop
             return
