@@ -23,7 +23,9 @@ def evaluate(
         Path | None,
         typer.Option(help="With --data: the teachers' labels, if not in DATA/labels."),
     ] = None,
-    drives: Annotated[int, typer.Option(help='Simulated drives.')] = 20,
+    drives: Annotated[
+        int | None, typer.Option(help='Simulated drives: 20 long ones, or 200 with --world.')
+    ] = None,
     seconds: Annotated[float, typer.Option(help='Length of a simulated drive.')] = 20.0,
     seed_from: Annotated[
         int, typer.Option(help='Seed of the first drive: 100000 validation, 200000 test.')
@@ -33,9 +35,41 @@ def evaluate(
         str | None, typer.Option(help='Tracker: iou or motion; the default is the nodes own.')
     ] = None,
     baselines: Annotated[bool, typer.Option(help='Run the two baselines too.')] = True,
+    world: Annotated[
+        str | None,
+        typer.Option(
+            help='Measure bearings on a few windows of many drives instead: plain or furnished.'
+        ),
+    ] = None,
+    array: Annotated[
+        str | None,
+        typer.Option(help='Errors of the array: ideal, kept or neglected; implies --world.'),
+    ] = None,
+    one_vehicle: Annotated[
+        int | None,
+        typer.Option(help='Seed of one array that all drives share; implies --world.'),
+    ] = None,
+    windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
+    quiet_minutes: Annotated[
+        float,
+        typer.Option(help='With --world: listen so long to roads without vehicles; 0 for not.'),
+    ] = 2.0,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(help="With --world: folder of loops as the vehicles' sound."),
+    ] = None,
+    cache: Annotated[
+        Path, typer.Option(help='With --world: rendered windows are kept here.')
+    ] = Path('out/windows'),
+    cache_gb: Annotated[
+        float, typer.Option(help='What they may take; 0 keeps none. Old ones go first.')
+    ] = 8.0,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
-    out: Annotated[Path | None, typer.Option(help='Write the results as JSON here.')] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help='Write the results as JSON here; with --world scores.json by default.'),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help='Write a report here, one HTML file that opens without a network.'),
@@ -50,6 +84,12 @@ def evaluate(
         avdet evaluate --drives 20 --report out/report.html
 
         avdet evaluate --data out/drives --split test --report out/report.html
+
+    With --world or --array it measures how well directions are found, on a few windows of each of
+    many short drives: average precision of bearings within 3 degrees, recall at one false bearing
+    in ten windows, with intervals over drives, by distance and by level.
+
+        avdet evaluate --world furnished --array neglected --drives 400 --jobs 2
     """
     import shlex
     import sys
@@ -65,6 +105,32 @@ def evaluate(
     from avdet_ros.paths import share
     from avdet_ros.tracking import DEFAULT_TRACKER
 
+    if world is not None or array is not None or one_vehicle is not None:
+        from avdet_ros.cli.evaluate_bearings import evaluate_bearings
+
+        for name, given in (('--data', data), ('--report', report)):
+            if given is not None:
+                raise AvdetError(f'{name}: expected no {name} with --world or --array')
+        evaluate_bearings(
+            model=model,
+            world=world,
+            array=array,
+            one_vehicle=one_vehicle,
+            drives=200 if drives is None else drives,
+            windows=windows,
+            seed_from=seed_from,
+            quiet_minutes=quiet_minutes,
+            baselines=baselines,
+            recordings=recordings,
+            rig=rig,
+            tracker=tracker,
+            cache=cache,
+            cache_gb=cache_gb,
+            jobs=jobs,
+            out=out or Path('scores.json'),
+        )
+        return
+    drives = 20 if drives is None else drives
     console = Console()
     if not 0 <= pictures <= 200:
         raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')

@@ -1,0 +1,72 @@
+"""`avdet evaluate --world`: how well directions are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def evaluate_bearings(
+    model: Path | None,
+    world: str | None,
+    array: str | None,
+    one_vehicle: int | None,
+    drives: int,
+    windows: int,
+    seed_from: int,
+    quiet_minutes: float,
+    baselines: bool,
+    recordings: Path | None,
+    rig: Path | None,
+    tracker: str | None,
+    cache: Path,
+    cache_gb: float,
+    jobs: int,
+    out: Path,
+) -> None:
+    """Measure, print tables, write JSON; the arguments are the command's options."""
+    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation import bearing_tables as tables
+    from avdet_ros.evaluation.bearing_run import Request, measure
+    from avdet_ros.evaluation.report import write_json
+    from avdet_ros.paths import share
+    from avdet_ros.simulation.conditions import USUAL_ARRAY, Condition
+    from avdet_ros.tracking import DEFAULT_TRACKER
+
+    for name, value, low, high in (
+        ('--windows', windows, 1, 100),
+        ('--quiet-minutes', quiet_minutes, 0, 600),
+        ('--cache-gb', cache_gb, 0, 10_000),
+        ('--jobs', jobs, 1, 1024),
+    ):
+        if not low <= value <= high:
+            raise AvdetError(f'{name}: expected {low} to {high}, found {value:g}')
+    world = world or 'plain'
+    result = measure(
+        Request(
+            model=model or share('models/student.onnx'),
+            condition=Condition(world, array or USUAL_ARRAY.get(world, ''), one_vehicle),
+            drives=drives,
+            windows=windows,
+            seed_from=seed_from,
+            quiet_minutes=quiet_minutes,
+            baselines=baselines,
+            recordings=recordings,
+            rig_path=rig,
+            tracker=tracker or DEFAULT_TRACKER,
+            cache=cache if cache_gb else None,
+            cache_bytes=round(cache_gb * 1e9),
+            jobs=jobs,
+        ),
+        progress_bars(),
+    )
+    console().print(tables.main_table(result.rows, result.title))
+    console().print(tables.parts_table(result.rows))
+    ranges = tables.range_table(result.rows)
+    if ranges is not None:
+        console().print(ranges)
+    for note in result.notes:
+        console().print(f'[yellow]{note}')
+    content = {'title': result.title, 'settings': result.settings, 'rows': result.rows}
+    write_json(out, {**content, 'notes': result.notes})
+    console().print(f'results in {out}')

@@ -1,0 +1,198 @@
+"""One measurement of bearings: a condition, a model and what stands beside it, to scores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.session import Detector
+from avdet_ros.evaluation.baselines import LabelStatistics
+from avdet_ros.evaluation.bearing_scores import bearing_scores
+from avdet_ros.evaluation.detection_metrics import detection_metrics
+from avdet_ros.evaluation.drive_record import DriveRecord
+from avdet_ros.evaluation.on_simulation import (
+    BASELINE_START,
+    check_request,
+    training_statistics,
+    whose,
+)
+from avdet_ros.evaluation.on_windows import (
+    WindowPlan,
+    about,
+    bearings_of,
+    check_offset,
+    run_windows,
+)
+from avdet_ros.evaluation.quiet_drives import QUIET_CUT, quiet_drives, quiet_scores
+from avdet_ros.evaluation.window_store import Cut, WindowSetting, WindowStore
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.conditions import Condition
+from avdet_ros.tracking import DEFAULT_TRACKER, IouTracker, Tracker, make_tracker
+
+RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Attributes:
+        model: ONNX file.
+        condition: world and array.
+        drives: how many.
+        windows: of each drive.
+        seed_from: seed of the first drive.
+        quiet_minutes: to listen to roads without vehicles; 0 leaves that out.
+        baselines: run SRP-PHAT and constant boxes too.
+        recordings: folder of loops as vehicles' sound.
+        rig_path: rig file, None for the package's own.
+        tracker: name of the tracker for false vehicles.
+        cache: folder of rendered windows, None keeps nothing.
+        cache_bytes: what it may take.
+        jobs: processes.
+    """
+
+    model: Path
+    condition: Condition
+    drives: int = 200
+    windows: int = 3
+    seed_from: int = 200_000
+    quiet_minutes: float = 2.0
+    baselines: bool = True
+    recordings: Path | None = None
+    rig_path: Path | None = None
+    tracker: str = DEFAULT_TRACKER
+    cache: Path | None = None
+    cache_bytes: int = 8 << 30
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came out.
+
+    Attributes:
+        title: one line.
+        settings: for JSON.
+        rows: by detector: ``bearings`` (`bearing_scores`), ``detection`` (`DetectionMetrics`),
+            ``quiet`` (`quiet_scores` or None), ``milliseconds``.
+        notes: what a reader must not miss.
+    """
+
+    title: str
+    settings: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
+    notes: list[str]
+
+
+def measure(
+    request: Request, progress: Progress = SILENT, statistics: LabelStatistics | None = None
+) -> Measurement:
+    """Measure one model in one condition.
+
+    Args:
+        request: see `Request`.
+        progress: shown while it lasts.
+        statistics: for the baselines, when they are known already.
+
+    Raises:
+        AvdetError: the request makes no sense, the model does not fit, or a folder cannot be used.
+    """
+    cut = Cut(windows=request.windows)
+    seeds = tuple(range(request.seed_from, request.seed_from + request.drives))
+    check_request(seeds, cut.duration_s, QUIET_CUT.rate_hz)
+    rig = load_rig(request.rig_path)
+    loaded = Detector(request.model, rig, FrontEnd.of(rig), threads=1)
+    check_offset(request.model, loaded, loaded.contract.label_offset_s)
+    if request.baselines and statistics is None:
+        with progress.step('labels for the baselines'):
+            statistics = training_statistics(rig)
+    plan = WindowPlan(
+        setting=WindowSetting(request.condition, cut, request.recordings),
+        seeds=seeds,
+        models={request.model.stem: request.model},
+        label_offset_s=loaded.contract.label_offset_s,
+        statistics=statistics if request.baselines else None,
+        rig_path=request.rig_path,
+        cache=request.cache,
+    )
+    notes: list[str] = []
+    records = _run(plan, request, progress, str(request.condition), notes)
+    quiet = None
+    if request.quiet_minutes:
+        setting = WindowSetting(replace(request.condition, empty=True), QUIET_CUT)
+        count = quiet_drives(request.quiet_minutes)
+        quiet = _run(
+            replace(plan, setting=setting, seeds=tuple(range(seeds[0], seeds[0] + count))),
+            request,
+            progress,
+            'nobody on the road',
+            notes,
+        )
+    rows = {name: _scores(records, quiet, name, rig, request) for name in records[0].detections}
+    split = whose(seeds)
+    return Measurement(
+        title=(
+            f'{request.condition}: {request.drives * request.windows} windows of '
+            f'{request.drives} {split} drives, seeds {seeds[0]} to {seeds[-1]}'
+        ),
+        settings={
+            'condition': asdict(request.condition),
+            'drives': request.drives,
+            'windows_a_drive': request.windows,
+            'seeds': [seeds[0], seeds[-1]],
+            'split': split,
+            'quiet_minutes': request.quiet_minutes,
+            'recordings': str(request.recordings) if request.recordings else None,
+            'tracker': request.tracker,
+            'resamples': RESAMPLES,
+            'model': about(loaded, request.model),
+        },
+        rows=rows,
+        notes=notes,
+    )
+
+
+def _run(
+    plan: WindowPlan, request: Request, progress: Progress, name: str, notes: list[str]
+) -> list[DriveRecord]:
+    store = WindowStore(plan.cache, plan.setting, load_rig(plan.rig_path))
+    with progress.step('room for windows'):
+        kept, its_notes = store.prepare(list(plan.seeds), request.cache_bytes)
+    notes += its_notes
+    with progress.step(name, len(plan.seeds)) as advance:
+        return run_windows(replace(plan, kept=kept), request.jobs, advance)
+
+
+def _scores(
+    records: list[DriveRecord],
+    quiet: list[DriveRecord] | None,
+    name: str,
+    rig: Rig,
+    request: Request,
+) -> dict[str, Any]:
+    size = rig.camera.width_px, rig.camera.height_px
+    times = np.concatenate([record.milliseconds[name] for record in records])
+    truth = [frame for record in records for frame in record.truth]
+    found = [frame for record in records for frame in record.detections[name]]
+    tracker = _tracker(name, request.tracker)
+    return {
+        'bearings': bearing_scores(bearings_of(records, name, rig), RESAMPLES),
+        'detection': asdict(detection_metrics(truth, found, size)),
+        'quiet': quiet and quiet_scores(quiet, name, tracker, QUIET_CUT.rate_hz),
+        'milliseconds': {
+            'p50': float(np.median(times)),
+            'p99': float(np.percentile(times, 99)),
+        },
+    }
+
+
+def _tracker(name: str, tracker: str) -> Tracker:
+    if name in BASELINE_START:
+        return IouTracker(start_score=BASELINE_START[name])
+    return make_tracker(tracker)

@@ -1,0 +1,180 @@
+"""From a model's file to the scores of its bearings, on real simulated drives."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from avdet_ros.cli import main as cli
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation import on_windows
+from avdet_ros.evaluation.baselines import LabelStatistics
+from avdet_ros.evaluation.bearing_run import Request, measure
+from avdet_ros.evaluation.bearing_tables import estimate, main_table, parts_table
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.on_windows import WindowPlan, bearings_of, box_azimuth_deg, run_windows
+from avdet_ros.evaluation.quiet_drives import quiet_drives, quiet_scores
+from avdet_ros.evaluation.window_store import Cut, WindowSetting
+from avdet_ros.simulation.conditions import Condition
+from avdet_ros.tracking import IouTracker
+
+STATISTICS = LabelStatistics(
+    np.array([[800, 300, 1000, 400]], np.float32),
+    np.array([0.1], np.float32),
+    np.array([-60.0, 300, 60, 400]),
+    20.0,
+)
+
+
+def test_a_box_has_the_azimuth_of_its_middle(rig):
+    camera = rig.camera
+    point = camera.position_m + np.array([20.0, 5.0, 0.0])
+    (x, y), _ = camera.project(point)
+    (azimuth,) = box_azimuth_deg(np.array([[x - 30, y - 10, x + 30, y + 10]]), rig)
+    assert azimuth == pytest.approx(np.degrees(np.arctan2(5, 20)))
+
+
+def test_bearings_carry_what_the_truth_knows(rig):
+    truth = TruthFrame(
+        np.array([[900.0, 300, 1000, 400]]), np.array([1]), np.array([12.0]), np.array([0.2]),
+        np.array([-3.0]),
+    )  # fmt: skip
+    found = Detections(np.float32([[900, 300, 1000, 400]]), np.float32([0.7]))
+    record = DriveRecord('one', [0.5], [truth], {'it': [found]}, {'it': [1.0]})
+    ((its, true),) = bearings_of([record], 'it', rig)[0]
+    assert its.azimuth_deg == pytest.approx(true.azimuth_deg)
+    assert (true.distance_m[0], true.level_db[0], true.visible[0]) == (12, -3, 0.2)
+    assert its.scores[0] == pytest.approx(0.7)
+
+
+@pytest.mark.slow
+def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path):
+    plan = WindowPlan(
+        setting=WindowSetting(Condition('plain', 'kept'), Cut(windows=2)),
+        seeds=(100_000, 100_003),
+        models={'loudness': model},
+        label_offset_s=-0.5,
+        statistics=STATISTICS,
+        cache=tmp_path,
+        kept=1,
+    )
+    ticks = []
+    alone = run_windows(plan, tick=lambda: ticks.append(1))
+    assert len(ticks) == 2
+    assert [path.stem for path in tmp_path.rglob('*.npz')] == ['100000'], 'no more than allowed'
+    shared = run_windows(plan, jobs=2)
+    for a, b in zip(alone, shared, strict=True):
+        assert a.name == b.name
+        assert list(a.detections) == ['loudness', 'SRP-PHAT', 'constant boxes']
+        assert len(a.truth) == 2
+        for name, frames in a.detections.items():
+            for one, other in zip(frames, b.detections[name], strict=True):
+                np.testing.assert_array_equal(one.boxes_px, other.boxes_px)
+                np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_a_model_of_another_instant_is_refused(model, monkeypatch, tmp_path):
+    plan = WindowPlan(WindowSetting(Condition(), Cut()), (1,), {'loudness': model}, 0.0)
+    with pytest.raises(AvdetError, match=r'label_offset_s: expected 0 as in .*, found -0\.5'):
+        on_windows.make_rows(plan)
+
+
+def test_false_vehicles_are_counted_a_minute():
+    """A box that stays for 3 s is one vehicle, one that flashes is none."""
+    box = Detections(np.float32([[800, 300, 1000, 400]]), np.float32([0.9]))
+    nothing = Detections()
+    frames = [nothing] * 20 + [box] * 30 + [nothing] * 550
+    record = DriveRecord(
+        'quiet',
+        [index / 10 for index in range(600)],
+        [TruthFrame.of([], [])] * 600,
+        {'it': frames},
+        {'it': [1.0] * 600},
+    )
+    scores = quiet_scores([record, record], 'it', IouTracker(), 10.0)
+    assert scores['minutes'] == 2
+    assert (scores['vehicles'], scores['a_minute']) == (2, 1.0)
+    assert 0.04 < scores['shown'] < 0.06
+    assert quiet_drives(1.0) == 3
+
+
+@pytest.fixture(scope='module')
+def result(model):
+    return measure(
+        Request(
+            model, Condition('plain', 'ideal'), drives=4, windows=2, seed_from=100_000,
+            quiet_minutes=0,
+        ),
+        statistics=STATISTICS,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_measurement_has_every_row_and_number(result):
+    assert list(result.rows) == ['loudness', 'SRP-PHAT', 'constant boxes']
+    assert result.settings['condition']['array'] == 'ideal'
+    for scores in result.rows.values():
+        assert scores['bearings']['windows'] == 8
+        assert 0 <= scores['bearings']['ap']['value'] <= 1
+        assert scores['quiet'] is None
+    assert result.title.startswith('plain, ideal array: 8 windows of 4 validation drives')
+    # One constant box whatever the loudness: SRP-PHAT finds more directions.
+    recall = {name: its['bearings']['ap']['value'] for name, its in result.rows.items()}
+    assert recall['SRP-PHAT'] > recall['loudness']
+
+
+@pytest.mark.slow
+def test_roads_without_vehicles_are_listened_to(model):
+    request = Request(model, Condition(), drives=1, windows=1, quiet_minutes=0.3, baselines=False)
+    quiet = measure(request).rows['loudness']['quiet']
+    assert quiet['minutes'] == pytest.approx(191 / 600)
+
+
+@pytest.mark.slow
+def test_tables_show_every_row(result):
+    table = main_table(result.rows, result.title)
+    assert [column.header for column in table.columns[1:]] == list(result.rows)
+    assert table.row_count == 14
+    assert parts_table(result.rows).row_count == 9
+    assert estimate({'value': 0.5984, 'low': 0.56, 'high': None}) == '.598'
+    assert estimate({'value': 0.5984, 'low': 0.56, 'high': 0.63}) == '.598 (.560 to .630)'
+
+
+@pytest.mark.slow
+def test_the_command_prints_and_writes(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        'avdet_ros.evaluation.bearing_run.training_statistics', lambda _: STATISTICS
+    )
+    monkeypatch.chdir(tmp_path)
+    arguments = (
+        f'evaluate --model {model} --array kept --drives 2 --windows 1 --seed-from 100000 '
+        '--quiet-minutes 0'
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.app(arguments.split())
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert 'plain, kept array: 2 windows of 2 validation drives' in printed
+    content = json.loads((tmp_path / 'scores.json').read_text())
+    assert content['rows']['loudness']['bearings']['windows'] == 2
+    assert content['settings']['condition']['world'] == 'plain'
+    assert list((tmp_path / 'out' / 'windows').rglob('*.npz'))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        ('--world moon', "world: expected one of plain, furnished, found 'moon'"),
+        ('--array bent', "array: expected one of ideal, kept, neglected, found 'bent'"),
+        ('--world plain --data x', '--data: expected no --data with --world or --array'),
+        ('--world plain --windows 0', '--windows: expected 1 to 100, found 0'),
+        ('--world plain --drives 0', 'drives: expected at least 1, found 0'),
+    ],
+)
+def test_bad_requests_are_told(arguments, sentence):
+    with pytest.raises(AvdetError) as error:
+        cli.app(['evaluate', *arguments.split()], standalone_mode=False)
+    assert sentence in str(error.value)
