@@ -1,4 +1,4 @@
-"""What every test session shares: a DDS domain of its own, and what this machine cannot run."""
+"""What every test shares: a DDS domain, the rig, a small model; and what cannot run here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 import shutil
 import sys
 
+from helpers.models import save_model, small_network
 import pytest
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dds_domain import free_domain
+from avdet_ros.rig import Rig, load_rig
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 
@@ -22,7 +25,7 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
 
 if not HAS_ROS:
-    collect_ignore = ['nodes']
+    collect_ignore = ['nodes', 'integration/test_access_policy.py']
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,3 +36,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason='rclpy is not installed here'))
         if item.get_closest_marker('gpu') and not has_gpu:
             item.add_marker(pytest.mark.skip(reason='no CUDA device on this machine'))
+
+
+@pytest.fixture(scope='session')
+def rig() -> Rig:
+    """The rig that the package ships."""
+    return load_rig()
+
+
+@pytest.fixture(scope='session')
+def front_end() -> FrontEnd:
+    """The front end of the shipped model."""
+    return FrontEnd()
+
+
+@pytest.fixture(scope='session')
+def model_path(tmp_path_factory, rig, front_end) -> Path:
+    """A small real network in a file."""
+    path = tmp_path_factory.mktemp('model') / 'small.onnx'
+    return save_model(small_network(rig, front_end), path)

@@ -5,16 +5,10 @@ import pytest
 
 from avdet_ros.audio.array_calibration import calibrate
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import load_rig
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 
 RATE = 44100
 SPEED = 343.0
-
-
-@pytest.fixture(scope='module')
-def rig():
-    return load_rig()
 
 
 def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_samples=0.0, snr_db=25):

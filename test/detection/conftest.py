@@ -2,54 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from helpers.array_models import scattered_rig, tiny_array_model, wave_from
+from helpers.models import fixed_boxes_model, save_model
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 import pytest
-
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import (
-    contract_for,
-    contract_for_any_array,
-    write_metadata,
-)
-from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS, azimuth_grid
-from avdet_ros.detection.taught_ranges import TaughtRanges
-from avdet_ros.rig import load_rig
-
-
-@pytest.fixture(scope='session')
-def rig():
-    return load_rig()
-
-
-@pytest.fixture(scope='session')
-def front_end():
-    return FrontEnd()
-
-
-def scattered_rig(seed: int):
-    """A rig whose eight microphones stand anywhere within 0.8 m, none near another."""
-    rng = np.random.default_rng(seed)
-    while True:
-        places = rng.uniform(-0.4, 0.4, (8, 3)) * [1, 1, 0.05]
-        apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(8)
-        if apart.min() > 0.08:
-            rig = load_rig()
-            return replace(rig, microphones_m=places + rig.array_position_m)
-
-
-def wave_from(rig, azimuth_deg: float, seed: int = 0) -> np.ndarray:
-    """Noise from an azimuth in base_link, delayed exactly, (8, 44100) float32."""
-    noise = np.fft.rfft(np.random.default_rng(seed).normal(size=44100))
-    azimuth = np.radians(azimuth_deg)
-    towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
-    ahead_s = (rig.microphones_m - rig.array_position_m) @ towards / SPEED_OF_SOUND_MPS
-    phase = np.exp(2j * np.pi * np.fft.rfftfreq(44100, 1 / 44100) * ahead_s[:, None])
-    return (0.05 * np.fft.irfft(noise * phase, 44100)).astype(np.float32)
 
 
 @pytest.fixture
@@ -62,90 +20,9 @@ def plane_wave():
     return wave_from
 
 
-def tiny_model(rig, front_end, boxes=None, scores=None, labels=None, gain=0.0):
-    """A model that gives fixed boxes and fixed scores plus ``gain`` times the input's mean."""
-    boxes = np.array([[0.1, 0.2, 0.3, 0.6], [0.5, 0.5, 1.0, 1.0]] if boxes is None else boxes)
-    scores = np.array([0.9, 0.4] if scores is None else scores)
-    labels = np.zeros(len(scores)) if labels is None else np.array(labels)
-    shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
-    constants = {
-        'boxes_0': boxes.astype(np.float32),
-        'scores_0': scores.astype(np.float32),
-        'labels_0': labels.astype(np.int64),
-        'gain': np.array(gain, np.float32),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node('ReduceMean', ['spectrogram'], ['mean'], keepdims=0),
-            helper.make_node('Mul', ['mean', 'gain'], ['offset']),
-            helper.make_node('Add', ['scores_0', 'offset'], ['scores']),
-            helper.make_node('Identity', ['boxes_0'], ['boxes']),
-            helper.make_node('Identity', ['labels_0'], ['labels']),
-        ],
-        'tiny',
-        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, shape)],
-        [
-            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', boxes.shape[-1]]),
-            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
-            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    write_metadata(model, contract_for(rig, front_end, -0.5, recipe='tiny', metrics={'map': 0.5}))
-    return model
-
-
-RANGES = TaughtRanges((0.2, 1.5), (0.05, 0.8), (0.4, 2.2), (20.0, 56.0), (6.0, 8.0))
-
-
-def tiny_array_model(front_end, boxes=None, scores=None, range_m=None, azimuths=None, **changes):
-    """A model of contract 2 with fixed boxes; its scores add the largest steered response."""
-    boxes = np.array([[-0.2, -0.1, 0.2, 0.1]] if boxes is None else boxes, np.float32)
-    scores = np.array([0.0] if scores is None else scores, np.float32)
-    given = np.tile([8.0, 10.0, 13.0], (len(scores), 1)) if range_m is None else range_m
-    azimuths = azimuth_grid() if azimuths is None else azimuths
-    shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
-    steering_shape = changes.pop('steering_shape', (front_end.n_mels, len(azimuths), 24))
-    constants = {
-        'boxes_0': boxes,
-        'scores_0': scores,
-        'labels_0': np.zeros(len(scores), np.int64),
-        'range_0': np.asarray(given, np.float32),
-        'starts': np.array([8]),
-        'ends': np.array([32]),
-        'axes': np.array([1]),
-    }
-    # Response of each direction: coherences and steering, summed over pairs, mean over the rest.
-    graph = helper.make_graph(
-        [
-            helper.make_node('Slice', ['spectrogram', 'starts', 'ends', 'axes'], ['coherence']),
-            helper.make_node('Transpose', ['coherence'], ['bands_first'], perm=[0, 2, 1, 3]),
-            helper.make_node('MatMul', ['steering', 'bands_first'], ['response']),
-            helper.make_node('ReduceMean', ['response'], ['mean'], axes=[0, 1, 3], keepdims=0),
-            helper.make_node('ReduceMax', ['mean'], ['most'], keepdims=0),
-            helper.make_node('Add', ['scores_0', 'most'], ['scores']),
-            helper.make_node('Identity', ['boxes_0'], ['boxes']),
-            helper.make_node('Identity', ['labels_0'], ['labels']),
-            helper.make_node('Identity', ['range_0'], ['range_m']),
-        ],
-        'tiny_array',
-        [
-            helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info('steering', TensorProto.FLOAT, steering_shape),
-        ],
-        [
-            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', boxes.shape[-1]]),
-            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
-            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
-            helper.make_tensor_value_info('range_m', TensorProto.FLOAT, ['n', 3]),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    contract = contract_for_any_array(front_end, -0.5, azimuths, RANGES, recipe='tiny', **changes)
-    write_metadata(model, contract)
-    return model
+@pytest.fixture
+def make_model(rig, front_end):
+    return lambda **options: fixed_boxes_model(rig, front_end, **options)
 
 
 @pytest.fixture
@@ -154,15 +31,8 @@ def make_array_model(front_end):
 
 
 @pytest.fixture
-def make_model(rig, front_end):
-    return lambda **options: tiny_model(rig, front_end, **options)
-
-
-@pytest.fixture
 def save(tmp_path):
     def save(model: onnx.ModelProto, name: str = 'tiny.onnx') -> Path:
-        path = tmp_path / name
-        path.write_bytes(model.SerializeToString())
-        return path
+        return save_model(model, tmp_path / name)
 
     return save

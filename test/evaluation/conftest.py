@@ -6,28 +6,20 @@ import json
 import shutil
 
 import cv2
+from helpers.models import loudness_model, save_model
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 import pytest
 import soundfile
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.messages.decode import DETECTIONS, IMAGE
 from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
 from avdet_ros.messages.typestore import serialize
-from avdet_ros.rig import default_rig_path, load_rig
-
-
-@pytest.fixture(scope='session')
-def rig():
-    return load_rig()
+from avdet_ros.rig import default_rig_path
 
 
 def imperfect(frame, rng, shift_px, missed, score=0.9):
@@ -62,47 +54,17 @@ def drive():
     return make_drive
 
 
-def write_loudness(path, rig, box=(0.4, 0.4, 0.5, 0.6)):
-    """A model with one box, whose score rises with the loudness of the window."""
-    front_end = FrontEnd()
-    constants = {
-        'boxes_0': np.array([box], np.float32),
-        'labels_0': np.zeros(1, np.int64),
-        'scale': np.array([0.05], np.float32),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node('ReduceMean', ['spectrogram'], ['mean'], keepdims=0),
-            helper.make_node('Mul', ['mean', 'scale'], ['scaled']),
-            helper.make_node('Sigmoid', ['scaled'], ['scores']),
-            helper.make_node('Identity', ['boxes_0'], ['boxes']),
-            helper.make_node('Identity', ['labels_0'], ['labels']),
-        ],
-        'loudness',
-        [helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, (1, 32, 80, 173))],
-        [
-            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', 4]),
-            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
-            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    write_metadata(built, contract_for(rig, front_end, -0.5))
-    onnx.save(built, path)
-    return path
+@pytest.fixture(scope='session')
+def model(tmp_path_factory, rig, front_end):
+    path = tmp_path_factory.mktemp('model') / 'loudness.onnx'
+    return save_model(loudness_model(rig, front_end), path)
 
 
 @pytest.fixture(scope='session')
-def model(tmp_path_factory, rig):
-    return write_loudness(tmp_path_factory.mktemp('model') / 'loudness.onnx', rig)
-
-
-@pytest.fixture(scope='session')
-def other_model(tmp_path_factory, rig):
+def other_model(tmp_path_factory, rig, front_end):
     """Its box is elsewhere."""
     path = tmp_path_factory.mktemp('model') / 'elsewhere.onnx'
-    return write_loudness(path, rig, (0.7, 0.4, 0.8, 0.6))
+    return save_model(loudness_model(rig, front_end, (0.7, 0.4, 0.8, 0.6)), path)
 
 
 START_NS = 1_893_489_315_000_000_000

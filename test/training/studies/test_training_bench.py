@@ -9,16 +9,10 @@ from rich.console import Console
 
 from avdet_ros.cli import bench_training as command
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import load_rig
 from avdet_ros.training.studies import training_bench as costs
 from avdet_ros.training.studies.loading_bench import loading_rates
 
 SMALL = {'config_name': 'tf_efficientdet_d0', 'side': 256}
-
-
-@pytest.fixture(scope='module')
-def rig():
-    return load_rig()
 
 
 @pytest.mark.slow

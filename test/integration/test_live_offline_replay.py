@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 import signal
@@ -10,13 +9,12 @@ import subprocess
 import sys
 import time
 
+from helpers.models import level_model, save_model
 import numpy as np
 import pytest
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.messages.decode import decode_detections, stamp_ns
-from avdet_ros.rig import load_rig
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
@@ -69,17 +67,13 @@ def wait_for_windows(path, count, timeout_s=90):
 
 
 @pytest.fixture(scope='module')
-def level_model(tmp_path_factory):
-    beside = Path(__file__).parents[1] / 'bags' / 'conftest.py'
-    spec = importlib.util.spec_from_file_location('bags_conftest', beside)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    path = tmp_path_factory.mktemp('model') / 'hears_level.onnx'
-    return module.write_level_model(path, load_rig(), FrontEnd())
+def level_path(tmp_path_factory, rig, front_end):
+    path = tmp_path_factory.mktemp('model') / 'level.onnx'
+    return save_model(level_model(rig, front_end), path)
 
 
-def test_live_offline_and_replay_agree(level_model, tmp_path):
-    model = f'model:={level_model}'
+def test_live_offline_and_replay_agree(level_path, tmp_path):
+    model = f'model:={level_path}'
     drive = record(tmp_path / 'drive', 'source:=simulation', 'seed:=300002', model)
     try:
         wait_for_windows(tmp_path / 'drive', 40)
@@ -89,7 +83,7 @@ def test_live_offline_and_replay_agree(level_model, tmp_path):
     assert len(live) >= 40
 
     command = [*AVDET, 'process', str(tmp_path / 'drive'), '--out', str(tmp_path / 'offline')]
-    subprocess.run([*command, '--model', str(level_model)], cwd=ROOT, check=True)
+    subprocess.run([*command, '--model', str(level_path)], cwd=ROOT, check=True)
     offline = boxes_by_stamp(tmp_path / 'offline')
     assert compare(live, offline, tolerance_ns=1000) >= 0.9 * len(live) - 10
 
@@ -102,10 +96,10 @@ def test_live_offline_and_replay_agree(level_model, tmp_path):
     finally:
         end(again)
     replayed = boxes_by_stamp(tmp_path / 'again')
-    assert compare(replayed, offline_from_start(tmp_path, level_model), 1000) >= 20
+    assert compare(replayed, offline_from_start(tmp_path, level_path), 1000) >= 20
 
 
-def offline_from_start(tmp_path, level_model):
+def offline_from_start(tmp_path, level_path):
     """Windows on the grid of the first recorded block, where a replay's grid begins too."""
     command = [
         *AVDET,
@@ -114,5 +108,5 @@ def offline_from_start(tmp_path, level_model):
         '--out',
         str(tmp_path / 'again_offline'),
     ]
-    subprocess.run([*command, '--model', str(level_model)], cwd=ROOT, check=True)
+    subprocess.run([*command, '--model', str(level_path)], cwd=ROOT, check=True)
     return boxes_by_stamp(tmp_path / 'again_offline')

@@ -1,4 +1,4 @@
-"""An eight-channel sound device for every test that wants one."""
+"""An eight-channel sound device."""
 
 import os
 

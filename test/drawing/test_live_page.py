@@ -1,0 +1,57 @@
+"""The live page of rerun."""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.errors import AvdetError
+
+
+def test_unknown_distances_do_not_hide_the_known_ones(rig, tmp_path, monkeypatch):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    shown, blank = [], page._rr.Clear(recursive=False)
+    monkeypatch.setattr(page, '_jpeg', lambda image: shown.append(image) or blank)
+    distance = np.linspace(1, 80, 12, dtype=np.float32).reshape(3, 4)
+    distance[0, :3] = np.nan, np.inf, -np.inf
+    page.picture(distance)
+    assert shown[0].dtype == np.uint8
+    assert shown[0][0, :3].max() == 0
+    assert shown[0][-1, -1] == 255
+    assert 100 < shown[0][1, 2] < 200
+
+
+@pytest.mark.parametrize(
+    ('size_px', 'scale'), [((400, 900), 1.0), ((1300, 3840), 0.5), ((3840, 2), 0.5)]
+)
+def test_boxes_lie_on_a_picture_that_is_shown_smaller(rig, tmp_path, monkeypatch, size_px, scale):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    logged = {}
+    monkeypatch.setattr(page._stream, 'log', lambda name, entity: logged.update({name: entity}))
+    page.picture(np.zeros(size_px, np.uint8))
+    page.boxes('tracks', np.array([[100.0, 200, 300, 400]]), np.array([0.5]), ['7'])
+    blob = logged['camera/picture'].blob.as_arrow_array().to_pylist()[0]
+    picture = cv2.imdecode(np.array(blob, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture.shape == (size_px[0] * scale, size_px[1] * scale)
+    centre = logged['camera/tracks'].centers.as_arrow_array().to_pylist()[0]
+    assert centre == [200 * scale, 300 * scale]
+
+
+@pytest.mark.parametrize('shape', [(1, 100_000), (100_000, 1), (1, 1)])
+def test_a_picture_of_any_shape_is_shown(rig, tmp_path, shape):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    page.picture(np.zeros(shape, np.uint8))
+    page.sound(np.zeros((8, *shape), np.float32))
+
+
+def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'rerun', None)
+    with pytest.raises(AvdetError, match=r'found none .*constraints\.txt'):
+        LivePage(rig)

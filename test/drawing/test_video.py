@@ -1,0 +1,60 @@
+"""Videos and contact sheets."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from avdet_ros.drawing.video import VideoWriter, contact_sheet
+
+
+def no_ffmpeg(*_, **__):
+    raise RuntimeError('No ffmpeg exe could be found.')
+
+
+def test_a_video_holds_its_frames(tmp_path):
+    writer = VideoWriter(tmp_path / 'a.mp4', 10)
+    for step in range(12):
+        writer.add(np.full((64, 128, 3), 20 * step, np.uint8))
+    writer.close()
+    assert not writer.fault
+    video = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 12
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    video.set(cv2.CAP_PROP_POS_FRAMES, 6)
+    assert video.read()[1].mean() == pytest.approx(120, abs=6)
+
+
+def test_a_video_that_cannot_be_written_says_so(tmp_path):
+    writer = VideoWriter(tmp_path / 'missing' / 'a.mp4', 10)
+    for _ in range(80):
+        writer.add(np.zeros((650, 1920, 3), np.uint8))
+    writer.close()
+    assert 'a.mp4' in writer.fault
+
+
+@pytest.mark.parametrize('harm', ['no package', 'none found', 'not there'])
+def test_a_video_without_ffmpeg_says_so_and_ends(tmp_path, monkeypatch, harm):
+    if harm == 'no package':
+        monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
+    elif harm == 'none found':
+        broken = SimpleNamespace(write_frames=no_ffmpeg)
+        monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', broken)
+    else:
+        monkeypatch.setenv('IMAGEIO_FFMPEG_EXE', str(tmp_path / 'ffmpeg'))
+    writer = VideoWriter(tmp_path / 'a.mp4', 10)
+    for _ in range(80):
+        writer.add(np.zeros((64, 128, 3), np.uint8))
+    writer.close()
+    assert writer.fault.startswith(f'{tmp_path / "a.mp4"}: ')
+
+
+def test_a_contact_sheet_has_rows_and_columns():
+    pictures = [np.full((65, 192, 3), 10 * step, np.uint8) for step in range(7)]
+    sheet = contact_sheet(pictures, columns=2, width_px=96)
+    assert sheet.shape[1] == 2 * 96 + 6
+    assert sheet.shape[0] > 4 * 32

@@ -1,0 +1,123 @@
+"""Nodes in this process, each with an executor in a thread, and one that watches them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+import pytest
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+NAMESPACE = '/avdet'
+PATIENCE_S = 30.0
+"""A busy machine is slow; what works is found at once."""
+
+
+class Spinning:
+    """A node with an executor in a thread."""
+
+    def __init__(self, node):
+        self.node = node
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(node)
+        self.thread = threading.Thread(target=self._spin, daemon=True)
+        self.thread.start()
+
+    def _spin(self):
+        with suppress(ExternalShutdownException):
+            self.executor.spin()
+
+    def close(self):
+        self.executor.shutdown(5)
+        self.thread.join(10)
+        self.node.destroy_node()
+
+
+class Watcher:
+    """Publishes and listens in the graph's namespace, and keeps all diagnostics."""
+
+    def __init__(self):
+        self.node = rclpy.create_node('watcher', namespace=NAMESPACE)
+        self.status = {}
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 50)
+        self.spinning = Spinning(self.node)
+
+    def _diagnostics(self, message):
+        for status in message.status:
+            values = {value.key: value.value for value in status.values}
+            self.status[status.name] = (status.level[0], status.message, values)
+
+    def collect(self, kind, topic, profile=10):
+        """A list that fills with a topic's messages."""
+        messages = []
+        self.node.create_subscription(kind, topic, messages.append, profile)
+        return messages
+
+    def publisher(self, kind, topic, profile=10, matched=1):
+        """A publisher that has found its subscribers."""
+        publisher = self.node.create_publisher(kind, topic, profile)
+        if matched:
+            wait(lambda: publisher.get_subscription_count() >= matched, f'subscriber of {topic}')
+        return publisher
+
+    def wait_status(self, node, words='', level=None, values=None):
+        """The diagnostics of a node, once they say these words."""
+
+        def found():
+            status = self.status.get(f'{NAMESPACE}/{node}')
+            if status is None or words not in status[1]:
+                return False
+            return (level is None or status[0] == level) and (values is None or values(status[2]))
+
+        wait(found, lambda: f'{node} to say {words!r}; it says {self.status}')
+        return self.status[f'{NAMESPACE}/{node}']
+
+
+def wait(condition, what, timeout_s=PATIENCE_S):
+    """Wait until a condition holds, or fail saying for what."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            pytest.fail(f'waited {timeout_s:g} s for {what() if callable(what) else what}')
+        time.sleep(0.02)
+
+
+@pytest.fixture(name='wait')
+def wait_fixture():
+    return wait
+
+
+@pytest.fixture
+def ros():
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def watcher(ros):
+    watcher = Watcher()
+    yield watcher
+    watcher.spinning.close()
+
+
+@pytest.fixture
+def start(ros):
+    """Starts a node of a class with parameters, as its process would."""
+    running = []
+
+    def start(node_class, namespace=NAMESPACE, **parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = node_class(namespace=namespace, parameter_overrides=overrides)
+        if node.p['autostart']:
+            node.try_start()
+        running.append(Spinning(node))
+        return node
+
+    yield start
+    for spinning in reversed(running):
+        spinning.close()

@@ -1,0 +1,102 @@
+"""Three cameras of one drive: what is drawn, where and in which pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from helpers.lone_vehicle import CLEAR, lone_scene
+import numpy as np
+import pytest
+
+from avdet_ros.detection.boxes import box_iou
+from avdet_ros.simulation.pictures import Cameras, random_conditions
+from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.simulation.vehicles import KINDS
+
+
+def shown_box(cameras: Cameras, t_s: float, identity: int) -> np.ndarray:
+    """Box around the pixels that change when a vehicle is taken out of the RGB picture."""
+    nothing = np.zeros(cameras.rgb.ground_light.beam.shape, np.float32)
+    cameras.rgb.ground_light.shadows = lambda *_: (nothing, nothing)
+    with_it = cameras.rgb.paint(t_s).astype(int)
+    without = cameras.rgb.paint(t_s, frozenset([identity])).astype(int)
+    # noise and rain are the same in both
+    changed = np.abs(with_it - without).max(axis=2) > 10
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize(('ahead_m', 'lane'), [(9.0, 0.5), (24.0, -0.5), (45.0, 1.5)])
+def test_vehicle_is_drawn_where_the_truth_has_it(kind: str, ahead_m: float, lane: float) -> None:
+    scene = lone_scene(kind, ahead_m, lane, speed=0.0)
+    cameras = Cameras(scene, CLEAR)
+    truth = scene.truth(0.0)
+    drawn = shown_box(cameras, 0.0, 1)
+    iou = box_iou(drawn[None], truth.boxes_px)[0, 0]
+    # the truth's outline of a motorcycle is as wide at its front wheel as at its handlebars
+    assert iou > (0.7 if kind == 'motorcycle' else 0.8), (drawn, truth.boxes_px)
+
+
+def test_index_gives_each_vehicle_its_pixels(lone: Cameras) -> None:
+    truth = lone.world.scene.truth(0.5)
+    composed = lone.world.compose(0.5)
+    mask = composed.look_up(composed.owner, -1) == 0
+    rows, columns = np.nonzero(mask)
+    x0, y0, x1, y1 = truth.boxes_px[0] / 2
+    assert columns.min() >= x0 - 5
+    assert columns.max() <= x1 + 5
+    assert rows.min() >= y0 - 2
+    assert rows.max() <= y1 + 2
+    assert lone.pixels(0.5) == {1: 4 * int(mask.sum())}
+    assert lone.pixels(0.5, frozenset([1])) == {}
+
+
+def test_same_seed_same_bytes_and_another_seed_another_world() -> None:
+    def frame(seed: int):
+        scene = random_scene(seed, duration_s=4.0)
+        return Cameras(scene, random_conditions(seed, scene.temperature_c)).frame(1.0)
+
+    one, again, other = frame(300001), frame(300001), frame(300002)
+    for name in ('rgb', 'thermal', 'depth', 'depth_m'):
+        np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
+        assert not np.array_equal(getattr(one, name), getattr(other, name))
+    assert one.rgb.shape == (650, 1920, 3)
+    assert one.thermal.shape == (650, 1920)
+    assert one.thermal.dtype == np.uint16
+    assert one.depth_m.dtype == np.float16
+
+
+def test_a_frame_does_not_depend_on_the_frames_before_it() -> None:
+    scene = random_scene(300003, duration_s=4.0)
+    conditions = random_conditions(300003, scene.temperature_c)
+    first = Cameras(scene, conditions)
+    first.frame(0.5)
+    first.frame(2.0)
+    np.testing.assert_array_equal(first.frame(1.0).rgb, Cameras(scene, conditions).frame(1.0).rgb)
+
+
+@pytest.mark.parametrize('setting', ['city', 'country', 'motorway', 'tunnel'])
+def test_every_setting_can_be_drawn(setting: str) -> None:
+    scene = replace(random_scene(300052, duration_s=4.0), setting=setting)
+    frame = Cameras(scene, replace(CLEAR, sun_elevation_deg=-20.0, rain=0.5)).frame(1.0)
+    assert frame.rgb.std() > 5
+    sky = frame.depth_m[:20, 300:660] == 0
+    # in a tunnel there is something overhead
+    assert sky.mean() < 0.5 if setting == 'tunnel' else sky.mean() > 0.5
+
+
+def test_a_hill_hides_the_foot_of_what_is_behind_it() -> None:
+    from scipy.interpolate import CubicSpline
+
+    from avdet_ros.simulation.road import Road
+
+    along = np.arange(-100.0, 301.0, 2.0)
+    height = 3.0 * np.exp(-(((along - 40) / 18) ** 2))
+    points = np.stack([along, 0 * along, height], axis=-1)
+    hilly = Road(-100.0, 300.0, CubicSpline(along, points), 3.5, (0.0, 0.0, 0.0))
+    flat = lone_scene('lorry', ahead_m=75.0, speed=0.0)
+    vehicles = tuple(replace(vehicle, road=hilly) for vehicle in flat.vehicles)
+    hill = replace(flat, ego=replace(flat.ego, road=hilly), vehicles=vehicles)
+    shown = [Cameras(scene, CLEAR).pixels(0.0).get(1, 0) for scene in (flat, hill)]
+    assert shown[1] < 0.75 * shown[0]
