@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.parameters import NODES, Param, find
+from avdet_ros.fields import Param, find
+from avdet_ros.parameters import NODES
 from avdet_ros.quoting import did_you_mean
 
 PACKAGE = 'avdet_ros'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,7 @@ from scipy.spatial.transform import Rotation
 import yaml
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Field
 from avdet_ros.files import read_bounded
 from avdet_ros.quoting import brief_key, brief_repr, one_line
 
@@ -317,26 +319,16 @@ class _Section:
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         if key not in self.tree and default is not None:
             return default
-        value = self.value(key)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise self.error(key, f'a number from {low:g} to {high:g}', brief_repr(value))
-        return float(value)
+        return self._checked(key, Field(float, low, high), self.value(key))
 
     def flag(self, key: str) -> bool:
-        value = self.tree.get(key, False)
-        if not isinstance(value, bool):
-            raise self.error(key, 'true or false', brief_repr(value))
-        return value
+        return self._checked(key, Field(bool), self.tree.get(key, False))
 
     def integer(self, key: str, low: int, high: int) -> int:
-        value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.error(key, f'a whole number from {low} to {high}', brief_repr(value))
-        return value
+        return self._checked(key, Field(int, low, high), self.value(key))
+
+    def _checked(self, key: str, field: Field, value: object) -> Any:
+        return field.check(value, f'{self.where}: {".".join((*self.path, key))}')
 
     def vector(self, key: str, size: int) -> np.ndarray:
         value = self.value(key)

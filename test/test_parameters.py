@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.parameters import NODES, Param, find
+from avdet_ros.fields import Param, find
+from avdet_ros.parameters import NODES
 
 
 @pytest.mark.parametrize('node', NODES)

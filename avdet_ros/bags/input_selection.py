@@ -10,9 +10,10 @@ import statistics
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import find
 from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.stream import StampedBlocks
-from avdet_ros.parameters import CAPTURE, find
+from avdet_ros.parameters import CAPTURE
 from avdet_ros.rig import MICROPHONES
 
 DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default

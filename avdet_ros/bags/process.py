@@ -25,11 +25,12 @@ from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import find
 from avdet_ros.messages.decode import DETECTIONS, decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode_offline import make_detections, make_header, make_tracks
 from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.messages.typestore import serialize
-from avdet_ros.parameters import DETECTOR, find
+from avdet_ros.parameters import DETECTOR
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 

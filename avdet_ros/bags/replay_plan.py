@@ -12,9 +12,9 @@ import sys
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.timeline import chain_topics
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param
 from avdet_ros.graph import ARGUMENTS, Argument, Graph, make_graph
 from avdet_ros.messages.decode import IMAGE
-from avdet_ros.parameters import Param
 
 _FIXED = (
     'source', 'device', 'file', 'loop', 'seed', 'duration', 'drive', 'camera', 'camera_rate',

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from avdet_ros.detection.contract import ANY_ARRAY, FIXED_RIG, KEY_PREFIX, Model
 from avdet_ros.detection.mounting import Mounting
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Field
 from avdet_ros.files import read_bounded
 from avdet_ros.quoting import brief_repr, one_line
 from avdet_ros.rig import MICROPHONES
@@ -247,14 +247,8 @@ class _Keys:
         return value
 
     def number(self, key: str, low: float, high: float) -> float:
-        text = self.text(key)
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise self.error(key, f'a number from {low:g} to {high:g}', brief_repr(text))
-        return value
+        where = f'{self.path}: {KEY_PREFIX}{key}'
+        return Field(float, low, high).parse(self.text(key), where)
 
     def integer(self, key: str, low: int, high: int) -> int:
         value = self.number(key, low, high)

@@ -15,8 +15,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param, find, unknown
 from avdet_ros.nodes.qos import OVERRIDES, check_override
-from avdet_ros.parameters import Param, find, unknown
 
 _STANDARD = ('use_sim_time', 'start_type_description_service')
 

@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_check
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.parameters import Param
+from avdet_ros.fields import Param
 
 OVERRIDES = 'qos_overrides'
 """First part of the names of these parameters."""

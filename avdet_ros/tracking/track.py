@@ -10,6 +10,7 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Field
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,4 @@ def require_finite(stamp_s: float, detections: Detections) -> None:
 
 def require_between(name: str, value: float, low: float, high: float) -> float:
     """A tracker's parameter, checked."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise AvdetError(
-            f'tracker: {name}: expected a number from {low:g} to {high:g}, found {value!r}'
-        )
-    return float(value)
+    return Field(float, low, high).check(value, f'tracker: {name}')

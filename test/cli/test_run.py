@@ -14,8 +14,9 @@ import pytest
 
 from avdet_ros.dds_domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import find
 from avdet_ros.graph import ARGUMENTS, make_graph, parse_arguments
-from avdet_ros.parameters import NODES, find
+from avdet_ros.parameters import NODES
 from avdet_ros.supervisor import command, transport_settings
 
 ROOT = Path(__file__).parents[2]
