@@ -13,7 +13,6 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
 from avdet_ros.evaluation.detection_metrics import detection_metrics
-from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.on_simulation import (
     BASELINE_START,
     check_request,
@@ -22,6 +21,7 @@ from avdet_ros.evaluation.on_simulation import (
 )
 from avdet_ros.evaluation.on_windows import (
     WindowPlan,
+    WindowRecord,
     about,
     bearings_of,
     check_offset,
@@ -107,8 +107,15 @@ def measure(
     seeds = tuple(range(request.seed_from, request.seed_from + request.drives))
     check_request(seeds, cut.duration_s, QUIET_CUT.rate_hz)
     rig = load_rig(request.rig_path)
-    loaded = Detector(request.model, rig, FrontEnd.of(rig), threads=1)
+    notes: list[str] = []
+    a_rig = request.condition.rig(seeds[0], rig)
+    loaded = Detector(request.model, a_rig, FrontEnd.of(a_rig), threads=1)
     check_offset(request.model, loaded, loaded.contract.label_offset_s)
+    steered = loaded.contract.azimuths_deg is not None
+    if not steered:
+        notes.append(
+            f'No row with the true geometry: {request.model} has no steering input to give it to.'
+        )
     if request.baselines and statistics is None:
         with progress.step('labels for the baselines'):
             statistics = training_statistics(rig)
@@ -117,11 +124,11 @@ def measure(
         seeds=seeds,
         models={request.model.stem: request.model},
         label_offset_s=loaded.contract.label_offset_s,
+        bound=steered and request.condition.array != 'ideal',
         statistics=statistics if request.baselines else None,
         rig_path=request.rig_path,
         cache=request.cache,
     )
-    notes: list[str] = []
     records = _run(plan, request, progress, str(request.condition), notes)
     quiet = None
     if request.quiet_minutes:
@@ -134,7 +141,9 @@ def measure(
             'nobody on the road',
             notes,
         )
-    rows = {name: _scores(records, quiet, name, rig, request) for name in records[0].detections}
+    rows = {
+        name: _scores(records, quiet, name, rig, request) for name in records[0].record.detections
+    }
     split = whose(seeds)
     return Measurement(
         title=(
@@ -160,7 +169,7 @@ def measure(
 
 def _run(
     plan: WindowPlan, request: Request, progress: Progress, name: str, notes: list[str]
-) -> list[DriveRecord]:
+) -> list[WindowRecord]:
     store = WindowStore(plan.cache, plan.setting, load_rig(plan.rig_path))
     with progress.step('room for windows'):
         kept, its_notes = store.prepare(list(plan.seeds), request.cache_bytes)
@@ -170,21 +179,23 @@ def _run(
 
 
 def _scores(
-    records: list[DriveRecord],
-    quiet: list[DriveRecord] | None,
+    windows: list[WindowRecord],
+    quiet: list[WindowRecord] | None,
     name: str,
     rig: Rig,
     request: Request,
 ) -> dict[str, Any]:
     size = rig.camera.width_px, rig.camera.height_px
+    records = [its.record for its in windows]
     times = np.concatenate([record.milliseconds[name] for record in records])
     truth = [frame for record in records for frame in record.truth]
     found = [frame for record in records for frame in record.detections[name]]
     tracker = _tracker(name, request.tracker)
     return {
-        'bearings': bearing_scores(bearings_of(records, name, rig), RESAMPLES),
+        'bearings': bearing_scores(bearings_of(windows, name), RESAMPLES),
         'detection': asdict(detection_metrics(truth, found, size)),
-        'quiet': quiet and quiet_scores(quiet, name, tracker, QUIET_CUT.rate_hz),
+        'quiet': quiet
+        and quiet_scores([its.record for its in quiet], name, tracker, QUIET_CUT.rate_hz),
         'milliseconds': {
             'p50': float(np.median(times)),
             'p99': float(np.percentile(times, 99)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+import logging
 import multiprocessing
 import os
 from pathlib import Path
@@ -30,7 +31,11 @@ from avdet_ros.evaluation.window_store import (
     WindowStore,
 )
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
+
+BOUND = ', true geometry'
+"""Stands behind the name of a model that is given the true geometry of each drive."""
 
 
 class Row(Protocol):
@@ -40,22 +45,46 @@ class Row(Protocol):
         """Boxes of each window and the milliseconds each took, without the features."""
 
 
-class ModelRow:
-    """A model with the rig file as it is."""
+RigOf = Callable[[DriveWindows], Rig]
+"""The rig a detector believes in on a drive."""
 
-    def __init__(self, path: Path, rig: Rig, threads: int = 1) -> None:
+
+def rig_file(drive: DriveWindows) -> Rig:
+    """What the rig file says."""
+    return drive.rig
+
+
+def true_geometry(drive: DriveWindows) -> Rig:
+    """What the array really is, as a perfect calibration would find it."""
+    return true_rig(drive.rig, drive.array)
+
+
+class ModelRow:
+    """A model with the rig that it is told.
+
+    Attributes:
+        detector: the model.
+    """
+
+    def __init__(self, path: Path, rig: Rig, rig_of: RigOf = rig_file, threads: int = 1) -> None:
         """Load it.
 
         Args:
             path: ONNX file.
-            rig: what the rig file says.
+            rig: one it fits.
+            rig_of: gives each drive's.
             threads: of one inference.
         """
+        self._rig, self._rig_of = rig, rig_of
         self._front_end = FrontEnd.of(rig)
         self.detector = Detector(path, rig, self._front_end, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window; the drive's true geometry is not looked at."""
+        """Boxes of each window; of the drive's true geometry only what `rig_of` gives is used."""
+        rig = self._rig_of(drive)
+        if rig is not self._rig:
+            self._rig, self._front_end = rig, FrontEnd.of(rig)
+            self.detector.use_rig(rig, self._front_end)
         found, times = [], []
         for waveform in drive.waveforms(self._front_end.samples):
             features = self._front_end.compute(waveform)
@@ -68,15 +97,22 @@ class ModelRow:
 class BaselineRow:
     """A baseline, which hears the waveform."""
 
-    def __init__(self, detector: WindowDetector, samples: int) -> None:
-        """Wrap a baseline that looks at no features."""
-        self._detector, self._samples = detector, samples
+    def __init__(self, make: Callable[[Rig], WindowDetector], rig: Rig) -> None:
+        """Make it for a rig; it is made anew whenever a drive has another one.
+
+        Args:
+            make: makes a baseline that looks at no features.
+            rig: of the first drive.
+        """
+        self._make, self._rig, self._detector = make, rig, make(rig)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
         """Boxes of each window."""
+        if drive.rig is not self._rig:
+            self._rig, self._detector = drive.rig, self._make(drive.rig)
         found, times = [], []
         nothing = np.zeros(0, np.float32)
-        for waveform in drive.waveforms(self._samples):
+        for waveform in drive.waveforms(FrontEnd.of(drive.rig).samples):
             start = time.perf_counter()
             found.append(self._detector.detect(waveform, nothing))
             times.append(1e3 * (time.perf_counter() - start))
@@ -91,6 +127,7 @@ class WindowPlan:
         setting: of the windows.
         seeds: of the drives.
         models: ONNX files by name.
+        bound: run each model once more, with the true geometry of each drive.
         label_offset_s: instant of the boxes after a window's end.
         statistics: of the training labels; None leaves the baselines out.
         rig_path: rig file, None for the package's own.
@@ -102,15 +139,29 @@ class WindowPlan:
     seeds: tuple[int, ...]
     models: dict[str, Path]
     label_offset_s: float
+    bound: bool = False
     statistics: LabelStatistics | None = None
     rig_path: Path | None = None
     cache: Path | None = None
     kept: int = 0
 
 
+@dataclass(frozen=True)
+class WindowRecord:
+    """What every row found on one drive.
+
+    Attributes:
+        record: truth and boxes.
+        rig: what the rig file says; its camera is the one of the boxes.
+    """
+
+    record: DriveRecord
+    rig: Rig
+
+
 def run_windows(
     plan: WindowPlan, jobs: int = 1, tick: Callable[[], None] = lambda: None
-) -> list[DriveRecord]:
+) -> list[WindowRecord]:
     """Run all rows over all drives, in the order of the seeds whatever the number of processes.
 
     Args:
@@ -121,7 +172,7 @@ def run_windows(
     Raises:
         AvdetError: also when a process was ended from outside.
     """
-    done: dict[int, DriveRecord] = {}
+    done: dict[int, WindowRecord] = {}
     if jobs == 1:
         worker = _Worker(plan)
         for seed in plan.seeds:
@@ -151,12 +202,15 @@ def run_windows(
 
 class _Worker:
     def __init__(self, plan: WindowPlan) -> None:
+        # Whether a model was taught for an array is said once, not for each drive.
+        logging.getLogger('avdet_ros.detection.session').setLevel(logging.ERROR)
         self._plan = plan
-        self._store = WindowStore(plan.cache, plan.setting, load_rig(plan.rig_path))
+        rig = load_rig(plan.rig_path)
+        self._store = WindowStore(plan.cache, plan.setting, rig)
         self._kept = set(plan.seeds[: plan.kept])
-        self._rows = make_rows(plan)
+        self._rows = make_rows(plan, rig)
 
-    def run(self, seed: int) -> DriveRecord:
+    def run(self, seed: int) -> WindowRecord:
         drive = self._store.drive(seed, seed in self._kept)
         offset = self._plan.label_offset_s
         record = DriveRecord(
@@ -170,21 +224,30 @@ class _Worker:
         )
         for name, row in self._rows.items():
             record.detections[name], record.milliseconds[name] = row.detect(drive)
-        return record
+        return WindowRecord(record, drive.rig)
 
 
-def make_rows(plan: WindowPlan) -> dict[str, Row]:
-    """Everything a plan compares, loaded, by name."""
-    rig = load_rig(plan.rig_path)
+def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
+    """Everything a plan compares, loaded, by name.
+
+    Args:
+        plan: see `WindowPlan`.
+        base: the plan's rig file.
+    """
+    # Models and baselines are loaded for a rig that drives have; one of a family may be refused
+    # where the file's is not.
+    rig = plan.setting.condition.rig(plan.seeds[0], base)
     rows: dict[str, Row] = {}
     for name, path in plan.models.items():
         row = ModelRow(path, rig)
         check_offset(path, row.detector, plan.label_offset_s)
         rows[name] = row
-    if plan.statistics is not None:
-        samples = FrontEnd.of(rig).samples
-        rows[STEERED] = BaselineRow(SteeredResponse(plan.statistics, rig), samples)
-        rows[CONSTANT] = BaselineRow(ConstantBoxes(plan.statistics), samples)
+        if plan.bound:
+            rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry)
+    statistics = plan.statistics
+    if statistics is not None:
+        rows[STEERED] = BaselineRow(lambda its: SteeredResponse(statistics, its), rig)
+        rows[CONSTANT] = BaselineRow(lambda _: ConstantBoxes(statistics), rig)
     return rows
 
 
@@ -214,14 +277,17 @@ def _start_worker(plan: WindowPlan) -> None:
     _worker = _Worker(plan)
 
 
-def _work(seed: int) -> DriveRecord:
+def _work(seed: int) -> WindowRecord:
     return _worker.run(seed)
 
 
 def found_bearings(detections: Detections, rig: Rig) -> FoundBearings:
     """Bearings of boxes, seen from the rig's camera."""
+    range_m = detections.range_m
     return FoundBearings(
-        box_azimuth_deg(detections.boxes_px, rig), np.asarray(detections.scores, np.float64)
+        box_azimuth_deg(detections.boxes_px, rig),
+        np.asarray(detections.scores, np.float64),
+        None if range_m is None else np.asarray(range_m, np.float64),
     )
 
 
@@ -239,15 +305,18 @@ def box_azimuth_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
     return np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
 
 
-def bearings_of(records: Sequence[DriveRecord], detector: str, rig: Rig) -> list[Windows]:
-    """Found and true bearings of one row, by drive."""
-    return [
-        [
-            (found_bearings(found, rig), true_bearings(truth, rig))
-            for found, truth in zip(record.detections[detector], record.truth, strict=True)
-        ]
-        for record in records
-    ]
+def bearings_of(records: Sequence[WindowRecord], detector: str) -> list[Windows]:
+    """Found and true bearings of one row, by drive, seen from each drive's camera."""
+    drives = []
+    for its in records:
+        windows = zip(its.record.detections[detector], its.record.truth, strict=True)
+        drives.append(
+            [
+                (found_bearings(found, its.rig), true_bearings(truth, its.rig))
+                for found, truth in windows
+            ]
+        )
+    return drives
 
 
 def about(detector: Detector, path: Path) -> dict[str, Any]:

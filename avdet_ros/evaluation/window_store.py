@@ -97,7 +97,7 @@ class WindowSetting:
         """What the set depends on, as JSON has it."""
         return {
             'format': FORMAT,
-            'condition': asdict(self.condition),
+            'condition': self.condition.key(),
             'cut': asdict(self.cut),
             'recordings': folder_digest(self.recordings) if self.recordings else '',
             'array_position_m': rig.array_position_m.round(6).tolist(),
@@ -112,6 +112,7 @@ class DriveWindows:
 
     Attributes:
         seed: of the drive.
+        rig: what the rig file of its vehicle says.
         setting: kind of road.
         static: whether the own vehicle stands.
         sound: (P, 8, S) int16, pieces of the drive's sound.
@@ -123,6 +124,7 @@ class DriveWindows:
     """
 
     seed: int
+    rig: Rig
     setting: str
     static: bool
     sound: np.ndarray
@@ -171,6 +173,7 @@ def render_drive(
         piece, first = np.zeros(len(starts), np.int64), starts
     return DriveWindows(
         seed=seed,
+        rig=scene.rig,
         setting=scene.setting,
         static=is_static(scene),
         sound=np.stack(pieces),
@@ -227,7 +230,7 @@ class WindowStore:
         path = self._path(seed)
         if path is not None and path.exists():
             try:
-                return _read(path, seed)
+                return _read(path, seed, self._its_rig(seed))
             except (OSError, ValueError, KeyError, EOFError, BadZipFile):
                 pass  # damaged: render it anew
         windows = render_drive(self.setting, seed, self._rig, self._recordings)
@@ -282,6 +285,9 @@ class WindowStore:
     def _file(self, seed: int) -> Path:
         return self.folder / f'{seed}.npz'
 
+    def _its_rig(self, seed: int) -> Rig:
+        return self.setting.condition.rig(seed, self._rig)
+
     def _drive_bytes(self) -> int:
         front_end = FrontEnd(sample_rate_hz=self._rig.sample_rate_hz)
         cut = self.setting.cut
@@ -290,7 +296,7 @@ class WindowStore:
 
     def _sounds_the_same(self, seed: int) -> bool:
         try:
-            kept = _read(self._file(seed), seed)
+            kept = _read(self._file(seed), seed, self._its_rig(seed))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return False
         now = render_drive(self.setting, seed, self._rig, self._recordings)
@@ -363,7 +369,7 @@ def _write(path: Path, windows: DriveWindows) -> None:
         np.savez(file, **arrays)
 
 
-def _read(path: Path, seed: int) -> DriveWindows:
+def _read(path: Path, seed: int, rig: Rig) -> DriveWindows:
     with np.load(path, allow_pickle=False) as arrays:
         truth = {}
         for index, offset in enumerate(TRUTH_OFFSETS_S):
@@ -372,6 +378,7 @@ def _read(path: Path, seed: int) -> DriveWindows:
             truth[offset] = [TruthFrame(*frame) for frame in zip(*columns, strict=True)]
         return DriveWindows(
             seed=seed,
+            rig=rig,
             setting=str(arrays['setting']),
             static=bool(arrays['static']),
             sound=arrays['sound'],

@@ -7,12 +7,13 @@ the same in every array: road, traffic, noise and all but the array's errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
+from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
 from avdet_ros.simulation.plan import add_to_drive
 from avdet_ros.simulation.recordings import Recordings
@@ -28,8 +29,9 @@ ARRAYS = ('ideal', 'kept', 'neglected')
 USUAL_ARRAY = {'plain': 'kept', 'furnished': 'neglected'}
 """The array that a world's drives have where nobody chooses one."""
 
-_KEPT_STREAM, _NEGLECTED_STREAM = 3, 5
-"""Streams of a seed that `random_scene` and `furnished` draw their errors from."""
+_KEPT_STREAM, _NEGLECTED_STREAM, _RIG_STREAM = 3, 5, 12
+"""Streams of a seed: the first two are those that `random_scene` and `furnished` draw their errors
+from, the last one gives arrays of a family."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,17 @@ class Condition:
         array: one of `ARRAYS`.
         vehicle: seed of one array that all drives share; None draws one for each drive.
         empty: nobody else is on the road.
+        family: shape of the array and so another rig, from `arrays.FAMILIES` or
+            `arrays.HELD_OUT`; '' leaves the rig as it is.
+        vehicles: so many arrays are shared, seeds from `vehicle` on; drives take them in turn.
     """
 
     world: str = 'plain'
     array: str = 'kept'
     vehicle: int | None = None
     empty: bool = False
+    family: str = ''
+    vehicles: int = 1
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -62,14 +69,51 @@ class Condition:
             raise AvdetError(
                 f'vehicle: expected a seed from 0 to {(1 << 31) - 1}, found {self.vehicle}'
             )
+        families = (*FAMILIES, *HELD_OUT)
+        if self.family and self.family not in families:
+            raise AvdetError(
+                f'family: expected one of {", ".join(families)}, found {self.family!r}'
+            )
+        if not 1 <= self.vehicles <= 10_000 or (self.vehicles > 1 and self.vehicle is None):
+            raise AvdetError(
+                f'vehicles: expected 1 to 10000 and the seed of the first, found {self.vehicles}'
+            )
 
     def __str__(self) -> str:
-        parts = [f'{self.world}, {self.array} array']
+        parts = [self.world, ' '.join(filter(None, (self.array, self.family, 'array')))]
         if self.vehicle is not None:
-            parts.append(f'one vehicle ({self.vehicle})')
+            count = 'one vehicle' if self.vehicles == 1 else f'{self.vehicles} vehicles'
+            parts.append(f'{count} ({self.vehicle})')
         if self.empty:
             parts.append('nobody on the road')
         return ', '.join(parts)
+
+    def key(self) -> dict[str, object]:
+        """What makes conditions different, as JSON has it."""
+        every = asdict(self)
+        # Later fields count only where they are used: sets rendered before keep their names.
+        return {
+            name: value
+            for name, value in every.items()
+            if name in ('world', 'array', 'vehicle', 'empty') or value != getattr(Condition, name)
+        }
+
+    def array_seed(self, seed: int) -> int:
+        """Seed of the array on the drive of a seed; drives of one vehicle share it."""
+        return seed if self.vehicle is None else self.vehicle + seed % self.vehicles
+
+    def rig(self, seed: int, base: Rig) -> Rig:
+        """What the rig file of a drive's vehicle says.
+
+        Args:
+            seed: of the drive.
+            base: the rig where no family is wanted, else what it is drawn about.
+        """
+        if not self.family:
+            return base
+        return draw_rig(
+            np.random.default_rng([self.array_seed(seed), _RIG_STREAM]), base, self.family
+        )
 
     def scene(
         self, seed: int, rig: Rig, duration_s: float, recordings: Recordings | None = None
@@ -78,14 +122,16 @@ class Condition:
 
         Args:
             seed: of the drive.
-            rig: microphones and camera, as the rig file says.
+            rig: microphones and camera, see `rig`.
             duration_s: length of the drive.
             recordings: loops in place of the synthetic sound of vehicles.
         """
+        rig = self.rig(seed, rig)
         scene = random_scene(seed, rig, duration_s, corrupted=False)
         if self.world == 'furnished':
             scene = add_to_drive(scene, corrupted=False, recordings=recordings)
-        errors = array_errors(self.array, seed, duration_s, self.vehicle)
+        shared = None if self.vehicle is None else self.array_seed(seed)
+        errors = array_errors(self.array, seed, duration_s, shared)
         scene = replace(scene, corruption=errors, recordings=recordings)
         return replace(scene, vehicles=()) if self.empty else scene
 
@@ -131,6 +177,23 @@ class TrueArray:
     gain_db: np.ndarray
     delay_s: np.ndarray
     alive: np.ndarray
+
+
+def true_rig(rig: Rig, array: TrueArray) -> Rig:
+    """The rig file that a perfect calibration would write.
+
+    Args:
+        rig: what the rig file says.
+        array: what the array is.
+    """
+    return replace(
+        rig,
+        microphones_m=array.microphones_m,
+        array_yaw_deg=array.yaw_deg,
+        gain_db=array.gain_db,
+        delay_s=array.delay_s,
+        alive=array.alive,
+    )
 
 
 def true_array(scene: Scene) -> TrueArray:

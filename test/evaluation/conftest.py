@@ -6,6 +6,7 @@ import json
 import shutil
 
 import cv2
+from helpers.array_models import steered_response_model
 from helpers.models import loudness_model, save_model
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def other_model(tmp_path_factory, rig, front_end):
     """Its box is elsewhere."""
     path = tmp_path_factory.mktemp('model') / 'elsewhere.onnx'
     return save_model(loudness_model(rig, front_end, (0.7, 0.4, 0.8, 0.6)), path)
+
+
+@pytest.fixture(scope='session')
+def steered_model(tmp_path_factory, front_end):
+    path = tmp_path_factory.mktemp('model') / 'steered.onnx'
+    return save_model(steered_response_model(front_end), path)
 
 
 START_NS = 1_893_489_315_000_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -15,10 +16,19 @@ from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_run import Request, measure
 from avdet_ros.evaluation.bearing_tables import estimate, main_table, parts_table
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.on_windows import WindowPlan, bearings_of, box_azimuth_deg, run_windows
+from avdet_ros.evaluation.on_windows import (
+    ModelRow,
+    WindowPlan,
+    WindowRecord,
+    bearings_of,
+    box_azimuth_deg,
+    rig_file,
+    run_windows,
+    true_geometry,
+)
 from avdet_ros.evaluation.quiet_drives import quiet_drives, quiet_scores
-from avdet_ros.evaluation.window_store import Cut, WindowSetting
-from avdet_ros.simulation.conditions import Condition
+from avdet_ros.evaluation.window_store import Cut, DriveWindows, WindowSetting
+from avdet_ros.simulation.conditions import Condition, TrueArray
 from avdet_ros.tracking import IouTracker
 
 STATISTICS = LabelStatistics(
@@ -42,12 +52,14 @@ def test_bearings_carry_what_the_truth_knows(rig):
         np.array([[900.0, 300, 1000, 400]]), np.array([1]), np.array([12.0]), np.array([0.2]),
         np.array([-3.0]),
     )  # fmt: skip
-    found = Detections(np.float32([[900, 300, 1000, 400]]), np.float32([0.7]))
+    ranges = np.float32([[8, 11, 20]])
+    found = Detections(np.float32([[900, 300, 1000, 400]]), np.float32([0.7]), ranges)
     record = DriveRecord('one', [0.5], [truth], {'it': [found]}, {'it': [1.0]})
-    ((its, true),) = bearings_of([record], 'it', rig)[0]
+    ((its, true),) = bearings_of([WindowRecord(record, rig)], 'it')[0]
     assert its.azimuth_deg == pytest.approx(true.azimuth_deg)
     assert (true.distance_m[0], true.level_db[0], true.visible[0]) == (12, -3, 0.2)
     assert its.scores[0] == pytest.approx(0.7)
+    np.testing.assert_array_equal(its.range_m, ranges)
 
 
 @pytest.mark.slow
@@ -66,7 +78,7 @@ def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path):
     assert len(ticks) == 2
     assert [path.stem for path in tmp_path.rglob('*.npz')] == ['100000'], 'no more than allowed'
     shared = run_windows(plan, jobs=2)
-    for a, b in zip(alone, shared, strict=True):
+    for a, b in zip((its.record for its in alone), (its.record for its in shared), strict=True):
         assert a.name == b.name
         assert list(a.detections) == ['loudness', 'SRP-PHAT', 'constant boxes']
         assert len(a.truth) == 2
@@ -76,10 +88,10 @@ def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path):
                 np.testing.assert_array_equal(one.scores, other.scores)
 
 
-def test_a_model_of_another_instant_is_refused(model, monkeypatch, tmp_path):
+def test_a_model_of_another_instant_is_refused(model, rig):
     plan = WindowPlan(WindowSetting(Condition(), Cut()), (1,), {'loudness': model}, 0.0)
     with pytest.raises(AvdetError, match=r'label_offset_s: expected 0 as in .*, found -0\.5'):
-        on_windows.make_rows(plan)
+        on_windows.make_rows(plan, rig)
 
 
 def test_false_vehicles_are_counted_a_minute():
@@ -99,6 +111,81 @@ def test_false_vehicles_are_counted_a_minute():
     assert (scores['vehicles'], scores['a_minute']) == (2, 1.0)
     assert 0.04 < scores['shown'] < 0.06
     assert quiet_drives(1.0) == 3
+
+
+def wave_at(array, azimuth_deg):
+    """A second of noise from far away as an array with all its errors records it, int16."""
+    rng = np.random.default_rng(5)
+    azimuth = np.radians(azimuth_deg)
+    towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+    ahead_s = array.microphones_m @ towards / 343.0 - array.delay_s
+    turns = np.fft.rfftfreq(44100, 1 / 44100) * ahead_s[:, None]
+    spectrum = np.fft.rfft(rng.normal(size=44100)) * np.exp(2j * np.pi * turns)
+    wave = np.fft.irfft(spectrum, 44100) * 10 ** (array.gain_db[:, None] / 20)
+    return np.round(800 * wave).astype(np.int16)
+
+
+def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, rig):
+    """The rig file's geometry is wrong by what goes wrong on a neglected vehicle."""
+    rng = np.random.default_rng(2)
+    array = TrueArray(
+        microphones_m=rig.microphones_m[[0, 1, 5, 3, 4, 2, 6, 7]] + rng.normal(0, 0.01, (8, 3)),
+        yaw_deg=0.0,
+        gain_db=rng.normal(0, 3, 8),
+        delay_s=rng.uniform(-60e-6, 60e-6, 8),
+        alive=np.ones(8, bool),
+    )
+    azimuths = (-31.0, 4.0, 22.0)
+    drive = DriveWindows(
+        seed=1,
+        rig=rig,
+        setting='city',
+        static=True,
+        sound=np.stack([wave_at(array, azimuth) for azimuth in azimuths]),
+        piece=np.arange(3),
+        first=np.zeros(3, int),
+        end_s=np.ones(3),
+        truth={},
+        array=array,
+    )
+    errors, scores = {}, {}
+    for rig_of in (rig_file, true_geometry):
+        row = ModelRow(steered_model, rig, rig_of)
+        found, times = row.detect(drive)
+        assert len(times) == 3
+        best = [its.boxes_px[:1] for its in found]
+        # The box's middle is given for a range of 15 m, seen from the array.
+        heard = [box_azimuth_deg(box, rig)[0] for box in best]
+        errors[rig_of] = np.abs(np.array(heard) - azimuths)
+        scores[rig_of] = min(its.scores[0] for its in found)
+    # A direction's column is 1.75 degrees wide. The score is 1 where all pairs agree.
+    assert errors[true_geometry].max() < 0.9 < errors[rig_file].max()
+    assert scores[rig_file] < 0.5 < 0.9 < scores[true_geometry]
+
+
+@pytest.mark.slow
+def test_there_is_a_row_with_the_true_geometry(steered_model):
+    request = Request(
+        steered_model, Condition('plain', 'neglected'), drives=4, windows=1,
+        seed_from=100_000, quiet_minutes=0, baselines=False,
+    )  # fmt: skip
+    rows = measure(request).rows
+    assert list(rows) == ['steered', 'steered, true geometry']
+    told, true = (rows[name]['bearings'] for name in rows)
+    assert true['ap']['value'] != told['ap']['value']
+
+
+@pytest.mark.slow
+def test_each_drive_of_a_family_has_a_rig_of_its_own(steered_model, model):
+    request = Request(
+        steered_model, Condition('plain', 'ideal', family='cross'), drives=3, windows=1,
+        seed_from=100_000, quiet_minutes=0, baselines=False,
+    )  # fmt: skip
+    result = measure(request)
+    assert list(result.rows) == ['steered'], 'ideal arrays are as their rig files say'
+    assert 'ideal cross array' in result.title
+    with pytest.raises(AvdetError, match='does not fit'):
+        measure(replace(request, model=model))
 
 
 @pytest.fixture(scope='module')

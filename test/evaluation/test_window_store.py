@@ -32,6 +32,7 @@ def assert_same(one, other):
     for name in ('microphones_m', 'yaw_deg', 'gain_db', 'delay_s', 'alive'):
         np.testing.assert_array_equal(getattr(one.array, name), getattr(other.array, name))
     assert (one.seed, one.setting, one.static) == (other.seed, other.setting, other.static)
+    np.testing.assert_array_equal(one.rig.microphones_m, other.rig.microphones_m)
     assert list(one.truth) == list(other.truth) == [-0.5, 0.0]
     for offset, frames in one.truth.items():
         for a, b in zip(frames, other.truth[offset], strict=True):
@@ -59,7 +60,10 @@ def test_windows_are_those_of_the_training_sets(rig):
         np.testing.assert_allclose(frame.level_db, row['level_db'][: row['count']], rtol=1e-5)
 
 
-@pytest.mark.parametrize('setting', [SETTING, LONG])
+FAMILY = WindowSetting(Condition('plain', 'neglected', family='cross'), Cut(windows=1))
+
+
+@pytest.mark.parametrize('setting', [SETTING, LONG, FAMILY])
 def test_a_drive_is_read_as_it_was_rendered(tmp_path, rig, setting, monkeypatch):
     store = WindowStore(tmp_path, setting, rig)
     store.prepare([SEED], 1 << 30)

@@ -11,7 +11,7 @@ from avdet_ros.detection.contract import (
     contract_for_any_array,
     write_metadata,
 )
-from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS, azimuth_grid
+from avdet_ros.detection.steering import FRONT_COLUMNS, SPEED_OF_SOUND_MPS, azimuth_grid
 from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.rig import load_rig
 
@@ -87,3 +87,58 @@ def tiny_array_model(front_end, boxes=None, scores=None, range_m=None, azimuths=
     contract = contract_for_any_array(front_end, -0.5, azimuths, RANGES, recipe='tiny', **changes)
     write_metadata(model, contract)
     return model
+
+
+def steered_response_model(front_end):
+    """A model for any array without a weight: a box in each front column, whose score is the
+    steered response of the array from there, averaged over 0.5 to 4 kHz and the window."""
+    azimuths = azimuth_grid()
+    x = -np.tan(np.radians(azimuths[:FRONT_COLUMNS]))
+    boxes = np.stack([x - 0.05, np.full_like(x, 0.0), x + 0.05, np.full_like(x, 0.1)], axis=1)
+    constants = {
+        'all_boxes': boxes.astype(np.float32),
+        'range_0': np.tile(np.float32([[10, 15, 20]]), (FRONT_COLUMNS, 1)),
+        'labels_0': np.zeros(FRONT_COLUMNS, np.int64),
+        'starts': np.array([8, 6]),
+        'ends': np.array([32, 50]),
+        'axes': np.array([1, 2]),
+        'first_band': np.array([6]),
+        'last_band': np.array([50]),
+        'band_axis': np.array([0]),
+        'first_column': np.array([0]),
+        'last_column': np.array([FRONT_COLUMNS]),
+        'count': np.array([FRONT_COLUMNS]),
+        'low': np.array(0, np.float32),
+        'high': np.array(1, np.float32),
+    }
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node('Slice', ['spectrogram', 'starts', 'ends', 'axes'], ['coherence']),
+            node('Transpose', ['coherence'], ['bands_first'], perm=[0, 2, 1, 3]),
+            node('Slice', ['steering', 'first_band', 'last_band', 'band_axis'], ['some']),
+            node('MatMul', ['some', 'bands_first'], ['response']),
+            node('ReduceMean', ['response'], ['mean'], axes=[0, 1, 3], keepdims=0),
+            node('Slice', ['mean', 'first_column', 'last_column', 'band_axis'], ['front']),
+            node('Clip', ['front', 'low', 'high'], ['clipped']),
+            node('TopK', ['clipped', 'count'], ['scores', 'order']),
+            node('Gather', ['all_boxes', 'order'], ['boxes']),
+            node('Identity', ['labels_0'], ['labels']),
+            node('Identity', ['range_0'], ['range_m']),
+        ],
+        'steered',
+        [
+            helper.make_tensor_value_info('spectrogram', TensorProto.FLOAT, (1, 32, 80, 173)),
+            helper.make_tensor_value_info('steering', TensorProto.FLOAT, (80, len(azimuths), 24)),
+        ],
+        [
+            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ['n', 4]),
+            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['n']),
+            helper.make_tensor_value_info('labels', TensorProto.INT64, ['n']),
+            helper.make_tensor_value_info('range_m', TensorProto.FLOAT, ['n', 3]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    write_metadata(built, contract_for_any_array(front_end, -0.5, azimuths, RANGES))
+    return built

@@ -9,7 +9,7 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation.conditions import Condition, array_errors, true_array
+from avdet_ros.simulation.conditions import Condition, array_errors, true_array, true_rig
 from avdet_ros.simulation.plan import add_to_drive
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
@@ -66,6 +66,52 @@ def test_one_vehicle_has_one_array_on_all_drives_but_gaps_of_its_own():
     assert_same_errors(
         array_errors('kept', 100_000, 60.0, vehicle=3), array_errors('kept', 5, 60.0, vehicle=3)
     )
+
+
+def test_drives_take_several_vehicles_in_turn():
+    condition = Condition('plain', 'neglected', vehicle=7, vehicles=3)
+    yaws = [condition.scene(seed, RIG, 4.0).corruption.array_yaw_deg for seed in range(300, 306)]
+    assert yaws[:3] == yaws[3:]
+    assert len(set(yaws)) == 3
+    one = Condition('plain', 'neglected', vehicle=8).scene(300, RIG, 4.0)
+    assert one.corruption.array_yaw_deg == yaws[1]
+    with pytest.raises(AvdetError, match='vehicles: expected 1 to 10000 and the seed of the'):
+        Condition(vehicles=3)
+
+
+def test_a_family_gives_each_drive_a_rig_of_its_own_or_each_vehicle():
+    condition = Condition('plain', 'kept', family='corner')
+    one, other = (condition.scene(seed, RIG, 4.0) for seed in (300, 301))
+    assert np.abs(one.rig.microphones_m - other.rig.microphones_m).max() > 0.02
+    assert_same_errors(one.corruption, random_scene(300, RIG, 4.0).corruption)
+    shared = Condition('plain', 'kept', family='corner', vehicle=300)
+    np.testing.assert_array_equal(
+        shared.scene(301, RIG, 4.0).rig.microphones_m, one.rig.microphones_m
+    )
+    np.testing.assert_array_equal(
+        shared.scene(301, RIG, 4.0).rig.camera.rotation, one.rig.camera.rotation
+    )
+    with pytest.raises(AvdetError, match=r"family: expected one of octagon, .*, found 'heap'"):
+        Condition(family='heap')
+
+
+def test_the_key_names_only_what_is_used():
+    assert Condition().key() == {
+        'world': 'plain',
+        'array': 'kept',
+        'vehicle': None,
+        'empty': False,
+    }
+    assert Condition(family='cross', vehicle=1, vehicles=2).key()['vehicles'] == 2
+
+
+def test_a_perfect_calibration_writes_what_the_array_is():
+    scene = swapped_scene()
+    array = true_array(scene)
+    calibrated = true_rig(RIG, array)
+    np.testing.assert_array_equal(calibrated.microphones_m, array.microphones_m)
+    np.testing.assert_array_equal(calibrated.delay_s, array.delay_s)
+    assert calibrated.camera is RIG.camera
 
 
 def test_nobody_is_on_an_empty_road():
