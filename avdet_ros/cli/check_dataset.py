@@ -23,22 +23,16 @@ def check_dataset(
     from dataclasses import asdict
     import json as codec
 
-    from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress
     from rich.table import Table
 
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.dataset.check import check
     from avdet_ros.errors import AvdetError
 
     if decode < 0:
         raise AvdetError(f'decode: expected 0 or more frames, found {decode}')
-    console = Console()
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task('drives', total=None)
-        report = check(
-            folder, decode, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    report = check(folder, decode, progress_bars())
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'split'):
         table.add_column(heading, no_wrap=True)
@@ -53,16 +47,16 @@ def check_dataset(
             name, drive.split, str(drive.frames), f'{drive.duration_s:.1f}',
             f'{drive.rate_hz:.1f}', str(drive.gaps), str(drive.checked), level,
         )  # fmt: skip
-    console.print(table)
+    console().print(table)
     for (modality, size), drives in sorted(sizes.items()):
-        console.print(f'{modality}: {size or "none"} in {drives} drives')
+        console().print(f'{modality}: {size or "none"} in {drives} drives')
     listed = (f'{name} {count}' for name, count in report.files.items() if count)
-    console.print(', '.join(listed), soft_wrap=True)
+    console().print(', '.join(listed), soft_wrap=True)
     for finding in report.findings:
         colour = 'red' if finding.level == 'error' else 'yellow'
         times = f' ({finding.count} times)' if finding.count > 1 else ''
         text = f'{finding.drive}: {finding.what}{times}, e.g. {finding.example}'
-        console.print(f'[{colour}]{finding.level}[/]: {escape(text)}', soft_wrap=True)
+        console().print(f'[{colour}]{finding.level}[/]: {escape(text)}', soft_wrap=True)
     if json is not None:
         try:
             json.write_text(codec.dumps({**asdict(report), 'errors': report.errors}, indent=1))
@@ -71,6 +65,6 @@ def check_dataset(
                 f'{json}: expected a file to write, found {explain_os_error(error)}'
             ) from error
     warnings = len(report.findings) - report.errors
-    console.print(f'{report.errors} errors, {warnings} warnings')
+    console().print(f'{report.errors} errors, {warnings} warnings')
     if report.errors:
         raise typer.Exit(1)

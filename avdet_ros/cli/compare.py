@@ -43,20 +43,17 @@ def compare(
     from dataclasses import asdict
 
     import numpy as np
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
     from rich.table import Table
 
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import compare_run as runs
     from avdet_ros.evaluation import report
-    from avdet_ros.evaluation.evaluation_run import Tick
-    from avdet_ros.evaluation.on_simulation import check_request, whose
+    from avdet_ros.evaluation.on_simulation import check_request, split_of
     from avdet_ros.evaluation.pictures import draw_frame, save_picture
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters
 
-    console = Console()
     seeds = tuple(range(seed_from, seed_from + drives))
     if not data:
         check_request(seeds, seconds, rate)
@@ -67,24 +64,17 @@ def compare(
     loaded_rig = load_rig(rig)
     loaded = runs.load_pair(a, b, loaded_rig)
     names = tuple(loaded)
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
-                  console=console) as progress:  # fmt: skip
+    progress = progress_bars()
+    if data:
+        pair = runs.run_on_paths(data, loaded, split, loaded_rig, progress)
+    else:
+        offset_s = loaded[names[0]].contract.label_offset_s
+        models = dict(zip(names, (a, b), strict=True))
+        pair = runs.run_on_seeds(models, offset_s, seeds, seconds, rate, rig, jobs, progress)
+    with progress.step('bootstrap'):
+        outcome = runs.judge(pair, names, lambda: make_tracker(tracker), resamples, pictures)
 
-        def step(name: str, total: int | None) -> Tick:
-            task = progress.add_task(name, total=total)
-            return lambda: progress.advance(task)
-
-        if data:
-            heard = runs.hear_data(data, loaded, split, loaded_rig, step)
-        else:
-            offset_s = loaded[names[0]].contract.label_offset_s
-            models = dict(zip(names, (a, b), strict=True))
-            heard = runs.hear_seeds(models, offset_s, seeds, seconds, rate, rig, jobs, step)
-        tick = step('bootstrap', 1)
-        outcome = runs.judge(heard, names, lambda: make_tracker(tracker), resamples, pictures)
-        tick()
-
-    table = Table(title=heard.title, title_justify='left')
+    table = Table(title=pair.title, title_justify='left')
     for heading in ('', *names, 'difference', '95 % of it', ''):
         table.add_column(heading, justify='right' if heading else 'left')
     for name, row in outcome.metrics.items():
@@ -102,23 +92,22 @@ def compare(
     agreed = outcome.agreement
     table.add_row('boxes a window', *(f'{value:.2f}' for value in agreed.boxes),
                   f'{agreed.boxes[1] - agreed.boxes[0]:+.2f}', '', '')  # fmt: skip
-    times = {n: np.concatenate([r.milliseconds[n] for r in heard.everything]) for n in names}
+    times = {n: np.concatenate([r.milliseconds[n] for r in pair.everything]) for n in names}
     medians, p99 = ([float(np.percentile(times[n], q)) for n in names] for q in (50, 99))
     table.add_row('ms a window, median', *(f'{value:.2f}' for value in medians),
                   f'{medians[1] - medians[0]:+.2f}', '', '')  # fmt: skip
     megabytes = [detector.size_bytes / 1e6 for detector in loaded.values()]
     table.add_row('MB', *(f'{value:.2f}' for value in megabytes),
                   f'{megabytes[1] - megabytes[0]:+.2f}', '', '')  # fmt: skip
-    console.print(table)
-    console.print(
+    console().print(table)
+    console().print(
         f'with each other: {report.number(agreed.same, "{:.0%}")} of the boxes alike in '
         f'{agreed.windows} windows, mean IoU {report.number(agreed.iou, "{:.2f}")}, centres '
         f'{report.number(agreed.shift_px, "{:.1f}")} px apart',
-        highlight=False,
     )
-    for note in heard.notes:
-        console.print(note, style='yellow', markup=False, highlight=False)
-    console.print(outcome.verdict, highlight=False)
+    for note in pair.notes:
+        console().print(note, style='yellow', markup=False)
+    console().print(outcome.verdict)
 
     files = []
     for rank, frame in enumerate(outcome.frames):
@@ -127,16 +116,16 @@ def compare(
         boxes = {name: record.detections[name][frame.index] for name in names}
         caption = f'{record.name}, {stamp_s:.1f} s: {names[1]} {frame.advantage:+d}'
         path = out / f'differ_{rank + 1}.png'
-        seen = heard.picture(record, frame.index)
+        seen = pair.picture(record, frame.index)
         save_picture(draw_frame(loaded_rig, record.truth[frame.index], boxes, caption, seen), path)
         files.append({'file': path.name, 'drive': record.name, 'stamp_s': stamp_s,
                       'advantage': frame.advantage})  # fmt: skip
     settings = {'data': [str(path) for path in data]} if data else {
         'drives': drives, 'seconds': seconds, 'seeds': [seeds[0], seeds[-1]],
-        'split': whose(seeds), 'rate_hz': rate,
+        'split': split_of(seeds), 'rate_hz': rate,
     }  # fmt: skip
     report.write_json(out / 'compare.json', {
-        **settings, 'tracker': tracker, 'resamples': resamples, 'notes': heard.notes,
+        **settings, 'tracker': tracker, 'resamples': resamples, 'notes': pair.notes,
         'models': [
             {'name': name, 'file': str(detector.path), 'sha256': detector.sha256,
              'bytes': detector.size_bytes, 'ms_p50': p50, 'ms_p99': high}
@@ -145,4 +134,4 @@ def compare(
         'metrics': {name: asdict(row) for name, row in outcome.metrics.items()},
         'agreement': asdict(agreed), 'verdict': outcome.verdict, 'frames': files,
     })  # fmt: skip
-    console.print(f'results and {len(files)} pictures in {out}')
+    console().print(f'results and {len(files)} pictures in {out}')

@@ -94,9 +94,7 @@ def evaluate(
     import shlex
     import sys
 
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.dataset.subsets import Subset
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import evaluation_run as runs
@@ -131,49 +129,33 @@ def evaluate(
         )
         return
     drives = 20 if drives is None else drives
-    console = Console()
     if not 0 <= pictures <= 200:
         raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')
     subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet evaluate')
     model = model or share('models/student.onnx')
     tracker = tracker or DEFAULT_TRACKER
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
-                  console=console) as progress:  # fmt: skip
-
-        def step(name: str, total: int | None) -> runs.Tick:
-            task = progress.add_task(name, total=total)
-
-            def tick() -> None:
-                if total is None:
-                    progress.update(task, total=1, completed=1)
-                else:
-                    progress.advance(task)
-
-            return tick
-
-        if data is None:
-            run = runs.on_seeds(
-                model, drives, seconds, seed_from, rate, tracker, baselines, rig, jobs, step
-            )
-        else:
-            run = runs.on_dataset(
-                model, data, split, subset, labels, tracker, baselines, rig, step
-            )
-        if report is not None:
-            tick = step('report', None)
-            command = shlex.join(['avdet', *sys.argv[1:]])
-            runs.write(run, report, command, pictures)
-            tick()
+    progress = progress_bars()
+    if data is None:
+        run = runs.evaluate_seeds(
+            model, drives, seconds, seed_from, rate, tracker, baselines, rig, jobs, progress
+        )
+    else:
+        run = runs.evaluate_dataset(
+            model, data, split, subset, labels, tracker, baselines, rig, progress
+        )
+    if report is not None:
+        with progress.step('report'):
+            runs.write(run, report, shlex.join(['avdet', *sys.argv[1:]]), pictures)
     for result in run.results:
         title = run.title if len(run.results) == 1 else f'{run.title}, against {result.truth}'
-        console.print(tables.metrics_table(result.scores, title))
-        console.print(tables.breakdown_table(result.scores))
+        console().print(tables.metrics_table(result.scores, title))
+        console().print(tables.breakdown_table(result.scores))
     for note in run.notes:
-        console.print(f'[yellow]{note}', highlight=False)
+        console().print(f'[yellow]{note}')
     if out:
         scores = {result.truth: result.scores for result in run.results}
         content = {'settings': run.settings, 'detectors': next(iter(scores.values()))}
         tables.write_json(out, {**content, 'by_truth': scores, 'notes': run.notes})
-        console.print(f'results in {out}')
+        console().print(f'results in {out}')
     if report is not None:
-        console.print(f'report in {report}, {report.stat().st_size / 1e6:.1f} MB')
+        console().print(f'report in {report}, {report.stat().st_size / 1e6:.1f} MB')

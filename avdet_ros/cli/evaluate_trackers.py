@@ -24,48 +24,38 @@ def evaluate_trackers(
     ),
 ) -> None:
     """Measure our trackers beside a public library's on held-out drives."""
-    from rich.console import Console
     from rich.markdown import Markdown
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.detection.session import Detector
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import on_simulation as runner
-    from avdet_ros.evaluation import report
+    from avdet_ros.evaluation import on_simulation, report
     from avdet_ros.evaluation import tracker_study as trackers
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
-    console = Console()
     fastest_hz = max(trackers.RATES_HZ)
-    first, tuning_first = runner.TEST_SEEDS[0], runner.VALIDATION_SEEDS[0]
+    first, tuning_first = on_simulation.TEST_SEEDS[0], on_simulation.VALIDATION_SEEDS[0]
     test_seeds = tuple(range(first, first + drives))
     tuning_seeds = tuple(range(tuning_first, tuning_first + tuning_drives))
     for seeds in (test_seeds, tuning_seeds):
-        runner.check_request(seeds, seconds, fastest_hz)
+        on_simulation.check_request(seeds, seconds, fastest_hz)
     named = f' --model {model}' if model else ''
     model = model or share('models/student.onnx')
     loaded_rig = load_rig(rig)
     front_end = FrontEnd.of(loaded_rig)
     loaded = Detector(model, loaded_rig, front_end, threads=1)
     plans = [
-        runner.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,
+        on_simulation.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,
                     {model.stem: model}, None, rig)
         for seeds in (tuning_seeds, test_seeds)
     ]  # fmt: skip
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(),
-                  console=console) as progress:  # fmt: skip
-        task = progress.add_task('drives', total=drives + tuning_drives)
-        validation, test = (
-            runner.hear_drives(plan, jobs, tick=lambda: progress.advance(task)) for plan in plans
-        )
-        if not sum(len(frame) for record in validation for frame in record.truth):
-            raise AvdetError('validation drives: expected vehicles to tune on, found none')
-        task = progress.add_task('trackers', total=len(trackers.CONTENDERS))
-        outcomes = trackers.study(
-            validation, test, model.stem, fastest_hz, lambda: progress.advance(task)
-        )
+    progress = progress_bars()
+    validation, test = (on_simulation.run_on_drives(plan, jobs, progress) for plan in plans)
+    if not sum(len(frame) for record in validation for frame in record.truth):
+        raise AvdetError('validation drives: expected vehicles to tune on, found none')
+    outcomes = trackers.study(validation, test, model.stem, fastest_hz, progress)
     command = (
         f'avdet evaluate-trackers{named} --drives {drives} '
         f'--tuning-drives {tuning_drives} --seconds {seconds:g}'
@@ -75,7 +65,7 @@ def evaluate_trackers(
         f'{test_seeds[-1]}), the boxes of `{model.name}` (sha256 {loaded.sha256[:12]}).'
     )
     page = trackers.markdown(outcomes, command, what)
-    console.print(Markdown(page))
+    console().print(Markdown(page))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding='utf-8')
@@ -86,4 +76,4 @@ def evaluate_trackers(
         'drives': drives, 'tuning_drives': tuning_drives, 'seconds': seconds,
         'outcomes': [outcome.as_dict() for outcome in outcomes],
     })  # fmt: skip
-    console.print(f'page in {out}')
+    console().print(f'page in {out}')

@@ -35,25 +35,21 @@ def simulate(
     import os
     import shlex
 
-    from rich.console import Console
-
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
 
-    console = Console()
     if contact_sheet is not None:
         from avdet_ros.simulation.pictures.contact_sheet import write_contact_sheet
 
-        with console.status('painting'):
+        with progress_bars().step('painting'):
             write_contact_sheet(contact_sheet, rig)
-        console.print(f'{contact_sheet}: {contact_sheet.stat().st_size / 1e3:.0f} kB')
+        console().print(f'{contact_sheet}: {contact_sheet.stat().st_size / 1e3:.0f} kB')
         return
     if out is None:
         raise AvdetError('avdet simulate: expected a folder for the drives, found none')
     cores = os.cpu_count() or 1
     if not 0 <= jobs <= 256:
         raise AvdetError(f'jobs: expected 0 to 256, found {jobs}')
-
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from avdet_ros.simulation.dataset_card import write_card
     from avdet_ros.simulation.drive import Plan, prepare, write_splits
@@ -65,23 +61,11 @@ def simulate(
     frames = len(plan.times_s())
     done = drives - len(missing)
     if done:
-        console.print(f'{done} of {drives} drives are there already')
+        console().print(f'{done} of {drives} drives are there already')
     size = plan.needed_bytes() / 1e9
-    console.print(f'{drives} drives of {frames} frames, about {size:.2g} GB in all')
-    columns = (
-        TextColumn('{task.description}'), BarColumn(),
-        TextColumn('{task.completed}/{task.total} frames'),
-        TextColumn('{task.fields[rate]}'), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task('drives', total=frames * len(missing), rate='')
-
-        def progress(count: int) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = f'{count / elapsed:.1f} frames/s' if count and elapsed else ''
-            bar.update(task, completed=count, rate=rate)
-
-        write_drives(out, plan, missing, min(jobs or cores, max(len(missing), 1)), rig, progress)
+    console().print(f'{drives} drives of {frames} frames, about {size:.2g} GB in all')
+    jobs = min(jobs or cores, max(len(missing), 1))
+    write_drives(out, plan, missing, jobs, rig, progress_bars())
     listed = write_splits(out, plan)
     options = [f'--drives {drives} --minutes {minutes:g} --seed {seed} --fps {fps:g}']
     options += ['' if clips else '--no-clips', '--clean-too' if clean_too else '']
@@ -89,7 +73,7 @@ def simulate(
     options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
     write_card(out, plan, ' '.join(['avdet simulate', out.name, *filter(None, options)]))
     counts = ', '.join(f'{name} {len(listed[f"{name}_all.txt"])}' for name in _SPLITS)
-    console.print(f'{out}: frames {counts}')
+    console().print(f'{out}: frames {counts}')
 
 
 _SPLITS = ('train', 'val', 'test')

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from avdet_ros.cli.console import console, progress_bars
 
+if TYPE_CHECKING:
     from avdet_ros.rig import Rig
 
 
@@ -23,42 +23,44 @@ def simulate_check(
 
     Also counts what is seen in drives. The table is Markdown; docs/simulation.md has it.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
     from avdet_ros.simulation.check import check, render_factor
 
     loaded = load_rig(rig)
-    console = Console()
-    found = list(track(check(loaded), 'measuring', transient=True, total=None))
+    progress = progress_bars()
+    found = []
+    with progress.step('measuring') as advance:
+        for line in check(loaded):
+            found.append(line)
+            advance()
     # Markdown, so that the table can go into a document as it is
-    console.print('| quantity | measured | expected | within | by |', soft_wrap=True)
-    console.print('|---|---|---|---|---|', soft_wrap=True)
+    console().print('| quantity | measured | expected | within | by |', soft_wrap=True)
+    console().print('|---|---|---|---|---|', soft_wrap=True)
     for line in found:
-        console.print(
+        console().print(
             f'| {line.what} | {line.measured:.4g} {line.unit} | {line.expected:.4g} '
             f'| {line.tolerance:.3g} | {line.source} |',
             soft_wrap=True,
-            highlight=False,
         )
-    console.print(
+    console().print(
         f'\n{render_factor(loaded):.0f} x real time: 8 microphones, 3 vehicles, one core.',
         soft_wrap=True,
     )
-    with console.status('counting'):
-        _print(console, _traffic(loaded))
+    with progress.step('counting'):
+        lines = _traffic(loaded)
+    _print(lines)
     if speed:
-        with console.status('measuring what it costs'):
-            _print(console, _costs(loaded, rig))
+        with progress.step('measuring what it costs'):
+            lines = _costs(loaded, rig)
+        _print(lines)
     wrong = [line.what for line in found if not line.passed]
     if wrong:
         raise AvdetError(f'measured and expected differ: {"; ".join(wrong)}')
 
 
-def _print(console: Console, lines: list[str]) -> None:
-    console.print('\n' + '\n'.join(f'- {line}' for line in lines), soft_wrap=True, highlight=False)
+def _print(lines: list[str]) -> None:
+    console().print('\n' + '\n'.join(f'- {line}' for line in lines), soft_wrap=True)
 
 
 def _traffic(rig: Rig) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 import typer
 
 from avdet_ros.errors import AvdetError
@@ -37,6 +36,7 @@ def simulate_windows(
     ] = 'plain',
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
+    from avdet_ros.cli.console import progress_bars
     from avdet_ros.rig import load_rig
 
     low, colon, high = seeds.partition(':')
@@ -57,13 +57,6 @@ def simulate_windows(
             raise AvdetError('--clean: expected --arrays rig; drawn arrays have drawn errors')
         plan = WindowPlan(world, arrays)
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
-    columns = (
-        TextColumn('windows'), BarColumn(), MofNCompleteColumn(),
-        TextColumn('{task.fields[rate]}'), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns) as progress:
-        task = progress.add_task('windows', total=windows, rate='')
+    with progress_bars().step('windows', windows) as advance:
         for done in made:
-            progress.advance(task, done)
-            speed = progress.tasks[0].speed
-            progress.update(task, rate=f'{speed:.1f} windows/s' if speed else '')
+            advance(done)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ import soundfile
 
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import MICROPHONES
 
 SILENT_DBFS = -110.0
@@ -88,9 +88,7 @@ class Report:
         return sum(finding.level == 'error' for finding in self.findings)
 
 
-def check(
-    root: str | Path, decode: int = 20, progress: Callable[[int, int], None] | None = None
-) -> Report:
+def check(root: str | Path, decode: int = 20, progress: Progress = SILENT) -> Report:
     """Check a data set.
 
     Every file that the split files ask for is looked for; of each drive some frames, evenly
@@ -99,7 +97,7 @@ def check(
     Args:
         root: the data set's folder.
         decode: how many frames a drive are decoded, 0 for all.
-        progress: told how many drives of how many are done.
+        progress: shows how many drives are done.
 
     Raises:
         AvdetError: the folder has no split file.
@@ -119,11 +117,11 @@ def check(
         drives[frame.drive].append(frame)
     _leakage(owner, drives, found)
     summaries = {}
-    for done, (name, frames) in enumerate(sorted(drives.items()), 1):
-        splits = sorted({split for frame in frames for split in owner[frame]})
-        summaries[name] = _drive(root, name, sorted(frames), ' '.join(splits), decode, found)
-        if progress is not None:
-            progress(done, len(drives))
+    with progress.step('drives', len(drives)) as advance:
+        for name, frames in sorted(drives.items()):
+            splits = sorted({split for frame in frames for split in owner[frame]})
+            summaries[name] = _drive(root, name, sorted(frames), ' '.join(splits), decode, found)
+            advance()
     for folder in sorted(root.glob('drive_*')):
         if folder.suffix == '.part':
             found.add('warning', folder.name, 'half-written drive', str(folder))

@@ -38,7 +38,7 @@ NO_TRACKING = dict.fromkeys((field.name for field in fields(TrackMetrics)), math
 
 
 @dataclass(frozen=True)
-class Heard:
+class ScoredDrive:
     """One drive as scored: truth, boxes and tracks of one detector, a frame each."""
 
     truth: list[TruthFrame]
@@ -69,16 +69,21 @@ class Part:
 
 def prepare(
     records: Sequence[DriveRecord], detector: str, tracks: Sequence[list[list[Track]]]
-) -> list[Heard]:
+) -> list[ScoredDrive]:
     """One detector's side of the records, with the tracks made of its boxes."""
     return [
-        Heard(record.truth, record.detections[detector], its, record.identified, record.conditions)
+        ScoredDrive(
+            record.truth, record.detections[detector], its, record.identified, record.conditions
+        )
         for record, its in zip(records, tracks, strict=True)
     ]
 
 
 def measure(
-    drives: Sequence[Heard], image_size_px: tuple[int, int], family: str = '', name: str = 'all'
+    drives: Sequence[ScoredDrive],
+    image_size_px: tuple[int, int],
+    family: str = '',
+    name: str = 'all',
 ) -> Part:
     """Metrics of drives as they stand."""
     truth = [frame for drive in drives for frame in drive.truth]
@@ -100,14 +105,14 @@ def measure(
     )
 
 
-def break_down(drives: Sequence[Heard], image_size_px: tuple[int, int]) -> list[Part]:
+def break_down(drives: Sequence[ScoredDrive], image_size_px: tuple[int, int]) -> list[Part]:
     """Metrics of every part; a family of which nothing is known is left out."""
     return [
         measure(part, image_size_px, family, name) for family, name, part in _parts(list(drives))
     ]
 
 
-def _parts(drives: list[Heard]) -> list[tuple[str, str, list[Heard]]]:
+def _parts(drives: list[ScoredDrive]) -> list[tuple[str, str, list[ScoredDrive]]]:
     parts = []
     families = dict.fromkeys(family for drive in drives for family in drive.conditions)
     for family in families:
@@ -127,14 +132,14 @@ def _parts(drives: list[Heard]) -> list[tuple[str, str, list[Heard]]]:
     return [part for part in parts if part[0] not in of_vehicles or _boxes(part[2])]
 
 
-def _boxes(drives: Sequence[Heard]) -> int:
+def _boxes(drives: Sequence[ScoredDrive]) -> int:
     return sum(len(frame) for drive in drives for frame in drive.truth)
 
 
-def _frames(drive: Heard, count: int) -> Heard:
+def _frames(drive: ScoredDrive, count: int) -> ScoredDrive:
     """The frames with so many vehicles, in their order."""
     members = [i for i, frame in enumerate(drive.truth) if min(len(frame), MANY) == count]
-    return Heard(
+    return ScoredDrive(
         [drive.truth[i] for i in members],
         [drive.detections[i] for i in members],
         [drive.tracks[i] for i in members],
@@ -143,14 +148,16 @@ def _frames(drive: Heard, count: int) -> Heard:
     )
 
 
-def _near(drives: Sequence[Heard], low: float, high: float) -> list[Heard]:
+def _near(drives: Sequence[ScoredDrive], low: float, high: float) -> list[ScoredDrive]:
     return _vehicles(drives, lambda f: (f.distance_m >= low) & (f.distance_m < high))
 
 
-def _vehicles(drives: Sequence[Heard], wanted: Callable[[TruthFrame], np.ndarray]) -> list[Heard]:
+def _vehicles(
+    drives: Sequence[ScoredDrive], wanted: Callable[[TruthFrame], np.ndarray]
+) -> list[ScoredDrive]:
     """All frames, with the wanted vehicles and the boxes that did not find another one."""
     return [
-        Heard(
+        ScoredDrive(
             [frame.only(wanted(frame)) for frame in drive.truth],
             [
                 _without_others(frame, found, wanted(frame))

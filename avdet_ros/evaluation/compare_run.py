@@ -11,8 +11,7 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import on_dataset
-from avdet_ros.evaluation import on_simulation as runner
+from avdet_ros.evaluation import on_dataset, on_simulation
 from avdet_ros.evaluation.agreement import Agreement, agreement, most_apart, sentence
 from avdet_ros.evaluation.compare import (
     METRICS,
@@ -23,9 +22,11 @@ from avdet_ros.evaluation.compare import (
     verdict,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord
-from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S, Step
-from avdet_ros.evaluation.on_bags import HeardBag, bag_picture, hear_bag
+from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S
+from avdet_ros.evaluation.on_bags import BagRecords, bag_picture, run_on_bag
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.window_detectors import ModelDetector
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import Tracker
 
@@ -36,14 +37,14 @@ Picture = Callable[[DriveRecord, int], np.ndarray | None]
 
 
 @dataclass
-class Heard:
+class PairedRecords:
     """Two models on the same data.
 
     Attributes:
         known: drives or pieces of bags with truth.
         everything: all of them.
         unit: what they are, as ``drives`` or ``pieces of 20 s``.
-        title: what was heard, one line.
+        title: what they were run on, one line.
         notes: what a reader must not miss.
         picture: of a frame, None to draw a road instead.
     """
@@ -94,7 +95,7 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
     return loaded
 
 
-def hear_seeds(
+def run_on_seeds(
     models: dict[str, Path],
     label_offset_s: float,
     seeds: tuple[int, ...],
@@ -102,42 +103,46 @@ def hear_seeds(
     rate_hz: float,
     rig_path: Path | None,
     jobs: int,
-    step: Step,
-) -> Heard:
-    """Hear simulated drives; see `drives.Plan`."""
-    runner.check_request(seeds, seconds, rate_hz)
-    plan = runner.Plan(seeds, seconds, rate_hz, label_offset_s, models, None, rig_path)
-    records = runner.hear_drives(plan, jobs, tick=step('drives', len(seeds)))
-    split = runner.whose(seeds)
+    progress: Progress = SILENT,
+) -> PairedRecords:
+    """Run two models on simulated drives; see `on_simulation.Plan`."""
+    on_simulation.check_request(seeds, seconds, rate_hz)
+    plan = on_simulation.Plan(seeds, seconds, rate_hz, label_offset_s, models, None, rig_path)
+    records = on_simulation.run_on_drives(plan, jobs, progress)
+    split = on_simulation.split_of(seeds)
     title = f'{len(seeds)} {split} drives of {seconds:g} s, seeds {seeds[0]} to {seeds[-1]}'
     picture = seed_pictures(load_rig(rig_path), seconds)
-    return Heard(records, records, 'drives', title, picture=picture)
+    return PairedRecords(records, records, 'drives', title, picture=picture)
 
 
-def hear_data(
-    paths: Sequence[Path], loaded: dict[str, Detector], split: str, rig: Rig, step: Step
-) -> Heard:
-    """Hear folders in the MAVD layout and bags.
+def run_on_paths(
+    paths: Sequence[Path],
+    loaded: dict[str, Detector],
+    split: str,
+    rig: Rig,
+    progress: Progress = SILENT,
+) -> PairedRecords:
+    """Run two models on folders in the MAVD layout and on bags.
 
     Args:
         paths: of either.
         loaded: the models by name.
         split: of the folders: train, val or test.
         rig: for pictures.
-        step: see `Step`.
+        progress: shows how far it is.
 
     Raises:
         AvdetError: one of the paths is neither, or cannot be used.
     """
-    heard = Heard([], [], 'drives', ', '.join(path.name for path in paths))
+    pair = PairedRecords([], [], 'drives', ', '.join(path.name for path in paths))
     pictures: dict[str, Picture] = {}
     for path in paths:
         if any(dataset_split(path)):
-            _hear_folder(path, loaded, split, rig, heard, pictures, step)
+            _run_on_folder(path, loaded, split, rig, pair, pictures, progress)
         else:
-            _hear_bag(path, loaded, rig, heard, pictures, step)
-    heard.picture = lambda record, index: pictures[record.name](record, index)
-    return heard
+            _run_on_bag(path, loaded, rig, pair, pictures, progress)
+    pair.picture = lambda record, index: pictures[record.name](record, index)
+    return pair
 
 
 def dataset_split(path: Path) -> list[Path]:
@@ -145,10 +150,15 @@ def dataset_split(path: Path) -> list[Path]:
     return sorted(path.glob('*_all.txt')) if path.is_dir() else []
 
 
-def _hear_folder(
-    path: Path, loaded: dict[str, Detector], split: str, rig: Rig, heard: Heard,
-    pictures: dict[str, Picture], step: Step,
-) -> None:  # fmt: skip
+def _run_on_folder(
+    path: Path,
+    loaded: dict[str, Detector],
+    split: str,
+    rig: Rig,
+    pair: PairedRecords,
+    pictures: dict[str, Picture],
+    progress: Progress,
+) -> None:
     for detector in loaded.values():
         if detector.contract.label_offset_s != CLIP_OFFSET_S:
             raise AvdetError(
@@ -156,53 +166,56 @@ def _hear_folder(
                 f'found avdet.label_offset_s {detector.contract.label_offset_s:g}'
             )
     frames = on_dataset.frames_of(path, split)
-    tick = step(path.name, sum(map(len, frames.values())))
-    wrapped = {name: runner.ModelDetector(detector) for name, detector in loaded.items()}
-    found = on_dataset.hear_dataset(path, frames, wrapped, FrontEnd.of(rig), tick=tick)
+    wrapped = {name: ModelDetector(detector) for name, detector in loaded.items()}
+    found = on_dataset.run_on_dataset(path, frames, wrapped, FrontEnd.of(rig), progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
-    heard.known += records
-    heard.everything += records
-    heard.notes.append(f'{path}: compared against {kind}.')
+    pair.known += records
+    pair.everything += records
+    pair.notes.append(f'{path}: compared against {kind}.')
     if found.broken:
-        heard.notes.append(f'{path}: {len(found.broken)} frames left out: {found.broken[0]}')
+        pair.notes.append(f'{path}: {len(found.broken)} frames left out: {found.broken[0]}')
     picture = dataset_pictures(path, found.frames[kind], rig)
     pictures.update({record.name: picture for record in records})
 
 
-def _hear_bag(
-    path: Path, loaded: dict[str, Detector], rig: Rig, heard: Heard,
-    pictures: dict[str, Picture], step: Step,
-) -> None:  # fmt: skip
-    taken = {record.name for record in heard.everything}
+def _run_on_bag(
+    path: Path,
+    loaded: dict[str, Detector],
+    rig: Rig,
+    pair: PairedRecords,
+    pictures: dict[str, Picture],
+    progress: Progress,
+) -> None:
+    taken = {record.name for record in pair.everything}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
     front_end = FrontEnd.of(rig)
-    bag = hear_bag(path, name, loaded, front_end, step(name, None))
+    bag = run_on_bag(path, name, loaded, front_end, progress)
     if not bag.everything.stamps_s:
         raise AvdetError(
             f'bag {path}: {bag.report.source}: expected at least one window of sound, '
             f'found {bag.report.sound_s:.2f} s'
         )
     pieces = bag.everything.pieces(PIECE_S)
-    heard.everything += pieces
-    heard.unit = f'pieces of {PIECE_S:g} s'
+    pair.everything += pieces
+    pair.unit = f'pieces of {PIECE_S:g} s'
     if bag.known is None:
-        heard.notes.append(
+        pair.notes.append(
             f'{path}: no truth in it: {", ".join(METRICS)} are absent, only agreement, latency '
             f'and size can be compared.'
         )
     else:
-        heard.known += bag.known.pieces(PIECE_S)
+        pair.known += bag.known.pieces(PIECE_S)
         shown, windows = len(bag.known.stamps_s), len(bag.everything.stamps_s)
         if shown < windows:
-            heard.notes.append(
+            pair.notes.append(
                 f'{path}: the truth is known at {shown} of {windows} windows, and scored there.'
             )
     if bag.report.partial:
-        heard.notes.append(f'{path}: partial: {bag.report.partial}')
+        pair.notes.append(f'{path}: partial: {bag.report.partial}')
 
-    def picture(record: DriveRecord, index: int, bag: HeardBag = bag) -> np.ndarray | None:
+    def picture(record: DriveRecord, index: int, bag: BagRecords = bag) -> np.ndarray | None:
         return bag_picture(bag, record.stamps_s[index], rig)
 
     known = bag.known.pieces(PIECE_S) if bag.known else []
@@ -210,27 +223,27 @@ def _hear_bag(
 
 
 def judge(
-    heard: Heard,
+    pair: PairedRecords,
     names: tuple[str, str],
     make_tracker: Callable[[], Tracker],
     resamples: int,
     pictures: int,
 ) -> Outcome:
-    """Compare what was heard.
+    """Compare two models.
 
     Args:
-        heard: of `hear_seeds` or `hear_data`.
+        pair: of `run_on_seeds` or `run_on_paths`.
         names: the two models.
         make_tracker: makes the tracker of both.
         resamples: bootstrap samples.
         pictures: how many differing frames to choose.
     """
-    agreed = agreement(heard.everything, names, resamples)
-    if not heard.known:
-        frames = most_apart(heard.everything, names, pictures)
-        words = sentence(agreed, names, len(heard.everything))
-        return Outcome({}, agreed, words, frames, heard.everything)
-    metrics = compare(heard.known, names, make_tracker, resamples)
-    frames = most_different(heard.known, names, pictures)
-    words = verdict(metrics, names, len(heard.known), heard.unit)
-    return Outcome(metrics, agreed, words, frames, heard.known)
+    agreed = agreement(pair.everything, names, resamples)
+    if not pair.known:
+        frames = most_apart(pair.everything, names, pictures)
+        words = sentence(agreed, names, len(pair.everything))
+        return Outcome({}, agreed, words, frames, pair.everything)
+    metrics = compare(pair.known, names, make_tracker, resamples)
+    frames = most_different(pair.known, names, pictures)
+    words = verdict(metrics, names, len(pair.known), pair.unit)
+    return Outcome(metrics, agreed, words, frames, pair.known)

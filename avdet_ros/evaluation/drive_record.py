@@ -1,14 +1,15 @@
-"""What was true and what was said on one drive, and the files that hold it."""
+"""Truth and detections of one drive, window by window."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.window_detectors import WindowResult
 from avdet_ros.tracking import Track, Tracker
 
 
@@ -80,6 +81,39 @@ class DriveRecord:
     detections: dict[str, list[Detections]] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def empty(
+        name: str, detectors: Iterable[str], conditions: dict[str, str] | None = None
+    ) -> DriveRecord:
+        """A drive without windows yet.
+
+        Args:
+            name: of the drive.
+            detectors: names of what will be run on it.
+            conditions: see the class.
+        """
+        names = list(detectors)
+        return DriveRecord(
+            name,
+            detections={detector: [] for detector in names},
+            milliseconds={detector: [] for detector in names},
+            conditions=conditions or {},
+        )
+
+    def add_window(self, stamp_s: float, truth: TruthFrame, result: WindowResult) -> None:
+        """Append one window.
+
+        Args:
+            stamp_s: the instant its boxes hold for.
+            truth: what was there at that instant.
+            result: of every detector.
+        """
+        self.stamps_s.append(stamp_s)
+        self.truth.append(truth)
+        for name, found in result.detections.items():
+            self.detections[name].append(found)
+            self.milliseconds[name].append(result.milliseconds[name])
 
     @property
     def identified(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,15 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import on_dataset as dataset_records
-from avdet_ros.evaluation import on_simulation as runner
+from avdet_ros.evaluation import on_dataset, on_simulation
 from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.evaluate import score
 from avdet_ros.evaluation.html_report import Picture, Results, write_report
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters
-
-Tick = Callable[[], None]
-Step = Callable[[str, int | None], Tick]
-"""Announces a step and how much is in it, None if unknown; gives what to call on progress."""
 
 CLIP_OFFSET_S = -0.5
 """A recorded frame's second of sound is centred on its picture."""
@@ -49,7 +45,7 @@ class Run:
     main: str
 
 
-def on_seeds(
+def evaluate_seeds(
     model: Path,
     drives: int,
     seconds: float,
@@ -59,7 +55,7 @@ def on_seeds(
     baselines: bool,
     rig_path: Path | None,
     jobs: int,
-    step: Step,
+    progress: Progress = SILENT,
 ) -> Run:
     """Evaluate on simulated drives.
 
@@ -70,22 +66,21 @@ def on_seeds(
         seed_from: of the first.
         rate_hz: windows a second.
         tracker: name of the model's tracker.
-        baselines: hear the baselines too.
+        baselines: run the baselines too.
         rig_path: the rig's file.
         jobs: processes.
-        step: see `Step`.
+        progress: shows how far it is.
     """
     seeds = tuple(range(seed_from, seed_from + drives))
-    runner.check_request(seeds, seconds, rate_hz)
+    on_simulation.check_request(seeds, seconds, rate_hz)
     parameters = tracker_parameters(tracker)
     rig = load_rig(rig_path)
     loaded = Detector(model, rig, FrontEnd.of(rig), threads=1)
     statistics = None
     if baselines:
-        tick = step('labels for the baselines', None)
-        statistics = runner.training_statistics(rig)
-        tick()
-    plan = runner.Plan(
+        with progress.step('labels for the baselines'):
+            statistics = on_simulation.training_statistics(rig)
+    plan = on_simulation.Plan(
         seeds=seeds,
         seconds=seconds,
         rate_hz=rate_hz,
@@ -94,8 +89,8 @@ def on_seeds(
         statistics=statistics,
         rig_path=rig_path,
     )
-    records = runner.hear_drives(plan, jobs, tick=step('drives', drives))
-    split = runner.whose(seeds)
+    records = on_simulation.run_on_drives(plan, jobs, progress)
+    split = on_simulation.split_of(seeds)
     return Run(
         title=(
             f'{drives} {split} drives of {seconds:g} s, seeds {seeds[0]} to {seeds[-1]}, '
@@ -110,14 +105,14 @@ def on_seeds(
             'tracker': {'name': tracker, **parameters},
             'model': _about(loaded, model),
         },
-        results=[_scored(dataset_records.TRUE, records, rig, tracker)],
+        results=[_scored(on_dataset.TRUE, records, rig, tracker)],
         notes=[],
         picture=seed_pictures(rig, seconds),
         main=model.stem,
     )
 
 
-def on_dataset(
+def evaluate_dataset(
     model: Path,
     root: Path,
     split: str,
@@ -126,7 +121,7 @@ def on_dataset(
     tracker: str,
     baselines: bool,
     rig_path: Path | None,
-    step: Step,
+    progress: Progress = SILENT,
 ) -> Run:
     """Evaluate on recorded drives in the MAVD layout, against every kind of truth they have.
 
@@ -137,16 +132,16 @@ def on_dataset(
         subset: by day or night, standing or driving.
         labels: folder of the teachers' labels, None for ``<root>/labels``.
         tracker: name of the model's tracker.
-        baselines: hear the baselines too, fitted on the training split.
+        baselines: run the baselines too, fitted on the training split.
         rig_path: the rig's file, None for the one that the drives carry.
-        step: see `Step`.
+        progress: shows how far it is.
 
     Raises:
         AvdetError: also when the model's boxes hold for another instant than a frame's.
     """
     parameters = tracker_parameters(tracker)
-    frames = dataset_records.frames_of(root, split, subset)
-    rig = dataset_records.dataset_rig(root, list(frames), rig_path)
+    frames = on_dataset.frames_of(root, split, subset)
+    rig = on_dataset.dataset_rig(root, list(frames), rig_path)
     front_end = FrontEnd.of(rig)
     loaded = Detector(model, rig, front_end, threads=1)
     if loaded.contract.label_offset_s != CLIP_OFFSET_S:
@@ -154,26 +149,24 @@ def on_dataset(
             f'{model}: avdet.label_offset_s: expected {CLIP_OFFSET_S:g}, the middle of the second '
             f'of sound that a frame has, found {loaded.contract.label_offset_s:g}'
         )
-    detectors: dict[str, runner.WindowDetector] = {model.stem: runner.ModelDetector(loaded)}
+    detectors: dict[str, WindowDetector] = {model.stem: ModelDetector(loaded)}
     notes = []
     if baselines:
-        tick = step('labels for the baselines', None)
-        statistics = dataset_records.baseline_statistics(root, labels)
-        tick()
+        with progress.step('labels for the baselines'):
+            statistics = on_dataset.baseline_statistics(root, labels)
         if statistics is None:
             notes.append('No baselines: the training split has no labels to fit them on.')
         else:
-            detectors |= dataset_records.baseline_detectors(statistics, rig)
+            detectors |= on_dataset.baseline_detectors(statistics, rig)
     count = sum(len(ids) for ids in frames.values())
-    tick = step('frames', count)
-    heard = dataset_records.hear_dataset(root, frames, detectors, front_end, labels, tick)
-    if heard.broken:
-        notes.append(f'{len(heard.broken)} of {count} frames left out, first: {heard.broken[0]}')
-    if not heard.records:
+    found = on_dataset.run_on_dataset(root, frames, detectors, front_end, labels, progress)
+    if found.broken:
+        notes.append(f'{len(found.broken)} of {count} frames left out, first: {found.broken[0]}')
+    if not found.records:
         raise AvdetError(
             f'{root}: expected truth or labels of the {count} {split} frames, found none'
         )
-    truth = next(iter(heard.records))
+    truth = next(iter(found.records))
     which = 'frames' if subset == WHOLE else f'{subset} frames'
     return Run(
         title=f'{root.name}: {count} {split} {which} of {len(frames)} drives, tracker {tracker}',
@@ -187,9 +180,9 @@ def on_dataset(
             'tracker': {'name': tracker, **parameters},
             'model': _about(loaded, model),
         },
-        results=[_scored(kind, its, rig, tracker) for kind, its in heard.records.items()],
+        results=[_scored(kind, its, rig, tracker) for kind, its in found.records.items()],
         notes=notes,
-        picture=dataset_pictures(root, heard.frames[truth], rig),
+        picture=dataset_pictures(root, found.frames[truth], rig),
         main=model.stem,
     )
 
@@ -218,8 +211,8 @@ def _scored(kind: str, records: list[DriveRecord], rig: Rig, tracker: str) -> Re
 
 
 def _tracker(name: str, tracker: str) -> Tracker:
-    if name in runner.BASELINE_START:
-        return IouTracker(start_score=runner.BASELINE_START[name])
+    if name in on_simulation.BASELINE_START:
+        return IouTracker(start_score=on_simulation.BASELINE_START[name])
     return make_tracker(tracker)
 
 

@@ -1,11 +1,9 @@
-"""Bags, heard window by window by several models, with the truth where a bag holds it."""
+"""Models run on bags, window by window, with the truth where a bag holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-import time
 
 import cv2
 import numpy as np
@@ -18,7 +16,9 @@ from avdet_ros.bags.show import picture_topic
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.window_detectors import ModelDetector, detect_window
 from avdet_ros.messages.decode import DETECTIONS, decode_picture
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 
 TRUTH = 'truth'
@@ -26,8 +26,8 @@ TRUTH = 'truth'
 
 
 @dataclass(frozen=True)
-class HeardBag:
-    """What models said of a bag.
+class BagRecords:
+    """Detections of models on a bag.
 
     Attributes:
         path: the bag.
@@ -44,74 +44,59 @@ class HeardBag:
     report: Report
 
 
-def hear_bag(
+def run_on_bag(
     path: Path,
     name: str,
-    detectors: dict[str, Detector],
+    models: dict[str, Detector],
     front_end: FrontEnd,
-    tick: Callable[[], None] = lambda: None,
-) -> HeardBag:
+    progress: Progress = SILENT,
+) -> BagRecords:
     """Run models over a bag's windows, one after another so that their times are comparable.
 
     Args:
         path: the recording.
         name: of its records.
-        detectors: models by name; their boxes hold for one and the same instant.
+        models: by name; their boxes hold for one and the same instant.
         front_end: computes the features.
-        tick: called after each window.
+        progress: shows how many windows are done.
 
     Raises:
         AvdetError: the bag has no sound, or a message is damaged.
     """
-    offset_s = next(iter(detectors.values())).contract.label_offset_s
-    with Bag(path) as bag:
+    offset_s = next(iter(models.values())).contract.label_offset_s
+    detectors = {model: ModelDetector(detector) for model, detector in models.items()}
+    with Bag(path) as bag, progress.step(name) as advance:
         topic = bag.find(TRUTH, DETECTIONS)
         truth = RecordedTruth(bag, topic) if topic else None
         selection = select_input(bag, front_end, offset_s)
         report = Report(selection.topic, partial=bag.partial)
-        everything, known = _empty(name, detectors), _empty(name, detectors)
+        everything, known = (DriveRecord.empty(name, detectors) for _ in range(2))
         start_ns = None
         for end_ns, features in spectrograms(bag, selection, front_end, report):
             instant_ns = end_ns + round(offset_s * 1e9)
             start_ns = instant_ns if start_ns is None else start_ns
             there = truth.at(instant_ns) if truth else None
-            rows = [(everything, TruthFrame.of([], []))]
+            stamp_s = (instant_ns - start_ns) * 1e-9
+            result = detect_window(detectors, None, features)
+            everything.add_window(stamp_s, TruthFrame.of([], []), result)
             if there is not None:
-                rows.append((known, TruthFrame.of(*there)))
-            for record, frame in rows:
-                record.stamps_s.append((instant_ns - start_ns) * 1e-9)
-                record.truth.append(frame)
-            for model, detector in detectors.items():
-                begin = time.perf_counter()
-                found = detector.detect(features)
-                taken_ms = 1e3 * (time.perf_counter() - begin)
-                for record, _ in rows:
-                    record.detections[model].append(found)
-                    record.milliseconds[model].append(taken_ms)
+                known.add_window(stamp_s, TruthFrame.of(*there), result)
             report.windows += 1
-            tick()
+            advance()
         report.partial = bag.partial
-    return HeardBag(path, everything, known if known.truth else None, start_ns or 0, report)
+    return BagRecords(path, everything, known if known.truth else None, start_ns or 0, report)
 
 
-def _empty(name: str, detectors: dict[str, Detector]) -> DriveRecord:
-    return DriveRecord(
-        name,
-        detections={model: [] for model in detectors},
-        milliseconds={model: [] for model in detectors},
-    )
-
-
-def bag_picture(heard: HeardBag, stamp_s: float, rig: Rig) -> np.ndarray | None:
+def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | None:
     """The camera's picture nearest to an instant, in the rig's size; None without one near.
 
     Args:
-        heard: the bag.
+        records: of `run_on_bag`.
         stamp_s: as in its records.
         rig: for the size that boxes are given in.
     """
-    instant_ns = heard.start_ns + round(stamp_s * 1e9)
-    with Bag(heard.path) as bag:
+    instant_ns = records.start_ns + round(stamp_s * 1e9)
+    with Bag(records.path) as bag:
         topic = picture_topic(bag)
         nearest = None
         for message in bag.messages([topic]) if topic else ():
@@ -122,7 +107,7 @@ def bag_picture(heard: HeardBag, stamp_s: float, rig: Rig) -> np.ndarray | None:
                 break
         if nearest is None:
             return None
-        picture = decode_picture(decode(nearest[1]), f'bag {heard.path}: {topic}')
+        picture = decode_picture(decode(nearest[1]), f'bag {records.path}: {topic}')
     if picture.ndim == 2:
         grey = (picture / max(float(picture.max()), 1.0) * 255).astype(np.uint8)
         picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)

@@ -1,4 +1,4 @@
-"""Recorded drives in the MAVD layout, heard frame by frame by whatever finds boxes in them.
+"""Detectors run on recorded drives in the MAVD layout, frame by frame.
 
 Two kinds of truth are kept apart: the labels of all teachers fused into one, the same for every
 model whichever teachers taught it (MM-DistillNet, section 4.3), and the true boxes that simulated
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-import time
 
 import numpy as np
 
@@ -26,7 +25,9 @@ from avdet_ros.evaluation.baselines import (
     fit_labels,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED, WindowDetector
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.window_detectors import WindowDetector, detect_window
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 
 FUSED, TRUE = 'fused labels', 'true boxes'
@@ -40,8 +41,8 @@ Truth = Callable[[layout.FrameId], TruthFrame | None]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What came of a folder.
+class DatasetRecords:
+    """Detections on a folder's frames, against each kind of truth.
 
     Attributes:
         records: one a drive, by kind of truth; a kind that no drive has is missing.
@@ -97,14 +98,14 @@ def dataset_rig(root: Path, drives: Sequence[str], rig_path: Path | None = None)
     return load_rig(next(iter(carried.values()), None))
 
 
-def hear_dataset(
+def run_on_dataset(
     root: Path,
     drives: dict[str, list[layout.FrameId]],
     detectors: dict[str, WindowDetector],
     front_end: FrontEnd,
     labels: Path | None = None,
-    tick: Callable[[], None] = lambda: None,
-) -> Heard:
+    progress: Progress = SILENT,
+) -> DatasetRecords:
     """Run every detector over the sound of every frame.
 
     Args:
@@ -113,7 +114,7 @@ def hear_dataset(
         detectors: by name.
         front_end: of the windows.
         labels: folder of the teachers' labels, None for ``<root>/labels``.
-        tick: called after each frame.
+        progress: shows how many frames are done.
 
     Raises:
         AvdetError: no drive has truth of any kind, or too many frames cannot be read.
@@ -124,60 +125,44 @@ def hear_dataset(
             f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
             f'<drive>/truth/frames.jsonl, found neither; avdet label makes the first'
         )
+    done, motions = DatasetRecords({}, {}, []), listed_motions(root)
     count = sum(len(frames) for frames in drives.values())
-    heard, motions = Heard({}, {}, []), listed_motions(root)
-    for drive, frames in drives.items():
-        conditions = conditions_of(root, drive, motions)
-        records = {
-            kind: DriveRecord(
-                drive,
-                detections={name: [] for name in detectors},
-                milliseconds={name: [] for name in detectors},
-                conditions=conditions,
-            )
-            for kind in truths[drive]
-        }
-        kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
-        for frame in frames:
-            known = {kind: truth(frame) for kind, truth in truths[drive].items()}
-            try:
-                waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
-            except AvdetError as error:
-                heard.broken.append(str(error))
-                if len(heard.broken) > max(1, MOST_BROKEN * count):
-                    raise AvdetError(
-                        f'{root}: expected at most {MOST_BROKEN:.0%} of {count} frames to be '
-                        f'unreadable, found {len(heard.broken)}, the last: {error}'
-                    ) from error
-                continue
-            found, taken_ms = _ask(detectors, waveform, front_end.compute(waveform))
-            for kind, true in known.items():
-                if true is None:
+    with progress.step('frames', count) as advance:
+        for drive, frames in drives.items():
+            conditions = conditions_of(root, drive, motions)
+            records = {
+                kind: DriveRecord.empty(drive, detectors, conditions) for kind in truths[drive]
+            }
+            kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
+            for frame in frames:
+                advance()
+                known = {kind: truth(frame) for kind, truth in truths[drive].items()}
+                try:
+                    waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
+                except AvdetError as error:
+                    _leave_out(done.broken, error, count, root)
                     continue
-                kept[kind].append(frame)
-                record = records[kind]
-                record.stamps_s.append((frame.stamp_ns - frames[0].stamp_ns) * 1e-9)
-                record.truth.append(true)
-                for name in detectors:
-                    record.detections[name].append(found[name])
-                    record.milliseconds[name].append(taken_ms[name])
-            tick()
-        for kind, record in records.items():
-            if record.truth:
-                heard.records.setdefault(kind, []).append(record)
-                heard.frames.setdefault(kind, {})[drive] = kept[kind]
-    return heard
+                result = detect_window(detectors, waveform, front_end.compute(waveform))
+                stamp_s = (frame.stamp_ns - frames[0].stamp_ns) * 1e-9
+                for kind, true in known.items():
+                    if true is not None:
+                        kept[kind].append(frame)
+                        records[kind].add_window(stamp_s, true, result)
+            for kind, record in records.items():
+                if record.truth:
+                    done.records.setdefault(kind, []).append(record)
+                    done.frames.setdefault(kind, {})[drive] = kept[kind]
+    return done
 
 
-def _ask(
-    detectors: dict[str, WindowDetector], waveform: np.ndarray, spectrogram: np.ndarray
-) -> tuple[dict, dict]:
-    found, taken_ms = {}, {}
-    for name, detector in detectors.items():
-        start = time.perf_counter()
-        found[name] = detector.detect(waveform, spectrogram)
-        taken_ms[name] = 1e3 * (time.perf_counter() - start)
-    return found, taken_ms
+def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> None:
+    """Note a frame that cannot be read; too many of `count` end the run."""
+    broken.append(str(error))
+    if len(broken) > max(1, MOST_BROKEN * count):
+        raise AvdetError(
+            f'{root}: expected at most {MOST_BROKEN:.0%} of {count} frames to be '
+            f'unreadable, found {len(broken)}, the last: {error}'
+        ) from error
 
 
 def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, Truth]:

@@ -1,20 +1,17 @@
-"""Simulated drives, heard window by window by whatever finds boxes in them."""
+"""Detectors run on simulated drives, window by window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 import multiprocessing
 import os
 from pathlib import Path
-import time
-from typing import Protocol
 
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import (
@@ -24,6 +21,8 @@ from avdet_ros.evaluation.baselines import (
     fit_labels,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector, detect_window
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 
 CONSTANT, STEERED = 'constant boxes', 'SRP-PHAT'
@@ -38,34 +37,15 @@ TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = (
     range(100_000, 200_000),
     range(200_000, 300_000),
 )
-"""Whose drives a seed makes. Nothing is fitted on the test's, and only choices on validation's."""
+"""Seeds of each split. Nothing is fitted on the test's, and only choices on validation's."""
 
 LABEL_DRIVES = 300
 """Training drives whose labels the baselines are fitted on; their sound is not needed."""
 
 
-class WindowDetector(Protocol):
-    """Finds boxes in one window."""
-
-    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
-        """Take (8, samples) float32 and (channels, n_mels, frames) float32."""
-
-
-class ModelDetector:
-    """A model as a `WindowDetector`."""
-
-    def __init__(self, detector: Detector) -> None:
-        """Wrap a loaded model."""
-        self._detector = detector
-
-    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
-        """Boxes of the model; the waveform is not looked at."""
-        return self._detector.detect(spectrogram)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """Which drives to hear, and how.
+    """Which drives to simulate, and what to run on them.
 
     Attributes:
         seeds: of the drives.
@@ -118,13 +98,12 @@ def make_detectors(plan: Plan, rig: Rig, front_end: FrontEnd) -> dict[str, Windo
     return detectors
 
 
-def hear_drive(
+def run_on_drive(
     seed: int,
     plan: Plan,
     rig: Rig,
     front_end: FrontEnd,
     detectors: dict[str, WindowDetector],
-    tick: Callable[[], None] = lambda: None,
 ) -> DriveRecord:
     """Render one drive and run every detector over its windows.
 
@@ -134,7 +113,6 @@ def hear_drive(
         rig: microphones and camera.
         front_end: of the windows.
         detectors: by name.
-        tick: called after each window.
     """
     from avdet_ros.simulation.drive import is_static
     from avdet_ros.simulation.sound import render_sound
@@ -142,26 +120,16 @@ def hear_drive(
 
     scene = random_scene(seed, rig, plan.seconds)
     sound = render_sound(scene, 0.0, plan.seconds)
-    record = DriveRecord(
-        f'seed {seed}',
-        detections={name: [] for name in detectors},
-        milliseconds={name: [] for name in detectors},
-        conditions={
-            'motion': 'static' if is_static(scene) else 'drive',
-            'setting': scene.setting,
-        },
+    motion = 'static' if is_static(scene) else 'drive'
+    record = DriveRecord.empty(
+        f'seed {seed}', detectors, {'motion': motion, 'setting': scene.setting}
     )
     for end in window_ends(plan.seconds, plan.rate_hz, front_end):
         waveform = np.ascontiguousarray(sound[:, end - front_end.samples : end], np.float32)
         spectrogram = front_end.compute(waveform)
         stamp_s = end / front_end.sample_rate_hz + plan.label_offset_s
-        record.stamps_s.append(stamp_s)
-        record.truth.append(truth_frame(scene.labels(stamp_s)))
-        for name, detector in detectors.items():
-            start = time.perf_counter()
-            record.detections[name].append(detector.detect(waveform, spectrogram))
-            record.milliseconds[name].append(1e3 * (time.perf_counter() - start))
-        tick()
+        result = detect_window(detectors, waveform, spectrogram)
+        record.add_window(stamp_s, truth_frame(scene.labels(stamp_s)), result)
     return record
 
 
@@ -186,39 +154,37 @@ def truth_frame(labels: object) -> TruthFrame:
     )
 
 
-def hear_drives(
-    plan: Plan, jobs: int = 1, tick: Callable[[], None] = lambda: None
-) -> list[DriveRecord]:
-    """Hear all drives of a plan, in the order of its seeds whatever the number of processes.
+def run_on_drives(plan: Plan, jobs: int = 1, progress: Progress = SILENT) -> list[DriveRecord]:
+    """Run a plan, its drives in the order of its seeds whatever the number of processes.
 
     Args:
         plan: see `Plan`.
         jobs: processes that share the drives.
-        tick: called whenever a drive is done.
+        progress: shows how many drives are done.
     """
-    if jobs == 1:
-        records = []
-        for record in _in_this_process(plan):
-            records.append(record)
-            tick()
-        return records
     done: dict[int, DriveRecord] = {}
+    with progress.step('drives', len(plan.seeds)) as advance:
+        for seed, record in _in_this_process(plan) if jobs == 1 else _in_processes(plan, jobs):
+            done[seed] = record
+            advance()
+    return [done[seed] for seed in plan.seeds]
+
+
+def _in_this_process(plan: Plan) -> Iterator[tuple[int, DriveRecord]]:
+    rig = load_rig(plan.rig_path)
+    front_end = FrontEnd.of(rig)
+    detectors = make_detectors(plan, rig, front_end)
+    for seed in plan.seeds:
+        yield seed, run_on_drive(seed, plan, rig, front_end, detectors)
+
+
+def _in_processes(plan: Plan, jobs: int) -> Iterator[tuple[int, DriveRecord]]:
     # Spawned, not forked: the parent may hold threads of ONNX Runtime.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(jobs, context, _start_worker, (plan,)) as pool:
         waiting = {pool.submit(_work, seed): seed for seed in plan.seeds}
         for future in as_completed(waiting):
-            done[waiting[future]] = future.result()
-            tick()
-    return [done[seed] for seed in plan.seeds]
-
-
-def _in_this_process(plan: Plan) -> Iterator[DriveRecord]:
-    rig = load_rig(plan.rig_path)
-    front_end = FrontEnd.of(rig)
-    detectors = make_detectors(plan, rig, front_end)
-    for seed in plan.seeds:
-        yield hear_drive(seed, plan, rig, front_end, detectors)
+            yield waiting[future], future.result()
 
 
 _worker: tuple[Plan, Rig, FrontEnd, dict[str, WindowDetector]]
@@ -234,7 +200,7 @@ def _start_worker(plan: Plan) -> None:
 
 def _work(seed: int) -> DriveRecord:
     plan, rig, front_end, detectors = _worker
-    return hear_drive(seed, plan, rig, front_end, detectors)
+    return run_on_drive(seed, plan, rig, front_end, detectors)
 
 
 def check_request(seeds: Sequence[int], seconds: float, rate_hz: float) -> None:
@@ -253,8 +219,8 @@ def check_request(seeds: Sequence[int], seconds: float, rate_hz: float) -> None:
         raise AvdetError(f'rate: expected 0.1 to 100 windows a second, found {rate_hz:g}')
 
 
-def whose(seeds: Sequence[int]) -> str:
-    """What drives these are: training, validation, test or other."""
+def split_of(seeds: Sequence[int]) -> str:
+    """The split that all of these seeds belong to, or ``mixed``."""
     splits = {
         'training': TRAINING_SEEDS,
         'validation': VALIDATION_SEEDS,

@@ -23,7 +23,8 @@ from avdet_ros.evaluation.baselines import ConstantBoxes, LabelStatistics, Steer
 from avdet_ros.evaluation.bearing_scores import Windows
 from avdet_ros.evaluation.bearings import FoundBearings, TrueBearings
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED, WindowDetector
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.window_detectors import WindowDetector
 from avdet_ros.evaluation.window_store import (
     TRUTH_OFFSETS_S,
     DriveWindows,

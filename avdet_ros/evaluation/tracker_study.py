@@ -14,6 +14,7 @@ from typing import Any
 from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.public_trackers import PublicByteTrack
 from avdet_ros.evaluation.track_metrics import TrackMetrics, combine, drive_scores
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.tracking import IouTracker, MotionTracker, Tracker
 
 RATES_HZ = (5, 10, 20)
@@ -111,7 +112,7 @@ def study(
     test: Sequence[DriveRecord],
     detector: str,
     fastest_hz: int,
-    tick: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[Outcome]:
     """Choose every contender's parameters at 10 Hz on validation drives, score on test drives.
 
@@ -120,19 +121,20 @@ def study(
         test: drives to score on.
         detector: whose boxes to link.
         fastest_hz: windows a second in the records, a multiple of all `RATES_HZ`.
-        tick: called after each contender.
+        progress: shows how many contenders are done.
     """
     outcomes = []
     tenth = [record.every(fastest_hz // 10) for record in validation]
-    for contender in CONTENDERS:
-        parameters = choose(tenth, detector, contender, 10)
-        metrics = {}
-        for rate_hz in RATES_HZ:
-            records = [record.every(fastest_hz // rate_hz) for record in test]
-            tracker = contender.make(rate_hz=rate_hz, **parameters)
-            metrics[rate_hz] = run_tracker(records, detector, tracker)
-        outcomes.append(Outcome(contender.name, parameters, metrics))
-        tick()
+    with progress.step('trackers', len(CONTENDERS)) as advance:
+        for contender in CONTENDERS:
+            parameters = choose(tenth, detector, contender, 10)
+            metrics = {}
+            for rate_hz in RATES_HZ:
+                records = [record.every(fastest_hz // rate_hz) for record in test]
+                tracker = contender.make(rate_hz=rate_hz, **parameters)
+                metrics[rate_hz] = run_tracker(records, detector, tracker)
+            outcomes.append(Outcome(contender.name, parameters, metrics))
+            advance()
     return outcomes
 
 

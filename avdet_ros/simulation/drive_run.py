@@ -1,8 +1,7 @@
-"""Write many drives in parallel processes, with a report of how far they are."""
+"""Write many drives in parallel processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Advance, Progress
 from avdet_ros.simulation.drive import DrivePlan, Plan, write_drive
 from avdet_ros.simulation.one_run import alone, end_with_parent
 
@@ -23,7 +23,7 @@ def write_drives(
     drives: list[DrivePlan],
     jobs: int,
     rig_path: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Write drives, `jobs` at a time.
 
@@ -33,31 +33,38 @@ def write_drives(
         drives: which ones.
         jobs: how many processes.
         rig_path: rig file; None for the package's own.
-        progress: told now and then how many frames are done in all.
+        progress: shows how many frames are done.
 
     Raises:
         AvdetError: a drive could not be written, a process died, or another run writes into the
             folder. What is whole stays.
     """
-    with alone(root):
-        _write(root, plan, drives, jobs, rig_path, progress or (lambda _: None))
+    frames = len(plan.times_s()) * len(drives)
+    with alone(root), progress.step('frames', frames) as advance:
+        _write(root, plan, drives, jobs, rig_path, advance)
 
 
 def _write(
-    root: Path, plan: Plan, drives: list[DrivePlan], jobs: int, rig_path: Path | None,
-    report: Callable[[int], None],
-) -> None:  # fmt: skip
+    root: Path,
+    plan: Plan,
+    drives: list[DrivePlan],
+    jobs: int,
+    rig_path: Path | None,
+    advance: Advance,
+) -> None:
     # not forked: OpenCV's and the sound renderer's threads would not survive it
     context = multiprocessing.get_context('spawn')
     counter = context.Value('q', 0)
     executor = ProcessPoolExecutor(jobs, context, _start, (counter,))
     try:
+        shown = 0
         waiting: set[Future] = {
             executor.submit(_work, root, plan, drive, rig_path) for drive in drives
         }
         while waiting:
             done, waiting = wait(waiting, timeout=0.3, return_when=FIRST_COMPLETED)
-            report(counter.value)
+            shown, before = counter.value, shown
+            advance(shown - before)
             for future in done:
                 future.result()
     except BrokenProcessPool as error:
@@ -70,7 +77,7 @@ def _write(
             if executor._pending_work_items:
                 process.terminate()
         executor.shutdown(wait=True, cancel_futures=True)
-    report(counter.value)
+    advance(counter.value - shown)
 
 
 def _start(counter: Any) -> None:

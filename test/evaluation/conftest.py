@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import contextmanager
 import json
 import shutil
 
@@ -21,6 +23,29 @@ from avdet_ros.messages.decode import DETECTIONS, IMAGE
 from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path
+
+
+class Counted:
+    """Progress that remembers how much of each step was done, and what was announced."""
+
+    visible = False
+
+    def __init__(self):
+        self.totals, self.done = {}, Counter()
+
+    @contextmanager
+    def step(self, name, total=None):
+        self.totals[name] = total
+
+        def advance(done=1):
+            self.done[name] += done
+
+        yield advance
+
+
+@pytest.fixture
+def counted():
+    return Counted()
 
 
 def imperfect(frame, rng, shift_px, missed, score=0.9):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.breakdown import Heard, break_down, measure, prepare
+from avdet_ros.evaluation.breakdown import ScoredDrive, break_down, measure, prepare
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.tracking import make_tracker
 
@@ -72,4 +72,4 @@ def test_unknown_identities_and_distances_are_left_out(drive):
     assert whole.detection['map50'] > 0.9
     assert np.isnan(whole.tracking['mota'])
     assert {family for family, _ in table} == {'vehicles'}
-    assert isinstance(drives[0], Heard)
+    assert isinstance(drives[0], ScoredDrive)

@@ -13,15 +13,11 @@ from avdet_ros.cli import main as cli
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.agreement import agreement, most_apart, sentence
-from avdet_ros.evaluation.compare_run import hear_data, judge, load_pair
+from avdet_ros.evaluation.compare_run import judge, load_pair, run_on_paths
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.tracking import make_tracker
 
 NAMES = 'loudness', 'elsewhere'
-
-
-def quiet(name, total):
-    return lambda: None
 
 
 @pytest.fixture
@@ -30,26 +26,26 @@ def pair(model, other_model, rig):
 
 
 def test_a_bag_with_truth_is_scored(pair, write_bag, rig):
-    heard = hear_data([write_bag('drive')], pair, 'test', rig, quiet)
-    assert [len(record.stamps_s) for record in heard.known] == [21]
-    assert heard.known[0].stamps_s == pytest.approx(np.arange(21) * 0.1, abs=2e-5)
-    assert heard.notes == []
-    outcome = judge(heard, NAMES, make_tracker, 20, 2)
+    records = run_on_paths([write_bag('drive')], pair, 'test', rig)
+    assert [len(record.stamps_s) for record in records.known] == [21]
+    assert records.known[0].stamps_s == pytest.approx(np.arange(21) * 0.1, abs=2e-5)
+    assert records.notes == []
+    outcome = judge(records, NAMES, make_tracker, 20, 2)
     assert outcome.metrics['map50'].a == pytest.approx(1)
     assert outcome.metrics['map50'].b == 0
     assert outcome.agreement.same == 0
     assert outcome.verdict.startswith('Not enough pieces of 20 s to tell: 1')
     record = outcome.records[outcome.frames[0].record]
-    picture = heard.picture(record, outcome.frames[0].index)
+    picture = records.picture(record, outcome.frames[0].index)
     assert picture.shape == (650, 1920, 3)
     assert picture.min() > 200, 'a grey picture of one value is spread to white'
 
 
 def test_a_bag_without_truth_says_what_is_absent(pair, write_bag, rig):
-    heard = hear_data([write_bag('drive', truth=False)], pair, 'test', rig, quiet)
-    assert heard.known == []
-    assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in heard.notes[0]
-    outcome = judge(heard, NAMES, make_tracker, 20, 2)
+    records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
+    assert records.known == []
+    assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]
+    outcome = judge(records, NAMES, make_tracker, 20, 2)
     assert outcome.metrics == {}
     assert outcome.verdict.startswith('Which of loudness and elsewhere is better cannot be said')
     assert 'agree on 0% of their boxes' in outcome.verdict
@@ -60,18 +56,18 @@ def test_a_bag_without_truth_says_what_is_absent(pair, write_bag, rig):
 
 def test_bags_and_folders_together(pair, write_bag, dataset, rig):
     bags = [write_bag('one', seed=1), write_bag('two', truth=False, seed=2)]
-    heard = hear_data([*bags, dataset], pair, 'test', rig, quiet)
-    assert [record.name for record in heard.known] == ['one', 'drive_day_1', 'drive_night_2']
-    assert [record.name for record in heard.everything][:2] == ['one', 'two']
-    for record in heard.everything:
-        assert heard.picture(record, 0).shape == (650, 1920, 3)
-    outcome = judge(heard, NAMES, make_tracker, 20, 4)
+    records = run_on_paths([*bags, dataset], pair, 'test', rig)
+    assert [record.name for record in records.known] == ['one', 'drive_day_1', 'drive_night_2']
+    assert [record.name for record in records.everything][:2] == ['one', 'two']
+    for record in records.everything:
+        assert records.picture(record, 0).shape == (650, 1920, 3)
+    outcome = judge(records, NAMES, make_tracker, 20, 4)
     assert outcome.metrics['map50'].difference < -0.5
 
 
 def test_what_cannot_be_compared(pair, tmp_path, rig):
     with pytest.raises(AvdetError, match=r'expected a rosbag2 folder'):
-        hear_data([tmp_path / 'none'], pair, 'test', rig, quiet)
+        run_on_paths([tmp_path / 'none'], pair, 'test', rig)
 
 
 def boxes(*corners):

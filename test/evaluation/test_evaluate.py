@@ -81,7 +81,7 @@ def test_requests_that_make_no_sense(request_, says):
 
 
 def test_whose_drives():
-    assert on_simulation.whose([0, 99_999]) == 'training'
-    assert on_simulation.whose([150_000]) == 'validation'
-    assert on_simulation.whose([200_000, 200_019]) == 'test'
-    assert on_simulation.whose([99_999, 100_000]) == 'mixed'
+    assert on_simulation.split_of([0, 99_999]) == 'training'
+    assert on_simulation.split_of([150_000]) == 'validation'
+    assert on_simulation.split_of([200_000, 200_019]) == 'test'
+    assert on_simulation.split_of([99_999, 100_000]) == 'mixed'

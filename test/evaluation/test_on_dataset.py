@@ -8,21 +8,18 @@ from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import on_dataset as folder
-from avdet_ros.evaluation.evaluation_run import on_dataset
-from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED, ModelDetector
+from avdet_ros.evaluation.evaluation_run import evaluate_dataset
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.window_detectors import ModelDetector
 
-QUIET = lambda name, total: lambda: None  # noqa: E731
 
-
-def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig):
+def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
     detectors = {'m': ModelDetector(Detector(model, rig, FrontEnd(), threads=1))}
-    frames, ticks = folder.frames_of(dataset), []
-    heard = folder.hear_dataset(
-        dataset, frames, detectors, FrontEnd(), tick=lambda: ticks.append(1)
-    )
-    assert len(ticks) == 12
-    assert heard.broken == []
-    true, fused = heard.records[folder.TRUE], heard.records[folder.FUSED]
+    frames = folder.frames_of(dataset)
+    found = folder.run_on_dataset(dataset, frames, detectors, FrontEnd(), progress=counted)
+    assert counted.done == counted.totals == {'frames': 12}
+    assert found.broken == []
+    true, fused = found.records[folder.TRUE], found.records[folder.FUSED]
     assert [record.name for record in true] == ['drive_day_1', 'drive_night_2']
     assert [len(frame) for frame in true[0].truth] == [2, 1, 2, 1, 2, 1]
     assert [len(frame) for frame in fused[0].truth] == [1, 1, 1, 1, 1, 0]
@@ -37,7 +34,7 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig):
 
 
 def test_run_scores_against_every_truth(dataset, model):
-    run = on_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None, QUIET)
+    run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None)
     by_truth = {result.truth: result.scores for result in run.results}
     assert set(by_truth) == {folder.FUSED, folder.TRUE}
     assert list(by_truth[folder.TRUE]) == ['loudness', CONSTANT, STEERED]
@@ -49,12 +46,12 @@ def test_run_scores_against_every_truth(dataset, model):
     families = {part['family'] for part in true['parts']}
     assert families == {'light', 'motion', 'vehicles', 'distance', 'view'}
     assert run.picture(run.results[0].records[1], 2).shape == (650, 1920, 3)
-    night = on_dataset(
-        model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None, QUIET
+    night = evaluate_dataset(
+        model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None
     )
     assert night.settings['drives'] == ['drive_night_2']
-    standing = on_dataset(
-        model, dataset, 'test', Subset(motion='static'), None, 'iou', False, None, QUIET
+    standing = evaluate_dataset(
+        model, dataset, 'test', Subset(motion='static'), None, 'iou', False, None
     )
     assert standing.settings['drives'] == ['drive_day_1']
     assert '6 test static frames of 1 drives' in standing.title
@@ -69,13 +66,13 @@ def test_broken_frames_are_named_counted_and_limited(dataset, model):
 
     samples, rate = soundfile.read(drive, dtype='int16')
     soundfile.write(drive, samples[: int(3.2 * rate)], rate, subtype='PCM_16')
-    run = on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
+    run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
     assert run.notes[0].startswith('1 of 12 frames left out')
     assert str(late) in run.notes[0]
     assert len(run.results[0].records[0].truth) == 5
     drive.write_bytes(sound[:200])
     with pytest.raises(AvdetError, match='expected at most 5% of 12 frames to be unreadable'):
-        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
 
 
 def test_folders_that_will_not_do(dataset, model, tmp_path):
@@ -90,8 +87,8 @@ def test_folders_that_will_not_do(dataset, model, tmp_path):
         (dataset / 'labels' / f'{drive}.npz').unlink()
         (dataset / drive / 'truth' / 'frames.jsonl').unlink()
     with pytest.raises(AvdetError, match=r'expected labels from teachers in .* found neither'):
-        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
     rig = dataset / 'drive_day_1' / 'rig.yaml'
     rig.write_text(rig.read_text().replace('0.250000', '0.300000'))
     with pytest.raises(AvdetError, match='expected drives of one rig'):
-        on_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None, QUIET)
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)

@@ -26,11 +26,11 @@ def plan_of(model, statistics, seeds=(100_000, 100_003)):
 
 
 @pytest.mark.slow
-def test_drives_are_heard_the_same_in_one_process_and_in_two(model, statistics):
-    plan, ticks = plan_of(model, statistics), []
-    alone = on_simulation.hear_drives(plan, tick=lambda: ticks.append(1))
-    shared = on_simulation.hear_drives(plan, jobs=2)
-    assert len(ticks) == 2
+def test_one_process_and_two_find_the_same(model, statistics, counted):
+    plan = plan_of(model, statistics)
+    alone = on_simulation.run_on_drives(plan, progress=counted)
+    shared = on_simulation.run_on_drives(plan, jobs=2)
+    assert counted.done == counted.totals == {'drives': 2}
     assert [record.name for record in alone] == ['seed 100000', 'seed 100003']
     for a, b in zip(alone, shared, strict=True):
         assert set(a.detections) == {'loudness', on_simulation.CONSTANT, on_simulation.STEERED}
@@ -48,7 +48,7 @@ def test_truth_holds_at_the_labels_instant(model, rig):
     from avdet_ros.simulation.traffic import random_scene
 
     scene = random_scene(100_003, rig, 2.0)
-    (record,) = on_simulation.hear_drives(plan_of(model, None, (100_003,)))
+    (record,) = on_simulation.run_on_drives(plan_of(model, None, (100_003,)))
     labels = scene.labels(record.stamps_s[3])
     np.testing.assert_allclose(record.truth[3].boxes_px, labels.boxes_px)
     np.testing.assert_array_equal(record.truth[3].ids, labels.ids)
@@ -73,7 +73,7 @@ def test_baselines_are_fitted_on_training_drives(rig, monkeypatch):
 def test_models_must_hold_for_one_instant(model, rig):
     plan = on_simulation.Plan((100_000,), 2.0, 5, -0.25, {'loudness': model}, None)
     with pytest.raises(AvdetError, match=r'label_offset_s: expected -0\.25 .*, found -0\.5'):
-        on_simulation.hear_drives(plan)
+        on_simulation.run_on_drives(plan)
 
 
 def run_command(monkeypatch, capsys, *arguments):

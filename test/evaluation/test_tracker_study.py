@@ -37,12 +37,11 @@ def test_public_tracker_links_and_starts_anew(drive):
 
 
 @pytest.mark.slow
-def test_study_and_its_page(drive):
+def test_study_and_its_page(drive, counted):
     validation = [drive(seed, ERRORS) for seed in range(1)]
     test = [drive(seed, ERRORS, windows=80) for seed in range(10, 12)]
-    ticks = []
-    outcomes = study(validation, test, 'model', 20, lambda: ticks.append(1))
-    assert len(ticks) == len(outcomes) == len(CONTENDERS)
+    outcomes = study(validation, test, 'model', 20, counted)
+    assert counted.done['trackers'] == len(outcomes) == len(CONTENDERS)
     for outcome in outcomes:
         assert set(outcome.metrics) == set(RATES_HZ)
         boxes = [outcome.metrics[rate].boxes for rate in RATES_HZ]

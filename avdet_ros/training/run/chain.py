@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 import json
 from pathlib import Path
@@ -151,9 +151,9 @@ def make_model(
 
 def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> dict[str, Any]:
     """Score the model file on the test drives; leaves scores.json, evaluation.npz, report.html."""
-    run = evaluation_run.on_dataset(
+    run = evaluation_run.evaluate_dataset(
         model, course.root, 'test', course.recipe.data, course.labels, DEFAULT_TRACKER, True,
-        course.rig_path, _silent,
+        course.rig_path,
     )  # fmt: skip
     write_arrays(run.results, course.out / ARRAYS)
     scores = {
@@ -194,8 +194,3 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
     write_metadata(loaded, contract)
     with write_atomically(model) as file:
         file.write(loaded.SerializeToString())
-
-
-def _silent(name: str, total: int | None) -> Callable[[], None]:
-    del name, total
-    return lambda: None

@@ -23,7 +23,7 @@ from avdet_ros.dataset.splits import keep_split
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.evaluate import jsonable, score
-from avdet_ros.evaluation.on_dataset import frames_of, hear_dataset
+from avdet_ros.evaluation.on_dataset import frames_of, run_on_dataset
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
@@ -195,7 +195,7 @@ def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:
     """Scores against every kind of truth: the labels of all teachers, whoever taught the row."""
     frames = frames_of(course.root, 'test', course.recipe.data)
     front_end = FrontEnd.of(course.rig)
-    heard = hear_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
+    heard = run_on_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
     return jsonable({
         kind: score(records, STUDENT, course.rig, make_tracker())
         for kind, records in heard.records.items()
