@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import shutil
@@ -25,6 +25,7 @@ from avdet_ros.bench.graph_under_test import Vehicle
 from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.dds_domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Progress
 
 SIGINT = 'SIGINT'
 NAMES = (*FAULTS, *CLOCK_FAULTS, SIGINT)
@@ -34,7 +35,7 @@ SIGINT_DELAYS_S = (0.1, 0.7, 1.3, 1.9, 2.5, 3.5, 5.0, 8.0)
 
 
 def run_faults(
-    sound: np.ndarray, model: str | Path, names: Sequence[str], say: Callable[[str], None]
+    sound: np.ndarray, model: str | Path, names: Sequence[str], progress: Progress = SILENT
 ) -> list[Outcome]:
     """Inject faults into a running graph.
 
@@ -44,7 +45,7 @@ def run_faults(
         sound: (n, 8) int16 that the device plays for ever.
         model: ONNX file.
         names: some of `NAMES`.
-        say: told what is done now.
+        progress: shows one step for each fault.
     """
     outcomes = []
     for faults, clock in ((FAULTS, False), (CLOCK_FAULTS, True)):
@@ -53,15 +54,15 @@ def run_faults(
             with Vehicle(sound, model, clock=clock) as vehicle:
                 while left:
                     name = left.pop(0)
-                    say(name)
                     try:
-                        outcomes.append(faults[name](vehicle))
+                        with progress.step(name):
+                            outcomes.append(faults[name](vehicle))
                     except AvdetError as error:
                         outcomes.append(Outcome(name, f'NOT AS IT SHOULD BE: {error}', None, '?'))
                         break
     if SIGINT in names:
-        say(SIGINT)
-        outcomes.append(signals_at_any_moment(sound, model))
+        with progress.step(SIGINT):
+            outcomes.append(signals_at_any_moment(sound, model))
     return outcomes
 
 

@@ -6,7 +6,7 @@ tracker node publishes it. This module starts processes and does not need ROS it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import json
 import os
@@ -74,7 +74,6 @@ def run_pipeline(
     seconds: float,
     seed: int,
     rig: Path | None = None,
-    tick: Callable[[], None] = lambda: None,
 ) -> PipelineResult:
     """Run capture (a simulated drive), detector, tracker and overlay, and listen.
 
@@ -84,7 +83,6 @@ def run_pipeline(
         seconds: how long to listen, after the graph has settled.
         seed: of the drive.
         rig: rig file, None for the package's own.
-        tick: called a few times a second meanwhile.
 
     Raises:
         AvdetError: ROS is not installed, a node ended, or no tracks came.
@@ -121,7 +119,6 @@ def run_pipeline(
                     words = [line for line in said.get(node, []) if 'ended with' not in line]
                     last = words[-1] if words else 'without a word'
                     raise AvdetError(f'node {node} ended with status {status}: {last}')
-                tick()
                 time.sleep(0.25)
             taken_s, after = time.monotonic() - start, _cpu_seconds(handles)
             loads = [

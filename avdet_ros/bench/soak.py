@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 import time
@@ -15,6 +15,7 @@ from avdet_ros.bench.doc_section import machine_line
 from avdet_ros.bench.graph_under_test import Vehicle
 from avdet_ros.bench.stream_losses import missing_windows
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Progress
 
 WARM_UP_SHARE = 5 / 60
 """Of the time, after which memory must not grow: five minutes of an hour."""
@@ -95,7 +96,7 @@ def run_soak(
     model: str | Path,
     minutes: float,
     drift: float = 1e-4,
-    tick: Callable[[float], None] = lambda _: None,
+    progress: Progress = SILENT,
 ) -> Soak:
     """Let the graph run on a device whose clock is off.
 
@@ -104,7 +105,7 @@ def run_soak(
         model: ONNX file.
         minutes: how long.
         drift: how slow the device's clock is; 1e-4 is 100 ppm.
-        tick: called at each look with the share that is done.
+        progress: shows how many seconds are done.
 
     Raises:
         AvdetError: no tracks come.
@@ -120,12 +121,15 @@ def run_soak(
         processes = {name: Process(name) for name in handles}
         stamps: list[tuple[float, float]] = []
         until_s = began_s + 60 * minutes
-        while (now_s := time.monotonic()) < until_s and not vehicle.supervisor.deaths:
-            for name, handle in handles.items():
-                processes[name].look(handle, now_s - began_s)
-            stamps += _take_stamps(vehicle, began_s)
-            tick((now_s - began_s) / (60 * minutes))
-            time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
+        with progress.step('seconds', round(60 * minutes)) as advance:
+            shown_s = began_s
+            while (now_s := time.monotonic()) < until_s and not vehicle.supervisor.deaths:
+                for name, handle in handles.items():
+                    processes[name].look(handle, now_s - began_s)
+                stamps += _take_stamps(vehicle, began_s)
+                advance(int(now_s - shown_s))
+                shown_s += int(now_s - shown_s)
+                time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
         stamps += _take_stamps(vehicle, began_s)
         heard = [entry.stamp_ns for entry in vehicle.witness.tracks if entry.at_s >= began_s]
         after = _counts(vehicle)

@@ -1,88 +1,153 @@
-"""The `avdet` command. Each sub-command is one function in a module of its own beside this one.
+"""The `avdet` command: a few commands to start with, all others in groups.
 
-Those modules import only typer, rich and the standard library at the top, so that
-``avdet --help`` answers at once; what they work with is imported inside the function.
+Each command is one function in a module beside this one, named after its group and itself. Those
+modules import only typer, rich and the standard library at the top, so that ``avdet --help``
+answers at once; what they work with is imported inside the function.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import sys
+from typing import Annotated
 
 from rich.console import Console
 from rich.markup import escape
 import typer
 
+from avdet_ros import __version__
+from avdet_ros.cli import former
+from avdet_ros.cli.bag_from_drive import drive_to_bag
+from avdet_ros.cli.bag_process import process
+from avdet_ros.cli.bag_replay import replay
 from avdet_ros.cli.bag_to_dataset import bag_to_dataset
-from avdet_ros.cli.bench import bench
+from avdet_ros.cli.bench_faults import faults
+from avdet_ros.cli.bench_latency import latency
+from avdet_ros.cli.bench_soak import soak
+from avdet_ros.cli.bench_steps import steps
+from avdet_ros.cli.bench_training import training
 from avdet_ros.cli.calibrate import calibrate
-from avdet_ros.cli.check_dataset import check_dataset
-from avdet_ros.cli.compare import compare
 from avdet_ros.cli.console import set_up_logging
 from avdet_ros.cli.demo import demo
 from avdet_ros.cli.devices import devices
-from avdet_ros.cli.drive_to_bag import drive_to_bag
+from avdet_ros.cli.eval_check_dataset import check_dataset
+from avdet_ros.cli.eval_compare import compare
+from avdet_ros.cli.eval_inspect_model import inspect_model
+from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.evaluate import evaluate
-from avdet_ros.cli.evaluate_trackers import evaluate_trackers
-from avdet_ros.cli.faults import faults
-from avdet_ros.cli.inspect_model import inspect_model
 from avdet_ros.cli.label import label
-from avdet_ros.cli.process import process
-from avdet_ros.cli.replay import replay
 from avdet_ros.cli.reproduce import reproduce
 from avdet_ros.cli.run import run
 from avdet_ros.cli.search import search
-from avdet_ros.cli.simulate import simulate
-from avdet_ros.cli.simulate_check import simulate_check
-from avdet_ros.cli.simulate_windows import simulate_windows
-from avdet_ros.cli.soak import soak
+from avdet_ros.cli.sim_check import simulate_check
+from avdet_ros.cli.sim_drives import simulate
+from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train import train
 from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import keep_freed_memory
 
+START: dict[str, tuple[str, Callable[..., None]]] = {
+    'demo': ('Play a simulated drive through all nodes; a minute.', demo),
+    'run': ('Start the nodes on microphones, a file or a simulation.', run),
+    'view': ('Look at bags or at the running nodes.', view),
+    'devices': ('List, meter, tap or record sound devices.', devices),
+    'calibrate': ("Estimate the microphones' errors from a recording.", calibrate),
+}
+"""Commands without a group: what one line of help says, and the function."""
+
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    'sim': (
+        'Simulate: drives with pictures, sound and truth; windows.',
+        {'drives': simulate, 'windows': simulate_windows, 'check': simulate_check},
+    ),
+    'bag': (
+        'Recordings: process, replay, to and from a data set.',
+        {
+            'process': process,
+            'replay': replay,
+            'to-dataset': bag_to_dataset,
+            'from-drive': drive_to_bag,
+        },
+    ),
+    'train': (
+        'Train students and teachers, label, search, reproduce.',
+        {
+            'student': train,
+            'teacher': train_teacher,
+            'label': label,
+            'search': search,
+            'reproduce': reproduce,
+        },
+    ),
+    'eval': (
+        'Score models and trackers; compare; check files.',
+        {
+            'model': evaluate,
+            'trackers': evaluate_trackers,
+            'compare': compare,
+            'check-dataset': check_dataset,
+            'inspect-model': inspect_model,
+        },
+    ),
+    'bench': (
+        'Measure this machine; break the running nodes on purpose.',
+        {
+            'steps': steps,
+            'latency': latency,
+            'faults': faults,
+            'soak': soak,
+            'training': training,
+        },
+    ),
+}
+"""Groups: what one line of help says, and their commands by name."""
+
+MARKUP = {'rich_markup_mode': 'rich'}
+
 app = typer.Typer(
     name='avdet',
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode='rich',
+    **MARKUP,
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit()
+
+
 @app.callback()
-def start() -> None:
-    """Hear vehicles with eight microphones: run, look, measure, train."""
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            '--version', callback=_show_version, is_eager=True, help='Print the version.'
+        ),
+    ] = False,
+) -> None:
+    """Find vehicles by sound with eight microphones. Begin with [b]avdet demo[/]."""
     set_up_logging()
 
 
-app.command()(bag_to_dataset)
-benches = typer.Typer(invoke_without_command=True, rich_markup_mode='rich')
-benches.callback()(bench)
-benches.command()(faults)
-benches.command()(soak)
-app.add_typer(benches, name='bench')
-app.command()(calibrate)
-app.command()(check_dataset)
-app.command()(compare)
-app.command()(demo)
-app.command()(devices)
-app.command()(drive_to_bag)
-app.command()(evaluate)
-app.command()(evaluate_trackers)
-app.command()(inspect_model)
-app.command()(label)
-app.command()(process)
-app.command()(replay)
-app.command()(reproduce)
-app.command()(run)
-app.command()(search)
-app.command()(simulate)
-app.command()(simulate_check)
-app.command()(simulate_windows)
-app.command()(train)
-app.command()(train_teacher)
-app.command()(view)
+def _build() -> None:
+    for name, (line, function) in START.items():
+        app.command(name, short_help=line, rich_help_panel='Start here')(function)
+    for name, (line, functions) in GROUPS.items():
+        group = typer.Typer(no_args_is_help=True, cls=former.GROUPS.get(name), **MARKUP)
+        for command, function in functions.items():
+            group.command(command)(function)
+        panel = 'Groups of commands: avdet GROUP --help lists them'
+        app.add_typer(group, name=name, help=line, rich_help_panel=panel)
+        former.add_to_group(name, group)
+    former.add_to(app)
+
+
+_build()
 
 
 def main() -> None:

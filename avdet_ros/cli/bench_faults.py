@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from avdet_ros.cli.field import ModelFile, Page, RigFile, sound_and_model
+from avdet_ros.cli.bench_options import ModelFile, Page, RigFile, sound_and_model
+from avdet_ros.cli.console import console, progress_bars
 
 
 def faults(
@@ -25,27 +26,25 @@ def faults(
     malformed messages, fills a disk, interrupts; prints for each what the nodes said, how long
     recovery took, and which windows, samples and identities were lost. Takes about four minutes.
     """
-    from rich.console import Console
-
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.fault_table import NAMES, fault_markdown, fault_table, run_faults
     from avdet_ros.bench.graph_under_test import require_ros
     from avdet_ros.bench.step_costs import machine
     from avdet_ros.errors import AvdetError
 
-    console = Console()
     if list_them:
-        console.print('\n'.join(NAMES))
+        console().print('\n'.join(NAMES))
         return
     chosen = [name.strip() for name in only.split(',') if name.strip()] or list(NAMES)
     if unknown := [name for name in chosen if name not in NAMES]:
         raise AvdetError(f'fault: expected one of {", ".join(NAMES)}, found {unknown[0]!r}')
     require_ros()
-    with console.status('rendering a drive') as status:
+    progress = progress_bars()
+    with progress.step('rendering a drive'):
         sound, path = sound_and_model(rig, model)
-        outcomes = run_faults(sound, path, chosen, status.update)
-    console.print(fault_table(outcomes))
+    outcomes = run_faults(sound, path, chosen, progress)
+    console().print(fault_table(outcomes))
     if out:
         command = f'avdet bench faults --out {out}' + (f' --only {only!r}' if only else '')
         write_section(out, 'faults', fault_markdown(outcomes, machine(), command))
-        console.print(f'written into {out}')
+        console().print(f'written into {out}')

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from avdet_ros.cli.field import ModelFile, Page, RigFile, sound_and_model
+from avdet_ros.cli.bench_options import ModelFile, Page, RigFile, sound_and_model
+from avdet_ros.cli.console import console, progress_bars
 
 
 def soak(
@@ -24,24 +25,18 @@ def soak(
     device without hardware (it needs pulseaudio) whose clock is off by --drift-ppm and whose every
     sample says which one it is, so that stamps are held against the truth.
     """
-    from rich.console import Console
-
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.graph_under_test import require_ros
     from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table
     from avdet_ros.bench.step_costs import machine
 
     require_ros()
-    console = Console()
-    with console.status('rendering a drive') as status:
+    progress = progress_bars()
+    with progress.step('rendering a drive'):
         sound, path = sound_and_model(rig, model)
-
-        def tick(share_done: float) -> None:
-            status.update(f'{100 * share_done:.0f} % of {minutes:g} minutes')
-
-        found = run_soak(sound, path, minutes, drift_ppm * 1e-6, tick)
-    console.print(soak_table(found))
+    found = run_soak(sound, path, minutes, drift_ppm * 1e-6, progress)
+    console().print(soak_table(found))
     if out:
         command = f'avdet bench soak --minutes {minutes:g} --out {out}'
         write_section(out, 'soak', soak_markdown(found, machine(), command))
-        console.print(f'written into {out}')
+        console().print(f'written into {out}')

@@ -1,11 +1,13 @@
-"""Options of `avdet bench faults` and `avdet bench soak`, and what their vehicle hears."""
+"""Options that the benches share, and what the graph under test listens to."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from avdet_ros.cli.console import console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,12 +19,22 @@ RigFile = Annotated[Path | None, typer.Option(help='Rig file.')]
 Page = Annotated[
     Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
 ]
+ResultsFile = Annotated[Path | None, typer.Option(help='Write the results as JSON here.')]
 
 
 def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, Path]:
-    """A drive's sound as (n, 8) int16, and the model to hear it with."""
+    """A drive's sound as (n, 8) int16, and the model to run on it."""
     from avdet_ros.bench.graph_under_test import drive_sound
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
     return drive_sound(load_rig(rig)), model or share('models/student.onnx')
+
+
+def write_results(out: Path | None, results: dict[str, Any]) -> None:
+    """Write results as JSON where a file was asked for."""
+    from avdet_ros.evaluation import report
+
+    if out:
+        report.write_json(out, results)
+        console().print(f'results in {out}')

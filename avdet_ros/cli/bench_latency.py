@@ -1,0 +1,55 @@
+"""`avdet bench latency`: how late tracks are, with the real nodes running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avdet_ros.cli.bench_options import ModelFile, ResultsFile, RigFile, write_results
+from avdet_ros.cli.console import console, progress_bars
+
+
+def latency(
+    model: ModelFile = None,
+    rig: RigFile = None,
+    seconds: Annotated[float, typer.Option(help='How long to measure, at each rate.')] = 60,
+    out: ResultsFile = None,
+) -> None:
+    """Run the real nodes at 10 and at 20 Hz; print how late tracks are and what nodes take."""
+    from avdet_ros.bench.step_costs import machine
+
+    check_seconds(seconds)
+    write_results(out, {'machine': machine(), **show_latency(model, rig, seconds)})
+
+
+def check_seconds(seconds: float) -> None:
+    """Refuse a length that gives no percentiles, or takes for ever.
+
+    Raises:
+        AvdetError: see above.
+    """
+    from avdet_ros.errors import AvdetError
+
+    if not 2 <= seconds <= 3600:
+        raise AvdetError(f'seconds: expected 2 to 3600, found {seconds:g}')
+
+
+def show_latency(model: Path | None, rig: Path | None, seconds: float) -> dict[str, Any]:
+    """Measure and print latencies and loads; returns the results for JSON."""
+    from dataclasses import asdict
+
+    from avdet_ros.bench.latency import RATES_HZ, load_table, pipeline_table, run_pipeline
+    from avdet_ros.bench.step_costs import DEMO_SEED
+    from avdet_ros.paths import share
+
+    model = model or share('models/student.onnx')
+    progress = progress_bars()
+    results = []
+    for rate_hz in RATES_HZ:
+        with progress.step(f'the nodes at {rate_hz:g} Hz for {seconds:g} s'):
+            results.append(run_pipeline(model, rate_hz, seconds, DEMO_SEED, rig))
+    console().print(pipeline_table(results))
+    console().print(load_table(results))
+    return {'pipeline': [asdict(result) for result in results]}

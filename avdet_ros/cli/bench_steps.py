@@ -1,0 +1,70 @@
+"""`avdet bench steps`: what each step of a window costs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avdet_ros.cli.bench_options import ModelFile, ResultsFile, RigFile, write_results
+from avdet_ros.cli.console import console, progress_bars
+
+
+def steps(
+    model: ModelFile = None,
+    rig: RigFile = None,
+    runs: Annotated[int, typer.Option(help='Repetitions of each step.')] = 200,
+    threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
+    out: ResultsFile = None,
+) -> None:
+    """Print what features, inference, trackers, messages and the renderer cost here."""
+    check_runs(runs)
+    write_results(out, show_steps(model, rig, runs, threads))
+
+
+def check_runs(runs: int) -> None:
+    """Refuse a number of repetitions that gives no percentiles, or takes for ever.
+
+    Raises:
+        AvdetError: see above.
+    """
+    from avdet_ros.errors import AvdetError
+
+    if not 5 <= runs <= 100_000:
+        raise AvdetError(f'runs: expected 5 to 100000, found {runs}')
+
+
+def show_steps(
+    model: Path | None, rig: Path | None, runs: int, threads: int | None
+) -> dict[str, Any]:
+    """Measure and print the steps; returns the results for JSON."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from avdet_ros.bench import step_costs
+    from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
+
+    loaded_rig, about = load_rig(rig), step_costs.machine()
+    model = model or share('models/student.onnx')
+    with progress_bars().step('measuring'):
+        costs = step_costs.window_costs(model, loaded_rig, runs, threads)
+        renderer = step_costs.renderer_speed(loaded_rig)
+    title = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}'
+    table = Table(title=title, title_justify='left')
+    for heading in ('step', 'median ms', 'p99 ms', 'runs'):
+        table.add_column(heading, justify='left' if heading == 'step' else 'right')
+    for cost in costs:
+        table.add_row(cost.step, f'{cost.p50:.3f}', f'{cost.p99:.3f}', str(cost.runs))
+    console().print(table)
+    console().print(
+        f'renderer: {renderer.factor:.1f} x real time, 8 microphones, {renderer.vehicles} '
+        f'vehicles (seed {renderer.seed}, {renderer.seconds:g} s)'
+    )
+    return {
+        'machine': about,
+        'steps': [asdict(cost) for cost in costs],
+        'renderer': asdict(renderer),
+    }
