@@ -29,7 +29,8 @@ demo: setup ## play a simulated drive through the four nodes (DURATION=30); resu
 	@$(BIN)/avdet demo --duration $(DURATION)
 
 bench: setup ## measure what a window costs and how late tracks come
-	@$(BIN)/avdet bench
+	@$(BIN)/avdet bench steps
+	@$(BIN)/avdet bench latency
 
 test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
 	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros'

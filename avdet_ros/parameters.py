@@ -23,7 +23,9 @@ SIMULATED = (
     Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
     Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
     Param(
-        'drive', '', 'folder of one drive of avdet simulate, played in place of seed and duration'
+        'drive',
+        '',
+        'folder of one drive of avdet sim drives, played in place of seed and duration',
     ),
 )
 """Which simulated drive is played: the same for who hears and who sees it."""

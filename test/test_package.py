@@ -242,7 +242,7 @@ def test_no_package_is_left_out():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('command', ['run', 'demo', 'bench', 'evaluate', 'train'])
+@pytest.mark.parametrize('command', ['run', 'demo', 'sim', 'bag', 'train', 'eval', 'bench'])
 def test_every_command_explains_itself(command):
     done = subprocess.run(
         [sys.executable, '-m', 'avdet_ros.cli.main', command, '--help'],

@@ -1,4 +1,4 @@
-"""From recorded drives to a data set that `avdet train` reads, in the MAVD layout.
+"""From recorded drives to a data set that `avdet train student` reads, in the MAVD layout.
 
 Each RGB picture becomes a frame with the second of sound centred on it. Everything is matched by
 header stamps, never by when the recorder received it; what is missing is counted and reported.

@@ -34,7 +34,7 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
     """Write a drive as a bag.
 
     Args:
-        folder: a drive with ``drive.flac``, as `avdet simulate` writes it.
+        folder: a drive with ``drive.flac``, as `avdet sim drives` writes it.
         out: bag to make.
 
     Returns:
@@ -45,7 +45,7 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
     """
     if not (folder / layout.DRIVE_SOUND).is_file():
         raise AvdetError(
-            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet simulate writes it, '
+            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet sim drives writes it, '
             f'found none'
         )
     start_ns = int(layout.read_parameters(folder)['start_ns'])

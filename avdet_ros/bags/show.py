@@ -31,7 +31,7 @@ LEVEL_SAMPLES = 4410
 """From one point of the level plots to the next: a tenth of a second."""
 
 NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
-"""Of the nodes' debug topics; `avdet process`, which waits for nobody, has none."""
+"""Of the nodes' debug topics; `avdet bag process`, which waits for nobody, has none."""
 
 _BOXES = ('detections', 'tracks', 'truth')
 

@@ -1,4 +1,4 @@
-"""`avdet drive-to-bag`: a simulated drive as a bag."""
+"""`avdet bag from-drive`: a simulated drive as a bag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def drive_to_bag(
-    drive: Annotated[Path, typer.Argument(help='Drive folder, as avdet simulate writes it.')],
+    drive: Annotated[Path, typer.Argument(help='Drive folder, as avdet sim drives writes it.')],
     out: Annotated[Path, typer.Option(help='Bag to make.')],
 ) -> None:
     """Write a simulated drive as a bag: sound, cameras, camera_info, TF and truth."""

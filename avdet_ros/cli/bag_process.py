@@ -1,4 +1,4 @@
-"""`avdet process`: the chain over a bag, without ROS and as fast as the machine can."""
+"""`avdet bag process`: the chain over a bag, without ROS and as fast as the machine can."""
 
 from __future__ import annotations
 

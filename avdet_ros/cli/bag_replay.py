@@ -1,4 +1,4 @@
-"""`avdet replay`: a recorded drive over DDS, with ``/clock``."""
+"""`avdet bag replay`: a recorded drive over DDS, with ``/clock``."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def replay(
         from avdet_ros.nodes.player import Player, keys, play_bag
     except ImportError as error:
         raise AvdetError(
-            f'avdet replay: expected rclpy and its messages, found {error.name} missing; '
-            f'source the ROS environment, or use avdet process, which needs none'
+            f'avdet bag replay: expected rclpy and its messages, found {error.name} missing; '
+            f'source the ROS environment, or use avdet bag process, which needs none'
         ) from error
 
     import time

@@ -1,4 +1,4 @@
-"""`avdet bag-to-dataset`: recorded drives as a data set for `avdet train`."""
+"""`avdet bag to-dataset`: recorded drives as a data set for `avdet train student`."""
 
 from __future__ import annotations
 

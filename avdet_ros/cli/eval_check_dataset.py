@@ -1,4 +1,4 @@
-"""`avdet check-dataset`: is a folder of drives whole and sound."""
+"""`avdet eval check-dataset`: is a folder of drives whole and sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`avdet compare`: two models on the same drives, with what noise alone would do."""
+"""`avdet eval compare`: two models on the same drives, with what noise alone would do."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def compare(
 
     Bags without a topic truth have no metrics: there the two are compared with each other.
 
-        avdet compare models/student.onnx runs/new/student.onnx --drives 20
+        avdet eval compare models/student.onnx runs/new/student.onnx --drives 20
 
-        avdet compare old.onnx new.onnx --data drives/monday --data drives/tuesday.mcap
+        avdet eval compare old.onnx new.onnx --data drives/monday --data drives/tuesday.mcap
     """
     from dataclasses import asdict
 

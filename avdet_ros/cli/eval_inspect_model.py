@@ -1,4 +1,4 @@
-"""`avdet inspect-model`: what a model file says about itself, and whether it fits the rig."""
+"""`avdet eval inspect-model`: what a model file says about itself, and whether it fits the rig."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`avdet evaluate-trackers`: the trackers on the same detections at 5, 10 and 20 Hz."""
+"""`avdet eval trackers`: the trackers on the same detections at 5, 10 and 20 Hz."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def evaluate_trackers(
         raise AvdetError('validation drives: expected vehicles to tune on, found none')
     outcomes = trackers.study(validation, test, model.stem, fastest_hz, progress)
     command = (
-        f'avdet evaluate-trackers{named} --drives {drives} '
+        f'avdet eval trackers{named} --drives {drives} '
         f'--tuning-drives {tuning_drives} --seconds {seconds:g}'
     )
     what = (

@@ -1,4 +1,4 @@
-"""`avdet evaluate`: a model beside two baselines on held-out drives."""
+"""`avdet eval model`: a model beside two baselines on held-out drives."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ def evaluate(
     Every metric is broken down by what the data tell: day and night, standing and driving, the
     number of vehicles, their distance, and whether the camera sees them.
 
-        avdet evaluate --drives 20 --report out/report.html
+        avdet eval model --drives 20 --report out/report.html
 
-        avdet evaluate --data out/drives --split test --report out/report.html
+        avdet eval model --data out/drives --split test --report out/report.html
 
     With --world or --array it measures how well directions are found, on a few windows of each of
     many short drives: average precision of bearings within 3 degrees, recall at one false bearing
     in ten windows, with intervals over drives, by distance and by level.
 
-        avdet evaluate --world furnished --array neglected --drives 400 --jobs 2
+        avdet eval model --world furnished --array neglected --drives 400 --jobs 2
     """
     import shlex
     import sys
@@ -131,7 +131,7 @@ def evaluate(
     drives = 20 if drives is None else drives
     if not 0 <= pictures <= 200:
         raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')
-    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet evaluate')
+    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet eval model')
     model = model or share('models/student.onnx')
     tracker = tracker or DEFAULT_TRACKER
     progress = progress_bars()

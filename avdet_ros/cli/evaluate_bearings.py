@@ -1,4 +1,4 @@
-"""`avdet evaluate --world`: how well directions are found."""
+"""`avdet eval model --world`: how well directions are found."""
 
 from __future__ import annotations
 

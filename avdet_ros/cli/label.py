@@ -1,4 +1,4 @@
-"""`avdet label`: what teachers see becomes labels for what is heard."""
+"""`avdet train label`: what teachers see becomes labels for what is heard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 def label(
     data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout.')],
     teachers: Annotated[
-        Path, typer.Option(help='Folder with rgb, depth, thermal from avdet train-teacher.')
+        Path, typer.Option(help='Folder with rgb, depth, thermal from avdet train teacher.')
     ],
     modalities: Annotated[
         str, typer.Option(help='Which teachers are asked, separated by commas.')
@@ -36,11 +36,11 @@ def label(
     """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
 
     One .npz file a drive, described in avdet_ros/dataset/labels.py; drives that are labelled by
-    these teachers already are passed over. `avdet train config/recipes/own_vehicle.yaml` takes
-    DATA/labels in place of the truth.
+    these teachers already are passed over. `avdet train student config/recipes/own_vehicle.yaml`
+    takes DATA/labels in place of the truth.
 
     Example:
-        avdet label out/drives --teachers runs/teachers
+        avdet train label out/drives --teachers runs/teachers
     """
     from rich.console import Console
     from rich.table import Table
@@ -70,7 +70,7 @@ def label(
         for name in given:
             if name not in known:
                 raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
-    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet label')
+    subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet train label')
     frames = read_split(data, 0.0, say)
     drives = by_drive(
         frame

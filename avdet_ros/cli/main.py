@@ -96,9 +96,9 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {
             'steps': steps,
             'latency': latency,
+            'training': training,
             'faults': faults,
             'soak': soak,
-            'training': training,
         },
     ),
 }

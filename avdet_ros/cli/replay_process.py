@@ -1,4 +1,4 @@
-"""The bag player as launch files start it: `avdet replay`, ended by a signal at any moment."""
+"""The bag player as launch files start it: `avdet bag replay`, ended by a signal at any moment."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ if __name__ == '__main__':
     exit_on_signal()
     from avdet_ros.cli.main import main
 
-    sys.argv.insert(1, 'replay')
+    sys.argv[1:1] = ['bag', 'replay']
     main()

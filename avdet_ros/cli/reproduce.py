@@ -1,4 +1,4 @@
-"""`avdet reproduce`: the paper's tables, every row, beside the paper's figures."""
+"""`avdet train reproduce`: the paper's tables, every row, beside the paper's figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reproduce(
     ] = None,
     teachers: Annotated[
         Path | None,
-        typer.Option(help='Ready teachers, rgb, depth and thermal, of avdet train-teacher.'),
+        typer.Option(help='Ready teachers, rgb, depth and thermal, of avdet train teacher.'),
     ] = None,
     rows: Annotated[
         str | None, typer.Option(help='Only these rows, as m1,m5,m6; the table has them alone.')
@@ -40,9 +40,9 @@ def reproduce(
     All rows share drives, teachers, labels and one ground truth. What is done stays done: start a
     run that was killed again with the same command.
 
-        avdet reproduce --scale smoke
+        avdet train reproduce --scale smoke
 
-        avdet reproduce --scale full --data MAVD --teachers teachers --out runs/paper
+        avdet train reproduce --scale full --data MAVD --teachers teachers --out runs/paper
     """
     import shlex
     import sys

@@ -1,4 +1,4 @@
-"""`avdet search`: which numbers of a recipe are best."""
+"""`avdet train search`: which numbers of a recipe are best."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def search(
 
     Trials that lag behind are given up early (Hyperband). Start the same command on several
     machines with one --storage and an --out each, and they share the search. The result is
-    OUT/best.yaml, a recipe for avdet train.
+    OUT/best.yaml, a recipe for avdet train student.
 
     Example:
-        avdet search config/recipes/mm_distillnet.yaml --data out/drives --out runs/search
+        avdet train search config/recipes/mm_distillnet.yaml --data out/drives --out runs/search
             --storage sqlite:///runs/search.db --trials 30
     """
     from avdet_ros.cli.training import need_training, voice

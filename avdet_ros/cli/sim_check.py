@@ -1,4 +1,4 @@
-"""`avdet simulate-check`: the renderer against physics."""
+"""`avdet sim check`: the renderer against physics."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _traffic(rig: Rig) -> list[str]:
     seen, labels = found.seen, found.labels
     manoeuvres = [f'{number} {name}' for name, number in found.manoeuvres.items()]
     settings = [f'{number} {name}' for name, number in found.settings.items()]
-    drives = f'{found.drives} drives of {DURATION_S:g} s as `avdet simulate` makes them'
+    drives = f'{found.drives} drives of {DURATION_S:g} s as `avdet sim drives` makes them'
     at_once = f'{seen.mean():.1f} vehicles seen at once, {seen.min()} to {seen.max()}'
     moving = f'{found.moving.mean():.1f} of them with their engine running'
     wanted = f'{labels.mean():.2f} labels at once, {labels.min()} to {labels.max()}'

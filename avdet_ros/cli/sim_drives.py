@@ -1,4 +1,4 @@
-"""`avdet simulate`: drives with pictures, sound and truth, or a contact sheet of the world."""
+"""`avdet sim drives`: drives with pictures, sound and truth, or a contact sheet of the world."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def simulate(
         console().print(f'{contact_sheet}: {contact_sheet.stat().st_size / 1e3:.0f} kB')
         return
     if out is None:
-        raise AvdetError('avdet simulate: expected a folder for the drives, found none')
+        raise AvdetError('avdet sim drives: expected a folder for the drives, found none')
     cores = os.cpu_count() or 1
     if not 0 <= jobs <= 256:
         raise AvdetError(f'jobs: expected 0 to 256, found {jobs}')
@@ -71,7 +71,7 @@ def simulate(
     options += ['' if clips else '--no-clips', '--clean-too' if clean_too else '']
     options += [f'--recordings {shlex.quote(str(recordings))}' if recordings else '']
     options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
-    write_card(out, plan, ' '.join(['avdet simulate', out.name, *filter(None, options)]))
+    write_card(out, plan, ' '.join(['avdet sim drives', out.name, *filter(None, options)]))
     counts = ', '.join(f'{name} {len(listed[f"{name}_all.txt"])}' for name in _SPLITS)
     console().print(f'{out}: frames {counts}')
 

@@ -1,4 +1,4 @@
-"""`avdet simulate-windows`: training windows with labels, without pictures."""
+"""`avdet sim windows`: training windows with labels, without pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def simulate_windows(
     ] = 'rig',
     world: Annotated[
         str,
-        typer.Option(help='plain, furnished as the drives of simulate, or mixed; drawn arrays'),
+        typer.Option(
+            help='plain, furnished as avdet sim drives makes them, or mixed; drawn arrays'
+        ),
     ] = 'plain',
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""

@@ -1,4 +1,4 @@
-"""`avdet train`: from a recipe to a model."""
+"""`avdet train student`: from a recipe to a model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`ros2 run avdet_ros train --ros-args -p recipe:=config/recipes/simulated_labels.yaml`.
 
-The same as `avdet train`: what that command takes as arguments is taken as parameters.
+The same as `avdet train student`: what that command takes as arguments is taken as parameters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`avdet train-teacher`: a detector that sees, from frames with boxes."""
+"""`avdet train teacher`: a detector that sees, from frames with boxes."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def train_teacher(
     """Teach one teacher: a detector of vehicles in RGB, depth or thermal pictures.
 
     It learns from simulated drives' own truth, or from annotations in COCO's format. The drives it
-    learned from are noted beside it, and `avdet train` leaves them out for the student.
+    learned from are noted beside it, and `avdet train student` leaves them out for the student.
 
     Examples:
-        avdet train-teacher out/drives --modality thermal --out runs/teachers/thermal
-        avdet train-teacher FLIR/images --coco FLIR/coco.json --modality thermal --no-crop
+        avdet train teacher out/drives --modality thermal --out runs/teachers/thermal
+        avdet train teacher FLIR/images --coco FLIR/coco.json --modality thermal --no-crop
             --out runs/teachers/thermal --weights tf_efficientdet_d2.pth
     """
     from avdet_ros.cli.training import need_training, voice

@@ -11,7 +11,9 @@ import typer
 def view(
     bags: Annotated[
         list[Path] | None,
-        typer.Argument(help='Bags to show, e.g. a drive and its avdet process; none: live nodes.'),
+        typer.Argument(
+            help='Bags to show, e.g. a drive and its avdet bag process; none: live nodes.'
+        ),
     ] = None,
     web: Annotated[
         bool, typer.Option('--web', help='Serve the page to a browser instead of a window.')

@@ -175,7 +175,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
         arrays |= {name: map_member(path, name) for name in there}
     except FileNotFoundError:
         raise AvdetError(
-            f'labels {path}: expected a file made by avdet label, found none'
+            f'labels {path}: expected a file made by avdet train label, found none'
         ) from None
     except Exception as error:  # numpy raises whatever zipfile does
         raise AvdetError(f'labels {path}: expected arrays, found {error!s:.120}') from error

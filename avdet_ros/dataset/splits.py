@@ -93,7 +93,7 @@ def read_split(
         if not path.is_file():
             raise AvdetError(
                 f'{root}: expected drives in the MAVD layout with {path.name}, found '
-                f'{_contents(root)}; avdet simulate makes such a folder'
+                f'{_contents(root)}; avdet sim drives makes such a folder'
             )
         listed[split] = _present(root, layout.read_ids(path), path, say)
         if not listed[split]:

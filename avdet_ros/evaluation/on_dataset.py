@@ -123,7 +123,7 @@ def run_on_dataset(
     if not any(truths.values()):
         raise AvdetError(
             f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
-            f'<drive>/truth/frames.jsonl, found neither; avdet label makes the first'
+            f'<drive>/truth/frames.jsonl, found neither; avdet train label makes the first'
         )
     done, motions = DatasetRecords({}, {}, []), listed_motions(root)
     count = sum(len(frames) for frames in drives.values())

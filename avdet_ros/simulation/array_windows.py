@@ -67,7 +67,7 @@ class WindowPlan:
 
     Attributes:
         world: one of `WORLDS`: 'plain' as `traffic.random_scene`, 'furnished' as the drives of
-            ``avdet simulate``.
+            ``avdet sim drives``.
         arrays: key of `ARRAYS`.
         windows_a_drive: windows of one drive.
         spacing_s: each window lies in its own stretch of the drive, this long.

@@ -1,4 +1,4 @@
-"""A drive to be played live: drawn from a seed, or read from a folder of `avdet simulate`."""
+"""A drive to be played live: drawn from a seed, or read from a folder of `avdet sim drives`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def drawn_drive(seed: int, rig: Rig, duration_s: float) -> LiveDrive:
 
 
 def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
-    """A drive that `avdet simulate` wrote.
+    """A drive that `avdet sim drives` wrote.
 
     Its sound and its pictures are those on disk; its world is made again from its parameters, so
     that the truth is known at any time, and must agree with the truth on disk.
@@ -73,7 +73,7 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
         about = soundfile.info(path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AvdetError(
-            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet simulate writes it, '
+            f'{folder}: expected a drive with {layout.DRIVE_SOUND} as avdet sim drives writes it, '
             f'found none'
         ) from error
     if (about.channels, about.samplerate) != (MICROPHONES, rig.sample_rate_hz):

@@ -50,7 +50,7 @@ class SimulationSource:
             rig: the vehicle that listens.
             seed: which drive.
             duration_s: its length.
-            drive: folder of a drive that `avdet simulate` wrote, in place of seed and length.
+            drive: folder of a drive that `avdet sim drives` wrote, in place of seed and length.
             paced: hand out blocks in real time; else as fast as they are rendered.
 
         Raises:

@@ -25,7 +25,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @pytest.fixture
 def drive(tmp_path, waveform):
-    """Three seconds in the layout that `avdet simulate` writes, with small stand-in pictures."""
+    """Three seconds in the layout that `avdet sim drives` writes, with small stand-in pictures."""
     folder = tmp_path / 'set' / 'drive_day_1'
     for name in ('fl_rgb', 'fl_ir_aligned', 'truth'):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`avdet simulate`: one sentence for whatever is wrong, and a run that survives being killed."""
+"""`avdet sim drives`: one sentence for whatever is wrong, and a run that survives being killed."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
 @pytest.mark.parametrize(
     ('words', 'says'),
     [
-        (['simulate'], 'expected a folder for the drives, found none'),
-        (['simulate', '{new}', '--jobs', '-1'], 'jobs: expected 0 to 256, found -1'),
-        (['simulate', '{new}', '--drives', '0'], 'drives: expected 1 to 10000, found 0'),
-        (['simulate', '{new}', '--minutes', '99'], 'minutes: expected 0.05 to 20, found 99'),
-        (['simulate', '{new}', '--fps', 'nan'], 'fps: expected 0.1 to 30, found nan'),
-        (['simulate', '{new}', '--seed', '-1'], 'seed: expected 0 to 2147483647, found -1'),
-        (['simulate', '{new}', '--recordings', '{new}'], 'expected a folder'),
-        (['simulate', '{new}', '--rig', '{new}/rig.yaml'], 'cannot read the rig file'),
-        (['simulate', '{full}'], 'expected a new or empty folder'),
-        (['simulate', '{file}'], 'expected a new or empty folder'),
-        (['simulate', '{file}/below'], 'expected a folder to write to, found: Not a directory'),
-        (['check-dataset', '{new}'], '{new}'),
+        (['sim', 'drives'], 'expected a folder for the drives, found none'),
+        (['sim', 'drives', '{new}', '--jobs', '-1'], 'jobs: expected 0 to 256, found -1'),
+        (['sim', 'drives', '{new}', '--drives', '0'], 'drives: expected 1 to 10000, found 0'),
+        (['sim', 'drives', '{new}', '--minutes', '99'], 'minutes: expected 0.05 to 20, found 99'),
+        (['sim', 'drives', '{new}', '--fps', 'nan'], 'fps: expected 0.1 to 30, found nan'),
+        (['sim', 'drives', '{new}', '--seed', '-1'], 'seed: expected 0 to 2147483647, found -1'),
+        (['sim', 'drives', '{new}', '--recordings', '{new}'], 'expected a folder'),
+        (['sim', 'drives', '{new}', '--rig', '{new}/rig.yaml'], 'cannot read the rig file'),
+        (['sim', 'drives', '{full}'], 'expected a new or empty folder'),
+        (['sim', 'drives', '{file}'], 'expected a new or empty folder'),
+        (
+            ['sim', 'drives', '{file}/below'],
+            'expected a folder to write to, found: Not a directory',
+        ),
+        (['eval', 'check-dataset', '{new}'], '{new}'),
     ],
 )
 def test_what_is_wrong_is_one_sentence(tmp_path, words, says):
@@ -62,7 +65,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
     options = ['--drives', '2', '--minutes', '0.05', '--seed', '4', '--jobs', '1']
 
     def command(name):
-        return [*AVDET, 'simulate', str(tmp_path / name), *options]
+        return [*AVDET, 'sim', 'drives', str(tmp_path / name), *options]
 
     subprocess.run(command('whole'), cwd=ROOT, check=True, capture_output=True)
     killed = subprocess.Popen(

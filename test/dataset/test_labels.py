@@ -55,7 +55,7 @@ def test_round_trip_through_the_file(labels, tmp_path):
 
 def test_a_broken_file_is_named(labels, tmp_path):
     path = tmp_path / 'drive.npz'
-    with pytest.raises(AvdetError, match='avdet label'):
+    with pytest.raises(AvdetError, match='avdet train label'):
         read_labels(path)
     write_labels(path, labels)
     path.write_bytes(path.read_bytes()[:-200])

@@ -105,7 +105,7 @@ def test_teachers_are_shown_what_can_be_seen(drives):
 def test_recordings_without_truth_ask_for_ready_teachers(own):
     split = read_split(own, 0.5)
     shutil.rmtree(own / split.teach[0].drive / 'truth')
-    with pytest.raises(AvdetError, match=r'avdet train-teacher --coco.*teachers\.folder'):
+    with pytest.raises(AvdetError, match=r'avdet train teacher --coco.*teachers\.folder'):
         true_frames(own, split.teach, 'rgb')
 
 

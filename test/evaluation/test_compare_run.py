@@ -107,7 +107,16 @@ def test_pieces_keep_everything(drive):
 
 @pytest.mark.slow
 def test_command(model, other_model, write_bag, tmp_path, monkeypatch, capsys):
-    arguments = ['compare', model, other_model, '--resamples', 10, '--out', tmp_path / 'out']
+    arguments = [
+        'eval',
+        'compare',
+        model,
+        other_model,
+        '--resamples',
+        10,
+        '--out',
+        tmp_path / 'out',
+    ]
     for bag in (write_bag('one'), write_bag('two', truth=False)):
         arguments += ['--data', bag]
     monkeypatch.setattr('sys.argv', ['avdet', *map(str, arguments)])

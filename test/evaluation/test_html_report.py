@@ -54,7 +54,7 @@ def page(drive, rig, tmp_path_factory):
     picture = np.full((650, 1920, 3), 128, np.uint8)
     write_report(
         path, 'What <good> hears', 'three drives', results, lambda record, index: picture,
-        {'model': 'good.onnx'}, 'avdet evaluate --report report.html', ['Two frames left out.'], 6,
+        {'model': 'good.onnx'}, 'avdet eval model --report r.html', ['Two frames left out.'], 6,
     )  # fmt: skip
     return path, results
 
@@ -80,7 +80,7 @@ def test_page_says_what_the_scores_say(page):
     mota = results[0].scores['good']['tracking']['mota']
     assert f'{mota:.3f}' in text
     for words in ('night', '20-40 m', 'hidden', 'fused labels', 'Two frames left out.',
-                  'avdet evaluate --report report.html'):  # fmt: skip
+                  'avdet eval model --report r.html'):  # fmt: skip
         assert words in text
 
 

@@ -88,7 +88,7 @@ def run_command(monkeypatch, capsys, *arguments):
 def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'scores.json'
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'evaluate', '--model', model, '--drives', 2, '--seconds', 2,
+        monkeypatch, capsys, 'eval', 'model', '--model', model, '--drives', 2, '--seconds', 2,
         '--seed-from', 100_000, '--no-baselines', '--out', out,
     )  # fmt: skip
     assert code == 0
@@ -101,7 +101,7 @@ def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_compare_command(model, tmp_path, monkeypatch, capsys):
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'compare', model, model, '--drives', 2, '--seconds', 2,
+        monkeypatch, capsys, 'eval', 'compare', model, model, '--drives', 2, '--seconds', 2,
         '--resamples', 10, '--out', tmp_path / 'compare',
     )  # fmt: skip
     assert code == 0
@@ -112,7 +112,7 @@ def test_compare_command(model, tmp_path, monkeypatch, capsys):
 
 
 def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
-    code, printed, _ = run_command(monkeypatch, capsys, 'inspect-model', model)
+    code, printed, _ = run_command(monkeypatch, capsys, 'eval', 'inspect-model', model)
     assert code == 0
     assert '32 channels' in printed
     assert 'fits the rig' in printed
@@ -121,7 +121,7 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
 
     other.write_text(default_rig_path().read_text().replace('0.250000', '0.300000'))
     code, printed, complaint = run_command(
-        monkeypatch, capsys, 'inspect-model', model, '--rig', other
+        monkeypatch, capsys, 'eval', 'inspect-model', model, '--rig', other
     )
     assert code == 1
     assert 'avdet.microphones' in complaint
@@ -131,16 +131,16 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (('evaluate', '--model', 'none.onnx'), 'none.onnx: No such file'),
-        (('evaluate', '--drives', 0), 'drives: expected at least 1'),
-        (('evaluate', '--tracker', 'sort'), "expected one of iou, motion, found 'sort'"),
-        (('evaluate', '--rate', 0), 'rate: expected'),
-        (('compare', 'a.onnx', 'b.onnx'), 'a.onnx: No such file'),
-        (('compare', 'a.onnx', 'b.onnx', '--resamples', 1), 'resamples: expected'),
-        (('evaluate-trackers', '--model', 'none.onnx'), 'none.onnx: No such file'),
-        (('inspect-model', 'none.onnx'), 'none.onnx: No such file'),
-        (('bench', '--runs', 1), 'runs: expected'),
-        (('bench', '--model', 'none.onnx'), 'none.onnx: No such file'),
+        (('eval', 'model', '--model', 'none.onnx'), 'none.onnx: No such file'),
+        (('eval', 'model', '--drives', 0), 'drives: expected at least 1'),
+        (('eval', 'model', '--tracker', 'sort'), "expected one of iou, motion, found 'sort'"),
+        (('eval', 'model', '--rate', 0), 'rate: expected'),
+        (('eval', 'compare', 'a.onnx', 'b.onnx'), 'a.onnx: No such file'),
+        (('eval', 'compare', 'a.onnx', 'b.onnx', '--resamples', 1), 'resamples: expected'),
+        (('eval', 'trackers', '--model', 'none.onnx'), 'none.onnx: No such file'),
+        (('eval', 'inspect-model', 'none.onnx'), 'none.onnx: No such file'),
+        (('bench', 'steps', '--runs', 1), 'runs: expected'),
+        (('bench', 'steps', '--model', 'none.onnx'), 'none.onnx: No such file'),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, says, monkeypatch, capsys):
@@ -155,7 +155,7 @@ def test_mistakes_are_one_sentence(arguments, says, monkeypatch, capsys):
 def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, capsys):
     out, report = tmp_path / 'scores.json', tmp_path / 'report.html'
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'evaluate', '--model', model, '--data', dataset, '--out', out,
+        monkeypatch, capsys, 'eval', 'model', '--model', model, '--data', dataset, '--out', out,
         '--report', report, '--pictures', 2,
     )  # fmt: skip
     assert code == 0
@@ -168,7 +168,7 @@ def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, cap
 def test_report_of_simulated_drives_has_painted_pictures(model, tmp_path, monkeypatch, capsys):
     report = tmp_path / 'report.html'
     code, _, _ = run_command(
-        monkeypatch, capsys, 'evaluate', '--model', model, '--drives', 1, '--seconds', 2,
+        monkeypatch, capsys, 'eval', 'model', '--model', model, '--drives', 1, '--seconds', 2,
         '--seed-from', 100_003, '--no-baselines', '--report', report, '--pictures', 1,
     )  # fmt: skip
     assert code == 0

@@ -46,6 +46,6 @@ def test_study_and_its_page(drive, counted):
         assert set(outcome.metrics) == set(RATES_HZ)
         boxes = [outcome.metrics[rate].boxes for rate in RATES_HZ]
         assert boxes[2] == 2 * boxes[1] == 4 * boxes[0]
-    page = markdown(outcomes, 'avdet evaluate-trackers', 'Some drives.')
+    page = markdown(outcomes, 'avdet eval trackers', 'Some drives.')
     assert page.count('| motion, tuned |') == 3
     assert f'{outcomes[2].metrics[20].hota:.3f}' in page

@@ -41,7 +41,7 @@ def assert_same(one, other):
 
 
 def test_windows_are_those_of_the_training_sets(rig):
-    """Same cut, same sound: features agree with what `avdet simulate-windows` makes."""
+    """Same cut, same sound: features agree with what `avdet sim windows` makes."""
     from avdet_ros.audio.features import pool_frames
 
     setting = WindowSetting(Condition('plain', 'kept'), Cut(windows=3))

@@ -1,4 +1,4 @@
-"""What the nodes said during a drive is what `avdet process` says of its bag, and a replay too."""
+"""The nodes during a drive, `avdet bag process` on its bag, and a replay: the same results."""
 
 from __future__ import annotations
 
@@ -82,7 +82,14 @@ def test_live_offline_and_replay_agree(level_path, tmp_path):
     live = boxes_by_stamp(tmp_path / 'drive')
     assert len(live) >= 40
 
-    command = [*AVDET, 'process', str(tmp_path / 'drive'), '--out', str(tmp_path / 'offline')]
+    command = [
+        *AVDET,
+        'bag',
+        'process',
+        str(tmp_path / 'drive'),
+        '--out',
+        str(tmp_path / 'offline'),
+    ]
     subprocess.run([*command, '--model', str(level_path)], cwd=ROOT, check=True)
     offline = boxes_by_stamp(tmp_path / 'offline')
     assert compare(live, offline, tolerance_ns=1000) >= 0.9 * len(live) - 10
@@ -90,7 +97,7 @@ def test_live_offline_and_replay_agree(level_path, tmp_path):
     again = record(tmp_path / 'again', 'source:=topic', 'use_sim_time:=true', model)
     try:
         time.sleep(3)
-        command = [*AVDET, 'replay', str(tmp_path / 'drive'), '--chain', '--rate', '1']
+        command = [*AVDET, 'bag', 'replay', str(tmp_path / 'drive'), '--chain', '--rate', '1']
         subprocess.run(command, cwd=ROOT, check=True, env=os.environ, timeout=120)
         time.sleep(1)
     finally:

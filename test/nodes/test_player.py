@@ -157,7 +157,7 @@ def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     'program',
-    [['avdet_ros.cli.replay_process'], ['avdet_ros.cli.main', 'replay']],
+    [['avdet_ros.cli.replay_process'], ['avdet_ros.cli.main', 'bag', 'replay']],
     ids=['launch', 'cli'],
 )
 def test_signals_end_it_with_status_0(bag, listener, program, number):

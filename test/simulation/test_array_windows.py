@@ -111,7 +111,7 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
     ],
 )
 def test_the_command_says_what_it_expects(tmp_path, options):
-    done = CliRunner().invoke(app, ['simulate-windows', str(tmp_path / 'out'), *options])
+    done = CliRunner().invoke(app, ['sim', 'windows', str(tmp_path / 'out'), *options])
     assert isinstance(done.exception, AvdetError)
     assert 'expected' in str(done.exception)
 

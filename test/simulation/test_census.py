@@ -45,7 +45,7 @@ def test_the_command_prints_them_and_fails_when_physics_is_wrong(monkeypatch, me
         window_s=0.12, windows=90, pictures_s=0.08, frame_s=0.2, frames=100, sound_s=0.1
     )
     monkeypatch.setattr(speed, 'measure', lambda rig, path: cost)
-    done = CliRunner().invoke(app, ['simulate-check', '--speed'])
+    done = CliRunner().invoke(app, ['sim', 'check', '--speed'])
     assert '4 drives of 20 s' in done.output
     assert '10,000 in 10.0 min on 2 cores' in done.output
     assert '25 a second on 2 cores' in done.output

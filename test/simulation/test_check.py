@@ -1,4 +1,4 @@
-"""The table of `avdet simulate-check`: every line agrees, and a wrong one would be told."""
+"""The table of `avdet sim check`: every line agrees, and a wrong one would be told."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_line_agrees():
 def test_a_wrong_line_is_told(monkeypatch):
     wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
     monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))
-    result = CliRunner().invoke(app, ['simulate-check'])
+    result = CliRunner().invoke(app, ['sim', 'check'])
     assert '| speed of light | 2 m/s | 3 | 0.5 | physics |' in result.output
     assert isinstance(result.exception, AvdetError)
     assert 'speed of light' in str(result.exception)

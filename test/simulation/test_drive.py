@@ -151,7 +151,17 @@ def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
-    command = ['simulate', str(tmp_path / 'set'), '--drives', '1', '--minutes', '2', '--jobs', '1']
+    command = [
+        'sim',
+        'drives',
+        str(tmp_path / 'set'),
+        '--drives',
+        '1',
+        '--minutes',
+        '2',
+        '--jobs',
+        '1',
+    ]
     run = subprocess.Popen(
         [sys.executable, '-m', 'avdet_ros.cli.main', *command], stdout=subprocess.DEVNULL
     )
@@ -219,7 +229,7 @@ def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
 
 
 def test_card_counts_what_is_there(written: Path) -> None:
-    write_card(written, PLAN, 'avdet simulate set')
+    write_card(written, PLAN, 'avdet sim drives set')
     card = (written / 'DATASET_CARD.md').read_text()
     assert '3 drives of 0.05 min, 9 frames' in card
     for drive in plan_drives(PLAN):

@@ -80,7 +80,7 @@ def test_a_drive_of_another_version_is_played_without_truth(written, tmp_path):
 
 
 def test_wrong_folders_are_one_sentence(written, tmp_path):
-    with pytest.raises(AvdetError, match=r'expected a drive with drive\.flac as avdet simulate'):
+    with pytest.raises(AvdetError, match=r'expected a drive with drive\.flac as avdet sim drives'):
         written_drive(tmp_path, load_rig())
     copy = tmp_path / written.name
     shutil.copytree(written, copy)

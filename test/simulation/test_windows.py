@@ -100,7 +100,7 @@ def test_a_broken_shard_is_named(tmp_path):
     ],
 )
 def test_bad_parameters(tmp_path, arguments, says):
-    result = CliRunner().invoke(app, ['simulate-windows', str(tmp_path / 'set'), *arguments])
+    result = CliRunner().invoke(app, ['sim', 'windows', str(tmp_path / 'set'), *arguments])
     assert isinstance(result.exception, AvdetError)
     assert says in str(result.exception)
 

@@ -189,7 +189,7 @@ def true_frames(
         if not (root / drive / 'truth' / 'frames.jsonl').is_file():
             raise AvdetError(
                 f'{root / drive}: expected truth/frames.jsonl to teach a teacher with, found '
-                'none; teach it with annotations (avdet train-teacher --coco) and name its '
+                'none; teach it with annotations (avdet train teacher --coco) and name its '
                 'folder as teachers.folder'
             )
         truth = layout.read_truth(root, drive)

@@ -17,7 +17,7 @@ class TeachersRecipe:
     """Detectors that see, see `avdet_ros.training.teachers.efficientdet`.
 
     Attributes:
-        folder: has one folder a modality, made by ``avdet train-teacher``; '' teaches them in the
+        folder: has one folder a modality, made by ``avdet train teacher``; '' teaches them in the
             run itself with the data set's true boxes. The student never hears drives that they
             are noted to have learned from.
         modalities: which teachers there are; all of them make the labels that scores are

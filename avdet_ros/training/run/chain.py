@@ -79,7 +79,7 @@ def run_chain(
     if root is None:
         raise AvdetError(
             'mm_distillnet: expected --data, a folder of drives in the MAVD layout, found none; '
-            'avdet simulate makes one'
+            'avdet sim drives makes one'
         )
     progress, say = one_voice(progress, say)
     with joined():
@@ -170,7 +170,9 @@ def evaluate(course: Course, model: Path, windows: dict[str, TaughtWindows]) -> 
         scores['pretext'] = json.loads(pretext.read_text(encoding='utf-8'))
     write_scores(scores, course.out / SCORES)
     report = course.out / 'report.html'
-    command = f'avdet train {course.out / "recipe.yaml"} --data {course.root} --out {course.out}'
+    command = (
+        f'avdet train student {course.out / "recipe.yaml"} --data {course.root} --out {course.out}'
+    )
     evaluation_run.write(run, report, command, SHOWN)
     course.say(f'{report}: how it was measured, with pictures')
     return scores

@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 Hears vehicles: one second of eight microphones in, boxes in the camera's image out. {taught}.
 Made again by
 
-    avdet train RECIPE --data DRIVES --out RUN
+    avdet train student RECIPE --data DRIVES --out RUN
 
 with the recipe at the end of this page."""
 

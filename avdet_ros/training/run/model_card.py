@@ -19,7 +19,7 @@ _INTRODUCTION = """\
 Hears vehicles: one second of eight microphones in, boxes in the camera's image out. Made again,
 from simulated drives to this page, by
 
-    avdet train config/recipes/simulated_labels.yaml"""
+    avdet train student config/recipes/simulated_labels.yaml"""
 
 _WHAT = """\
 ## What it is
@@ -39,15 +39,15 @@ calibration were chosen on validation windows."""
 
 _READING = """\
 CDx and CDy: distance of matched centres in per cent of the image, of boxes scored above 0.3, as
-recall. Against SRP-PHAT and with tracks: `avdet evaluate`. Scores as probabilities, on the test
+recall. Against SRP-PHAT and with tracks: `avdet eval model`. Scores as probabilities, on the test
 windows:"""
 
 _COMPARED = """\
 ## Which student
 
 The same windows and epochs for each, three seeds, on the test windows; again by
-`avdet train config/recipes/comparison.yaml`. The runs are short and none has converged: read the
-order, not the figures:"""
+`avdet train student config/recipes/comparison.yaml`. The runs are short and none has converged:
+read the order, not the figures:"""
 
 _LIMITS = """\
 - Taught and measured on simulated drives only, with the simulator's boxes as labels. On a real

@@ -131,7 +131,7 @@ def make_teachers(
             continue
         if recipe.folder:
             raise AvdetError(
-                f'teachers.folder: expected {path} made by avdet train-teacher, found none'
+                f'teachers.folder: expected {path} made by avdet train teacher, found none'
             )
         frames, watch = (
             true_frames(root, part, modality, say) for part in (split.teach, split.watch)

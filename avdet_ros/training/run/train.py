@@ -54,7 +54,7 @@ def train(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Do what a recipe says; this is what `avdet train` and `ros2 run avdet_ros train` call.
+    """Do what a recipe says; this is what `avdet train student` and `ros2 run` call.
 
     Args:
         recipe_path: see `avdet_ros.training.recipes.read`.

@@ -161,10 +161,10 @@ SCALES = {
         reading=(
             'At this scale teachers and students see a few dozen frames for one or two epochs: '
             'the figures mean nothing, they only show that every row runs from drives to scores. '
-            'Whether a row agrees with the paper cannot be read from this table; `avdet reproduce '
-            '--scale small` (about a night on 2 cores) makes one to read, and `avdet reproduce '
-            "--scale full --data MAVD --teachers TEACHERS` has the paper's networks, input and "
-            'schedule.'
+            'Whether a row agrees with the paper cannot be read from this table; `avdet train '
+            'reproduce --scale small` (about a night on 2 cores) makes one to read, and `avdet '
+            "train reproduce --scale full --data MAVD --teachers TEACHERS` has the paper's "
+            'networks, input and schedule.'
         ),
         tells=False,
     ),

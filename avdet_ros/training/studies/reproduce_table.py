@@ -1,4 +1,4 @@
-"""The table of `avdet reproduce`: ours beside the paper's, and whether the order agrees."""
+"""The table of `avdet train reproduce`: ours beside the paper's, and whether the order agrees."""
 
 from __future__ import annotations
 

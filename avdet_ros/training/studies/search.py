@@ -2,7 +2,7 @@
 
 Every process that is started with the same storage and name takes trials from the same search:
 
-    avdet search RECIPE --data DRIVES --out runs/search --storage sqlite:///search.db --trials 20
+    avdet train search RECIPE --data DRIVES --out runs/search --storage sqlite:///search.db
 
 Hyperband (L. Li et al., 2018) gives up on trials whose validation score lags behind. Teachers,
 labels and features are made once in ``--out`` and shared by its trials. Scores of several machines
@@ -108,7 +108,7 @@ def search(
         say: takes a line for people.
 
     Returns:
-        ``best.yaml``, a recipe for `avdet train`.
+        ``best.yaml``, a recipe for `avdet train student`.
 
     Raises:
         AvdetError: the storage cannot be opened, or no trial came to an end.

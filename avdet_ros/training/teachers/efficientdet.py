@@ -338,13 +338,13 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
         detector = _fresh(recipe)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(
-            f'{folder}: expected a teacher made by avdet train-teacher, found {error!s:.100}'
+            f'{folder}: expected a teacher made by avdet train teacher, found {error!s:.100}'
         ) from error
     new = load_weights(detector, folder / TEACHER_FILE)
     if new:
         raise AvdetError(
             f'{folder / TEACHER_FILE}: expected the weights of a finished teacher, found other '
-            f'shapes for {", ".join(new)}; avdet train-teacher --weights starts from such a file'
+            f'shapes for {", ".join(new)}; avdet train teacher --weights starts from such a file'
         )
     mark = hashlib.sha256((folder / TEACHER_FILE).read_bytes()).hexdigest()[:16]
     return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop, mark)

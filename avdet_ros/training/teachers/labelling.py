@@ -180,10 +180,12 @@ def read_about(folder: Path) -> dict:
         }
     except OSError as error:
         raise AvdetError(
-            f'cannot read {path}: {explain_os_error(error)}; avdet label makes such a folder'
+            f'cannot read {path}: {explain_os_error(error)}; avdet train label makes such a folder'
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AvdetError(f'{path}: expected notes of avdet label, found {error!r:.80}') from error
+        raise AvdetError(
+            f'{path}: expected notes of avdet train label, found {error!r:.80}'
+        ) from error
 
 
 def _gathered(
@@ -259,8 +261,8 @@ def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:
         old = sorted(out.glob('*.npz'))
         if old and noted is None:
             raise AvdetError(
-                f'{out}: expected a new folder or labels made by avdet label, found other files, '
-                f'such as {old[0].name}'
+                f'{out}: expected a new folder or labels made by avdet train label, found other '
+                f'files, such as {old[0].name}'
             )
         if old:
             say(f'{out}: labels of other teachers, {len(old)} files, are made anew')

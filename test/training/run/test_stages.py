@@ -51,7 +51,7 @@ def write(tmp_path, text: str = TINY):
 def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
     out = tmp_path / 'm6'
     recipe = write(tmp_path, TINY + 'data: {motion: drive}\n')
-    arguments = ['train', str(recipe), '--data', str(drives), '--out', str(out)]
+    arguments = ['train', 'student', str(recipe), '--data', str(drives), '--out', str(out)]
     result = CliRunner().invoke(app, [*arguments, '--no-progress'])
     assert result.exit_code == 0, result.output
     left = {path.name for path in out.iterdir()}
@@ -106,7 +106,7 @@ def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
 def test_simulated_drives_the_truth_is_never_learned(tmp_path):
     """Half a minute of simulated traffic, and what is heard and seen of it belongs together."""
     root = tmp_path / 'drives'
-    arguments = ['simulate', str(root), '--drives', '5', '--minutes', '0.05', '--fps', '1',
+    arguments = ['sim', 'drives', str(root), '--drives', '5', '--minutes', '0.05', '--fps', '1',
                  '--jobs', '1', '--no-clips', '--seed', '3']  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

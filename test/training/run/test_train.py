@@ -163,7 +163,7 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
-    result = CliRunner().invoke(app, ['train', str(write(tmp_path, 'fit: {epoch: 3}'))])
+    result = CliRunner().invoke(app, ['train', 'student', str(write(tmp_path, 'fit: {epoch: 3}'))])
     assert isinstance(result.exception, AvdetError)
     assert 'fit.epoch' in str(result.exception)
     assert 'did you mean epochs?' in str(result.exception)
@@ -174,7 +174,8 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
     out = tmp_path / 'run'
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-         '-m', 'avdet_ros.cli.main', 'train', str(write(tmp_path)), '--data', str(window_folder),
+         '-m', 'avdet_ros.cli.main', 'train', 'student', str(write(tmp_path)),
+         '--data', str(window_folder),
          '--out', str(out), '--no-progress'],
         env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True, timeout=280,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from avdet_ros.training.studies.reproduce import reproduce
 from avdet_ros.training.studies.reproduce_table import write_table
 
 KEYS = [row.key for row in ROWS]
-ABOUT = {'command': 'avdet reproduce', 'data': 'drives', 'commit': '', 'device': 'CPU',
+ABOUT = {'command': 'avdet train reproduce', 'data': 'drives', 'commit': '', 'device': 'CPU',
          'torch': '2'}  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path):
 )
 def test_mistakes_are_one_sentence(arguments, says, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'out'
-    monkeypatch.setattr('sys.argv', ['avdet', 'reproduce', *arguments, '--out', str(out)])
+    monkeypatch.setattr('sys.argv', ['avdet', 'train', 'reproduce', *arguments, '--out', str(out)])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     complaint = capsys.readouterr().err

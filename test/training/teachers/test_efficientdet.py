@@ -52,7 +52,7 @@ def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
 def test_missing_frames_and_teachers_are_said(frames, tmp_path):
     with pytest.raises(AvdetError, match='validation frames'):
         fit_teacher(RECIPE, frames, [], tmp_path)
-    with pytest.raises(AvdetError, match='train-teacher'):
+    with pytest.raises(AvdetError, match='train teacher'):
         load_teacher(tmp_path)
     with pytest.raises(AvdetError, match='found lidar'):
         fit_teacher(TeacherRecipe('lidar'), frames, frames, tmp_path)

@@ -159,7 +159,7 @@ def test_files_that_are_no_labels_stay(own, teachers, tmp_path):
 
 
 def test_teachers_that_do_not_go_together_are_refused(teachers, tmp_path):
-    with pytest.raises(AvdetError, match='expected a teacher made by avdet train-teacher'):
+    with pytest.raises(AvdetError, match='expected a teacher made by avdet train teacher'):
         open_teachers(teachers, ['depth'])
     shutil.copytree(teachers, tmp_path / 'mixed')
     shutil.move(tmp_path / 'mixed' / 'rgb', tmp_path / 'mixed' / 'depth')
@@ -184,8 +184,8 @@ def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
 
 def test_the_command_labels_and_counts(own, teachers, tmp_path):
     root, _ = own
-    arguments = ['label', str(root), '--teachers', str(teachers), '--modalities', 'rgb,thermal',
-                 '--split', 'val', '--no-progress']  # fmt: skip
+    arguments = ['train', 'label', str(root), '--teachers', str(teachers),
+                 '--modalities', 'rgb,thermal', '--split', 'val', '--no-progress']  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert len(list((root / 'labels').glob('*.npz'))) == 1
@@ -197,7 +197,7 @@ def test_the_command_labels_and_counts(own, teachers, tmp_path):
 @pytest.mark.slow
 def test_a_teacher_is_trained_by_command_and_goes_on(drives, tmp_path):
     out = tmp_path / 'thermal'
-    arguments = ['train-teacher', str(drives), '--modality', 'thermal', '--out', str(out),
+    arguments = ['train', 'teacher', str(drives), '--modality', 'thermal', '--out', str(out),
                  '--config', 'tf_efficientdet_lite0', '--height', '128', '--width', '256',
                  '--no-crop', '--no-progress', '--batch', '4']  # fmt: skip
     result = CliRunner().invoke(app, [*arguments, '--epochs', '1'])
@@ -226,7 +226,7 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
     (tmp_path / 'coco.json').write_text(json.dumps(tree))
     result = CliRunner().invoke(
         app,
-        ['train-teacher', str(drives), '--modality', 'rgb', '--out', str(tmp_path / 'rgb'),
+        ['train', 'teacher', str(drives), '--modality', 'rgb', '--out', str(tmp_path / 'rgb'),
          '--coco', str(tmp_path / 'coco.json'), '--config', 'tf_efficientdet_lite0', '--height',
          '128', '--width', '256', '--no-crop', '--no-progress', '--epochs', '1', '--batch', '4'],
     )  # fmt: skip
