@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 import logging
 import multiprocessing
@@ -175,10 +176,11 @@ def run_windows(
     """
     done: dict[int, WindowRecord] = {}
     if jobs == 1:
-        worker = _Worker(plan)
-        for seed in plan.seeds:
-            done[seed] = worker.run(seed)
-            tick()
+        with _without_warnings():
+            worker = _Worker(plan)
+            for seed in plan.seeds:
+                done[seed] = worker.run(seed)
+                tick()
         return list(done.values())
     # Spawned, not forked: the parent may hold threads of ONNX Runtime.
     context = multiprocessing.get_context('spawn')
@@ -203,8 +205,6 @@ def run_windows(
 
 class _Worker:
     def __init__(self, plan: WindowPlan) -> None:
-        # Whether a model was taught for an array is said once, not for each drive.
-        logging.getLogger('avdet_ros.detection.session').setLevel(logging.ERROR)
         self._plan = plan
         rig = load_rig(plan.rig_path)
         self._store = WindowStore(plan.cache, plan.setting, rig)
@@ -275,11 +275,25 @@ _worker: _Worker
 def _start_worker(plan: WindowPlan) -> None:
     global _worker
     end_with_parent()
-    _worker = _Worker(plan)
+    with _without_warnings():
+        _worker = _Worker(plan)
 
 
 def _work(seed: int) -> WindowRecord:
-    return _worker.run(seed)
+    with _without_warnings():
+        return _worker.run(seed)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Whether a model was taught for an array is said once, by the caller; not for each drive."""
+    logger = logging.getLogger('avdet_ros.detection.session')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def found_bearings(detections: Detections, rig: Rig) -> FoundBearings:
