@@ -16,8 +16,8 @@ from avdet_ros.evaluation.detection_metrics import detection_metrics
 from avdet_ros.evaluation.on_simulation import (
     BASELINE_START,
     check_request,
+    split_of,
     training_statistics,
-    whose,
 )
 from avdet_ros.evaluation.on_windows import (
     WindowPlan,
@@ -144,7 +144,7 @@ def measure(
     rows = {
         name: _scores(records, quiet, name, rig, request) for name in records[0].record.detections
     }
-    split = whose(seeds)
+    split = split_of(seeds)
     return Measurement(
         title=(
             f'{request.condition}: {request.drives * request.windows} windows of '
