@@ -14,7 +14,7 @@ endif
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo bench test test-fast lint clean
+.PHONY: help setup setup-tests demo bench test test-fast test-timing coverage lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,11 +33,14 @@ bench: setup ## measure what a window costs and how late tracks come
 	@$(BIN)/avdet bench latency
 
 test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
-	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros'
-	@$(PYTEST) -q -m ros
+	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros and not timing'
+	@$(PYTEST) -q -m 'ros and not timing'
 
 test-fast: setup-tests lint ## the quick tests that need no DDS, below 2 minutes
-	@$(PYTEST) -q -m 'not slow and not ros'
+	@$(PYTEST) -q -m 'not slow and not ros and not timing'
+
+test-timing: setup-tests ## how fast and how even, on an idle machine; no gate
+	@$(PYTEST) -q -m timing
 
 lint: setup-tests ## style and formatting
 	@$(BIN)/ruff check

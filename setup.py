@@ -46,13 +46,18 @@ EXTRAS = {
     ],
     'view': ['rerun-sdk'],
     'test': [
+        'codespell',
         'hypothesis',
         'librosa',
+        'mypy',
         'pytest',
+        'pytest-cov',
+        'pytest-rerunfailures',
         'pytest-timeout',
         'pytest-xdist',
         'ruff',
         'trackers; python_version < "3.12"',  # needs numpy 2
+        'types-pyyaml',
     ],
 }
 

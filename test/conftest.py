@@ -25,15 +25,17 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
 
 if not HAS_ROS:
-    collect_ignore = ['nodes', 'integration/test_access_policy.py']
+    collect_ignore = ['nodes', 'bench/test_faults.py', 'integration/test_access_policy.py']
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, the tests whose hardware or ROS is not here."""
+    """Skip, with the reason, what cannot run here; run what depends on time once more."""
     has_gpu = shutil.which('nvidia-smi') is not None
     for item in items:
         if item.get_closest_marker('ros') and not HAS_ROS:
             item.add_marker(pytest.mark.skip(reason='rclpy is not installed here'))
+        if item.get_closest_marker('timing'):
+            item.add_marker(pytest.mark.flaky(reruns=1))
         if item.get_closest_marker('gpu') and not has_gpu:
             item.add_marker(pytest.mark.skip(reason='no CUDA device on this machine'))
 
@@ -55,3 +57,11 @@ def model_path(tmp_path_factory, rig, front_end) -> Path:
     """A small real network in a file."""
     path = tmp_path_factory.mktemp('model') / 'small.onnx'
     return save_model(small_network(rig, front_end), path)
+
+
+@pytest.fixture(scope='session')
+def drives(tmp_path_factory) -> Path:
+    """Six short drives in the MAVD layout."""
+    from helpers.drives import write_drives
+
+    return write_drives(tmp_path_factory.mktemp('drives'))

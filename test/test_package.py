@@ -186,6 +186,27 @@ for part in ('audio', 'detection', 'tracking', 'simulation', 'bags', 'drawing'):
     assert 'avdet_ros.audio.features' in done.stdout
 
 
+TESTED_FROM_OUTSIDE = {'integration', 'helpers'}
+"""Folders of test/ that belong to no room: tests of several rooms, and what tests share."""
+
+
+def test_a_modules_tests_are_found_by_its_name():
+    """test/<room>/test_<module>.py or test_<module>_<topic>.py; test_<room>.py for the whole."""
+    strange = []
+    for path in sorted((ROOT / 'test').rglob('test_*.py')):
+        inside = path.relative_to(ROOT / 'test')
+        if inside.parts[0] in TESTED_FROM_OUTSIDE or inside.name == 'test_package.py':
+            continue
+        folder = (ROOT if inside.parts[0] == 'tools' else PACKAGE) / inside.parent
+        words = inside.stem.split('_')[1:]
+        beginnings = {'_'.join(words[:count]) for count in range(1, len(words) + 1)}
+        modules = {module.stem for module in folder.glob('*.py')} | {folder.name}
+        if not beginnings & modules:
+            module = folder / f'{"_".join(words)}.py'
+            strange.append(f'{inside}: expected {module.relative_to(ROOT)}')
+    assert not strange
+
+
 def test_versions_agree():
     manifest = ElementTree.parse(ROOT / 'package.xml')
     version = manifest.findtext('version')

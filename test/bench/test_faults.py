@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from helpers.running_nodes import PATIENCE_S
 import numpy as np
 import psutil
 import pytest
@@ -62,7 +63,8 @@ def recording(tmp_path):
 
 
 @needs_sound_server
-def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording):
+@pytest.mark.parametrize('limit_s', [PATIENCE_S, pytest.param(15, marks=pytest.mark.timing)])
+def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording, limit_s):
     with VirtualDevice() as device:
         device.play(recording)
         heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
@@ -74,10 +76,8 @@ def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording)
         count = len(heard)
         device.start()
         device.play(recording)
-        back_s = time.monotonic()
-        wait(lambda: len(heard) > count, 'windows after the return')
         # 5 s is what it may take, a window included; a busy machine is forgiven for the rest.
-        assert time.monotonic() - back_s < 15
+        wait(lambda: len(heard) > count, 'windows after the return', limit_s)
         watcher.wait_status('capture', values=lambda values: values['reopened'] == '1')
         stamps = [stamp_ns(message) for message in heard]
         assert stamps == sorted(stamps)
@@ -128,7 +128,8 @@ def test_a_killed_detector_is_noticed_and_followed_on(start, watcher, wait, proc
     watcher.wait_status('tracker', 'tracks alive', level=0)
 
 
-def test_busy_cores_cost_latency_and_are_counted(start, watcher, wait, process, model_path):
+@pytest.mark.parametrize('least', [0, pytest.param(10, marks=pytest.mark.timing)])
+def test_busy_cores_cost_latency_and_are_counted(start, watcher, wait, process, model_path, least):
     tracks = watcher.collect(Detection2DArray, 'tracks', 100)
     start(TrackerNode)
     process('detector', model=model_path)
@@ -145,7 +146,7 @@ def test_busy_cores_cost_latency_and_are_counted(start, watcher, wait, process, 
         for hog in hogs:
             hog.kill()
             hog.wait()
-    assert len(tracks) - count > 10
+    assert len(tracks) - count > least  # of 50 windows
     count = len(tracks)
     wait(lambda: len(tracks) > count + 20, 'tracks')
 

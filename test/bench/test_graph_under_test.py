@@ -47,7 +47,8 @@ def vehicle(clicks):
 
 
 @on_a_vehicle
-def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
+@pytest.mark.parametrize('percentile', [50, pytest.param(99, marks=pytest.mark.timing)])
+def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks, percentile):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
@@ -64,13 +65,13 @@ def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks):
     vehicle.witness.destroy(listening)
     errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
     assert len(errors_ms) > 30
-    assert np.percentile(errors_ms, 99) < 2
+    assert np.percentile(errors_ms, percentile) < 2
     heard_s = np.array([time_s for window in windows for time_s in click_times(window)])
     first, period = len(clicks) // 2, len(clicks)
     number = np.round(((heard_s - vehicle.device.origin_s) * RATE_HZ - first) / period)
     errors_ms = 1e3 * np.abs(heard_s - vehicle.device.captured_s(first + number * period))
     assert len(errors_ms) > 3
-    assert np.percentile(errors_ms, 99) < 2
+    assert np.percentile(errors_ms, percentile) < 2
 
 
 @on_a_vehicle
