@@ -13,8 +13,9 @@ from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param, find
-from avdet_ros.parameters import NODES
+from avdet_ros.parameters import NODES, OF_SOURCES
 from avdet_ros.quoting import did_you_mean
+from avdet_ros.sources.simulated import SimulationSource
 
 PACKAGE = 'avdet_ros'
 _ALL = ('capture', 'detector', 'tracker', 'overlay')
@@ -67,14 +68,20 @@ def _handed(node: str, parameter: str, name: str = '', also: tuple[str, ...] = (
     return Argument(renamed, tuple((name, parameter) for name in (node, *also)))
 
 
+SOURCE_ARGUMENTS = tuple(
+    _handed(
+        'capture',
+        param.name,
+        param.name.removesuffix('_s'),
+        also=('camera',) if param in NODES['camera'] else (),
+    )
+    for param in OF_SOURCES
+)
+"""What the sources need."""
+
 ARGUMENTS = (
     _handed('capture', 'source'),
-    _handed('capture', 'device'),
-    _handed('capture', 'file'),
-    _handed('capture', 'loop'),
-    _handed('capture', 'seed', also=('camera',)),
-    _handed('capture', 'duration_s', 'duration', also=('camera',)),
-    _handed('capture', 'drive', also=('camera',)),
+    *SOURCE_ARGUMENTS,
     Argument(Param('camera', False, "publish a simulated drive's pictures too, by node camera")),
     _handed('camera', 'rate_hz', 'camera_rate'),
     _handed('camera', 'modalities', 'camera_modalities'),
@@ -200,7 +207,7 @@ def make_graph(given: Mapping[str, str]) -> Graph:
         )
     names = [name for name in _ALL if name != 'overlay' or values['overlay']]
     if values['camera']:
-        if values['source'] != 'simulation':
+        if values['source'] != SimulationSource.name:
             raise AvdetError(
                 f'camera:=true: expected source:=simulation, found {values["source"]}; '
                 "a real camera's topic is named by image:="

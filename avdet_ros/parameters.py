@@ -6,12 +6,19 @@ needs ROS; `avdet_ros.nodes.parameter_server` declares them on a node.
 
 from __future__ import annotations
 
+import logging
+
+from avdet_ros.audio.window import HOP_S
+from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.fields import Param
-from avdet_ros.sources.make import DEMO_SEED
+from avdet_ros.sources.base import SOURCES
+from avdet_ros.sources.simulated import SimulationSource
 from avdet_ros.tracking import DEFAULT_TRACKER, TRACKERS
 
-SOURCES = ('device', 'file', 'simulation', 'topic')
-"""Where sound can come from."""
+_logger = logging.getLogger(__name__)
+
+TOPIC = 'topic'
+"""The source that is no class: sound that another node publishes."""
 
 COMMON = (
     Param('autostart', True, 'configure and activate by itself, and try again after a failure'),
@@ -19,25 +26,33 @@ COMMON = (
 )
 """Parameters of every node."""
 
-SIMULATED = (
-    Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
-    Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
-    Param(
-        'drive',
-        '',
-        'folder of one drive of avdet sim drives, played in place of seed and duration',
-    ),
-)
-"""Which simulated drive is played: the same for who hears and who sees it."""
+SIMULATED = SimulationSource.parameters
+"""Which simulated drive is played: the same for node capture and node camera."""
+
+
+def _source_parameters() -> tuple[Param, ...]:
+    """What the sources need, each name once."""
+    found: dict[str, Param] = {}
+    for source in SOURCES.classes():
+        for param in source.parameters:
+            if found.setdefault(param.name, param) != param:
+                _logger.warning(
+                    'source %s: parameter %s: expected a name of its own, found that of another '
+                    'source, whose default and range it gets',
+                    source.name,
+                    param.name,
+                )
+    return tuple(found.values())
+
+
+OF_SOURCES = _source_parameters()
+"""Parameters of the sources, see `avdet_ros.sources.base.Source.parameters`."""
 
 CAPTURE = (
     *COMMON,
-    Param('source', 'device', 'where sound comes from', choices=SOURCES),
-    Param('device', '', 'sound device: index, name or part of a name; empty: the system default'),
-    Param('file', '', 'sound file of eight channels, for source file'),
-    Param('loop', False, 'begin the file again when it ends'),
-    *SIMULATED,
-    Param('hop_s', 0.1, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
+    Param('source', 'device', 'where sound comes from', choices=(*SOURCES.names(), TOPIC)),
+    *OF_SOURCES,
+    Param('hop_s', HOP_S, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
     Param('publish_audio', True, 'publish the sound itself on topic audio too', live=True),
     Param(
         'gap_windows',
@@ -66,7 +81,7 @@ DETECTOR = (
 
 TRACKER = (
     *COMMON,
-    Param('tracker', DEFAULT_TRACKER, 'how boxes are linked', choices=tuple(TRACKERS), live=True),
+    Param('tracker', DEFAULT_TRACKER, 'how boxes are linked', choices=TRACKERS.names(), live=True),
     Param(
         'start_score',
         -1.0,
@@ -85,7 +100,7 @@ TRACKER = (
     ),
     Param(
         'label_offset_s',
-        -0.5,
+        LABEL_OFFSET_S,
         "the model's avdet.label_offset_s: the instant of the boxes minus the window's end, "
         "seconds; latencies are counted from the window's end",
         -60,

@@ -16,7 +16,7 @@ import importlib
 from importlib.metadata import entry_points
 import logging
 import pkgutil
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import brief_repr, did_you_mean, one_line
@@ -24,13 +24,7 @@ from avdet_ros.quoting import brief_repr, did_you_mean, one_line
 _logger = logging.getLogger(__name__)
 
 
-class Named(Protocol):
-    """A class that says what it is called."""
-
-    name: str
-
-
-T = TypeVar('T', bound=Named)
+T = TypeVar('T')
 
 
 class Registry(Generic[T]):
@@ -101,6 +95,8 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.ispkg:
                 importlib.import_module(f'{self.package}.{module.name}')
+        # In one order, whichever module happened to be imported first.
+        self._classes = dict(sorted(self._classes.items(), key=lambda item: item[1].__module__))
         for entry in sorted(entry_points(group=self.package), key=lambda entry: entry.name):
             try:
                 self.register(entry.load())

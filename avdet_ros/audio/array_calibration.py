@@ -11,8 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.audio.geometry import azimuth_grid, cross_phases, phase_spectra, steered_power
-from avdet_ros.audio.levels import as_float
+from avdet_ros.audio.geometry import (
+    SPEED_OF_SOUND_MPS,
+    azimuth_grid,
+    cross_phases,
+    phase_spectra,
+    steered_power,
+)
+from avdet_ros.audio.samples import to_float
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 
@@ -63,7 +69,10 @@ class Calibration:
 
 
 def calibrate(
-    sound: np.ndarray, rig: Rig, distance_m: float = 10.0, speed_of_sound_mps: float = 343.0
+    sound: np.ndarray,
+    rig: Rig,
+    distance_m: float = 10.0,
+    speed_of_sound_mps: float = SPEED_OF_SOUND_MPS,
 ) -> Calibration:
     """Estimate the errors from a recording of one source carried around the vehicle.
 
@@ -76,7 +85,7 @@ def calibrate(
     Raises:
         AvdetError: the recording holds too little of one clear source, or not from all sides.
     """
-    sound = as_float(sound)
+    sound = to_float(sound)
     spectra, frequencies_hz = phase_spectra(sound, rig.sample_rate_hz, FRAME, BAND_HZ)
     # Long frames, so that the delay across the array is short in them; their fine spacing of
     # frequencies is not needed.

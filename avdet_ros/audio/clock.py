@@ -13,6 +13,7 @@ D. Towsley, "Estimation and removal of clock skew from network delay measurement
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,6 +35,26 @@ JUMP_S = 1.0
 _FIRST_SLOPE_BINS = 5
 _STEP_EARLY_READINGS = 3
 _STEP_LATE_S = 1.0
+
+
+@dataclass(frozen=True)
+class ClockLine:
+    """A line from sample time to ROS time, as it was known at one moment.
+
+    Attributes:
+        origin: sample time and ROS time that the others count from, seconds.
+        height_s: of the line at the origin.
+        drift: its slope.
+    """
+
+    origin: tuple[float, float]
+    height_s: float
+    drift: float
+
+    def to_ros(self, sample_time_s: float) -> float:
+        """ROS time in seconds at which a sample was captured."""
+        x = sample_time_s - self.origin[0]
+        return self.origin[1] + x + (self.height_s + self.drift * x)
 
 
 class SampleClock:
@@ -77,7 +98,7 @@ class SampleClock:
             return False
         x = sample_time_s - self._origin[0]
         y = (ros_time_s - self._origin[1]) - x
-        self.lateness_s = y - self._line(x)
+        self.lateness_s = y - self._line_at(x)
         if self._stepped(x):
             self.jumps += 1
             self._begin(sample_time_s, ros_time_s)
@@ -104,10 +125,17 @@ class SampleClock:
         Raises:
             RuntimeError: there has been no reading yet, see `ready`.
         """
+        return self.line().to_ros(sample_time_s)
+
+    def line(self) -> ClockLine:
+        """The mapping as it is now.
+
+        Raises:
+            RuntimeError: there has been no reading yet, see `ready`.
+        """
         if self._origin is None:
-            raise RuntimeError('SampleClock.to_ros before the first update')
-        x = sample_time_s - self._origin[0]
-        return self._origin[1] + x + self._line(x)
+            raise RuntimeError('SampleClock.line before the first update')
+        return ClockLine(self._origin, self._height, self.drift)
 
     def _begin(self, sample_time_s: float, ros_time_s: float) -> None:
         self._origin = (sample_time_s, ros_time_s)
@@ -119,7 +147,7 @@ class SampleClock:
         self._early = 0
         self._late_since: float | None = None
 
-    def _line(self, x: float) -> float:
+    def _line_at(self, x: float) -> float:
         return self._height + self.drift * x
 
     def _stepped(self, x: float) -> bool:

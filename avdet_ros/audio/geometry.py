@@ -20,12 +20,12 @@ ALL_PAIRS = np.array([(i, j) for i in range(MICROPHONES) for j in range(i + 1, M
 
 
 def speed_of_sound_mps(temperature_c: float) -> float:
-    """Speed of sound in dry air, 20.05 sqrt(T / K).
+    """Speed of sound in air, 343.2 sqrt(T / 293.15 K) (ISO 9613-1, equation A.5).
 
     Args:
         temperature_c: air temperature, degrees Celsius.
     """
-    return 20.05 * float(np.sqrt(temperature_c + 273.15))
+    return 343.2 * float(np.sqrt((temperature_c + 273.15) / 293.15))
 
 
 def azimuth_grid(count: int) -> tuple[np.ndarray, np.ndarray]:

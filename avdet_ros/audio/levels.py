@@ -13,7 +13,7 @@ from avdet_ros.audio.geometry import (
     phase_spectra,
     steered_power,
 )
-from avdet_ros.audio.window import INT16_FULL_SCALE
+from avdet_ros.audio.samples import INT16_FULL_SCALE, to_float
 from avdet_ros.rig import MICROPHONES
 
 CLIPPED = 0.999
@@ -81,7 +81,7 @@ def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelStat
     Returns:
         One state a channel.
     """
-    sound = as_float(samples)
+    sound = to_float(samples)
     hum = _hum_shares(sound, sample_rate_hz)
     states = []
     for channel, column in enumerate(sound.T):
@@ -184,7 +184,7 @@ def swapped_looking(
     Returns:
         The indices of the two microphones, or None when nothing looks exchanged.
     """
-    spectra, frequencies_hz = phase_spectra(as_float(samples), sample_rate_hz, 2048, (300, 2000))
+    spectra, frequencies_hz = phase_spectra(to_float(samples), sample_rate_hz, 2048, (300, 2000))
     if len(spectra) == 0:
         return None
     cross = cross_phases(spectra[:: max(1, len(spectra) // 40)])
@@ -205,13 +205,6 @@ def swapped_looking(
             if (exchanged := fit(order)) > best:
                 best, pair = exchanged, (i, j)
     return pair if best > SWAP_FIT and best > SWAP_GAIN * max(as_wired, 0) else None
-
-
-def as_float(samples: np.ndarray) -> np.ndarray:
-    """(n, channels) float32 in [-1, 1] of int16 or floating-point samples, NaN as 0."""
-    if samples.dtype == np.int16:
-        return samples * np.float32(1 / INT16_FULL_SCALE)
-    return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0.0, neginf=0.0)
 
 
 def _hum_shares(sound: np.ndarray, sample_rate_hz: int) -> np.ndarray:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avdet_ros.audio.samples import INT16_FULL_SCALE
 from avdet_ros.errors import AvdetError
 
-INT16_FULL_SCALE = 32768.0
-"""What an int16 sample is divided by to lie in [-1, 1)."""
+HOP_S = 0.1
+"""From one window's end to the next one's, where nobody says otherwise."""
 
 SHORTEST_HOP_S = 0.005
 
@@ -44,7 +45,7 @@ class WindowBuffer:
     """
 
     def __init__(
-        self, channels: int, sample_rate_hz: int, window_s: float = 1.0, hop_s: float = 0.1
+        self, channels: int, sample_rate_hz: int, window_s: float = 1.0, hop_s: float = HOP_S
     ) -> None:
         """Make room for two windows.
 

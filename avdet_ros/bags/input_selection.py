@@ -8,15 +8,13 @@ import itertools
 import statistics
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.errors import AvdetError
-from avdet_ros.fields import find
 from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.stream import StampedBlocks
-from avdet_ros.parameters import CAPTURE
 from avdet_ros.rig import MICROPHONES
 
-DEFAULT_HOP_S = find(CAPTURE, 'hop_s').default
 RATE_TOLERANCE = 0.01
 """Samples that come at another rate than the rig's by more than this are another array's."""
 
@@ -36,7 +34,7 @@ class InputSelection:
 
     topic: str
     raw: bool
-    hop_s: float = DEFAULT_HOP_S
+    hop_s: float = HOP_S
     skip_samples: int = 0
 
 
@@ -54,7 +52,7 @@ def select_input(
         front_end: its sample rate is what the sound must have.
         label_offset_s: of the model, which the recorded detections tell the grid of windows by.
         topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
-        hop_s: from window to window; None takes the recorded windows' or 0.1 s.
+        hop_s: from window to window; None takes the recorded windows' or `HOP_S`.
 
     Raises:
         AvdetError: there is neither, or what is there is not sound of eight channels at the
@@ -79,7 +77,7 @@ def select_input(
     if stamp_ns(first) == 0:
         raise AvdetError(f'{where}: expected stamps in the headers, found 0')
     _check_rate(bag, topic, front_end.sample_rate_hz)
-    selection = InputSelection(topic, raw=True, hop_s=hop_s or DEFAULT_HOP_S)
+    selection = InputSelection(topic, raw=True, hop_s=hop_s or HOP_S)
     if recorded is not None:
         _align(bag, selection, recorded, 0.0, front_end, hop_s is not None)
     elif found is not None:

@@ -34,6 +34,7 @@ from avdet_ros.parameters import DETECTOR
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
+# What the live detector publishes of its boxes, by its parameters' defaults.
 MIN_SCORE = find(DETECTOR, 'min_score').default
 MAX_DETECTIONS = find(DETECTOR, 'max_detections').default
 RESULTS = 'results.mcap'
@@ -114,7 +115,7 @@ def process_windows(
     def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
         end_ns, array = piece
         features = front_end.compute(array) if selection.raw else array
-        return end_ns, _best(detector.detect(features))
+        return end_ns, detector.detect(features).best(MIN_SCORE, MAX_DETECTIONS)
 
     for end_ns, found in _in_order(work, pieces):
         report.windows += 1
@@ -183,13 +184,6 @@ def process_bag(
     return report
 
 
-def _best(found: Detections) -> Detections:
-    """What the live detector publishes of its boxes, by its parameters' defaults."""
-    keep = found.scores >= MIN_SCORE
-    keep[MAX_DETECTIONS:] = False  # scores descend
-    return found.only(keep)
-
-
 def _write_summary(out: Path, report: Report, detector: Detector) -> None:
     facts = {'model_sha256': detector.sha256, 'provider': detector.provider, **vars(report)}
     text = json.dumps(facts, indent=2, sort_keys=True)
@@ -239,7 +233,7 @@ def _windows(
             if window.gap_samples:
                 report.windows_with_gaps += 1
                 continue
-            yield blocks.stamp_ns(window.end_sample), window.waveform
+            yield place.time_ns(window.end_sample), window.waveform
         report.skipped_windows = buffer.skipped_windows
 
 

@@ -13,13 +13,17 @@ from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.timeline import chain_topics
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
-from avdet_ros.graph import ARGUMENTS, Argument, Graph, make_graph
+from avdet_ros.graph import ARGUMENTS, SOURCE_ARGUMENTS, Argument, Graph, make_graph
 from avdet_ros.messages.decode import IMAGE
 
 _FIXED = (
-    'source', 'device', 'file', 'loop', 'seed', 'duration', 'drive', 'camera', 'camera_rate',
-    'camera_modalities', 'use_sim_time',
-)  # fmt: skip
+    'source',
+    *(argument.name for argument in SOURCE_ARGUMENTS),
+    'camera',
+    'camera_rate',
+    'camera_modalities',
+    'use_sim_time',
+)
 """What a replay decides by itself."""
 
 NODES_UP_S = 8.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.samples import to_float
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
@@ -59,8 +60,7 @@ class LastSecond:
 
     def add(self, block: np.ndarray) -> np.ndarray | None:
         """Take (n, 8) samples; gives (8, n_mels, frames) levels when it is time again."""
-        scale = 32768 if block.dtype == np.int16 else 1
-        heard = np.concatenate([self._heard, block.astype(np.float32) / np.float32(scale)])
+        heard = np.concatenate([self._heard, to_float(block)])
         self._heard = heard[-self._front_end.samples :]
         self._new += len(block)
         if len(self._heard) < self._front_end.samples or self._new < self._front_end.samples // 2:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import psutil
 
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.dds_domain import free_domain
 from avdet_ros.drawing.video import VideoWriter, contact_sheet
 from avdet_ros.errors import AvdetError
@@ -25,7 +26,6 @@ from avdet_ros.files import explain_os_error
 from avdet_ros.graph import Graph, make_graph
 from avdet_ros.supervisor import Supervisor, transport_settings
 
-HOP_S = 0.1
 WINDOW_S = 1.0
 SHEET_PICTURES = 8
 

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from avdet_ros.audio.samples import to_int16
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.bench.clocked_device import FedDevice
 from avdet_ros.bench.stream_losses import (
-    HOP_S,
     Losses,
     identities,
     missing_samples,
@@ -56,7 +57,7 @@ def drive_sound(rig: Rig, seed: int = DRIVE_SEED, seconds: float = _DRIVE_S) -> 
     sound = render_sound(random_scene(seed, rig, seconds), 0.0, seconds).T
     channels = np.zeros_like(sound)
     channels[:, rig.channels] = sound
-    return np.clip(np.round(channels * 32768), -32768, 32767).astype(np.int16)
+    return to_int16(channels)
 
 
 class Vehicle:

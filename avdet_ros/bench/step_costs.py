@@ -15,7 +15,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.on_simulation import window_ends
 from avdet_ros.rig import Rig
-from avdet_ros.sources.make import DEMO_SEED
+from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import TRACKERS, make_tracker
 
 
@@ -115,7 +115,7 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
         measure('features', in_turn(front_end.compute, windows), runs),
         measure(f'inference, {detector.provider}', in_turn(detector.detect, spectrograms), runs),
     ]
-    for name in TRACKERS:
+    for name in TRACKERS.names():
         tracker, clock = make_tracker(name), iter(np.arange(0, 1e6, 0.1))
 
         def follow(detections: object, tracker=tracker, clock=clock) -> object:

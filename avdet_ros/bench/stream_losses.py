@@ -8,10 +8,8 @@ import itertools
 
 import numpy as np
 
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.detection.boxes import box_iou
-
-HOP_S = 0.1
-"""From one window to the next."""
 
 
 @dataclass(frozen=True)

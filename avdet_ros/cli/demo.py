@@ -16,7 +16,7 @@ import typer
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import END_SIGNALS, SignalFlag
-from avdet_ros.sources.make import DEMO_SEED
+from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import DEFAULT_TRACKER
 
 FIRST_SEED = 300_000

@@ -46,15 +46,15 @@ def devices(
     if sum(choice is not None for choice in (meter, tap, record)) > 1:
         raise AvdetError('avdet devices: expected one of --meter, --tap and --record, found more')
     if meter is not None:
-        from avdet_ros.sources.meter import run_meter
+        from avdet_ros.sources.tools.meter import run_meter
 
         run_meter(loaded_rig, meter, seconds)
     elif tap is not None:
-        from avdet_ros.sources.identify_channels import run_tapping
+        from avdet_ros.sources.tools.identify_channels import run_tapping
 
         run_tapping(loaded_rig, tap)
     elif record is not None and output is not None:
-        from avdet_ros.sources.record import record_device
+        from avdet_ros.sources.tools.record import record_device
 
         record_device(loaded_rig, device, record, output)
     else:

@@ -29,6 +29,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def best(self, min_score: float, most: int) -> Detections:
+        """At most so many of the best, none with a lower score than `min_score`."""
+        keep = self.scores >= min_score
+        keep[most:] = False  # scores descend
+        return Detections(self.boxes_px[keep], self.scores[keep])
+
     def above(self, score: float) -> Detections:
         """Only the detections whose score exceeds a threshold."""
         return self.only(self.scores > score)

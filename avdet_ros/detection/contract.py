@@ -44,6 +44,9 @@ GEOMETRY_TOLERANCE_M = 0.005
 """How far a microphone may stand from where the model was taught it: half of what costs 10
 degrees of phase at 1 kHz."""
 
+LABEL_OFFSET_S = -0.5
+"""Where the boxes of our models hold, from the window's end: in the middle of its second."""
+
 KEY_PREFIX = 'avdet.'
 """Of every metadata key that belongs to the contract."""
 

@@ -128,7 +128,7 @@ class SteeredResponse:
         """
         import pyroomacoustics
 
-        from avdet_ros.simulation.atmosphere import speed_of_sound_mps
+        from avdet_ros.audio.geometry import speed_of_sound_mps
 
         self._rate, self._n_fft = rig.sample_rate_hz, 1024
         camera = rig.camera

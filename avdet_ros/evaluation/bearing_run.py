@@ -205,5 +205,5 @@ def _scores(
 
 def _tracker(name: str, tracker: str) -> Tracker:
     if name in BASELINE_START:
-        return IouTracker(start_score=BASELINE_START[name])
+        return IouTracker(new_track_threshold=BASELINE_START[name])
     return make_tracker(tracker)

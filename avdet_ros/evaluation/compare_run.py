@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import on_dataset, on_simulation
@@ -22,7 +23,6 @@ from avdet_ros.evaluation.compare import (
     verdict,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord
-from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S
 from avdet_ros.evaluation.on_bags import BagRecords, bag_picture, run_on_bag
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
 from avdet_ros.evaluation.window_detectors import ModelDetector
@@ -160,7 +160,7 @@ def _run_on_folder(
     progress: Progress,
 ) -> None:
     for detector in loaded.values():
-        if detector.contract.label_offset_s != CLIP_OFFSET_S:
+        if detector.contract.label_offset_s != LABEL_OFFSET_S:
             raise AvdetError(
                 f'{path}: expected models whose boxes hold for the middle of a window, '
                 f'found avdet.label_offset_s {detector.contract.label_offset_s:g}'

@@ -8,6 +8,7 @@ from typing import Any
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset.subsets import WHOLE, Subset
+from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import on_dataset, on_simulation
@@ -19,9 +20,6 @@ from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters
-
-CLIP_OFFSET_S = -0.5
-"""A recorded frame's second of sound is centred on its picture."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +142,10 @@ def evaluate_dataset(
     rig = on_dataset.dataset_rig(root, list(frames), rig_path)
     front_end = FrontEnd.of(rig)
     loaded = Detector(model, rig, front_end, threads=1)
-    if loaded.contract.label_offset_s != CLIP_OFFSET_S:
+    if loaded.contract.label_offset_s != LABEL_OFFSET_S:
         raise AvdetError(
-            f'{model}: avdet.label_offset_s: expected {CLIP_OFFSET_S:g}, the middle of the second '
+            f'{model}: avdet.label_offset_s: expected {LABEL_OFFSET_S:g}, the middle of the '
+            'second '
             f'of sound that a frame has, found {loaded.contract.label_offset_s:g}'
         )
     detectors: dict[str, WindowDetector] = {model.stem: ModelDetector(loaded)}
@@ -212,7 +211,7 @@ def _scored(kind: str, records: list[DriveRecord], rig: Rig, tracker: str) -> Re
 
 def _tracker(name: str, tracker: str) -> Tracker:
     if name in on_simulation.BASELINE_START:
-        return IouTracker(start_score=on_simulation.BASELINE_START[name])
+        return IouTracker(new_track_threshold=on_simulation.BASELINE_START[name])
     return make_tracker(tracker)
 
 

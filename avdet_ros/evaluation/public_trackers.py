@@ -21,8 +21,8 @@ class PublicByteTrack:
     def __init__(
         self,
         rate_hz: float,
-        start_score: float = 0.7,
-        sure_score: float = 0.6,
+        new_track_threshold: float = 0.7,
+        high_threshold: float = 0.6,
         iou_threshold: float = 0.1,
         coast_s: float = 1.0,
         confirm_windows: int = 2,
@@ -31,8 +31,8 @@ class PublicByteTrack:
 
         Args:
             rate_hz: windows a second.
-            start_score: its ``track_activation_threshold``.
-            sure_score: its ``high_conf_det_threshold``.
+            new_track_threshold: its ``track_activation_threshold``.
+            high_threshold: its ``high_conf_det_threshold``.
             iou_threshold: its ``minimum_iou_threshold``.
             coast_s: how long a lost track may come back; it is not reported meanwhile.
             confirm_windows: its ``minimum_consecutive_frames``.
@@ -53,10 +53,10 @@ class PublicByteTrack:
             # The library's buffer is in frames of 30 a second, scaled by its own rate.
             lost_track_buffer=round(30 * coast_s),
             frame_rate=rate_hz,
-            track_activation_threshold=start_score,
+            track_activation_threshold=new_track_threshold,
             minimum_consecutive_frames=confirm_windows,
             minimum_iou_threshold=iou_threshold,
-            high_conf_det_threshold=sure_score,
+            high_conf_det_threshold=high_threshold,
         )
         self.reset()
 

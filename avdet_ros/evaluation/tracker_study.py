@@ -42,13 +42,13 @@ CONTENDERS = (
     Contender(
         'IoU, tuned',
         lambda rate_hz, **p: IouTracker(**p),
-        {'start_score': _SCORES, 'iou_threshold': (0.1, 0.2, 0.3, 0.4, 0.5)},
+        {'new_track_threshold': _SCORES, 'iou_threshold': (0.1, 0.2, 0.3, 0.4, 0.5)},
     ),
     Contender(
         'motion, tuned',
         lambda rate_hz, **p: MotionTracker(**p),
         {
-            'start_score': _SCORES,
+            'new_track_threshold': _SCORES,
             'iou_threshold': (0.05, 0.1, 0.2, 0.3),
             'coast_s': (0.0, 0.3, 0.6, 1.0),
         },
@@ -57,7 +57,11 @@ CONTENDERS = (
     Contender(
         'ByteTrack (trackers), tuned',
         PublicByteTrack,
-        {'start_score': _SCORES, 'iou_threshold': (0.05, 0.1, 0.2, 0.3), 'coast_s': (0.3, 1.0)},
+        {
+            'new_track_threshold': _SCORES,
+            'iou_threshold': (0.05, 0.1, 0.2, 0.3),
+            'coast_s': (0.3, 1.0),
+        },
     ),
 )
 
@@ -99,7 +103,7 @@ def choose(
     best, best_hota = {}, -1.0
     for values in product(*contender.choices.values()):
         parameters = dict(zip(contender.choices, values, strict=True))
-        if parameters.get('sure_score', 0) > parameters.get('start_score', 1):
+        if parameters.get('high_threshold', 0) > parameters.get('new_track_threshold', 1):
             continue
         hota = run_tracker(records, detector, contender.make(rate_hz=rate_hz, **parameters)).hota
         if hota > best_hota:

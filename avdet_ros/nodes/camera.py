@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -10,11 +9,11 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, TimeReference
 
-from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.worker import make_worker
 from avdet_ros.rig import Camera
 
 ENCODINGS = {'rgb': 'rgb8', 'thermal': 'mono16', 'depth': '32FC1'}
@@ -70,15 +69,14 @@ class CameraNode(AvdetNode):
         self._subscription = self.create_subscription(
             TimeReference, 'drive_time', self._on_drive_time, qos.LATCHED
         )
-        self._ending = threading.Event()
-        self._worker = threading.Thread(target=self._work, name='camera', daemon=True)
+        self._next_s = 0.0
+        self._worker = make_worker(self, 'picture', 1, self._render, idle_s=0.0, rest_s=1.0)
         self._worker.start()
 
     def release(self) -> None:
         """End the thread and withdraw the topics."""
         if self._worker is not None:
-            self._ending.set()
-            self._worker.join(5)
+            self._worker.stop()
             self._worker = None
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
@@ -93,49 +91,34 @@ class CameraNode(AvdetNode):
 
     # The worker's thread.
 
-    def _work(self) -> None:
-        next_s = 0.0
-        while not self._ending.is_set():
-            try:
-                next_s = self._serve(next_s)
-            except AvdetError as error:
-                self.refuse('picture', str(error))
-                self._ending.wait(1.0)
-            except Exception as error:
-                if self._ending.is_set() or not self.context.ok():
-                    return
-                self.fail('picture', error)
-                self._ending.wait(1.0)
-
-    def _serve(self, next_s: float) -> float:
-        """Make one picture, or wait a little; returns the drive time after it."""
-        began = self._began
+    def _render(self, _: None) -> None:
+        """Make one picture, or wait a little."""
+        began, next_s = self._began, self._next_s
         looked_at = [name for name, p in self._outputs.items() if p.get_subscription_count()]
         if began is None or not looked_at or began.source != self._drive.name:
-            self._ending.wait(_NAP_S)
-            return next_s
+            self._worker.pause(_NAP_S)
+            return
         began_ns = stamp_ns(began)
         now_s = (self.now_ns() - began_ns) * 1e-9
         if now_s < next_s - 2.0:  # the drive began anew
             next_s = 0.0
         instant_s = self._footage.instant(max(now_s, next_s))
         self._finished = instant_s is None
-        if instant_s is None:
-            self._ending.wait(_NAP_S)
-            return next_s
-        if instant_s - now_s > 1.0:
-            self._ending.wait(_NAP_S)
-            return next_s
+        if instant_s is None or instant_s - now_s > 1.0:
+            self._next_s = next_s
+            self._worker.pause(_NAP_S)
+            return
         started = time.perf_counter()
         pictures = self._footage.take(instant_s, tuple(looked_at))
         self._times.add((time.perf_counter() - started) * 1e3)
         due_ns = began_ns + round(instant_s * 1e9)
-        while (left_s := (due_ns - self.now_ns()) * 1e-9) > 0 and not self._ending.is_set():
-            self._ending.wait(min(left_s, _NAP_S))
-        if self._ending.is_set() or self._began is None:
-            return next_s
+        while (left_s := (due_ns - self.now_ns()) * 1e-9) > 0:
+            if self._worker.pause(min(left_s, _NAP_S)):
+                return
+        if self._began is None:
+            return
         self._publish(due_ns, pictures)
-        return instant_s + 1e-3
+        self._next_s = instant_s + 1e-3
 
     def _publish(self, due_ns: int, pictures: dict[str, np.ndarray]) -> None:
         head = encode_header(due_ns, self._rig.camera.frame_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import dataclass
 import threading
 import time
 from typing import Any
@@ -30,8 +30,10 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
+from avdet_ros.nodes.worker import LatestValueWorker, make_worker
+from avdet_ros.parameters import TOPIC
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.sources.base import Block
+from avdet_ros.sources.base import SOURCES, Block, StampedBlock
 from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
@@ -40,6 +42,15 @@ PENDING_WINDOWS = 2
 
 AUDIO_S = 0.02
 """Shortest message on topic audio; sources may read in smaller blocks."""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A window that waits for its features, with the times of its end and of sample 0."""
+
+    window: Window
+    end_ns: int
+    start_ns: int
 
 
 class CaptureNode(AvdetNode):
@@ -63,7 +74,7 @@ class CaptureNode(AvdetNode):
         self._audio = self._truth = self._drive_time = None
         self._subscription = self._input = self._jump = None
         self._hanging: SourceReader | None = None
-        self._worker: threading.Thread | None = None
+        self._worker: LatestValueWorker[_Due] | None = None
 
     def load(self) -> None:
         """Read the rig and prepare the source."""
@@ -73,44 +84,35 @@ class CaptureNode(AvdetNode):
         silence = np.zeros((MICROPHONES, self._front_end.samples), 'f4')
         self._front_end.compute(silence)
         self._kind = self.p['source']
-        if self._kind != 'topic':
-            self._source = make_source(
-                self._kind,
-                self._rig,
-                device=self.p['device'] or None,
-                path=self.p['file'] or None,
-                loop=self.p['loop'],
-                seed=self.p['seed'],
-                duration_s=self.p['duration_s'],
-                drive=self.p['drive'] or None,
-            )
+        if self._kind != TOPIC:
+            parameters = SOURCES.find(self._kind).parameters
+            settings = {param.name: self.p[param.name] for param in parameters}
+            self._source = make_source(self._kind, self._rig, **settings)
 
     def acquire(self) -> None:
         """Open the source and start the threads."""
         if self._hanging is not None and self._hanging.busy:
             raise AvdetError(
-                f'{self._hanging.source.name}: expected its driver to let go, it does not answer; '
+                f'{self._hanging.source.label}: expected its driver to let go, it does not '
+                'answer; '
                 'is the sound server stopped?'
             )
         self._lock = threading.Lock()
-        self._pending: deque[tuple[Window, int, int]] = deque()
-        self._due = threading.Event()
-        self._ending = threading.Event()
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
-        self._dropped = self._with_gap = self._lost = self._jumps = 0
+        self._with_gap = self._lost = self._jumps = 0
         self._last_block_s: float | None = None
-        self._heard: list[Block] = []
+        self._unpublished: list[Block] = []
         self._next_truth_s = 0.0
-        self._next_told_sample = 0
+        self._next_drive_time_sample = 0
         self._scene = None
-        self._worker = threading.Thread(target=self._work, name='features', daemon=True)
+        self._worker = make_worker(self, 'features', PENDING_WINDOWS, self._publish)
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
-        if self._kind == 'topic':
+        if self._kind == TOPIC:
             self._subscription = self.create_subscription(
                 Image, 'audio', self._on_audio, qos.ASK_SOUND, **how
             )
@@ -122,7 +124,7 @@ class CaptureNode(AvdetNode):
             return
         if self._audio is None:
             self._audio = self.create_publisher(Image, 'audio', qos.OFFER_STREAM, **how)
-        if self._kind == 'simulation' and self._truth is None:
+        if self._source.has_truth and self._truth is None:
             self._truth = self.create_publisher(Detection2DArray, 'truth', qos.RESULTS, **how)
             self._drive_time = self.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
         self._input = SourceReader(
@@ -132,12 +134,12 @@ class CaptureNode(AvdetNode):
             self._restart,
             self.get_logger().warning,
             self.context.ok,
-            OPEN_S if self._kind == 'device' else None,
+            OPEN_S if self._source.may_hang else None,
         )
         self._input.start()
-        if notice := getattr(self._source, 'notice', ''):
-            self.get_logger().info(notice)
-        self._scene = getattr(self._source, 'scene', None)
+        if self._source.notice:
+            self.get_logger().info(self._source.notice)
+        self._scene = self._source.scene
 
     def release(self) -> None:
         """Stop the threads and close the source."""
@@ -146,9 +148,7 @@ class CaptureNode(AvdetNode):
             self._hanging = self._input if self._input.busy else None
             self._input = None
         if self._worker is not None:
-            self._ending.set()
-            self._due.set()
-            self._worker.join(5)
+            self._worker.stop()
             self._worker = None
         if self._jump is not None:
             self._jump.unregister()
@@ -173,30 +173,34 @@ class CaptureNode(AvdetNode):
 
     # The source's thread, or the executor's for source topic.
 
-    def _take(self, block: Block) -> None:
-        self._push(block, self._input.time_ns)
-        if self._drive_time is not None and block.first_sample >= self._next_told_sample:
-            self._tell_drive_time(block.first_sample)
+    def _take(self, stamped: StampedBlock) -> None:
+        self._push(stamped)
+        block = stamped.block
+        if self._drive_time is not None and block.first_sample >= self._next_drive_time_sample:
+            self._publish_drive_time(stamped)
         if not self.p['publish_audio']:
-            self._heard = []
+            self._unpublished = []
             return
         if block.lost:
-            self._publish_audio()
-        self._heard.append(block)
-        if sum(len(part.samples) for part in self._heard) >= AUDIO_S * self._rig.sample_rate_hz:
-            self._publish_audio()
+            self._publish_audio(stamped)
+        self._unpublished.append(block)
+        count = sum(len(part.samples) for part in self._unpublished)
+        if count >= AUDIO_S * self._rig.sample_rate_hz:
+            self._publish_audio(stamped)
 
-    def _tell_drive_time(self, sample: int) -> None:
-        """Once a second: when the drive began. Who shows its pictures goes by it."""
-        self._next_told_sample = sample + self._rig.sample_rate_hz
-        head = encode_header(self._input.time_ns(0), '')
-        told = TimeReference(header=head, time_ref=encode_stamp(0), source=self._source.name)
-        self._drive_time.publish(told)
+    def _publish_drive_time(self, stamped: StampedBlock) -> None:
+        """Publish when the drive began, once a second: its pictures are shown by it."""
+        self._next_drive_time_sample = stamped.block.first_sample + self._rig.sample_rate_hz
+        head = encode_header(stamped.time_ns(0), '')
+        label = self._source.label
+        self._drive_time.publish(
+            TimeReference(header=head, time_ref=encode_stamp(0), source=label)
+        )
 
-    def _publish_audio(self) -> None:
-        blocks, self._heard = self._heard, []
+    def _publish_audio(self, newest: StampedBlock) -> None:
+        blocks, self._unpublished = self._unpublished, []
         if blocks:
-            time_ns = self._input.time_ns(blocks[0].first_sample)
+            time_ns = newest.time_ns(blocks[0].first_sample)
             head = encode_header(time_ns, self._rig.array_frame_id)
             samples = np.concatenate([block.samples for block in blocks])
             self._audio.publish(encode_sound(head, samples))
@@ -213,11 +217,12 @@ class CaptureNode(AvdetNode):
                 self._jumps += 1
             # Sample numbers restart with the stream; the window buffer notices by itself.
             block = Block(samples, place.first_sample, time.monotonic(), place.lost)
-            self._push(block, self._blocks.stamp_ns)
+            self._push(StampedBlock(block, place.time_ns))
         except AvdetError as error:
             self.refuse('audio', str(error))
 
-    def _push(self, block: Block, time_ns: Any) -> None:
+    def _push(self, stamped: StampedBlock) -> None:
+        block = stamped.block
         self._last_block_s = time.monotonic()
         self._samples.add(len(block.samples))
         self._lost += block.lost
@@ -229,22 +234,18 @@ class CaptureNode(AvdetNode):
                 self._with_gap += 1
                 if self.p['gap_windows'] == 'drop':
                     continue
-            self._pending.append((window, time_ns(window.end_sample), time_ns(0)))
-            if len(self._pending) > PENDING_WINDOWS:
-                self._pending.popleft()
-                self._dropped += 1
-        if windows:
-            self._due.set()
+            end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
+            self._worker.put(_Due(window, end_ns, start_ns))
 
     def _restart(self) -> None:
         """The source was opened anew: its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
-        self._pending.clear()
-        self._heard = []
+        self._worker.clear()
+        self._unpublished = []
         self._levels.reset()
         self._next_truth_s = 0.0
-        self._next_told_sample = 0
+        self._next_drive_time_sample = 0
 
     def _on_jump(self, jump: TimeJump) -> None:
         self._jumps += 1
@@ -253,23 +254,8 @@ class CaptureNode(AvdetNode):
 
     # The worker's thread.
 
-    def _work(self) -> None:
-        while not self._ending.is_set():
-            self._due.wait()
-            self._due.clear()
-            while not self._ending.is_set():
-                try:
-                    waiting = self._pending.popleft()
-                except IndexError:  # none left; a restart may be quicker than a look at them
-                    break
-                try:
-                    self._publish(*waiting)
-                except Exception as error:
-                    if self._ending.is_set() or not self.context.ok():
-                        return
-                    self.fail('features', error)
-
-    def _publish(self, window: Window, end_ns: int, start_ns: int) -> None:
+    def _publish(self, due: _Due) -> None:
+        window, end_ns = due.window, due.end_ns
         began = time.perf_counter()
         features = self._front_end.compute(window.waveform)
         milliseconds = (time.perf_counter() - began) * 1e3
@@ -284,7 +270,7 @@ class CaptureNode(AvdetNode):
         self._features_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
         if self._scene is not None:
-            self._publish_truth(window.end_sample, start_ns)
+            self._publish_truth(window.end_sample, due.start_ns)
 
     def _publish_truth(self, end_sample: int, start_ns: int) -> None:
         """The truth at each hop up to a window's end.
@@ -319,7 +305,7 @@ class CaptureNode(AvdetNode):
             samples_per_second=self._samples.per_second(),
             windows_out=self._windows.count,
             windows_per_second=self._windows.per_second(),
-            windows_dropped=self._dropped,
+            windows_dropped=self._worker.dropped,
             windows_with_gaps=self._with_gap,
             windows_skipped=self._buffer.skipped_windows,
             samples_lost=self._lost,
@@ -334,7 +320,7 @@ class CaptureNode(AvdetNode):
     def _diagnose_input(self, report: diagnostics.Report) -> bool:
         source = self._input.source
         report.value(
-            source=source.name,
+            source=source.label,
             xruns=source.overflows,
             bad_samples=source.bad_samples,
             clock_drift_ppm=self._input.clock.drift * 1e6,
@@ -343,12 +329,12 @@ class CaptureNode(AvdetNode):
             finished=source.exhausted,
         )
         if source.exhausted:
-            report.ok(f'{source.name} has ended after {self._windows.count} windows')
+            report.ok(f'{source.label} has ended after {self._windows.count} windows')
             return True
         if self._input.fault:
             report.error(f'{self._input.fault}; trying again')
         elif self._input.still:
             report.warn('ROS time stands still: sound of this time is not sent')
         elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:
-            report.error(f'no samples from {source.name}')
+            report.error(f'no samples from {source.label}')
         return False

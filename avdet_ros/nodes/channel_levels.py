@@ -13,11 +13,11 @@ import numpy as np
 from avdet_ros.audio.levels import (
     CLIPPED,
     ChannelState,
-    as_float,
     channel_faults,
     mixed_channels,
     second_differences,
 )
+from avdet_ros.audio.samples import to_float
 from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.rig import Rig
 
@@ -40,7 +40,7 @@ class ChannelLevels:
 
     def add(self, samples: np.ndarray) -> None:
         """Take a block, (n, channels) int16 or float32."""
-        values = as_float(samples)
+        values = to_float(samples)
         bad = 0 if samples.dtype == np.int16 else (~np.isfinite(samples)).sum(axis=0)
         magnitudes = np.abs(values)
         products = len(values) * second_differences(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -11,7 +10,6 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
@@ -19,6 +17,7 @@ from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.worker import make_worker
 from avdet_ros.paths import share
 
 
@@ -58,16 +57,13 @@ class DetectorNode(AvdetNode):
 
     def acquire(self) -> None:
         """Subscribe and start the thread."""
-        self._newest: Image | None = None
-        self._due = threading.Condition()
-        self._ending = False
         self._in, self._out = diagnostics.RateCounter(), diagnostics.RateCounter()
-        self._dropped = self._refused = 0
+        self._refused = 0
         self._missed = MessageLossCounter(self.refuse)
         self._last_in_s: float | None = None
         self._inference, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._publish_labels(self.p['min_score'])
-        self._worker = threading.Thread(target=self._work, name='inference', daemon=True)
+        self._worker = make_worker(self, 'inference', 1, self._detect, self._on_refused)
         self._worker.start()
         self._subscription = self.create_subscription(
             Image,
@@ -83,10 +79,7 @@ class DetectorNode(AvdetNode):
             self.destroy_subscription(self._subscription)
             self._subscription = None
         if self._worker is not None:
-            with self._due:
-                self._ending = True
-                self._due.notify()
-            self._worker.join(5)
+            self._worker.stop()
             self._worker = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
@@ -108,30 +101,13 @@ class DetectorNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._in.add()
         self._missed.add(self._subscription, info)
-        with self._due:
-            if self._newest is not None:
-                self._dropped += 1
-            self._newest = message
-            self._due.notify()
+        self._worker.put(message)
 
     # The worker's thread.
 
-    def _work(self) -> None:
-        while True:
-            with self._due:
-                self._due.wait_for(lambda: self._ending or self._newest is not None)
-                if self._ending:
-                    return
-                message, self._newest = self._newest, None
-            try:
-                self._detect(message)
-            except AvdetError as error:
-                self._refused += 1
-                self.refuse('spectrogram', str(error))
-            except Exception as error:
-                if self._ending or not self.context.ok():
-                    return
-                self.fail('inference', error)
+    def _on_refused(self, error: AvdetError) -> None:
+        self._refused += 1
+        self.refuse('spectrogram', str(error))
 
     def _detect(self, message: Image) -> None:
         topic = 'spectrogram'
@@ -140,7 +116,8 @@ class DetectorNode(AvdetNode):
         if end_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
         began = time.perf_counter()
-        found = self._best(self._detector.detect(features))
+        found = self._detector.detect(features)
+        found = found.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
         instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
         head = encode_header(instant_ns, self._rig.camera.frame_id)
@@ -151,11 +128,6 @@ class DetectorNode(AvdetNode):
         self._latency.add(late_ms)
         self._inference_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
-
-    def _best(self, found: Detections) -> Detections:
-        keep = found.scores >= self.p['min_score']
-        keep[self.p['max_detections'] :] = False  # scores descend
-        return found.only(keep)
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""
@@ -172,7 +144,7 @@ class DetectorNode(AvdetNode):
             windows_in=self._in.count,
             windows_out=self._out.count,
             windows_per_second=self._out.per_second(),
-            windows_dropped=self._dropped,
+            windows_dropped=self._worker.dropped,
             windows_missed=self._missed.count,
             windows_refused=self._refused,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-import threading
 import time
 from typing import Any
 
@@ -16,7 +15,6 @@ from visualization_msgs.msg import MarkerArray
 
 from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.picture import Box, Painter, View
-from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
     decode_picture,
@@ -27,6 +25,7 @@ from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
+from avdet_ros.nodes.worker import make_worker
 from avdet_ros.rig import MICROPHONES
 
 STRIP_SIZE_PX = (240, 1032)
@@ -68,7 +67,7 @@ class OverlayNode(AvdetNode):
 
     def acquire(self) -> None:
         """Subscribe and start the thread."""
-        self._tracks: tuple[int, list[Box]] | None = None
+        self._last_ns: int | None = None
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
@@ -78,10 +77,15 @@ class OverlayNode(AvdetNode):
         self._first_ns = 0
         self._ids: dict[str, int] = {}
         self._painted = diagnostics.RateCounter()
-        self._skipped = 0
         self._times = diagnostics.LatencyStats()
-        self._due, self._ending = threading.Event(), threading.Event()
-        self._worker = threading.Thread(target=self._work, name='painter', daemon=True)
+        self._worker = make_worker(
+            self,
+            'picture',
+            1,
+            self._draw,
+            idle_s=_SILENT_S,
+            period_s=lambda: 0.97 / self.p['max_rate_hz'],
+        )
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
         arrays, stream = Detection2DArray, qos.ASK_STREAM
@@ -101,19 +105,14 @@ class OverlayNode(AvdetNode):
             self.destroy_subscription(subscription)
         self._inputs = []
         if self._worker is not None:
-            self._ending.set()
-            self._due.set()
-            self._worker.join(5)
+            self._worker.stop()
             self._worker = None
 
     # The executor's thread: keep what comes, no work.
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
-        if self._due.is_set():
-            self._skipped += 1
-        self._tracks = (stamp_ns(message), self._boxes(message))
-        self._due.set()
+        self._worker.put((stamp_ns(message), self._boxes(message)))
 
     def _on_truth(self, message: Detection2DArray) -> None:
         instant_ns = stamp_ns(message)
@@ -155,28 +154,13 @@ class OverlayNode(AvdetNode):
 
     # The painter's thread.
 
-    def _work(self) -> None:
-        next_s = 0.0
-        while not self._ending.is_set():
-            heard = self._due.wait(_SILENT_S)
-            pause_s = next_s - time.monotonic()
-            if pause_s > 0 and self._ending.wait(pause_s):
-                return
-            self._due.clear()
-            next_s = max(next_s, time.monotonic() - 0.5) + 0.97 / self.p['max_rate_hz']
-            try:
-                self._serve(heard)
-            except AvdetError as error:
-                self.refuse('picture', str(error))
-            except Exception as error:
-                if self._ending.is_set() or not self.context.ok():
-                    return
-                self.fail('picture', error)
-
-    def _serve(self, heard: bool) -> None:
-        instant_ns, tracks = self._tracks or (self.now_ns(), [])
-        if not heard:
-            tracks = []
+    def _draw(self, newest: tuple[int, list[Box]] | None) -> None:
+        """Draw what somebody looks at, of the newest tracks or of their absence."""
+        if newest is None:
+            instant_ns, tracks = self.now_ns() if self._last_ns is None else self._last_ns, []
+        else:
+            instant_ns, tracks = newest
+            self._last_ns = instant_ns
         camera = self._rig.camera
         self._painter.trails.seconds = self.p['trail_s']
         self._painter.trails.add(instant_ns * 1e-9, [(b.track_id, b.box_px) for b in tracks])
@@ -198,11 +182,11 @@ class OverlayNode(AvdetNode):
             tracks=tracks,
             truth=self._truth_at(instant_ns),
             image=camera_image,
-            latency_ms=self._latency_ms if heard else None,
+            latency_ms=self._latency_ms if newest else None,
             time_s=instant_ns * 1e-9,
             since_s=(instant_ns - self._first_ns) * 1e-9,
             facts='camera' if camera_image is not None else 'no camera: drawn road',
-            note='' if heard else self._note,
+            note='' if newest else self._note,
         )
         picture = self._painter.paint(view)
         if self.p['scale'] != 1:
@@ -249,7 +233,7 @@ class OverlayNode(AvdetNode):
         report.value(
             pictures=self._painted.count,
             pictures_per_second=self._painted.per_second(),
-            tracks_not_drawn=self._skipped,
+            tracks_not_drawn=self._worker.dropped,
             looking=lookers,
             camera='live' if self._images else 'none, drawn road',
         )

@@ -9,7 +9,7 @@ import traceback
 
 from avdet_ros.audio.clock import SampleClock
 from avdet_ros.errors import AvdetError
-from avdet_ros.sources.base import Block, Source
+from avdet_ros.sources.base import Block, Source, StampedBlock
 
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
@@ -44,7 +44,7 @@ class SourceReader:
         self,
         source: Source,
         ros_now_s: Callable[[], float],
-        take: Callable[[Block], None],
+        take: Callable[[StampedBlock], None],
         began: Callable[[], None],
         log: Callable[[str], None],
         alive: Callable[[], bool],
@@ -55,7 +55,7 @@ class SourceReader:
         Args:
             source: what to read.
             ros_now_s: ROS time in seconds.
-            take: gets each block, in the thread.
+            take: gets each block with its times, in the thread.
             began: told, in the thread, when the source was opened anew.
             log: takes sentences.
             alive: whether ROS still runs; when it ends, so does the thread, without a word.
@@ -91,7 +91,7 @@ class SourceReader:
         """
         self._thread.start()
         if not self._answered.wait(self._patience_s):
-            self._log(f'{self.source.name} does not answer; waiting for it')
+            self._log(f'{self.source.label} does not answer; waiting for it')
         elif self._refusal is not None:
             self._ending.set()
             raise self._refusal
@@ -101,10 +101,6 @@ class SourceReader:
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(STOP_S)
-
-    def time_ns(self, sample: int) -> int:
-        """ROS time at which a sample was captured."""
-        return round(self.clock.to_ros(sample / self.source.sample_rate_hz) * 1e9)
 
     def _run(self) -> None:
         """All that the source's driver does happens here, so that nothing else hangs with it."""
@@ -116,7 +112,7 @@ class SourceReader:
             self.source.stop()
 
     def _open(self) -> None:
-        self.fault = f'{self.source.name}: expected it to open, it does not answer'
+        self.fault = f'{self.source.label}: expected it to open, it does not answer'
         try:
             self.source.start()
             self.fault = ''
@@ -141,18 +137,22 @@ class SourceReader:
             if not self._alive():
                 return False
             self._log(traceback.format_exc())
-            self._reopen(f'{self.source.name}: {type(error).__name__}: {error}')
+            self._reopen(f'{self.source.label}: {type(error).__name__}: {error}')
         return True
 
     def _handle(self, block: Block) -> None:
+        if self._ending.is_set():  # the driver hung meanwhile, and nobody waits for it any more
+            return
         self.last_s = time.monotonic()
         self.samples += len(block.samples)
         ros_s = self._now_s()
         if self._paused(ros_s):
             return
         ros_time_s = block.time_s + ros_s - self.last_s
-        self.clock.update(block.first_sample / self.source.sample_rate_hz, ros_time_s)
-        self._take(block)
+        rate_hz = self.source.sample_rate_hz
+        self.clock.update(block.first_sample / rate_hz, ros_time_s)
+        line = self.clock.line()
+        self._take(StampedBlock(block, lambda sample: round(line.to_ros(sample / rate_hz) * 1e9)))
 
     def _paused(self, ros_s: float) -> bool:
         """Whether ROS time stands still; when it goes on, all begins anew."""
@@ -169,7 +169,7 @@ class SourceReader:
         """Why it cannot be opened; what should not happen goes to the log, once."""
         before, self.fault = self.fault, str(error)
         if not isinstance(error, AvdetError):
-            self.fault = f'{self.source.name}: {type(error).__name__}: {error}'
+            self.fault = f'{self.source.label}: {type(error).__name__}: {error}'
             if self.fault != before and self._alive():
                 self._log(''.join(traceback.format_exception(error)))
 
@@ -185,9 +185,11 @@ class SourceReader:
                 self._tell(error)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
                 continue
+            if self._ending.is_set():
+                return
             self.clock.reset()
             self._began()
             self.reopened += 1
             self.fault = ''
-            self._log(f'{self.source.name} is back')
+            self._log(f'{self.source.label} is back')
             return

@@ -19,7 +19,7 @@ from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.tracking import Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
-_THRESHOLDS = ('start_score', 'iou_threshold')
+_THRESHOLDS = {'start_score': 'new_track_threshold', 'iou_threshold': 'iou_threshold'}
 _LARGEST_PX = 1e6
 
 
@@ -87,7 +87,9 @@ class TrackerNode(AvdetNode):
         for name, value in chosen.items():
             if value != _OWN_DEFAULT and value < 0:
                 raise AvdetError(f'parameter {name}: expected -1 or 0 to 1, found {value:g}')
-        thresholds = {name: value for name, value in chosen.items() if value != _OWN_DEFAULT}
+        thresholds = {
+            _THRESHOLDS[name]: value for name, value in chosen.items() if value != _OWN_DEFAULT
+        }
         return make_tracker(news.get('tracker', self.p['tracker']), **thresholds)
 
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:

@@ -8,11 +8,6 @@ from numpy.typing import ArrayLike
 REFERENCE_PRESSURE_KPA = 101.325
 
 
-def speed_of_sound_mps(temperature_c: float) -> float:
-    """Speed of sound in air, 343.2 sqrt(T / 293.15 K) (ISO 9613-1, equation A.5)."""
-    return 343.2 * float(np.sqrt((temperature_c + 273.15) / 293.15))
-
-
 def air_absorption_db_per_m(
     frequency_hz: ArrayLike,
     temperature_c: float = 20.0,

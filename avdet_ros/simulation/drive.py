@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import soundfile
 
+from avdet_ros.audio.samples import to_int16
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.errors import AvdetError
@@ -169,8 +170,7 @@ def render_drive_sound(scene: Scene) -> np.ndarray:
     step = round(RENDER_S * rate)
     for first in range(0, total, step):
         count = min(step, total - first)
-        block = renderer.read(first, count) * 32768.0
-        out[:, first : first + count] = np.clip(np.round(block), -32768, 32767)
+        out[:, first : first + count] = to_int16(renderer.read(first, count))
     return out
 
 

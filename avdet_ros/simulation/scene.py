@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from avdet_ros.audio.geometry import speed_of_sound_mps
 from avdet_ros.detection.boxes import box_area, clip_boxes
 from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
-from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_sound_mps
+from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.buildings import (
     Building,
     reflections,

@@ -41,6 +41,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from avdet_ros.audio.features import MAX_LABELS, POOL_FRAMES, FrontEnd, pool_frames
+from avdet_ros.audio.samples import to_float, to_int16
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig, load_rig
@@ -73,7 +74,7 @@ class WindowSet:
 
 def quantise(waveform: np.ndarray) -> np.ndarray:
     """Round sound to the 16 bits a sound card delivers, float32 in, float32 out."""
-    return np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.float32) / 32768
+    return to_float(to_int16(waveform))
 
 
 def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.ndarray]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param
+from avdet_ros.registry import Registry
+from avdet_ros.rig import MICROPHONES, Rig
 
 
 @dataclass(frozen=True)
@@ -29,31 +34,76 @@ class Block:
     lost: int = 0
 
 
+@dataclass(frozen=True)
+class StampedBlock:
+    """A block together with the times of its samples.
+
+    Attributes:
+        block: the samples.
+        time_ns: ROS time of a sample by its number, as far as it was known when the block came.
+    """
+
+    block: Block
+    time_ns: Callable[[int], int]
+
+
 class SourceLost(AvdetError):
     """A source that worked has died; opening it again may help."""
 
 
-class Source(Protocol):
-    """Something that gives sound.
+class Source(ABC):
+    """Something that gives sound; a new kind is one class in a file of its own in this folder.
+
+    Class attributes:
+        name: of the kind, as parameter ``source`` has it.
+        parameters: what the kind needs; they become parameters of node capture and arguments of
+            launch and `avdet run`.
+        may_hang: its driver may never answer, so whoever opens it does not wait for long.
+        has_truth: its instances have a `scene`.
 
     Attributes:
-        name: what a person calls it.
+        label: what a person calls it, e.g. the device's name or the file's path.
         sample_rate_hz: rate of the blocks.
         channels: columns of the blocks.
         exhausted: whether all has been read and nothing will follow.
         lost_samples: samples lost since `start`.
-        overflows: times the source said that it lost samples.
+        overflows: times the driver reported that samples were lost.
         bad_samples: samples that were not numbers and were set to 0.
+        notice: one sentence that a person should see once, or ''.
+        scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
+            time_s * sample_rate_hz; None where there is none.
     """
 
-    name: str
-    sample_rate_hz: int
-    channels: int
-    exhausted: bool
-    lost_samples: int
-    overflows: int
-    bad_samples: int
+    name: ClassVar[str] = ''
+    parameters: ClassVar[tuple[Param, ...]] = ()
+    may_hang: ClassVar[bool] = False
+    has_truth: ClassVar[bool] = False
 
+    def __init__(
+        self, label: str, sample_rate_hz: int, channels: int = MICROPHONES, notice: str = ''
+    ) -> None:
+        """Set the attributes; nothing is opened before `start`."""
+        self.label, self.notice = label, notice
+        self.sample_rate_hz, self.channels = sample_rate_hz, channels
+        self.exhausted = False
+        self.lost_samples = self.overflows = self.bad_samples = 0
+        self.scene: Any = None
+
+    @classmethod
+    @abstractmethod
+    def make(cls, rig: Rig, paced: bool, **settings: Any) -> Source:
+        """An instance, not yet started.
+
+        Args:
+            rig: order of the microphones and sample rate.
+            paced: in real time; else as fast as blocks are read, where the kind can.
+            **settings: a value of each of `parameters`.
+
+        Raises:
+            AvdetError: a value cannot be used.
+        """
+
+    @abstractmethod
     def start(self) -> None:
         """Begin, or begin anew after `stop`; sample numbers start at 0.
 
@@ -61,6 +111,7 @@ class Source(Protocol):
             AvdetError: it cannot be opened; the message says why.
         """
 
+    @abstractmethod
     def read(self, timeout_s: float) -> Block | None:
         """Wait for the next block.
 
@@ -74,5 +125,10 @@ class Source(Protocol):
             SourceLost: the source has died.
         """
 
+    @abstractmethod
     def stop(self) -> None:
         """End; no harm if it never began."""
+
+
+SOURCES: Registry[Source] = Registry('source', 'avdet_ros.sources')
+"""Every kind of source."""

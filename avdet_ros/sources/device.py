@@ -18,9 +18,10 @@ import numpy as np
 
 from avdet_ros.audio.dropouts import LossFinder
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.sources.base import Block, SourceLost
+from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
 
 LATENCY_S = 0.08
 """What PortAudio is asked to buffer: rides out the scheduler, and delivers every 20 ms or so."""
@@ -146,14 +147,21 @@ def _one(hits: list[Device], wanted: str, devices: list[Device]) -> Device:
     raise AvdetError(f'no sound device {wanted}; the input devices here: {names}')
 
 
-class DeviceSource:
+@SOURCES.register
+class DeviceSource(Source):
     """Eight channels of a sound card, see `Source`.
 
     Attributes:
-        overflows: times PortAudio or this reader said that samples were lost.
+        overflows: times that PortAudio or this reader reported lost samples.
     """
 
-    exhausted = False
+    name = 'device'
+    parameters = (
+        Param(
+            'device', '', 'sound device: index, name or part of a name; empty: the system default'
+        ),
+    )
+    may_hang = True
 
     def __init__(
         self, rig: Rig, device: str | int | None = None, latency_s: float = LATENCY_S
@@ -165,10 +173,8 @@ class DeviceSource:
             device: index, exact name or part of a name.
             latency_s: buffering to ask of PortAudio.
         """
-        self.sample_rate_hz = rig.sample_rate_hz
-        self.channels = len(rig.channels)
-        self.name = f'device {device}' if device not in (None, '') else 'the default device'
-        self.lost_samples = self.overflows = self.bad_samples = 0
+        label = f'device {device}' if device not in (None, '') else 'the default device'
+        super().__init__(label, rig.sample_rate_hz, len(rig.channels))
         self._wanted = device
         self._latency_s = latency_s
         self._columns = np.asarray(rig.channels)
@@ -177,13 +183,18 @@ class DeviceSource:
         self._ring = np.zeros((int(RING_S * rig.sample_rate_hz), self._opened), np.int16)
         self._wake = threading.Lock()
 
+    @classmethod
+    def make(cls, rig: Rig, paced: bool, **settings: Any) -> DeviceSource:
+        """See `Source.make`; a device is always paced."""
+        return cls(rig, settings['device'] or None)
+
     def start(self) -> None:
         """Find and open the device; see `Source.start`."""
         self.stop()
         rescan()
         sounddevice = _sounddevice()
         device = find_device(self._wanted, self._opened)
-        self.name = device.name
+        self.label = device.name
         if device.channels < self._opened:
             raise AvdetError(
                 f'sound device {device.name!r}: expected at least {self._opened} channels, '
@@ -218,7 +229,7 @@ class DeviceSource:
             if self._ready:
                 return self._ready.popleft()
             if self._stream is None or not self._stream.active:
-                raise SourceLost(f'sound device {self.name!r} has gone: its stream has ended')
+                raise SourceLost(f'sound device {self.label!r} has gone: its stream has ended')
             now = time.monotonic()
             # A process that was itself stopped must not blame the device, so no single look
             # counts for more than it would at a steady pace.
@@ -226,7 +237,7 @@ class DeviceSource:
             self._looked_s = now
             if self._silent_s > STALLED_S:
                 raise SourceLost(
-                    f'sound device {self.name!r} has stalled: no samples for {STALLED_S:g} s'
+                    f'sound device {self.label!r} has stalled: no samples for {STALLED_S:g} s'
                 )
             if now >= deadline:
                 return None

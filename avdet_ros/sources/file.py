@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
-from avdet_ros.rig import MICROPHONES
-from avdet_ros.sources.base import Block
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.sources.base import SOURCES, Block, Source
 
 BLOCK_S = 0.02
 """Length of the blocks that are read."""
@@ -22,14 +23,15 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 384_000
 """A header that says otherwise is damaged."""
 
 
-class FileSource:
-    """A sound file of eight channels in the order of the rig's microphones, see `Source`.
+@SOURCES.register
+class FileSource(Source):
+    """A sound file of eight channels in the order of the rig's microphones, see `Source`."""
 
-    Attributes:
-        notice: one sentence that a person should see once, e.g. that the file is resampled.
-    """
-
-    channels = MICROPHONES
+    name = 'file'
+    parameters = (
+        Param('file', '', 'sound file of eight channels, for source file'),
+        Param('loop', False, 'begin the file again when it ends'),
+    )
 
     def __init__(
         self, path: str | Path, sample_rate_hz: int, *, loop: bool = False, paced: bool = True
@@ -45,11 +47,7 @@ class FileSource:
         Raises:
             AvdetError: the file cannot be read, is cut short, or has not eight channels.
         """
-        self.name = str(path)
-        self.sample_rate_hz = sample_rate_hz
-        self.notice = ''
-        self.lost_samples = self.overflows = self.bad_samples = 0
-        self.exhausted = False
+        super().__init__(str(path), sample_rate_hz)
         self._path, self._loop, self._paced = Path(path), loop, paced
         self._file: Any = None
         with open_sound(path) as file:
@@ -67,6 +65,13 @@ class FileSource:
                 f'{path} is resampled from {self._file_rate_hz} Hz to the '
                 f'{sample_rate_hz} Hz of the rig'
             )
+
+    @classmethod
+    def make(cls, rig: Rig, paced: bool, **settings: Any) -> FileSource:
+        """See `Source.make`."""
+        if not settings['file']:
+            raise AvdetError('source file: expected the path of a sound file, found none')
+        return cls(settings['file'], rig.sample_rate_hz, loop=settings['loop'], paced=paced)
 
     def start(self) -> None:
         """Open the file and set the clock going, see `Source.start`."""

@@ -1,62 +1,33 @@
-"""Make a source of sound by its name."""
+"""Make a source of sound by the name of its kind."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import did_you_mean
 from avdet_ros.rig import Rig
-from avdet_ros.sources.base import Source
-
-DEMO_SEED = 300_008
-"""The simulated drive that is shown where none is named. Drives from 300000 on are for this;
-this is the first of them with two or more vehicles in view on average, and never none."""
-
-KINDS = ('device', 'file', 'simulation')
-"""What `make_source` can make."""
+from avdet_ros.sources.base import SOURCES, Source
 
 
-def make_source(
-    kind: str,
-    rig: Rig,
-    *,
-    device: str | int | None = None,
-    path: str | Path | None = None,
-    loop: bool = False,
-    paced: bool = True,
-    seed: int = DEMO_SEED,
-    duration_s: float = 60.0,
-    drive: str | Path | None = None,
-) -> Source:
-    """Make a source by its kind; nothing is opened before its `start`.
+def make_source(name: str, rig: Rig, *, paced: bool = True, **settings: Any) -> Source:
+    """Make a source; nothing is opened before its `start`.
 
     Args:
-        kind: one of `KINDS`.
+        name: one of `SOURCES`.
         rig: order of the microphones and sample rate.
-        device: for ``device``: index, exact name or part of a name; None or '' takes the
-            system's default input.
-        path: for ``file``: a sound file of eight channels.
-        loop: for ``file``: begin again at its end.
-        paced: for ``file`` and ``simulation``: in real time; else as fast as it is read.
-        seed: for ``simulation``: which drive.
-        duration_s: for ``simulation``: its length.
-        drive: for ``simulation``: folder of a drive that was written, in place of seed and length.
+        paced: in real time; else as fast as it is read, where the kind can.
+        **settings: values of the kind's `Source.parameters`; the others have their defaults.
 
     Raises:
-        AvdetError: the kind is unknown, or what it needs is missing.
+        AvdetError: the name or a setting is unknown, or what the source needs is missing.
     """
-    if kind == 'device':
-        from avdet_ros.sources.device import DeviceSource
-
-        return DeviceSource(rig, device)
-    if kind == 'file':
-        from avdet_ros.sources.file import FileSource
-
-        if not path:
-            raise AvdetError('source file: expected the path of a sound file, found none')
-        return FileSource(path, rig.sample_rate_hz, loop=loop, paced=paced)
-    if kind == 'simulation':
-        from avdet_ros.sources.simulated import SimulationSource
-
-        return SimulationSource(rig, seed, duration_s, drive=drive, paced=paced)
-    raise AvdetError(f'source: expected one of {", ".join(KINDS)}, found {kind!r}')
+    kind = SOURCES.find(name)
+    values = {param.name: param.default for param in kind.parameters}
+    for key in settings:
+        if key not in values:
+            raise AvdetError(
+                f'source {name}: expected settings among {", ".join(values) or "none"}, '
+                f'found {key!r}{did_you_mean(key, values)}'
+            )
+    return kind.make(rig, paced, **{**values, **settings})

@@ -7,12 +7,18 @@ from pathlib import Path
 import queue
 import threading
 import time
+from typing import Any
 
 import numpy as np
 
+from avdet_ros.fields import Param
 from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.sources.base import Block, SourceLost
+from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
 from avdet_ros.sources.render_process import SOUND, start_renderer
+
+DEMO_SEED = 300_008
+"""The simulated drive that is shown where none is named. Drives from 300000 on are for this;
+this is the first of them with two or more vehicles in view on average, and never none."""
 
 AHEAD_CHUNKS = 8
 """How far the renderer may run ahead."""
@@ -21,19 +27,28 @@ BLOCK_S = 0.01
 """Length of the blocks that are read; half of it is how late a window's end comes."""
 
 
-class SimulationSource:
+@SOURCES.register
+class SimulationSource(Source):
     """Renders the drive of a seed, or reads a written one, in its own process; see `Source`.
 
     A process and not a thread: rendering would hold up the features of the windows heard
     meanwhile. It gives way to everything else, as it runs ahead.
 
     Attributes:
-        scene: the drive; its truth at time t belongs to sample t * sample_rate_hz. None for a
-            written drive whose world cannot be made again.
-        notice: one sentence that a person should see once, or ''.
+        scene: the drive; None for a written drive whose world cannot be made again.
     """
 
-    channels = MICROPHONES
+    name = 'simulation'
+    parameters = (
+        Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
+        Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
+        Param(
+            'drive',
+            '',
+            'folder of one drive of avdet sim drives, played in place of seed and duration',
+        ),
+    )
+    has_truth = True
 
     def __init__(
         self,
@@ -59,14 +74,22 @@ class SimulationSource:
         from avdet_ros.simulation.live import drawn_drive, written_drive
 
         live = written_drive(drive, rig) if drive else drawn_drive(seed, rig, duration_s)
-        self.name, self.notice = live.name, live.notice
-        self.sample_rate_hz = rig.sample_rate_hz
-        self.lost_samples = self.overflows = self.bad_samples = 0
-        self.exhausted = False
+        super().__init__(live.name, rig.sample_rate_hz, notice=live.notice)
         self.scene, self._recorded = live.scene, live.sound
         self._total = round(live.duration_s * rig.sample_rate_hz)
         self._paced = paced
         self._thread: threading.Thread | None = None
+
+    @classmethod
+    def make(cls, rig: Rig, paced: bool, **settings: Any) -> SimulationSource:
+        """See `Source.make`."""
+        return cls(
+            rig,
+            settings['seed'],
+            settings['duration_s'],
+            drive=settings['drive'] or None,
+            paced=paced,
+        )
 
     def start(self) -> None:
         """Begin rendering; time runs once the first chunk is there, see `Source.start`."""
@@ -121,7 +144,7 @@ class SimulationSource:
         except queue.Empty:
             return False
         if isinstance(chunk, Exception):
-            raise SourceLost(f'{self.name}: the renderer failed: {chunk}') from chunk
+            raise SourceLost(f'{self.label}: the renderer failed: {chunk}') from chunk
         if chunk is None:
             self.exhausted = True
             return False

@@ -1,30 +1,28 @@
-"""Trackers: the same boxes, with identities."""
+"""Trackers: the same boxes, with identities. A new one is one class in a file of this folder."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import did_you_mean
 from avdet_ros.tracking.iou import IouTracker
 from avdet_ros.tracking.motion import MotionTracker
-from avdet_ros.tracking.track import Track, Tracker
+from avdet_ros.tracking.track import TRACKERS, Track, Tracker
 
-TRACKERS = {'iou': IouTracker, 'motion': MotionTracker}
-"""The trackers there are, by the name that parameters and commands use."""
-
-DEFAULT_TRACKER = 'motion'
+DEFAULT_TRACKER = MotionTracker.name
 """The tracker that is used when none is named: the better one by docs/trackers.md."""
 
-FOR_THE_STUDENT = {
-    'iou': {'start_score': 0.7, 'iou_threshold': 0.1},
-    'motion': {'start_score': 0.4, 'iou_threshold': 0.2, 'coast_s': 0.0},
+RENAMED = {
+    'start_score': 'new_track_threshold',
+    'sure_score': 'high_threshold',
+    'weak_score': 'low_threshold',
 }
-"""Thresholds for the shipped student, chosen on validation drives (docs/trackers.md). Those of the
-paper, 0.8 and 0.5, are the defaults of `IouTracker` itself."""
+"""Old names of parameters, which `make_tracker` still takes."""
 
 __all__ = [
     'DEFAULT_TRACKER',
-    'FOR_THE_STUDENT',
     'TRACKERS',
     'IouTracker',
     'MotionTracker',
@@ -34,18 +32,22 @@ __all__ = [
     'tracker_parameters',
 ]
 
+_logger = logging.getLogger(__name__)
+
 
 def tracker_parameters(name: str) -> dict[str, float]:
-    """The parameters of a tracker with their defaults.
+    """The parameters of a tracker with their defaults for the shipped student.
+
+    Those of the paper, 0.8 and 0.5, are the defaults of `IouTracker` itself.
 
     Raises:
         AvdetError: there is no tracker of that name.
     """
-    if name not in TRACKERS:
-        raise AvdetError(f'tracker: expected one of {", ".join(TRACKERS)}, found {name!r}')
-    signature = inspect.signature(TRACKERS[name])
-    defaults = {key: parameter.default for key, parameter in signature.parameters.items()}
-    return {**defaults, **FOR_THE_STUDENT.get(name, {})}
+    kind = TRACKERS.find(name)
+    defaults = {
+        key: parameter.default for key, parameter in inspect.signature(kind).parameters.items()
+    }
+    return {**defaults, **getattr(kind, 'for_the_student', {})}
 
 
 def make_tracker(name: str = DEFAULT_TRACKER, **parameters: float) -> Tracker:
@@ -58,10 +60,16 @@ def make_tracker(name: str = DEFAULT_TRACKER, **parameters: float) -> Tracker:
     Raises:
         AvdetError: the name or a parameter is unknown, or a value is out of range.
     """
-    known = tracker_parameters(name)
-    for key in parameters:
+    values = tracker_parameters(name)
+    known = tuple(values)
+    for key, value in parameters.items():
+        if key not in known and RENAMED.get(key) in known:
+            _logger.warning('tracker %s: parameter %s is now %s', name, key, RENAMED[key])
+            key = RENAMED[key]
         if key not in known:
             raise AvdetError(
-                f'tracker {name}: expected parameters among {", ".join(known)}, found {key!r}'
+                f'tracker {name}: expected parameters among {", ".join(known)}, '
+                f'found {key!r}{did_you_mean(key, known)}'
             )
-    return TRACKERS[name](**{**known, **parameters})
+        values[key] = value
+    return TRACKERS.find(name)(**values)

@@ -9,28 +9,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
+from typing import ClassVar
 
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections, box_iou
-from avdet_ros.tracking.track import Track, require_between, require_finite
+from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_finite
 
 
+@TRACKERS.register
 class IouTracker:
     """Links boxes by their overlap alone. A track that nothing matches ends at once."""
 
+    name = 'iou'
+    for_the_student: ClassVar = {'new_track_threshold': 0.7, 'iou_threshold': 0.1}
+
     def __init__(
-        self, start_score: float = 0.8, iou_threshold: float = 0.5, longest_gap_s: float = 1.5
+        self,
+        new_track_threshold: float = 0.8,
+        iou_threshold: float = 0.5,
+        longest_gap_s: float = 1.5,
     ) -> None:
         """Set the thresholds; the defaults are the paper's.
 
         Args:
-            start_score: a detection must exceed it to start a track; any score continues one.
+            new_track_threshold: a detection must exceed it to start a track; any score
+                continues one.
             iou_threshold: two boxes must exceed it to be the same vehicle.
             longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
                 frames, one a second, still are.
         """
-        self._start_score = require_between('start_score', start_score, 0, 1)
+        self._new_track_threshold = require_between(
+            'new_track_threshold', new_track_threshold, 0, 1
+        )
         self._iou_threshold = require_between('iou_threshold', iou_threshold, 0, 1)
         self._longest_gap_s = require_between('longest_gap_s', longest_gap_s, 0, 3600)
         self.reset()
@@ -66,7 +77,7 @@ class IouTracker:
         ]
         taken = {new for _, new in pairs}
         for new, score in enumerate(detections.scores):
-            if new not in taken and score > self._start_score:
+            if new not in taken and score > self._new_track_threshold:
                 box_px = detections.boxes_px[new]
                 active.append(Track(self._next_id, box_px, float(score), 0.0, stamp_s))
                 self._next_id += 1

@@ -34,23 +34,30 @@ class BoxFilter:
         covariance: (4, 2, 2) float64.
     """
 
-    def __init__(self, box_px: np.ndarray, measured: float, speed: float, shake: float) -> None:
+    def __init__(
+        self,
+        box_px: np.ndarray,
+        measurement_noise: float,
+        velocity_std: float,
+        acceleration_noise: float,
+    ) -> None:
         """Start at a box, at rest.
 
         Args:
             box_px: (4,) first detection.
-            measured: standard deviation of a detected centre in widths or heights of the box,
-                and of the logarithms of its size.
-            speed: standard deviation of the unknown first velocity, sizes a second.
-            shake: spectral density of the acceleration, sizes / s^1.5.
+            measurement_noise: standard deviation of a detected centre in widths or heights of
+                the box, and of the logarithms of its size.
+            velocity_std: standard deviation of the unknown first velocity, sizes a second.
+            acceleration_noise: spectral density of the acceleration, sizes / s^1.5.
         """
-        self._measured, self._shake = measured, shake
+        self._measurement_noise = measurement_noise
+        self._acceleration_noise = acceleration_noise
         coordinates = to_coordinates(box_px)
         self.state = np.stack([coordinates, np.zeros(4)], axis=1)
         unit = self._unit()
         self.covariance = np.zeros((4, 2, 2))
-        self.covariance[:, 0, 0] = (measured * unit) ** 2
-        self.covariance[:, 1, 1] = (speed * unit) ** 2
+        self.covariance[:, 0, 0] = (measurement_noise * unit) ** 2
+        self.covariance[:, 1, 1] = (velocity_std * unit) ** 2
 
     @property
     def box_px(self) -> np.ndarray:
@@ -59,7 +66,7 @@ class BoxFilter:
 
     def predict(self, seconds: float) -> None:
         """Move on in time."""
-        density = (self._shake * self._unit()) ** 2
+        density = (self._acceleration_noise * self._unit()) ** 2
         step = np.array([[1.0, seconds], [0.0, 1.0]])
         self.state = self.state @ step.T
         self.covariance = step @ self.covariance @ step.T
@@ -69,7 +76,7 @@ class BoxFilter:
 
     def correct(self, box_px: np.ndarray) -> None:
         """Take a detection."""
-        noise = (self._measured * self._unit()) ** 2
+        noise = (self._measurement_noise * self._unit()) ** 2
         gain = self.covariance[:, :, 0] / (self.covariance[:, 0, 0] + noise)[:, None]
         innovation = to_coordinates(box_px) - self.state[:, 0]
         self.state = self.state + gain * innovation[:, None]

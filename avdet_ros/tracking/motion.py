@@ -1,33 +1,38 @@
-"""A tracker with a motion model: predicts, links weak detections too, and coasts in silence.
+"""A tracker with a motion model: predicts, links low scores too, and coasts through gaps.
 
-Boxes follow a constant velocity in the image. Sure detections are linked first, doubtful ones
-then continue the tracks that are left (the two stages of ByteTrack, Zhang et al., ECCV 2022).
-A track that is not heard goes on along its velocity for a while and says so.
+Boxes follow a constant velocity in the image. Detections with a high score are linked first, those
+with a low one then continue the tracks that are left (the two stages of ByteTrack, Zhang et al.,
+ECCV 2022). A track without a detection goes on along its velocity for a while, marked as coasting.
 """
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from avdet_ros.detection.boxes import Detections, box_iou
 from avdet_ros.tracking.kalman import BoxFilter
-from avdet_ros.tracking.track import Track, require_between, require_finite
+from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_finite
 
 _ROUNDING_S = 1e-4
 """Stamps are sums of decimal fractions: what their rounding may cost."""
 
 
+@TRACKERS.register
 class MotionTracker:
-    """Links boxes where a constant velocity expects them."""
+    """Links boxes where a constant velocity predicts them."""
+
+    name = 'motion'
+    for_the_student: ClassVar = {'new_track_threshold': 0.4, 'iou_threshold': 0.2, 'coast_s': 0.0}
 
     def __init__(
         self,
-        start_score: float = 0.5,
-        sure_score: float = 0.4,
-        weak_score: float = 0.1,
+        new_track_threshold: float = 0.5,
+        high_threshold: float = 0.4,
+        low_threshold: float = 0.1,
         iou_threshold: float = 0.2,
         margin: float = 0.2,
         confirm_s: float = 0.1,
@@ -37,21 +42,24 @@ class MotionTracker:
         """Set thresholds and times.
 
         Args:
-            start_score: a detection that no track claims must exceed it to start one.
-            sure_score: detections above it are linked first.
-            weak_score: detections above it may continue a track; the rest is ignored.
-            iou_threshold: expected and detected box must exceed it to be linked.
+            new_track_threshold: an unlinked detection must exceed it to start a track.
+            high_threshold: detections above it are linked first.
+            low_threshold: detections above it may continue a track; the rest is ignored.
+            iou_threshold: the overlap of predicted and detected box must exceed it for a link.
             margin: boxes are grown by this share of their size on every side before they are
-                compared, since what is heard of a far vehicle jumps by more than its box.
-            confirm_s: a track is reported once it has been heard over this long; before, it
-                ends at the first window that does not hear it.
-            coast_s: how long a track goes on unheard, never for longer than it was heard.
+                compared, since the detections of a far vehicle jump by more than its box.
+            confirm_s: a track is reported once its detections span this long; before, it ends
+                at the first window without one.
+            coast_s: how long a track goes on without a detection, never for longer than its
+                detections span.
             longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
                 frames, one a second, still are.
         """
-        self._start_score = require_between('start_score', start_score, 0, 1)
-        self._sure_score = require_between('sure_score', sure_score, 0, 1)
-        self._weak_score = require_between('weak_score', weak_score, 0, 1)
+        self._new_track_threshold = require_between(
+            'new_track_threshold', new_track_threshold, 0, 1
+        )
+        self._high_threshold = require_between('high_threshold', high_threshold, 0, 1)
+        self._low_threshold = require_between('low_threshold', low_threshold, 0, 1)
         self._iou_threshold = require_between('iou_threshold', iou_threshold, 0, 1)
         self._margin = require_between('margin', margin, 0, 10)
         self._confirm_s = require_between('confirm_s', confirm_s, 0, 60)
@@ -82,14 +90,14 @@ class MotionTracker:
             vehicle.detection = None
 
         scores = detections.scores
-        sure = np.flatnonzero(scores > self._sure_score)
-        weak = np.flatnonzero((scores > self._weak_score) & (scores <= self._sure_score))
-        waiting = self._link(self._vehicles, sure, detections, stamp_s)
-        self._link(waiting, weak, detections, stamp_s)
+        high = np.flatnonzero(scores > self._high_threshold)
+        low = np.flatnonzero((scores > self._low_threshold) & (scores <= self._high_threshold))
+        unlinked = self._link(self._vehicles, high, detections, stamp_s)
+        self._link(unlinked, low, detections, stamp_s)
         taken = {vehicle.detection for vehicle in self._vehicles if vehicle.last_seen_s == stamp_s}
 
         self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
-        for index in np.flatnonzero(scores > self._start_score):
+        for index in np.flatnonzero(scores > self._new_track_threshold):
             if index not in taken:
                 vehicle = _Vehicle(self._next_id, detections, int(index), stamp_s)
                 self._vehicles.append(vehicle)
@@ -102,10 +110,10 @@ class MotionTracker:
     def _goes_on(self, vehicle: _Vehicle) -> bool:
         if vehicle.detection is not None:
             return True
-        # What was heard briefly is soon forgotten: nothing coasts for longer than it was heard.
-        heard_s = vehicle.last_seen_s - vehicle.born_s
-        silent_s = self._stamp_s - vehicle.last_seen_s
-        return self._confirmed(vehicle) and silent_s <= min(self._coast_s, heard_s) + _ROUNDING_S
+        # A short track is soon ended: none coasts for longer than its detections span.
+        span_s = vehicle.last_seen_s - vehicle.born_s
+        gap_s = self._stamp_s - vehicle.last_seen_s
+        return self._confirmed(vehicle) and gap_s <= min(self._coast_s, span_s) + _ROUNDING_S
 
     def _link(
         self,
@@ -125,21 +133,26 @@ class MotionTracker:
         linked = set()
         for row, column in zip(rows, columns, strict=True):
             if fits[row, column]:
-                vehicles[row].hear(detections, int(indices[column]), stamp_s)
+                vehicles[row].correct(detections, int(indices[column]), stamp_s)
                 linked.add(row)
         return [vehicle for row, vehicle in enumerate(vehicles) if row not in linked]
 
 
 class _Vehicle:
     def __init__(self, track_id: int, detections: Detections, index: int, stamp_s: float) -> None:
-        # A heard centre is off by some tenths of a box; most vehicles cross their own width in
-        # a second or two.
-        self.filter = BoxFilter(detections.boxes_px[index], measured=0.1, speed=0.7, shake=0.7)
+        # A detected centre is off by some tenths of a box; most vehicles cross their own width
+        # in a second or two.
+        self.filter = BoxFilter(
+            detections.boxes_px[index],
+            measurement_noise=0.1,
+            velocity_std=0.7,
+            acceleration_noise=0.7,
+        )
         self.track_id, self.born_s, self.last_seen_s = track_id, stamp_s, stamp_s
         self.detection: int | None = index  # in the present window
         self.score = float(detections.scores[index])
 
-    def hear(self, detections: Detections, index: int, stamp_s: float) -> None:
+    def correct(self, detections: Detections, index: int, stamp_s: float) -> None:
         self.filter.correct(detections.boxes_px[index])
         self.last_seen_s = stamp_s
         self.detection, self.score = index, float(detections.scores[index])

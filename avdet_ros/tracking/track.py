@@ -11,6 +11,7 @@ import numpy as np
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Field
+from avdet_ros.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Track:
         score: of the detection it was last seen with, in [0, 1].
         age_s: since its first detection.
         last_seen_s: stamp of its last detection.
-        coasting: the box is foretold, nothing was detected there now.
+        coasting: the box is predicted, nothing was detected there now.
     """
 
     track_id: int
@@ -38,8 +39,12 @@ class Tracker(Protocol):
     """Gives detections identities, one window after another.
 
     Trackers are deterministic, hold no state outside the instance and keep time in seconds of
-    the stamps alone. They must be told of windows without detections too: that is how a track
-    learns that it was not heard.
+    the stamps alone. They must be given windows without detections too: that is how a track ends.
+
+    A tracker of this package or of another one is a class of its own, registered in `TRACKERS`
+    with two more attributes: ``name``, as parameters and commands have it, and optionally
+    ``for_the_student``, the parameters that differ from the constructor's defaults for the
+    shipped student, chosen on validation drives (docs/trackers.md).
     """
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:
@@ -64,6 +69,10 @@ class Tracker(Protocol):
             first_id: what the next identities count from. A tracker that takes another's place
                 goes on where that one ended.
         """
+
+
+TRACKERS: Registry[Tracker] = Registry('tracker', 'avdet_ros.tracking')
+"""Every tracker."""
 
 
 def require_finite(stamp_s: float, detections: Detections) -> None:

@@ -41,7 +41,7 @@ def detector(model_path, rig, front_end):
 @pytest.fixture
 def process(rig, front_end, detector):
     return lambda bag, out, **options: process_bag(
-        bag, out, rig, front_end, detector, IouTracker(start_score=0.1), **options
+        bag, out, rig, front_end, detector, IouTracker(new_track_threshold=0.1), **options
     )
 
 

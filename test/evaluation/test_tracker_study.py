@@ -20,9 +20,12 @@ ERRORS = {'model': (10, 0.15)}
 
 def test_choice_finds_what_works(drive):
     records = [drive(seed, ERRORS) for seed in range(3)]
-    choices = {'start_score': (0.999, 0.5), 'iou_threshold': (0.3,)}
+    choices = {'new_track_threshold': (0.999, 0.5), 'iou_threshold': (0.3,)}
     contender = Contender('x', lambda rate_hz, **p: IouTracker(**p), choices)
-    assert choose(records, 'model', contender, 10) == {'start_score': 0.5, 'iou_threshold': 0.3}
+    assert choose(records, 'model', contender, 10) == {
+        'new_track_threshold': 0.5,
+        'iou_threshold': 0.3,
+    }
 
 
 def test_public_tracker_links_and_starts_anew(drive):

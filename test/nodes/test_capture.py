@@ -148,7 +148,7 @@ def feed(start, watcher, wait):
             publisher.publish(encode_sound(head, samples[first : first + block]))
             wait(lambda c=count: node._samples.count > c, 'a block to arrive')
             # Sound comes faster here than in life: no window may be dropped for that.
-            wait(lambda: not node._pending, 'its windows to be worked on')
+            wait(lambda: not node._worker.waiting, 'its windows to be worked on')
 
     return node, publisher, heard, feed
 

@@ -31,7 +31,7 @@ class LooseCable(FileSource):
 
     def read(self, timeout_s):
         if self.starts == 1:
-            raise SourceLost(f'{self.name} has gone')
+            raise SourceLost(f'{self.label} has gone')
         return super().read(timeout_s)
 
 
@@ -69,7 +69,7 @@ def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wai
     finally:
         sound.stop()
     assert source.starts == 4
-    assert f'{source.name}: OSError: the driver has stumbled' in faults
+    assert f'{source.label}: OSError: the driver has stumbled' in faults
     assert sum('Traceback' in line for line in log) == 1
     assert not sound.busy
 
@@ -90,7 +90,7 @@ def test_a_driver_that_does_not_answer_is_said_and_waited_for(wav, wait, refusal
     finally:
         source.answer.set()
         sound.stop()
-    assert (f'{source.name}: OSError: the driver has stumbled' in faults) == bool(refusals)
+    assert (f'{source.label}: OSError: the driver has stumbled' in faults) == bool(refusals)
     assert sum('Traceback' in line for line in log) == refusals
     assert not sound.busy
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avdet_ros.simulation.atmosphere import air_absorption_db_per_m, speed_of_sound_mps
+from avdet_ros.audio.geometry import speed_of_sound_mps
+from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.cnossos import BANDS_HZ
 
 # ISO 9613-2:1996, table 2: dB a kilometre in octave bands, computed with ISO 9613-1

@@ -10,7 +10,7 @@ import pytest
 from avdet_ros.errors import AvdetError
 from avdet_ros.tracking import TRACKERS, make_tracker
 
-NAMES = sorted(TRACKERS)
+NAMES = sorted(TRACKERS.names())
 
 
 def plain(results):
@@ -88,11 +88,17 @@ def test_bad_input_changes_nothing(name):
 def test_names_and_parameters():
     with pytest.raises(AvdetError, match="expected one of iou, motion, found 'sort'"):
         make_tracker('sort')
-    with pytest.raises(AvdetError, match=r"among start_score, .*found 'coast_s'"):
+    with pytest.raises(AvdetError, match=r"among new_track_threshold, .*found 'coast_s'"):
         make_tracker('iou', coast_s=1.0)
     with pytest.raises(
-        AvdetError, match=r'start_score: expected a number from 0 to 1, found 1\.5'
+        AvdetError, match=r'new_track_threshold: expected a number from 0 to 1, found 1\.5'
     ):
-        make_tracker('iou', start_score=1.5)
+        make_tracker('iou', new_track_threshold=1.5)
     with pytest.raises(AvdetError, match=r'coast_s: expected .* found nan'):
         make_tracker('motion', coast_s=float('nan'))
+
+
+def test_old_names_of_parameters_still_work(caplog):
+    old = make_tracker('motion', start_score=0.9, sure_score=0.6)
+    assert (old._new_track_threshold, old._high_threshold) == (0.9, 0.6)
+    assert 'parameter start_score is now new_track_threshold' in caplog.text

@@ -12,10 +12,14 @@ import numpy as np
 import onnx
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import ModelContract, contract_for, write_metadata
+from avdet_ros.detection.contract import (
+    LABEL_OFFSET_S,
+    ModelContract,
+    contract_for,
+    write_metadata,
+)
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import evaluation_run
-from avdet_ros.evaluation.evaluation_run import CLIP_OFFSET_S
 from avdet_ros.files import write_atomically
 from avdet_ros.tracking import DEFAULT_TRACKER
 from avdet_ros.training.data.windows import TaughtWindows
@@ -122,7 +126,7 @@ def make_model(
     contract = contract_for(
         course.rig,
         front_end,
-        CLIP_OFFSET_S,
+        LABEL_OFFSET_S,
         recipe=json.dumps(asdict(course.recipe)),
         data=course.split.about(course.root.name),
         git_commit=git_commit(),

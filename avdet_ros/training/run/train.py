@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import contract_for
+from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for
 from avdet_ros.evaluation.detection_metrics import DetectionMetrics
 from avdet_ros.files import write_atomically, write_json
 from avdet_ros.rig import Rig, load_rig
@@ -40,9 +40,6 @@ from avdet_ros.training.run.chain import run_chain
 from avdet_ros.training.run.engine import fit, load_best, predict
 from avdet_ros.training.run.export import EXPORT_WINDOWS, check_export, export
 from avdet_ros.training.run.scores import constant_metrics, metrics
-
-LABEL_OFFSET_S = -0.5
-"""Simulated windows are labelled with what is true in their middle."""
 
 
 def train(

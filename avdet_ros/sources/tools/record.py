@@ -14,7 +14,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SourceLost
-from avdet_ros.sources.make import make_source
+from avdet_ros.sources.device import DeviceSource
 
 
 def record_device(rig: Rig, device: str | None, seconds: float, output: Path) -> None:
@@ -42,7 +42,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
             f'{output}: expected a name ending in .flac or .wav, found {output.suffix!r}'
         )
     part = output.with_name(f'.{output.name}.part')
-    source = make_source('device', rig, device=device)
+    source = DeviceSource(rig, device)
     rate = rig.sample_rate_hz
     total = round(seconds * rate)
     written = lost = 0
@@ -54,7 +54,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
             source.start()
             console = Console(stderr=True)
             with Progress(console=console) as progress:
-                task = progress.add_task(f'recording {escape(source.name)}', total=total)
+                task = progress.add_task(f'recording {escape(source.label)}', total=total)
                 try:
                     while written < total:
                         block = source.read(0.5)
@@ -82,5 +82,5 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
         raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
     note = f', {lost} samples were lost and are silent' if lost else ''
     Console().print(
-        f'{escape(str(output))}: {written / rate:.1f} s of {escape(source.name)}{note}'
+        f'{escape(str(output))}: {written / rate:.1f} s of {escape(source.label)}{note}'
     )

@@ -11,7 +11,7 @@ import soundfile
 from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.sources.record import record_device
+from avdet_ros.sources.tools.record import record_device
 
 RATE = 44100
 SECOND_BYTES = RATE * 8 * 2

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from avdet_ros.audio.levels import as_float
+from avdet_ros.audio.samples import to_float
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import Source
@@ -46,7 +46,7 @@ class TapFinder:
         Returns:
             The channel whose microphone was tapped, or None.
         """
-        self._rest = np.concatenate([self._rest, as_float(samples)])
+        self._rest = np.concatenate([self._rest, to_float(samples)])
         while len(self._rest) >= self._piece:
             piece, self._rest = self._rest[: self._piece], self._rest[self._piece :]
             # Differences: a tap is a click, wind and rumble are not.

@@ -13,9 +13,9 @@ from avdet_ros.bench import virtual_device
 from avdet_ros.bench.virtual_device import VirtualDevice, missing_programs
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.sources import identify_channels
 from avdet_ros.sources.file import FileSource
-from avdet_ros.sources.identify_channels import TapFinder, find_taps, run_tapping
+from avdet_ros.sources.tools import identify_channels
+from avdet_ros.sources.tools.identify_channels import TapFinder, find_taps, run_tapping
 
 RATE = 44100
 

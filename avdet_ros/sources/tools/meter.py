@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from avdet_ros.audio.levels import ChannelState, as_float, check_channels, swapped_looking
+from avdet_ros.audio.levels import ChannelState, check_channels, swapped_looking
+from avdet_ros.audio.samples import to_float
 from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.sources.make import make_source
+from avdet_ros.sources.device import DeviceSource
 
 LOWEST_DB = -90.0
 """Left end of the bars."""
@@ -37,7 +38,7 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
     Raises:
         AvdetError: the device cannot be opened, or dies.
     """
-    source = make_source('device', rig, device=device)
+    source = DeviceSource(rig, device)
     source.start()
     recent: deque[np.ndarray] = deque()
     states: list[ChannelState] = []
@@ -60,7 +61,7 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
                         sound = np.concatenate(recent)
                         states = check_channels(sound, rig.sample_rate_hz)
                         swapped = swapped_looking(sound, rig.sample_rate_hz, rig.microphones_m)
-                    live.update(meter_view(rig, list(recent), states, swapped, source.name))
+                    live.update(meter_view(rig, list(recent), states, swapped, source.label))
     except KeyboardInterrupt:
         pass
     finally:
@@ -85,7 +86,7 @@ def meter_view(
     """
     newest: list[np.ndarray] = []
     for samples in reversed(recent):
-        newest.append(as_float(samples))
+        newest.append(to_float(samples))
         if sum(map(len, newest)) > 0.1 * rig.sample_rate_hz:
             break
     sound = np.concatenate(newest)

@@ -1,0 +1,25 @@
+"""Samples of sound as whole numbers and as floating point."""
+
+from __future__ import annotations
+
+import numpy as np
+
+INT16_FULL_SCALE = 32768.0
+"""What an int16 sample is divided by to lie in [-1, 1)."""
+
+
+def to_float(samples: np.ndarray) -> np.ndarray:
+    """Samples as float32 in [-1, 1], of any shape; NaN and infinity become 0.
+
+    Args:
+        samples: int16, or floating point in [-1, 1].
+    """
+    if samples.dtype == np.int16:
+        return samples * np.float32(1 / INT16_FULL_SCALE)
+    return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0.0, neginf=0.0)
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples in [-1, 1], of any shape, as int16; what lies beyond is clipped."""
+    scaled = np.round(samples * INT16_FULL_SCALE)
+    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)

@@ -1,0 +1,1 @@
+"""What a person does with a sound device: look at its levels, record it, tap its microphones."""

@@ -1,0 +1,126 @@
+"""The newest values are worked on, one after the other, whatever goes wrong with one of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.nodes.worker import LatestValueWorker
+
+
+class Log:
+    """What a worker did; its work can be held up."""
+
+    def __init__(self) -> None:
+        self.worked, self.refused, self.failed = [], [], []
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def work(self, value):
+        self.worked.append(value)
+        self.began.set()
+        self.go_on.wait(10)
+        if value == 'bad':
+            raise AvdetError('bad input')
+        if value == 'broken':
+            raise ValueError('a bug')
+
+    def worker(self, keep=1, **options):
+        return LatestValueWorker(
+            'test', keep, self.work, self.refused.append, self.failed.append, **options
+        )
+
+
+@pytest.fixture
+def log():
+    log = Log()
+    yield log
+    log.go_on.set()
+
+
+def until(condition):
+    end_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(('keep', 'worked'), [(1, [0, 4]), (2, [0, 3, 4])])
+def test_only_the_newest_wait_while_it_is_busy(log, keep, worked):
+    worker = log.worker(keep)
+    worker.start()
+    worker.put(0)
+    assert log.began.wait(10)
+    for value in range(1, 5):
+        worker.put(value)
+    log.go_on.set()
+    until(lambda: len(log.worked) == len(worked))
+    worker.stop()
+    assert log.worked == worked
+    assert worker.dropped == 4 - keep
+
+
+def test_errors_are_told_and_do_not_end_it(log):
+    log.go_on.set()
+    worker = log.worker(keep=3)
+    for value in ('bad', 'broken', 'good'):
+        worker.put(value)
+    worker.start()
+    until(lambda: len(log.worked) == 3)
+    worker.stop()
+    assert [str(error) for error in log.refused] == ['bad input']
+    assert [type(error) for error in log.failed] == [ValueError]
+
+
+def test_an_error_after_the_end_of_everything_is_not_told(log):
+    log.go_on.set()
+    worker = log.worker(alive=lambda: False)
+    worker.start()
+    worker.put('broken')
+    worker._thread.join(10)
+    assert not worker._thread.is_alive()
+    assert log.failed == []
+
+
+def test_idle_work_and_least_period(log):
+    log.go_on.set()
+    idle = log.worker(idle_s=0.01)
+    idle.start()
+    until(lambda: log.worked.count(None) > 2)
+    idle.stop()
+    log.worked.clear()
+    paced = log.worker(period_s=lambda: 0.2)
+    paced.start()
+    began_s = time.monotonic()
+    for value in range(40):
+        paced.put(value)
+        time.sleep(0.01)
+    spent_s = time.monotonic() - began_s
+    paced.stop()
+    assert len(log.worked) <= 2 + spent_s / 0.2 + 0.5 / 0.2
+    assert len(log.worked) < 40
+
+
+def test_it_ends_at_once_while_it_pauses(log):
+    log.go_on.set()
+    worker = LatestValueWorker('test', 1, lambda _: worker.pause(60), print, print)
+    worker.start()
+    worker.put(0)
+    time.sleep(0.05)
+    began_s = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - began_s < 4
+
+
+def test_what_waits_can_be_forgotten(log):
+    worker = log.worker(keep=2)
+    worker.start()
+    worker.put(0)
+    assert log.began.wait(10)
+    worker.put(1)
+    worker.clear()
+    log.go_on.set()
+    worker.stop()
+    assert log.worked == [0]
