@@ -21,9 +21,15 @@ DEVICE = 'array8'
 """Name of the capture device."""
 
 _POSITIONS = (
-    'front-left', 'front-right', 'rear-left', 'rear-right',
-    'front-center', 'lfe', 'side-left', 'side-right',
-)  # fmt: skip
+    'front-left',
+    'front-right',
+    'rear-left',
+    'rear-right',
+    'front-center',
+    'lfe',
+    'side-left',
+    'side-right',
+)
 
 _ALSA_CONFIGURATION = """\
 </usr/share/alsa/alsa.conf>
@@ -88,9 +94,18 @@ class VirtualDevice:
         protocol = f'module-native-protocol-unix auth-anonymous=1 socket={self._socket}'
         self._socket.unlink(missing_ok=True)
         command = [
-            'pulseaudio', '-n', '--daemonize=no', '--exit-idle-time=-1', '--disable-shm=yes',
-            '--use-pid-file=no', '--log-level=error', '-L', protocol, '-L', self._module(),
-        ]  # fmt: skip
+            'pulseaudio',
+            '-n',
+            '--daemonize=no',
+            '--exit-idle-time=-1',
+            '--disable-shm=yes',
+            '--use-pid-file=no',
+            '--log-level=error',
+            '-L',
+            protocol,
+            '-L',
+            self._module(),
+        ]
         self._server = subprocess.Popen(
             command,
             env=self._private_environment(),

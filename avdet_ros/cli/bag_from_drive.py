@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import print_line
+
 
 def drive_to_bag(
     drive: Annotated[Path, typer.Argument(help='Drive folder, as avdet sim drives writes it.')],
     out: Annotated[Path, typer.Option(help='Bag to make.')],
 ) -> None:
     """Write a simulated drive as a bag: sound, cameras, camera_info, TF and truth."""
-    from rich.console import Console
-
     from avdet_ros.bags import from_drive
 
     counts = from_drive.drive_to_bag(drive, out)
-    console = Console(highlight=False, soft_wrap=True)
     size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
-    console.print(f'{out}: {size:.1f} MB')
+    print_line(f'{out}: {size:.1f} MB')
     for topic, count in sorted(counts.items()):
-        console.print(f'  {count:6d} {topic}')
+        print_line(f'  {count:6d} {topic}')

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import print_line
+
 
 def process(
     bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
@@ -30,9 +32,6 @@ def process(
     """Find and follow vehicles in a recorded drive; the same bag gives the same bytes."""
     import time
 
-    from rich.console import Console
-    from rich.markup import escape
-
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.bags.process import process_bag
     from avdet_ros.detection.session import Detector
@@ -40,7 +39,6 @@ def process(
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
-    console = Console()
     loaded_rig = load_rig(rig)
     front_end = FrontEnd.of(loaded_rig)
     detector = Detector(
@@ -50,7 +48,7 @@ def process(
     start = time.monotonic()
     report = process_bag(bag, out, loaded_rig, front_end, detector, follow, topic, hop)
     took_s = time.monotonic() - start
-    console.print(
+    print_line(
         f'{out}: {report.windows} windows, {report.boxes} boxes from {report.source}, '
         f'{report.sound_s:.1f} s of sound in {took_s:.1f} s '
         f'({report.sound_s / max(took_s, 1e-3):.1f} x real time)'
@@ -62,8 +60,6 @@ def process(
         ('times the clock went back', report.restarts),
     ):
         if count:
-            console.print(f'[yellow]{what}: {count}')
+            print_line(f'{what}: {count}', 'yellow')
     if report.partial:
-        console.print(
-            f'[yellow]partial:[/] {escape(report.partial)}', highlight=False, soft_wrap=True
-        )
+        print_line(f'partial: {report.partial}', 'yellow')

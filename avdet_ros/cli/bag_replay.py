@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import console, print_line
+
 
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
@@ -26,9 +28,6 @@ def replay(
     ] = False,
 ) -> None:
     """Play a bag to ROS nodes; the space bar pauses. Nodes need use_sim_time."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.timeline import chain_topics, require_topics
     from avdet_ros.errors import AvdetError
@@ -44,7 +43,6 @@ def replay(
 
     import time
 
-    console = Console()
     with until_signal(), Bag(bag) as opened, keys() as pressed:
         wait_for: list[str] = []
         if chain:
@@ -57,23 +55,17 @@ def replay(
         else:
             topics = require_topics(opened, topic) if topic else list(opened.topics)
         if opened.partial:
-            what = escape(opened.partial)
-            console.print(f'[yellow]partial:[/] {what}', highlight=False, soft_wrap=True)
+            print_line(f'partial: {opened.partial}', 'yellow')
         end_s = opened.duration_s
-        console.print(
-            f'{bag}: {end_s:.1f} s, {len(topics)} topics, {rate:g} x; space pauses',
-            highlight=False,
-        )
+        print_line(f'{bag}: {end_s:.1f} s, {len(topics)} topics, {rate:g} x; space pauses')
 
         def watch(player: Player) -> None:
             if pressed() == ' ':
                 player.timeline.toggle(time.monotonic())
-            if console.is_terminal:
+            if console().is_terminal:
                 state = 'paused ' if player.timeline.paused else 'playing'
-                console.print(
-                    f'{state} {player.position_s:7.1f} of {end_s:.1f} s', end='\r', highlight=False
-                )
+                console().print(f'{state} {player.position_s:7.1f} of {end_s:.1f} s', end='\r')
 
         player = play_bag(opened, topics, rate, loop, start, wait_for, 20.0, watch)
         if player is not None:
-            console.print(f'{player.sent} messages sent')
+            print_line(f'{player.sent} messages sent')

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import print_line
+
 
 def bag_to_dataset(
     bags: Annotated[
@@ -27,33 +29,28 @@ def bag_to_dataset(
     rate: Annotated[float, typer.Option(help='Frames a second at most.')] = 10.0,
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from avdet_ros.bags.dataset import DriveReport, convert
 
-    console = Console(highlight=False, soft_wrap=True)
-
-    def tell(report: DriveReport) -> None:
-        console.print(f'{report.drive}: {report.frames} frames, {report.split}')
+    def report_drive(report: DriveReport) -> None:
+        print_line(f'{report.drive}: {report.frames} frames, {report.split}')
         if report.without_sound:
-            console.print(f'  [yellow]{report.without_sound} pictures without a second of sound')
+            print_line(f'  {report.without_sound} pictures without a second of sound', 'yellow')
         if report.gaps:
-            console.print(f'  [yellow]{report.gaps} gaps in the sound, {report.lost_s:.3f} s')
+            print_line(f'  {report.gaps} gaps in the sound, {report.lost_s:.3f} s', 'yellow')
         for kind, count in report.missing.items():
-            console.print(f'  [yellow]{count} frames without {kind}')
+            print_line(f'  {count} frames without {kind}', 'yellow')
         if report.with_truth:
-            console.print(f'  {report.with_truth} frames with recorded truth')
+            print_line(f'  {report.with_truth} frames with recorded truth')
         for kind, how in report.alignment.items():
-            console.print(f'  {kind} {how}')
+            print_line(f'  {kind} {how}')
         if report.partial:
-            console.print(f'  [yellow]partial:[/] {escape(report.partial)}')
+            print_line(f'  partial: {report.partial}', 'yellow')
 
     named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
     topics = {kind: name for kind, name in named.items() if name}
-    reports = convert(bags, out, topics, audio, rig, rate, tell)
+    reports = convert(bags, out, topics, audio, rig, rate, report_drive)
     kinds = {report.split for report in reports}
-    console.print(f'{out}: {sum(report.frames for report in reports)} frames')
+    print_line(f'{out}: {sum(report.frames for report in reports)} frames')
     for split in ('train', 'val', 'test'):
         if split not in kinds:
-            console.print(f'[yellow]no {split} split: it takes more drives than {len(reports)}')
+            print_line(f'no {split} split: it takes more drives than {len(reports)}', 'yellow')

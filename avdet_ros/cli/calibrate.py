@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import console, print_line
+
 
 def calibrate(
     recording: Annotated[
@@ -22,7 +24,6 @@ def calibrate(
 ) -> None:
     """Estimate gain, position and delay errors of each microphone (see docs/microphones.md)."""
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
     from scipy.spatial.transform import Rotation
 
@@ -51,13 +52,10 @@ def calibrate(
             f'{y:+.1f} ± {dy:.1f}',
             f'{found.delay_s[i] * rate:+.2f} ± {found.delay_spread_s[i] * rate:.2f}',
         )
-    console = Console(highlight=False)
-    console.print(table)
+    console().print(table)
     error = np.concatenate([found.position_error_m, np.zeros((len(found.gain_db), 1))], axis=1)
     base_link = loaded_rig.microphones_m + error - loaded_rig.array_position_m
     turn = Rotation.from_euler('z', loaded_rig.array_yaw_deg, degrees=True)
-    console.print('positions for the rig file:')
+    print_line('positions for the rig file:')
     for name, place in zip(loaded_rig.names, turn.inv().apply(base_link), strict=True):
-        console.print(
-            f'  {name}: position_m: [{", ".join(f"{v:.4f}" for v in place)}]', markup=False
-        )
+        print_line(f'  {name}: position_m: [{", ".join(f"{v:.4f}" for v in place)}]')

@@ -32,6 +32,11 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+def print_line(text: str, style: str = '') -> None:
+    """Print a line as it is: not wrapped, no markup in it."""
+    console().print(Text(text, style), soft_wrap=True)
+
+
 def set_up_logging() -> None:
     """Print what the package logs; called again it changes nothing."""
     logger = logging.getLogger('avdet_ros')

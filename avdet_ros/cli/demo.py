@@ -7,13 +7,14 @@ import signal
 import time
 from typing import Annotated, Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 import typer
 
+from avdet_ros.cli.console import console, print_line
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import END_SIGNALS, SignalFlag
 from avdet_ros.sources.simulated import DEMO_SEED
@@ -50,13 +51,12 @@ def demo(
     model = model or str(share('models/student.onnx'))
     plan = Plan(out.resolve(), duration, seed, model, tracker, camera)
     prepare_folder(plan.out)
-    console = Console(highlight=False, soft_wrap=True)
     stopped = SignalFlag()
-    console.print(f'drive {seed}, {duration:g} s: starting {6 if camera else 5} processes')
+    print_line(f'drive {seed}, {duration:g} s: starting {6 if camera else 5} processes')
     show = Demo(plan)
     try:
         with show.running():
-            _watch(console, show, plan, stopped)
+            _watch(show, plan, stopped)
     except AvdetError as error:
         if stopped.received:
             return
@@ -69,28 +69,28 @@ def demo(
             return
         raise AvdetError(f'no window came through: {"; ".join(list(show.lines)[-3:])}')
     if stopped.received:
-        console.print('interrupted: these are the results so far')
+        print_line('interrupted: these are the results so far')
     summary = show.summary()
     paths = show.write(summary)
-    _print_summary(console, summary)
+    _print_summary(summary)
     for path in paths:
-        console.print(f'  {path}', style='dim')
+        print_line(f'  {path}', 'dim')
 
 
-def _watch(console: Console, show: Any, plan: Any, stopped: SignalFlag) -> None:
+def _watch(show: Any, plan: Any, stopped: SignalFlag) -> None:
     """Show the tracks until the drive is over or somebody stops it."""
     from avdet_ros.rig import load_rig
 
     camera = load_rig().camera
-    if not console.is_terminal:
+    if not console().is_terminal:
         said = time.monotonic()
         while show.tend() and not stopped.received:
             time.sleep(_REFRESH_S)
             if time.monotonic() - said > _PLAIN_EVERY_S:
                 said = time.monotonic()
-                console.print(_line(show, plan))
+                print_line(_line(show, plan))
         return
-    with Live(console=console, refresh_per_second=1 / _REFRESH_S, transient=True) as live:
+    with Live(console=console(), refresh_per_second=1 / _REFRESH_S, transient=True) as live:
         while show.tend() and not stopped.received:
             time.sleep(_REFRESH_S)
             bar = ProgressBar(total=plan.windows, completed=show.windows, width=40)
@@ -130,7 +130,7 @@ def _tracks_table(show: Any, camera: Any) -> Table:
     return table
 
 
-def _print_summary(console: Console, summary: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style='bold')
     table.add_column(overflow='fold')
@@ -149,7 +149,7 @@ def _print_summary(console: Console, summary: dict[str, Any]) -> None:
     }
     for name, words in rows.items():
         table.add_row(name, words)
-    console.print(table)
+    console().print(table)
 
 
 def _number(value: float | None) -> str:

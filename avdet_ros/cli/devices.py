@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import console, print_line
+
 
 def devices(
     meter: Annotated[
@@ -66,15 +68,13 @@ _RATES_HZ = (16000, 32000, 44100, 48000, 88200, 96000, 192000)
 
 
 def _list(channels: int, sample_rate_hz: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from avdet_ros.sources.device import list_devices, supports
 
-    console = Console()
     found = list_devices()
     if not found:
-        console.print('no input devices; is the sound card connected, and are you in group audio?')
+        print_line('no input devices; is the sound card connected, and are you in group audio?')
         return
     table = Table(caption=f'✓: gives {channels} channels at {sample_rate_hz} Hz')
     for heading in ('', 'index', 'name', 'host API', 'channels', 'rates / kHz'):
@@ -91,4 +91,4 @@ def _list(channels: int, sample_rate_hz: int) -> None:
             str(device.channels),
             rates,
         )
-    console.print(table)
+    console().print(table)

@@ -44,9 +44,15 @@ def check_dataset(
         level = f'{min(levels):.0f}…{max(levels):.0f}' if levels else '-'
         sizes.update(drive.sizes.items())
         table.add_row(
-            name, drive.split, str(drive.frames), f'{drive.duration_s:.1f}',
-            f'{drive.rate_hz:.1f}', str(drive.gaps), str(drive.checked), level,
-        )  # fmt: skip
+            name,
+            drive.split,
+            str(drive.frames),
+            f'{drive.duration_s:.1f}',
+            f'{drive.rate_hz:.1f}',
+            str(drive.gaps),
+            str(drive.checked),
+            level,
+        )
     console().print(table)
     for (modality, size), drives in sorted(sizes.items()):
         console().print(f'{modality}: {size or "none"} in {drives} drives')

@@ -90,15 +90,30 @@ def compare(
         )
         table.add_row(name, *cells, f'{row.difference:+.3f}', span, sign)
     agreed = outcome.agreement
-    table.add_row('boxes a window', *(f'{value:.2f}' for value in agreed.boxes),
-                  f'{agreed.boxes[1] - agreed.boxes[0]:+.2f}', '', '')  # fmt: skip
+    table.add_row(
+        'boxes a window',
+        *(f'{value:.2f}' for value in agreed.boxes),
+        f'{agreed.boxes[1] - agreed.boxes[0]:+.2f}',
+        '',
+        '',
+    )
     times = {n: np.concatenate([r.milliseconds[n] for r in pair.everything]) for n in names}
     medians, p99 = ([float(np.percentile(times[n], q)) for n in names] for q in (50, 99))
-    table.add_row('ms a window, median', *(f'{value:.2f}' for value in medians),
-                  f'{medians[1] - medians[0]:+.2f}', '', '')  # fmt: skip
+    table.add_row(
+        'ms a window, median',
+        *(f'{value:.2f}' for value in medians),
+        f'{medians[1] - medians[0]:+.2f}',
+        '',
+        '',
+    )
     megabytes = [detector.size_bytes / 1e6 for detector in loaded.values()]
-    table.add_row('MB', *(f'{value:.2f}' for value in megabytes),
-                  f'{megabytes[1] - megabytes[0]:+.2f}', '', '')  # fmt: skip
+    table.add_row(
+        'MB',
+        *(f'{value:.2f}' for value in megabytes),
+        f'{megabytes[1] - megabytes[0]:+.2f}',
+        '',
+        '',
+    )
     console().print(table)
     console().print(
         f'with each other: {report.number(agreed.same, "{:.0%}")} of the boxes alike in '
@@ -118,20 +133,47 @@ def compare(
         path = out / f'differ_{rank + 1}.png'
         seen = pair.picture(record, frame.index)
         save_picture(draw_frame(loaded_rig, record.truth[frame.index], boxes, caption, seen), path)
-        files.append({'file': path.name, 'drive': record.name, 'stamp_s': stamp_s,
-                      'advantage': frame.advantage})  # fmt: skip
-    settings = {'data': [str(path) for path in data]} if data else {
-        'drives': drives, 'seconds': seconds, 'seeds': [seeds[0], seeds[-1]],
-        'split': split_of(seeds), 'rate_hz': rate,
-    }  # fmt: skip
-    report.write_json(out / 'compare.json', {
-        **settings, 'tracker': tracker, 'resamples': resamples, 'notes': pair.notes,
-        'models': [
-            {'name': name, 'file': str(detector.path), 'sha256': detector.sha256,
-             'bytes': detector.size_bytes, 'ms_p50': p50, 'ms_p99': high}
-            for (name, detector), p50, high in zip(loaded.items(), medians, p99, strict=True)
-        ],
-        'metrics': {name: asdict(row) for name, row in outcome.metrics.items()},
-        'agreement': asdict(agreed), 'verdict': outcome.verdict, 'frames': files,
-    })  # fmt: skip
+        files.append(
+            {
+                'file': path.name,
+                'drive': record.name,
+                'stamp_s': stamp_s,
+                'advantage': frame.advantage,
+            }
+        )
+    settings = (
+        {'data': [str(path) for path in data]}
+        if data
+        else {
+            'drives': drives,
+            'seconds': seconds,
+            'seeds': [seeds[0], seeds[-1]],
+            'split': split_of(seeds),
+            'rate_hz': rate,
+        }
+    )
+    report.write_json(
+        out / 'compare.json',
+        {
+            **settings,
+            'tracker': tracker,
+            'resamples': resamples,
+            'notes': pair.notes,
+            'models': [
+                {
+                    'name': name,
+                    'file': str(detector.path),
+                    'sha256': detector.sha256,
+                    'bytes': detector.size_bytes,
+                    'ms_p50': p50,
+                    'ms_p99': high,
+                }
+                for (name, detector), p50, high in zip(loaded.items(), medians, p99, strict=True)
+            ],
+            'metrics': {name: asdict(row) for name, row in outcome.metrics.items()},
+            'agreement': asdict(agreed),
+            'verdict': outcome.verdict,
+            'frames': files,
+        },
+    )
     console().print(f'results and {len(files)} pictures in {out}')

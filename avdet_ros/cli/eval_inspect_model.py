@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import console, print_line
+
 
 def inspect_model(
     file: Annotated[
@@ -21,7 +23,6 @@ def inspect_model(
     """Print a model's contract, what it runs on here, and whether it fits the rig."""
     import json
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -35,7 +36,6 @@ def inspect_model(
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
-    console = Console()
     file = file or share('models/student.onnx')
     loaded_rig = load_rig(rig)
     front_end = FrontEnd.of(loaded_rig)
@@ -70,20 +70,20 @@ def inspect_model(
             colour = 'yellow' if any(sentence.startswith(name) for sentence in told) else 'green'
             fits = f'[{colour}]the rig has {ours[name]:.3g}'
         table.add_row(key, escape(value), fits)
-    console.print(table)
+    console().print(table)
     if found:
         more = f' and {len(found) - 1} more keys differ' if len(found) > 1 else ''
         raise AvdetError(f'{file} does not fit the rig: {found[0]}{more}')
     detector = Detector(file, loaded_rig, front_end, providers=provider)
     for note in dict.fromkeys([*detector.notes, *told]):
-        console.print(f'[yellow]{escape(note)}')
-    console.print(f'sha256 {detector.sha256}')
+        print_line(note, 'yellow')
+    print_line(f'sha256 {detector.sha256}')
     shapes = [contract.input_shape]
     if contract.steering_shape is not None:
         shapes.append(contract.steering_shape)
     sizes = ' and '.join(' x '.join(map(str, shape)) for shape in shapes)
-    console.print(f'input  {sizes}, runs on {detector.provider}')
+    print_line(f'input  {sizes}, runs on {detector.provider}')
     if contract.steering_shape is None:
-        console.print('[green]fits the rig and the front end')
+        print_line('fits the rig and the front end', 'green')
     else:
-        console.print('[green]takes any array and camera; fits the front end')
+        print_line('takes any array and camera; fits the front end', 'green')

@@ -47,10 +47,17 @@ def evaluate_trackers(
     front_end = FrontEnd.of(loaded_rig)
     loaded = Detector(model, loaded_rig, front_end, threads=1)
     plans = [
-        on_simulation.Plan(seeds, seconds, fastest_hz, loaded.contract.label_offset_s,
-                    {model.stem: model}, None, rig)
+        on_simulation.Plan(
+            seeds,
+            seconds,
+            fastest_hz,
+            loaded.contract.label_offset_s,
+            {model.stem: model},
+            None,
+            rig,
+        )
         for seeds in (tuning_seeds, test_seeds)
-    ]  # fmt: skip
+    ]
     progress = progress_bars()
     validation, test = (on_simulation.run_on_drives(plan, jobs, progress) for plan in plans)
     if not sum(len(frame) for record in validation for frame in record.truth):
@@ -71,9 +78,14 @@ def evaluate_trackers(
         out.write_text(page, encoding='utf-8')
     except OSError as error:
         raise AvdetError(f'cannot write {out}: {explain_os_error(error)}') from error
-    report.write_json(out.with_suffix('.json'), {
-        'model': {'file': str(model), 'sha256': loaded.sha256},
-        'drives': drives, 'tuning_drives': tuning_drives, 'seconds': seconds,
-        'outcomes': [outcome.as_dict() for outcome in outcomes],
-    })  # fmt: skip
+    report.write_json(
+        out.with_suffix('.json'),
+        {
+            'model': {'file': str(model), 'sha256': loaded.sha256},
+            'drives': drives,
+            'tuning_drives': tuning_drives,
+            'seconds': seconds,
+            'outcomes': [outcome.as_dict() for outcome in outcomes],
+        },
+    )
     console().print(f'page in {out}')

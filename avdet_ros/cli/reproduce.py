@@ -61,8 +61,15 @@ def reproduce(
         if key not in known:
             raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
     path = runs.reproduce(
-        scale, out, data, teachers, [known[key] for key in wanted], seeds,
-        shlex.join(['avdet', *sys.argv[1:]]), progress, say,
-    )  # fmt: skip
+        scale,
+        out,
+        data,
+        teachers,
+        [known[key] for key in wanted],
+        seeds,
+        shlex.join(['avdet', *sys.argv[1:]]),
+        progress,
+        say,
+    )
     say(path.read_text(encoding='utf-8'))
     say(f'made {path}')

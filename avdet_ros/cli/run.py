@@ -6,11 +6,11 @@ import threading
 import time
 from typing import Annotated
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 import typer
 
+from avdet_ros.cli.console import console
 from avdet_ros.errors import AvdetError
 
 _COLOURS = {
@@ -50,15 +50,14 @@ def run(
     require_ros()
     from avdet_ros.supervisor import Supervisor
 
-    console = Console(highlight=False, soft_wrap=True)
     lock = threading.Lock()
 
-    def say(node: str, line: str) -> None:
+    def print_output(node: str, line: str) -> None:
         with lock:
-            console.print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}')
+            console().print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}', soft_wrap=True)
 
     stop = SignalFlag()
-    supervisor = Supervisor(graph, say)
+    supervisor = Supervisor(graph, print_output)
     try:
         supervisor.start()
         while not stop.received and supervisor.running:
@@ -94,4 +93,4 @@ def _show_arguments() -> None:
     for argument in ARGUMENTS:
         choices = ', '.join(argument.choices)
         table.add_row(argument.name, argument.default or "''", argument.description, choices)
-    Console().print(table)
+    console().print(table)

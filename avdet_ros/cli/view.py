@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avdet_ros.cli.console import print_line
+
 
 def view(
     bags: Annotated[
@@ -28,9 +30,6 @@ def view(
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
 ) -> None:
     """Show picture, boxes, sound levels and latency in the Rerun viewer."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.show import show_bag
     from avdet_ros.drawing.live_page import LivePage
@@ -38,22 +37,21 @@ def view(
     from avdet_ros.process import until_signal
     from avdet_ros.rig import load_rig
 
-    console = Console(highlight=False, soft_wrap=True)
     loaded_rig = load_rig(rig)
     opened = [Bag(path) for path in bags or []]
     page = LivePage(loaded_rig, save, web)
     if page.url:
-        console.print(page.url)
+        print_line(page.url)
     if opened:
         for bag in opened:
             with bag:
                 has_image = image if image in bag.topics else None
                 shown = show_bag(bag, page, has_image)
-                console.print(f'{bag.path}: ' + ', '.join(f'{n} {t}' for t, n in shown.items()))
+                print_line(f'{bag.path}: ' + ', '.join(f'{n} {t}' for t, n in shown.items()))
                 if bag.partial:
-                    console.print(f'[yellow]partial:[/] {escape(bag.partial)}')
+                    print_line(f'partial: {bag.partial}', 'yellow')
         if web:
-            console.print('Ctrl-C ends the page')
+            print_line('Ctrl-C ends the page')
             with until_signal():
                 page.serve()
         return

@@ -60,12 +60,14 @@ def agreement(
             ours, theirs = first.boxes_px[matched[hit]], second.boxes_px[hit]
             middle = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (ours, theirs)]
             pairs.append(
-                np.column_stack([
-                    box_iou(ours, theirs).diagonal(),
-                    np.linalg.norm(middle[1] - middle[0], axis=1),
-                    second.scores[hit] - first.scores[matched[hit]],
-                ])
-            )  # fmt: skip
+                np.column_stack(
+                    [
+                        box_iou(ours, theirs).diagonal(),
+                        np.linalg.norm(middle[1] - middle[0], axis=1),
+                        second.scores[hit] - first.scores[matched[hit]],
+                    ]
+                )
+            )
         counts.append(total)
     table = np.array(counts).reshape(-1, 3)
     windows = sum(len(record.stamps_s) for record in records)

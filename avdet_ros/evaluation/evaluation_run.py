@@ -197,9 +197,16 @@ def write(run: Run, path: Path, command: str, pictures: int) -> None:
         'tracker': ', '.join(f'{key} {value}' for key, value in run.settings['tracker'].items()),
     }
     write_report(
-        path, f'What {run.main} hears', run.title, run.results, run.picture, facts, command,
-        run.notes, pictures,
-    )  # fmt: skip
+        path,
+        f'What {run.main} hears',
+        run.title,
+        run.results,
+        run.picture,
+        facts,
+        command,
+        run.notes,
+        pictures,
+    )
 
 
 def _scored(kind: str, records: list[DriveRecord], rig: Rig, tracker: str) -> Results:

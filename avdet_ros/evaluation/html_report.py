@@ -43,10 +43,13 @@ _COLUMNS = (
     ('frag.', 'tracking', 'fragmentations', '{:d}', False),
 )
 _FAMILIES = {
-    'light': 'light', 'motion': 'ego vehicle', 'setting': 'surroundings',
-    'vehicles': 'vehicles in the frame', 'distance': 'distance of the vehicle',
+    'light': 'light',
+    'motion': 'ego vehicle',
+    'setting': 'surroundings',
+    'vehicles': 'vehicles in the frame',
+    'distance': 'distance of the vehicle',
     'view': 'in the camera\u2019s view',
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

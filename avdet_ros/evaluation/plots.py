@@ -82,9 +82,13 @@ def mistake_maps_jpeg(maps: MistakeMaps, frames: int, backdrop: np.ndarray | Non
         ):
             _backdrop(axes, backdrop, width, height)
             shown = axes.imshow(
-                grid, extent=(0, grid.shape[1] * maps.cell_px, grid.shape[0] * maps.cell_px, 0),
-                cmap=_HEAT, vmin=0, vmax=max(float(grid.max()), 1e-3), interpolation='bilinear',
-            )  # fmt: skip
+                grid,
+                extent=(0, grid.shape[1] * maps.cell_px, grid.shape[0] * maps.cell_px, 0),
+                cmap=_HEAT,
+                vmin=0,
+                vmax=max(float(grid.max()), 1e-3),
+                interpolation='bilinear',
+            )
             axes.set(title=title, xlim=(0, width), ylim=(height, 0))
             figure.colorbar(shown, ax=axes, pad=0.01, fraction=0.02)
         axes = rows[2]
@@ -121,9 +125,16 @@ def _arrows(axes: Axes, maps: MistakeMaps) -> None:
     if len(start):
         shift = end - start
         axes.quiver(
-            *start.T, *shift.T, angles='xy', scale_units='xy', scale=1,
-            color='#8250df', alpha=0.6, width=0.0016, headwidth=5,
-        )  # fmt: skip
+            *start.T,
+            *shift.T,
+            angles='xy',
+            scale_units='xy',
+            scale=1,
+            color='#8250df',
+            alpha=0.6,
+            width=0.0016,
+            headwidth=5,
+        )
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, most: int = 1500) -> tuple[np.ndarray, np.ndarray]:

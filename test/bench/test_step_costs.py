@@ -54,8 +54,11 @@ def test_measure_counts_and_orders():
 def test_costs_of_a_window(model, rig):
     steps = [cost.step for cost in step_costs.window_costs(model, rig, runs=5, threads=1)]
     assert steps[:4] == [
-        'features', 'inference, CPUExecutionProvider', 'tracker iou', 'tracker motion',
-    ]  # fmt: skip
+        'features',
+        'inference, CPUExecutionProvider',
+        'tracker iou',
+        'tracker motion',
+    ]
     speed = step_costs.renderer_speed(rig, seconds=1.0)
     assert speed.factor > 0
 

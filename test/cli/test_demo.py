@@ -19,9 +19,18 @@ from avdet_ros.messages.typestore import typestore
 ROOT = Path(__file__).parents[2]
 AVDET = [sys.executable, '-m', 'avdet_ros.cli.main', 'demo']
 KEYS = {
-    'seconds', 'windows', 'windows_dropped', 'detections', 'tracks', 'map50', 'mota',
-    'latency_ms', 'cpu_percent', 'model', 'ros_distro',
-}  # fmt: skip
+    'seconds',
+    'windows',
+    'windows_dropped',
+    'detections',
+    'tracks',
+    'map50',
+    'mota',
+    'latency_ms',
+    'cpu_percent',
+    'model',
+    'ros_distro',
+}
 
 
 def spectrogram_stamps(bag):

@@ -38,9 +38,15 @@ def test_every_argument_is_described_and_its_default_is_allowed():
 
 def test_arguments_reach_the_nodes():
     given = parse_arguments(
-        ['source:=file', 'file:=/a b/x.wav', 'hop:=0.2', 'record:=/tmp/x', 'overlay:=false',
-         'namespace:=car/roof']
-    )  # fmt: skip
+        [
+            'source:=file',
+            'file:=/a b/x.wav',
+            'hop:=0.2',
+            'record:=/tmp/x',
+            'overlay:=false',
+            'namespace:=car/roof',
+        ]
+    )
     graph = make_graph(given)
     assert graph.namespace == '/car/roof'
     nodes = {node.name: node for node in graph.nodes}

@@ -122,11 +122,16 @@ def write_drive(root, name, seed, static):
         picture = np.full((650, 1920, 3), 60 + 20 * index, np.uint8)
         cv2.imwrite(str(layout.picture_path(root, frame, 'rgb', '.jpg')), picture)
         boxes = [list(LOUD_PX), [100, 300, 140, 330], [1500, 300, 1540, 330]]
-        lines.append({
-            'stamp': frame.stamp, 'boxes_px': boxes, 'ids': [4, 7, 9],
-            'distance_m': [12.5, 55.0, 20.0], 'visible_fraction': [1.0, 0.1, 1.0],
-            'label': [True, index % 2 == 0, False],
-        })  # fmt: skip
+        lines.append(
+            {
+                'stamp': frame.stamp,
+                'boxes_px': boxes,
+                'ids': [4, 7, 9],
+                'distance_m': [12.5, 55.0, 20.0],
+                'visible_fraction': [1.0, 0.1, 1.0],
+                'label': [True, index % 2 == 0, False],
+            }
+        )
         frames.append(frame)
     text = ''.join(json.dumps(line) + '\n' for line in lines)
     (folder / 'truth' / 'frames.jsonl').write_text(text)
@@ -140,15 +145,18 @@ def label_drive(root, name, frames):
     write_labels(
         root / 'labels' / f'{name}.npz',
         DriveLabels(
-            ids=np.array([frame.stamp for frame in frames]), teachers=('rgb',), boxes_px=boxes,
+            ids=np.array([frame.stamp for frame in frames]),
+            teachers=('rgb',),
+            boxes_px=boxes,
             scores=np.full(count - 1, 0.9, np.float32),
-            frame=np.arange(count - 1, dtype=np.int32), teacher=np.zeros(count - 1, np.int8),
+            frame=np.arange(count - 1, dtype=np.int32),
+            teacher=np.zeros(count - 1, np.int8),
             attention=np.zeros((count, 1, 5), np.float16),
             attention_sizes=np.ones((5, 2), np.int32),
             embedding=np.zeros((count, 1, 5, 2), np.float16),
             features=np.zeros((count, 1, 2, 1, 1), np.float16),
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -156,9 +164,10 @@ def dataset(tmp_path):
     """Two test drives, one by day and one by night, and a training drive, labels for all."""
     root = tmp_path / 'set'
     plan = (
-        ('drive_day_1', 'test', True), ('drive_night_2', 'test', False),
+        ('drive_day_1', 'test', True),
+        ('drive_night_2', 'test', False),
         ('drive_day_3', 'train', False),
-    )  # fmt: skip
+    )
     splits = {'test': [], 'train': []}
     for seed, (name, split, static) in enumerate(plan):
         frames = write_drive(root, name, seed, static)

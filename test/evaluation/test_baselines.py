@@ -19,9 +19,11 @@ C_MPS = 343.2
 @pytest.fixture(scope='module')
 def statistics():
     return LabelStatistics(
-        np.array([[0, 0, 50, 50]], np.float32), np.ones(1, np.float32),
-        np.array([-60.0, 300, 60, 400]), 15.0,
-    )  # fmt: skip
+        np.array([[0, 0, 50, 50]], np.float32),
+        np.ones(1, np.float32),
+        np.array([-60.0, 300, 60, 400]),
+        15.0,
+    )
 
 
 @pytest.fixture(scope='module')

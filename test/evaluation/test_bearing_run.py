@@ -49,9 +49,12 @@ def test_a_box_has_the_azimuth_of_its_middle(rig):
 
 def test_bearings_carry_what_the_truth_knows(rig):
     truth = TruthFrame(
-        np.array([[900.0, 300, 1000, 400]]), np.array([1]), np.array([12.0]), np.array([0.2]),
+        np.array([[900.0, 300, 1000, 400]]),
+        np.array([1]),
+        np.array([12.0]),
+        np.array([0.2]),
         np.array([-3.0]),
-    )  # fmt: skip
+    )
     ranges = np.float32([[8, 11, 20]])
     found = Detections(np.float32([[900, 300, 1000, 400]]), np.float32([0.7]), ranges)
     record = DriveRecord('one', [0.5], [truth], {'it': [found]}, {'it': [1.0]})
@@ -166,9 +169,14 @@ def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, 
 @pytest.mark.slow
 def test_there_is_a_row_with_the_true_geometry(steered_model):
     request = Request(
-        steered_model, Condition('plain', 'neglected'), drives=4, windows=1,
-        seed_from=100_000, quiet_minutes=0, baselines=False,
-    )  # fmt: skip
+        steered_model,
+        Condition('plain', 'neglected'),
+        drives=4,
+        windows=1,
+        seed_from=100_000,
+        quiet_minutes=0,
+        baselines=False,
+    )
     rows = measure(request).rows
     assert list(rows) == ['steered', 'steered, true geometry']
     told, true = (rows[name]['bearings'] for name in rows)
@@ -178,9 +186,14 @@ def test_there_is_a_row_with_the_true_geometry(steered_model):
 @pytest.mark.slow
 def test_each_drive_of_a_family_has_a_rig_of_its_own(steered_model, model):
     request = Request(
-        steered_model, Condition('plain', 'ideal', family='cross'), drives=3, windows=1,
-        seed_from=100_000, quiet_minutes=0, baselines=False,
-    )  # fmt: skip
+        steered_model,
+        Condition('plain', 'ideal', family='cross'),
+        drives=3,
+        windows=1,
+        seed_from=100_000,
+        quiet_minutes=0,
+        baselines=False,
+    )
     result = measure(request)
     assert list(result.rows) == ['steered'], 'ideal arrays are as their rig files say'
     assert 'ideal cross array' in result.title
@@ -192,11 +205,15 @@ def test_each_drive_of_a_family_has_a_rig_of_its_own(steered_model, model):
 def result(model):
     return measure(
         Request(
-            model, Condition('plain', 'ideal'), drives=4, windows=2, seed_from=100_000,
+            model,
+            Condition('plain', 'ideal'),
+            drives=4,
+            windows=2,
+            seed_from=100_000,
             quiet_minutes=0,
         ),
         statistics=STATISTICS,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow

@@ -28,9 +28,13 @@ def parts(drive):
 def test_parts_of_a_family_add_up_to_everything(parts):
     whole, table = parts
     for family, key in (
-        ('light', 'frames'), ('vehicles', 'frames'), ('light', 'boxes'), ('vehicles', 'boxes'),
-        ('distance', 'boxes'), ('view', 'boxes'),
-    ):  # fmt: skip
+        ('light', 'frames'),
+        ('vehicles', 'frames'),
+        ('light', 'boxes'),
+        ('vehicles', 'boxes'),
+        ('distance', 'boxes'),
+        ('view', 'boxes'),
+    ):
         counts = [part.detection[key] for (its, _), part in table.items() if its == family]
         assert sum(counts) == whole.detection[key], family
         if key == 'boxes':
@@ -40,9 +44,11 @@ def test_parts_of_a_family_add_up_to_everything(parts):
 
 def test_vehicles_of_other_parts_neither_help_nor_harm():
     frame = TruthFrame(
-        np.array([[0, 0, 100, 100], [500, 0, 600, 100.0]]), np.array([1, 2]),
-        np.array([5.0, 30.0]), np.array([1.0, 0.1]),
-    )  # fmt: skip
+        np.array([[0, 0, 100, 100], [500, 0, 600, 100.0]]),
+        np.array([1, 2]),
+        np.array([5.0, 30.0]),
+        np.array([1.0, 0.1]),
+    )
     seen = Detections(
         np.array([[0, 0, 100, 100], [900, 0, 950, 50]], np.float32),
         np.array([0.95, 0.9], np.float32),

@@ -53,9 +53,16 @@ def page(drive, rig, tmp_path_factory):
     path = tmp_path_factory.mktemp('report') / 'deep' / 'report.html'
     picture = np.full((650, 1920, 3), 128, np.uint8)
     write_report(
-        path, 'What <good> hears', 'three drives', results, lambda record, index: picture,
-        {'model': 'good.onnx'}, 'avdet eval model --report r.html', ['Two frames left out.'], 6,
-    )  # fmt: skip
+        path,
+        'What <good> hears',
+        'three drives',
+        results,
+        lambda record, index: picture,
+        {'model': 'good.onnx'},
+        'avdet eval model --report r.html',
+        ['Two frames left out.'],
+        6,
+    )
     return path, results
 
 
@@ -79,8 +86,14 @@ def test_page_says_what_the_scores_say(page):
             assert f'{result.scores[name]["detection"]["map50"]:.3f}' in text
     mota = results[0].scores['good']['tracking']['mota']
     assert f'{mota:.3f}' in text
-    for words in ('night', '20-40 m', 'hidden', 'fused labels', 'Two frames left out.',
-                  'avdet eval model --report r.html'):  # fmt: skip
+    for words in (
+        'night',
+        '20-40 m',
+        'hidden',
+        'fused labels',
+        'Two frames left out.',
+        'avdet eval model --report r.html',
+    ):
         assert words in text
 
 
@@ -105,6 +118,11 @@ def test_a_report_that_cannot_be_written(page, rig, tmp_path):
     picture = np.zeros((650, 1920, 3), np.uint8)
     with pytest.raises(AvdetError, match='cannot write the report'):
         write_report(
-            tmp_path / 'file' / 'report.html', 't', 's', page[1], lambda record, index: picture,
-            {}, pictures=0,
-        )  # fmt: skip
+            tmp_path / 'file' / 'report.html',
+            't',
+            's',
+            page[1],
+            lambda record, index: picture,
+            {},
+            pictures=0,
+        )

@@ -16,9 +16,11 @@ from avdet_ros.evaluation.baselines import LabelStatistics
 @pytest.fixture(scope='module')
 def statistics():
     return LabelStatistics(
-        np.array([[800, 300, 1000, 400]], np.float32), np.array([0.1], np.float32),
-        np.array([-60.0, 300, 60, 400]), 20.0,
-    )  # fmt: skip
+        np.array([[800, 300, 1000, 400]], np.float32),
+        np.array([0.1], np.float32),
+        np.array([-60.0, 300, 60, 400]),
+        20.0,
+    )
 
 
 def plan_of(model, statistics, seeds=(100_000, 100_003)):
@@ -88,9 +90,22 @@ def run_command(monkeypatch, capsys, *arguments):
 def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'scores.json'
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'eval', 'model', '--model', model, '--drives', 2, '--seconds', 2,
-        '--seed-from', 100_000, '--no-baselines', '--out', out,
-    )  # fmt: skip
+        monkeypatch,
+        capsys,
+        'eval',
+        'model',
+        '--model',
+        model,
+        '--drives',
+        2,
+        '--seconds',
+        2,
+        '--seed-from',
+        100_000,
+        '--no-baselines',
+        '--out',
+        out,
+    )
     assert code == 0
     assert 'mAP@0.5' in printed
     content = json.loads(out.read_text())
@@ -101,9 +116,21 @@ def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_compare_command(model, tmp_path, monkeypatch, capsys):
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'eval', 'compare', model, model, '--drives', 2, '--seconds', 2,
-        '--resamples', 10, '--out', tmp_path / 'compare',
-    )  # fmt: skip
+        monkeypatch,
+        capsys,
+        'eval',
+        'compare',
+        model,
+        model,
+        '--drives',
+        2,
+        '--seconds',
+        2,
+        '--resamples',
+        10,
+        '--out',
+        tmp_path / 'compare',
+    )
     assert code == 0
     assert 'Not enough drives to tell' in printed
     content = json.loads((tmp_path / 'compare' / 'compare.json').read_text())
@@ -155,9 +182,21 @@ def test_mistakes_are_one_sentence(arguments, says, monkeypatch, capsys):
 def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, capsys):
     out, report = tmp_path / 'scores.json', tmp_path / 'report.html'
     code, printed, _ = run_command(
-        monkeypatch, capsys, 'eval', 'model', '--model', model, '--data', dataset, '--out', out,
-        '--report', report, '--pictures', 2,
-    )  # fmt: skip
+        monkeypatch,
+        capsys,
+        'eval',
+        'model',
+        '--model',
+        model,
+        '--data',
+        dataset,
+        '--out',
+        out,
+        '--report',
+        report,
+        '--pictures',
+        2,
+    )
     assert code == 0
     assert 'against fused labels' in ' '.join(printed.split())
     assert set(json.loads(out.read_text())['by_truth']) == {'fused labels', 'true boxes'}
@@ -168,8 +207,23 @@ def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, cap
 def test_report_of_simulated_drives_has_painted_pictures(model, tmp_path, monkeypatch, capsys):
     report = tmp_path / 'report.html'
     code, _, _ = run_command(
-        monkeypatch, capsys, 'eval', 'model', '--model', model, '--drives', 1, '--seconds', 2,
-        '--seed-from', 100_003, '--no-baselines', '--report', report, '--pictures', 1,
-    )  # fmt: skip
+        monkeypatch,
+        capsys,
+        'eval',
+        'model',
+        '--model',
+        model,
+        '--drives',
+        1,
+        '--seconds',
+        2,
+        '--seed-from',
+        100_003,
+        '--no-baselines',
+        '--report',
+        report,
+        '--pictures',
+        1,
+    )
     assert code == 0
     assert report.stat().st_size > 100_000
