@@ -43,6 +43,7 @@ from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train import train
+from avdet_ros.cli.train_any_array import train_any_array
 from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
 from avdet_ros.errors import AvdetError
@@ -75,6 +76,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         'Train students and teachers, label, search, reproduce.',
         {
             'student': train,
+            'any-array': train_any_array,
             'teacher': train_teacher,
             'label': label,
             'search': search,

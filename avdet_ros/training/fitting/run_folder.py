@@ -6,13 +6,15 @@ from collections.abc import Callable
 import json
 from pathlib import Path
 import shutil
-import subprocess
 from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_json
+from avdet_ros.training.fitting.commit import git_commit
 from avdet_ros.training.fitting.distributed import first_only
 from avdet_ros.training.recipes.read import as_yaml, read_recipe
+
+__all__ = ['begin_run', 'git_commit', 'once', 'once_alone']
 
 
 def begin_run(out: Path, recipe: Any, resume: bool) -> None:
@@ -82,18 +84,3 @@ def once_alone(
     """`once` for a stage that the first process does while the others wait."""
     first_only(lambda: once(path, make, say, name))
     return json.loads(path.read_text(encoding='utf-8'))
-
-
-def git_commit() -> str:
-    """Commit of the program, empty outside a checkout."""
-    try:
-        done = subprocess.run(
-            ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ''
-    return done.stdout.strip()

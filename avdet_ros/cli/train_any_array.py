@@ -1,0 +1,85 @@
+"""`avdet train any-array`: a model that takes any array, from windows of drawn arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train_any_array(
+    train: Annotated[
+        Path, typer.Argument(help='Folder of training windows of drawn arrays; it may grow.')
+    ],
+    val: Annotated[Path, typer.Argument(help='Folder of validation windows.')],
+    out: Annotated[Path, typer.Option(help='Run folder; one that is there goes on.')],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help='Optimiser steps in all; the default is 4000.')
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help='Time of fitting in all, in place of --steps.')
+    ] = None,
+    stop_after: Annotated[
+        float | None,
+        typer.Option(min=0, help='Seconds after which this call ends; the same call goes on.'),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, help='Windows a step.')] = 128,
+    epoch_windows: Annotated[
+        int, typer.Option(min=2, help='Windows between two validations.')
+    ] = 50_000,
+    learning_rate: Annotated[float, typer.Option(help='Highest learning rate.')] = 2e-3,
+    width: Annotated[int, typer.Option(min=12, help='Channels after mixing the bands.')] = 48,
+    labels: Annotated[
+        str, typer.Option(help='Instant of the boxes: centre or end of the window.')
+    ] = 'centre',
+    device: Annotated[str, typer.Option(help='cuda, cpu, or auto.')] = 'auto',
+    most: Annotated[
+        int | None,
+        typer.Option(min=1, help='Training windows at most; memory for them is taken at once.'),
+    ] = None,
+    most_val: Annotated[
+        int | None, typer.Option(min=1, help='Validation windows at most.')
+    ] = None,
+    seed: Annotated[int, typer.Option(help='Of weights, order and augmentation.')] = 0,
+    compiled: Annotated[bool, typer.Option(help='Compile the network (torch.compile).')] = False,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Teach a model that takes any array, from windows made with `avdet sim windows --arrays`."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        from avdet_ros.errors import AvdetError
+
+        raise AvdetError(
+            "training: expected the package torch, found none; pip install -e '.[train]'"
+        ) from error
+
+    from avdet_ros.cli.console import progress_bars
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.training.fitting.bearing_fit import FitPlan
+    from avdet_ros.training.networks.bearing_first import BearingShape
+    from avdet_ros.training.run import any_array
+
+    if labels not in any_array.LABEL_OFFSET_S:
+        raise AvdetError(f'--labels: expected centre or end, found {labels!r}')
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if steps is None and minutes is None:
+        steps = 4000
+    plan = FitPlan(
+        steps=steps,
+        seconds=None if minutes is None else 60 * minutes,
+        batch=batch,
+        epoch_windows=epoch_windows,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    run = any_array.AnyArrayRun(
+        train, val, out, plan, BearingShape(width=width), labels, device, most, most_val
+    )
+    made = any_array.train_any_array(
+        run, stop_after or float('inf'), compiled, progress_bars(progress)
+    )
+    if made is None:
+        raise AvdetError(f'{out}: no epoch was done: nothing to export')

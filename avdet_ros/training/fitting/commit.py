@@ -1,0 +1,21 @@
+"""Which version of the program made something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+
+
+def git_commit() -> str:
+    """Commit of the program, empty outside a checkout."""
+    try:
+        done = subprocess.run(
+            ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ''
+    return done.stdout.strip()

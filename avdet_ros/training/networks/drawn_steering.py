@@ -1,0 +1,88 @@
+"""Steering of many arrays at once, where training draws another for each window.
+
+The same as `avdet_ros.detection.steering`, from a table: in a mel band the expected coherence of a
+pair depends on nothing but the delay between the two, so it is looked up there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS
+
+STEP_S = 2e-6
+"""Delays of the table's rows: linear interpolation then errs by less than 0.001 up to 7 kHz."""
+
+LARGEST_DELAY_S = 0.009
+"""Of two microphones 3 m apart; pairs further apart than that count as so far."""
+
+_BLOCK = 512
+
+
+class SteeringTable:
+    """Expected coherences of every mel band by delay.
+
+    Attributes:
+        rows: (N, 2 * n_mels) real parts, then imaginary parts, of delays 0, `STEP_S`, ...
+    """
+
+    def __init__(self, front_end: FrontEnd, device: torch.device | str = 'cpu') -> None:
+        self.n_mels = front_end.n_mels
+        filters = front_end.mel_filters.astype(np.float64)
+        weight = np.maximum(filters.sum(axis=1, keepdims=True), 1e-30)
+        by_bin = scipy.sparse.csr_array(filters / weight)
+        bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
+        delays_s = np.arange(round(LARGEST_DELAY_S / STEP_S) + 1) * STEP_S
+        rows = []
+        for first in range(0, len(delays_s), _BLOCK):
+            turn = 2 * np.pi * np.outer(bins_hz, delays_s[first : first + _BLOCK])
+            parts = [(by_bin @ part(turn)).T for part in (np.cos, np.sin)]
+            rows.append(np.concatenate(parts, axis=1).astype(np.float32))
+        self.rows = torch.from_numpy(np.concatenate(rows)).to(device)
+        first, second = np.array(PAIRS).T
+        self._first = torch.from_numpy(first).to(device)
+        self._second = torch.from_numpy(second).to(device)
+
+    def steering(
+        self,
+        microphones_m: Tensor,
+        yaw_deg: Tensor,
+        azimuths_deg: Tensor,
+        alive: Tensor,
+        late_s: Tensor | None = None,
+    ) -> Tensor:
+        """Steering of each of B arrays.
+
+        Args:
+            microphones_m: (B, 8, 2 or 3) positions in the array's frame.
+            yaw_deg: (B,) how that frame is turned against the camera's heading, left positive.
+            azimuths_deg: (A,) about the camera's heading.
+            alive: (B, 8) bool.
+            late_s: (B, 8) how late each channel is, where that is known and still in the
+                features; None for not at all.
+
+        Returns:
+            (B, n_mels, A, 24) float32, see `avdet_ros.detection.steering.steering`.
+        """
+        azimuth = torch.deg2rad(azimuths_deg[None] - yaw_deg[:, None])
+        directions = torch.stack([azimuth.cos(), azimuth.sin()], dim=-1)
+        lead_s = torch.matmul(directions, microphones_m[..., :2].transpose(1, 2))
+        lead_s = lead_s / SPEED_OF_SOUND_MPS
+        if late_s is not None:
+            lead_s = lead_s - late_s[:, None]
+        delay = (lead_s[..., self._first] - lead_s[..., self._second]) / STEP_S
+        place = delay.abs().clamp(max=len(self.rows) - 1.001)
+        below = place.floor().long()
+        part = (place - below)[..., None]
+        found = torch.lerp(self.rows[below], self.rows[below + 1], part)
+        real, imaginary = found.split(self.n_mels, dim=-1)
+        imaginary = imaginary * delay.sign()[..., None]
+        live = alive[:, self._first] & alive[:, self._second]
+        scale = live / live.sum(dim=1, keepdim=True).clamp(min=1)
+        both = torch.stack([real, imaginary], dim=3) * scale[:, None, :, None, None]
+        # (B, A, pairs, 2, n_mels) to (B, n_mels, A, pairs * 2)
+        return both.flatten(2, 3).permute(0, 3, 1, 2).contiguous()
