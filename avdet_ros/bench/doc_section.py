@@ -6,8 +6,7 @@ from datetime import date
 import os
 from pathlib import Path
 
-from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error
+from avdet_ros.evaluation import page_section
 
 _FRAME = """\
 # In the field
@@ -35,26 +34,15 @@ def machine_line(about: dict[str, object]) -> str:
 
 
 def write_section(page: Path, name: str, text: str) -> None:
-    """Replace a page's section between ``<!-- name -->`` and ``<!-- end of name -->``.
-
-    A page that is not there is made.
+    """Replace a section of `docs/field.md`; see `page_section.write_section`.
 
     Args:
-        page: Markdown file.
+        page: Markdown file; one that is not there is made.
         name: faults or soak.
         text: what stands there from now on.
 
     Raises:
         AvdetError: the page cannot be read or written, or has no such marks.
     """
-    marks = {key: f'<!-- {key} -->\n\n<!-- end of {key} -->' for key in ('faults', 'soak')}
-    try:
-        old = page.read_text() if page.exists() else _FRAME.format(**marks)
-        begin, end = f'<!-- {name} -->', f'<!-- end of {name} -->'
-        if old.count(begin) != 1 or old.count(end) != 1:
-            raise AvdetError(f'{page}: expected one {begin} and one {end}, found none or more')
-        before, _, rest = old.partition(begin)
-        after = rest.partition(end)[2]
-        page.write_text(f'{before}{begin}\n\n{text}\n\n{end}{after}')
-    except OSError as error:
-        raise AvdetError(f'cannot write {page}: {explain_os_error(error)}') from error
+    frame = _FRAME.format(**{key: page_section.marks(key) for key in ('faults', 'soak')})
+    page_section.write_section(page, name, text, frame)

@@ -49,6 +49,16 @@ def evaluate(
         int | None,
         typer.Option(help='Seed of one array that all drives share; implies --world.'),
     ] = None,
+    vehicles: Annotated[
+        int,
+        typer.Option(help='With --one-vehicle: so many arrays, seeds from that on, in turn.'),
+    ] = 1,
+    family: Annotated[
+        str,
+        typer.Option(
+            help="With --world: each drive's array is another one of this shape, e.g. cross."
+        ),
+    ] = '',
     windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
     quiet_minutes: Annotated[
         float,
@@ -114,6 +124,8 @@ def evaluate(
             world=world,
             array=array,
             one_vehicle=one_vehicle,
+            vehicles=vehicles,
+            family=family,
             drives=200 if drives is None else drives,
             windows=windows,
             seed_from=seed_from,

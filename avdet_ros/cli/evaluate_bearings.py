@@ -10,6 +10,8 @@ def evaluate_bearings(
     world: str | None,
     array: str | None,
     one_vehicle: int | None,
+    vehicles: int,
+    family: str,
     drives: int,
     windows: int,
     seed_from: int,
@@ -45,7 +47,13 @@ def evaluate_bearings(
     result = measure(
         Request(
             model=model or share('models/student.onnx'),
-            condition=Condition(world, array or USUAL_ARRAY.get(world, ''), one_vehicle),
+            condition=Condition(
+                world,
+                array or USUAL_ARRAY.get(world, ''),
+                one_vehicle,
+                family=family,
+                vehicles=vehicles,
+            ),
             drives=drives,
             windows=windows,
             seed_from=seed_from,

@@ -30,6 +30,7 @@ from avdet_ros.cli.calibrate import calibrate
 from avdet_ros.cli.console import set_up_logging
 from avdet_ros.cli.demo import demo
 from avdet_ros.cli.devices import devices
+from avdet_ros.cli.eval_bearings import bearings
 from avdet_ros.cli.eval_check_dataset import check_dataset
 from avdet_ros.cli.eval_compare import compare
 from avdet_ros.cli.eval_inspect_model import inspect_model
@@ -87,6 +88,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         'Score models and trackers; compare; check files.',
         {
             'model': evaluate,
+            'bearings': bearings,
             'trackers': evaluate_trackers,
             'compare': compare,
             'check-dataset': check_dataset,

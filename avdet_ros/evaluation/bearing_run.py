@@ -55,6 +55,7 @@ class Request:
         cache: folder of rendered windows, None keeps nothing.
         cache_bytes: what it may take.
         jobs: processes.
+        name: of the model's row; '' takes that of its file.
     """
 
     model: Path
@@ -70,6 +71,30 @@ class Request:
     cache: Path | None = None
     cache_bytes: int = 8 << 30
     jobs: int = 1
+    name: str = ''
+
+    @property
+    def label(self) -> str:
+        """Name of the model's row."""
+        return self.name or self.model.stem
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the drives."""
+        return tuple(range(self.seed_from, self.seed_from + self.drives))
+
+    def settings(self) -> dict[str, Any]:
+        """What the scores depend on beside the model, as JSON has it."""
+        return {
+            'condition': asdict(self.condition),
+            'drives': self.drives,
+            'windows_a_drive': self.windows,
+            'seeds': [self.seed_from, self.seed_from + self.drives - 1],
+            'quiet_minutes': self.quiet_minutes,
+            'recordings': str(self.recordings) if self.recordings else None,
+            'tracker': self.tracker,
+            'resamples': RESAMPLES,
+        }
 
 
 @dataclass(frozen=True)
@@ -104,7 +129,7 @@ def measure(
         AvdetError: the request makes no sense, the model does not fit, or a folder cannot be used.
     """
     cut = Cut(windows=request.windows)
-    seeds = tuple(range(request.seed_from, request.seed_from + request.drives))
+    seeds = request.seeds
     check_request(seeds, cut.duration_s, QUIET_CUT.rate_hz)
     rig = load_rig(request.rig_path)
     notes: list[str] = []
@@ -122,7 +147,7 @@ def measure(
     plan = WindowPlan(
         setting=WindowSetting(request.condition, cut, request.recordings),
         seeds=seeds,
-        models={request.model.stem: request.model},
+        models={request.label: request.model},
         label_offset_s=loaded.contract.label_offset_s,
         bound=steered and request.condition.array != 'ideal',
         statistics=statistics if request.baselines else None,
@@ -151,15 +176,8 @@ def measure(
             f'{request.drives} {split} drives, seeds {seeds[0]} to {seeds[-1]}'
         ),
         settings={
-            'condition': asdict(request.condition),
-            'drives': request.drives,
-            'windows_a_drive': request.windows,
-            'seeds': [seeds[0], seeds[-1]],
+            **request.settings(),
             'split': split,
-            'quiet_minutes': request.quiet_minutes,
-            'recordings': str(request.recordings) if request.recordings else None,
-            'tracker': request.tracker,
-            'resamples': RESAMPLES,
             'model': about(loaded, request.model),
         },
         rows=rows,

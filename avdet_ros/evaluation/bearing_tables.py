@@ -17,8 +17,8 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 def estimate(value: Mapping[str, float | None], form: str = '{:.3f}') -> str:
     """A number with its interval, as ``.598 (.560 to .633)``."""
-    text = _number(value['value'], form)
-    low, high = _number(value['low'], form), _number(value['high'], form)
+    text = cell_number(value['value'], form)
+    low, high = cell_number(value['low'], form), cell_number(value['high'], form)
     return text if '-' in (text, low, high) else f'{text} ({low} to {high})'
 
 
@@ -50,7 +50,7 @@ def parts_table(rows: Rows) -> Table:
 
 def part_cell(part: Mapping[str, Any]) -> str:
     """Recall and AP of some labels, as ``.71 (.88)``."""
-    recall, ap = (_number(part[key]['value'], '{:.2f}') for key in ('recall', 'ap'))
+    recall, ap = (cell_number(part[key]['value'], '{:.2f}') for key in ('recall', 'ap'))
     return recall if ap == '-' else f'{recall} ({ap})'
 
 
@@ -65,12 +65,12 @@ def range_table(rows: Rows) -> Table | None:
         table.add_column(column, justify='left' if column in ('', 'distance') else 'right')
     for name, ranges in known.items():
         for part in (*ranges['by_distance'], ranges['middle'], ranges['all']):
-            numbers = (_number(part[key], '{:.2f}') for key in ('median', 'p90', 'coverage'))
+            numbers = (cell_number(part[key], '{:.2f}') for key in ('median', 'p90', 'coverage'))
             table.add_row(name, part['name'], str(part['matches']), *numbers)
     return table
 
 
-def _number(value: float | None, form: str) -> str:
+def cell_number(value: float | None, form: str) -> str:
     """A number as text without a leading zero; a dash where it is not defined."""
     text = number(math.nan if value is None else value, form)
     return text[1:] if text.startswith('0.') else text
@@ -78,10 +78,11 @@ def _number(value: float | None, form: str) -> str:
 
 def _range(scores: Mapping[str, Any], key: str) -> str:
     ranges = scores['bearings']['range']
-    return _number(ranges['middle'][key], '{:.2f}') if ranges else '-'
+    return cell_number(ranges['middle'][key], '{:.2f}') if ranges else '-'
 
 
-def _quiet(scores: Mapping[str, Any]) -> str:
+def quiet_cell(scores: Mapping[str, Any]) -> str:
+    """False vehicles a minute, how many and in how many minutes."""
     quiet = scores['quiet']
     if not quiet:
         return '-'
@@ -94,25 +95,25 @@ _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ('recall, 5°', lambda s: estimate(s['bearings']['recall_wide'])),
     (
         'azimuth error, median, °',
-        lambda s: _number(s['bearings']['error_deg']['median'], '{:.2f}'),
+        lambda s: cell_number(s['bearings']['error_deg']['median'], '{:.2f}'),
     ),
     (
         '90th percentile of those within 3°, 5°',
         lambda s: (
-            f'{_number(s["bearings"]["error_deg"]["p90"], "{:.2f}")}, '
-            f'{_number(s["bearings"]["error_deg"]["wide_p90"], "{:.2f}")}'
+            f'{cell_number(s["bearings"]["error_deg"]["p90"], "{:.2f}")}, '
+            f'{cell_number(s["bearings"]["error_deg"]["wide_p90"], "{:.2f}")}'
         ),
     ),
-    ('F20', lambda s: _number(s['bearings']['f20'], '{:.3f}')),
+    ('F20', lambda s: cell_number(s['bearings']['f20'], '{:.3f}')),
     (
         f'recall, visible < {HIDDEN_BELOW:g}',
         lambda s: estimate(s['bearings']['hidden']['recall']),
     ),
     (f'range error {MIDDLE_M[0]} to {MIDDLE_M[1]} m, median', lambda s: _range(s, 'median')),
     ('inside the 90 % interval', lambda s: _range(s, 'coverage')),
-    ('scores off by', lambda s: _number(s['bearings']['calibration']['error'], '{:.3f}')),
-    ('mAP@Avg (0.50:0.95)', lambda s: _number(s['detection']['map'], '{:.3f}')),
-    ('mAP@0.5', lambda s: _number(s['detection']['map50'], '{:.3f}')),
-    ('false vehicles a minute', _quiet),
-    ('ms a window, median', lambda s: _number(s['milliseconds']['p50'], '{:.1f}')),
+    ('scores off by', lambda s: cell_number(s['bearings']['calibration']['error'], '{:.3f}')),
+    ('mAP@Avg (0.50:0.95)', lambda s: cell_number(s['detection']['map'], '{:.3f}')),
+    ('mAP@0.5', lambda s: cell_number(s['detection']['map50'], '{:.3f}')),
+    ('false vehicles a minute', quiet_cell),
+    ('ms a window, median', lambda s: cell_number(s['milliseconds']['p50'], '{:.1f}')),
 )

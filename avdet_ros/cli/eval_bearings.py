@@ -1,0 +1,90 @@
+"""`avdet eval bearings`: a model in every condition that the pages report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bearings(
+    model: Annotated[
+        Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help='What the tables call it; the default is the name of its file.')
+    ] = '',
+    out: Annotated[
+        Path, typer.Option(help='Folder of the scores; models measured before stay in the tables.')
+    ] = Path('out/bearings'),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help='A condition, may be repeated: plain-kept, furnished, shape, ...'),
+    ] = None,
+    drives: Annotated[int, typer.Option(help='At most so many drives in a condition.')] = 1_000,
+    quiet_minutes: Annotated[
+        float, typer.Option(help='At most so many minutes on roads without vehicles.')
+    ] = 5.0,
+    cache: Annotated[Path, typer.Option(help='Rendered windows are kept here.')] = Path(
+        'out/windows'
+    ),
+    cache_gb: Annotated[
+        float, typer.Option(help='What they may take; 0 keeps none. Old ones go first.')
+    ] = 8.0,
+    pages: Annotated[
+        Path | None,
+        typer.Option(help='Write the tables into arrays.md and hearing.md in this folder.'),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
+) -> None:
+    """Measure how well a model finds directions, on every world and array that docs/ reports.
+
+    What was measured before with the same settings is not measured again: an interrupted study
+    goes on where it was.
+
+        avdet eval bearings --model out/student.onnx --name new --jobs 2 --pages docs
+    """
+    import shlex
+    import sys
+
+    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation.bearing_pages import write_pages
+    from avdet_ros.evaluation.bearing_run import Request
+    from avdet_ros.evaluation.bearing_study import chosen, read_study, run_study
+    from avdet_ros.evaluation.bearing_tables import main_table
+    from avdet_ros.paths import share
+    from avdet_ros.simulation.conditions import Condition
+
+    for option, value, low, high in (
+        ('--drives', drives, 1, 10_000),
+        ('--quiet-minutes', quiet_minutes, 0, 600),
+        ('--cache-gb', cache_gb, 0, 10_000),
+        ('--jobs', jobs, 1, 1024),
+    ):
+        if not low <= value <= high:
+            raise AvdetError(f'{option}: expected {low} to {high}, found {value:g}')
+    conditions = chosen(only or [])
+    request = Request(
+        model=model or share('models/student.onnx'),
+        name=name,
+        condition=Condition(),
+        drives=drives,
+        quiet_minutes=quiet_minutes,
+        cache=cache if cache_gb else None,
+        cache_bytes=round(cache_gb * 1e9),
+        jobs=jobs,
+    )
+    notes = run_study(request, out, list(conditions), progress_bars())
+    study = read_study(out)
+    for key, measured in study.items():
+        if key in conditions:
+            console().print(main_table(measured['rows'], measured['title']))
+    for note in dict.fromkeys(notes):
+        console().print(f'[yellow]{note}')
+    console().print(f'scores in {out}')
+    if pages is not None:
+        command = shlex.join(['avdet', *sys.argv[1:]])
+        for page in write_pages(study, pages, command):
+            console().print(f'tables in {page}')

@@ -1,0 +1,161 @@
+"""Sections of docs/arrays.md and docs/hearing.md, written from the scores of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from avdet_ros.evaluation.bearing_study import CONDITIONS
+from avdet_ros.evaluation.bearing_tables import cell_number, estimate, quiet_cell
+from avdet_ros.evaluation.page_section import marks, write_section
+
+Study = Mapping[str, Mapping[str, Any]]
+"""What `bearing_study.read_study` gives."""
+
+_MAIN = ('plain-kept', 'furnished-ideal', 'furnished-neglected')
+_ARRAYS = ('plain-kept', 'furnished-ideal', 'furnished-kept', 'furnished-neglected', 'vehicles')
+_SHAPES = tuple(key for key in CONDITIONS if key.startswith('shape-'))
+
+
+def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
+    """Write every section.
+
+    Args:
+        study: see `Study`.
+        folder: of the pages.
+        command: what wrote them, said above each table.
+
+    Returns:
+        The pages.
+
+    Raises:
+        AvdetError: a page cannot be written, or lacks the marks.
+    """
+    arrays = {
+        'arrays': _table(study, _ARRAYS, _OVERVIEW),
+        'shapes': _table(study, _SHAPES, _OVERVIEW),
+    }
+    hearing = {
+        'bearings': _table(study, _MAIN, _BEARINGS),
+        'levels': _parts(study, _MAIN, 'by_level'),
+        'distances': _parts(study, _MAIN, 'by_distance'),
+        'ranges': _ranges(study, _MAIN),
+        'scores': _calibration(study, _MAIN),
+    }
+    pages = []
+    for name, title, sections in (
+        ('arrays.md', 'Any array', arrays),
+        ('hearing.md', 'What the model hears', hearing),
+    ):
+        frame = f'# {title}\n\n' + '\n\n'.join(marks(key) for key in sections) + '\n'
+        for key, text in sections.items():
+            write_section(folder / name, key, f'    {command}\n\n{text}', frame)
+        pages.append(folder / name)
+    return pages
+
+
+Cell = Callable[[Mapping[str, Any]], str]
+
+_OVERVIEW: dict[str, Cell] = {
+    'AP, 3°': lambda s: estimate(s['bearings']['ap'], '{:.3f}'),
+    'recall, 3°': lambda s: estimate(s['bearings']['recall'], '{:.3f}'),
+    'recall, 5°': lambda s: cell_number(s['bearings']['recall_wide']['value'], '{:.3f}'),
+    'error, median / 90 %': lambda s: (
+        f'{cell_number(s["bearings"]["error_deg"]["median"], "{:.2f}")}° / '
+        f'{cell_number(s["bearings"]["error_deg"]["p90"], "{:.2f}")}°'
+    ),
+    'mAP@0.5': lambda s: cell_number(s['detection']['map50'], '{:.3f}'),
+}
+_BEARINGS: dict[str, Cell] = {
+    **_OVERVIEW,
+    'F20': lambda s: cell_number(s['bearings']['f20'], '{:.3f}'),
+    'hidden': lambda s: estimate(s['bearings']['hidden']['recall'], '{:.2f}'),
+    'mAP': lambda s: cell_number(s['detection']['map'], '{:.3f}'),
+    'false vehicles a minute': quiet_cell,
+}
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; the first two columns are text, the others numbers."""
+    header = list(header)
+    lines = [header, ['---'] * min(len(header), 2) + ['--:'] * (len(header) - 2), *rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+
+
+def _rows(study: Study, keys: Iterable[str]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
+    """Title, detector and scores, a condition after the other; a title only once."""
+    for key in keys:
+        if key in study:
+            title = study[key]['title']
+            for name, scores in study[key]['rows'].items():
+                yield title, name, scores
+                title = ''
+
+
+def _amount(study: Study, keys: Iterable[str]) -> str:
+    parts = []
+    for key in keys:
+        if key in study:
+            scores = next(iter(study[key]['rows'].values()))['bearings']
+            parts.append(
+                f'{study[key]["title"]}: {scores["windows"]} windows of '
+                f'{scores["drives"]} drives, {scores["labels"]} labels'
+            )
+    return '; '.join(parts) + '.'
+
+
+def _table(study: Study, keys: tuple[str, ...], columns: Mapping[str, Cell]) -> str:
+    rows = [
+        [title, name, *(cell(scores) for cell in columns.values())]
+        for title, name, scores in _rows(study, keys)
+    ]
+    if not rows:
+        return 'Not measured yet.'
+    return f'{_amount(study, keys)}\n\n{markdown(["", "", *columns], rows)}'
+
+
+def _parts(study: Study, keys: tuple[str, ...], family: str) -> str:
+    every = list(_rows(study, keys))
+    if not every:
+        return 'Not measured yet.'
+    names = [part['name'] for part in every[0][2]['bearings'][family]]
+    rows = []
+    for title, name, scores in every:
+        parts = scores['bearings'][family]
+        if title:
+            rows.append([title, 'labels', *(str(part['labels']) for part in parts)])
+        cells = (cell_number(part['recall']['value'], '{:.2f}') for part in parts)
+        rows.append(['', name, *cells])
+    return markdown(['', '', *names], rows)
+
+
+def _ranges(study: Study, keys: tuple[str, ...]) -> str:
+    rows = []
+    names: list[str] = []
+    for title, name, scores in _rows(study, keys):
+        ranges = scores['bearings']['range']
+        if not ranges:
+            continue
+        parts = [*ranges['by_distance'], ranges['middle']]
+        names = [part['name'] for part in parts]
+        cells = [
+            f'{cell_number(part["median"], "{:.2f}")} ({cell_number(part["coverage"], "{:.2f}")})'
+            for part in parts
+        ]
+        rows.append([title, name, *cells])
+    return markdown(['', '', *names], rows) if rows else 'No model here says a range.'
+
+
+def _calibration(study: Study, keys: tuple[str, ...]) -> str:
+    every = list(_rows(study, keys))
+    if not every:
+        return 'Not measured yet.'
+    bins = every[0][2]['bearings']['calibration']['bins']
+    names = [f'{its["low"]:.1f}' for its in bins]
+    rows = []
+    for title, name, scores in every:
+        its = scores['bearings']['calibration']
+        cells = (cell_number(part['right'], '{:.2f}') for part in its['bins'])
+        rows.append([title, name, *cells, cell_number(its['error'], '{:.3f}')])
+    return markdown(['', '', *names, 'off by'], rows)
