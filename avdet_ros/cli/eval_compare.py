@@ -72,7 +72,9 @@ def compare(
         models = dict(zip(names, (a, b), strict=True))
         pair = runs.run_on_seeds(models, offset_s, seeds, seconds, rate, rig, jobs, progress)
     with progress.step('bootstrap'):
-        outcome = runs.judge(pair, names, lambda: make_tracker(tracker), resamples, pictures)
+        outcome = runs.compare_pair(
+            pair, names, lambda: make_tracker(tracker), resamples, pictures
+        )
 
     table = Table(title=pair.title, title_justify='left')
     for heading in ('', *names, 'difference', '95 % of it', ''):

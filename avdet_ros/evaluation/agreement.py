@@ -1,4 +1,4 @@
-"""How far two detectors say the same, where nobody knows who is right."""
+"""How far two detectors agree with each other, where there is no truth."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def agreement(
 
 
 def sentence(result: Agreement, names: tuple[str, str], drives: int) -> str:
-    """What can be said without truth, and what can't."""
-    what = f'Which of {names[0]} and {names[1]} is better cannot be said: there is no truth.'
+    """What is known of two detectors without truth, in a sentence or two."""
+    what = f'Which of {names[0]} and {names[1]} is better is unknown: there is no truth.'
     if np.isnan(result.same):
         return f'{what} Neither found any box in {result.windows} windows.'
     low, high = result.interval
     span = f' (95 % {low:.0%} to {high:.0%})' if drives >= FEWEST_DRIVES else ''
     return (
-        f'{what} They agree on {result.same:.0%} of their boxes{span}; {names[0]} says '
+        f'{what} They agree on {result.same:.0%} of their boxes{span}; {names[0]} finds '
         f'{result.boxes[0]:.2f} a window, {names[1]} {result.boxes[1]:.2f}.'
     )
 

@@ -1,4 +1,4 @@
-"""What a model must beat: boxes that listen to nothing, and classical direction finding.
+"""Baselines a model must beat: boxes that ignore the sound, and classical direction finding.
 
 Both are fitted on the labels of training drives alone and are used like a model: one window in,
 `Detections` out.
@@ -17,17 +17,16 @@ from avdet_ros.detection.boxes import Detections, box_iou, clip_boxes, nms
 from avdet_ros.rig import MICROPHONES, Rig
 
 COVER_IOU = 0.5
-_MOST_CANDIDATES = 1500
+_MAX_CANDIDATES = 1500
 
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """What the baselines know of the training labels.
+    """Summary of the training labels.
 
     Attributes:
         boxes_px: (K, 4) float32, the boxes that cover most labels, the most common first.
-        shares: (K,) float32, the part of all frames with a label that each of them covers and
-            those before it do not.
+        shares: (K,) float32, labels per frame that each of them covers and no earlier one does.
         typical_px: (4,) float64, x from the centre of the box, y in the image: the box that
             covers most labels when it may be moved sideways.
         typical_distance_m: distance of the vehicles it covers.
@@ -79,7 +78,7 @@ def greedy_cover(boxes: np.ndarray, count: int, seed: int) -> tuple[list[int], n
         Indices of the chosen and how many each newly covers, (K,) descending.
     """
     rng = np.random.default_rng(seed)
-    size = min(len(boxes), _MOST_CANDIDATES)
+    size = min(len(boxes), _MAX_CANDIDATES)
     candidates = np.sort(rng.choice(len(boxes), size, replace=False))
     covers = box_iou(boxes[candidates], boxes) >= COVER_IOU
     chosen, counts = [], []
@@ -95,11 +94,11 @@ def greedy_cover(boxes: np.ndarray, count: int, seed: int) -> tuple[list[int], n
 
 
 class ConstantBoxes:
-    """The training labels' most common boxes, whatever is heard."""
+    """The training labels' most common boxes, whatever the sound."""
 
     def __init__(self, statistics: LabelStatistics) -> None:
         """Take the boxes from the training labels."""
-        # An own share above one frame in one is possible: several vehicles in a frame.
+        # A share above 1 is possible: one box may cover several vehicles of a frame.
         self._detections = Detections(statistics.boxes_px, np.minimum(statistics.shares, 1))
 
     def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
@@ -108,7 +107,7 @@ class ConstantBoxes:
 
 
 class SteeredResponse:
-    """SRP-PHAT bearings, each with a typical vehicle standing on the road there.
+    """SRP-PHAT bearings, with a typical vehicle placed on the road at each.
 
     The steered response power with phase transform (DiBiase 2000) by pyroomacoustics, over the
     camera's field of view, averaged over the window.
@@ -116,7 +115,7 @@ class SteeredResponse:
 
     STEP_DEG = 0.5
     BAND_HZ = (300.0, 4000.0)
-    MOST = 5
+    MAX_BOXES = 5
 
     def __init__(self, statistics: LabelStatistics, rig: Rig, temperature_c: float = 20.0) -> None:
         """Prepare the directions.
@@ -152,10 +151,10 @@ class SteeredResponse:
 
         Args:
             waveform: (8, samples) float32 of the window.
-            spectrogram: not looked at.
+            spectrogram: unused.
 
         Returns:
-            At most `MOST` boxes; a score is the mean agreement of the pairs of microphones on
+            At most `MAX_BOXES` boxes; a score is the mean agreement of the pairs of microphones on
             that direction, 1 if all agree at all frequencies.
         """
         import pyroomacoustics
@@ -167,8 +166,8 @@ class SteeredResponse:
             win=np.hanning(self._n_fft),
         ).transpose(2, 1, 0)
         self._srp.locate_sources(spectrum, freq_range=list(self.BAND_HZ))
-        # pyroomacoustics divides the power of all M^2 products by the number of pairs; what is
-        # wanted is the mean of the pairs alone, from about 0 for noise to 1 for a plane wave.
+        # pyroomacoustics divides the power of all M^2 products by the number of pairs. The score
+        # is the mean over the pairs alone, from about 0 for noise to 1 for a plane wave.
         pairs = MICROPHONES * (MICROPHONES - 1) / 2
         agreement = (np.asarray(self._srp.grid.values) * pairs - MICROPHONES) / (2 * pairs)
         peaks, _ = find_peaks(agreement, height=0.0)
@@ -176,7 +175,7 @@ class SteeredResponse:
         boxes = clip_boxes(self._boxes[peaks], *self._size)
         inside = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
         boxes, scores = boxes[inside], scores[inside]
-        kept = nms(boxes, scores, 0.5)[: self.MOST]
+        kept = nms(boxes, scores, 0.5)[: self.MAX_BOXES]
         return Detections(boxes[kept].astype(np.float32), scores[kept].astype(np.float32))
 
 

@@ -31,10 +31,10 @@ HIDDEN_BELOW = 0.5
 """A vehicle of which the camera sees less than this share counts as hidden."""
 
 MANY = 4
-"""Frames with so many vehicles or more are one part."""
+"""Frames with at least this many vehicles form one part."""
 
 NO_TRACKING = dict.fromkeys((field.name for field in fields(TrackMetrics)), math.nan)
-"""Instead of metrics where the truth has no identities."""
+"""Stands for the metrics where the truth has no identities."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Part:
 def prepare(
     records: Sequence[DriveRecord], detector: str, tracks: Sequence[list[list[Track]]]
 ) -> list[ScoredDrive]:
-    """One detector's side of the records, with the tracks made of its boxes."""
+    """One detector's boxes and tracks on every drive, with the truth."""
     return [
         ScoredDrive(
-            record.truth, record.detections[detector], its, record.identified, record.conditions
+            record.truth, record.detections[detector], found, record.identified, record.conditions
         )
-        for record, its in zip(records, tracks, strict=True)
+        for record, found in zip(records, tracks, strict=True)
     ]
 
 
@@ -89,13 +89,15 @@ def measure(
     truth = [frame for drive in drives for frame in drive.truth]
     detections = [frame for drive in drives for frame in drive.detections]
     alarms = [
-        int(np.sum(match(sure.boxes_px, true.boxes_px, MATCH_IOU) < 0))
-        for true, sure in zip(truth, (f.above(CENTRE_SCORE) for f in detections), strict=True)
+        int(np.sum(match(confident.boxes_px, true.boxes_px, MATCH_IOU) < 0))
+        for true, confident in zip(truth, (f.above(CENTRE_SCORE) for f in detections), strict=True)
     ]
     tracking = NO_TRACKING
     if all(drive.identified for drive in drives):
-        its = track_metrics([drive.truth for drive in drives], [drive.tracks for drive in drives])
-        tracking = asdict(its)
+        scores = track_metrics(
+            [drive.truth for drive in drives], [drive.tracks for drive in drives]
+        )
+        tracking = asdict(scores)
     return Part(
         family=family,
         name=name,
@@ -106,7 +108,7 @@ def measure(
 
 
 def break_down(drives: Sequence[ScoredDrive], image_size_px: tuple[int, int]) -> list[Part]:
-    """Metrics of every part; a family of which nothing is known is left out."""
+    """Metrics of every part; families without any information are left out."""
     return [
         measure(part, image_size_px, family, name) for family, name, part in _parts(list(drives))
     ]
@@ -137,7 +139,7 @@ def _boxes(drives: Sequence[ScoredDrive]) -> int:
 
 
 def _frames(drive: ScoredDrive, count: int) -> ScoredDrive:
-    """The frames with so many vehicles, in their order."""
+    """The frames with that many vehicles, in order."""
     members = [i for i, frame in enumerate(drive.truth) if min(len(frame), MANY) == count]
     return ScoredDrive(
         [drive.truth[i] for i in members],
@@ -185,7 +187,7 @@ def _tracks_without_others(
     best_first = sorted(tracks, key=lambda track: -track.score)
     boxes = np.array([track.box_px for track in best_first]).reshape(-1, 4)
     keep = _keep(truth, boxes, wanted)
-    return [track for track, its in zip(best_first, keep, strict=True) if its]
+    return [track for track, kept in zip(best_first, keep, strict=True) if kept]
 
 
 def _keep(truth: TruthFrame, boxes_px: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Two models on the same drives: is one better, or is it noise?
+"""Two models on the same drives: is one better, or is the difference noise?
 
 Windows of one drive are anything but independent, so whole drives are resampled (the cluster
 bootstrap, Davison and Hinkley 1997, section 3.8), the same ones for both models.
@@ -27,7 +27,7 @@ METRICS = ('map', 'map50', 'map75', 'mota', 'idf1', 'hota')
 """What is compared; more is better in all of them. The first decides."""
 
 FEWEST_DRIVES = 5
-"""Resampling fewer drives says nothing about others."""
+"""Intervals from fewer drives do not hold for other drives."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def compare(
 def verdict(
     result: dict[str, Comparison], names: tuple[str, str], drives: int, unit: str = 'drives'
 ) -> str:
-    """One sentence that says which is better, or that one cannot know.
+    """One sentence: which is better, or why that is unknown.
 
     Args:
         result: of `compare`.
@@ -115,8 +115,8 @@ def verdict(
     span = f'{main.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}'
     if drives < FEWEST_DRIVES:
         return (
-            f'Not enough {unit} to tell: {drives}, at least {FEWEST_DRIVES} are needed for an '
-            f'interval to mean anything (mAP difference {main.difference:+.3f}).'
+            f'Not enough {unit} to tell: {drives}; an interval needs at least {FEWEST_DRIVES} '
+            f'(mAP difference {main.difference:+.3f}).'
         )
     if not np.isfinite([main.difference, low, high]).all():
         return 'Nothing to compare: there was no vehicle to find.'
@@ -183,9 +183,9 @@ def most_different(
 
 
 def _balance(truth: TruthFrame, detections: Detections) -> int:
-    sure = detections.above(CENTRE_SCORE)
-    hits = int(np.sum(match(sure.boxes_px, truth.boxes_px, MATCH_IOU) >= 0))
-    return hits - (len(sure) - hits) - (len(truth) - hits)
+    confident = detections.above(CENTRE_SCORE)
+    hits = int(np.sum(match(confident.boxes_px, truth.boxes_px, MATCH_IOU) >= 0))
+    return hits - (len(confident) - hits) - (len(truth) - hits)
 
 
 def _count(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> tuple[list, list]:

@@ -42,11 +42,11 @@ class PairedRecords:
 
     Attributes:
         known: drives or pieces of bags with truth.
-        everything: all of them.
+        everything: those with and without truth.
         unit: what they are, as ``drives`` or ``pieces of 20 s``.
         title: what they were run on, one line.
-        notes: what a reader must not miss.
-        picture: of a frame, None to draw a road instead.
+        notes: caveats of the results.
+        picture: gives the picture of a frame; None draws a road instead.
     """
 
     known: list[DriveRecord]
@@ -59,14 +59,14 @@ class PairedRecords:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison says.
+    """Results of a comparison.
 
     Attributes:
         metrics: by name; empty where nothing has truth.
         agreement: of the two with each other.
         verdict: one sentence.
-        frames: where they differ most, and the records they are in.
-        records: see above.
+        frames: where they differ most.
+        records: the drives that `frames` index.
     """
 
     metrics: dict[str, Comparison]
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
-    """Two models by the names that the tables use.
+    """Load two models, under the names that the tables use.
 
     Raises:
         AvdetError: one does not fit the rig, or their boxes hold for different instants.
@@ -222,7 +222,7 @@ def _run_on_bag(
     pictures.update({record.name: picture for record in [*pieces, *known]})
 
 
-def judge(
+def compare_pair(
     pair: PairedRecords,
     names: tuple[str, str],
     make_tracker: Callable[[], Tracker],

@@ -1,4 +1,4 @@
-"""How good boxes are: COCO's average precision and the distance of centres.
+"""Detection metrics: COCO's average precision and the distance of centres.
 
 AP is COCO's (101 recalls, at most 100 boxes a frame), computed by faster-coco-eval. Centre
 distances follow Gan et al., Self-supervised Moving Vehicle Tracking with Stereo Sound (ICCV
@@ -20,15 +20,15 @@ from avdet_ros.evaluation.drive_record import TruthFrame
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MATCH_IOU = 0.5
 CENTRE_SCORE = 0.3
-"""Boxes below this score say too little to be asked where they are: not in CDx and CDy."""
+"""Score above which boxes count in recall, CDx and CDy; AP takes all boxes."""
 
 _RECALLS = np.linspace(0, 1, 101)
-_MOST_BOXES = 100
+_MAX_BOXES = 100
 
 
 @dataclass(frozen=True)
 class DetectionMetrics:
-    """Of all frames together. A number that nothing defines, as AP without truth, is NaN.
+    """Metrics over all frames; NaN where undefined, as AP is without truth.
 
     Attributes:
         map: AP averaged over IoU 0.50 to 0.95.
@@ -37,7 +37,7 @@ class DetectionMetrics:
         cdx: mean horizontal centre distance of matched boxes, per cent of the image's width.
         cdy: mean vertical one, per cent of its height.
         recall50: share of the true boxes found at IoU 0.5 with a score above `CENTRE_SCORE`.
-        frames: frames looked at.
+        frames: number of frames.
         boxes: true boxes in them.
     """
 
@@ -63,12 +63,12 @@ def detection_metrics(
     """
     ap = coco_average_precision(truth, detections)
     distances, found = [], 0
-    for true, heard in zip(truth, detections, strict=True):
-        sure = heard.above(CENTRE_SCORE)
-        matched = match(sure.boxes_px, true.boxes_px, MATCH_IOU)
+    for true, predicted in zip(truth, detections, strict=True):
+        confident = predicted.above(CENTRE_SCORE)
+        matched = match(confident.boxes_px, true.boxes_px, MATCH_IOU)
         hit = matched >= 0
         found += int(hit.sum())
-        distances.append(_centres(sure.boxes_px[hit]) - _centres(true.boxes_px[matched[hit]]))
+        distances.append(_centres(confident.boxes_px[hit]) - _centres(true.boxes_px[matched[hit]]))
     boxes = sum(len(frame) for frame in truth)
     offsets = np.abs(np.concatenate(distances)) if distances else np.zeros((0, 2))
     percent = 100 * offsets / np.asarray(image_size_px)
@@ -96,13 +96,13 @@ def coco_average_precision(
     if not sum(len(frame) for frame in detections):
         return np.zeros(len(IOU_THRESHOLDS))
     annotations, results = [], []
-    for image_id, (true, heard) in enumerate(zip(truth, detections, strict=True), start=1):
+    for image_id, (true, predicted) in enumerate(zip(truth, detections, strict=True), start=1):
         for box in true.boxes_px:
             annotations.append(
                 {'id': len(annotations) + 1, 'image_id': image_id, 'category_id': 1, 'iscrowd': 0}
                 | {'bbox': _xywh(box), 'area': float(box_area(box))}
             )
-        for box, score in zip(heard.boxes_px, heard.scores, strict=True):
+        for box, score in zip(predicted.boxes_px, predicted.scores, strict=True):
             results.append(
                 {'image_id': image_id, 'category_id': 1, 'bbox': _xywh(box), 'score': float(score)}
             )
@@ -113,7 +113,7 @@ def coco_average_precision(
         evaluation = COCOeval_faster(known, known.loadRes(results), 'bbox', print_function=_silent)
         evaluation.evaluate()
         evaluation.accumulate()
-    # Axes: IoU, recall, class, size, most boxes; the first size is "all", the last most is 100.
+    # Axes: IoU, recall, class, size, maximum of boxes; size 0 is "all", the last maximum is 100.
     precision = np.asarray(evaluation.eval['precision'])[:, :, 0, 0, -1]
     return precision.mean(axis=1)
 
@@ -141,7 +141,7 @@ def match(boxes_px: np.ndarray, true_px: np.ndarray, iou_threshold: float) -> np
 
 @dataclass(frozen=True)
 class DriveHits:
-    """What average precision needs to know of one drive.
+    """Matches of one drive, from which average precision is computed.
 
     Attributes:
         scores: (N,) of all its boxes.
@@ -155,12 +155,12 @@ class DriveHits:
 
 
 def drive_hits(truth: Sequence[TruthFrame], detections: Sequence[Detections]) -> DriveHits:
-    """Match one drive's boxes once, so that resampling drives need not match again."""
+    """Match one drive's boxes once; resampled drives reuse the matches."""
     scores = [np.zeros(0)]
     hits = [np.zeros((len(IOU_THRESHOLDS), 0), bool)]
-    for true, heard in zip(truth, detections, strict=True):
-        boxes = heard.boxes_px[:_MOST_BOXES]
-        scores.append(heard.scores[:_MOST_BOXES])
+    for true, predicted in zip(truth, detections, strict=True):
+        boxes = predicted.boxes_px[:_MAX_BOXES]
+        scores.append(predicted.scores[:_MAX_BOXES])
         hits.append(
             np.stack([match(boxes, true.boxes_px, level) >= 0 for level in IOU_THRESHOLDS])
         )
@@ -203,7 +203,7 @@ def precision_recall(drives: Sequence[DriveHits], iou_threshold: float) -> Curve
 
 
 def average_precision(drives: Sequence[DriveHits]) -> np.ndarray:
-    """`coco_average_precision` from matches that are known, (10,) float64."""
+    """`coco_average_precision` from precomputed matches, (10,) float64."""
     boxes = sum(drive.boxes for drive in drives)
     if not boxes:
         return np.full(len(IOU_THRESHOLDS), np.nan)
@@ -233,4 +233,4 @@ def _xywh(box: np.ndarray) -> list[float]:
 
 
 def _silent(*_: object) -> None:
-    """Where faster-coco-eval may print."""
+    """Discards what faster-coco-eval prints."""

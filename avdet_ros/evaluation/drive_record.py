@@ -19,7 +19,7 @@ class TruthFrame:
 
     Attributes:
         boxes_px: (N, 4) float64.
-        ids: (N,) int64, a vehicle's identity within its drive; -1 where nobody knows it.
+        ids: (N,) int64, a vehicle's identity within its drive; -1 where unknown.
         distance_m: (N,) float64, NaN where unknown.
         visible: (N,) float64, the share of the vehicle that the camera sees, NaN where unknown.
         level_db: (N,) float64, A-weighted level against all the rest, NaN where unknown; None
@@ -33,7 +33,7 @@ class TruthFrame:
     level_db: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Levels nobody gave are unknown."""
+        """Fill missing levels with NaN."""
         if self.level_db is None:
             object.__setattr__(self, 'level_db', np.full(len(self.ids), np.nan))
 
@@ -52,7 +52,7 @@ class TruthFrame:
 
     @staticmethod
     def of(boxes_px: Sequence, ids: Sequence) -> TruthFrame:
-        """A frame of which only boxes and identities are known."""
+        """A frame with boxes and identities only."""
         unknown = np.full(len(ids), np.nan)
         return TruthFrame(
             np.asarray(boxes_px, np.float64).reshape(-1, 4),
@@ -71,8 +71,8 @@ class DriveRecord:
         stamps_s: the instants the boxes hold for.
         truth: one frame an instant.
         detections: by detector, one an instant.
-        milliseconds: by detector, what each window took.
-        conditions: what holds for the whole drive, as ``{'light': 'night', 'motion': 'static'}``.
+        milliseconds: by detector, the time of each window.
+        conditions: properties of the whole drive, as ``{'light': 'night', 'motion': 'static'}``.
     """
 
     name: str
@@ -90,7 +90,7 @@ class DriveRecord:
 
         Args:
             name: of the drive.
-            detectors: names of what will be run on it.
+            detectors: names of the detectors to run on it.
             conditions: see the class.
         """
         names = list(detectors)
@@ -117,7 +117,7 @@ class DriveRecord:
 
     @property
     def identified(self) -> bool:
-        """Whether the truth says which vehicle is which, as tracks need it."""
+        """Whether every true box has an identity, which track metrics need."""
         return all(bool(np.all(frame.ids >= 0)) for frame in self.truth)
 
     def every(self, step: int) -> DriveRecord:

@@ -22,7 +22,7 @@ def score(
     tracker: Tracker,
     parts: bool = True,
 ) -> dict[str, Any]:
-    """Everything there is to say about one detector on these drives.
+    """All metrics of one detector on these drives.
 
     Args:
         records: the drives.

@@ -24,14 +24,14 @@ from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parame
 
 @dataclass(frozen=True)
 class Run:
-    """What an evaluation gave.
+    """Results of an evaluation.
 
     Attributes:
         title: what was evaluated on, one line.
         settings: model, drives and tracker, for JSON.
         results: one entry a kind of truth.
-        notes: what a reader must not miss.
-        picture: of a frame, for the report.
+        notes: caveats of the results.
+        picture: gives the picture of a frame, for the report.
         main: name of the evaluated model.
     """
 
@@ -179,7 +179,7 @@ def evaluate_dataset(
             'tracker': {'name': tracker, **parameters},
             'model': _about(loaded, model),
         },
-        results=[_scored(kind, its, rig, tracker) for kind, its in found.records.items()],
+        results=[_scored(kind, part, rig, tracker) for kind, part in found.records.items()],
         notes=notes,
         picture=dataset_pictures(root, found.frames[truth], rig),
         main=model.stem,
@@ -198,7 +198,7 @@ def write(run: Run, path: Path, command: str, pictures: int) -> None:
     }
     write_report(
         path,
-        f'What {run.main} hears',
+        f'{run.main}, evaluated',
         run.title,
         run.results,
         run.picture,

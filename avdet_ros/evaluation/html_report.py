@@ -1,4 +1,4 @@
-"""Scores as one HTML file that needs no network: tables, curves, error maps and pictures."""
+"""Scores as one self-contained HTML file: tables, curves, error maps and pictures."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import numpy as np
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, drive_hits
 from avdet_ros.evaluation.drive_record import DriveRecord
-from avdet_ros.evaluation.mistakes import NEAR_IOU, mistake_maps
-from avdet_ros.evaluation.plots import mistake_maps_jpeg, precision_recall_svg
+from avdet_ros.evaluation.error_maps import NEAR_IOU, error_maps
+from avdet_ros.evaluation.plots import error_maps_jpeg, precision_recall_svg
 from avdet_ros.evaluation.report import number
-from avdet_ros.evaluation.samples import choose, draw
+from avdet_ros.evaluation.samples import choose_samples, draw_sample
 from avdet_ros.files import explain_os_error
 
 Picture = Callable[[DriveRecord, int], np.ndarray]
@@ -54,7 +54,7 @@ _FAMILIES = {
 
 @dataclass(frozen=True)
 class Results:
-    """What there is to show against one kind of truth.
+    """Scores against one kind of truth.
 
     Attributes:
         truth: its name.
@@ -79,7 +79,7 @@ def write_report(
     notes: Sequence[str] = (),
     pictures: int = 12,
 ) -> None:
-    """Write the report: one file that needs nothing beside it and no network.
+    """Write the report: one file that needs no other file and no network.
 
     Args:
         path: the HTML file.
@@ -87,9 +87,9 @@ def write_report(
         subtitle: one line below it.
         results: one entry a kind of truth, the most important first.
         picture: gives the picture of a frame, to draw on.
-        facts: what else to know, by name: model, data, seeds.
+        facts: further facts by name: model, data, seeds.
         command: that makes this report again.
-        notes: sentences a reader must not miss.
+        notes: caveats of the results, one sentence each.
         pictures: how many frames to show.
 
     Raises:
@@ -115,7 +115,7 @@ def write_report(
         columns=[{'label': label} for label, *_ in _COLUMNS],
         results=[_result(result) for result in results],
         maps=[_map(first.records, name, backdrop) for name in first.scores],
-        pictures=[its for _, its in shown],
+        pictures=[caption for _, caption in shown],
         facts=facts,
         command=command,
         centre_score=CENTRE_SCORE,
@@ -201,9 +201,9 @@ def _cells(scores: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _map(records: Sequence[DriveRecord], name: str, backdrop: np.ndarray | None) -> dict[str, Any]:
     size = (1920, 650) if backdrop is None else backdrop.shape[1::-1]
-    maps = mistake_maps(records, name, size)
+    maps = error_maps(records, name, size)
     frames = sum(len(record.truth) for record in records)
-    image = mistake_maps_jpeg(maps, frames, backdrop)
+    image = error_maps_jpeg(maps, frames, backdrop)
     return {'name': name, 'image': _base64(image), **maps.counts}
 
 
@@ -211,13 +211,13 @@ def _pictures(
     records: Sequence[DriveRecord], name: str, picture: Picture, count: int
 ) -> list[tuple[np.ndarray, dict[str, str]]]:
     shown = []
-    for sample in choose(records, name, count):
+    for sample in choose_samples(records, name, count):
         record = records[sample.record]
         raw = picture(record, sample.index)
-        drawn = draw(raw, record.truth[sample.index], record.detections[name][sample.index])
+        drawn = draw_sample(raw, record.truth[sample.index], record.detections[name][sample.index])
         height = round(drawn.shape[0] * PICTURE_WIDTH_PX / drawn.shape[1])
         small = cv2.resize(drawn, (PICTURE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-        why = 'drawn at random' if sample.why == 'drawn' else 'many mistakes'
+        why = 'drawn at random' if sample.why == 'drawn' else 'many errors'
         caption = f'{record.name}, {record.stamps_s[sample.index]:.1f} s: {why}'
         image = _base64(cv2.imencode('.jpg', small, _JPEG)[1].tobytes())
         shown.append((raw, {'caption': caption, 'image': image}))

@@ -1,4 +1,4 @@
-"""Scores of what a running graph said, against the truth that the simulation published with it."""
+"""Scores of a running graph's detections and tracks against the simulation's topic truth."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def score_live(
     image_size_px: tuple[int, int],
     tolerance_s: float = 0.05,
 ) -> dict[str, float | None]:
-    """map50 of the detections and mota of the tracks.
+    """Compute map50 of the detections and mota of the tracks.
 
     Args:
         truth: boxes and ids by stamp in nanoseconds.
         detections: boxes by stamp.
         tracks: boxes and ids by stamp.
         image_size_px: width, height.
-        tolerance_s: a truth further away than this from a window's stamp is not its truth.
+        tolerance_s: largest distance in time between a window and its truth.
 
     Returns:
         ``map50`` and ``mota``; None where there was nothing to score.

@@ -27,14 +27,14 @@ TRUTH = 'truth'
 
 @dataclass(frozen=True)
 class BagRecords:
-    """Detections of models on a bag.
+    """Detections of several models on a bag.
 
     Attributes:
         path: the bag.
-        everything: all windows; its truth is empty and means nothing.
-        known: the windows at whose instant the bag says what was there; None without a truth.
+        everything: all windows, without truth.
+        known: the windows that have truth in the bag; None without any.
         start_ns: what the stamps of both count from.
-        report: what happened on the way.
+        report: of the processing: gaps, restarts, damage.
     """
 
     path: Path
@@ -55,7 +55,7 @@ def run_on_bag(
 
     Args:
         path: the recording.
-        name: of its records.
+        name: of the records.
         models: by name; their boxes hold for one and the same instant.
         front_end: computes the features.
         progress: shows how many windows are done.
@@ -92,7 +92,7 @@ def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | N
 
     Args:
         records: of `run_on_bag`.
-        stamp_s: as in its records.
+        stamp_s: of a window of the records.
         rig: for the size that boxes are given in.
     """
     instant_ns = records.start_ns + round(stamp_s * 1e9)

@@ -1,8 +1,8 @@
 """Detectors run on recorded drives in the MAVD layout, frame by frame.
 
 Two kinds of truth are kept apart: the labels of all teachers fused into one, the same for every
-model whichever teachers taught it (MM-DistillNet, section 4.3), and the true boxes that simulated
-drives carry.
+model whichever teachers it was distilled from (MM-DistillNet, section 4.3), and the true boxes of
+simulated drives.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FUSED, TRUE = 'fused labels', 'true boxes'
 
 LABELS = 'labels'
 MOST_BROKEN = 0.05
-"""Share of the frames that may be unreadable before a result would mean something else."""
+"""Largest share of unreadable frames; more would change what the scores stand for."""
 
 Truth = Callable[[layout.FrameId], TruthFrame | None]
 
@@ -47,7 +47,7 @@ class DatasetRecords:
     Attributes:
         records: one a drive, by kind of truth; a kind that no drive has is missing.
         frames: the frames of each drive's records, by kind of truth and drive.
-        broken: a sentence for every frame that was left out.
+        broken: one sentence for each frame that was left out.
     """
 
     records: dict[str, list[DriveRecord]]
@@ -67,7 +67,7 @@ def frames_of(
         raise AvdetError(f'{root}: expected a folder with drives in the MAVD layout, found none')
     path = layout.split_path(root, split)
     if not path.is_file():
-        names = sorted(its.name for its in root.glob('*.txt'))
+        names = sorted(path.name for path in root.glob('*.txt'))
         raise AvdetError(
             f'{root}: expected the split file {path.name}, found {", ".join(names) or "none"}'
         )
@@ -166,16 +166,16 @@ def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> 
 
 
 def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, Truth]:
-    """Functions from a frame to what is there, by kind of truth; None for a frame unknown to it.
+    """By kind of truth, a function from a frame to its true boxes; None for unknown frames.
 
     Raises:
         AvdetError: a file is there and damaged.
     """
     truths: dict[str, Truth] = {}
-    taught = (labels or root / LABELS) / f'{drive}.npz'
-    if taught.is_file():
-        table = read_labels(taught, mapped=True)
-        # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
+    path = (labels or root / LABELS) / f'{drive}.npz'
+    if path.is_file():
+        table = read_labels(path, mapped=True)
+        # The boxes alone: a reference to the table keeps its large memory maps open.
         found = {
             str(stamp): table.fused(index, table.teachers).boxes_px
             for index, stamp in enumerate(table.ids)
@@ -210,13 +210,13 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
 
 
 def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:
-    """Light and motion of a drive, as its name, its own notes or the split files tell them."""
+    """Light and motion of a drive, from its name, its notes or the split files."""
     light = 'day' if layout.FrameId(0, drive, '').is_day else 'night'
     return {'light': light, 'motion': motion_of(root, drive, motions)}
 
 
 def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatistics | None:
-    """What the baselines learn of the training split's labels; None where there are none."""
+    """The training split's labels as the baselines need them; None where there are none."""
     try:
         drives = frames_of(root, 'train')
     except AvdetError:

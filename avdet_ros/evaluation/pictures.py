@@ -1,4 +1,4 @@
-"""Pictures of what two models heard and what was there."""
+"""Pictures of frames with true boxes and those of up to two models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRUE_BGR, A_BGR, B_BGR = (230, 230, 230), (230, 160, 60), (40, 140, 255)
 def draw_frame(
     rig: Rig,
     truth: TruthFrame,
-    heard: dict[str, Detections],
+    predicted: dict[str, Detections],
     caption: str,
     seen: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -35,7 +35,7 @@ def draw_frame(
     Args:
         rig: for the camera's image and horizon.
         truth: of the instant.
-        heard: detections by detector's name, at most two.
+        predicted: detections by detector's name, at most two.
         caption: one line at the top.
         seen: the camera's picture, BGR; None draws bearings instead.
 
@@ -46,10 +46,10 @@ def draw_frame(
     for box in truth.boxes_px:
         dashed_box(picture, box, TRUE_BGR)
     for (name, detections), colour, row in zip(
-        heard.items(), (A_BGR, B_BGR), (0, 1), strict=False
+        predicted.items(), (A_BGR, B_BGR), (0, 1), strict=False
     ):
-        sure = detections.above(CENTRE_SCORE)
-        for box, score in zip(sure.boxes_px, sure.scores, strict=True):
+        confident = detections.above(CENTRE_SCORE)
+        for box, score in zip(confident.boxes_px, confident.scores, strict=True):
             x0, y0, x1, y1 = (int(value) for value in box)
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 3)
             _text(picture, f'{score:.2f}', (x0, y0 - 6 if row else y1 + 22), colour)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, DriveHits, precision_recall
-from avdet_ros.evaluation.mistakes import MistakeMaps
+from avdet_ros.evaluation.error_maps import ErrorMaps
 
 COLOURS = ('#1f6feb', '#d9730d', '#6e7781', '#8250df', '#1a7f37', '#bf3989')
 """Of the detectors, in the order of the tables."""
@@ -60,7 +60,7 @@ def precision_recall_svg(hits: dict[str, Sequence[DriveHits]]) -> bytes:
     return _svg(draw, (10, 3.6))
 
 
-def mistake_maps_jpeg(maps: MistakeMaps, frames: int, backdrop: np.ndarray | None) -> bytes:
+def error_maps_jpeg(maps: ErrorMaps, frames: int, backdrop: np.ndarray | None) -> bytes:
     """Where vehicles are missed, where nothing was, and from where to where boxes are displaced.
 
     Args:
@@ -77,7 +77,7 @@ def mistake_maps_jpeg(maps: MistakeMaps, frames: int, backdrop: np.ndarray | Non
     def draw(figure: Figure) -> None:
         rows = figure.subplots(3, 1)
         for axes, grid, title in (
-            (rows[0], missed, 'missed: vehicles that no box means, a frame'),
+            (rows[0], missed, 'missed: vehicles without a box, a frame'),
             (rows[1], false, 'false: boxes where nothing is, a frame'),
         ):
             _backdrop(axes, backdrop, width, height)
@@ -94,7 +94,7 @@ def mistake_maps_jpeg(maps: MistakeMaps, frames: int, backdrop: np.ndarray | Non
         axes = rows[2]
         _backdrop(axes, backdrop, width, height)
         _arrows(axes, maps)
-        axes.set(title='displaced: arrows from the vehicle to where it was heard')
+        axes.set(title='displaced: arrows from the vehicle to its box')
         axes.set(xlim=(0, width), ylim=(height, 0))
 
     png = _render(draw, (10, 11), 'png', dpi=100)
@@ -117,8 +117,8 @@ def _backdrop(axes: Axes, backdrop: np.ndarray | None, width: int, height: int) 
     axes.set_yticks(range(0, height + 1, 200))
 
 
-def _arrows(axes: Axes, maps: MistakeMaps) -> None:
-    start, end = maps.misplaced_from, maps.misplaced_to
+def _arrows(axes: Axes, maps: ErrorMaps) -> None:
+    start, end = maps.displaced_from, maps.displaced_to
     if len(start) > MOST_ARROWS:
         some = np.linspace(0, len(start) - 1, MOST_ARROWS).astype(int)
         start, end = start[some], end[some]

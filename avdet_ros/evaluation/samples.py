@@ -1,4 +1,4 @@
-"""Frames to look at: a fair draw, and those with the most mistakes."""
+"""Frames to show in a report: a random draw, and those with the most errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.drawing.style import dashed_box, tag
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.mistakes import judge
+from avdet_ros.evaluation.error_maps import classify_boxes
 
-RIGHT_BGR, MISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 245)
+RIGHT_BGR, DISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 245)
 TRUE_BGR = (240, 240, 240)
 
 APART_S = 1.0
@@ -23,7 +23,7 @@ APART_S = 1.0
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame worth a look.
+    """A frame to show.
 
     Attributes:
         record: the drive's index.
@@ -36,16 +36,16 @@ class Sample:
     why: str
 
 
-def choose(
+def choose_samples(
     records: Sequence[DriveRecord], detector: str, count: int, seed: int = 0
 ) -> list[Sample]:
-    """Half of the frames drawn from those with a vehicle or a box, half with most mistakes."""
+    """Draw half from the frames with a vehicle or a box; half have the most errors."""
     errors = {}
     for number, record in enumerate(records):
-        for index, heard in enumerate(record.detections[detector]):
-            sure = heard.above(CENTRE_SCORE)
-            if len(sure) or len(record.truth[index]):
-                errors[number, index] = judge(record.truth[index], sure).errors
+        for index, predicted in enumerate(record.detections[detector]):
+            confident = predicted.above(CENTRE_SCORE)
+            if len(confident) or len(record.truth[index]):
+                errors[number, index] = classify_boxes(record.truth[index], confident).errors
     places = list(errors)
     np.random.default_rng(seed).shuffle(places)
     drawn = _apart(records, places, (count + 1) // 2, [])
@@ -74,33 +74,33 @@ def _apart(
     return chosen
 
 
-def draw(picture: np.ndarray, truth: TruthFrame, heard: Detections) -> np.ndarray:
+def draw_sample(picture: np.ndarray, truth: TruthFrame, predicted: Detections) -> np.ndarray:
     """True and found boxes on a picture, coloured by whether they are right.
 
     Args:
-        picture: (H, W, 3) uint8 BGR, left as it is.
+        picture: (H, W, 3) uint8 BGR, not changed.
         truth: of the frame.
-        heard: a detector's boxes; those above `CENTRE_SCORE` are drawn.
+        predicted: a detector's boxes; those above `CENTRE_SCORE` are drawn.
 
     Returns:
         A new picture: true boxes dashed, white where found and red where missed; found boxes
         green where right, amber where displaced and red where nothing is, with their scores.
     """
     picture = np.ascontiguousarray(picture).copy()
-    sure = heard.above(CENTRE_SCORE)
-    verdicts = judge(truth, sure)
+    confident = predicted.above(CENTRE_SCORE)
+    errors = classify_boxes(truth, confident)
     for index, box in enumerate(truth.boxes_px):
-        missed = index in verdicts.missed
+        missed = index in errors.missed
         dashed_box(picture, box, WRONG_BGR if missed else TRUE_BGR, 3)
         if missed:
             tag(picture, 'missed', (box[0], box[1]), WRONG_BGR, 0.8)
     for members, colour in (
-        (verdicts.hits[:, 0], RIGHT_BGR),
-        (verdicts.misplaced[:, 0], MISPLACED_BGR),
-        (verdicts.false, WRONG_BGR),
+        (errors.hits[:, 0], RIGHT_BGR),
+        (errors.displaced[:, 0], DISPLACED_BGR),
+        (errors.false, WRONG_BGR),
     ):
         for index in members:
-            x0, y0, x1, y1 = (round(float(value)) for value in sure.boxes_px[index])
+            x0, y0, x1, y1 = (round(float(value)) for value in confident.boxes_px[index])
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 4)
-            tag(picture, f'{sure.scores[index]:.2f}', (x0, y0), colour, 0.8)
+            tag(picture, f'{confident.scores[index]:.2f}', (x0, y0), colour, 0.8)
     return picture

@@ -1,4 +1,4 @@
-"""Which tracker is better: all of them on the same detections at several rates.
+"""Trackers compared on the same detections, at several rates.
 
 Every tracker's parameters are chosen the same way, by the best HOTA on validation drives, then
 all are scored once on the test drives. The paper's thresholds are a row of their own.

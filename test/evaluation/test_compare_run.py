@@ -13,7 +13,7 @@ from avdet_ros.cli import main as cli
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.agreement import agreement, most_apart, sentence
-from avdet_ros.evaluation.compare_run import judge, load_pair, run_on_paths
+from avdet_ros.evaluation.compare_run import compare_pair, load_pair, run_on_paths
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.tracking import make_tracker
 
@@ -30,7 +30,7 @@ def test_a_bag_with_truth_is_scored(pair, write_bag, rig):
     assert [len(record.stamps_s) for record in records.known] == [21]
     assert records.known[0].stamps_s == pytest.approx(np.arange(21) * 0.1, abs=2e-5)
     assert records.notes == []
-    outcome = judge(records, NAMES, make_tracker, 20, 2)
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
     assert outcome.metrics['map50'].a == pytest.approx(1)
     assert outcome.metrics['map50'].b == 0
     assert outcome.agreement.same == 0
@@ -45,9 +45,9 @@ def test_a_bag_without_truth_says_what_is_absent(pair, write_bag, rig):
     records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
     assert records.known == []
     assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]
-    outcome = judge(records, NAMES, make_tracker, 20, 2)
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
     assert outcome.metrics == {}
-    assert outcome.verdict.startswith('Which of loudness and elsewhere is better cannot be said')
+    assert outcome.verdict.startswith('Which of loudness and elsewhere is better is unknown')
     assert 'agree on 0% of their boxes' in outcome.verdict
     assert outcome.agreement.windows == 21
     indices = [frame.index for frame in outcome.frames]
@@ -61,7 +61,7 @@ def test_bags_and_folders_together(pair, write_bag, dataset, rig):
     assert [record.name for record in records.everything][:2] == ['one', 'two']
     for record in records.everything:
         assert records.picture(record, 0).shape == (650, 1920, 3)
-    outcome = judge(records, NAMES, make_tracker, 20, 4)
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 4)
     assert outcome.metrics['map50'].difference < -0.5
 
 

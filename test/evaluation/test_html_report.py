@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.evaluation.evaluate import score
 from avdet_ros.evaluation.html_report import Results, write_report
-from avdet_ros.evaluation.samples import choose
+from avdet_ros.evaluation.samples import choose_samples
 from avdet_ros.tracking import make_tracker
 
 ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
@@ -100,7 +100,7 @@ def test_page_says_what_the_scores_say(page):
 def test_pictures_and_curves_are_pictures(page):
     path, results = page
     text = path.read_text()
-    shown = len(choose(results[0].records, 'good', 6))
+    shown = len(choose_samples(results[0].records, 'good', 6))
     assert 3 <= shown <= 6
     jpegs = re.findall(r'data:image/jpeg;base64,([^"]+)', text)
     assert len(jpegs) == 2 + shown, 'a map for each detector, and the frames'

@@ -1,4 +1,4 @@
-"""Which boxes are right, misplaced, false or missing, and where in the image that happens."""
+"""Boxes that are right, displaced, false or missed, and where in the image they are."""
 
 from __future__ import annotations
 
@@ -12,72 +12,72 @@ from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, matc
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 
 NEAR_IOU = 0.1
-"""A box that overlaps a vehicle nothing else found by at least this, yet less than `MATCH_IOU`,
-means that vehicle and is misplaced (Hoiem et al., ECCV 2012: localisation errors)."""
+"""A box that overlaps a vehicle without a match by at least this, yet less than `MATCH_IOU`, is
+assigned to it as displaced (Hoiem et al., ECCV 2012: localisation errors)."""
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """The boxes of one frame above `CENTRE_SCORE`, sorted out.
+class BoxErrors:
+    """The boxes of one frame above `CENTRE_SCORE`, by kind of error.
 
     Attributes:
         hits: (H, 2) int64, found box and true box that match at `MATCH_IOU`.
-        misplaced: (D, 2) int64, found box and the true box it means.
-        false: (F,) int64, found boxes that mean nothing that is there.
-        missed: (M,) int64, true boxes that no found box means.
+        displaced: (D, 2) int64, found box and the true box it is assigned to.
+        false: (F,) int64, found boxes assigned to no vehicle.
+        missed: (M,) int64, true boxes without a found box.
     """
 
     hits: np.ndarray
-    misplaced: np.ndarray
+    displaced: np.ndarray
     false: np.ndarray
     missed: np.ndarray
 
     @property
     def errors(self) -> int:
-        """How many boxes are misplaced, false or missing."""
-        return len(self.misplaced) + len(self.false) + len(self.missed)
+        """Number of boxes that are displaced, false or missed."""
+        return len(self.displaced) + len(self.false) + len(self.missed)
 
 
-def judge(truth: TruthFrame, sure: Detections) -> Verdicts:
-    """Sort one frame's boxes out.
+def classify_boxes(truth: TruthFrame, confident: Detections) -> BoxErrors:
+    """Assign the boxes of one frame to true boxes, and tell errors by kind.
 
     Args:
         truth: of the frame.
-        sure: the boxes above `CENTRE_SCORE`, best first.
+        confident: the boxes above `CENTRE_SCORE`, best first.
     """
-    matched = match(sure.boxes_px, truth.boxes_px, MATCH_IOU)
-    left = box_iou(sure.boxes_px, truth.boxes_px)
+    matched = match(confident.boxes_px, truth.boxes_px, MATCH_IOU)
+    left = box_iou(confident.boxes_px, truth.boxes_px)
     left[matched >= 0] = 0
     left[:, matched[matched >= 0]] = 0
-    misplaced = []
+    displaced = []
     while left.size and left.max() >= NEAR_IOU:
         found, true = np.unravel_index(np.argmax(left), left.shape)
-        misplaced.append((found, true))
+        displaced.append((found, true))
         left[found], left[:, true] = 0, 0
-    pairs = np.array(misplaced, np.int64).reshape(-1, 2)
+    pairs = np.array(displaced, np.int64).reshape(-1, 2)
     found_hit = np.flatnonzero(matched >= 0)
     used = np.concatenate([matched[found_hit], pairs[:, 1]])
-    return Verdicts(
+    return BoxErrors(
         hits=np.stack([found_hit, matched[found_hit]], axis=1),
-        misplaced=pairs,
+        displaced=pairs,
         false=np.setdiff1d(np.flatnonzero(matched < 0), pairs[:, 0]),
         missed=np.setdiff1d(np.arange(len(truth)), used),
     )
 
 
 @dataclass(frozen=True)
-class MistakeMaps:
+class ErrorMaps:
     """How often each place of the image is covered by boxes of a kind.
 
     Attributes:
         cell_px: side of a cell.
         vehicles: (rows, columns) float64, true boxes.
         found: of these, found ones.
-        missed: of these, ones that no box means.
-        false: boxes where nothing is.
-        misplaced_from: (D, 2) float64 centres of the vehicles that were heard elsewhere.
-        misplaced_to: (D, 2) float64 where they were heard.
-        counts: boxes of each kind: hits, misplaced, false, missed.
+        missed: of these, those without a found box.
+        false: found boxes assigned to no vehicle.
+        displaced_from: (D, 2) float64 centres of the true boxes.
+        displaced_to: (D, 2) float64 centres of the displaced boxes assigned to them.
+        counts: boxes of each kind: hits, displaced, false, missed.
     """
 
     cell_px: int
@@ -85,17 +85,17 @@ class MistakeMaps:
     found: np.ndarray
     missed: np.ndarray
     false: np.ndarray
-    misplaced_from: np.ndarray
-    misplaced_to: np.ndarray
+    displaced_from: np.ndarray
+    displaced_to: np.ndarray
     counts: dict[str, int]
 
 
-def mistake_maps(
+def error_maps(
     records: Sequence[DriveRecord],
     detector: str,
     image_size_px: tuple[int, int],
     cell_px: int = 20,
-) -> MistakeMaps:
+) -> ErrorMaps:
     """Add up a detector's boxes over all frames.
 
     Args:
@@ -107,24 +107,24 @@ def mistake_maps(
     shape = -(-image_size_px[1] // cell_px), -(-image_size_px[0] // cell_px)
     maps = {name: np.zeros(shape) for name in ('vehicles', 'found', 'missed', 'false')}
     origins, places = [np.zeros((0, 2))], [np.zeros((0, 2))]
-    counts = dict.fromkeys(('hits', 'misplaced', 'false', 'missed'), 0)
+    counts = dict.fromkeys(('hits', 'displaced', 'false', 'missed'), 0)
     for record in records:
-        for truth, heard in zip(record.truth, record.detections[detector], strict=True):
-            sure = heard.above(CENTRE_SCORE)
-            verdicts = judge(truth, sure)
+        for truth, predicted in zip(record.truth, record.detections[detector], strict=True):
+            confident = predicted.above(CENTRE_SCORE)
+            errors = classify_boxes(truth, confident)
             for name in counts:
-                counts[name] += len(getattr(verdicts, name))
+                counts[name] += len(getattr(errors, name))
             _add(maps['vehicles'], truth.boxes_px, cell_px)
-            _add(maps['found'], truth.boxes_px[verdicts.hits[:, 1]], cell_px)
-            _add(maps['missed'], truth.boxes_px[verdicts.missed], cell_px)
-            _add(maps['false'], sure.boxes_px[verdicts.false], cell_px)
-            origins.append(_centres(truth.boxes_px[verdicts.misplaced[:, 1]]))
-            places.append(_centres(sure.boxes_px[verdicts.misplaced[:, 0]]))
-    return MistakeMaps(
+            _add(maps['found'], truth.boxes_px[errors.hits[:, 1]], cell_px)
+            _add(maps['missed'], truth.boxes_px[errors.missed], cell_px)
+            _add(maps['false'], confident.boxes_px[errors.false], cell_px)
+            origins.append(_centres(truth.boxes_px[errors.displaced[:, 1]]))
+            places.append(_centres(confident.boxes_px[errors.displaced[:, 0]]))
+    return ErrorMaps(
         cell_px,
         **maps,
-        misplaced_from=np.concatenate(origins),
-        misplaced_to=np.concatenate(places),
+        displaced_from=np.concatenate(origins),
+        displaced_to=np.concatenate(places),
         counts=counts,
     )
 

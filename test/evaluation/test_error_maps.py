@@ -6,8 +6,8 @@ import pytest
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.detection_metrics import average_precision, drive_hits, precision_recall
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.mistakes import judge, mistake_maps
-from avdet_ros.evaluation.samples import APART_S, choose, draw
+from avdet_ros.evaluation.error_maps import classify_boxes, error_maps
+from avdet_ros.evaluation.samples import APART_S, choose_samples, draw_sample
 
 TRUE = [[100, 100, 200, 200], [500, 100, 600, 200], [900, 100, 1000, 200]]
 
@@ -26,9 +26,9 @@ def frame():
 
 def test_every_box_gets_one_verdict(frame):
     truth, sure = frame
-    verdicts = judge(truth, sure)
+    verdicts = classify_boxes(truth, sure)
     assert verdicts.hits.tolist() == [[0, 0]]
-    assert verdicts.misplaced.tolist() == [[2, 1]]
+    assert verdicts.displaced.tolist() == [[2, 1]]
     assert verdicts.false.tolist() == [1, 3]
     assert verdicts.missed.tolist() == [2]
     assert verdicts.errors == 4
@@ -42,9 +42,9 @@ def test_verdicts_cover_random_frames():
         sure = found(
             np.hstack([heard, heard + 90]).reshape(-1, 4), np.linspace(1, 0.5, len(heard))
         )
-        verdicts = judge(truth, sure)
-        boxes = [*verdicts.hits[:, 0], *verdicts.misplaced[:, 0], *verdicts.false]
-        vehicles = [*verdicts.hits[:, 1], *verdicts.misplaced[:, 1], *verdicts.missed]
+        verdicts = classify_boxes(truth, sure)
+        boxes = [*verdicts.hits[:, 0], *verdicts.displaced[:, 0], *verdicts.false]
+        vehicles = [*verdicts.hits[:, 1], *verdicts.displaced[:, 1], *verdicts.missed]
         assert sorted(boxes) == list(range(len(heard)))
         assert sorted(vehicles) == list(range(len(true)))
 
@@ -52,13 +52,13 @@ def test_verdicts_cover_random_frames():
 def test_maps_show_where(frame):
     truth, sure = frame
     record = DriveRecord('d', [0.0, 1.0], [truth, truth], {'m': [sure, sure]})
-    maps = mistake_maps([record], 'm', (1920, 650), cell_px=50)
-    assert maps.counts == {'hits': 2, 'misplaced': 2, 'false': 4, 'missed': 2}
+    maps = error_maps([record], 'm', (1920, 650), cell_px=50)
+    assert maps.counts == {'hits': 2, 'displaced': 2, 'false': 4, 'missed': 2}
     assert maps.missed[2, 18] == 2
     assert maps.missed[2, 10] == 0
     assert maps.false[8, 0] == 2
     assert maps.vehicles.sum() == 2 * 3 * 4
-    np.testing.assert_allclose(maps.misplaced_to - maps.misplaced_from, [[60, 0], [60, 0]])
+    np.testing.assert_allclose(maps.displaced_to - maps.displaced_from, [[60, 0], [60, 0]])
 
 
 def test_curve_ends_where_average_precision_does(drive):
@@ -79,8 +79,8 @@ def test_curve_ends_where_average_precision_does(drive):
 
 def test_samples_are_fair_and_apart(drive):
     records = [drive(seed, {'m': (40, 0.3)}) for seed in range(3)]
-    chosen = choose(records, 'm', 8)
-    assert chosen == choose(records, 'm', 8)
+    chosen = choose_samples(records, 'm', 8)
+    assert chosen == choose_samples(records, 'm', 8)
     assert [sample.why for sample in chosen[:4]] == ['drawn'] * 4
     assert all(sample.why == 'worst' for sample in chosen[4:])
     for first in chosen:
@@ -89,14 +89,14 @@ def test_samples_are_fair_and_apart(drive):
                 stamps = records[first.record].stamps_s
                 assert abs(stamps[first.index] - stamps[second.index]) >= APART_S
     nothing = DriveRecord('d', [0.0], [TruthFrame.of([], [])], {'m': [Detections()]})
-    assert choose([nothing], 'm', 4) == []
+    assert choose_samples([nothing], 'm', 4) == []
 
 
 def test_drawing_colours_the_verdicts(frame):
     picture = np.full((650, 1920, 3), 90, np.uint8)
-    drawn = draw(picture, *frame)
+    drawn = draw_sample(picture, *frame)
     assert picture.max() == 90, 'the picture itself stays as it is'
     green, red = drawn[150, 105], drawn[430, 0]
     assert green.argmax() == 1
     assert red.argmax() == 2
-    assert np.array_equal(draw(picture, TruthFrame.of([], []), Detections()), picture)
+    assert np.array_equal(draw_sample(picture, TruthFrame.of([], []), Detections()), picture)
