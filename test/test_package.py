@@ -11,13 +11,12 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+from import_graph import LEVEL, PACKAGE, ROOT, module_arrows, modules, room_of
 import pytest
 
 import avdet_ros
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / 'avdet_ros'
-MODULES = sorted(PACKAGE.rglob('*.py'))
+MODULES = modules()
 LISTS = ROOT / 'tools' / 'requirements'
 
 
@@ -69,26 +68,6 @@ def part(path: Path) -> str:
     return inside.parts[0] if len(inside.parts) > 1 else ''
 
 
-ROOMS = (
-    {'errors', 'quoting', 'process', 'progress'},
-    {'files', 'fields', 'registry', 'dds_domain', 'paths'},
-    {'image_codec', 'rig'},
-    {'audio', 'drawing', 'rig_edit', 'rig_match'},
-    {'detection'},
-    {'dataset', 'tracking'},
-    {'simulation'},
-    {'sources'},
-    {'parameters'},
-    {'messages', 'graph'},
-    {'bags', 'supervisor', 'rviz'},
-    {'nodes', 'evaluation'},
-    {'bench'},
-    {'training'},
-    {'cli'},
-)
-"""Rooms of the package from the ground up: each imports from those below it and from itself."""
-
-LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
 ONLY_IN = {
     ('training',): {'torch', 'torchvision', 'lightning', 'timm', 'effdet'},
     ('nodes', 'messages'): {'rclpy'},
@@ -96,37 +75,15 @@ ONLY_IN = {
 """Who alone may import what when it is imported itself."""
 
 
-def arrows() -> dict[str, set[str]]:
-    """Which module of the package imports which, anywhere in its code."""
-    names = {'.'.join(path.relative_to(ROOT).with_suffix('').parts): path for path in MODULES}
-    found: dict[str, set[str]] = {}
-    for name, path in names.items():
-        found[name] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('avdet_ros'):
-                for alias in node.names:
-                    whole = f'{node.module}.{alias.name}'
-                    found[name].add(whole if whole in names else node.module)
-            elif isinstance(node, ast.Import):
-                found[name] |= {a.name for a in node.names if a.name.startswith('avdet_ros')}
-        found[name] -= {name, 'avdet_ros'}
-    return found
-
-
-def room_of(module: str) -> str:
-    """The room a module stands in."""
-    return module.split('.')[1]
-
-
 def test_every_module_stands_in_a_room():
-    outside = {name for name in arrows() if '.' in name and room_of(name) not in LEVEL}
+    outside = {name for name in module_arrows() if '.' in name and room_of(name) not in LEVEL}
     assert not outside - {'avdet_ros.__init__'}
 
 
 def test_no_import_climbs():
     climbing = [
         f'{name} imports {other}'
-        for name, others in arrows().items()
+        for name, others in module_arrows().items()
         if not name.endswith('.__init__') or name.count('.') > 1
         for other in others
         if room_of(name) != room_of(other) and LEVEL[room_of(other)] >= LEVEL[room_of(name)]
@@ -135,7 +92,7 @@ def test_no_import_climbs():
 
 
 def test_no_imports_in_a_circle():
-    graph = arrows()
+    graph = module_arrows()
     state: dict[str, int] = {}
 
     def visit(name: str, way: tuple[str, ...]) -> None:

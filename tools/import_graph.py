@@ -1,0 +1,70 @@
+"""Which module of the package imports which, and the rooms that they stand in.
+
+A room is a folder of `avdet_ros` or a module beside those folders. Read by the picture of the
+package (tools/architecture.py) and by the test of the import rule (test/test_package.py).
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / 'avdet_ros'
+
+ROOMS = (
+    {'errors', 'quoting', 'process', 'progress'},
+    {'files', 'fields', 'registry', 'dds_domain', 'paths'},
+    {'image_codec', 'rig'},
+    {'audio', 'drawing', 'rig_edit', 'rig_match'},
+    {'detection'},
+    {'dataset', 'tracking'},
+    {'simulation'},
+    {'sources'},
+    {'parameters'},
+    {'messages', 'graph'},
+    {'bags', 'supervisor', 'rviz'},
+    {'nodes', 'evaluation'},
+    {'bench'},
+    {'training'},
+    {'cli'},
+)
+"""Rooms of the package from the ground up: each imports from those below it and from itself."""
+
+LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+
+
+def modules() -> list[Path]:
+    """Every file of the package."""
+    return sorted(PACKAGE.rglob('*.py'))
+
+
+def room_of(module: str) -> str:
+    """The room a module stands in, e.g. ``audio`` of ``avdet_ros.audio.clock``."""
+    return module.split('.')[1]
+
+
+def module_arrows() -> dict[str, set[str]]:
+    """Which module of the package imports which, anywhere in its code."""
+    names = {'.'.join(path.relative_to(ROOT).with_suffix('').parts): path for path in modules()}
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('avdet_ros'):
+                for alias in node.names:
+                    whole = f'{node.module}.{alias.name}'
+                    found[name].add(whole if whole in names else str(node.module))
+            elif isinstance(node, ast.Import):
+                found[name] |= {a.name for a in node.names if a.name.startswith('avdet_ros')}
+        found[name] -= {name, 'avdet_ros'}
+    return found
+
+
+def room_arrows() -> dict[str, set[str]]:
+    """Which room imports from which."""
+    found: dict[str, set[str]] = {room: set() for room in LEVEL}
+    for name, others in module_arrows().items():
+        if '.' in name and room_of(name) in LEVEL:
+            found[room_of(name)] |= {room_of(other) for other in others}
+    return {room: others - {room} for room, others in found.items()}
