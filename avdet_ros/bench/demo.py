@@ -88,7 +88,7 @@ class Demo:
     """The running graph and what came out of it so far.
 
     Attributes:
-        observer: what was heard on the topics.
+        monitor: what came on the topics.
         lines: the last lines that nodes printed.
     """
 
@@ -104,7 +104,7 @@ class Demo:
         self._video = VideoWriter(plan.out / 'overlay.mp4', 1 / HOP_S)
         self._sheet: list[np.ndarray] = []
         self._cpu: dict[str, tuple[float, float]] = {}
-        self.observer: Any = None
+        self.monitor: Any = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -113,11 +113,13 @@ class Demo:
         Raises:
             AvdetError: a node does not come up; the message is its own.
         """
-        from avdet_ros.nodes.observer import Observer
+        from avdet_ros.nodes.graph_monitor import GraphMonitor
 
         try:
             self._supervisor.start()
-            self.observer = Observer(self._graph.namespace, self._on_picture)
+            self.monitor = GraphMonitor(
+                self._graph.namespace, ('detections', 'tracks', 'truth'), self._on_picture
+            )
             # Capture comes last, so that nobody misses the first window.
             last = ('camera', 'capture') if self._plan.camera else ('capture',)
             for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
@@ -131,11 +133,11 @@ class Demo:
             self._measure_cpu()
             yield
         finally:
-            if self.observer is not None:
+            if self.monitor is not None:
                 self._measure_cpu()
             self._supervisor.stop()
-            if self.observer is not None:
-                self.observer.close()
+            if self.monitor is not None:
+                self.monitor.close()
             self._video.close()
 
     def tend(self) -> bool:
@@ -156,29 +158,33 @@ class Demo:
     @property
     def windows(self) -> int:
         """Windows whose tracks have come."""
-        return len(self.observer.tracks) if self.observer else 0
+        return len(self.monitor.tracks) if self.monitor else 0
 
     def summary(self) -> dict[str, Any]:
         """The numbers of ``summary.json``; scores are worked out now."""
         from avdet_ros.evaluation.live import score_live
         from avdet_ros.rig import load_rig
 
-        seen, camera = self.observer, load_rig().camera
+        camera = load_rig().camera
+        detections, tracks, truth = (
+            {message.stamp_ns: (message.found, list(message.ids)) for message in kept}
+            for kept in (self.monitor.detections, self.monitor.tracks, self.monitor.truth)
+        )
         size = (camera.width_px, camera.height_px)
         detector = self._values('detector')
         sent = int(self._capture('windows_out', '0')) + int(self._capture('windows_dropped', '0'))
         windows = max(sent, self.windows)
         if self.windows >= self._plan.windows:
             windows = self.windows
-        late = seen.latency_ms or [float('nan')]
+        late = [ms for _, ms in self.monitor.latency_ms] or [float('nan')]
         p50, p99 = np.percentile(late, [50, 99])
-        ids = {text for _, found in seen.tracks.values() for text in found}
-        scores = score_live(seen.truth, seen.detections, seen.tracks, size)
+        ids = {text for _, found in tracks.values() for text in found}
+        scores = score_live(truth, detections, tracks, size)
         return {
             'seconds': round(WINDOW_S + HOP_S * (windows - 1), 3) if windows else 0.0,
             'windows': windows,
             'windows_dropped': windows - self.windows,
-            'detections': sum(len(found) for found, _ in seen.detections.values()),
+            'detections': sum(len(found) for found, _ in detections.values()),
             'tracks': len(ids),
             'map50': _rounded(scores['map50'], 4),
             'mota': _rounded(scores['mota'], 4),
@@ -215,7 +221,7 @@ class Demo:
         self.lines.append(f'{node}: {line}')
 
     def _on_picture(self, picture: np.ndarray) -> None:
-        if not self.observer.tracks:  # the drive has not begun
+        if not self.monitor.tracks:  # the drive has not begun
             return
         self._video.add(picture)
         due = (len(self._sheet) + 0.5) * self._plan.windows / SHEET_PICTURES
@@ -227,24 +233,24 @@ class Demo:
         until = time.monotonic() + _START_S
         while True:
             try:
-                self.observer.enable(f'{self._graph.namespace}/{name}', 1.0)
+                self.monitor.enable(name, 1.0)
                 return
             except AvdetError:
                 self.tend()
                 alive = time.monotonic() < until
-                status = self.observer.status.get(f'{self._graph.namespace}/{name}')
-                if (status and status[0] == 2) or not alive:
+                status = self.monitor.status(name)
+                if (status and status.level == 2) or not alive:
                     raise
 
     def _wait_for_listeners(self) -> None:
         wanted = {'spectrogram': 3, 'detections': 3, 'tracks': 3, 'truth': 3, 'overlay': 1}
         until = time.monotonic() + _START_S
-        while not self.observer.matched(wanted) and time.monotonic() < until:
+        while not self.monitor.has_subscribers(wanted) and time.monotonic() < until:
             time.sleep(0.02)
 
     def _values(self, name: str) -> dict[str, str]:
-        status = self.observer.status.get(f'{self._graph.namespace}/{name}')
-        return status[2] if status else {}
+        status = self.monitor.status(name)
+        return status.values if status else {}
 
     def _capture(self, key: str, missing: str = '') -> str:
         return self._values('capture').get(key, missing)

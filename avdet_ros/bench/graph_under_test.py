@@ -126,7 +126,8 @@ class Vehicle:
             self.device.start()
             from avdet_ros.nodes.graph_monitor import GraphMonitor
 
-            self.witness = GraphMonitor(self.graph.namespace, self._listen)
+            topics = ('spectrogram', 'tracks', *(['audio'] if self._listen else []))
+            self.witness = GraphMonitor(self.graph.namespace, topics)
             if self._clock:
                 self.witness.begin_clock()
             self.supervisor.start()

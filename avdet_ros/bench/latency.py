@@ -1,18 +1,15 @@
 """How late tracks are, and what each node takes, with the four nodes running over DDS.
 
 Latency is from the capture of a window's last sample to the publication of its tracks, as the
-tracker node publishes it. This module starts processes and does not need ROS itself.
+tracker node publishes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-import json
 import os
 from pathlib import Path
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -102,24 +99,23 @@ def run_pipeline(
         'log_level': 'warn',
     }
     graph = make_graph(given | ({'rig': str(rig)} if rig else {}))
-    said: dict[str, list[str]] = {}
-    supervisor = Supervisor(graph, lambda node, line: said.setdefault(node, []).append(line))
+    lines: dict[str, list[str]] = {}
+    supervisor = Supervisor(graph, lambda node, line: lines.setdefault(node, []).append(line))
+    os.environ.update(transport_settings(os.environ))
     supervisor.start()
     try:
-        probe = _start_probe(graph.namespace, seconds)
+        from avdet_ros.nodes.graph_monitor import GraphMonitor
+
+        monitor = GraphMonitor(graph.namespace, ('tracks',))
         try:
             handles = {
                 name: psutil.Process(process.pid) for name, process in supervisor.processes.items()
             }
+            _watch(supervisor, lines, _START_S, lambda: monitor.tracks)
+            _watch(supervisor, lines, SETTLE_S)
+            monitor.clear()
             before, start = _cpu_seconds(handles), time.monotonic()
-            while probe.poll() is None:
-                supervisor.poll()
-                for node, status in supervisor.deaths:
-                    time.sleep(0.5)  # its last words are still on their way
-                    words = [line for line in said.get(node, []) if 'ended with' not in line]
-                    last = words[-1] if words else 'without a word'
-                    raise AvdetError(f'node {node} ended with status {status}: {last}')
-                time.sleep(0.25)
+            _watch(supervisor, lines, seconds)
             taken_s, after = time.monotonic() - start, _cpu_seconds(handles)
             loads = [
                 NodeLoad(
@@ -129,25 +125,28 @@ def run_pipeline(
                 )
                 for node, handle in handles.items()
             ]
-            output = probe.stdout.read()
         finally:
-            probe.kill()
-            probe.wait()
-            probe.stdout.close()
+            monitor.close()
     finally:
         supervisor.stop()
-    return summarise(_parse(output), rate_hz, seconds, loads)
+    latency_ms = [ms for _, ms in monitor.latency_ms]
+    stamps_ns = [message.stamp_ns for message in monitor.tracks]
+    return summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
 
 
 def summarise(
-    heard: dict, rate_hz: float, seconds: float, loads: list[NodeLoad]
+    latency_ms: Sequence[float],
+    stamps_ns: Sequence[int],
+    rate_hz: float,
+    seconds: float,
+    loads: list[NodeLoad],
 ) -> PipelineResult:
-    """Make numbers of what the probe heard.
+    """Make numbers of what came.
 
     Raises:
-        AvdetError: it heard nothing.
+        AvdetError: nothing came.
     """
-    latency_ms, stamps_s = np.array(heard['latency_ms']), np.array(heard['stamps_ns']) * 1e-9
+    latency_ms, stamps_s = np.array(latency_ms), np.array(stamps_ns) * 1e-9
     if not len(latency_ms) or len(stamps_s) < 2:
         raise AvdetError(f'pipeline: expected tracks within {_START_S:g} s, none came')
     expected = round((stamps_s[-1] - stamps_s[0]) * rate_hz) + 1
@@ -187,21 +186,27 @@ def load_table(results: Sequence[PipelineResult]) -> Table:
     return table
 
 
-def _start_probe(namespace: str, seconds: float) -> subprocess.Popen:
-    command = [sys.executable, '-m', 'avdet_ros.nodes.probe', '--seconds', str(seconds)]
-    command += ['--settle', str(SETTLE_S), '--patience', str(_START_S)]
-    command += ['--ros-args', '-r', f'__ns:={namespace}']
-    environment = {**os.environ, **transport_settings(dict(os.environ))}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+def _watch(
+    supervisor: Supervisor,
+    lines: Mapping[str, list[str]],
+    longest_s: float,
+    done: Callable[[], object] = lambda: False,
+) -> None:
+    """Look after the nodes until something is done, or for so long.
+
+    Raises:
+        AvdetError: a node has ended.
+    """
+    until_s = time.monotonic() + longest_s
+    while time.monotonic() < until_s and not done():
+        supervisor.poll()
+        for node, status in supervisor.deaths:
+            time.sleep(0.5)  # its last words are still on their way
+            words = [line for line in lines.get(node, []) if 'ended with' not in line]
+            last = words[-1] if words else 'without a word'
+            raise AvdetError(f'node {node} ended with status {status}: {last}')
+        time.sleep(0.05)
 
 
 def _cpu_seconds(handles: dict[str, psutil.Process]) -> dict[str, float]:
     return {node: sum(handle.cpu_times()[:2]) for node, handle in handles.items()}
-
-
-def _parse(output: str) -> dict:
-    for line in reversed(output.splitlines()):
-        if line.startswith('{'):
-            return json.loads(line)
-    last = output.strip().splitlines()[-1:] or ['nothing']
-    raise AvdetError(f'pipeline: expected the probe to report, found: {last[0][:300]}')

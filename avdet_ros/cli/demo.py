@@ -98,8 +98,8 @@ def _watch(show: Any, plan: Any, stopped: SignalFlag) -> None:
 
 
 def _line(show: Any, plan: Any) -> str:
-    late = show.observer.latency_ms
-    latency = f'{late[-1]:.0f} ms' if late else '-'
+    latency_ms = show.monitor.latency_ms
+    latency = f'{latency_ms[-1][1]:.0f} ms' if latency_ms else '-'
     return f'{show.windows} of {plan.windows} windows, newest latency {latency}'
 
 
@@ -111,8 +111,8 @@ def _tracks_table(show: Any, camera: Any) -> Table:
     table = Table(title='vehicles heard now', min_width=64)
     for title in ('identity', 'score', 'bearing', 'box (pixels)'):
         table.add_column(title, justify='right')
-    tracks = show.observer.tracks
-    found, ids = tracks[max(tracks)] if tracks else (None, [])
+    tracks = show.monitor.tracks
+    found, ids = (tracks[-1].found, tracks[-1].ids) if tracks else (None, ())
     for index, text in enumerate(ids):
         box = found.boxes_px[index]
         ray = camera.directions([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])

@@ -1,9 +1,11 @@
-"""Sees what a running graph does, and when: for fault injection, soaks and checks of stamps."""
+"""What a running graph does, and when: for the demo, benches, fault injection and soaks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 import struct
 import threading
 import time
@@ -11,6 +13,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -19,12 +22,24 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
+from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.audio.watermark import read_marks
-from avdet_ros.messages.decode import decode_detections, decode_sound, stamp_ns
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import (
+    decode_detections,
+    decode_picture,
+    decode_sound,
+    stamp_ns,
+)
 from avdet_ros.messages.encode import encode_stamp
 from avdet_ros.nodes import qos
+from avdet_ros.nodes.worker import LatestValueWorker
+
+PICTURES_WAITING = 30
+"""Overlay pictures that wait to be decoded; older ones are dropped."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Status:
     Attributes:
         at_s: `time.monotonic` of its arrival.
         level: 0 OK, 1 WARN, 2 ERROR.
-        sentence: what it says.
+        sentence: its message.
         values: its numbers.
     """
 
@@ -51,12 +66,19 @@ class StampedMessage:
     Attributes:
         at_s: `time.monotonic` of its arrival.
         stamp_ns: its stamp.
-        boxes: boxes by identity, of tracks only.
+        found: boxes and scores, of messages that have any.
+        ids: their identities.
     """
 
     at_s: float
     stamp_ns: int
-    boxes: dict[str, np.ndarray] = field(default_factory=dict)
+    found: Detections = field(default_factory=Detections)
+    ids: tuple[str, ...] = ()
+
+    @property
+    def boxes(self) -> dict[str, np.ndarray]:
+        """Boxes by identity."""
+        return dict(zip(self.ids, self.found.boxes_px, strict=True))
 
 
 @dataclass(frozen=True)
@@ -77,47 +99,96 @@ class SoundRun:
 
 
 class GraphMonitor:
-    """A node in a thread that notes when everything came, and publishes what it is asked to.
+    """A node in a thread that notes what came when, and publishes what it is asked to.
 
     Attributes:
-        spectrograms: windows' features as they came.
-        tracks: the same of tracks.
+        spectrograms: stamps of windows' features as they came.
+        detections: boxes as they came.
+        tracks: the same with identities.
+        truth: the same of the simulation.
         sound: runs of marked sound.
         latency_ms: (arrival, milliseconds) from sound to tracks.
-        statuses: diagnostics by node's name without the namespace.
-        failure: what ended the listening, None while it goes on.
+        statuses: diagnostics by node's name without the namespace, oldest first.
+        failure: what ended the thread, None while it runs.
     """
 
-    def __init__(self, namespace: str, listen_to_sound: bool = True) -> None:
-        """Begin to listen.
+    def __init__(
+        self,
+        namespace: str,
+        topics: Collection[str] = ('spectrogram', 'tracks', 'audio'),
+        on_picture: Callable[[np.ndarray], None] | None = None,
+    ) -> None:
+        """Subscribe; diagnostics and latencies are always taken.
 
         Args:
             namespace: of the graph.
-            listen_to_sound: whether to read topic audio.
+            topics: which of spectrogram, detections, tracks, truth and audio to take as well.
+            on_picture: gets each overlay picture, in a thread of its own; None: none is taken.
         """
         self.spectrograms: list[StampedMessage] = []
+        self.detections: list[StampedMessage] = []
         self.tracks: list[StampedMessage] = []
+        self.truth: list[StampedMessage] = []
         self.sound: list[SoundRun] = []
         self.latency_ms: list[tuple[float, float]] = []
         self.statuses: dict[str, list[Status]] = {}
         self.failure: Exception | None = None
         self._namespace = namespace
         self._rate_hz = 44100
+        self._clients: dict[str, Client] = {}
+        self._on_picture = on_picture
         # A context of its own: another graph, in another domain, may be watched beside it.
         self._context = Context()
         self._context.init(args=[])
-        self._node = Node('witness', namespace=namespace, context=self._context)
+        self._node = Node('graph_monitor', namespace=namespace, context=self._context)
         subscribe = self._node.create_subscription
-        subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, raw=True)
-        subscribe(Detection2DArray, 'tracks', self._on_tracks, qos.RESULTS)
+        for name in ('detections', 'tracks', 'truth'):
+            if name in topics:
+                take = partial(self._on_boxes, getattr(self, name))
+                subscribe(Detection2DArray, name, take, 50)
+        if 'spectrogram' in topics:
+            subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, raw=True)
+        if 'audio' in topics:
+            subscribe(Image, 'audio', self._on_audio, QoSProfile(depth=200))
         subscribe(Float64, 'debug/latency_ms', self._on_latency, 50)
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, 50)
-        if listen_to_sound:
-            subscribe(Image, 'audio', self._on_audio, QoSProfile(depth=200))
+        self._pictures: LatestValueWorker[Image] | None = None
+        if on_picture is not None:
+            self._pictures = LatestValueWorker(
+                'pictures', PICTURES_WAITING, self._decode, self._failed, self._failed
+            )
+            self._pictures.start()
+            subscribe(Image, 'overlay', self._pictures.put, qos.ASK_SPECTROGRAM)
         self._clock_offset_s = 0.0
         self._clock_stopped_s: float | None = None
-        self._thread = threading.Thread(target=self._spin, name='witness', daemon=True)
+        self._thread = threading.Thread(target=self._spin, name='graph monitor', daemon=True)
         self._thread.start()
+
+    def enable(self, node: str, timeout_s: float) -> None:
+        """Activate a node.
+
+        Args:
+            node: its name without the namespace.
+            timeout_s: longest wait.
+
+        Raises:
+            AvdetError: it does not come up; the message is the node's own.
+        """
+        # Kept from one try to the next: finding the server can take longer than one of them.
+        if node not in self._clients:
+            self._clients[node] = self._node.create_client(SetBool, f'{node}/enable')
+        client = self._clients[node]
+        if not client.wait_for_service(timeout_s):
+            raise AvdetError(f'{node} did not come up within {timeout_s:g} s')
+        future = client.call_async(SetBool.Request(data=True))
+        until = time.monotonic() + timeout_s
+        while not future.done():
+            if time.monotonic() > until:
+                raise AvdetError(f'{node} did not answer within {timeout_s:g} s')
+            time.sleep(0.01)
+        answer = future.result()
+        if not answer.success:
+            raise AvdetError(f'{node}: {answer.message}')
 
     def status(self, node: str) -> Status | None:
         """The newest diagnostics of a node."""
@@ -136,11 +207,11 @@ class GraphMonitor:
         return self._node.create_publisher(kind, topic, profile)
 
     def subscribe(self, kind: Any, topic: str, take: Any, profile: QoSProfile | int = 10) -> Any:
-        """Listen to one more topic."""
+        """Subscribe to one more topic."""
         return self._node.create_subscription(kind, topic, take, profile)
 
     def destroy(self, entity: Any) -> None:
-        """Take back a publisher or a subscription."""
+        """Destroy a publisher or a subscription."""
         if isinstance(entity, Publisher):
             self._node.destroy_publisher(entity)
         else:
@@ -150,6 +221,13 @@ class GraphMonitor:
         """How many publishers a topic of the graph has."""
         return self._node.count_publishers(self._node.resolve_topic_name(topic))
 
+    def has_subscribers(self, counts: Mapping[str, int]) -> bool:
+        """Whether every topic has at least so many subscribers."""
+        return all(
+            self._node.count_subscribers(self._node.resolve_topic_name(topic)) >= count
+            for topic, count in counts.items()
+        )
+
     def topics(self) -> dict[str, list[str]]:
         """Types by full name of every topic that anyone has."""
         return dict(self._node.get_topic_names_and_types())
@@ -158,16 +236,16 @@ class GraphMonitor:
         """Publish ``/clock``: the system's time, until `move_clock` or `stop_clock`."""
         publisher = self._node.create_publisher(Clock, '/clock', qos.RESULTS)
 
-        def tell() -> None:  # in a thread of its own: a clock waits for nobody
+        def publish() -> None:  # in a thread of its own: a clock waits for nobody
             with suppress(Exception):  # the context has ended
                 while self._context.ok():
                     publisher.publish(Clock(clock=encode_stamp(round(self.clock_s() * 1e9))))
                     time.sleep(period_s)
 
-        threading.Thread(target=tell, name='clock', daemon=True).start()
+        threading.Thread(target=publish, name='clock', daemon=True).start()
 
     def clock_s(self) -> float:
-        """What ``/clock`` says now."""
+        """The time on ``/clock`` now."""
         now_s = time.time() if self._clock_stopped_s is None else self._clock_stopped_s
         return now_s + self._clock_offset_s
 
@@ -185,15 +263,18 @@ class GraphMonitor:
         self._clock_stopped_s = None
 
     def clear(self) -> None:
-        """Forget everything heard so far."""
-        for heard in (self.spectrograms, self.tracks, self.sound, self.latency_ms):
-            heard.clear()
+        """Forget everything that came so far."""
+        for kept in (self.spectrograms, self.detections, self.tracks, self.truth, self.sound):
+            kept.clear()
+        self.latency_ms.clear()
         self.statuses.clear()
 
     def close(self) -> None:
-        """End listening and ROS."""
+        """End the thread and its ROS context."""
         self._context.try_shutdown()
         self._thread.join(5)
+        if self._pictures is not None:
+            self._pictures.stop()
 
     def _spin(self) -> None:
         executor = SingleThreadedExecutor(context=self._context)
@@ -214,10 +295,15 @@ class GraphMonitor:
         seconds, rest = struct.unpack_from(f'{order}iI', data, 4)
         self.spectrograms.append(StampedMessage(time.monotonic(), seconds * 1_000_000_000 + rest))
 
-    def _on_tracks(self, message: Detection2DArray) -> None:
+    def _on_boxes(self, kept: list[StampedMessage], message: Detection2DArray) -> None:
         found, ids = decode_detections(message)
-        boxes = dict(zip(ids, found.boxes_px, strict=True))
-        self.tracks.append(StampedMessage(time.monotonic(), stamp_ns(message), boxes))
+        kept.append(StampedMessage(time.monotonic(), stamp_ns(message), found, tuple(ids)))
+
+    def _decode(self, message: Image) -> None:
+        self._on_picture(decode_picture(message, 'overlay'))
+
+    def _failed(self, error: Exception) -> None:
+        self.failure = error
 
     def _on_audio(self, message: Image) -> None:
         now_s, first_ns = time.monotonic(), stamp_ns(message)

@@ -65,9 +65,8 @@ def test_costs_of_a_window(model, rig):
 
 def test_summary_finds_dropped_windows():
     stamps = np.delete(np.arange(100), [40, 41]) * 50_000_000 + 1_795_238_483_525_631_744
-    heard = {'latency_ms': [10.0] * 97 + [50.0], 'stamps_ns': stamps.tolist()}
     loads = [latency.NodeLoad(node, 100.0, 5.0) for node in NODES]
-    result = latency.summarise(heard, 20, 5.0, loads)
+    result = latency.summarise([10.0] * 97 + [50.0], stamps.tolist(), 20, 5.0, loads)
     assert (result.windows, result.dropped) == (98, 2)
     assert (result.p50, result.worst) == (10, 50)
     console = Console(width=120)
@@ -77,7 +76,7 @@ def test_summary_finds_dropped_windows():
     assert 'dropped' in printed.get()
     assert 'overlay' in printed.get()
     with pytest.raises(AvdetError, match='none came'):
-        latency.summarise({'latency_ms': [], 'stamps_ns': []}, 20, 5.0, loads)
+        latency.summarise([], [], 20, 5.0, loads)
 
 
 @pytest.mark.slow
