@@ -1,4 +1,4 @@
-"""Hear other vehicles with eight microphones and say where they are in the camera's image."""
+"""Detect vehicles by the sound of eight microphones, as boxes in the camera's image."""
 
 import os
 

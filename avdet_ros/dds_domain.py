@@ -1,4 +1,4 @@
-"""A DDS domain that nobody else on this machine has, also when many programs choose at once."""
+"""A DDS domain that no other program here has, also when many programs choose at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from avdet_ros.errors import AvdetError
 
 DOMAINS = range(1, 101)
-"""Domains whose ports lie below those that Linux hands out by itself."""
+"""Domains with ports below those that Linux hands out by itself."""
 
 _held: dict[int, socket.socket] = {}
 

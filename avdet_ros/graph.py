@@ -1,7 +1,7 @@
-"""The node graph, described once: `ros2 launch` and `avdet run` are both made from this page.
+"""The node graph, described once: `ros2 launch` and `avdet run` are both made from this module.
 
 An argument wins over the parameter file. One that has its default value counts as not given: then
-the file decides, and where it says nothing the node, whose default is the same.
+the file decides, and what the file leaves out the node decides, with the same default.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Argument:
         return f'{self.param.description} ({self.param.expected()})'
 
 
-def _handed(node: str, parameter: str, name: str = '', also: tuple[str, ...] = ()) -> Argument:
+def _from_parameter(
+    node: str, parameter: str, name: str = '', also: tuple[str, ...] = ()
+) -> Argument:
     """An argument that is a node's parameter under another or the same name; `also` of others."""
     param = find(NODES[node], parameter)
     renamed = Param(**{**vars(param), 'name': name or parameter})
@@ -69,7 +71,7 @@ def _handed(node: str, parameter: str, name: str = '', also: tuple[str, ...] = (
 
 
 SOURCE_ARGUMENTS = tuple(
-    _handed(
+    _from_parameter(
         'capture',
         param.name,
         param.name.removesuffix('_s'),
@@ -80,17 +82,17 @@ SOURCE_ARGUMENTS = tuple(
 """What the sources need."""
 
 ARGUMENTS = (
-    _handed('capture', 'source'),
+    _from_parameter('capture', 'source'),
     *SOURCE_ARGUMENTS,
     Argument(Param('camera', False, "publish a simulated drive's pictures too, by node camera")),
-    _handed('camera', 'rate_hz', 'camera_rate'),
-    _handed('camera', 'modalities', 'camera_modalities'),
-    _handed('capture', 'hop_s', 'hop'),
-    _handed('detector', 'model'),
-    _handed('detector', 'providers'),
-    _handed('detector', 'min_score'),
-    _handed('tracker', 'tracker'),
-    _handed('tracker', 'start_score'),
+    _from_parameter('camera', 'rate_hz', 'camera_rate'),
+    _from_parameter('camera', 'modalities', 'camera_modalities'),
+    _from_parameter('capture', 'hop_s', 'hop'),
+    _from_parameter('detector', 'model'),
+    _from_parameter('detector', 'providers'),
+    _from_parameter('detector', 'min_score'),
+    _from_parameter('tracker', 'tracker'),
+    _from_parameter('tracker', 'start_score'),
     Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in (*_ALL, 'camera'))),
     Argument(Param('overlay', True, 'run node overlay, which draws for people')),
     Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
@@ -98,7 +100,7 @@ ARGUMENTS = (
         Param('record', '', 'folder of a new bag to record into; empty: no recording'),
         (('recorder', 'path'),),
     ),
-    _handed('recorder', 'topics', 'record_topics'),
+    _from_parameter('recorder', 'topics', 'record_topics'),
     Argument(Param('rviz', False, "open RViz and publish the rig's frames (ros2 launch only)")),
     Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
     Argument(
@@ -219,9 +221,14 @@ def make_graph(given: Mapping[str, str]) -> Graph:
     nodes = tuple(_node(name, values) for name in names)
     params_file = values['params_file'] or _default_params_file()
     return Graph(
-        nodes, namespace, params_file, values['respawn'], values['log_level'], values['rviz'],
+        nodes,
+        namespace,
+        params_file,
+        values['respawn'],
+        values['log_level'],
+        values['rviz'],
         values['rig'],
-    )  # fmt: skip
+    )
 
 
 def _node(name: str, values: dict[str, Any]) -> NodeSpec:

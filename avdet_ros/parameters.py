@@ -75,7 +75,7 @@ DETECTOR = (
     ),
     Param('threads', 1, 'threads of one inference', 1, 64),
     Param('min_score', 0.05, 'detections with a lower score are not published', 0, 1, live=True),
-    Param('max_detections', 100, 'at most so many detections a window', 1, 1000, live=True),
+    Param('max_detections', 100, 'at most this many detections a window', 1, 1000, live=True),
 )
 """Parameters of node detector."""
 
@@ -107,7 +107,14 @@ TRACKER = (
         60,
         live=True,
     ),
-    Param('max_detections', 300, 'only so many best detections are tracked', 1, 1000, live=True),
+    Param(
+        'max_detections',
+        300,
+        'at most this many of the best detections are tracked',
+        1,
+        1000,
+        live=True,
+    ),
 )
 """Parameters of node tracker."""
 

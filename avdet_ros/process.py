@@ -27,7 +27,7 @@ def lower_priority() -> None:
     """Let other processes go first from now on; works without privileges, but not back.
 
     Linux may share cores among sessions before it shares them among a session's processes
-    (sched(7), autogroup): a process that leads a session says it there too.
+    (sched(7), autogroup): a process that leads a session sets it there too.
     """
     niceness = os.nice(NICENESS)
     for task in _THREADS.glob('*'):  # on Linux each thread has its own, inherited when it began

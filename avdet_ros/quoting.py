@@ -37,7 +37,7 @@ def brief_key(key: object, length: int = 60) -> str:
 
 
 def one_line(error: object, most: int = 160) -> str:
-    """What an error says, on one line of at most so many characters; its type where it is mute."""
+    """An error's text on one line of at most `most` characters; its type where it has none."""
     return (' '.join(str(error).split()) or type(error).__name__)[:most]
 
 

@@ -1,4 +1,4 @@
-"""Registries: classes that name themselves, one folder of modules for each kind.
+"""Registries: classes with a name of their own, one folder of modules for each kind.
 
 Adding a source, a tracker or another class of a kind is one new file in the kind's folder:
 
@@ -31,7 +31,7 @@ class Registry(Generic[T]):
     """The classes of one kind by name."""
 
     def __init__(self, kind: str, package: str) -> None:
-        """An empty registry; nothing is imported before somebody asks.
+        """An empty registry; nothing is imported before `names` or `find`.
 
         Args:
             kind: what the classes are, for errors, e.g. ``source``.

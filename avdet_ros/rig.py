@@ -248,9 +248,15 @@ def _channel_errors(array: _Section) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def _camera(camera: _Section) -> Camera:
     camera.only(
-        'frame_id', 'image_size_px', 'focal_px', 'principal_px', 'position_m',
-        'yaw_deg', 'pitch_deg', 'roll_deg',
-    )  # fmt: skip
+        'frame_id',
+        'image_size_px',
+        'focal_px',
+        'principal_px',
+        'position_m',
+        'yaw_deg',
+        'pitch_deg',
+        'roll_deg',
+    )
     width, height = camera.vector('image_size_px', 2)
     if not (16 <= width <= 16384 and 16 <= height <= 16384 and width % 1 == height % 1 == 0):
         raise camera.error(

@@ -1,4 +1,4 @@
-"""Whether two rigs are one: what was recorded or simulated with another rig teaches nonsense."""
+"""Whether two rigs are the same: data of another rig would train a wrong model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITHIN = {
     'camera_position_m': 0.01,
     'camera_rotation': 2e-3,
 }
-"""What decides what is heard and where boxes lie, and how far apart it may be in one rig."""
+"""What the sound and the boxes depend on, and how far apart values of one rig may be."""
 
 
 def rig_numbers(rig: Rig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Starts the graph's nodes as processes, shows what they say, and ends them all."""
+"""Starts the graph's nodes as processes, passes on what they print, and ends them all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 5.0
 """How long nodes may take to end by themselves."""
 
 RECORDER_PATIENCE_S = 32.0
-"""And the recorder, which brings to the disk what it still has."""
+"""The recorder may take longer: it writes what it still has to the disk."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -44,18 +44,18 @@ class Supervisor:
     def __init__(
         self,
         graph: Graph,
-        say: Callable[[str, str], None],
+        on_line: Callable[[str, str], None],
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare; nothing is started.
 
         Args:
             graph: what to run.
-            say: gets (node, line) of everything that the nodes print, from threads.
+            on_line: gets (node, line) of everything that the nodes print, from threads.
             environment: of the processes; None takes this one's.
         """
         self._graph = graph
-        self._say = say
+        self._on_line = on_line
         base = dict(os.environ if environment is None else environment)
         self._environment = {**base, 'PYTHONUNBUFFERED': '1', **transport_settings(base)}
         self._ending = False
@@ -99,7 +99,7 @@ class Supervisor:
             left = {name: p for name, p in self.processes.items() if p.poll() is None}
             for name, process in left.items():
                 if number == signal.SIGKILL:
-                    self._say(name, 'does not end by itself: killed')
+                    self._on_line(name, 'does not end by itself: killed')
                 process.send_signal(number)
             began_s = time.monotonic()
             for name, process in left.items():
@@ -133,21 +133,21 @@ class Supervisor:
     def _read(self, name: str, process: subprocess.Popen) -> None:
         for line in process.stdout:
             if not self._ending or (name == 'recorder' and not line.startswith(_NO_ROSOUT)):
-                self._say(name, line.rstrip('\n'))
+                self._on_line(name, line.rstrip('\n'))
         process.stdout.close()
 
     def _died(self, name: str, status: int) -> None:
         del self.processes[name]
         self.deaths.append((name, status))
         if not self._graph.respawn:
-            self._say(name, f'ended with status {status}')
+            self._on_line(name, f'ended with status {status}')
             return
         soon = time.monotonic() - self._started_s[name] < SOON_S
         delay_s = min(2 * self._delay_s.get(name, RESPAWN_S / 2), LONGEST_RESPAWN_S)
         self._delay_s[name] = delay_s if soon else RESPAWN_S
         self._due_s[name] = time.monotonic() + self._delay_s[name]
         again = f'starting it again in {self._delay_s[name]:g} s'
-        self._say(name, f'ended with status {status}; {again}')
+        self._on_line(name, f'ended with status {status}; {again}')
 
 
 def command(node: NodeSpec, graph: Graph) -> list[str]:

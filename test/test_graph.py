@@ -14,9 +14,16 @@ def nodes_of(*words):
 
 def test_a_camera_sees_the_drive_that_capture_hears():
     nodes = nodes_of(
-        'source:=simulation', 'camera:=true', 'seed:=300001', 'duration:=20', 'camera_rate:=2',
-        'camera_modalities:=rgb,depth', 'drive:=/d', 'rig:=/r.yaml', 'record:=/tmp/x',
-    )  # fmt: skip
+        'source:=simulation',
+        'camera:=true',
+        'seed:=300001',
+        'duration:=20',
+        'camera_rate:=2',
+        'camera_modalities:=rgb,depth',
+        'drive:=/d',
+        'rig:=/r.yaml',
+        'record:=/tmp/x',
+    )
     camera, capture = nodes['camera'].parameters, nodes['capture'].parameters
     for name in ('seed', 'duration_s', 'drive', 'rig'):
         assert camera[name] == capture[name]

@@ -142,7 +142,7 @@ MICROPHONE = ('array', 'microphones', 3)
         (('camera', 'principal_px'), [2000, 300], 'principal_px: expected a point in the image'),
         (('camera', 'pitch_deg'), 200, 'pitch_deg: expected a number from -180 to 180'),
     ],
-)  # fmt: skip
+)
 def test_each_mistake_names_its_key(tree, path, value, sentence):
     put(tree, path, value)
     with pytest.raises(AvdetError) as error:
@@ -253,7 +253,7 @@ def test_any_damage_to_the_file_parses_or_says_why(scratch, at, gone, new):
         b'? {a: b}\n: c',
         b'- 1\n- 2',
     ],
-)  # fmt: skip
+)
 def test_hostile_files_do_nothing_but_a_sentence(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / 'rig.yaml'

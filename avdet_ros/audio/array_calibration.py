@@ -1,8 +1,8 @@
 """Small errors of gain, position and delay of each microphone, from one walk around the vehicle.
 
-One broadband source, carried once around the parked vehicle, is heard from all sides. A position
-error shows as a delay that turns with the direction, a channel's own delay as one that does not,
-and a gain as a level difference that remains when averaged over the directions.
+One broadband source, carried once around the parked vehicle, is recorded from all sides. A
+position error shows as a delay that turns with the direction, a channel's own delay as one that
+does not, and a gain as a level difference that remains when averaged over the directions.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Calibration:
         position_spread_m: (8, 2) the same.
         delay_spread_s: (8,) the same.
         frames: frames with one clear source.
-        sectors: of the 12 sectors of 30 degrees, how many the source was heard from.
+        sectors: of the 12 sectors of 30 degrees, how many the source was recorded from.
     """
 
     gain_db: np.ndarray
@@ -116,9 +116,14 @@ def calibrate(
     for chosen in (every, *halves):
         weights = _sector_weights(sector[chosen])
         errors_m, delays_s = _solve(
-            spectra[chosen], frequencies_hz, azimuths[chosen], weights, positions,
-            distance_m, speed_of_sound_mps,
-        )  # fmt: skip
+            spectra[chosen],
+            frequencies_hz,
+            azimuths[chosen],
+            weights,
+            positions,
+            distance_m,
+            speed_of_sound_mps,
+        )
         gain_db = weights @ levels_db[chosen]
         results.append((gain_db - gain_db.mean(), errors_m, delays_s))
     spread = [np.abs(a - b) / 2 for a, b in zip(results[1], results[2], strict=True)]
@@ -165,14 +170,14 @@ def _solve(
 def _leads(
     positions: np.ndarray, azimuths: np.ndarray, distance_m: float, speed: float
 ) -> np.ndarray:
-    """(frames, 8) seconds by which each microphone hears a source earlier than the centre."""
+    """(frames, 8) seconds by which a source reaches each microphone earlier than the centre."""
     source = distance_m * np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1)
     distances = np.linalg.norm(source[:, None] - positions[None], axis=2)
     return (distance_m - distances) / speed
 
 
 def _residuals(spectra: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndarray) -> np.ndarray:
-    """(frames, 8) seconds each microphone is later than the others say, mean 0 in a frame."""
+    """(frames, 8) seconds each microphone is later than the others predict, mean 0 in a frame."""
     aligned = spectra * np.exp(-2j * np.pi * lead_s[..., None] * frequencies_hz)
     others = aligned.sum(axis=1, keepdims=True) - aligned
     cross = aligned * others.conj()
@@ -189,7 +194,7 @@ def _residuals(spectra: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndarr
 
 
 def _without_rigid_motion(positions: np.ndarray, nominal: np.ndarray) -> np.ndarray:
-    """Positions shifted and turned onto the nominal ones: the sound cannot tell these."""
+    """Positions shifted and turned onto the nominal ones: the sound does not show these."""
     positions = positions - positions.mean(axis=0) + nominal.mean(axis=0)
     x, y = nominal.T
     dx, dy = (positions - nominal).T

@@ -3,9 +3,9 @@
 Neither clock is the other's: the card's crystal is off by up to 100 ppm, a third of a second an
 hour, and each single reading of the ROS clock comes late by however long the machine was busy.
 But readings are never early. So the truth is the lower edge of (ROS time - sample time): a line
-whose height is the offset and whose slope is the drift, on which the promptest readings lie.
+with the offset as its height and the drift as its slope, on which the promptest readings lie.
 
-The line is the one below all readings that is nearest to them on average, a linear program whose
+The line is the one below all readings that is nearest to them on average, a linear program; its
 solution is the edge of the lower convex hull under their mean; after S. Moon, P. Skelly and
 D. Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999.
 """
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 BIN_S = 1.0
-"""Of the readings of so long a time only the promptest is kept."""
+"""Only the promptest reading of each interval of this length is kept."""
 
 MEMORY_BINS = 120
-"""How far the line looks back: long against a machine's hiccups, short against temperature."""
+"""Length of the history behind the line: long against hiccups, short against temperature."""
 
 LARGEST_DRIFT = 500e-6
 """Crystals are better than this; a steeper line is noise."""
@@ -78,7 +78,7 @@ class SampleClock:
         return self._origin is not None
 
     def reset(self) -> None:
-        """Forget all readings, e.g. since the source was opened anew."""
+        """Forget all readings, e.g. since the source was reopened."""
         self.drift = 0.0
         self.lateness_s = 0.0
         self._origin: tuple[float, float] | None = None
@@ -91,7 +91,7 @@ class SampleClock:
             ros_time_s: ROS time at which that sample was captured, or later.
 
         Returns:
-            True when the reading shows that one of the clocks stepped and the line began anew.
+            True when the reading shows that one of the clocks stepped and the line was restarted.
         """
         if self._origin is None:
             self._begin(sample_time_s, ros_time_s)

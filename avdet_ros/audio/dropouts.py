@@ -15,7 +15,7 @@ SILENT_LOSS_S = 0.05
 """A step that no overflow announced must be larger: sound servers shift buffers by less."""
 
 SILENT_SETTLE_S = 0.5
-"""And it must last so long without falling."""
+"""An unannounced step must last this long without falling."""
 
 _SMALLEST_S = 0.001
 _FALLS_S = 0.005
@@ -60,7 +60,7 @@ class LossFinder:
         Args:
             frames: its samples.
             arrival_s: when it arrived, on any steady clock.
-            overflow: whether the device said that samples before it were lost.
+            overflow: whether the device reported that samples before it were lost.
 
         Returns:
             Samples lost before the blocks not yet decided, or None: not known yet.

@@ -1,7 +1,7 @@
 """From one window of eight waveforms to the picture the detector reads.
 
-Level says what is heard, phase says from where: with omnidirectional microphones the magnitudes
-carry little direction, the phase between microphones nearly all of it. So eight log-mel
+Level carries what sounds, phase carries from where: with omnidirectional microphones the
+magnitudes carry little direction, the phase between microphones nearly all of it. So eight log-mel
 spectrograms are stacked with the complex coherence of twelve microphone pairs, all on one grid of
 mel bands and frames.
 """
@@ -26,7 +26,7 @@ PAIRS = tuple((i, (i + 1) % MICROPHONES) for i in range(MICROPHONES)) + tuple(
 """Microphone pairs of the coherence features: the octagon's eight sides, then its diameters."""
 
 POWER_FLOOR = 1e-10
-"""Mel power below which nothing is heard: -100 dB, near the rounding noise of 16-bit samples."""
+"""Mel power taken for silence: -100 dB, near the rounding noise of 16-bit samples."""
 
 PAPER_TOP_DB = 80.0
 """Dynamic range the paper keeps below each microphone's loudest value."""
@@ -135,8 +135,8 @@ class FrontEnd:
         - gain, delay and death of a channel that the front end knows are taken out of X_i before
           anything else: X_i(k) 10^(-gain / 20) exp(2 pi i f_k delay), 0 for a dead microphone;
         - ``coherence_i_j`` = sum_k M X_i conj(X_j) / sqrt((P_i + floor) (P_j + floor)), of
-          magnitude at most 1, insensitive to gains, and 0 where there is nothing to hear. The
-          phase is positive where microphone i hears the sound first.
+          magnitude at most 1, insensitive to gains, and 0 in silence. The
+          phase is positive where the sound reaches microphone i first.
 
         Args:
             waveform: (8, samples) floating point in [-1, 1], ordered as the rig's microphones.

@@ -81,8 +81,8 @@ def steered_power(cross: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndar
     Args:
         cross: (..., 28, bins) complex, from `cross_phases`.
         frequencies_hz: (bins,).
-        lead_s: (directions, 8) how much earlier than the origin each microphone hears a sound
-            from that direction, (u . p) / c for a plane wave.
+        lead_s: (directions, 8) how much earlier than the origin a sound from that direction
+            reaches each microphone, (u . p) / c for a plane wave.
 
     Returns:
         (..., directions) float64 in [-1, 1], 1 for a perfect fit.

@@ -26,7 +26,7 @@ LARGEST_DC = 0.05
 """Of full scale; a larger mean is a broken input."""
 
 WEAK_DB = 25.0
-"""A channel this far below the others' median hears nothing of what they hear."""
+"""A channel this far below the others' median does not receive what they receive."""
 
 HUM_SHARE = 0.3
 """Share of a channel's power in the mains' harmonics worth a warning."""
@@ -38,13 +38,13 @@ SWAP_GAIN = 1.08
 """How much better the phases must fit the array with two microphones exchanged."""
 
 SWAP_FIT = 0.15
-"""And how well at least: below it there is no direction in the sound, only noise."""
+"""Least fit of an exchange: below it there is no direction in the sound, only noise."""
 
 MIXED_LSB2 = 4.0
 """Power of the second differences, in squared steps of 16 bits, that is rounding and no sound."""
 
-HEARD_LSB2 = 100.0
-"""What every channel must have of it before anything is said about mixtures."""
+AUDIBLE_LSB2 = 100.0
+"""Least such power of every channel before mixtures are judged."""
 
 _LOWEST_DB = -100.0
 _HUM_HARMONICS = 8
@@ -109,7 +109,7 @@ def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelStat
 
 
 def channel_faults(states: list[ChannelState], dead: list[bool]) -> list[list[str]]:
-    """What level, clipping and mean alone say is wrong, in words, one list a channel.
+    """Faults that level, clipping and mean alone show, in words, one list a channel.
 
     Args:
         states: measurements of each channel.
@@ -148,28 +148,28 @@ def mixed_channels(products: np.ndarray) -> int:
     """How many channels are mixtures of others.
 
     A sound server gives as many channels as it is asked for: those that the device does not have
-    are mixtures of the others, or silent, and nothing but this tells. Microphones at eight places
-    never hear mixtures of one another at the same instant, least of all at high frequencies, which
-    second differences are made of.
+    are mixtures of the others, or silent, and only this reveals them. Microphones at eight places
+    never receive mixtures of one another at the same instant, least of all at high frequencies,
+    which second differences are made of.
 
     Args:
         products: from `second_differences`.
 
     Returns:
-        Their number; 0 also when some channel is too quiet to tell. Silent channels do not count.
+        Their number; 0 also when some channel is too quiet to judge. Silent channels do not count.
     """
     power = products.diagonal()
-    heard = power > HEARD_LSB2
-    if not heard.any() or ((power > 0) & ~heard).any():
+    audible = power > AUDIBLE_LSB2
+    if not audible.any() or ((power > 0) & ~audible).any():
         return 0
-    strengths = np.linalg.eigvalsh(products[np.ix_(heard, heard)])
+    strengths = np.linalg.eigvalsh(products[np.ix_(audible, audible)])
     return int((strengths < MIXED_LSB2).sum())
 
 
 def swapped_looking(
     samples: np.ndarray, sample_rate_hz: int, microphones_m: np.ndarray
 ) -> tuple[int, int] | None:
-    """Two microphones whose exchange would make the sound fit the array better.
+    """Two microphones that look exchanged: swapping them makes the sound fit the array better.
 
     Sound from few directions must arrive as waves over the array. For each frame the best
     direction's steered power is found, for the array as the rig has it and with each two

@@ -1,7 +1,7 @@
-"""A counter in the lowest bits of sound, so that every recorded sample says which one it is.
+"""A counter in the lowest bits of sound, so that every recorded sample carries its own number.
 
 The lowest bits of a sample's eight channels are one byte; the bytes of four samples are the
-number of that group of four, low byte first. At -90 dB re full scale nobody hears it. Whoever
+number of that group of four, low byte first. At -90 dB re full scale it is inaudible. Whoever
 records such sound knows without any clock which samples arrived and which were lost.
 """
 

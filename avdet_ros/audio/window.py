@@ -15,7 +15,7 @@ from avdet_ros.audio.samples import INT16_FULL_SCALE
 from avdet_ros.errors import AvdetError
 
 HOP_S = 0.1
-"""From one window's end to the next one's, where nobody says otherwise."""
+"""From one window's end to the next one's, where nothing else is set."""
 
 SHORTEST_HOP_S = 0.005
 
@@ -41,7 +41,7 @@ class WindowBuffer:
     Attributes:
         lost_samples: samples that were missing between blocks.
         skipped_windows: windows not made since not one sample of theirs arrived.
-        restarts: times the source's count went back and the buffer began anew.
+        restarts: times the source's count went back and the buffer was restarted.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class WindowBuffer:
         Args:
             samples: (n, channels) int16, or float32 in [-1, 1].
             first_sample: number of its first sample. Above the expected one: the samples between
-                were lost. Below: the source began anew, and so does the buffer.
+                were lost. Below: the source was restarted, and so is the buffer.
 
         Raises:
             AvdetError: the block has another number of channels or another type.

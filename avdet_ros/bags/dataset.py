@@ -74,7 +74,7 @@ def convert(
     audio: str | None = None,
     rig_path: Path | None = None,
     rate_hz: float = 10.0,
-    tell: Callable[[DriveReport], None] = lambda report: None,
+    on_drive: Callable[[DriveReport], None] = lambda report: None,
 ) -> list[DriveReport]:
     """Write bags as a data set; one drive a bag.
 
@@ -86,7 +86,7 @@ def convert(
         audio: topic of the sound; None looks for ``audio`` in any namespace.
         rig_path: rig file; camera_info and static TF of a bag overrule it.
         rate_hz: frames a second at most.
-        tell: called after each drive.
+        on_drive: called after each drive.
 
     Returns:
         A report a drive, also written to ``dataset.json``.
@@ -110,7 +110,7 @@ def convert(
             report.split = splits[drive]
             reports.append(report)
             ids.extend(frames)
-            tell(report)
+            on_drive(report)
     finally:
         if reports:
             write_lists(out, ids, splits)
@@ -140,7 +140,7 @@ def drive_names(bags: Sequence[Path]) -> dict[Path, str]:
 def split_drives(drives: Sequence[str]) -> dict[str, str]:
     """Which split each drive belongs to; a drive is never in two.
 
-    The order is that of the names' hashes, so it says nothing about when or where they were
+    The order is that of the names' hashes, so it is independent of when or where they were
     recorded. With two drives there is no test split, with one neither test nor validation.
     """
     order = sorted(drives, key=lambda name: hashlib.sha256(name.encode()).digest())
@@ -209,8 +209,13 @@ def _convert_drive(
         report.missing = {kind: count for kind, count in report.missing.items() if count}
         report.partial = '; '.join(filter(None, (bag.partial, sound.note))) or None
     (folder / 'rig.yaml').write_text(yaml.safe_dump(tree, sort_keys=False), encoding='utf-8')
-    facts = {'start_ns': sound.start_ns, 'source': str(path), 'topics': topics, 'audio': audio,
-             'partial': report.partial}  # fmt: skip
+    facts = {
+        'start_ns': sound.start_ns,
+        'source': str(path),
+        'topics': topics,
+        'audio': audio,
+        'partial': report.partial,
+    }
     (folder / 'parameters.json').write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
     (folder / layout.DONE).touch()
     return report, ids
@@ -284,7 +289,7 @@ def _exactly(
         if image.shape[1::-1] != size:
             source = 'its camera_info' if has_info else 'the rig file (there is no camera_info)'
             raise AvdetError(
-                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} says, '
+                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} has it, '
                 f'found {image.shape[1]} x {image.shape[0]}'
             )
         return undistort(image)

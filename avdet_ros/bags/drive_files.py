@@ -26,7 +26,7 @@ def write_clip(out: Path, frame: layout.FrameId, clip: np.ndarray, rig: Rig) -> 
         out: the data set's folder.
         frame: which.
         clip: (samples, 8) int16 or float32.
-        rig: tells the rate.
+        rig: has the sample rate.
     """
     paths = layout.sound_paths(out, frame, '.flac')
     paths[0].parent.mkdir(exist_ok=True)
@@ -76,8 +76,14 @@ def write_truth(folder: Path, ids: Sequence[layout.FrameId], truth: RecordedTrut
         found = truth.at(frame.stamp_ns)
         if found is not None:
             boxes, identities = found
-            lines.append({'stamp': frame.stamp, 'boxes_px': boxes.round(2).tolist(),
-                          'ids': identities, 'label': [True] * len(boxes)})  # fmt: skip
+            lines.append(
+                {
+                    'stamp': frame.stamp,
+                    'boxes_px': boxes.round(2).tolist(),
+                    'ids': identities,
+                    'label': [True] * len(boxes),
+                }
+            )
     path = folder / 'truth' / 'frames.jsonl'
     path.parent.mkdir()
     path.write_text(''.join(json.dumps(line) + '\n' for line in lines), encoding='utf-8')

@@ -1,6 +1,6 @@
 """A drive in the MAVD layout as a bag, as if the vehicle had just recorded it.
 
-So simulated drives take the same road as real ones: played to nodes, looked at, converted back.
+So simulated drives take the same road as real ones: played to nodes, viewed, converted back.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from avdet_ros.rig import MICROPHONES, Rig, load_rig
 BLOCK = 1024
 """Samples a message, as capture publishes them."""
 
-TOPICS = {'rgb': '/camera/image_raw/compressed', 'thermal': '/thermal/image_raw',
-          'depth': '/depth/image_raw'}  # fmt: skip
+TOPICS = {
+    'rgb': '/camera/image_raw/compressed',
+    'thermal': '/thermal/image_raw',
+    'depth': '/depth/image_raw',
+}
 AUDIO, TRUTH = '/avdet/audio', '/avdet/truth'
 
 
@@ -95,10 +98,18 @@ def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
     k = np.array([camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1.0])
     projection = np.array([camera.fx, 0, camera.cx, 0, 0, camera.fy, camera.cy, 0, 0, 0, 1.0, 0])
     info = types[CAMERA_INFO](
-        make_header(start_ns, camera.frame_id), camera.height_px, camera.width_px,
-        'plumb_bob', np.zeros(5), k, np.eye(3).ravel(), projection, 0, 0,
+        make_header(start_ns, camera.frame_id),
+        camera.height_px,
+        camera.width_px,
+        'plumb_bob',
+        np.zeros(5),
+        k,
+        np.eye(3).ravel(),
+        projection,
+        0,
+        0,
         types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False),
-    )  # fmt: skip
+    )
     yield start_ns, '/camera/camera_info', info
     yield start_ns, '/tf_static', types[TRANSFORMS](transforms)
 

@@ -23,7 +23,7 @@ _LONGEST_CHAIN = 64
 
 @dataclass(frozen=True)
 class CameraModel:
-    """What a ``camera_info`` says.
+    """The content of a ``camera_info``.
 
     Attributes:
         frame_id: the optical frame.
@@ -63,8 +63,13 @@ def camera_model(bag: Bag, image_topic: str) -> CameraModel | None:
     info = decode(next(bag.messages([topic])))
     matrix = np.asarray(info.k, np.float64).reshape(3, 3)
     distortion = np.asarray(info.d, np.float64).ravel()
-    models = {'': (0, 4, 5, 8, 12, 14), 'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14),
-              'equidistant': (4,), 'fisheye': (4,)}  # fmt: skip
+    models = {
+        '': (0, 4, 5, 8, 12, 14),
+        'plumb_bob': (4, 5),
+        'rational_polynomial': (8, 12, 14),
+        'equidistant': (4,),
+        'fisheye': (4,),
+    }
     model = info.distortion_model
     finite = np.isfinite(matrix).all() and np.isfinite(distortion).all()
     if not finite or min(matrix[0, 0], matrix[1, 1]) <= 0 or min(info.width, info.height) < 16:

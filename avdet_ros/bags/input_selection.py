@@ -1,4 +1,4 @@
-"""What in a bag is listened to, and where its windows lie."""
+"""Which topic of a bag is processed, and where its windows lie."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def select_input(
     topic: str | None = None,
     hop_s: float | None = None,
 ) -> InputSelection:
-    """What to listen to: raw sound where there is some, else recorded spectrograms.
+    """Select the topic: raw sound where there is some, else recorded spectrograms.
 
     Args:
         bag: the recording.
         front_end: its sample rate is what the sound must have.
-        label_offset_s: of the model, which the recorded detections tell the grid of windows by.
+        label_offset_s: of the model, which relates recorded detections to the grid of windows.
         topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
         hop_s: from window to window; None takes the recorded windows' or `HOP_S`.
 
@@ -63,7 +63,7 @@ def select_input(
     found = bag.find('detections', DETECTIONS)
     topic = topic or audio or recorded
     if topic is None:
-        bag.require('/avdet/audio', IMAGE)  # says what the bag has instead
+        bag.require('/avdet/audio', IMAGE)  # its error lists what the bag has
         raise AvdetError(f'bag {bag.path}: expected audio or spectrogram of {IMAGE}, found others')
     bag.require(topic, IMAGE)
     first = next(messages_of(bag, topic), None)
@@ -124,9 +124,13 @@ def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
 
 
 def _align(
-    bag: Bag, selection: InputSelection, recorded: str, offset_s: float, front_end: FrontEnd,
+    bag: Bag,
+    selection: InputSelection,
+    recorded: str,
+    offset_s: float,
+    front_end: FrontEnd,
     keep_hop: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Lay the grid of windows where the drive's own windows were.
 
     A recorder that came late missed the first blocks, and the grid counts from the first. The

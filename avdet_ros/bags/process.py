@@ -53,7 +53,7 @@ class Report:
         lost_samples: samples missing between blocks.
         windows_with_gaps: windows left out since samples were missing, as the live chain does.
         skipped_windows: windows without one sample.
-        restarts: times that the stamps went back and everything began anew.
+        restarts: times that the stamps went back and everything was restarted.
         partial: None, or why the results are not those of the whole drive.
     """
 

@@ -2,7 +2,7 @@
 
 A bag is a folder with ``metadata.yaml`` and MCAP or sqlite3 files, or one such file. When the
 recording ended without warning, the metadata and the index are missing: then every file is read
-on its own up to where it breaks off, and the bag says so in `Bag.partial`.
+on its own up to where it breaks off, and `Bag.partial` names it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,19 @@ LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
 """A longer message is refused: 256 MiB."""
 
 _BROKEN = (
-    ReaderError, SerdeError, apsw.Error, ValueError, struct.error, EOFError, TypeError, KeyError,
-    RuntimeError, AssertionError, MemoryError, OverflowError,
-)  # fmt: skip
+    ReaderError,
+    SerdeError,
+    apsw.Error,
+    ValueError,
+    struct.error,
+    EOFError,
+    TypeError,
+    KeyError,
+    RuntimeError,
+    AssertionError,
+    MemoryError,
+    OverflowError,
+)
 """What rosbags raises on files that are not what they should be."""
 
 
@@ -159,7 +169,7 @@ class Bag:
         if len(found) > 1:
             raise AvdetError(
                 f'bag {self.path}: {name}: expected one topic of that name, '
-                f'found {", ".join(sorted(found))}; say which with its full name'
+                f'found {", ".join(sorted(found))}; name one with its full name'
             )
         return found[0] if found else None
 
@@ -207,7 +217,7 @@ class Bag:
             if problem is not None:
                 self._recover(file, problem)
             elif file.suffix == '.db3' and self.path.is_dir():
-                # Unlike MCAP's index, nothing in the file says whether it was closed.
+                # Unlike MCAP's index, nothing in the file shows whether it was closed.
                 self._note('metadata.yaml is missing, so the recording was cut short')
         if not any(topic.count for topic in self.topics.values()):
             raise AvdetError(self.partial or f'bag {self.path}: expected messages, found none')

@@ -23,9 +23,16 @@ LARGEST_RECORD_BYTES = 1 << 28
 """A longer record is taken for damage rather than read into memory: 256 MiB."""
 
 _DAMAGE = (
-    McapError, EndOfFile, ValueError, struct.error, zstandard.ZstdError, RuntimeError,
-    KeyError, MemoryError, OverflowError,
-)  # fmt: skip
+    McapError,
+    EndOfFile,
+    ValueError,
+    struct.error,
+    zstandard.ZstdError,
+    RuntimeError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+)
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Survivors:
 
 
 def scan(path: Path) -> Survivors:
-    """Go through a damaged file once and say what is left of it."""
+    """Go through a damaged file once and list what is left of it."""
     found = Survivors()
     for topic, msgtype, stamp_ns, _ in _records(path, None, found):
         found.types.setdefault(topic, msgtype)

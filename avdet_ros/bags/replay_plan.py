@@ -1,4 +1,4 @@
-"""What must run so that a bag is heard again: the node graph without its source, and a player."""
+"""What must run to process a bag live again: the node graph without its source, and a player."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIXED = (
 """What a replay decides by itself."""
 
 NODES_UP_S = 8.0
-"""How long ``ros2 bag play`` waits for the nodes; our own player sees them listen."""
+"""How long ``ros2 bag play`` waits for the nodes; our own player sees their subscriptions."""
 
 REPLAY_ARGUMENTS = (
     Argument(Param('bag', '', 'rosbag2 folder, .mcap or .db3 to play')),
@@ -88,14 +88,36 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         others = tuple(node for node in graph.nodes if node.name != 'capture')
         graph = replace(graph, nodes=others)
     if rosbag2_installed() and not damaged:
-        player = ('ros2', 'bag', 'play', values['bag'], '--clock', '100',
-                  '--rate', str(values['rate']), '--start-offset', str(values['start']),
-                  '--delay', str(NODES_UP_S), *(['--loop'] if values['loop'] else []),
-                  '--topics', *topics)  # fmt: skip
+        player = (
+            'ros2',
+            'bag',
+            'play',
+            values['bag'],
+            '--clock',
+            '100',
+            '--rate',
+            str(values['rate']),
+            '--start-offset',
+            str(values['start']),
+            '--delay',
+            str(NODES_UP_S),
+            *(['--loop'] if values['loop'] else []),
+            '--topics',
+            *topics,
+        )
     else:
-        player = (sys.executable, '-m', 'avdet_ros.cli.replay_process', values['bag'], '--chain',
-                  '--rate', str(values['rate']), '--start', str(values['start']),
-                  *(['--loop'] if values['loop'] else []))  # fmt: skip
+        player = (
+            sys.executable,
+            '-m',
+            'avdet_ros.cli.replay_process',
+            values['bag'],
+            '--chain',
+            '--rate',
+            str(values['rate']),
+            '--start',
+            str(values['start']),
+            *(['--loop'] if values['loop'] else []),
+        )
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'
     return ReplayPlan(graph, player, f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics')
 

@@ -32,7 +32,7 @@ LEVEL_SAMPLES = 4410
 """From one point of the level plots to the next: a tenth of a second."""
 
 NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
-"""Of the nodes' debug topics; `avdet bag process`, which waits for nobody, has none."""
+"""Of the nodes' debug topics; `avdet bag process`, which does not run live, has none."""
 
 _BOXES = ('detections', 'tracks', 'truth')
 
@@ -49,24 +49,24 @@ def picture_topic(bag: Bag) -> str | None:
     return min(found)[2] if found else None
 
 
-class LastSecond:
+class RollingLevels:
     """The sound's picture where no spectrograms were recorded, twice a second."""
 
     def __init__(self) -> None:
-        """Nothing heard yet."""
+        """Empty."""
         self._front_end = FrontEnd()
-        self._heard = np.zeros((0, MICROPHONES), np.float32)
+        self._newest = np.zeros((0, MICROPHONES), np.float32)
         self._new = 0
 
     def add(self, block: np.ndarray) -> np.ndarray | None:
         """Take (n, 8) samples; gives (8, n_mels, frames) levels when it is time again."""
-        heard = np.concatenate([self._heard, to_float(block)])
-        self._heard = heard[-self._front_end.samples :]
+        newest = np.concatenate([self._newest, to_float(block)])
+        self._newest = newest[-self._front_end.samples :]
         self._new += len(block)
-        if len(self._heard) < self._front_end.samples or self._new < self._front_end.samples // 2:
+        if len(self._newest) < self._front_end.samples or self._new < self._front_end.samples // 2:
             return None
         self._new = 0
-        return self._front_end.log_mel(np.ascontiguousarray(self._heard.T))
+        return self._front_end.log_mel(np.ascontiguousarray(self._newest.T))
 
 
 def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, int]:
@@ -102,7 +102,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
     shown: dict[str, int] = dict.fromkeys(roles, 0)
     pending: list[np.ndarray] = []
     newest_ns = 0
-    second = None if 'spectrogram' in roles.values() else LastSecond()
+    second = None if 'spectrogram' in roles.values() else RollingLevels()
     for message in bag.messages(roles):
         decoded = decode(message)
         role, where = roles[message.topic], f'bag {bag.path}: {message.topic}'

@@ -17,9 +17,14 @@ from avdet_ros.messages.decode import IMAGE
 FASTEST, SLOWEST = 100.0, 0.01
 
 CHAIN_OUTPUTS = (
-    'spectrogram', 'detections', 'tracks', 'overlay', 'markers', 'label_info',
+    'spectrogram',
+    'detections',
+    'tracks',
+    'overlay',
+    'markers',
+    'label_info',
     'spectrogram_image',
-)  # fmt: skip
+)
 """Last names of what the nodes publish; playing these beside running nodes would double them."""
 
 

@@ -41,7 +41,7 @@ class RecordedTruth:
         Returns:
             boxes_px: (N, 4) float32.
             ids: their identities, numbered as they first appear; -1 for a box without a name.
-            None where the bag says nothing about the instant.
+            None where the bag holds nothing of the instant.
         """
         after = bisect.bisect_left(self._stamps, instant_ns)
         for near in (after, after - 1):

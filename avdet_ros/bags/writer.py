@@ -31,7 +31,7 @@ CHUNK_NS = 1_000_000_000
 """How much time one chunk may hold; what a power cut can cost."""
 
 LATCHED_TOPICS = ('label_info', 'tf_static', 'robot_description')
-"""Last names of the topics whose messages late subscribers must get when a bag is played."""
+"""Last names of the topics that late subscribers must get when a bag is played."""
 
 _FOREVER = QosTime(sec=9_223_372_036, nsec=854_775_807)
 

@@ -13,13 +13,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Detections:
-    """What one window says.
+    """The vehicles found in one window.
 
     Attributes:
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max.
         scores: (N,) float32 in [0, 1], descending.
         range_m: (N, 3) float32 distances from the array, metres, below which the vehicle is with
-            a probability of 5, 50 and 95 %; None where the model does not say.
+            a probability of 5, 50 and 95 %; None where the model gives none.
     """
 
     boxes_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
@@ -30,10 +30,10 @@ class Detections:
         return len(self.scores)
 
     def best(self, min_score: float, most: int) -> Detections:
-        """At most so many of the best, none with a lower score than `min_score`."""
+        """The `most` best detections at most, none with a score below `min_score`."""
         keep = self.scores >= min_score
         keep[most:] = False  # scores descend
-        return Detections(self.boxes_px[keep], self.scores[keep])
+        return self.only(keep)
 
     def above(self, score: float) -> Detections:
         """Only the detections whose score exceeds a threshold."""

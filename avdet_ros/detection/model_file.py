@@ -38,7 +38,7 @@ _POINTS = f'a JSON list of {MICROPHONES} points of 3 numbers in metres'
 
 
 def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
-    """Read a model file and what it says about itself, without running it.
+    """Read a model file and its contract, without running it.
 
     Args:
         path: an ONNX file.

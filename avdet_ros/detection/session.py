@@ -49,7 +49,7 @@ class Detector:
         path: the model's file.
         sha256: hexadecimal digest of the file's bytes.
         size_bytes: of the file.
-        contract: what the model says about itself.
+        contract: what the model declares.
         provider: the ONNX Runtime provider in use now, e.g. ``CPUExecutionProvider``.
         provider_notes: sentences about providers that were wanted and not got, oldest first;
             each is logged as a warning too.
@@ -100,8 +100,8 @@ class Detector:
     def use_rig(self, rig: Rig, front_end: FrontEnd) -> None:
         """Take another rig or a new calibration of it; the model is not loaded again.
 
-        Windows after this one are heard with the new array, one that is being worked on with the
-        old one. It takes some 15 ms.
+        Windows after this one use the new array, one that is being worked on the old one.
+        It takes some 15 ms.
 
         Args:
             rig: the vehicle's rig from now on.

@@ -27,19 +27,28 @@ TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 _SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
 _PICTURES = {
-    'rgb8': ('u1', 3), 'bgr8': ('u1', 3), 'rgba8': ('u1', 4), 'bgra8': ('u1', 4),
-    'mono8': ('u1', 1), '8UC1': ('u1', 1), '8UC3': ('u1', 3),
-    'mono16': ('u2', 1), '16UC1': ('u2', 1), '32FC1': ('f4', 1),
-}  # fmt: skip
+    'rgb8': ('u1', 3),
+    'bgr8': ('u1', 3),
+    'rgba8': ('u1', 4),
+    'bgra8': ('u1', 4),
+    'mono8': ('u1', 1),
+    '8UC1': ('u1', 1),
+    '8UC3': ('u1', 3),
+    'mono16': ('u2', 1),
+    '16UC1': ('u2', 1),
+    '32FC1': ('f4', 1),
+}
 _TO_BGR = {
-    'rgb8': cv2.COLOR_RGB2BGR, 'rgba8': cv2.COLOR_RGBA2BGR, 'bgra8': cv2.COLOR_BGRA2BGR,
-}  # fmt: skip
+    'rgb8': cv2.COLOR_RGB2BGR,
+    'rgba8': cv2.COLOR_RGBA2BGR,
+    'bgra8': cv2.COLOR_BGRA2BGR,
+}
 _SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
 _MOST_CHANNELS = 512
 
 
 def stamp_ns(message: object) -> int:
-    """The header's stamp in nanoseconds; 0 means that nobody set it."""
+    """The header's stamp in nanoseconds; 0 means that it was not set."""
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 

@@ -17,7 +17,7 @@ class Place:
         stamp_ns: time of that sample.
         sample_rate_hz: samples a second.
         lost: samples lost just before it.
-        restarted: its stamp lies before the end of the block before: the stream began anew.
+        restarted: its stamp lies before the end of the block before: the stream was restarted.
     """
 
     first_sample: int

@@ -18,18 +18,21 @@ from avdet_ros.rig import Camera
 
 ENCODINGS = {'rgb': 'rgb8', 'thermal': 'mono16', 'depth': '32FC1'}
 TOPICS = {
-    'rgb': 'camera/image_raw', 'thermal': 'thermal/image_raw', 'depth': 'depth/image_raw',
-}  # fmt: skip
+    'rgb': 'camera/image_raw',
+    'thermal': 'thermal/image_raw',
+    'depth': 'depth/image_raw',
+}
 
 _NAP_S = 0.02
 
 
 class CameraNode(AvdetNode):
-    """Publishes pictures and `camera/camera_info` while somebody looks.
+    """Publishes pictures and `camera/camera_info` while there are subscribers.
 
-    Capture says on `drive_time` when its drive began. A picture is rendered before its instant
-    and published when that has come, stamped with it; instants for which there was no time are
-    left out. All of it happens in a process that gives way, so that the sound is not disturbed.
+    Capture publishes on `drive_time` when its drive began. A picture is rendered before its
+    instant and published when that has come, stamped with it; instants for which there was no
+    time are left out. All of it happens in a process of low priority, so that the
+    sound is not disturbed.
     """
 
     NAME = 'camera'
@@ -100,7 +103,7 @@ class CameraNode(AvdetNode):
             return
         began_ns = stamp_ns(began)
         now_s = (self.now_ns() - began_ns) * 1e-9
-        if now_s < next_s - 2.0:  # the drive began anew
+        if now_s < next_s - 2.0:  # the drive was restarted
             next_s = 0.0
         instant_s = self._footage.instant(max(now_s, next_s))
         self._finished = instant_s is None
@@ -146,10 +149,10 @@ class CameraNode(AvdetNode):
         elif began.source != self._drive.name:
             report.error(
                 f'{self._subscription.topic_name}: expected {self._drive.name} as the parameters '
-                f'say, found that capture plays {began.source}'
+                f'have it, found that capture plays {began.source}'
             )
         if report.level == diagnostics.OK:
-            report.ok(f'{self._sent.count} pictures' if looking else 'nobody looks')
+            report.ok(f'{self._sent.count} pictures' if looking else 'no subscribers')
 
 
 def camera_info(head: Any, camera: Camera) -> CameraInfo:

@@ -238,7 +238,7 @@ class CaptureNode(AvdetNode):
             self._worker.put(_Due(window, end_ns, start_ns))
 
     def _restart(self) -> None:
-        """The source was opened anew: its sample numbers begin at 0."""
+        """The source was reopened: its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
         self._worker.clear()

@@ -34,7 +34,7 @@ class ChannelLevels:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Forget the sound so far."""
         with self._lock:
             self._clear()
 
@@ -56,7 +56,7 @@ class ChannelLevels:
             self._high = np.maximum(self._high, values.max(axis=0, initial=-np.inf))
 
     def add_to(self, report: Report, quiet: bool = False) -> None:
-        """Report the channels heard since the last call; quiet: only the numbers."""
+        """Report the channels since the last call; quiet: only the numbers."""
         with self._lock:
             if not self._count:
                 return
@@ -84,7 +84,7 @@ class ChannelLevels:
         if mixed:
             report.error(
                 f'{mixed} of {len(self._names)} channels are mixtures of the others: '
-                'the device has fewer channels than are asked of it'
+                'the device has fewer channels than were requested'
             )
         for channel, faults in enumerate(channel_faults(states, dead)):
             if bad[channel]:

@@ -22,7 +22,7 @@ from avdet_ros.paths import share
 
 
 class DetectorNode(AvdetNode):
-    """Publishes `detections` for every window, also when nothing is heard.
+    """Publishes `detections` for every window, also when nothing is found.
 
     The newest spectrogram waits, alone, for the thread that runs the model: an overloaded
     detector falls behind by dropping windows, never by queueing them.
@@ -83,7 +83,7 @@ class DetectorNode(AvdetNode):
             self._worker = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
-        """The labels tell the threshold, so a new one makes new labels."""
+        """The labels hold the threshold, so a new one makes new labels."""
         score = news.get('min_score', self.p['min_score'])
         if self.state == 'active' and score != self.p['min_score']:
             self._publish_labels(score)
@@ -151,4 +151,4 @@ class DetectorNode(AvdetNode):
         self._inference.add_to(report, 'inference')
         self._latency.add_to(report, 'detections_latency')
         if not silent and report.level == diagnostics.OK:
-            report.ok(f'{self._out.count} windows heard on {model.provider}')
+            report.ok(f'{self._out.count} windows on {model.provider}')

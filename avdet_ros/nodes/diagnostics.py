@@ -1,4 +1,4 @@
-"""What a node says about itself: levels, plain words, numbers.
+"""A node's diagnostics: levels, plain words, numbers.
 
 The arithmetic here is free of ROS; `to_message` makes the message.
 """
@@ -37,25 +37,25 @@ class Report:
         """All that is wrong, or, where nothing is, all that is well."""
         least = min(self.level, WARN)
         worst_first = sorted(self._sentences, key=lambda entry: -entry[0])
-        told = [sentence for level, sentence in worst_first if level >= least]
-        return '; '.join(dict.fromkeys(told))
+        shown = [sentence for level, sentence in worst_first if level >= least]
+        return '; '.join(dict.fromkeys(shown))
 
-    def say(self, level: int, sentence: str) -> None:
+    def add(self, level: int, sentence: str) -> None:
         """Add a sentence."""
         self.level = max(level, self.level)
         self._sentences.append((level, sentence))
 
     def ok(self, sentence: str) -> None:
-        """Say what is well."""
-        self.say(OK, sentence)
+        """Add a sentence on what is well."""
+        self.add(OK, sentence)
 
     def warn(self, sentence: str) -> None:
-        """Say what a person should look at."""
-        self.say(WARN, sentence)
+        """Add a sentence on what a person should look at."""
+        self.add(WARN, sentence)
 
     def error(self, sentence: str) -> None:
-        """Say why the node cannot do its work."""
-        self.say(ERROR, sentence)
+        """Add a sentence on why the node cannot do its work."""
+        self.add(ERROR, sentence)
 
     def value(self, **values: Any) -> None:
         """Add numbers or words, by name with the unit in it."""
@@ -82,11 +82,11 @@ class RecentProblems:
         self._found.pop(key, None)
 
     def add_to(self, report: Report) -> None:
-        """Say all that are still remembered."""
+        """Add those that are still remembered to a report."""
         now = time.monotonic()
         for until, level, sentence in list(self._found.values()):
             if until >= now:
-                report.say(level, sentence)
+                report.add(level, sentence)
 
 
 class LatencyStats:
@@ -100,7 +100,7 @@ class LatencyStats:
         self._newest.append(milliseconds)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all."""
         self._newest.clear()
 
     def add_to(self, report: Report, name: str) -> None:
@@ -113,7 +113,7 @@ class LatencyStats:
 
 
 class RateCounter:
-    """Counts, and events a second since the last time it was asked."""
+    """Counts, and events a second since the last reading."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -137,7 +137,7 @@ def to_message(stamp: Any, name: str, report: Report) -> DiagnosticArray:
     Args:
         stamp: builtin_interfaces/Time.
         name: the node's full name.
-        report: what to say.
+        report: its content.
     """
     values = [KeyValue(key=key, value=value) for key, value in report.values.items()]
     status = DiagnosticStatus(

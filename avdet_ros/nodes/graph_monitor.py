@@ -99,7 +99,7 @@ class SoundRun:
 
 
 class GraphMonitor:
-    """A node in a thread that notes what came when, and publishes what it is asked to.
+    """A node in a thread that notes what came when, and publishes on request.
 
     Attributes:
         spectrograms: stamps of windows' features as they came.
@@ -222,7 +222,7 @@ class GraphMonitor:
         return self._node.count_publishers(self._node.resolve_topic_name(topic))
 
     def has_subscribers(self, counts: Mapping[str, int]) -> bool:
-        """Whether every topic has at least so many subscribers."""
+        """Whether every topic has at least this many subscribers."""
         return all(
             self._node.count_subscribers(self._node.resolve_topic_name(topic)) >= count
             for topic, count in counts.items()
@@ -236,7 +236,7 @@ class GraphMonitor:
         """Publish ``/clock``: the system's time, until `move_clock` or `stop_clock`."""
         publisher = self._node.create_publisher(Clock, '/clock', qos.RESULTS)
 
-        def publish() -> None:  # in a thread of its own: a clock waits for nobody
+        def publish() -> None:  # in a thread of its own: a clock must not wait
             with suppress(Exception):  # the context has ended
                 while self._context.ok():
                     publisher.publish(Clock(clock=encode_stamp(round(self.clock_s() * 1e9))))

@@ -1,6 +1,6 @@
 """What all nodes have in common: a life cycle that explains itself and tries again.
 
-A node comes up by itself (parameter ``autostart``), stays up when it cannot work, says why in
+A node comes up by itself (parameter ``autostart``), stays up when it cannot work, reports why in
 /diagnostics, and tries again while the cause may go away.
 """
 
@@ -65,13 +65,13 @@ class AvdetNode(LifecycleNode):
         self.clock_still = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(diagnostics.PERIOD_S, self._tell, clock=self._steady)
+        self.create_timer(diagnostics.PERIOD_S, self._publish_diagnostics, clock=self._steady)
         self.create_timer(RETRY_S, self._retry, clock=self._steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
         for sentence in self.p.warnings:
             self.get_logger().warning(sentence)
 
-    # What sub-classes fill in.
+    # What sub-classes override.
 
     def load(self) -> None:
         """Read and check files and parameters; may raise AvdetError."""
@@ -86,12 +86,12 @@ class AvdetNode(LifecycleNode):
         """Undo `load`."""
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Say how work goes; called once a second while active."""
+        """Report how the work goes; called once a second while active."""
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
         """Take new values of live parameters; an AvdetError refuses them."""
 
-    # What they use.
+    # What sub-classes use.
 
     def create_publisher(
         self, msg_type: Any, topic: str, qos_profile: Any, **options: Any
@@ -142,10 +142,10 @@ class AvdetNode(LifecycleNode):
     def explain_silence(
         self, report: diagnostics.Report, subscription: Any, last_s: float | None
     ) -> bool:
-        """Say why a subscription is silent, if it is.
+        """Report why a subscription is silent, if it is.
 
         Args:
-            report: where to say it.
+            report: to add it to.
             subscription: which.
             last_s: monotonic time of its last message, None before the first.
 
@@ -155,11 +155,11 @@ class AvdetNode(LifecycleNode):
         since_s = time.monotonic() - max(last_s or 0.0, self._active_since)
         if since_s < SILENT_AFTER_S / 2:
             return False
-        # Asked before it is needed: the other node's state comes with the next status.
+        # Requested before it is needed: the other node's state comes with the next status.
         why = self.publisher_watch.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
             return False
-        if not self.clock_still:  # which has been said, and explains it
+        if not self.clock_still:  # which is reported already, and explains it
             report.error(why)
         return True
 
@@ -175,7 +175,7 @@ class AvdetNode(LifecycleNode):
             self._ours = False
         return self.state == 'active'
 
-    # Transitions. rclpy swallows what they raise, so it is caught and told here.
+    # Transitions. rclpy swallows what they raise, so it is caught and reported here.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check."""
@@ -195,7 +195,7 @@ class AvdetNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of it."""
+        """Release what the work needed."""
         if not self._ours:
             self._wanted = False
         self._quietly(self.release)
@@ -224,7 +224,7 @@ class AvdetNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
-        """Let go of everything, whatever the state."""
+        """Release everything, whatever the state."""
         self._quietly(self.release)
         self._quietly(self.unload)
         super().destroy_node()
@@ -287,7 +287,7 @@ class AvdetNode(LifecycleNode):
         self.parameters_changed(news)
         self._stale |= self.p.fixed_change(news)
 
-    def _tell(self) -> None:
+    def _publish_diagnostics(self) -> None:
         report = diagnostics.Report()
         report.value(state=self.state)
         if self.fault:

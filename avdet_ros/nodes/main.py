@@ -22,8 +22,8 @@ CLASSES = {
     'recorder': 'RecorderNode',
 }
 
-_CAN_WAIT = ('camera', 'overlay')
-"""Nodes that what is on the way from sound to tracks does not wait for."""
+_LOW_PRIORITY = ('camera', 'overlay')
+"""Nodes off the latency-critical path."""
 
 TIDY_S = 3.0
 """How long after a signal a node may take to end."""
@@ -75,7 +75,7 @@ def run(name: str) -> None:
     # rclpy's own handlers, once there, end its context and then call these.
     for number in END_SIGNALS:
         signal.signal(number, on_signal)
-    _insist_on_ending(_TIDY_S.get(name, TIDY_S))
+    _force_exit_after_signal(_TIDY_S.get(name, TIDY_S))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
     # One window at a time: more threads only take the cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
@@ -96,7 +96,9 @@ def run(name: str) -> None:
             node = node_class()
             if node.p['autostart']:
                 node.try_start()
-            if name in _CAN_WAIT:  # not before: on a busy machine it would take minutes to come up
+            if (
+                name in _LOW_PRIORITY
+            ):  # not before: on a busy machine it would take minutes to come up
                 lower_priority()
             # What is loaded stays: looking for garbage in it would hold up a window now and then.
             gc.collect()
@@ -110,8 +112,8 @@ def run(name: str) -> None:
         rclpy.try_shutdown()
 
 
-def _insist_on_ending(after_s: float) -> None:
-    """End this process so long after a signal, whatever it is doing then.
+def _force_exit_after_signal(after_s: float) -> None:
+    """End this process a fixed time after a signal, whatever it is doing then.
 
     A driver that hangs never returns, and Python handles signals only between its own steps. But
     the interpreter notes each signal in a socket at once, where a thread sees it.
@@ -128,7 +130,7 @@ def _insist_on_ending(after_s: float) -> None:
             print(f'still busy {after_s:g} s after the signal: ended all the same', flush=True)
             os._exit(0)
 
-    threading.Thread(target=watch, name='insist', daemon=True).start()
+    threading.Thread(target=watch, name='force exit', daemon=True).start()
 
 
 if __name__ == '__main__':

@@ -69,7 +69,7 @@ def cuboid(box_px: np.ndarray, camera: Camera) -> tuple[list[float], list[float]
     """A box of the image as an upright box on the road.
 
     Its near face stands where the image box's lower edge meets the road and is as wide and high
-    as the image box is there. How deep it is the image does not say: a face wider than a car is
+    as the image box is there. The image does not show its depth: a face wider than a car is
     taken for its side.
 
     Args:

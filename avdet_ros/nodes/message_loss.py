@@ -22,7 +22,7 @@ class MessageLossCounter:
         """Begin with none.
 
         Args:
-            refuse: `AvdetNode.refuse`, told at each loss.
+            refuse: `AvdetNode.refuse`, called at each loss.
         """
         self.count = 0
         self._refuse = refuse

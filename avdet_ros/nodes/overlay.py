@@ -41,7 +41,7 @@ _IMAGE_STEP_NS = 80_000_000
 
 
 class OverlayNode(AvdetNode):
-    """Publishes `overlay`, `spectrogram_image` and `markers` while somebody looks.
+    """Publishes `overlay`, `spectrogram_image` and `markers` while there are subscribers.
 
     A picture is drawn for each `tracks` message, by a thread of its own, at most `max_rate_hz`
     times a second; when nothing comes, once a second with the reason in it.
@@ -121,7 +121,7 @@ class OverlayNode(AvdetNode):
         self._truth.append((instant_ns, self._boxes(message)))
 
     def _on_image(self, message: Image) -> None:
-        """Keep those of the last seconds: boxes hold for an instant that has passed."""
+        """Keep the images of the last seconds: boxes hold for an instant that has passed."""
         instant_ns = stamp_ns(message)
         if instant_ns <= 0:
             self.refuse('image', f'image: expected a stamp in the header, found {instant_ns} ns')
@@ -147,7 +147,7 @@ class OverlayNode(AvdetNode):
                 number = int(text) if text.isdecimal() and len(text) < 10 else None
                 if len(self._ids) > _MOST_IDS:
                     self._ids.clear()
-                if number is None:  # ids are texts; those that are not numbers get one
+                if number is None:  # ids that are not numbers get one
                     number = self._ids.setdefault(text, len(self._ids))
                 boxes.append(Box(box, number, float(np.nan_to_num(score))))
         return boxes
@@ -155,7 +155,7 @@ class OverlayNode(AvdetNode):
     # The painter's thread.
 
     def _draw(self, newest: tuple[int, list[Box]] | None) -> None:
-        """Draw what somebody looks at, of the newest tracks or of their absence."""
+        """Draw what has subscribers, of the newest tracks or of their absence."""
         if newest is None:
             instant_ns, tracks = self.now_ns() if self._last_ns is None else self._last_ns, []
         else:
@@ -225,18 +225,18 @@ class OverlayNode(AvdetNode):
             self._painter.strip.add(stamp_ns(message) * 1e-9, levels)
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Pictures, who looks, and why there is nothing to show."""
+        """Pictures, subscribers, and why there is nothing to show."""
         tracks = self._inputs[0]
         silent = self.explain_silence(report, tracks, self._last_in_s)
         self._note = report.message if silent else ''
-        lookers = self._overlay.get_subscription_count()
+        subscribers = self._overlay.get_subscription_count()
         report.value(
             pictures=self._painted.count,
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=self._worker.dropped,
-            looking=lookers,
+            looking=subscribers,
             camera='live' if self._images else 'none, drawn road',
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
-            report.ok(f'{self._painted.count} pictures' if lookers else 'nobody looks')
+            report.ok(f'{self._painted.count} pictures' if subscribers else 'no subscribers')

@@ -46,7 +46,7 @@ class ParameterServer:
             node: the node.
             params: its table.
             is_active: whether only live parameters may change now.
-            changed: told of accepted changes, new values by name; an AvdetError refuses them.
+            changed: called with accepted changes, new values by name; an AvdetError refuses them.
         """
         self._node = node
         self._params = params
@@ -131,7 +131,7 @@ class ParameterServer:
 
 
 def _descriptor(param: Param) -> ParameterDescriptor:
-    # Types are checked by the table, which takes 1 for 1.0 and says what it expected.
+    # Types are checked by the table, which takes 1 for 1.0 and names what it expected.
     descriptor = ParameterDescriptor(
         description=param.description + ('' if param.live else ' (fixed while active)'),
         additional_constraints=param.expected(),

@@ -95,7 +95,7 @@ class Player(Node):
         """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until and rclpy.ok():
-            self._tell_time(self._start_ns)
+            self._publish_clock(self._start_ns)
             if all(self.count_subscribers(topic) for topic in topics):
                 self._idle(_SETTLE_S)
                 return True
@@ -134,7 +134,7 @@ class Player(Node):
         topics = set(self._publishers_by_topic)
         latched = [name for name in topics if name.rsplit('/', 1)[-1] in LATCHED_TOPICS]
         if latched and self._start_ns > self._bag.start_ns:
-            # What was said once before the start still holds.
+            # What was published once before the start still holds.
             for message in self._bag.messages(latched):
                 if message.stamp_ns >= self._start_ns:
                     break
@@ -146,7 +146,7 @@ class Player(Node):
             now_s = time.monotonic()
             now_ns = self.timeline.now_ns(now_s, due_ns)
             if now_s >= self._next_clock_s:
-                self._tell_time(now_ns)
+                self._publish_clock(now_ns)
                 if watch is not None:
                     watch(self)
             if now_ns >= due_ns and not self.timeline.paused:
@@ -155,7 +155,7 @@ class Player(Node):
             time.sleep(CLOCK_PERIOD_S if self.timeline.paused else min(left_s, CLOCK_PERIOD_S))
         return False
 
-    def _tell_time(self, now_ns: int) -> None:
+    def _publish_clock(self, now_ns: int) -> None:
         self._next_clock_s = time.monotonic() + CLOCK_PERIOD_S
         self.position_s = (now_ns - self._bag.start_ns) * 1e-9
         self._clock.publish(Clock(clock=encode_stamp(now_ns)))
@@ -219,7 +219,7 @@ def play_bag(
                 log.warning(f'{name} is left out: {msgtype} is not installed here')
             if wait_for and not player.wait(wait_for, wait_s) and rclpy.ok():
                 quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
-                log.warning(f'nobody listens to {quiet} after {wait_s:g} s; playing')
+                log.warning(f'no subscriber on {quiet} after {wait_s:g} s; playing')
             player.play(watch)
     finally:
         if player is not None:

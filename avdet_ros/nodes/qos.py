@@ -1,11 +1,11 @@
 """How reliably each topic travels, and how a user changes that.
 
 Publishers offer RELIABLE: any subscriber may ask for that or for less. Sound and camera images are
-asked for as BEST_EFFORT, which any publisher can serve. A spectrogram is asked for as RELIABLE:
+requested as BEST_EFFORT, which any publisher can serve. A spectrogram is requested as RELIABLE:
 its 1.8 MB travel as many fragments, and best effort loses most windows when a node was started
 without the shared memory settings of config/fastdds.xml. Every policy is a parameter, e.g.
 ``qos_overrides./avdet/spectrogram.subscription.reliability``. A wrong value would end the node in
-rclpy, so `check_override` looks at it before.
+rclpy, so `check_override` checks it before.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ OVERRIDES = 'qos_overrides'
 """First part of the names of these parameters."""
 
 _POLICIES = (
-    Param('history', 'keep_last', 'what is kept',
-          choices=('keep_last', 'keep_all', 'system_default')),
+    Param(
+        'history', 'keep_last', 'what is kept', choices=('keep_last', 'keep_all', 'system_default')
+    ),
     Param('depth', 10, 'how many messages are kept', 1, 10_000),
-    Param('reliability', 'reliable', 'whether losses are mended',
-          choices=('reliable', 'best_effort', 'best_available', 'system_default')),
-)  # fmt: skip
+    Param(
+        'reliability',
+        'reliable',
+        'whether losses are mended',
+        choices=('reliable', 'best_effort', 'best_available', 'system_default'),
+    ),
+)
 _NAME = re.compile(rf'{OVERRIDES}\./[^.]*\.(?:publisher|subscription)\.(\w+)')
 
 OFFER_SPECTROGRAM = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
@@ -42,7 +47,7 @@ ASK_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Of subscribers of images."""
 
 ASK_SOUND = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Of subscribers of sound, whose blocks are small and many."""
+"""Of subscribers of sound: many small blocks."""
 
 ASK_SPECTROGRAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 """Of subscribers of spectrograms."""
@@ -60,7 +65,7 @@ LATCHED = QoSProfile(
 LATCHED_OF_ALL = QoSProfile(
     depth=100, reliability=LATCHED.reliability, durability=LATCHED.durability
 )
-"""For who records or plays it: several nodes latch a topic such as ``/tf_static``."""
+"""For recording and playing: several nodes latch a topic such as ``/tf_static``."""
 
 
 def overridable() -> QoSOverridingOptions:
@@ -90,9 +95,9 @@ def check_override(name: str, value: Any) -> None:
     replace(policy, name=name).check(value)
 
 
-def incompatible_policies(offered: QoSProfile, asked: QoSProfile) -> str:
+def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> str:
     """Why a publisher and a subscriber do not talk; empty when they do."""
-    compatibility, reason = qos_check_compatible(offered, asked)
+    compatibility, reason = qos_check_compatible(offered, requested)
     if int(compatibility) == 0:  # QoSCompatibility.OK
         return ''
     if 'ERROR' not in reason.upper():

@@ -31,7 +31,7 @@ TYPES = {
     'label_info': 'vision_msgs/msg/LabelInfo',
     'debug/latency_ms': 'std_msgs/msg/Float64',
 }
-"""Our own topics, subscribed at once; those of others once a publisher shows their type."""
+"""Our own topics, subscribed at once; other topics once a publisher shows their type."""
 
 FLUSH_S = 1.0
 """What a power cut can cost."""
@@ -46,7 +46,7 @@ _LOOK_S = 0.25
 
 
 class RecorderNode(AvdetNode):
-    """Writes what it hears; a full disk ends the recording and nothing else.
+    """Writes what it receives; a full disk ends the recording and nothing else.
 
     The executor's thread takes messages, another writes them, so that a disk that stalls costs
     no message.
@@ -135,14 +135,14 @@ class RecorderNode(AvdetNode):
                 self.get_logger().warning(f'{full} is not recorded: {error}')
 
     def _subscribe(self, name: str, full: str, msgtype: str) -> None:
-        known(msgtype)  # or the bag could not say what it holds
+        known(msgtype)  # or the bag could not describe it
         if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
-            asked = qos.LATCHED_OF_ALL
+            requested = qos.LATCHED_OF_ALL
         else:
-            # Cameras often offer best effort only, which nobody may ask more of.
+            # Cameras often offer best effort only, so no more may be requested.
             offers = [info.qos_profile for info in self.get_publishers_info_by_topic(full)]
             best_effort = any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offers)
-            asked = QoSProfile(
+            requested = QoSProfile(
                 depth=50,
                 reliability=ReliabilityPolicy.BEST_EFFORT
                 if best_effort
@@ -152,7 +152,7 @@ class RecorderNode(AvdetNode):
             message_class(msgtype),
             name,
             lambda data: self._take(name, full, msgtype, data),
-            asked,
+            requested,
             raw=True,
             qos_overriding_options=qos.overridable(),
         )
@@ -252,6 +252,6 @@ class RecorderNode(AvdetNode):
             why = self.publisher_watch.why_silent(subscription, since_s)
             if since_s >= SILENT_AFTER_S:
                 report.warn(f'not recorded: {why}')
-        heard = self._silent_since_s or any(self._counts.values())
-        if not heard and self.active_s > SILENT_AFTER_S:
-            report.warn(f'nothing recorded yet: nobody publishes {", ".join(self.p["topics"])}')
+        received = self._silent_since_s or any(self._counts.values())
+        if not received and self.active_s > SILENT_AFTER_S:
+            report.warn(f'nothing recorded yet: no publisher on {", ".join(self.p["topics"])}')

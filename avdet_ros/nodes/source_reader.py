@@ -24,11 +24,11 @@ FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 2.0
 
 STILL_S = 1.0
-"""ROS time that has not moved for so long is paused."""
+"""ROS time that has not moved for this long is paused."""
 
 
 class SourceReader:
-    """Reads a source in a thread of its own and opens it anew when it dies.
+    """Reads a source in a thread of its own and reopens it when it dies.
 
     Attributes:
         source: the source.
@@ -56,9 +56,9 @@ class SourceReader:
             source: what to read.
             ros_now_s: ROS time in seconds.
             take: gets each block with its times, in the thread.
-            began: told, in the thread, when the source was opened anew.
+            began: called, in the thread, when the source was reopened.
             log: takes sentences.
-            alive: whether ROS still runs; when it ends, so does the thread, without a word.
+            alive: whether ROS still runs; when it ends, so does the thread, silently.
             patience_s: how long `start` waits for the source to open; None: as long as it likes.
         """
         self.source = source
@@ -120,8 +120,8 @@ class SourceReader:
         except Exception as error:
             self._refusal = error
             self._answered.set()
-            if not self._ending.wait(FIRST_BACKOFF_S):  # `start`, which tells it, no longer waits
-                self._tell(error)
+            if not self._ending.wait(FIRST_BACKOFF_S):  # `start`, which raises it, no longer waits
+                self._note_failure(error)
                 self._reopen(self.fault)
 
     def _read(self) -> bool:
@@ -141,7 +141,7 @@ class SourceReader:
         return True
 
     def _handle(self, block: Block) -> None:
-        if self._ending.is_set():  # the driver hung meanwhile, and nobody waits for it any more
+        if self._ending.is_set():  # the driver hung meanwhile, and the reader was stopped
             return
         self.last_s = time.monotonic()
         self.samples += len(block.samples)
@@ -155,7 +155,7 @@ class SourceReader:
         self._take(StampedBlock(block, lambda sample: round(line.to_ros(sample / rate_hz) * 1e9)))
 
     def _paused(self, ros_s: float) -> bool:
-        """Whether ROS time stands still; when it goes on, all begins anew."""
+        """Whether ROS time stands still; when it goes on, the clock and the windows are reset."""
         if ros_s != self._ros_s:
             self._ros_s, self._moved_s = ros_s, self.last_s
             if self.still:
@@ -165,7 +165,7 @@ class SourceReader:
         self.still = self.last_s - self._moved_s > STILL_S
         return self.still
 
-    def _tell(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         """Why it cannot be opened; what should not happen goes to the log, once."""
         before, self.fault = self.fault, str(error)
         if not isinstance(error, AvdetError):
@@ -182,7 +182,7 @@ class SourceReader:
             try:
                 self.source.start()
             except Exception as error:
-                self._tell(error)
+                self._note_failure(error)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
                 continue
             if self._ending.is_set():

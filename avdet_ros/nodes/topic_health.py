@@ -1,4 +1,4 @@
-"""Who publishes on a topic, and why nothing comes in on it, in one sentence."""
+"""The publishers of a topic, and why nothing comes in on it, in one sentence."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.qos import incompatible_policies
 
 SILENT_AFTER_S = 2.0
-"""Nothing for so long needs an explanation."""
+"""Silence this long needs an explanation."""
 
 LEASE_S = 20.0
-"""A node that was killed is in the graph for so long (Fast DDS, unless its profile says else)."""
+"""A killed node stays in the graph this long (Fast DDS, unless its profile sets another time)."""
 
-ANSWER_S = 5.0
-"""A question that was not answered for so long never will be."""
+RESPONSE_S = 5.0
+"""A request without a response for this long will never get one."""
 
 
 class PublisherWatch:
-    """Looks at the other end of a subscription when it is silent."""
+    """Examines the publishers of a subscription when it is silent."""
 
     def __init__(self, node: Node) -> None:
-        """Look from this node."""
+        """Watch from this node."""
         self._node = node
         self._states: dict[str, str] = {}
         self._clients: dict[str, Client] = {}
-        self._asked: dict[str, tuple[Future, float]] = {}
-        self._crowds: dict[str, tuple[int, float]] = {}
+        self._requested: dict[str, tuple[Future, float]] = {}
+        self._counts: dict[str, tuple[int, float]] = {}
 
     def count(self, subscription: Subscription) -> int:
         """How many publishers of the right type there are."""
@@ -43,16 +43,16 @@ class PublisherWatch:
         """Report that several nodes publish what one should.
 
         Args:
-            report: where to say it.
+            report: to add it to.
             topic: its full name.
-            count: how many publish it now; told each time, also when it is one.
-            sentence: what to say.
+            count: how many publish it now; to be given each time, also when it is one.
+            sentence: the warning.
         """
         now_s = time.monotonic()
-        before, since_s = self._crowds.get(topic, (1, now_s))
+        before, since_s = self._counts.get(topic, (1, now_s))
         if count > before:
             since_s = now_s
-        self._crowds[topic] = (count, since_s)
+        self._counts[topic] = (count, since_s)
         if count > 1 and now_s - since_s < LEASE_S:
             report.warn(f'{sentence} (or one of them has just died)')
         elif count > 1:
@@ -62,7 +62,7 @@ class PublisherWatch:
         """Report that several nodes publish what a subscription takes, see `report_count`.
 
         Args:
-            report: where to say it.
+            report: to add it to.
             subscription: it.
             expected: what should, e.g. ``one capture``.
         """
@@ -81,14 +81,14 @@ class PublisherWatch:
         infos = self._node.get_publishers_info_by_topic(topic)
         if not infos:
             return f'no publisher on {topic}'
-        asked = subscription.qos_profile
+        requested = subscription.qos_profile
         wanted = _type_name(subscription)
         names = []
         for info in infos:
             name = _full_name(info.node_namespace, info.node_name)
             if info.topic_type != wanted:
                 return f'{topic}: {name} publishes {info.topic_type}, expected {wanted}'
-            policies = incompatible_policies(info.qos_profile, asked)
+            policies = incompatible_policies(info.qos_profile, requested)
             if policies:
                 return f'{topic}: QoS of publisher {name} is incompatible: {policies}'
             names.append(name)
@@ -99,26 +99,26 @@ class PublisherWatch:
         return f'nothing on {topic} from {", ".join(names)} for {since_s:.0f} s'
 
     def _state(self, name: str) -> str:
-        """Lifecycle state of a node as of the last question, and ask again; '' if unknown."""
+        """Lifecycle state of a node by the last response, then requested again; '' if unknown."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(GetState, f'{name}/get_state')
         ready, now_s = client.service_is_ready(), time.monotonic()
-        open_question, asked_s = self._asked.get(name, (None, now_s))
-        if not ready or now_s - asked_s > ANSWER_S:
+        open_request, requested_s = self._requested.get(name, (None, now_s))
+        if not ready or now_s - requested_s > RESPONSE_S:
             self._states.pop(name, None)
-            self._asked.pop(name, None)
-            client.remove_pending_request(open_question)
-        if ready and name not in self._asked:
+            self._requested.pop(name, None)
+            client.remove_pending_request(open_request)
+        if ready and name not in self._requested:
             future = client.call_async(GetState.Request())
-            self._asked[name] = (future, now_s)
-            future.add_done_callback(lambda done: self._answered(name, done))
+            self._requested[name] = (future, now_s)
+            future.add_done_callback(lambda done: self._on_response(name, done))
         return self._states.get(name, '')
 
-    def _answered(self, name: str, future: Future) -> None:
+    def _on_response(self, name: str, future: Future) -> None:
         if future.exception() is None:
             self._states[name] = future.result().current_state.label
-        self._asked.pop(name, None)
+        self._requested.pop(name, None)
 
 
 def _full_name(namespace: str, name: str) -> str:

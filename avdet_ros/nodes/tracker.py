@@ -26,7 +26,7 @@ _LARGEST_PX = 1e6
 class TrackerNode(AvdetNode):
     """Publishes `tracks` for every `detections`, with the same header.
 
-    On ``debug/latency_ms`` it says how long after the capture of a window's last sample that
+    On ``debug/latency_ms`` it publishes how long after the capture of a window's last sample that
     window's tracks were published: now - (stamp - label_offset_s).
     """
 
@@ -78,7 +78,7 @@ class TrackerNode(AvdetNode):
         if any(name in news and news[name] != self.p[name] for name in names):
             tracker = self._make(news)
             if self._tracker is not None:
-                # An identity that was told is not given to another vehicle.
+                # An identity that was published is not given to another vehicle.
                 tracker.reset(self._highest_id + 1)
                 self._tracker = tracker
 
@@ -115,7 +115,7 @@ class TrackerNode(AvdetNode):
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._alive = len(found)
-        # Identities ascend, also in the order in which they are first told.
+        # Identities ascend, also in the order in which they are first published.
         ids = [track.track_id for track in found]
         self._given += sum(identity > self._highest_id for identity in ids)
         self._highest_id = max([self._highest_id, *ids])
@@ -133,8 +133,9 @@ class TrackerNode(AvdetNode):
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise AvdetError(f'{topic}: expected finite boxes and scores, found NaN or infinity')
         if np.abs(boxes).max(initial=0) > _LARGEST_PX or (boxes[:, 2:] < boxes[:, :2]).any():
-            raise AvdetError(f'{topic}: expected boxes in pixels of a size of at least 0, '
-                             f'found others')  # fmt: skip
+            raise AvdetError(
+                f'{topic}: expected boxes in pixels of a size of at least 0, found others'
+            )
         if scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
             raise AvdetError(f'{topic}: expected scores from 0 to 1, found others')
         best = np.argsort(-scores, kind='stable')

@@ -42,15 +42,15 @@ class Viewer(Node):
         self._newest_ns = 0
         self.shown = 0
         stream, results = qos.ASK_STREAM, qos.RESULTS
-        self._listen(Image, image, self._on_picture, stream)
-        self._listen(Image, 'audio', self._on_audio, qos.ASK_SOUND)
-        self._listen(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM)
+        self._subscribe(Image, image, self._on_picture, stream)
+        self._subscribe(Image, 'audio', self._on_audio, qos.ASK_SOUND)
+        self._subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM)
         for name in ('detections', 'tracks', 'truth'):
-            self._listen(Detection2DArray, name, self._boxes(name), results)
+            self._subscribe(Detection2DArray, name, self._boxes(name), results)
         for name in NUMBERS:
             self.create_subscription(Float64, f'debug/{name}', self._number(name), 10)
 
-    def _listen(self, kind: Any, topic: str, take: Any, profile: Any) -> None:
+    def _subscribe(self, kind: Any, topic: str, take: Any, profile: Any) -> None:
         def guarded(message: Any) -> None:
             stamp = stamp_ns(message)
             self._newest_ns = max(self._newest_ns, stamp)

@@ -52,7 +52,7 @@ class SourceLost(AvdetError):
 
 
 class Source(ABC):
-    """Something that gives sound; a new kind is one class in a file of its own in this folder.
+    """Something that delivers sound; a new kind is one class in a file of its own in this folder.
 
     Class attributes:
         name: of the kind, as parameter ``source`` has it.
@@ -105,7 +105,7 @@ class Source(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin, or begin anew after `stop`; sample numbers start at 0.
+        """Begin, or begin again after `stop`; sample numbers start at 0.
 
         Raises:
             AvdetError: it cannot be opened; the message says why.

@@ -24,7 +24,7 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
 
 LATENCY_S = 0.08
-"""What PortAudio is asked to buffer: rides out the scheduler, and delivers every 20 ms or so."""
+"""Buffering asked of PortAudio: rides out the scheduler, and delivers every 20 ms or so."""
 
 RING_S = 4.0
 """Sound that waits for a slow reader before it counts as lost."""
@@ -33,7 +33,7 @@ FIRST_BLOCK_S = 5.0
 """How long the first block may take; a sound server needs up to two seconds."""
 
 STALLED_S = 1.0
-"""A stream without a block for so long is dead."""
+"""A stream without a block for this long is dead."""
 
 _LONGEST_LOOK_S = 0.25
 _RING_BLOCKS = 4096
@@ -85,7 +85,7 @@ def list_devices() -> list[Device]:
 
 
 def rescan() -> None:
-    """Look for devices anew; PortAudio itself looks only once. Not while a stream is open.
+    """List the devices again; PortAudio itself does so only once. Not while a stream is open.
 
     Raises:
         AvdetError: PortAudio is not installed or does not come up.
@@ -101,7 +101,7 @@ def rescan() -> None:
 
 
 def supports(device: Device, channels: int, sample_rate_hz: float) -> bool:
-    """Whether a device gives so many 16-bit channels at that rate."""
+    """Whether a device offers this many 16-bit channels at that rate."""
     sounddevice = _sounddevice()
     try:
         sounddevice.check_input_settings(device.index, channels, 'int16', None, sample_rate_hz)
@@ -115,7 +115,7 @@ def find_device(wanted: str | int | None, channels: int = MICROPHONES) -> Device
 
     Args:
         wanted: index, exact name or part of a name, in any case; None or '' for the default.
-        channels: of several that fit, those with so many channels are preferred.
+        channels: of several that match, those with this many channels are preferred.
 
     Raises:
         AvdetError: none fits, or several do; the message lists those there are.
@@ -241,7 +241,7 @@ class DeviceSource(Source):
                 )
             if now >= deadline:
                 return None
-            # Woken by the callback; the cap is for streams that die without a last word.
+            # Woken by the callback; the cap is for streams that die without a callback.
             self._wake.acquire(timeout=min(deadline - now, 0.1))
 
     def stop(self) -> None:
@@ -282,7 +282,7 @@ class DeviceSource(Source):
         self._flags[slot] = status.input_overflow or self._refused
         self._refused = False
         self._written += frames
-        self._written_blocks += 1  # last: now the reader may look
+        self._written_blocks += 1  # last: the reader goes by it
         if self._wake.locked():
             self._wake.release()
 

@@ -20,7 +20,7 @@ BLOCK_S = 0.02
 _MOST_CHUNKS = 1000
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 384_000
-"""A header that says otherwise is damaged."""
+"""A header with a rate outside this range is damaged."""
 
 
 @SOURCES.register
@@ -202,7 +202,7 @@ def open_sound(path: str | Path) -> Any:
     """Open a sound file, and check that a WAV file is whole.
 
     Of the other formats, FLAC fails where it is damaged, when that is read; OGG, AIFF and W64 end
-    where they are cut short, without a word.
+    where they are cut short, without an error.
 
     Args:
         path: the file.
@@ -243,7 +243,7 @@ def open_sound(path: str | Path) -> Any:
 def missing_bytes(path: Path) -> int:
     """How many bytes a RIFF file's data chunk lacks; 0 for whole files and other formats.
 
-    libsndfile reads such a file to where it ends and says nothing.
+    libsndfile reads such a file to where it ends without an error.
 
     Args:
         path: a readable file.

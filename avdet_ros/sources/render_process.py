@@ -1,7 +1,7 @@
 """The process that a simulated drive's sound comes from: rendered, or read from a written drive.
 
 A program of its own and not a thread or a fork of the node: it must not hold up the features of
-the windows heard meanwhile, and the threads of ROS would not survive a fork.
+the windows computed meanwhile, and the threads of ROS would not survive a fork.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def start_renderer(
         rate_hz: samples a second.
 
     Returns:
-        The process, which ends with who reads, and where its messages are read.
+        The process, which ends with its reader, and the connection to read from.
     """
     ours, theirs = Pipe()
     process = subprocess.Popen(
@@ -67,7 +67,7 @@ def main() -> None:
             reader.send_bytes(END)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             pass
-        except Exception as error:  # the reader must hear of it, whatever it is
+        except Exception as error:  # the reader must know, whatever it is
             reader.send_bytes(END + f'{error}'.encode()[:500])
 
 

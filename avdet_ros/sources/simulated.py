@@ -1,4 +1,4 @@
-"""A simulated drive as a source: rendered, or read, a little ahead of the moment it is heard."""
+"""A simulated drive as a source: rendered, or read, a little ahead of its playing time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BLOCK_S = 0.01
 class SimulationSource(Source):
     """Renders the drive of a seed, or reads a written one, in its own process; see `Source`.
 
-    A process and not a thread: rendering would hold up the features of the windows heard
+    A process and not a thread: rendering would hold up the features of the windows computed
     meanwhile. It gives way to everything else, as it runs ahead.
 
     Attributes:
@@ -62,7 +62,7 @@ class SimulationSource(Source):
         """Draw the drive; nothing is rendered yet.
 
         Args:
-            rig: the vehicle that listens.
+            rig: the ego vehicle's.
             seed: which drive.
             duration_s: its length.
             drive: folder of a drive that `avdet sim drives` wrote, in place of seed and length.
@@ -152,7 +152,7 @@ class SimulationSource(Source):
         return True
 
     def _fetch(self, renderer: Connection) -> None:
-        """The thread between the process and who reads."""
+        """The thread between the process and the reader."""
         wanted = True
         while wanted:
             try:
@@ -170,7 +170,7 @@ class SimulationSource(Source):
         renderer.close()
 
     def _put(self, item: np.ndarray | Exception | None) -> bool:
-        """Hand a chunk over; False when nobody wants it any more."""
+        """Hand a chunk over; False when the source is stopped."""
         while not self._ending.is_set():
             try:
                 self._chunks.put(item, timeout=0.1)

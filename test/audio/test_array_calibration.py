@@ -30,10 +30,23 @@ def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_sample
     sound = np.zeros((8, count), np.float32)
     # add_path counts how much earlier a channel is sampled, we how much later it is.
     add_path(
-        sound, 0, RATE, 1.0, np.zeros(8) - delay_samples, signal, -lead, source,
-        np.ones(len(grid)), still, outward, 0.0, int(grid[0]), GRID_S, SPEED,
+        sound,
+        0,
+        RATE,
+        1.0,
+        np.zeros(8) - delay_samples,
+        signal,
+        -lead,
+        source,
+        np.ones(len(grid)),
+        still,
+        outward,
+        0.0,
+        int(grid[0]),
+        GRID_S,
+        SPEED,
         sinc_filters(RATE),
-    )  # fmt: skip
+    )
     sound += 10 ** (-snr_db / 20) * sound.std() * rng.standard_normal(sound.shape)
     gain = 10 ** ((np.zeros(8) + gain_db) / 20)
     return (0.1 * gain[:, None] * sound).T.astype(np.float32)

@@ -133,8 +133,12 @@ def test_exchanged_microphones_look_it(drives, pair):
 def test_well_wired_arrays_and_noise_do_not(drives):
     rig = load_rig()
     assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4
-    words = [fault for drive in drives for state in check_channels(drive, RATE)
-             for fault in state.faults]  # fmt: skip
+    words = [
+        fault
+        for drive in drives
+        for state in check_channels(drive, RATE)
+        for fault in state.faults
+    ]
     assert not [fault for fault in words if 'mixed' in fault]
     noise = np.random.default_rng(1).standard_normal((2 * RATE, 8))
     assert swapped_looking(noise, RATE, rig.microphones_m) is None

@@ -36,9 +36,15 @@ def write_sound(waveform):
     """Write sound as a bag; ``drop`` leaves blocks out, ``shift_ns`` moves stamps."""
 
     def write(
-        path, samples=None, drop=(), storage='mcap', stamp_ns=START_NS, topic='/avdet/audio',
-        rate_hz=RATE_HZ, close=True,
-    ):  # fmt: skip
+        path,
+        samples=None,
+        drop=(),
+        storage='mcap',
+        stamp_ns=START_NS,
+        topic='/avdet/audio',
+        rate_hz=RATE_HZ,
+        close=True,
+    ):
         samples = waveform if samples is None else samples
         writer = BagWriter(path, storage=storage)
         for index, first in enumerate(range(0, len(samples), BLOCK)):

@@ -26,9 +26,18 @@ def camera_info(frame_id, size=(WIDTH, HEIGHT), focal=100.0, distortion=()):
     k = np.array([focal, 0, size[0] / 2, 0, focal, size[1] / 2, 0, 0, 1.0])
     roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
     return types[CAMERA_INFO](
-        make_header(START_NS, frame_id), size[1], size[0], 'plumb_bob',
-        np.array(distortion, np.float64), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
-    )  # fmt: skip
+        make_header(START_NS, frame_id),
+        size[1],
+        size[0],
+        'plumb_bob',
+        np.array(distortion, np.float64),
+        k,
+        np.eye(3).ravel(),
+        np.zeros(12),
+        0,
+        0,
+        roi,
+    )
 
 
 def transform(parent, child, position, quaternion):
@@ -48,9 +57,17 @@ def record(write_sound, picture_message):
     """A drive of three seconds: sound, and pictures at 10 Hz with receive times 30 ms late."""
 
     def make(
-        path, rgb='raw', thermal=False, depth=False, info=True, tf=False, shift_ns=0,
-        picture_stamps=True, distortion=(), **sound,
-    ):  # fmt: skip
+        path,
+        rgb='raw',
+        thermal=False,
+        depth=False,
+        info=True,
+        tf=False,
+        shift_ns=0,
+        picture_stamps=True,
+        distortion=(),
+        **sound,
+    ):
         writer = write_sound(path, close=False, **sound)
 
         def put(topic, message, late_ns=0):

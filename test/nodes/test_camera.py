@@ -34,9 +34,12 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
     thermals = watcher.collect(Image, 'thermal/image_raw', qos.OFFER_STREAM)
     infos = watcher.collect(CameraInfo, 'camera/camera_info')
     start(
-        CameraNode, seed=SEED, duration_s=SECONDS, rate_hz=2.0,
+        CameraNode,
+        seed=SEED,
+        duration_s=SECONDS,
+        rate_hz=2.0,
         modalities=['rgb', 'thermal', 'depth'],
-    )  # fmt: skip
+    )
     start(CaptureNode, source='simulation', seed=SEED, duration_s=SECONDS)
     watcher.wait_status('camera', values=lambda values: values.get('finished') == 'True')
     wait(lambda: pictures and depths and thermals and infos, 'pictures')
@@ -64,7 +67,7 @@ def test_nobody_looks_and_nothing_is_rendered(start, watcher):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=3.0)
     start(CameraNode, seed=SEED, duration_s=3.0)
     watcher.wait_status('capture', 'has ended')
-    status = watcher.wait_status('camera', 'nobody looks', level=0)
+    status = watcher.wait_status('camera', 'no subscribers', level=0)
     assert status[2]['pictures'] == '0'
 
 

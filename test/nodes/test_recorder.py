@@ -46,8 +46,15 @@ def start(tmp_path):
     started = []
 
     def start(path: Path) -> subprocess.Popen:
-        words = ['--ros-args', '-r', '__ns:=/drive', '-p', f'path:={path}',
-                 '-p', 'topics:=[audio, goals, label_info, /camera/image_raw]']  # fmt: skip
+        words = [
+            '--ros-args',
+            '-r',
+            '__ns:=/drive',
+            '-p',
+            f'path:={path}',
+            '-p',
+            'topics:=[audio, goals, label_info, /camera/image_raw]',
+        ]
         command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
         started.append(subprocess.Popen(command, cwd=Path(__file__).parents[2]))
         return started[-1]

@@ -47,7 +47,7 @@ def test_a_node_that_does_not_answer_is_asked_once_at_a_time(watcher, mute, wait
     for _ in range(5):
         assert watch._state(MUTE) == ''
     assert list(pending.values()) == first
-    monkeypatch.setattr(topic_health, 'ANSWER_S', -1.0)
+    monkeypatch.setattr(topic_health, 'RESPONSE_S', -1.0)
     watch._state(MUTE)
     assert len(pending) == 1
     assert list(pending.values()) != first
@@ -60,7 +60,7 @@ def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wai
 
         def answered():
             rclpy.spin_once(mute, timeout_sec=0.02)
-            return MUTE not in watch._asked
+            return MUTE not in watch._requested
 
         wait(answered, 'an answer')
         assert watch._state(MUTE) == 'inactive'

@@ -1,4 +1,4 @@
-"""Which channel is each microphone on? Tap it and look which one answers."""
+"""Which channel is each microphone on? Tap it and see which channel responds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from avdet_ros.sources.base import Source
 from avdet_ros.sources.device import DeviceSource, find_device, rescan
 
 TAP_DB = 15.0
-"""A tap lifts a channel's peak by so much over what it was."""
+"""A tap lifts the peak of a channel by at least this much."""
 
 CLEAR_DB = 6.0
-"""And lifts no other channel's by so much as that less these."""
+"""The runner-up must be at least this much quieter."""
 
 PATIENCE_S = 30.0
-"""How long one tap is waited for."""
+"""Longest wait for one tap."""
 
 _PIECE_S = 0.05
 _QUIET_PIECES = 20
@@ -73,7 +73,7 @@ def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[
         console: where to ask.
 
     Raises:
-        AvdetError: a tap is not heard for half a minute.
+        AvdetError: no channel responds to a tap for half a minute.
     """
     channels: list[int] = []
     for name in names:
@@ -107,7 +107,8 @@ def run_tapping(rig: Rig, device: str) -> None:
         device: index, name or part of a name.
 
     Raises:
-        AvdetError: the device cannot be opened, a tap is not heard, or the rig's map is wrong.
+        AvdetError: the device cannot be opened, no channel responds to a tap, or the rig's map is
+            wrong.
     """
     count = max(MICROPHONES, rig.device_channels)
     rescan()

@@ -1,4 +1,4 @@
-"""Eight live level bars that also say what is wrong."""
+"""Eight live level bars with the faults of each channel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
     Args:
         rig: names, channel map, positions, sample rate.
         device: index, name or part of a name.
-        seconds: end after so long; None goes on.
+        seconds: end after this time; None goes on.
 
     Raises:
         AvdetError: the device cannot be opened, or dies.

@@ -21,7 +21,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
     """Record the eight microphones, in the rig's order; lost samples become silence.
 
     The file appears under its name when it is whole. After Ctrl-C, and when the device dies, it
-    holds what was heard.
+    holds what was recorded until then.
 
     Args:
         rig: channel map and sample rate.
