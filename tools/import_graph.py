@@ -21,7 +21,7 @@ ROOMS = (
     {'dataset', 'tracking'},
     {'simulation'},
     {'sources'},
-    {'parameters'},
+    {'parameters', 'topics'},
     {'messages', 'graph'},
     {'bags', 'supervisor', 'rviz'},
     {'nodes', 'evaluation'},

@@ -1,0 +1,221 @@
+"""Every topic of the graph: type, meaning, who publishes it and who subscribes to it.
+
+docs/nodes.md is made from this table. Tests hold it against the code of the nodes and against
+config/sros2_policy.xml, which is held against the running graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        name: relative to the graph's namespace, or absolute.
+        type: of its messages.
+        meaning: what a message holds, and what its stamp is.
+        publishers: nodes.
+        subscribers: nodes.
+        offered: the publishers' profile in `avdet_ros.nodes.qos`; '' is reliable, depth 10.
+        asked: the subscribers' profile; '' for the same.
+        when: which parameter makes nodes publish it, '' if they always do.
+        asked_when: which makes them subscribe.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    publishers: tuple[str, ...]
+    subscribers: tuple[str, ...] = ()
+    offered: str = ''
+    asked: str = ''
+    when: str = ''
+    asked_when: str = ''
+
+
+IMAGE = 'sensor_msgs/msg/Image'
+BOXES = 'vision_msgs/msg/Detection2DArray'
+NUMBER = 'std_msgs/msg/Float64'
+
+TOPICS = (
+    Topic(
+        'audio',
+        IMAGE,
+        'a block of sound, `16SC8` or `32FC8`: a row a sample; stamp: its first sample',
+        ('capture',),
+        ('capture', 'recorder'),
+        'OFFER_STREAM',
+        'ASK_SOUND',
+        'parameter publish_audio',
+        'source topic',
+    ),
+    Topic(
+        'spectrogram',
+        IMAGE,
+        'features of a window, `32FC32`: 8 log-mel spectrograms, 24 coherences; stamp: its end',
+        ('capture',),
+        ('detector', 'overlay'),
+        'OFFER_SPECTROGRAM',
+        'ASK_SPECTROGRAM',
+    ),
+    Topic(
+        'truth',
+        BOXES,
+        'true boxes of the simulated drive',
+        ('capture',),
+        ('overlay', 'recorder'),
+        'RESULTS',
+        'RESULTS',
+        'source simulation',
+    ),
+    Topic(
+        'drive_time',
+        'sensor_msgs/msg/TimeReference',
+        'ROS time of the beginning of the simulated drive; latched',
+        ('capture',),
+        ('camera', 'recorder'),
+        'LATCHED',
+        'LATCHED',
+        'source simulation',
+    ),
+    Topic(
+        'detections',
+        BOXES,
+        'boxes and scores, for every window, silent ones too; stamp: the instant they hold for',
+        ('detector',),
+        ('tracker', 'recorder'),
+        'RESULTS',
+        'RESULTS',
+    ),
+    Topic(
+        'label_info',
+        'vision_msgs/msg/LabelInfo',
+        'names of the classes, and the score below which nothing is published; latched',
+        ('detector',),
+        ('recorder',),
+        'LATCHED',
+        'LATCHED',
+    ),
+    Topic(
+        'tracks',
+        BOXES,
+        'boxes with identities; stamp: as the detections',
+        ('tracker',),
+        ('overlay', 'recorder'),
+        'RESULTS',
+        'RESULTS',
+    ),
+    Topic(
+        'image',
+        IMAGE,
+        "the camera's picture; launch argument `image` names its topic",
+        (),
+        ('overlay', 'recorder'),
+        '',
+        'ASK_STREAM',
+    ),
+    Topic('camera_info', 'sensor_msgs/msg/CameraInfo', "the camera's model", (), ('recorder',)),
+    Topic('overlay', IMAGE, 'picture with boxes, trails, sound', ('overlay',), (), 'OFFER_STREAM'),
+    Topic(
+        'spectrogram_image', IMAGE, 'the last seconds of sound', ('overlay',), (), 'OFFER_STREAM'
+    ),
+    Topic(
+        'markers',
+        'visualization_msgs/msg/MarkerArray',
+        'a wedge on the road for each bearing',
+        ('overlay',),
+        (),
+        'RESULTS',
+    ),
+    Topic(
+        'camera/image_raw',
+        IMAGE,
+        'colour picture of the simulated drive',
+        ('camera',),
+        (),
+        'OFFER_STREAM',
+        '',
+        'parameter modalities',
+    ),
+    Topic(
+        'thermal/image_raw',
+        IMAGE,
+        'thermal picture, `mono16` counts',
+        ('camera',),
+        (),
+        'OFFER_STREAM',
+        '',
+        'parameter modalities',
+    ),
+    Topic(
+        'depth/image_raw',
+        IMAGE,
+        'depth, `32FC1` metres, NaN where unknown',
+        ('camera',),
+        (),
+        'OFFER_STREAM',
+        '',
+        'parameter modalities',
+    ),
+    Topic(
+        'camera/camera_info',
+        'sensor_msgs/msg/CameraInfo',
+        "the rig's camera",
+        ('camera',),
+        (),
+        'OFFER_STREAM',
+    ),
+    Topic('debug/features_ms', NUMBER, 'time for the features of a window', ('capture',)),
+    Topic(
+        'debug/spectrogram_latency_ms',
+        NUMBER,
+        "from a window's end to its spectrogram",
+        ('capture',),
+    ),
+    Topic('debug/gap_samples', NUMBER, 'samples lost in a window', ('capture',)),
+    Topic('debug/inference_ms', NUMBER, 'time of an inference', ('detector',)),
+    Topic(
+        'debug/detections_latency_ms',
+        NUMBER,
+        "from a window's end to its detections",
+        ('detector',),
+    ),
+    Topic('debug/tracker_ms', NUMBER, 'time of an update of the tracks', ('tracker',)),
+    Topic(
+        'debug/latency_ms',
+        NUMBER,
+        "from a window's end to its tracks",
+        ('tracker',),
+        ('overlay', 'recorder'),
+    ),
+    Topic('debug/overlay_ms', NUMBER, 'time to draw a picture', ('overlay',)),
+    Topic(
+        '/tf_static',
+        'tf2_msgs/msg/TFMessage',
+        'frames of the rig',
+        (),
+        ('recorder',),
+        '',
+        'LATCHED_OF_ALL',
+    ),
+    Topic(
+        '/diagnostics',
+        'diagnostic_msgs/msg/DiagnosticArray',
+        'what the node does, and why when it does nothing; once a second',
+        ('camera', 'capture', 'detector', 'tracker', 'overlay', 'recorder'),
+    ),
+)
+"""Topics in the order that sound takes."""
+
+
+def inputs(node: str) -> list[Topic]:
+    """What a node subscribes to."""
+    return [topic for topic in TOPICS if node in topic.subscribers]
+
+
+def outputs(node: str) -> list[Topic]:
+    """What a node publishes."""
+    return [topic for topic in TOPICS if node in topic.publishers]
