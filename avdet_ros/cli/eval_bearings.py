@@ -25,7 +25,7 @@ def bearings(
     drives: Annotated[int, typer.Option(help='At most so many drives in a condition.')] = 1_000,
     quiet_minutes: Annotated[
         float, typer.Option(help='At most so many minutes on roads without vehicles.')
-    ] = 5.0,
+    ] = 2.0,
     cache: Annotated[Path, typer.Option(help='Rendered windows are kept here.')] = Path(
         'out/windows'
     ),

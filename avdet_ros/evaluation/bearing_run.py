@@ -14,7 +14,6 @@ from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
 from avdet_ros.evaluation.detection_metrics import detection_metrics
 from avdet_ros.evaluation.on_simulation import (
-    BASELINE_START,
     check_request,
     split_of,
     training_statistics,
@@ -32,7 +31,7 @@ from avdet_ros.evaluation.window_store import Cut, WindowSetting, WindowStore
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import Condition
-from avdet_ros.tracking import DEFAULT_TRACKER, IouTracker, Tracker, make_tracker
+from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
 RESAMPLES = 500
 
@@ -105,7 +104,7 @@ class Measurement:
         title: one line.
         settings: for JSON.
         rows: by detector: ``bearings`` (`bearing_scores`), ``detection`` (`DetectionMetrics`),
-            ``quiet`` (`quiet_scores` or None), ``milliseconds``.
+            ``quiet`` (`quiet_scores`, None for baselines), ``milliseconds``.
         notes: what a reader must not miss.
     """
 
@@ -159,13 +158,9 @@ def measure(
     if request.quiet_minutes:
         setting = WindowSetting(replace(request.condition, empty=True), QUIET_CUT)
         count = quiet_drives(request.quiet_minutes)
-        quiet = _run(
-            replace(plan, setting=setting, seeds=tuple(range(seeds[0], seeds[0] + count))),
-            request,
-            progress,
-            'nobody on the road',
-            notes,
-        )
+        seeds_of_quiet = tuple(range(seeds[0], seeds[0] + count))
+        its_plan = replace(plan, setting=setting, seeds=seeds_of_quiet, statistics=None)
+        quiet = _run(its_plan, request, progress, 'nobody on the road', notes)
     rows = {
         name: _scores(records, quiet, name, rig, request) for name in records[0].record.detections
     }
@@ -208,12 +203,10 @@ def _scores(
     times = np.concatenate([record.milliseconds[name] for record in records])
     truth = [frame for record in records for frame in record.truth]
     found = [frame for record in records for frame in record.detections[name]]
-    tracker = _tracker(name, request.tracker)
     return {
         'bearings': bearing_scores(bearings_of(windows, name), RESAMPLES),
         'detection': asdict(detection_metrics(truth, found, size)),
-        'quiet': quiet
-        and quiet_scores([its.record for its in quiet], name, tracker, QUIET_CUT.rate_hz),
+        'quiet': _quiet(quiet, name, request.tracker),
         'milliseconds': {
             'p50': float(np.median(times)),
             'p99': float(np.percentile(times, 99)),
@@ -221,7 +214,9 @@ def _scores(
     }
 
 
-def _tracker(name: str, tracker: str) -> Tracker:
-    if name in BASELINE_START:
-        return IouTracker(new_track_threshold=BASELINE_START[name])
-    return make_tracker(tracker)
+def _quiet(windows: list[WindowRecord] | None, name: str, tracker: str) -> dict[str, Any] | None:
+    """Models only: a baseline's boxes mean what their thresholds were chosen to mean."""
+    if windows is None or name not in windows[0].record.detections:
+        return None
+    records = [its.record for its in windows]
+    return quiet_scores(records, name, make_tracker(tracker), QUIET_CUT.rate_hz)

@@ -28,7 +28,7 @@ from avdet_ros.rig import load_rig
 from avdet_ros.simulation.arrays import HELD_OUT
 from avdet_ros.simulation.conditions import Condition
 
-FIRST_VEHICLE, VEHICLES = 250_000, 8
+FIRST_VEHICLE, VEHICLES = 250_000, 6
 """Seeds of the arrays that drives share where one calibrates them."""
 
 BASELINES = 'baselines'
@@ -52,12 +52,12 @@ class Studied:
 
 
 CONDITIONS: Mapping[str, Studied] = {
-    'plain-kept': Studied('plain, kept array', Condition('plain', 'kept'), quiet_minutes=5.0),
+    'plain-kept': Studied('plain, kept array', Condition('plain', 'kept'), quiet_minutes=2.0),
     'furnished-ideal': Studied(
-        'furnished, ideal array', Condition('furnished', 'ideal'), quiet_minutes=5.0
+        'furnished, ideal array', Condition('furnished', 'ideal'), quiet_minutes=2.0
     ),
     'furnished-neglected': Studied(
-        'furnished, neglected array', Condition('furnished', 'neglected'), quiet_minutes=5.0
+        'furnished, neglected array', Condition('furnished', 'neglected'), quiet_minutes=2.0
     ),
     'furnished-kept': Studied('furnished, kept array', Condition('furnished', 'kept')),
     'vehicles': Studied(
