@@ -126,8 +126,17 @@ def calibrate(
         )
         gain_db = weights @ levels_db[chosen]
         results.append((gain_db - gain_db.mean(), errors_m, delays_s))
-    spread = [np.abs(a - b) / 2 for a, b in zip(results[1], results[2], strict=True)]
-    return Calibration(*results[0], *spread, frames=len(spectra), sectors=sectors)
+    gain_spread_db, position_spread_m, delay_spread_s = (
+        np.abs(a - b) / 2 for a, b in zip(results[1], results[2], strict=True)
+    )
+    return Calibration(
+        *results[0],
+        gain_spread_db,
+        position_spread_m,
+        delay_spread_s,
+        frames=len(spectra),
+        sectors=sectors,
+    )
 
 
 def _solve(

@@ -82,6 +82,8 @@ class SampleClock:
         self.drift = 0.0
         self.lateness_s = 0.0
         self._origin: tuple[float, float] | None = None
+        self._bin_start = 0.0
+        self._best = (0.0, 0.0)
 
     def update(self, sample_time_s: float, ros_time_s: float) -> bool:
         """Take one reading.

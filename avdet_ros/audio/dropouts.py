@@ -80,27 +80,27 @@ class LossFinder:
             step_s = self._watch.lowest - min(self._edges)
             self._watch = None
             return self._count(step_s) if step_s > _SMALLEST_S else 0
-        return self._unannounced(edge, arrival_s)
+        return self._unannounced(self._edges, edge, arrival_s)
 
-    def _unannounced(self, edge: float, arrival_s: float) -> int:
-        if edge - min(self._edges) <= SILENT_LOSS_S:
+    def _unannounced(self, edges: tuple[float, float], edge: float, arrival_s: float) -> int:
+        if edge - min(edges) <= SILENT_LOSS_S:
             self._late = None
-            self._learn(edge, arrival_s)
+            self._learn(edges, edge, arrival_s)
             return 0
         self._late = _Edge(edge, arrival_s) if self._late is None else self._late
         self._late.add(edge, arrival_s)
         if arrival_s - self._late.since_s < SILENT_SETTLE_S:
             return 0
-        lost = self._count(self._late.lowest - min(self._edges))
+        lost = self._count(self._late.lowest - min(edges))
         self._late = None
         return lost
 
-    def _learn(self, edge: float, arrival_s: float) -> None:
+    def _learn(self, edges: tuple[float, float], edge: float, arrival_s: float) -> None:
         if arrival_s - self._bin_start > _BIN_S:
             self._bin_start = arrival_s
-            self._edges = (edge, self._edges[0])
+            self._edges = (edge, edges[0])
         else:
-            self._edges = (min(edge, self._edges[0]), self._edges[1])
+            self._edges = (min(edge, edges[0]), edges[1])
 
     def _count(self, step_s: float) -> int:
         lost = round(step_s * self._rate)

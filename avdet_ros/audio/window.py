@@ -102,7 +102,7 @@ class WindowBuffer:
             self._started = False
         if not self._started:
             self._begin(first_sample)
-        windows = []
+        windows: list[Window] = []
         if first_sample > self._next:
             self.lost_samples += first_sample - self._next
             self._gaps.append((self._next, first_sample))

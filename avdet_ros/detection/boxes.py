@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Detections:
         return Detections(self.boxes_px[keep], self.scores[keep], range_m)
 
 
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     """Intersection over union of every pair.
 
     Args:
@@ -55,12 +56,12 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         (N, M) float64 in [0, 1]; 0 where the union is empty.
     """
-    a = np.asarray(a, np.float64).reshape(-1, 4)
-    b = np.asarray(b, np.float64).reshape(-1, 4)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    first = np.asarray(a, np.float64).reshape(-1, 4)
+    second = np.asarray(b, np.float64).reshape(-1, 4)
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     intersection = np.prod(np.clip(high - low, 0, None), axis=-1)
-    union = box_area(a)[:, None] + box_area(b)[None, :] - intersection
+    union = box_area(first)[:, None] + box_area(second)[None, :] - intersection
     return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
 
 

@@ -253,11 +253,11 @@ def metadata(contract: ModelContract) -> dict[str, str]:
         'metrics': json.dumps(contract.metrics),
         'git_commit': contract.git_commit,
     }
-    if contract.contract_version == ANY_ARRAY:
+    if contract.azimuths_deg is not None:
         values['azimuths_deg'] = json.dumps(np.round(contract.azimuths_deg, 6).tolist())
         for name in RANGE_NAMES:
             values[name] = json.dumps([round(end, 6) for end in getattr(contract.ranges, name)])
-    else:
+    if contract.microphones_m is not None:
         values['image_width'] = contract.image_width_px
         values['image_height'] = contract.image_height_px
         values['microphones'] = json.dumps(np.round(contract.microphones_m, 6).tolist())
@@ -269,15 +269,14 @@ def metadata(contract: ModelContract) -> dict[str, str]:
 
 def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[Difference]:
     """Everything in which a model and the vehicle disagree, in the order it should be mended."""
-    pairs = [
+    pairs: list[tuple[str, float, float | None]] = [
         ('sample_rate', front_end.sample_rate_hz, contract.sample_rate_hz),
         ('window_s', front_end.window_s, contract.window_s),
         ('n_fft', front_end.n_fft, contract.n_fft),
         ('hop_length', front_end.hop_length, contract.hop_length),
         ('n_mels', front_end.n_mels, contract.n_mels),
     ]
-    fixed = contract.contract_version == FIXED_RIG
-    if fixed:
+    if contract.contract_version == FIXED_RIG:
         pairs += [
             ('image_width', rig.camera.width_px, contract.image_width_px),
             ('image_height', rig.camera.height_px, contract.image_height_px),
@@ -285,10 +284,10 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
     found = [
         Difference(KEY_PREFIX + key, f'{ours:g}', f'{theirs:g}')
         for key, ours, theirs in pairs
-        if not math.isclose(ours, theirs, rel_tol=1e-9)
+        if theirs is not None and not math.isclose(ours, theirs, rel_tol=1e-9)
     ]
     found += _feature_differences(tuple(front_end.feature_names), contract.features)
-    if fixed:
+    if contract.microphones_m is not None:
         ours = microphones_in_array(rig)
         found += _geometry_differences(ours, contract.microphones_m, rig.names)
         if contract.mounting is not None:

@@ -135,7 +135,7 @@ def _parse_fixed_rig(keys: _Keys) -> dict[str, Any]:
 
 def _parse_mounting(keys: _Keys) -> Mounting | None:
     """Camera and array as they were taught; older files hold neither."""
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         'focal_px': (2,),
         'principal_px': (2,),
         'camera_position_m': (3,),
@@ -145,7 +145,7 @@ def _parse_mounting(keys: _Keys) -> Mounting | None:
     }
     if not any(KEY_PREFIX + key in keys.values for key in shapes):
         return None
-    values = {key: keys.array(key, shape, 1e5) for key, shape in shapes.items()}
+    values: dict[str, Any] = {key: keys.array(key, shape, 1e5) for key, shape in shapes.items()}
     if values['focal_px'].min() <= 0:
         raise keys.error('focal_px', 'positive numbers', brief_repr(keys.text('focal_px')))
     turn = values['camera_rotation']
@@ -180,14 +180,15 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
 
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
-    wanted = {
+    wanted: dict[str, tuple[int, tuple[int | None, ...]]] = {
         'spectrogram': (onnx.TensorProto.FLOAT, (1, *contract.input_shape)),
-        'steering': (onnx.TensorProto.FLOAT, contract.steering_shape),
         'boxes': (onnx.TensorProto.FLOAT, (None, 4)),
         'scores': (onnx.TensorProto.FLOAT, (None,)),
         'labels': (onnx.TensorProto.INT64, (None,)),
         'range_m': (onnx.TensorProto.FLOAT, (None, 3)),
     }
+    if contract.steering_shape is not None:
+        wanted['steering'] = (onnx.TensorProto.FLOAT, contract.steering_shape)
     for kind, values, names in (
         ('input', inputs, contract.input_names),
         ('output', list(graph.output), contract.output_names),

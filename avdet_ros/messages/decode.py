@@ -7,6 +7,7 @@ what rclpy received.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,13 +48,13 @@ _SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
 _MOST_CHANNELS = 512
 
 
-def stamp_ns(message: object) -> int:
+def stamp_ns(message: Any) -> int:
     """The header's stamp in nanoseconds; 0 means that it was not set."""
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-def decode_sound(message: object, where: str) -> np.ndarray:
+def decode_sound(message: Any, where: str) -> np.ndarray:
     """A block of sound.
 
     Args:
@@ -80,7 +81,7 @@ def decode_sound(message: object, where: str) -> np.ndarray:
     return block.astype(np.float32, copy=False)
 
 
-def decode_spectrogram(message: object, where: str) -> np.ndarray:
+def decode_spectrogram(message: Any, where: str) -> np.ndarray:
     """One window's features, (channels, n_mels, frames) float32.
 
     Raises:
@@ -97,7 +98,7 @@ def decode_spectrogram(message: object, where: str) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
 
 
-def decode_picture(message: object, where: str) -> np.ndarray:
+def decode_picture(message: Any, where: str) -> np.ndarray:
     """A camera's picture, from ``sensor_msgs/Image`` or ``CompressedImage``.
 
     Returns:
@@ -122,7 +123,7 @@ def decode_picture(message: object, where: str) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def decode_detections(message: object) -> tuple[Detections, list[str]]:
+def decode_detections(message: Any) -> tuple[Detections, list[str]]:
     """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order."""
     boxes, scores, ids = [], [], []
     for entry in message.detections:
@@ -135,7 +136,7 @@ def decode_detections(message: object) -> tuple[Detections, list[str]]:
     return found, ids
 
 
-def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
+def _array(message: Any, kind: str, channels: int, where: str) -> np.ndarray:
     """(height, width, channels) of an Image's data, rows' padding left out."""
     if not 0 < message.height * message.width <= LARGEST_IMAGE_PX:
         raise AvdetError(
@@ -159,7 +160,7 @@ def _array(message: object, kind: str, channels: int, where: str) -> np.ndarray:
     return pixels.astype(native, copy=False).reshape(message.height, message.width, channels)
 
 
-def _compressed(message: object, where: str) -> np.ndarray:
+def _compressed(message: Any, where: str) -> np.ndarray:
     if 'compressedDepth' in message.format:
         raise AvdetError(
             f'{where}: expected JPEG or PNG data, found {brief_repr(message.format)}; '

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
@@ -10,41 +12,41 @@ from avdet_ros.messages.typestore import typestore
 from avdet_ros.tracking.track import Track
 
 
-def make_header(stamp: int, frame_id: str) -> object:
+def make_header(stamp: int, frame_id: str) -> Any:
     """A ``std_msgs/Header`` of nanoseconds and a frame."""
     types = typestore().types
     time = types['builtin_interfaces/msg/Time'](*divmod(stamp, 1_000_000_000))
     return types['std_msgs/msg/Header'](time, frame_id)
 
 
-def make_image(header: object, encoding: str, height: int, width: int, data: np.ndarray) -> object:
+def make_image(header: Any, encoding: str, height: int, width: int, data: np.ndarray) -> Any:
     """A ``sensor_msgs/Image`` whose data are an array's bytes, row after row."""
     raw = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
     step = raw.size // height if height else 0
     return typestore().types[IMAGE](header, height, width, encoding, 0, step, raw)
 
 
-def make_sound(header: object, block: np.ndarray) -> object:
+def make_sound(header: Any, block: np.ndarray) -> Any:
     """A block of sound, (samples, channels) int16 or float32, as a message."""
     encoding = f'{"16S" if block.dtype == np.int16 else "32F"}C{block.shape[1]}'
     return make_image(header, encoding, len(block), 1, block)
 
 
-def make_spectrogram(header: object, features: np.ndarray) -> object:
+def make_spectrogram(header: Any, features: np.ndarray) -> Any:
     """Features, (channels, n_mels, frames) float32, as a message."""
     channels, n_mels, frames = features.shape
     pixels = np.ascontiguousarray(features.transpose(1, 2, 0), np.float32)
     return make_image(header, f'32FC{channels}', n_mels, frames, pixels)
 
 
-def make_detections(header: object, found: Detections, class_id: str = 'vehicle') -> object:
+def make_detections(header: Any, found: Detections, class_id: str = 'vehicle') -> Any:
     """A ``vision_msgs/Detection2DArray`` of detections, without ids."""
     boxes = zip(found.boxes_px, found.scores, strict=True)
     entries = [_detection(header, box, score, '', class_id) for box, score in boxes]
     return typestore().types[DETECTIONS](header, entries)
 
 
-def make_tracks(header: object, tracks: list[Track], class_id: str = 'vehicle') -> object:
+def make_tracks(header: Any, tracks: list[Track], class_id: str = 'vehicle') -> Any:
     """A ``vision_msgs/Detection2DArray`` of tracks, ids set."""
     entries = [
         _detection(header, track.box_px, track.score, str(track.track_id), class_id)
@@ -53,9 +55,7 @@ def make_tracks(header: object, tracks: list[Track], class_id: str = 'vehicle') 
     return typestore().types[DETECTIONS](header, entries)
 
 
-def _detection(
-    header: object, box_px: np.ndarray, score: float, track_id: str, class_id: str
-) -> object:
+def _detection(header: Any, box_px: np.ndarray, score: float, track_id: str, class_id: str) -> Any:
     types = typestore().types
     x_min, y_min, x_max, y_max = (float(edge) for edge in box_px)
     position = types['vision_msgs/msg/Point2D']((x_min + x_max) / 2, (y_min + y_max) / 2)

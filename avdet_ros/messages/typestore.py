@@ -8,6 +8,7 @@ to each other, so the definitions below keep to the public package's to the lett
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -72,6 +73,6 @@ def known(msgtype: str) -> str:
     return msgtype
 
 
-def serialize(message: object) -> bytes:
+def serialize(message: Any) -> bytes:
     """CDR bytes, little endian, of a message built from `typestore` types."""
     return bytes(typestore().serialize_cdr(message, message.__msgtype__))
