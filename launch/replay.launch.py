@@ -1,4 +1,4 @@
-"""Hears a recorded drive again: `ros2 launch avdet_ros replay.launch.py bag:=DIR rate:=1.0`.
+"""Play a recorded drive to the nodes: `ros2 launch avdet_ros replay.launch.py bag:=DIR rate:=1.0`.
 
 Nodes take their time from the bag. With raw sound in it the whole chain runs again, with only
 spectrograms it runs from the detector on. The graph is that of avdet.launch.py.
@@ -28,7 +28,7 @@ from avdet_ros.rviz import processes
 from avdet_ros.supervisor import shutdown_timeouts, transport_settings
 
 LAST_WINDOWS_S = 2.0
-"""How long nodes go on after the last message."""
+"""How long nodes run on after the last message."""
 
 
 def generate_launch_description() -> LaunchDescription:

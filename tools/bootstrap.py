@@ -37,7 +37,7 @@ LISTS = ROOT / 'tools' / 'requirements'
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: what to tell the user, what it depends on, and the doing."""
+    """One step: the message for the user, its inputs, and the function that does it."""
 
     name: str
     says: str
@@ -151,7 +151,7 @@ def sourced_ros() -> str | None:
 
 
 def make_venv(python: str, ros: str | None) -> None:
-    """Make `.venv`, or take over one whose making was interrupted late enough to be whole."""
+    """Make `.venv`, or keep one that is complete though its making was interrupted."""
     ours = str(VENV / 'bin' / 'python')
     version = ('-c', 'import sys; print(sys.version_info[:3])')
     whole = answers(ours, '-m', 'pip', '--version') != ''
@@ -162,7 +162,7 @@ def make_venv(python: str, ros: str | None) -> None:
 
 
 def main() -> None:
-    """Do what is left to do, one line a step."""
+    """Run the unfinished steps, one line each."""
     parser = argparse.ArgumentParser(description='Set this checkout up.')
     parser.add_argument('target', nargs='?', default='runtime', choices=['runtime', 'tests'])
     parser.add_argument('--gpu', default='auto', choices=['auto', 'yes', 'no'])

@@ -12,7 +12,7 @@ HEARTBEAT_S = 15.0
 
 
 class SetupError(Exception):
-    """Set-up cannot go on, and the message says what the user can do."""
+    """Set-up cannot go on; the message tells the user what to do."""
 
 
 def say(line: str) -> None:
@@ -21,7 +21,7 @@ def say(line: str) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what another ROS wheel environment left in it."""
+    """This process's environment without the variables of another ROS wheel environment."""
     drop = ('_ROS_WHEELS_BOOTSTRAP_COMPLETE', 'PYTHONHOME', 'VIRTUAL_ENV')
     environment = {key: value for key, value in os.environ.items() if key not in drop}
     if '_ROS_WHEELS_BOOTSTRAP_COMPLETE' in os.environ:
@@ -30,7 +30,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def answers(*command: str) -> str:
-    """What a short command prints, or '' where it is missing or fails."""
+    """Output of a short command, or '' where it is missing or fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=clean_environment()

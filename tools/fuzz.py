@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of everything that reads input from elsewhere.
+"""Coverage-guided fuzzing of all readers of untrusted input.
 
     python -m pip install -r tools/requirements/fuzz.txt
     python tools/fuzz.py rig --seconds 60

@@ -1,4 +1,4 @@
-"""What reads input from elsewhere: functions of bytes that may raise only `AvdetError`."""
+"""Readers of untrusted input: functions of bytes that may raise only `AvdetError`."""
 
 from __future__ import annotations
 
@@ -37,9 +37,21 @@ _TYPES = (_IMAGE, COMPRESSED_IMAGE, DETECTIONS)
 _LONGEST_S = 60.0
 _HEAD = struct.Struct('<BHIIIBi')
 _ENCODINGS = (
-    '16SC8', '32FC8', '32FC32', 'bgr8', 'rgb8', 'rgba8', 'bgra8', 'mono8', 'mono16', '32FC1',
-    '32FC0', '16SC7', '32FC²', '32FC' + '9' * 5000,
-)  # fmt: skip
+    '16SC8',
+    '32FC8',
+    '32FC32',
+    'bgr8',
+    'rgb8',
+    'rgba8',
+    'bgra8',
+    'mono8',
+    'mono16',
+    '32FC1',
+    '32FC0',
+    '16SC7',
+    '32FC²',
+    '32FC' + '9' * 5000,
+)
 _FREE = 128
 """Kinds from here on take their encoding from the data's end."""
 
@@ -129,7 +141,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def run(name: str, data: bytes) -> bool:
-    """Feed a target; True when it took the input, False when it refused it in one sentence."""
+    """Feed a target; True if it accepts the input, False if it refuses it in one sentence."""
     try:
         TARGETS[name](data)
     except AvdetError as error:

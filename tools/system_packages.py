@@ -1,4 +1,4 @@
-"""The few libraries that come from the system: looked for first, installed with apt if allowed."""
+"""System libraries: looked for first, installed with apt if allowed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TESTING: dict[str, Callable[[], bool]] = {
 
 
 def ensure(target: str, scratch: Path) -> None:
-    """Install what is missing, or say in one sentence what to install, and go on.
+    """Install what is missing, or print what to install and go on.
 
     Args:
         target: 'runtime' or 'tests'.

@@ -1,4 +1,4 @@
-"""Installing Python packages into the environment, so that an interruption can be mended."""
+"""Install Python packages into the environment; an interrupted installation is repaired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commands import run, say
 
 
 def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: str) -> None:
-    """Install what running needs, with exactly one of the two ONNX Runtimes.
+    """Install the runtime packages, with exactly one of the two ONNX Runtimes.
 
     Args:
         venv: the environment.
@@ -30,7 +30,7 @@ def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: st
 
 
 def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
-    """Install requirement files and names at the pinned versions, after mending a broken try."""
+    """Install requirement files and names at the pinned versions; repair an interrupted try."""
     trying = venv / '.setup' / 'pip-is-running'
     if trying.exists():
         mend(venv)
@@ -65,7 +65,7 @@ def site(venv: Path) -> Path:
 
 
 def mend(venv: Path) -> None:
-    """Take the record away from packages that an interrupted pip left incomplete.
+    """Remove the record of packages that an interrupted pip left incomplete.
 
     pip then no longer takes them for installed and installs them again. Complete means: every
     file of the package's RECORD is there with its size. CMake exports are exempt, for set-up

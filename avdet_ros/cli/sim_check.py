@@ -74,7 +74,7 @@ def _traffic(rig: Rig) -> list[str]:
     at_once = f'{seen.mean():.1f} vehicles seen at once, {seen.min()} to {seen.max()}'
     moving = f'{found.moving.mean():.1f} of them with their engine running'
     wanted = f'{labels.mean():.2f} labels at once, {labels.min()} to {labels.max()}'
-    unseen = f'{found.heard_hidden:.0%} of them heard though no camera can see them'
+    unseen = f'{found.audible_hidden:.0%} of them audible though hidden from the camera'
     return [
         f'{drives}, {found.frames} instants: {at_once}, {moving}',
         f'{wanted}, {unseen}',

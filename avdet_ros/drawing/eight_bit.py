@@ -1,4 +1,4 @@
-"""Pictures of any depth as people can look at them."""
+"""Pictures of any bit depth in 8 bits for display."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def eight_bit(image: np.ndarray) -> np.ndarray:
     """A picture in 8 bits, from its darkest to its brightest value; one in 8 bits stays as it is.
 
     Args:
-        image: (H, W) or (H, W, 3), thermal counts or distances too. Unknown distances, which
-            cameras tell as NaN or infinity, are 0.
+        image: (H, W) or (H, W, 3), thermal counts or distances too. Unknown distances (NaN or
+            infinity) become 0.
 
     Returns:
         uint8 of the same shape.

@@ -74,7 +74,7 @@ class LivePage:
             self._stream.log(f'level/{index}', rerun.SeriesLines(names=name), static=True)
 
     def at(self, stamp_ns: int) -> None:
-        """What is shown next belongs to this instant."""
+        """Set the instant of what is shown next."""
         self._stream.set_time(TIMELINE, timestamp=stamp_ns * 1e-9)
 
     def picture(self, image: np.ndarray) -> None:
@@ -131,11 +131,11 @@ class LivePage:
             self._stream.log(f'milliseconds/{name}', self._rr.Scalars(float(value)))
 
     def close(self) -> None:
-        """Hand over what is still on its way."""
+        """Flush what has not reached the viewer."""
         self._stream.flush()
 
     def serve(self) -> None:
-        """Wait for ever: the page lives as long as this process."""
+        """Wait for ever: the page is served as long as this process lives."""
         while True:
             time.sleep(1)
 

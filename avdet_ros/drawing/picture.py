@@ -45,14 +45,14 @@ class View:
     """What one picture shows.
 
     Attributes:
-        tracks: heard vehicles.
-        truth: true vehicles, or None when nobody knows them.
+        tracks: vehicles found by sound.
+        truth: true vehicles, or None where the truth is unknown.
         image: (height, width, 3) uint8 BGR of the camera, or None for the drawn road.
         latency_ms: sound to tracks, or None.
         time_s: stamp of the tracks.
         since_s: seconds since the first picture.
         note: one sentence on what is wrong, '' if nothing is.
-        facts: short words for the right end of the head line.
+        facts: short texts for the right end of the head line.
     """
 
     tracks: list[Box] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The picture that stands for the camera's when there is none: a road, ranges and bearings."""
+"""The picture in place of a missing camera's: a road, ranges and bearings."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ class Trails:
     """Remembers the middle of each track's lower edge for a while."""
 
     def __init__(self, seconds: float = 3.0) -> None:
-        """Remember for so long."""
+        """Keep positions for a while."""
         self.seconds = seconds
         self._points: dict[int, deque[tuple[float, float, float]]] = {}
         self._newest_s = 0.0
 
     def add(self, time_s: float, boxes: list[tuple[int, np.ndarray]]) -> None:
-        """Take the tracks of an instant: (id, box) pairs; a time before the last begins anew."""
+        """Take the tracks of an instant: (id, box) pairs; an earlier time clears all."""
         if time_s < self._newest_s:
             self._points.clear()
         self._newest_s = time_s

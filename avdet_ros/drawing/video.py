@@ -18,12 +18,12 @@ class VideoWriter:
 
     Attributes:
         frames: how many were taken.
-        dropped: how many were not, since ffmpeg was too slow.
+        dropped: how many were dropped because ffmpeg was too slow.
         fault: why writing ended early, or ''.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
-        """Write a file of so many frames a second; it is begun with the first frame."""
+        """Write a file of a given frame rate; it is begun with the first frame."""
         self._path, self._rate_hz = path, rate_hz
         self._queue: queue.Queue[np.ndarray | None] = queue.Queue(_WAITING_FRAMES)
         self._thread: threading.Thread | None = None

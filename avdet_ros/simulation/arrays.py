@@ -137,8 +137,12 @@ HELD_OUT: Mapping[str, Callable[[np.random.Generator], np.ndarray]] = {
 """Shapes that no training array has."""
 
 _SHARES = {
-    'octagon': 0.35, 'roof_rack': 0.2, 'bumper_rows': 0.12, 'bumper_bow': 0.08, 'scattered': 0.25,
-}  # fmt: skip
+    'octagon': 0.35,
+    'roof_rack': 0.2,
+    'bumper_rows': 0.12,
+    'bumper_bow': 0.08,
+    'scattered': 0.25,
+}
 
 
 def draw_positions(rng: np.random.Generator, family: str) -> np.ndarray:
@@ -244,20 +248,27 @@ def draw_errors(
             position_error_m=rng.normal(0, rng.uniform(0, 0.004), (MICROPHONES, 3)),
             array_yaw_deg=float(np.clip(rng.normal(0, 0.4), -1, 1)),
             delay_samples=rng.normal(0, rng.uniform(0, 0.1), MICROPHONES),
-            shading_db=shading_db, clock_ppm=clock_ppm, dead=dead,
-        )  # fmt: skip
+            shading_db=shading_db,
+            clock_ppm=clock_ppm,
+            dead=dead,
+        )
     count = int(rng.integers(1, 4)) if rng.random() < 0.2 else 0
     gaps = np.stack([rng.uniform(0, duration_s, count), rng.uniform(0.005, 0.1, count)], axis=-1)
     return Corruption(
         gain_db=rng.normal(0, rng.uniform(0.05, 0.4), MICROPHONES),
-        position_error_m=np.column_stack([
-            rng.normal(0, rng.uniform(0.0005, 0.004), (MICROPHONES, 2)),
-            rng.normal(0, rng.uniform(0.003, 0.01), MICROPHONES),
-        ]),
+        position_error_m=np.column_stack(
+            [
+                rng.normal(0, rng.uniform(0.0005, 0.004), (MICROPHONES, 2)),
+                rng.normal(0, rng.uniform(0.003, 0.01), MICROPHONES),
+            ]
+        ),
         array_yaw_deg=float(np.clip(rng.normal(0, 0.5), -1.5, 1.5)),
         delay_samples=rng.normal(0, rng.uniform(0.5e-6, 5e-6) * sample_rate_hz, MICROPHONES),
-        shading_db=shading_db, clock_ppm=clock_ppm, dead=dead, gaps_s=gaps[np.argsort(gaps[:, 0])],
-    )  # fmt: skip
+        shading_db=shading_db,
+        clock_ppm=clock_ppm,
+        dead=dead,
+        gaps_s=gaps[np.argsort(gaps[:, 0])],
+    )
 
 
 def draw_array(

@@ -1,4 +1,4 @@
-"""The air: how fast sound goes in it and what it swallows on the way."""
+"""The air: the speed of sound in it, and its absorption."""
 
 from __future__ import annotations
 

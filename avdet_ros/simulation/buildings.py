@@ -1,9 +1,9 @@
-"""Buildings at junctions: they hide from sight, weaken what is behind them, and reflect.
+"""Buildings at junctions: they hide, attenuate the sound of what is behind them, and reflect.
 
 All of it in plan view: buildings are much higher than vehicles and microphones. Sound that a
-building stands in the way of comes around its corner: from the corner's direction, over the longer
-way, weakened as a thin screen does it (Kurze and Anderson 1971), at most by 20 dB (ISO 9613-2).
-Facades reflect by image sources, as far as nothing stands in the reflected way.
+building blocks comes around its corner: from the direction of the corner, over the longer path,
+attenuated as by a thin screen (Kurze and Anderson 1971), at most by 20 dB (ISO 9613-2).
+Facades reflect by image sources where the reflected path is free.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Building:
         front_m: length along the road.
         aside_m: its front's distance from the centre line, left positive.
         deep_m: from front to back.
-        reflection: part of the sound pressure that its facades give back.
+        reflection: part of the sound pressure that its facades reflect.
         corners_m: (4, 2) float64 its corners, world, counter-clockwise.
     """
 
@@ -103,7 +103,7 @@ def _length(x0, y0, x1, y1):
 
 @njit(cache=True, nogil=True)
 def _around(corners, sx, sy, ex, ey):
-    """Shortest way around a polygon: its length, its corners at the ear's and the source's end."""
+    """Shortest path around a polygon: length, and corners at the array's and the source's end."""
     best, last, first = np.inf, -1, -1
     for v in range(4):
         vx, vy = corners[v, 0], corners[v, 1]
@@ -121,14 +121,14 @@ def _around(corners, sx, sy, ex, ey):
 
 
 @njit(cache=True, nogil=True)
-def _screen(every, source, ear, extra, name):
-    """Fill in, for each instant, the detour around the building that costs most, and its way.
+def _screen(every, source, array, extra, name):
+    """Fill in, for each instant, the longest detour around a building, and its path.
 
-    A way is 16 times the building's number plus 4 times the corner at the ear's end plus the one
-    at the source's; -1 where nothing stands in between.
+    A path is 16 times the building's number plus 4 times the corner at the array's end plus the
+    one at the source's; -1 where nothing is in between.
     """
     for g in range(len(source)):
-        sx, sy, ex, ey = source[g, 0], source[g, 1], ear[g, 0], ear[g, 1]
+        sx, sy, ex, ey = source[g, 0], source[g, 1], array[g, 0], array[g, 1]
         straight = _length(sx, sy, ex, ey)
         extra[g], name[g] = -np.inf, -1
         for b in range(len(every)):
@@ -148,25 +148,25 @@ def _screen(every, source, ear, extra, name):
 
 
 def screening(
-    every: np.ndarray, source: np.ndarray, ear: np.ndarray
+    every: np.ndarray, source: np.ndarray, array: np.ndarray
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """How far sound must go out of its way, and from where it seems to come.
+    """Detours of sound around buildings, and where it appears to come from.
 
     Args:
         every: of `stacked`.
-        source: (G, 3) places of the source.
-        ear: (G, 3) places of the array.
+        source: (G, 3) positions of the source.
+        array: (G, 3) positions of the array.
 
     Returns:
-        detour_m: (G,) by how much the way around the corner is longer; where nothing stands in
-            the way negative, by how much the way over the nearest corner would be; -inf without
-            buildings.
-        ways: for each way that it takes at some instant, smooth places (G, 3) where the sound
-            seems to come from (in the direction of the corner, as far away as the way is long; the
-            source itself where it is in sight) and 1 (G,) while it takes it, else 0.
+        detour_m: (G,) how much longer the path around the corner is; negative where the direct
+            path is free: how much longer the path over the nearest corner would be; -inf
+            without buildings.
+        ways: for each path that it takes at some instant, smooth positions (G, 3) of the apparent
+            source (in the direction of the corner, at the length of the path; the source itself
+            where it is in sight) and 1 (G,) while it takes this path, else 0.
     """
     extra, name = np.empty(len(source)), np.empty(len(source), np.int64)
-    _screen(every, source, ear, extra, name)
+    _screen(every, source, array, extra, name)
     ways = []
     for number in np.unique(name).tolist():
         taken = (name == number).astype(np.float64)
@@ -175,18 +175,18 @@ def screening(
             continue
         last = every[number // 16, number // 4 % 4]
         first = every[number // 16, number % 4]
-        towards = last - ear[:, :2]
+        towards = last - array[:, :2]
         home = np.maximum(np.linalg.norm(towards, axis=1), 1e-9)
         out = np.linalg.norm(source[:, :2] - first, axis=1)
         way = home + np.linalg.norm(last - first) + out
         places = source.copy()
-        places[:, :2] = ear[:, :2] + (way / home)[:, None] * towards
+        places[:, :2] = array[:, :2] + (way / home)[:, None] * towards
         ways.append((places, taken))
     return extra, ways
 
 
 def screen_loss_db(detour_m: np.ndarray, frequency_hz: np.ndarray, c_mps: float) -> np.ndarray:
-    """What a screen takes off (Kurze and Anderson 1971).
+    """Insertion loss of a screen (Kurze and Anderson 1971).
 
     5 + 20 lg(x / tanh x) dB with x = sqrt(2 pi N), N = 2 detour / wavelength; for what is still in
     sight x / tan x, down to nothing.
@@ -208,15 +208,15 @@ def screen_loss_db(detour_m: np.ndarray, frequency_hz: np.ndarray, c_mps: float)
 
 
 @njit(cache=True, nogil=True)
-def _reflect(every, b, v, source, ear, image, gain):
-    """Image of a source in one facade, and how much of it is there."""
+def _reflect(every, b, v, source, array, image, gain):
+    """Image of a source in one facade, and its gain."""
     ax, ay = every[b, v, 0], every[b, v, 1]
     bx, by = every[b, (v + 1) % 4, 0], every[b, (v + 1) % 4, 1]
     length = _length(ax, ay, bx, by)
     tx, ty = (bx - ax) / length, (by - ay) / length
     nx, ny = ty, -tx
     for g in range(len(source)):
-        sx, sy, ex, ey = source[g, 0], source[g, 1], ear[g, 0], ear[g, 1]
+        sx, sy, ex, ey = source[g, 0], source[g, 1], array[g, 0], array[g, 1]
         s_off = (sx - ax) * nx + (sy - ay) * ny
         e_off = (ex - ax) * nx + (ey - ay) * ny
         image[g, 0], image[g, 1] = sx - 2 * s_off * nx, sy - 2 * s_off * ny
@@ -236,7 +236,7 @@ def _reflect(every, b, v, source, ear, image, gain):
 
 
 def reflections(
-    buildings: tuple[Building, ...], every: np.ndarray, source: np.ndarray, ear: np.ndarray
+    buildings: tuple[Building, ...], every: np.ndarray, source: np.ndarray, array: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mirror images of a source in the facades, first order.
 
@@ -244,22 +244,22 @@ def reflections(
         buildings: all of them.
         every: of `stacked`.
         source: (G, 3) places.
-        ear: (G, 3) places of the array.
+        array: (G, 3) positions of the array.
 
     Returns:
-        places (G, 3) and gain (G,) of each image that is there at some instant.
+        positions (G, 3) and gain (G,) of each image that exists at some instant.
     """
     found = []
     for b, building in enumerate(buildings):
         for v in range(4):
             image, gain = np.empty_like(source), np.empty(len(source))
-            _reflect(every, b, v, source, ear, image, gain)
+            _reflect(every, b, v, source, array, image, gain)
             if gain.any():
                 found.append((image, building.reflection * gain))
     return found
 
 
 def sight(every: np.ndarray, eye: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N,) bool, which of the points (N, 2) nothing stands in front of."""
+    """(N,) bool, which of the points (N, 2) no building hides."""
     hidden = [_any_crosses(every, eye[0], eye[1], point[0], point[1]) for point in points]
     return ~np.array(hidden, bool)

@@ -1,4 +1,4 @@
-"""What drives hold, counted: vehicles a frame, hidden ones that are heard, manoeuvres."""
+"""Counts over simulated drives: vehicles per frame, hidden but audible ones, manoeuvres."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DURATION_S = 20.0
 EVERY_S = 5.0
 SEEN = 0.1
 HIDDEN = 0.02
-"""Parts of a box from and up to which a vehicle counts as seen and as hidden."""
+"""Visible fractions of a box from which a vehicle is seen, and up to which it is hidden."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Census:
         seen: (frames,) vehicles in the image, high enough and not hidden.
         moving: (frames,) those of them whose engines run.
         labels: (frames,) vehicles a detector of sound should report.
-        heard_hidden: part of the labels that no camera can see.
+        audible_hidden: part of the labels that are hidden from the camera.
         settings: drives by setting.
         manoeuvres: vehicles that overtake, change lanes and turn.
     """
@@ -41,13 +41,13 @@ class Census:
     seen: np.ndarray
     moving: np.ndarray
     labels: np.ndarray
-    heard_hidden: float
+    audible_hidden: float
     settings: dict[str, int]
     manoeuvres: dict[str, int]
 
 
 def count(rig: Rig) -> Census:
-    """Look at every drive of `SEEDS` every few seconds."""
+    """Count every few seconds of every drive of `SEEDS`."""
     seen, moving, labels, hidden = [], [], [], 0
     settings, manoeuvres = Counter(), Counter()
     for seed in SEEDS:
@@ -70,6 +70,12 @@ def count(rig: Rig) -> Census:
             labels.append(len(wanted))
             hidden += int(np.sum(wanted.visible_fraction < HIDDEN))
     return Census(
-        len(SEEDS), len(seen), np.array(seen), np.array(moving), np.array(labels),
-        hidden / max(sum(labels), 1), dict(settings.most_common()), dict(manoeuvres),
-    )  # fmt: skip
+        len(SEEDS),
+        len(seen),
+        np.array(seen),
+        np.array(moving),
+        np.array(labels),
+        hidden / max(sum(labels), 1),
+        dict(settings.most_common()),
+        dict(manoeuvres),
+    )

@@ -1,4 +1,4 @@
-"""The renderer against physics, as a table: what was measured, what theory or a standard says."""
+"""The renderer against physics, as a table: measured values beside theory or a standard."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ class Finding:
         unit: its unit.
         measured: in the rendered sound.
         expected: by theory or standard.
-        tolerance: how far they may be apart; `expected` is an upper bound where it is 0 and this
-            is the bound.
+        tolerance: largest difference allowed; where `expected` is 0, the upper bound.
         source: of the expectation.
     """
 
@@ -53,7 +52,7 @@ class Finding:
 
 
 def check(rig: Rig) -> Iterator[Finding]:
-    """Measure everything, one finding after another."""
+    """Measure all quantities, one after another."""
     yield Finding(
         'Doppler, 30 m/s past at 5 m, worst error', 'ppm', _doppler(), 0, 10, 'closed form'
     )
@@ -64,17 +63,25 @@ def check(rig: Rig) -> Iterator[Finding]:
     for frequency in (1000, 4000, 8000, 12000):
         expected = 100 * float(air_absorption_db_per_m(frequency, 10, 70))
         yield Finding(
-            f'air, 100 m at {frequency} Hz, 10 C, 70 %', 'dB', _absorption(frequency), expected,
-            0.1 + 0.03 * expected, 'ISO 9613-1',
-        )  # fmt: skip
+            f'air, 100 m at {frequency} Hz, 10 C, 70 %',
+            'dB',
+            _absorption(frequency),
+            expected,
+            0.1 + 0.03 * expected,
+            'ISO 9613-1',
+        )
     for kmh in (30, 50, 80):
         speed = kmh / 3.6
         scene = _scene(rig, (0.0, 7.5, speed))
         expected = cnossos.pressure_level_db(scene.vehicles[0].sound.power_db_a(speed), 7.5)
         yield Finding(
-            f'car at {kmh} km/h passing at 7.5 m', 'dB(A)', _pass_by(scene), float(expected), 1.0,
+            f'car at {kmh} km/h passing at 7.5 m',
+            'dB(A)',
+            _pass_by(scene),
+            float(expected),
+            1.0,
             'CNOSSOS-EU 2021',
-        )  # fmt: skip
+        )
     wind = _scene(rig, ego_speed=20.0, noise=Noise(wind_db=70))
     yield Finding(
         'coherence of wind between microphones', '', _coherence(wind), 0, 0.05, 'incoherent'
@@ -87,15 +94,19 @@ def check(rig: Rig) -> Iterator[Finding]:
         error = float(np.abs(rig.camera.project(points)[0] - by_hand).max())
         yield Finding('projection of known points, worst error', 'px', error, 0, 0.01, 'by hand')
     yield Finding(
-        'SRP-PHAT on a single vehicle, median error', 'degrees', _srp_phat(rig), 0, 1.5,
+        'SRP-PHAT on a single vehicle, median error',
+        'degrees',
+        _srp_phat(rig),
+        0,
+        1.5,
         'geometry at emission',
-    )  # fmt: skip
+    )
 
 
 def render_factor(rig: Rig, seconds: float = 5.0) -> float:
-    """Seconds of sound a second of processor time renders, three near vehicles, one thread.
+    """Seconds of sound rendered per second of processor time: three near vehicles, one thread.
 
-    Processor time, so that what else the machine does counts little.
+    Processor time, so that other load on the machine counts little.
     """
     scene = _scene(rig, (10.0, 3.0, 12.0), (25.0, -3.0, 10.0), (-20.0, 3.0, 14.0))
     SoundRenderer(scene).read(0, 10)
@@ -125,7 +136,7 @@ def _scene(
             number, 'car', 4.2, 1.8, 1.5, road, Motion(x - 2 * v, v, aside_m=y), sound_profile(v)
         )
         for number, (x, y, v) in enumerate(cars, 1)
-    )  # fmt: skip
+    )
     return Scene(1, 8.0, rig, 'city', ego, vehicles, noise=noise)
 
 
@@ -139,28 +150,41 @@ def _hear(
     first, count = -45, 160
     times = (first + np.arange(count)) * GRID_S
     out = np.zeros((len(microphones), rate), np.float32)
-    ears = np.repeat(np.asarray(microphones, float)[:, None, :], count, axis=1)
+    receivers = np.repeat(np.asarray(microphones, float)[:, None, :], count, axis=1)
     add_path(
-        out, 0, float(rate), 1.0, np.zeros(len(out)), signal.astype(np.float32), -rate // 2,
-        np.ascontiguousarray(track(times)), np.ones(count), ears, np.zeros_like(ears), 0.0,
-        first, GRID_S, C_MPS, sinc_filters(rate),
-    )  # fmt: skip
+        out,
+        0,
+        float(rate),
+        1.0,
+        np.zeros(len(out)),
+        signal.astype(np.float32),
+        -rate // 2,
+        np.ascontiguousarray(track(times)),
+        np.ones(count),
+        receivers,
+        np.zeros_like(receivers),
+        0.0,
+        first,
+        GRID_S,
+        C_MPS,
+        sinc_filters(rate),
+    )
     return out.astype(np.float64)
 
 
 def _doppler(rate: int = 44100, frequency: float = 1000.0) -> float:
-    speed, nearest, ear = 30.0, 5.0, 1.4
+    speed, nearest, receiver_m = 30.0, 5.0, 1.4
     tone = np.sin(2 * np.pi * frequency * (np.arange(2 * rate) - rate // 2) / rate)
     heard = _hear(
         tone,
         rate,
         lambda t: np.stack([speed * t - 15, np.full_like(t, nearest), np.zeros_like(t)], -1),
-        np.array([[0, 0, ear]]),
+        np.array([[0, 0, receiver_m]]),
     )[0]
     t = np.arange(rate) / rate
     # |p(te)| = c (t - te) squared is quadratic in te
     a, b = speed**2 - C_MPS**2, 2 * (C_MPS**2 * t - 15 * speed)
-    c = 15**2 + nearest**2 + ear**2 - (C_MPS * t) ** 2
+    c = 15**2 + nearest**2 + receiver_m**2 - (C_MPS * t) ** 2
     emitted = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
     turned = heard * np.exp(-2j * np.pi * frequency * emitted)
     phase = np.unwrap(np.angle(np.convolve(turned, np.hanning(2205), 'valid')))
@@ -236,7 +260,7 @@ def _coherence(scene: Scene, low_hz: float = 100.0, high_hz: float = 1000.0) -> 
 
 
 def _srp_phat(rig: Rig) -> float:
-    """Median error of pyroomacoustics' SRP-PHAT against where the sound was given off."""
+    """Median error of pyroomacoustics' SRP-PHAT against the direction at emission."""
     import pyroomacoustics as pra
 
     rate, at = rig.sample_rate_hz, 2.5
@@ -262,9 +286,12 @@ def _srp_phat(rig: Rig) -> float:
         true = np.rad2deg(np.arctan2(direction[1], direction[0]))
         spectrum = pra.transform.stft.analysis(sound.T.astype(float), 1024, 512)
         finder = pra.doa.SRP(
-            rig.microphones_m[:, :2].T, rate, 1024, c=scene.speed_of_sound_mps,
+            rig.microphones_m[:, :2].T,
+            rate,
+            1024,
+            c=scene.speed_of_sound_mps,
             azimuth=np.deg2rad(np.arange(-180, 180, 0.5)),
-        )  # fmt: skip
+        )
         finder.locate_sources(spectrum.transpose(2, 1, 0), freq_range=[300, 4000])
         errors.append(abs((np.rad2deg(finder.azimuth_recon[0]) - true + 180) % 360 - 180))
     return float(np.median(errors))

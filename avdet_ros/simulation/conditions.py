@@ -1,7 +1,7 @@
-"""Test drives by condition: which world, which array, everybody on the road or nobody.
+"""Test drives by condition: which world, which array, with traffic or without.
 
 `random_scene` gives a drive the moderate errors of `random_corruption`, `add_to_drive` those of
-`severe_corruption`; here world and array are chosen apart from each other. A drive of a seed is
+`severe_corruption`; here world and array are chosen independently. A drive of a seed is
 the same in every array: road, traffic, noise and all but the array's errors.
 """
 
@@ -24,10 +24,10 @@ WORLDS = ('plain', 'furnished')
 """`random_scene` as it is, and with all that `add_to_drive` adds."""
 
 ARRAYS = ('ideal', 'kept', 'neglected')
-"""No error, those of `random_corruption`, those of `severe_corruption`."""
+"""No errors, those of `random_corruption`, those of `severe_corruption`."""
 
 USUAL_ARRAY = {'plain': 'kept', 'furnished': 'neglected'}
-"""The array that a world's drives have where nobody chooses one."""
+"""The array of a world's drives unless one is chosen."""
 
 _KEPT_STREAM, _NEGLECTED_STREAM, _RIG_STREAM = 3, 5, 12
 """Streams of a seed: the first two are those that `random_scene` and `furnished` draw their errors
@@ -42,10 +42,10 @@ class Condition:
         world: one of `WORLDS`.
         array: one of `ARRAYS`.
         vehicle: seed of one array that all drives share; None draws one for each drive.
-        empty: nobody else is on the road.
+        empty: no traffic.
         family: shape of the array and so another rig, from `arrays.FAMILIES` or
             `arrays.HELD_OUT`; '' leaves the rig as it is.
-        vehicles: so many arrays are shared, seeds from `vehicle` on; drives take them in turn.
+        vehicles: number of shared arrays, seeds from `vehicle` on; drives take them in turn.
     """
 
     world: str = 'plain'

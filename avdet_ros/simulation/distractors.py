@@ -1,6 +1,6 @@
-"""Things that sound but are no road vehicles: trams, building sites, birds, fans.
+"""Sounds of things that are no road vehicles: trams, building sites, birds, fans.
 
-They are heard, never labelled, and stand or run beyond the buildings, where no camera sees them.
+They are audible, never labelled, and out of sight beyond the buildings.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Distractor:
 
     Attributes:
         kind: one of `KINDS`.
-        number: makes its noise its own.
+        number: seeds its noise.
         start_m: (3,) world place at t = 0.
-        velocity_mps: (3,) world velocity; zero for what stands.
+        velocity_mps: (3,) world velocity; zero for a standing one.
         power_db: sound power, dB re 1 pW, before the shape of its spectrum.
         beat_s: period of hammering or chirping; 0 for a steady sound.
         beat_part: part of the period in which it sounds.

@@ -1,7 +1,7 @@
-"""Simulated drives on disk, in the MAVD layout: see training/mavd.py for what lies where.
+"""Simulated drives on disk, in the MAVD layout: see dataset/layout.py.
 
-A drive is written into ``<drive>.part`` and renamed once all of it is there, so a drive that
-exists is whole; a run that was killed makes up only what is missing, byte for byte the same.
+A drive is written into ``<drive>.part`` and renamed once it is complete, so a drive that
+exists is whole; a run that was killed continues with what is missing, byte for byte the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RENDER_S = 5.0
 
 
 def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DrivePlan]:
-    """Make the folder, or take up an interrupted run in it.
+    """Make the folder, or resume an interrupted run in it.
 
     Returns:
         the drives that are still missing.
@@ -132,9 +132,12 @@ def write_drive(
 
 
 def _fill(
-    part: Path, plan: Plan, drive: DrivePlan, rig_path: Path | None,
+    part: Path,
+    plan: Plan,
+    drive: DrivePlan,
+    rig_path: Path | None,
     frame_done: Callable[[], None] | None,
-) -> None:  # fmt: skip
+) -> None:
     scene, conditions = make_scene(plan, drive, rig_path)
     rate = scene.rig.sample_rate_hz
     shutil.copyfile(rig_path or default_rig_path(), part / 'rig.yaml')
@@ -192,8 +195,13 @@ def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict:
 
 
 _MEASURES = (
-    'distance_m', 'speed_mps', 'in_image', 'visible_fraction', 'level_db', 'rest_db',
-)  # fmt: skip
+    'distance_m',
+    'speed_mps',
+    'in_image',
+    'visible_fraction',
+    'level_db',
+    'rest_db',
+)
 
 
 def _numbers(truth: Truth, name: str) -> list[float | None]:
@@ -291,9 +299,11 @@ def write_splits(root: Path, plan: Plan) -> dict[str, list[layout.FrameId]]:
             layout.make_id(drive.name, drive.start_ns + round(t_s * 1e9)) for t_s in plan.times_s()
         ]
         for name in (
-            make(drive.split), make(drive.split, None, variant),
-            make(drive.split, daytime), make(drive.split, daytime, variant),
-        ):  # fmt: skip
+            make(drive.split),
+            make(drive.split, None, variant),
+            make(drive.split, daytime),
+            make(drive.split, daytime, variant),
+        ):
             frames[name.name] += ids
     for name, ids in frames.items():
         layout.write_ids(Path(root) / name, ids)

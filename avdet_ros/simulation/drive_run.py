@@ -37,7 +37,7 @@ def write_drives(
 
     Raises:
         AvdetError: a drive could not be written, a process died, or another run writes into the
-            folder. What is whole stays.
+            folder. Complete drives stay.
     """
     frames = len(plan.times_s()) * len(drives)
     with alone(root), progress.step('frames', frames) as advance:

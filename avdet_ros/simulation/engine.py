@@ -1,4 +1,4 @@
-"""The engine of one vehicle: harmonics whose pitch follows the speed, and noise around them."""
+"""The engine of one vehicle: harmonics whose pitch follows the speed, and broadband noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Engine:
         Args:
             vehicle: whose engine.
             seed: of the drive.
-            sample_rate_hz: on whose frequencies the losses of `table` lie.
+            sample_rate_hz: sets the frequencies of the losses given to `table`.
         """
         self.vehicle, self.sound = vehicle, vehicle.sound
         self.standing = abs(vehicle.motion.speed_mps) < STANDING_MPS

@@ -32,7 +32,7 @@ class Footage(Protocol):
 
 
 def footage_of(drive: LiveDrive, rate_hz: float) -> Footage:
-    """Pictures of a drive: those in its folder, at their own rate, or rendered ones.
+    """Pictures of a drive: those in its folder, at their own rate, or rendered.
 
     Args:
         drive: which.

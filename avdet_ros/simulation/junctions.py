@@ -1,4 +1,4 @@
-"""Junctions: the buildings at their corners, and the ways of those who turn."""
+"""Junctions: the buildings at their corners, and the paths of vehicles that turn."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _APART_M = 2.0
 def corner_buildings(
     rng: np.random.Generator, road: Road, crossing: Road, right_m: float, left_m: float
 ) -> tuple[Building, ...]:
-    """Draw rows of houses at the four corners of a junction; some corners stay open.
+    """Draw rows of houses at the four corners of a junction; some corners remain open.
 
     Args:
         rng: where the randomness comes from.
-        road: the own road, beside which the rows stand.
+        road: the ego vehicle's road, beside which the rows stand.
         crossing: the road across, with distance 0 in the junction.
-        right_m: right edge of the own road, metres left of its centre line.
+        right_m: right edge of the ego vehicle's road, metres left of its centre line.
         left_m: left edge.
     """
     place = meeting_m(road, crossing)
@@ -61,18 +61,18 @@ def _distance_m(building: Building, points: np.ndarray) -> float:
 def turn(
     road: Road, crossing: Road, entering: Road, entry: int, leaving: Road, leave: int
 ) -> tuple[Route, float]:
-    """The way of one who turns, in the middle of the lanes beside the centre line.
+    """Path of a turning vehicle, in the middle of the lanes beside the centre line.
 
     Args:
-        road: the own road.
+        road: the ego vehicle's road.
         crossing: the road across.
-        entering: the one of both that it comes from.
-        entry: 1 if it comes with that road's direction, -1 against it.
+        entering: the road it comes from.
+        entry: 1 if it comes along that road's direction, -1 against it.
         leaving: the other one.
-        leave: 1 if it goes on with that road's direction, -1 against it.
+        leave: 1 if it continues along that road's direction, -1 against it.
 
     Returns:
-        the way, and its distance along at the middle of the turn.
+        the path, and the distance along it at the middle of the turn.
     """
     middle = {id(road): meeting_m(road, crossing), id(crossing): 0.0}
     lengths = np.arange(TURN_M, _REACH_M, _APART_M)

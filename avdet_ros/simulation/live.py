@@ -26,12 +26,12 @@ class LiveDrive:
     """What is played.
 
     Attributes:
-        name: told with the clock, so that capture and camera know that they play the same.
+        name: published with the clock, so that capture and camera know the drive is the same.
         duration_s: its length.
         scene: the world; None when a folder's world cannot be made again.
         conditions: its light and weather; None as `scene`.
         folder: where its sound and pictures lie, None when they are rendered.
-        notice: what somebody who listens should know, or ''.
+        notice: a remark for people, or ''.
     """
 
     name: str
@@ -62,10 +62,10 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
 
     Args:
         folder: of the drive.
-        rig: that of who plays it; must be the drive's own.
+        rig: rig of the player; must be that of the drive.
 
     Raises:
-        AvdetError: it is no such drive, or was recorded with another rig.
+        AvdetError: not such a drive, or recorded with another rig.
     """
     folder = Path(folder).absolute()
     path = folder / layout.DRIVE_SOUND
@@ -96,16 +96,19 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
 
 
 def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | None]:
-    """The world of a written drive, if it is still what this version makes."""
+    """The world of a written drive, if this version still makes the same."""
     try:
         parameters = layout.read_parameters(folder)
         truth = layout.read_truth(folder.parent, folder.name)
         # loops of engines change what is heard, which is on disk, not where anything is
         plan = Plan(**{**parameters['plan'], 'recordings': ''})
         drive = DrivePlan(
-            folder.name, parameters['split'], parameters['scene_seed'], parameters['night'],
+            folder.name,
+            parameters['split'],
+            parameters['scene_seed'],
+            parameters['night'],
             parameters['start_ns'],
-        )  # fmt: skip
+        )
         scene, conditions = make_scene(plan, drive, rig_path)
     except (AvdetError, KeyError, TypeError):
         return None, None

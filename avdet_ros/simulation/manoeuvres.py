@@ -1,7 +1,7 @@
-"""Vehicles that overtake, change lanes and turn: what no lane of steady traffic has.
+"""Vehicles that overtake, change lanes and turn: what steady traffic in lanes does not contain.
 
-They are added to a drive that has its traffic. Each manoeuvre is tried at a few drawn times; one
-in which vehicles would touch within sight or earshot is given up.
+They are added to a drive with traffic. Each manoeuvre is tried at a few random times; one in which
+vehicles would touch within sight or earshot is discarded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHANGING = 0.2
 
 TRIES = 12
 CLEAR_M = 0.5
-"""Room between vehicles, least."""
+"""Minimum gap between vehicles."""
 
 _STEP_S = 0.25
 _KINDS = ('car', 'van', 'motorcycle', 'electric_car')
@@ -71,12 +71,12 @@ class _Crowd:
         return tuple(self._by_id[key] for key in sorted(self._by_id))
 
     def put(self, vehicle: Vehicle) -> None:
-        """Add a vehicle, or put it in the place of the one with its number."""
+        """Add a vehicle, or replace the one with its number."""
         self._by_id[vehicle.vehicle_id] = vehicle
         self._tracks[vehicle.vehicle_id] = self._track(vehicle)
 
     def has_room_for(self, guest: Vehicle) -> bool:
-        """Whether it touches nobody as long as it is seen or heard, and is so at all."""
+        """Whether it stays clear of others while visible or audible, and is so at some time."""
         mine, wide = self._track(guest)
         own = self._tracks[self._ego_id][0].mean(axis=1)
         near = np.linalg.norm(mine.mean(axis=1) - own, axis=1) < HORIZON_M + 10
@@ -108,7 +108,7 @@ def _vehicle(rng: np.random.Generator, number: int, road: Road, motion: Motion) 
 
 
 def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
-    """One that comes from one of the two roads and goes on in the other."""
+    """A vehicle that turns from one of the two roads into the other."""
     road, crossing = scene.ego.road, scene.crossing
     towards, across = int(rng.choice([-1, 1])), int(rng.choice([-1, 1]))
     if rng.random() < 0.6:  # out of the road across, from around the corner
@@ -118,14 +118,16 @@ def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | N
     speed = rng.uniform(7, 12)
     at_s, slow = rng.uniform(0, scene.duration_s), speed - rng.uniform(3.5, 5.5)
     motion = Motion(
-        middle - speed * at_s, speed, aside_m=rng.normal(0, 0.15),
+        middle - speed * at_s,
+        speed,
+        aside_m=rng.normal(0, 0.15),
         slowings=(Slowing(slow, at_s, rng.uniform(1.8, 3.0)),),
-    )  # fmt: skip
+    )
     return _vehicle(rng, number, way, motion)
 
 
 def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
-    """One that overtakes the ego vehicle, or one of those who drive near it."""
+    """A vehicle that overtakes the ego vehicle or one near it."""
     at_s = rng.uniform(0, scene.duration_s)
     own = scene.ego.pose(at_s)[0]
     hosts = [
@@ -147,18 +149,20 @@ def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle 
     pass_s = ((host.length_m + probe.length_m) / 2 + rng.uniform(7, 14)) / abs(speed - their)
     length_s = rng.uniform(2.2, 3.8)
     motion = Motion(
-        float(host.motion.along_m(at_s)) - speed * at_s, speed, lane=host.motion.lane,
+        float(host.motion.along_m(at_s)) - speed * at_s,
+        speed,
+        lane=host.motion.lane,
         aside_m=host.motion.aside_m * 0.5,
         changes=(
             LaneChange(side, at_s - pass_s - length_s / 2, length_s),
             LaneChange(-side, at_s + pass_s + length_s / 2, length_s),
         ),
-    )  # fmt: skip
+    )
     return replace(probe, motion=motion)
 
 
 def _changing(rng: np.random.Generator, scene: Scene) -> Iterator[Vehicle]:
-    """Who may want another lane of the same direction."""
+    """Vehicles that may change to another lane of the same direction."""
     lanes = _lanes(scene)
     for vehicle in scene.vehicles:
         motion = vehicle.motion
@@ -169,7 +173,7 @@ def _changing(rng: np.random.Generator, scene: Scene) -> Iterator[Vehicle]:
 
 
 def _changed(rng: np.random.Generator, scene: Scene, vehicle: Vehicle) -> Vehicle | None:
-    """The same vehicle, changing over to a lane beside its own while it is near."""
+    """The same vehicle, changing to the next lane while it is near."""
     times = np.arange(0, scene.duration_s, 1.0)
     apart = np.linalg.norm(vehicle.pose(times)[0] - scene.ego.pose(times)[0], axis=1)
     times = times[apart < 60]
@@ -188,7 +192,7 @@ def _changed(rng: np.random.Generator, scene: Scene, vehicle: Vehicle) -> Vehicl
 
 
 def _lanes(scene: Scene) -> dict[float, set[float]]:
-    """Lanes of the own road that are driven in, by direction."""
+    """Lanes of the ego vehicle's road with traffic, by direction."""
     lanes: dict[float, set[float]] = {}
     for vehicle in (scene.ego, *scene.vehicles):
         if vehicle.road is scene.ego.road and abs(vehicle.motion.speed_mps) > 3:

@@ -1,4 +1,4 @@
-"""One run at a time writes into a folder, and no process of a killed run writes on."""
+"""One run at a time writes into a folder, and no worker of a killed run goes on writing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def alone(folder: Path) -> Iterator[None]:
 def end_with_parent() -> None:
     """In a worker: end at once when the run was killed, whatever is half written.
 
-    A worker that went on would write beside the run that takes the killed one up.
+    A surviving worker would write at the same time as the run that resumes it.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -1,4 +1,4 @@
-"""Which drives a run writes: their names, splits, seeds and worlds, all from the run's plan."""
+"""Drives of a run: names, splits, seeds and worlds, all derived from the run's plan."""
 
 from __future__ import annotations
 
@@ -144,5 +144,5 @@ def make_scene(
 def add_to_drive(
     scene: Scene, corrupted: bool = True, recordings: Recordings | None = None
 ) -> Scene:
-    """Everything that drives with pictures have beyond `random_scene`; see `make_scene`."""
+    """What drives with pictures have in addition to `random_scene`; see `make_scene`."""
     return with_manoeuvres(furnished(fewer_parked(scene), corrupted, recordings))

@@ -1,6 +1,6 @@
 """From a moving source's signal to moving microphones: delay, spreading, reflection.
 
-A microphone at m(t) hears at time t what a source at p(t) gave off at the emission time t_e,
+A microphone at m(t) receives at time t what a source at p(t) emitted at the emission time t_e,
 
     t_e + |p(t_e) - m(t)| / c = t,
 
@@ -97,7 +97,7 @@ def emission(source, microphone, grid_first, grid_s, t, c):
         microphone: (G, 3) float64 positions on the grid.
         grid_first: index of the first grid point; point g is at (grid_first + g) grid_s.
         grid_s: step of the grid.
-        t: time of hearing.
+        t: time of reception.
         c: speed of sound.
 
     Returns:
@@ -183,7 +183,7 @@ def add_path(
     c,
     filters,
 ):
-    """Add what one source gives to all microphones over one path.
+    """Add the sound of one source at all microphones over one path.
 
     Args:
         out: (M, n) float32, added to.

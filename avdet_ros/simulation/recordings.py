@@ -1,9 +1,9 @@
-"""Recordings as the sources of vehicles' sound, in place of the synthetic ones.
+"""Recorded sounds of engines and tyres in place of synthetic ones.
 
 A folder holds mono loops as WAV, FLAC or OGG: ``engine*`` for engines, ``tyre*`` for tyres; at
 least one of either. A name that ends in ``_<number>kmh`` says at which speed it was recorded, 50
 km/h otherwise. Each vehicle gets one of each kind; a loop is played faster or slower as the
-vehicle drives faster or slower, and as loud as the vehicle's sound power says.
+vehicle drives faster or slower, at the level of the vehicle's sound power.
 """
 
 from __future__ import annotations

@@ -67,11 +67,11 @@ class Road:
 
 
 class Route(Road):
-    """A way that a vehicle takes from one road into another; it has no asphalt of its own."""
+    """A path from one road into another; it has no asphalt of its own."""
 
 
 def route(points_m: np.ndarray, lane_width_m: float) -> Route:
-    """A way through points.
+    """A path through points.
 
     Args:
         points_m: (P, 3) float64 world, at most a few metres apart.

@@ -42,7 +42,7 @@ LABEL_IN_IMAGE = 0.3
 
 @dataclass(frozen=True)
 class Truth:
-    """The vehicles within `HORIZON_M` of the own one at one instant, nearest first.
+    """The vehicles within `HORIZON_M` of the ego vehicle at one instant, nearest first.
 
     Attributes:
         time_s: the instant, drive time.
@@ -90,7 +90,7 @@ class Truth:
 
         Those in the image (a box at least `LABEL_HEIGHT_PX` high of which `LABEL_IN_IMAGE` lies in
         the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: a vehicle
-        behind another one is heard and counts.
+        behind another one is audible and counts.
         """
         height = self.boxes_px[:, 3] - self.boxes_px[:, 1]
         return self.only(
@@ -106,7 +106,7 @@ class Noise:
     """Noise of the ego vehicle and the air at the array.
 
     Attributes:
-        insertion_db: what the own body takes off the sound of its engine and tyres.
+        insertion_db: attenuation of the sound of its engine and tyres by its body.
         wind_db: level of the wind's noise in a microphone at 10 m/s, dB SPL; rises with
             60 lg of the speed.
         breeze_mps: wind speed when standing.
@@ -157,10 +157,10 @@ class Scene:
         humidity_percent: of the air.
         noise: ego vehicle's insertion loss, wind and self-noise.
         corruption: errors of the recording.
-        walls: of a tunnel or of buildings along the own road, None in the open.
-        distractors: what sounds and is no vehicle.
+        walls: of a tunnel or of buildings along the road, None in the open.
+        distractors: sources of sound that are no vehicles.
         recordings: loops in place of the synthetic sound of engines and tyres.
-        buildings: at a junction, hiding from sight what drives behind them.
+        buildings: at a junction, which hide the vehicles behind them.
     """
 
     seed: int
@@ -187,7 +187,7 @@ class Scene:
 
     @property
     def crossing(self) -> Road | None:
-        """The road across the own one, as far as somebody drives on it."""
+        """The crossing road, if there is traffic on it."""
         for vehicle in self.vehicles:
             if vehicle.road is not self.ego.road and not isinstance(vehicle.road, Route):
                 return vehicle.road
@@ -218,7 +218,7 @@ class Scene:
         )
 
     def truth(self, t_s: float) -> Truth:
-        """Where everybody is, how much of them the camera sees and the array hears."""
+        """Positions of all vehicles, their visible fractions and their levels at the array."""
         position, rotation = self.ego_pose(float(t_s))
         array = position + rotation @ self.rig.array_position_m
         poses = [(vehicle, *vehicle.pose(float(t_s))) for vehicle in self.vehicles]
@@ -282,14 +282,15 @@ class Scene:
         spots = spots.reshape(-1, 2)
         return np.array(
             [
-                sight(every, eye, (place + spots * [v.length_m, v.width_m] @ turn[:, :2].T)[:, :2])
-                .mean()
+                sight(
+                    every, eye, (place + spots * [v.length_m, v.width_m] @ turn[:, :2].T)[:, :2]
+                ).mean()
                 for v, place, turn in poses
             ]
-        )  # fmt: skip
+        )
 
     def _ways(self, place: np.ndarray, array: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Detour, length of the direct way and of those over facades, gains of the latter."""
+        """Detour, length of the direct path and of those over facades, gains of the latter."""
         every = stacked(self.buildings)
         detour, ((heard_at, _),) = screening(every, place[None], array[None])
         echoes = reflections(self.buildings, every, place[None], array[None])
@@ -303,24 +304,24 @@ class Scene:
         """A-weighted level of each vehicle at the array, and of everything else."""
         loss = air_absorption_db_per_m(cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent)
 
-        def heard_db(power_db: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
+        def received_db(power_db: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
             at = np.maximum(distance_m, 1.0)[:, None]
             return cnossos.a_weighted_db(cnossos.pressure_level_db(power_db, at) - loss * at)
 
         power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
-        level = heard_db(power, distance)
+        level = received_db(power, distance)
         for row in range(len(vehicles) if self.buildings else 0):
-            # around the corner, and by way of facades
+            # around the corner, and over facades
             detour, ways_m, gains = self._ways(vehicles[row].pose(t)[0], array)
             lost = screen_loss_db(detour, cnossos.BANDS_HZ, self.speed_of_sound_mps)
-            heard = heard_db(power[row] - lost, ways_m[:1])
-            echoes = heard_db(power[row] + 20 * np.log10(gains)[:, None], ways_m[1:])
-            level[row] = cnossos.add_levels(*heard, *echoes)
+            received = received_db(power[row] - lost, ways_m[:1])
+            echoes = received_db(power[row] + 20 * np.log10(gains)[:, None], ways_m[1:])
+            level[row] = cnossos.add_levels(*received, *echoes)
         speed = float(self.ego.speed_mps(t))
         own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
         others = np.append(
             cnossos.a_weighted_db([own, self.noise.bands_db(speed)]),
-            heard_db(
+            received_db(
                 np.array([d.bands_db(t) for d in self.distractors]).reshape(-1, 8),
                 np.array([np.linalg.norm(d.place(t) - array) for d in self.distractors]),
             ),

@@ -1,11 +1,11 @@
-"""What a source gives off: shaped noise and engine tones, reproducible piece by piece.
+"""Signals of sources: shaped noise and engine tones, reproducible piece by piece.
 
 A signal is a sum of overlapping blocks. Each block is drawn from a counter-based generator keyed
 by drive, source and block, so any stretch of any source can be made without what came before.
 Noise blocks overlap under a sine window (independent noise keeps its power), tones under its
 square (coherent tones keep their amplitude). Because a block's noise is made in the frequency
-domain, its spectrum follows the vehicle's speed, and the air's absorption over the distance of
-the moment costs nothing extra.
+domain, its spectrum follows the vehicle's speed, and absorption by the air over the present
+distance costs nothing extra.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Signal:
             (TABLE + 1,) float32, or None.
         phase: maps a time to cycles and cycles a second of the wave table.
         pressure: the levels are sound pressure, not power spread over a half sphere.
-        filter_tones: the table knows nothing of the air's loss; filter what is read from it.
+        filter_tones: the table does not contain the air's loss; filter what is read from it.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Signal:
         return block
 
     def _density(self, levels: np.ndarray) -> np.ndarray:
-        """`band_density_db`, moved along with small changes of level instead of solved anew."""
+        """`band_density_db`, shifted for small changes of level instead of solved again."""
         if self._reference is None:
             solved_at = np.maximum(self.noise_db(0.0), _FLOOR_DB)
             self._reference = solved_at, band_density_db(solved_at, self.sample_rate_hz)

@@ -1,15 +1,15 @@
 """Render what the eight microphones of a drive record.
 
 Sound is rendered in frames of a quarter of a second on a fixed grid, each from the scene alone, so
-any stretch of a drive can be had without what came before, and in pieces of any size has the same
-bytes as in one go.
+any stretch of a drive can be rendered without what came before, and pieces of any size have the
+same bytes as the whole.
 
 Each vehicle has three sources when near: tyres of the front and of the rear axle, 0.01 m above the
 road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
 CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
 45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out. Walls
-and facades add mirror images of each source; buildings in the way let it be heard around their
-corners.
+and facades add mirror images of each source; sound comes around the corners of buildings
+that block it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPLIT_M = (45.0, 55.0)
 FADE_M = (100.0, HORIZON_M)
 TYRE_HEIGHT_M = 0.01
 IN_SIGHT_M = -1.7
-"""With a detour below this no screen weakens what can be heard: 20 Hz at -0.19 half waves."""
+"""With a detour below this no screen attenuates audible sound: 20 Hz at -0.19 half waves."""
 
 _TENTHS = np.linspace(0, 1, 11)
 _ENGINE_IMAGE_GAIN = 0.745
@@ -78,7 +78,7 @@ class SoundRenderer:
         self._frequency_hz = frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
         # all sources of a vehicle ask at the same instants
         self._distances_m = lru_cache(maxsize=512)(self._find_distances_m)
-        self._own_places = lru_cache(maxsize=16)(self._find_own_places)
+        self._ego_positions = lru_cache(maxsize=16)(self._find_ego_positions)
         self._screen_db = lru_cache(maxsize=64)(self._find_screen_db)
         self._air_bands_db = lru_cache(maxsize=64)(self._find_air_bands_db)
         self._loss = air_absorption_db_per_m(
@@ -111,7 +111,7 @@ class SoundRenderer:
             if vehicle.sound.running:
                 self._add_vehicle(out, first, vehicle, geometry)
         if scene.ego.sound.running:
-            self._add_own(out, first, geometry)
+            self._add_ego(out, first, geometry)
         for distractor in scene.distractors:
             self._add_distractor(out, first, distractor, geometry)
         errors = scene.corruption
@@ -153,8 +153,8 @@ class SoundRenderer:
         if far.any():
             self._add_source(out, first, vehicle, 'far', tyre, far, geometry)
 
-    def _add_own(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
-        """The ego vehicle's tyres and engine, weakened by its body, moving with the array."""
+    def _add_ego(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
+        """The ego vehicle's tyres and engine, attenuated by its body, moving with the array."""
         ego = self.scene.ego
         gain = np.full(len(geometry.times), 10 ** (-self.scene.noise.insertion_db / 20))
         axle = ego.wheelbase_m / 2
@@ -226,7 +226,7 @@ class SoundRenderer:
         self._add_paths(out, first, signal, paths, shading_db, geometry)
 
     def _around_buildings(self, paths: list, geometry: _Geometry) -> tuple[list, list, bool]:
-        """Paths around corners, those by way of facades, whether buildings weaken the former."""
+        """Paths around corners, those over facades, whether buildings attenuate the former."""
         around, echoes, weaker = [], [], False
         for place, weight, surface in paths:
             detour, ways = screening(self._every, place, geometry.array)
@@ -257,11 +257,23 @@ class SoundRenderer:
         sound = signal.read(begin, end - begin)
         for points, weight, surface in paths:
             add_path(
-                out, first, float(self.rate), 1.0 + errors.clock_ppm * 1e-6,
-                errors.delay_samples, sound, begin, points, weight, geometry.microphones,
-                geometry.outward, shading_db, geometry.first, GRID_S, c,
+                out,
+                first,
+                float(self.rate),
+                1.0 + errors.clock_ppm * 1e-6,
+                errors.delay_samples,
+                sound,
+                begin,
+                points,
+                weight,
+                geometry.microphones,
+                geometry.outward,
+                shading_db,
+                geometry.first,
+                GRID_S,
+                c,
                 sinc_filters(self.rate, surface),
-            )  # fmt: skip
+            )
 
     def _signal(self, vehicle: Vehicle, role: str, screened: bool = False) -> Signal:
         """The signal of one source of a vehicle, made at first use; `screened` by buildings."""
@@ -276,9 +288,14 @@ class SoundRenderer:
                 return loss + self._screen_db(vehicle, t_s) if screened else loss
 
             self._signals[name] = vehicle_signal(
-                vehicle, role, self.scene.seed, self.rate, self._engines[vehicle.vehicle_id],
-                loss_db if vehicle.vehicle_id else None, self.scene.recordings,
-            )  # fmt: skip
+                vehicle,
+                role,
+                self.scene.seed,
+                self.rate,
+                self._engines[vehicle.vehicle_id],
+                loss_db if vehicle.vehicle_id else None,
+                self.scene.recordings,
+            )
         return self._signals[name]
 
     def _distance_m(self, vehicle: Vehicle, t_s: float) -> float:
@@ -288,7 +305,7 @@ class SoundRenderer:
         return float(np.interp(t_s - second, _TENTHS, distances))
 
     def _find_screen_db(self, vehicle: Vehicle, t_s: float) -> np.ndarray:
-        """(F,) float32 what buildings take off at a time."""
+        """(F,) float32 attenuation by buildings at a time."""
         position, rotation = self.scene.ego_pose(np.array([t_s]))
         array = position + rotation @ self.scene.rig.array_position_m
         detour, _ = screening(self._every, vehicle.pose(np.array([t_s]))[0], array)
@@ -297,9 +314,9 @@ class SoundRenderer:
 
     def _find_distances_m(self, vehicle: Vehicle, second: int) -> np.ndarray:
         times = second + _TENTHS
-        return np.linalg.norm(vehicle.pose(times)[0] - self._own_places(second), axis=1)
+        return np.linalg.norm(vehicle.pose(times)[0] - self._ego_positions(second), axis=1)
 
-    def _find_own_places(self, second: int) -> np.ndarray:
+    def _find_ego_positions(self, second: int) -> np.ndarray:
         return self.scene.ego.pose(second + _TENTHS)[0]
 
     def _find_air_bands_db(self, t_s: float) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""What making windows and drives costs here, in processor time, so that other work counts little.
+"""Processor time for making windows and drives on this machine; other load counts little.
 
-Windows and drives are made by one process a core with nothing shared, so the time that n cores
+Windows and drives are made by one independent process per core, so the time that n cores
 need is the processor time over n, as long as the disk keeps up.
 """
 

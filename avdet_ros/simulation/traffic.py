@@ -85,9 +85,13 @@ def random_scene(
     span = duration_s + 2 * _MARGIN_S
     width = world.uniform(*setting.lane_width_m)
     road = random_road(
-        world, -reach - ego_speed * _MARGIN_S, reach + ego_speed * span,
-        setting.curvature_per_m, setting.slope, width,
-    )  # fmt: skip
+        world,
+        -reach - ego_speed * _MARGIN_S,
+        reach + ego_speed * span,
+        setting.curvature_per_m,
+        setting.slope,
+        width,
+    )
     ego_lanes, other_lanes = (int(world.choice(setting.lanes)) for _ in range(2))
     median = setting.median_m / width * world.uniform(0.3, 1.5)
     same = [-(lane + 0.5 + median / 2) for lane in range(ego_lanes)]
@@ -122,11 +126,19 @@ def random_scene(
         ambient_db=air.uniform(30, 48),
     )
     return Scene(
-        seed=seed, duration_s=duration_s, rig=rig, setting=name, ego=ego,
-        vehicles=tuple(flows.vehicles), ego_turn_deg=turn, body_sway=sways,
-        temperature_c=air.uniform(-5, 35), humidity_percent=air.uniform(25, 95), noise=noise,
+        seed=seed,
+        duration_s=duration_s,
+        rig=rig,
+        setting=name,
+        ego=ego,
+        vehicles=tuple(flows.vehicles),
+        ego_turn_deg=turn,
+        body_sway=sways,
+        temperature_c=air.uniform(-5, 35),
+        humidity_percent=air.uniform(25, 95),
+        noise=noise,
         corruption=random_corruption(errors) if corrupted else Corruption(),
-    )  # fmt: skip
+    )
 
 
 def _ego(
@@ -139,9 +151,15 @@ def _ego(
         lane = lanes[-1] - 0.5
         aside, turn = -rng.uniform(1.5, 5.0), rng.uniform(-15, 70)
     motion = Motion(
-        0.0, speed, sway if speed else 0.0, rng.uniform(0.2, 0.6), rng.uniform(0, 6.28),
-        lane, aside, 0.15 if speed else 0.0,
-    )  # fmt: skip
+        0.0,
+        speed,
+        sway if speed else 0.0,
+        rng.uniform(0.2, 0.6),
+        rng.uniform(0, 6.28),
+        lane,
+        aside,
+        0.15 if speed else 0.0,
+    )
     kind = 'car' if rng.random() < 0.8 else 'electric_car'
     running = bool(speed) or (rng.random() < 0.6 and name == 'junction')
     return random_vehicle(rng, 0, kind, road, motion, running), turn
@@ -229,9 +247,15 @@ class _Flows:
         place = begin + way * rng.exponential(gap_m)
         while way * (end - place) > 0:
             motion = Motion(
-                0.0, speed, rng.uniform(0, 1.0) * min(abs(speed) / 10, 1), rng.uniform(0.2, 0.7),
-                rng.uniform(0, 6.28), lane, rng.normal(0, 0.3), rng.uniform(0, 0.3) * (speed != 0),
-            )  # fmt: skip
+                0.0,
+                speed,
+                rng.uniform(0, 1.0) * min(abs(speed) / 10, 1),
+                rng.uniform(0.2, 0.7),
+                rng.uniform(0, 6.28),
+                lane,
+                rng.normal(0, 0.3),
+                rng.uniform(0, 0.3) * (speed != 0),
+            )
             vehicle = self._vehicle(road, motion)
             middle = place + way * vehicle.length_m / 2
             self.vehicles.append(replace(vehicle, motion=replace(motion, start_m=middle)))
@@ -253,7 +277,7 @@ class _Flows:
 
 
 def fewer_parked(scene: Scene) -> Scene:
-    """The drive without most of its parked vehicles, so that 3 vehicles are seen on average."""
+    """The drive without most of its parked vehicles: on average 3 vehicles are visible."""
     stays = np.random.default_rng([scene.seed, 8]).random(len(scene.vehicles)) < PARKED_STAY
     kept = [v for v, stay in zip(scene.vehicles, stays, strict=True) if stay or v.sound.running]
     return replace(scene, vehicles=tuple(kept))
@@ -264,11 +288,11 @@ def furnished(
     corrupted: bool = True,
     recordings: Recordings | None = None,
 ) -> Scene:
-    """Add to a drive what stands and sounds around it, and the errors of a neglected array.
+    """Add walls, buildings and distractors to a drive, and the errors of a neglected array.
 
     One in ten drives in a lane goes through a tunnel (setting 'tunnel'); in town streets have
-    building fronts, and buildings at the corners of junctions hide what comes; up to three
-    distractors sound. The drive's road, traffic and truth of boxes stay as they were.
+    building fronts, and buildings at the corners of junctions hide crossing traffic; up to three
+    distractors sound. The drive's road, traffic and true boxes are unchanged.
 
     Args:
         scene: from `random_scene`.
@@ -298,6 +322,11 @@ def furnished(
         corners = np.random.default_rng([scene.seed, 7])
         buildings = corner_buildings(corners, road, scene.crossing, right, left)
     return replace(
-        scene, setting=setting, walls=walls, distractors=distractors, corruption=corruption,
-        recordings=recordings, buildings=buildings,
-    )  # fmt: skip
+        scene,
+        setting=setting,
+        walls=walls,
+        distractors=distractors,
+        corruption=corruption,
+        recordings=recordings,
+        buildings=buildings,
+    )

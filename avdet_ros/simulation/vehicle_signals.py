@@ -1,4 +1,4 @@
-"""Which signal each source of a vehicle gives off: synthetic, or played from recordings."""
+"""Signals of the sources of a vehicle: synthetic, or played from recordings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.simulation.signals import Signal
 from avdet_ros.simulation.vehicles import Vehicle
 
 ROLES = ('front', 'rear', 'engine', 'far')
-"""Tyres of the two axles, engine, and all of them in one far away."""
+"""Tyres of the two axles, engine; and all of them as one source when far away."""
 
 _SILENCE = np.full(8, -np.inf)
 
@@ -60,7 +60,7 @@ def vehicle_signal(
             return _played(key, sample_rate_hz, playback, loss_db, lambda t_s: _SILENCE)
         return Signal(key, sample_rate_hz, engine.noise_db, loss_db, engine.table, engine.phase)
     if playback:
-        # what the loop does not stand for stays synthetic
+        # what the loop does not replace stays synthetic
         rest = tyres_db if not recordings.tyres else lambda t_s: _SILENCE
         return _played(key, sample_rate_hz, playback, loss_db, rest)
 

@@ -1,4 +1,4 @@
-"""Vehicles: their shapes, how they move along a road, and what makes them sound."""
+"""Vehicles: their shapes, their motion along a road, and their sound."""
 
 from __future__ import annotations
 
@@ -16,30 +16,58 @@ KINDS = ('car', 'van', 'lorry', 'motorcycle', 'electric_car')
 # Side views as (x, z) corners in parts of length and height, x from the rear -0.5 to the nose 0.5.
 PROFILES = {
     'car': (
-        (-0.5, 0.15), (-0.5, 0.60), (-0.38, 0.97), (-0.30, 1.0), (0.02, 1.0), (0.22, 0.66),
-        (0.46, 0.56), (0.5, 0.45), (0.5, 0.15), (0.35, 0.0), (-0.35, 0.0),
+        (-0.5, 0.15),
+        (-0.5, 0.60),
+        (-0.38, 0.97),
+        (-0.30, 1.0),
+        (0.02, 1.0),
+        (0.22, 0.66),
+        (0.46, 0.56),
+        (0.5, 0.45),
+        (0.5, 0.15),
+        (0.35, 0.0),
+        (-0.35, 0.0),
     ),
     'van': (
-        (-0.5, 0.12), (-0.5, 0.97), (-0.47, 1.0), (0.25, 1.0), (0.38, 0.60), (0.5, 0.48),
-        (0.5, 0.12), (0.35, 0.0), (-0.35, 0.0),
+        (-0.5, 0.12),
+        (-0.5, 0.97),
+        (-0.47, 1.0),
+        (0.25, 1.0),
+        (0.38, 0.60),
+        (0.5, 0.48),
+        (0.5, 0.12),
+        (0.35, 0.0),
+        (-0.35, 0.0),
     ),
     'lorry': (
-        (-0.5, 0.10), (-0.5, 1.0), (0.42, 1.0), (0.5, 0.85), (0.5, 0.08), (0.4, 0.0), (-0.4, 0.0),
+        (-0.5, 0.10),
+        (-0.5, 1.0),
+        (0.42, 1.0),
+        (0.5, 0.85),
+        (0.5, 0.08),
+        (0.4, 0.0),
+        (-0.4, 0.0),
     ),
     'motorcycle': (
-        (-0.5, 0.2), (-0.42, 0.55), (-0.15, 1.0), (0.08, 1.0), (0.45, 0.6), (0.5, 0.2),
-        (0.35, 0.0), (-0.35, 0.0),
+        (-0.5, 0.2),
+        (-0.42, 0.55),
+        (-0.15, 1.0),
+        (0.08, 1.0),
+        (0.45, 0.6),
+        (0.5, 0.2),
+        (0.35, 0.0),
+        (-0.35, 0.0),
     ),
-}  # fmt: skip
+}
 PROFILES['electric_car'] = PROFILES['car']
 
 
 @dataclass(frozen=True)
 class LaneChange:
-    """A vehicle moves over, with no sideways speed or acceleration at the beginning and the end.
+    """A lane change, without lateral speed or acceleration at its beginning and end.
 
     Attributes:
-        lanes: by how many lane widths, left of the road's direction positive.
+        lanes: number of lane widths, positive to the left of the road's direction.
         middle_s: when it is half way.
         length_s: how long it takes.
     """
@@ -49,7 +77,7 @@ class LaneChange:
     length_s: float
 
     def part(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) how much of it is done, 0 to 1."""
+        """(...) completed part, 0 to 1."""
         x = np.clip((np.asarray(t_s, np.float64) - self.middle_s) / self.length_s + 0.5, 0, 1)
         return x - np.sin(2 * np.pi * x) / (2 * np.pi)
 
@@ -64,7 +92,7 @@ class Slowing:
     """A vehicle slows down and speeds up again: v(t) = v - by / cosh^2((t - middle) / width).
 
     Attributes:
-        by_mps: what it loses at most, with the sign of its speed.
+        by_mps: largest loss of speed, with the sign of its speed.
         middle_s: when it is slowest.
         width_s: how long it takes; about three times this from beginning to end.
     """
@@ -74,12 +102,12 @@ class Slowing:
     width_s: float
 
     def way_m(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) way lost by it, counted from its middle."""
+        """(...) distance lost, counted from its middle."""
         x = (np.asarray(t_s, np.float64) - self.middle_s) / self.width_s
         return self.by_mps * self.width_s * np.tanh(x)
 
     def mps(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) speed lost by it."""
+        """(...) speed lost."""
         x = np.clip((np.asarray(t_s, np.float64) - self.middle_s) / self.width_s, -300, 300)
         return self.by_mps / np.cosh(x) ** 2
 
@@ -88,8 +116,8 @@ class Slowing:
 class Motion:
     """Where a vehicle is on its road at any time.
 
-    Distance along: s(t) = start + speed t + sway sin(rate t + phase) - ways lost by slowing, so
-    that distance, and with it the engine's phase, is known at any time without integrating.
+    Distance along: s(t) = start + speed t + sway sin(rate t + phase) - distance lost by slowing,
+    so that distance, and with it the engine's phase, is known at any time without integrating.
 
     Attributes:
         start_m: distance along the road at t = 0 without the sway.
@@ -305,12 +333,20 @@ def _random_sound_profile(
         cylinders, revs, idle, height = 6, draw(1000, 1500), draw(550, 680), 0.75
     elif kind == 'motorcycle':
         category, cylinders, revs, idle, height = (
-            'motorcycle', int(rng.integers(1, 5)), draw(2500, 5500), draw(1000, 1400), 0.3,
-        )  # fmt: skip
+            'motorcycle',
+            int(rng.integers(1, 5)),
+            draw(2500, 5500),
+            draw(1000, 1400),
+            0.3,
+        )
     else:
         category, cylinders, revs, idle, height = (
-            'light', int(rng.choice([3, 4, 4, 4, 6])), draw(1400, 2600), draw(700, 900), 0.3,
-        )  # fmt: skip
+            'light',
+            int(rng.choice([3, 4, 4, 4, 6])),
+            draw(1400, 2600),
+            draw(700, 900),
+            0.3,
+        )
     if kind == 'electric_car':
         cylinders = 0
         # motor and gear: a whine of about 25 to 45 cycles a metre

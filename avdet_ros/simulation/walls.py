@@ -1,7 +1,7 @@
-"""Walls along a road: tunnels and building fronts, heard as early reflections by image sources.
+"""Walls along a road: tunnels and building fronts, as early reflections by image sources.
 
 A wall follows the road at a fixed distance beside its centre line, so a source's mirror image is
-its place reflected in the road's own coordinates: exact on a straight road, close on a curve that
+its position reflected in the road's coordinates: exact on a straight road, close on a curve that
 is wide against the distance to the wall.
 """
 
@@ -30,7 +30,7 @@ class Walls:
         left_m: distance of the left wall from the centre line, left positive; inf for none.
         right_m: the same of the right wall, negative; -inf for none.
         ceiling_m: height of a tunnel's ceiling; inf for none.
-        reflection: part of the sound pressure a wall gives back; 0.98 is bare concrete, 0.7 a
+        reflection: part of the sound pressure that a wall reflects; 0.98 is bare concrete, 0.7 a
             front with windows and balconies.
         left_gaps_m: (G, 2) distances along the road where there is no left wall.
         right_gaps_m: (G, 2) the same of the right wall.
@@ -50,14 +50,14 @@ class Walls:
         """Mirror images of a moving source, first order and, between two walls, second order.
 
         Args:
-            points: (G, 3) places of the source.
+            points: (G, 3) positions of the source.
             along_m: (G,) its distances along the road.
-            array: (G, 3) places of the array.
+            array: (G, 3) positions of the array.
             array_along_m: (G,) the array's distances along the road.
 
         Returns:
-            for each image its places (G, 3) and its gain (G,), 0 where the wall has a gap or the
-            source is behind it.
+            for each image its positions (G, 3) and its gain (G,), 0 where the wall has a gap or
+            the source is behind it.
         """
         centre, _, left, up = self.road.frame(along_m)
         aside = np.sum((points - centre) * left, axis=-1)

@@ -1,7 +1,7 @@
-"""Write a set of windows as shards, by several processes, so that it can be taken up again.
+"""Write a set of windows as shards, by several processes, so that it can be resumed.
 
 A shard appears under its name only when complete, so a reader may follow a growing folder, and a
-run that was ended goes on where it was. One run at a time writes into a folder.
+run that was ended is resumed. One run at a time writes into a folder.
 """
 
 from __future__ import annotations

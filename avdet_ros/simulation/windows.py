@@ -21,7 +21,7 @@ seed, time_s       (n,)                drive, and the window's start in it
 setting            (n,) U10            kind of road
 =================  ==================  ==========================================================
 
-A shard appears under its name only when complete, so a killed run goes on where it was. One run
+A shard appears under its name only when complete, so a killed run is resumed. One run
 at a time writes into a folder.
 """
 
@@ -73,7 +73,7 @@ class WindowSet:
 
 
 def quantise(waveform: np.ndarray) -> np.ndarray:
-    """Round sound to the 16 bits a sound card delivers, float32 in, float32 out."""
+    """Quantise sound to the 16 bits of a sound card, float32 in, float32 out."""
     return to_float(to_int16(waveform))
 
 
@@ -107,9 +107,13 @@ def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.nd
 
 
 def make_windows(
-    out: Path, windows: int, seeds: tuple[int, int], jobs: int, corrupted: bool = True,
+    out: Path,
+    windows: int,
+    seeds: tuple[int, int],
+    jobs: int,
+    corrupted: bool = True,
     rig: Rig | None = None,
-) -> Iterator[int]:  # fmt: skip
+) -> Iterator[int]:
     """Make a set, or finish one that was interrupted.
 
     Args:

@@ -61,8 +61,12 @@ def test_what_is_in_sight_stays_where_it_is():
 
 
 def test_two_corners_are_gone_around_when_one_is_not_enough():
-    thick = stacked((Building(straight_road(), 10.0, 12.0, -3.0, 0.0 + 9.0),
-                     Building(straight_road(), 10.0, 12.0, 3.0, 60.0)))  # fmt: skip
+    thick = stacked(
+        (
+            Building(straight_road(), 10.0, 12.0, -3.0, 0.0 + 9.0),
+            Building(straight_road(), 10.0, 12.0, 3.0, 60.0),
+        )
+    )
     source = np.array([[10.0, 70.0, 0.5]])  # behind the long one, seen from the road
     detour, _ = screening(thick, source, np.array([[10.0, 0.0, 1.0]]))
     # 3 m up and 6 m across to a near corner, 60 m along the wall, 7 m and 6 m
@@ -73,14 +77,14 @@ def test_two_corners_are_gone_around_when_one_is_not_enough():
 @settings(max_examples=200, deadline=None)
 @given(st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 2.4))
 def test_a_detour_is_never_shorter_and_moves_smoothly(x, y, ex, ey):
-    source, ear = np.array([[x, y, 0.0]]), np.array([[ex, ey, 0.0]])
+    source, array = np.array([[x, y, 0.0]]), np.array([[ex, ey, 0.0]])
     inside = (4 < x < 12) and (2.5 < y < 22.5)
-    detour, ((places, _),) = screening(EVERY, source, ear)
-    hidden = not sight(EVERY, ear[0], source[:, :2])[0]
+    detour, ((places, _),) = screening(EVERY, source, array)
+    hidden = not sight(EVERY, array[0], source[:, :2])[0]
     if hidden and not inside:
         assert detour[0] >= -1e-9
-        way = np.linalg.norm(places[0, :2] - ear[0, :2])
-        assert way == pytest.approx(np.linalg.norm(source - ear) + detour[0], abs=1e-6)
+        way = np.linalg.norm(places[0, :2] - array[0, :2])
+        assert way == pytest.approx(np.linalg.norm(source - array) + detour[0], abs=1e-6)
     elif not inside:
         assert detour[0] <= 1e-2
 
@@ -107,16 +111,16 @@ def test_loss_of_a_screen():
 def test_a_facade_mirrors_where_nothing_stands_in_the_way():
     block = Building(straight_road(), 20.0, 40.0, 6.0, 10.0, 0.8)
     every = stacked((block,))
-    source, ear = np.array([[20.0, -2.0, 0.5]]), np.array([[0.0, 0.0, 1.4]])
-    ((image, gain),) = reflections((block,), every, source, ear)
+    source, array = np.array([[20.0, -2.0, 0.5]]), np.array([[0.0, 0.0, 1.4]])
+    ((image, gain),) = reflections((block,), every, source, array)
     np.testing.assert_allclose(image[0], [20.0, 14.0, 0.5])
     assert gain[0] == pytest.approx(0.8)
     # the facade ends before the place where the sound would be thrown back
     short = Building(straight_road(), 30.0, 20.0, 6.0, 10.0, 0.8)
-    assert reflections((short,), stacked((short,)), source, ear) == []
+    assert reflections((short,), stacked((short,)), source, array) == []
     # something stands between
     hut = Building(straight_road(), 4.0, 4.0, 1.0, 2.0)
-    found = reflections((block, hut), stacked((block, hut)), source, ear)
+    found = reflections((block, hut), stacked((block, hut)), source, array)
     assert all(image[0, 1] < 6 for image, _ in found)  # but the hut has a facade, too
 
 
@@ -128,9 +132,12 @@ def heard_azimuth(scene, at_s=2.0):
     sound = SoundRenderer(scene).read(round((at_s - 0.2) * rate), round(0.4 * rate))
     spectrum = pra.transform.stft.analysis(sound.T.astype(float), 1024, 512)
     finder = pra.doa.SRP(
-        rig.microphones_m[:, :2].T, rate, 1024, c=scene.speed_of_sound_mps,
+        rig.microphones_m[:, :2].T,
+        rate,
+        1024,
+        c=scene.speed_of_sound_mps,
         azimuth=np.deg2rad(np.arange(-180, 180, 0.5)),
-    )  # fmt: skip
+    )
     finder.locate_sources(spectrum.transpose(2, 1, 0), freq_range=[300, 3000])
     return (np.rad2deg(finder.azimuth_recon[0]) + 180) % 360 - 180
 

@@ -18,11 +18,9 @@ def test_drives_hold_about_as_many_vehicles_as_mavd():
     assert 2.3 < found.seen.mean() < 4.0  # MAVD: 3
     assert found.seen.min() == 0
     assert 8 <= found.seen.max() <= 14  # MAVD: 13
-    assert found.heard_hidden > 0.01
+    assert found.audible_hidden > 0.01
     assert min(found.manoeuvres.values()) > 20
-    assert set(found.settings) == {
-        'city', 'country', 'motorway', 'roadside', 'junction', 'tunnel'
-    }  # fmt: skip
+    assert set(found.settings) == {'city', 'country', 'motorway', 'roadside', 'junction', 'tunnel'}
 
 
 def test_costs_are_measured(monkeypatch):

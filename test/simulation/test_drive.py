@@ -59,8 +59,10 @@ def test_check_finds_nothing_wrong(written: Path) -> None:
     assert report.files['train_all.txt'] == len(PLAN.times_s()) == 3
     sizes = next(iter(report.drives.values())).sizes
     assert sizes == {
-        'rgb': '1920x650 8-bit', 'thermal': '1920x650 16-bit', 'depth': '1920x650 8-bit',
-    }  # fmt: skip
+        'rgb': '1920x650 8-bit',
+        'thermal': '1920x650 16-bit',
+        'depth': '1920x650 8-bit',
+    }
 
 
 def test_reader_gives_back_what_was_simulated(written: Path) -> None:

@@ -60,8 +60,10 @@ def test_instants_of_rendered_and_of_written_pictures(written):
     assert on_disk.instant(99.0) is None
     found = on_disk.take(1.0, ('rgb', 'thermal', 'depth'))
     assert {name: image.dtype.name for name, image in found.items()} == {
-        'rgb': 'uint8', 'thermal': 'uint16', 'depth': 'float32',
-    }  # fmt: skip
+        'rgb': 'uint8',
+        'thermal': 'uint16',
+        'depth': 'float32',
+    }
     assert {image.shape[:2] for image in found.values()} == {(650, 1920)}
 
 

@@ -92,10 +92,12 @@ def test_who_overtakes_is_beside_then_in_front(drives):
             assert guest.motion.lane_at(passing) == lane + out.lanes
             assert guest.motion.lane_at(back.middle_s + back.length_s) == lane
             hosts = [
-                v for v in (scene.ego, *scene.vehicles)
-                if v.road is guest.road and v.motion.lane == lane
+                v
+                for v in (scene.ego, *scene.vehicles)
+                if v.road is guest.road
+                and v.motion.lane == lane
                 and abs(v.motion.along_m(passing) - guest.motion.along_m(passing)) < 1e-6
-            ]  # fmt: skip
+            ]
             assert len(hosts) == 1
             way = np.sign(guest.motion.speed_mps)
             assert out.lanes == way  # on the left, seen from the driver

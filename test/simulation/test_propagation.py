@@ -33,10 +33,23 @@ def _hear(signal, signal_first, start, velocity, microphones, seconds=1.0, surfa
     out = np.zeros((len(microphones), int(seconds * RATE)), np.float32)
     tracks = np.repeat(microphones[:, None, :], count, axis=1).astype(float)
     add_path(
-        out, 0, float(RATE), 1.0, np.zeros(len(microphones)), signal, signal_first,
-        _line(start, velocity, first, count), np.ones(count), tracks, np.zeros_like(tracks), 0.0,
-        first, GRID_S, C, sinc_filters(RATE, surface),
-    )  # fmt: skip
+        out,
+        0,
+        float(RATE),
+        1.0,
+        np.zeros(len(microphones)),
+        signal,
+        signal_first,
+        _line(start, velocity, first, count),
+        np.ones(count),
+        tracks,
+        np.zeros_like(tracks),
+        0.0,
+        first,
+        GRID_S,
+        C,
+        sinc_filters(RATE, surface),
+    )
     return out
 
 
@@ -123,13 +136,13 @@ def test_interpolation_filters(surface):
 
 def test_echo_of_the_road_interferes():
     """Direct and mirrored path of a tone cancel where they differ by half a wave."""
-    height, ear, distance = 0.75, 1.7, 8.0
-    direct = np.hypot(distance, ear - height)
-    mirrored = np.hypot(distance, ear + height)
+    height, receiver_m, distance = 0.75, 1.7, 8.0
+    direct = np.hypot(distance, receiver_m - height)
+    mirrored = np.hypot(distance, receiver_m + height)
     frequency = C / (2 * (mirrored - direct))
     tone = np.sin(2 * np.pi * frequency * np.arange(2 * RATE) / RATE).astype(np.float32)
-    one = _hear(tone, -RATE // 2, (distance, 0, height), (0, 0, 0), (0, 0, ear))
+    one = _hear(tone, -RATE // 2, (distance, 0, height), (0, 0, 0), (0, 0, receiver_m))
     two = one + _hear(
-        tone, -RATE // 2, (distance, 0, -height), (0, 0, 0), (0, 0, ear), 1.0, 'asphalt'
+        tone, -RATE // 2, (distance, 0, -height), (0, 0, 0), (0, 0, receiver_m), 1.0, 'asphalt'
     )
     assert two.std() < 0.25 * one.std()

@@ -172,10 +172,13 @@ def test_gain_delay_dead_swap_gap_and_clip(world):
     changed = replace(
         base,
         corruption=Corruption(
-            gain_db=gain, dead=dead, order=order, gaps_s=np.array([[2.1, 0.05]]),
+            gain_db=gain,
+            dead=dead,
+            order=order,
+            gaps_s=np.array([[2.1, 0.05]]),
             clip_level=float(np.abs(clean).max() / 3),
         ),
-    )  # fmt: skip
+    )
     sound = render_sound(changed, 2, 0.5)
     limit = np.float32(changed.corruption.clip_level)
     assert np.abs(sound).max() == limit
@@ -237,9 +240,12 @@ def test_srp_phat_finds_a_single_vehicle():
         true = np.rad2deg(np.arctan2(direction[1], direction[0]))
         spectrum = pra.transform.stft.analysis(sound.T.astype(float), 1024, 512)
         finder = pra.doa.SRP(
-            scene.rig.microphones_m[:, :2].T, RATE, 1024, c=scene.speed_of_sound_mps,
+            scene.rig.microphones_m[:, :2].T,
+            RATE,
+            1024,
+            c=scene.speed_of_sound_mps,
             azimuth=np.deg2rad(np.arange(-180, 180, 0.5)),
-        )  # fmt: skip
+        )
         finder.locate_sources(spectrum.transpose(2, 1, 0), freq_range=[300, 4000])
         found = np.rad2deg(finder.azimuth_recon[0])
         errors.append(abs((found - true + 180) % 360 - 180))

@@ -1,4 +1,4 @@
-"""What the cameras have to cope with: light, weather, heat and each camera's own failures."""
+"""Light, weather, heat, and the failures of each camera."""
 
 from __future__ import annotations
 

@@ -23,12 +23,15 @@ VIEWS = (
     ('night', 300029, 3.5, None, {'sun_elevation_deg': -20, 'air_c': 9}),
     ('rain', 300004, 7.5, None, {'rain': 0.7, 'cloud': 1.0, 'lens_drops': 8, 'air_c': 11}),
     (
-        'low sun, hot', 300038, 3.5, None,
+        'low sun, hot',
+        300038,
+        3.5,
+        None,
         {'sun_elevation_deg': 9, 'cloud': 0.3, 'glare': 0.8, 'air_c': 33, 'sun_azimuth_deg': 12},
     ),
     ('night rain', 300012, 6.0, None, {'sun_elevation_deg': -20, 'rain': 0.6, 'cloud': 1.0}),
     ('tunnel', 300052, 2.5, 'tunnel', {'air_c': 17}),
-)  # fmt: skip
+)
 """Name, scene seed, drive time, setting if another than drawn, conditions."""
 
 

@@ -1,4 +1,4 @@
-"""What the RGB camera's glass and the air before it add: lights that glow, rain, drops."""
+"""Effects of the RGB camera's lens and the air: lights that glow, rain, drops."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def streaks(
 
 
 def drops(rng: np.random.Generator, height: int, width: int, count: int) -> list | None:
-    """Drops on the glass: place, radius and mask of each; None without any."""
+    """Drops on the lens: place, radius and mask of each; None without any."""
     if not count:
         return None
     drops = []

@@ -108,7 +108,7 @@ def shade_bodies(
 def _lamp_light(
     composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
 ) -> np.ndarray:
-    """(S, 3) light of the own headlamps and of street lamps on every stroke."""
+    """(S, 3) light of the ego vehicle's headlamps and of street lamps on every stroke."""
     light = np.zeros((len(composed.owner), 3))
     strength = headlamp_beam(conditions, tunnel)
     if strength > 0.02:
@@ -203,7 +203,7 @@ class GroundLight:
     def pools(
         self, composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
     ) -> np.ndarray:
-        """(h, w) float32 light of lamps on the ground: own, others' and street lamps."""
+        """(h, w) float32 light on the ground from lamps of vehicles and of the street."""
         light = headlamp_beam(conditions, tunnel) * self.beam
         dark = 1 - conditions.daylight
         if tunnel or dark < 0.1:

@@ -1,4 +1,4 @@
-"""What surfaces are made of, as far as the three cameras care."""
+"""What surfaces are made of, as far as it matters to the three cameras."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ MATERIALS = (
     Material('sign', 0.1, 8, 0, 0.1, 0.03, 0.06),
     Material('water', 0.0, 3, 0, 0.2, 0.6, 0.8),
 )
-"""Every surface there is. The numbers are plausible orders of magnitude, not measurements."""
+"""All surfaces. The numbers are plausible orders of magnitude, not measurements."""
 
 INDEX = {material.name: index for index, material in enumerate(MATERIALS)}
 

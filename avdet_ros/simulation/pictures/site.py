@@ -1,4 +1,4 @@
-"""Places beside a road, and what is put on them: bodies of polygons with a footprint."""
+"""Sites beside a road, and the bodies of polygons built on them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Site:
         lamp: tuple[float, float, float] | None = None,
         flat: bool = False,
     ) -> Thing:
-        """What has been built here, between two opposite corners of its footprint."""
+        """The finished body, between two opposite corners of its footprint."""
         corners = np.array(
             [
                 [low[0], low[1], 0],

@@ -1,4 +1,4 @@
-"""What stands and lies around: the road with its markings, verges, buildings, trees and lamps.
+"""The surroundings: the road with its markings, verges, buildings, trees and lamps.
 
 Everything is built once a drive, in the world frame, from the drive's roads and setting; sideways
 offsets are positive to the left of the road's direction, as in road.py.
@@ -96,7 +96,7 @@ def build_surroundings(scene: Scene, conditions: Conditions) -> Surroundings:
 
 
 def _layout(scene: Scene) -> Layout:
-    """Which lanes there are, told by who drives in them."""
+    """Lanes of the road, inferred from the vehicles in them."""
     road = scene.ego.road
     moving = [v.motion.lane for v in scene.vehicles if v.road is road and v.sound.running]
     if scene.setting != 'roadside':
@@ -218,7 +218,7 @@ def _fronts(
     """Where buildings stand along one side: begin, length, metres left of the centre line.
 
     Where the drive's sound has a wall they stand in its plane and leave its gaps; else, in town,
-    anywhere, and so far away that no echo is missed.
+    anywhere, and so far away that their missing echo is inaudible.
     """
     walls = scene.walls
     wall = layout.wall_left_m if side > 0 else layout.wall_right_m
@@ -256,7 +256,7 @@ def _fronts(
 def _clear(
     things: list[Thing], scene: Scene, crossing: Road | None, layout: Layout
 ) -> list[Thing]:
-    """Without what would stand on a road or in the ego vehicle's way."""
+    """Leave out what would stand on a road or in the ego vehicle's path."""
     track, _ = scene.ego_pose(np.linspace(0, scene.duration_s, 400))
     if scene.setting == 'roadside':
         # nothing between the standing vehicle and the road it looks at

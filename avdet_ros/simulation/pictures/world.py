@@ -22,7 +22,7 @@ THING_DISTANCE_M = 190.0
 
 
 class World:
-    """A drive's surroundings and bodies, built once, looked at at any time."""
+    """A drive's surroundings and bodies, built once, viewed at any time."""
 
     def __init__(self, scene: Scene, conditions: Conditions) -> None:
         self.scene, self.conditions = scene, conditions
