@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded
 
 LARGEST_PICTURE_BYTES = 64 << 20
-"""Of a file."""
+"""Largest picture file that is read."""
 
 
 def decode_bytes(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray | None:

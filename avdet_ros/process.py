@@ -11,7 +11,7 @@ import signal
 import sys
 
 NICENESS = 10
-"""Of what can wait: about a tenth of a normal process's share when both want a core."""
+"""Of processes that can wait: a tenth of a normal one's share when both want a core."""
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a process to end."""

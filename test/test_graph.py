@@ -12,7 +12,7 @@ def nodes_of(*words):
     return {node.name: node for node in make_graph(parse_arguments(list(words))).nodes}
 
 
-def test_a_camera_sees_the_drive_that_capture_hears():
+def test_a_camera_sees_the_drive_of_captures_sound():
     nodes = nodes_of(
         'source:=simulation',
         'camera:=true',

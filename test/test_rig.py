@@ -191,7 +191,7 @@ def parses_or_says_why(read):
 
 @given(tree=ANYTHING)
 @settings(max_examples=200, deadline=None)
-def test_any_tree_parses_or_says_why(tree):
+def test_any_tree_parses_or_the_error_says_why(tree):
     parses_or_says_why(lambda: parse_rig(tree))
 
 
@@ -212,7 +212,7 @@ def places(node, path=()):
 
 @given(path=st.sampled_from(places(TREE)), value=ANYTHING)
 @settings(max_examples=400, deadline=None)
-def test_any_value_in_any_place_parses_or_says_why(path, value):
+def test_any_value_in_any_place_parses_or_the_error_says_why(path, value):
     tree = copy.deepcopy(TREE)
     put(tree, path, value)
     parses_or_says_why(lambda: parse_rig(tree))
@@ -233,7 +233,7 @@ def scratch(tmp_path_factory):
     | st.sampled_from([b'&a', b'*a', b'<<', b'!!python/object', b'[' * 400]),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_damage_to_the_file_parses_or_says_why(scratch, at, gone, new):
+def test_any_damage_to_the_file_parses_or_the_error_says_why(scratch, at, gone, new):
     scratch.write_bytes(TEXT[:at] + new + TEXT[at + gone :])
     parses_or_says_why(lambda: load_rig(scratch))
 

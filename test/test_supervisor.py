@@ -1,4 +1,4 @@
-"""What the supervisor lets its nodes say and do at the end."""
+"""What the supervisor lets its nodes print and do at the end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, shutdown_timeo
 def test_the_recorders_last_line_is_shown(tmp_path):
     graph = make_graph({'record': str(tmp_path / 'bag')})
     recorder = next(node for node in graph.nodes if node.name == 'recorder')
-    said = []
-    supervisor = Supervisor(replace(graph, nodes=(recorder,)), lambda _, line: said.append(line))
+    lines = []
+    supervisor = Supervisor(replace(graph, nodes=(recorder,)), lambda _, line: lines.append(line))
     try:
         supervisor.start()
         until = time.monotonic() + 60
-        while not any(line.endswith('active') for line in said):
-            assert time.monotonic() < until, said
+        while not any(line.endswith('active') for line in lines):
+            assert time.monotonic() < until, lines
             time.sleep(0.05)
     finally:
         supervisor.stop()
-    assert f'0.0 s, 0.0 MB, 0 messages in {tmp_path / "bag"}' in said[-1]
+    assert f'0.0 s, 0.0 MB, 0 messages in {tmp_path / "bag"}' in lines[-1]
 
 
 def test_launch_waits_for_the_recorder_as_long_as_we_do():

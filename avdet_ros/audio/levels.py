@@ -17,13 +17,13 @@ from avdet_ros.audio.samples import INT16_FULL_SCALE, to_float
 from avdet_ros.rig import MICROPHONES
 
 CLIPPED = 0.999
-"""Of full scale; a sample beyond it was probably cut off."""
+"""Magnitude, as a share of full scale, from which a sample counts as clipped."""
 
 CLIPPED_SHARE = 1e-4
 """Share of clipped samples worth a warning."""
 
 LARGEST_DC = 0.05
-"""Of full scale; a larger mean is a broken input."""
+"""Mean, as a share of full scale, above which an input is broken."""
 
 WEAK_DB = 25.0
 """A channel this far below the others' median does not receive what they receive."""

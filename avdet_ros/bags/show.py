@@ -29,7 +29,7 @@ OTHER_CAMERAS = ('depth', 'thermal', 'infra')
 """Words in the names of pictures that are shown only when there is no other."""
 
 LEVEL_SAMPLES = 4410
-"""From one point of the level plots to the next: a tenth of a second."""
+"""Samples between points of the level plots: a tenth of a second."""
 
 NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
 """Of the nodes' debug topics; `avdet bag process`, which does not run live, has none."""

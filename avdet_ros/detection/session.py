@@ -248,7 +248,7 @@ class Detector:
 class _View:
     """What of a rig the model is fed with and its boxes are turned into pixels by.
 
-    Kept whole and replaced whole: a window is heard and drawn with one rig.
+    Kept whole and replaced whole: each window is computed with one rig.
     """
 
     rig: Rig

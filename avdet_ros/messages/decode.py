@@ -1,4 +1,4 @@
-"""From recorded messages to numpy and back.
+"""From ROS messages to numpy.
 
 The readers below look only at field names, so they take what rosbags deserialized as well as
 what rclpy received.

@@ -47,7 +47,7 @@ def typestore() -> Typestore:
 
 
 def type_hash(msgtype: str) -> str:
-    """A message type's RIHS01 hash, which two sides compare before they talk.
+    """A message type's RIHS01 hash, which two endpoints compare before they communicate.
 
     Args:
         msgtype: e.g. ``sensor_msgs/msg/Image``.

@@ -1,4 +1,4 @@
-"""The channels of a live stream, judged once a second from what costs next to nothing to keep.
+"""Channel faults of a live stream, judged once a second from running sums.
 
 What counts as dead, clipped, off zero or mixed is decided in `avdet_ros.audio.levels`.
 """

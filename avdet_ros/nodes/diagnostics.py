@@ -16,7 +16,7 @@ OK, WARN, ERROR = 0, 1, 2
 """Levels, as diagnostic_msgs has them."""
 
 PERIOD_S = 1.0
-"""From one status to the next."""
+"""Time from one status to the next."""
 
 
 class Report:

@@ -1,4 +1,4 @@
-"""What all nodes have in common: a life cycle that explains itself and tries again.
+"""What all nodes have in common: a life cycle that reports its faults and retries.
 
 A node comes up by itself (parameter ``autostart``), stays up when it cannot work, reports why in
 /diagnostics, and tries again while the cause may go away.
@@ -26,7 +26,7 @@ from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
-"""From one attempt to come up to the next."""
+"""Time from one attempt to come up to the next."""
 
 _CLOCK_PATIENCE_S = 2.0
 _CLOCK_STILL_S = 1.5
@@ -41,7 +41,7 @@ class AvdetNode(LifecycleNode):
     Attributes:
         p: the parameters' values by name.
         problems: what went wrong lately.
-        listening: explains silent subscriptions.
+        publisher_watch: explains silent subscriptions.
         clock_still: whether ``/clock`` is published and stands still.
     """
 

@@ -29,7 +29,7 @@ class MessageLossCounter:
         self._newest: int | None = None
 
     def add(self, subscription: Subscription, info: Mapping[str, Any]) -> None:
-        """Look at the number of a message that came.
+        """Check the number of a message that came.
 
         Args:
             subscription: of the message.

@@ -24,7 +24,7 @@ from avdet_ros.nodes import qos
 from avdet_ros.nodes.shutdown import until_ros_ends
 
 CLOCK_PERIOD_S = 0.01
-"""From one ``/clock`` to the next, in steady time."""
+"""Time from one ``/clock`` to the next, in steady time."""
 
 OFFER = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """What is played is offered so that any subscriber gets it."""

@@ -74,7 +74,7 @@ def overridable() -> QoSOverridingOptions:
 
 
 def check_override(name: str, value: Any) -> None:
-    """Look at a parameter before rclpy does.
+    """Check a parameter before rclpy does.
 
     Args:
         name: of the parameter, which begins with `OVERRIDES`.
@@ -96,7 +96,7 @@ def check_override(name: str, value: Any) -> None:
 
 
 def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Why a publisher and a subscriber do not talk; empty when they do."""
+    """Why a publisher and a subscriber are incompatible; empty when they are not."""
     compatibility, reason = qos_check_compatible(offered, requested)
     if int(compatibility) == 0:  # QoSCompatibility.OK
         return ''

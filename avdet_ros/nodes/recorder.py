@@ -34,10 +34,10 @@ TYPES = {
 """Our own topics, subscribed at once; other topics once a publisher shows their type."""
 
 FLUSH_S = 1.0
-"""What a power cut can cost."""
+"""Time between flushes: what a power cut can cost."""
 
 TELL_S = 10.0
-"""From one line in the log to the next."""
+"""Time between lines in the log."""
 
 LARGEST_BACKLOG_BYTES = 256 << 20
 """Messages that wait for a slow disk; what comes on top is dropped and counted."""
@@ -248,7 +248,7 @@ class RecorderNode(AvdetNode):
             since_s = now_s - self._silent_since_s.setdefault(name, now_s)
             if since_s < SILENT_AFTER_S / 2:
                 continue
-            # Asked before it is needed: the other node's state comes with the next status.
+            # Requested before it is needed: the other node's state comes with the next status.
             why = self.publisher_watch.why_silent(subscription, since_s)
             if since_s >= SILENT_AFTER_S:
                 report.warn(f'not recorded: {why}')

@@ -1,4 +1,4 @@
-"""How what runs on ROS ends."""
+"""Ending cleanly, however ROS ends."""
 
 from __future__ import annotations
 

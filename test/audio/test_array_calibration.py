@@ -18,14 +18,14 @@ def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_sample
     grid = np.arange(-20, int(seconds / GRID_S) + 20)
     angle = 2 * np.pi * turns * grid * GRID_S / seconds
     centre = rig.microphones_m.mean(axis=0)
-    radius = 10 + 0.3 * np.sin(5 * angle)  # nobody walks a circle
+    radius = 10 + 0.3 * np.sin(5 * angle)  # no walk is a circle
     circle = np.stack([np.cos(angle), np.sin(angle), np.full(len(grid), -0.3)], axis=1)
     source = centre + circle * np.stack([radius, radius, np.ones(len(grid))], axis=1)
     microphones = rig.microphones_m + error_m
     still = np.repeat(microphones[:, None], len(grid), axis=1).copy()
     outward = np.zeros_like(still)
     outward[..., 0] = 1
-    lead = RATE  # the source hisses before it is heard
+    lead = RATE  # the source hisses before it is recorded
     signal = rng.standard_normal(count + 2 * lead).astype(np.float32)
     sound = np.zeros((8, count), np.float32)
     # add_path counts how much earlier a channel is sampled, we how much later it is.
@@ -63,7 +63,7 @@ def test_errors_are_found_again(rig):
     assert found.sectors == 12
     assert np.abs(found.gain_db - (gain_db - gain_db.mean())).max() < 0.15
     assert np.abs(found.delay_s * RATE - (delay - delay.mean())).max() < 0.1
-    # A shift and a turn of the whole array cannot be heard.
+    # A shift and a turn of the whole array cannot be measured.
     x, y = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2].T
     expected = error_m[:, :2] - error_m[:, :2].mean(axis=0)
     turn = (x @ expected[:, 1] - y @ expected[:, 0]) / (x @ x + y @ y)

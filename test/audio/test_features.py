@@ -1,4 +1,4 @@
-"""The front end against librosa, and the coherence against what physics says it must be."""
+"""The front end against librosa, and the coherence against physics."""
 
 import copy
 

@@ -99,7 +99,7 @@ def test_missing_metadata_loses_nothing(write_sound, waveform, tmp_path):
 
 
 @pytest.mark.parametrize('content', [b'', b'not a bag at all', b'\x89MCAP0\r\n' + b'\0' * 50])
-def test_what_is_not_a_bag_is_said_in_one_sentence(tmp_path, content):
+def test_what_is_not_a_bag_is_reported_in_one_sentence(tmp_path, content):
     (tmp_path / 'drive').mkdir()
     (tmp_path / 'drive' / 'drive.mcap').write_bytes(content)
     with pytest.raises(AvdetError, match=r'drive'):
@@ -111,7 +111,7 @@ def test_what_is_not_a_bag_is_said_in_one_sentence(tmp_path, content):
         Bag(tmp_path / 'empty')
 
 
-def test_a_truncated_database_says_so(write_sound, tmp_path):
+def test_a_truncated_database_is_noted(write_sound, tmp_path):
     write_sound(tmp_path / 'drive', storage='sqlite3')
     file = next((tmp_path / 'drive').glob('*.db3'))
     os.truncate(file, file.stat().st_size // 2)

@@ -49,7 +49,7 @@ def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, mo
     assert 'avdet_ros.cli.replay_process' in plan_replay({'bag': str(bag)}).player
 
 
-def test_wrong_arguments_are_said_in_one_sentence(bag):
+def test_wrong_arguments_are_reported_in_one_sentence(bag):
     for given, words in (
         ({}, 'bag:=DIR'),
         ({'bag': str(bag), 'rate': '0'}, 'rate: expected'),

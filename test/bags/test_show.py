@@ -67,15 +67,15 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
 def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
     found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
     array = make_detections(make_header(START_NS, 'cam'), found)
-    with BagWriter(tmp_path / 'heard') as writer:
+    with BagWriter(tmp_path / 'sound') as writer:
         writer.write('/avdet/tracks', DETECTIONS, serialize(array), START_NS + 500_000_000)
     page = LivePage(rig, save=tmp_path / 'page.rrd')
-    with Bag(tmp_path / 'heard') as bag:
+    with Bag(tmp_path / 'sound') as bag:
         assert show_bag(bag, page) == {'/avdet/tracks': 1}
     assert not [entity for entity in rows_by_entity(tmp_path / 'page.rrd') if 'millis' in entity]
 
 
-def test_a_bag_with_nothing_to_show_says_what_it_has(rig, tmp_path):
+def test_a_bag_with_nothing_to_show_lists_what_it_has(rig, tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
         writer.write('/some/odometry', IMAGE, b'', 1)
     page = LivePage(rig, save=tmp_path / 'page.rrd')

@@ -75,7 +75,7 @@ def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks, percentile):
 
 
 @on_a_vehicle
-def test_a_provider_that_is_not_there_is_said_and_replaced(vehicle):
+def test_a_provider_that_is_not_there_is_reported_and_replaced(vehicle):
     from avdet_ros.bench.faults import provider_lost
 
     happened = provider_lost(vehicle).happened
@@ -112,7 +112,7 @@ def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(vehicle):
 
 
 @on_a_vehicle
-def test_what_does_not_come_is_told_with_what_the_other_node_printed(vehicle):
+def test_what_does_not_come_is_reported_with_what_the_other_node_printed(vehicle):
     from avdet_ros.errors import AvdetError
 
     other = vehicle.other('capture', '/side', source='file', file='/nowhere/drive.wav')
@@ -125,7 +125,7 @@ def test_what_does_not_come_is_told_with_what_the_other_node_printed(vehicle):
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
 @on_a_vehicle
-def test_a_witness_that_is_deaf_says_so(vehicle):
+def test_a_witness_that_is_deaf_is_noted(vehicle):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos

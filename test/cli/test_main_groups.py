@@ -83,7 +83,7 @@ def test_every_former_name_is_the_command_of_today():
     ],
     ids=' '.join,
 )
-def test_a_former_name_does_the_same_and_says_so(avdet, before, now):
+def test_a_former_name_does_the_same_and_is_noted(avdet, before, now):
     code, output, errors = avdet(*before)
     sentence, _, rest = errors.partition('\n')
     assert re.fullmatch(r'avdet .+ is called avdet .+ now; .+ ends with version 0\.2', sentence)

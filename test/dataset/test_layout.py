@@ -122,7 +122,7 @@ def test_sound_is_read_back(tmp_path: Path, ending: str) -> None:
     np.testing.assert_allclose(peaks, 300 + 100 * np.arange(8), atol=1)
 
 
-def test_eight_and_sixteen_bit_thermal_are_told_apart(tmp_path: Path) -> None:
+def test_eight_and_sixteen_bit_thermal_are_reported_apart(tmp_path: Path) -> None:
     silence = np.zeros((8, 44100), np.float32)
     old, new = layout.make_id('drive_day_a', START_NS), layout.make_id('drive_day_a', START_NS + 9)
     write_frame(tmp_path, old, silence)

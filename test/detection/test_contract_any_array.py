@@ -109,18 +109,18 @@ def contract_for_rig():
     return contract_for(load_rig(), FrontEnd(), -0.5)
 
 
-def test_any_rig_fits_and_what_was_not_taught_is_told(make_array_model, save, rig, front_end):
+def test_any_rig_fits_and_what_was_not_taught_is_reported(make_array_model, save, rig, front_end):
     _, contract = read_model(save(make_array_model()))
     camera = replace(rig.camera, width_px=1280, height_px=720, fx=800.0, cx=640.0)
     other = replace(stretched(rig, 1.3), camera=camera, array_yaw_deg=33.0)
     check(contract, other, front_end)
     assert remarks(contract, rig) == remarks(contract, other) == []
-    told = remarks(contract, stretched(rig, 8))
-    assert [sentence.split(':')[0] for sentence in told] == ['aperture_m', 'spacing_m']
-    assert 'expected 0.2 to 1.5 as the model was taught, found 4' in told[0]
+    found = remarks(contract, stretched(rig, 8))
+    assert [sentence.split(':')[0] for sentence in found] == ['aperture_m', 'spacing_m']
+    assert 'expected 0.2 to 1.5 as the model was taught, found 4' in found[0]
     alive = np.arange(8) < 4
-    told = remarks(contract, replace(rig, alive=alive))
-    assert any(sentence.startswith('live_microphones') for sentence in told)
+    found = remarks(contract, replace(rig, alive=alive))
+    assert any(sentence.startswith('live_microphones') for sentence in found)
     line = rig.microphones_m.copy()
     line[:, 0] = rig.array_position_m[0]
     assert 'on one line' in remarks(contract, replace(rig, microphones_m=line))[-1]
@@ -168,7 +168,7 @@ def test_the_steering_follows_the_rig(
 
 
 @pytest.mark.parametrize(
-    ('options', 'says'),
+    ('options', 'sentence'),
     [
         ({'range_m': [[5.0, np.nan, 7.0]]}, 'range_m: expected positive finite'),
         ({'range_m': [[0.0, 5.0, 7.0]]}, 'range_m: expected positive finite'),
@@ -178,9 +178,9 @@ def test_the_steering_follows_the_rig(
         ({'scores': [2.0]}, 'from 0 to 1'),
     ],
 )
-def test_outputs_are_checked(make_array_model, save, rig, front_end, options, says):
+def test_outputs_are_checked(make_array_model, save, rig, front_end, options, sentence):
     detector = Detector(save(make_array_model(**options)), rig, front_end, providers=['cpu'])
-    with pytest.raises(AvdetError, match=says):
+    with pytest.raises(AvdetError, match=sentence):
         detector.detect(np.zeros((32, 80, 173), np.float32))
 
 

@@ -70,7 +70,7 @@ def test_input_that_is_not_a_number(make_model, save, rig, front_end, blank, val
 
 
 @pytest.mark.parametrize(
-    ('options', 'says'),
+    ('options', 'sentence'),
     [
         ({'boxes': [[0, 0, np.nan, 1]], 'scores': [0.5]}, 'finite numbers, found NaN'),
         ({'boxes': [[0, 0, 1, 1]], 'scores': [np.nan]}, 'finite numbers, found NaN'),
@@ -80,9 +80,9 @@ def test_input_that_is_not_a_number(make_model, save, rig, front_end, blank, val
         ({'boxes': [[0, 0, 1, 1]]}, r'found \(1, 4\), \(2,\)'),
     ],
 )
-def test_outputs_are_checked(make_model, save, rig, front_end, blank, options, says):
+def test_outputs_are_checked(make_model, save, rig, front_end, blank, options, sentence):
     detector = Detector(save(make_model(**options)), rig, front_end)
-    with pytest.raises(AvdetError, match=says):
+    with pytest.raises(AvdetError, match=sentence):
         detector.detect(blank)
 
 

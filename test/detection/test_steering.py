@@ -48,13 +48,13 @@ def test_the_grid_goes_once_around_and_is_fine_ahead():
 
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('azimuth_deg', [-43, -8, 0, 21, 50])
-def test_a_plane_wave_is_heard_where_it_comes_from_on_any_array(
+def test_a_plane_wave_is_found_where_it_comes_from_on_any_array(
     seed, azimuth_deg, scattered, plane_wave
 ):
     rig, front_end = scattered(seed), FrontEnd()
-    heard = response(steering(rig, front_end), front_end.compute(plane_wave(rig, azimuth_deg)))
+    found = response(steering(rig, front_end), front_end.compute(plane_wave(rig, azimuth_deg)))
     grid = azimuth_grid()
-    assert abs(grid[np.argmax(heard)] - azimuth_deg) <= 1.75 / 2 + 0.3
+    assert abs(grid[np.argmax(found)] - azimuth_deg) <= 1.75 / 2 + 0.3
 
 
 def test_columns_turn_with_the_camera_not_with_the_frame_of_the_array(scattered, plane_wave):
@@ -62,8 +62,8 @@ def test_columns_turn_with_the_camera_not_with_the_frame_of_the_array(scattered,
     features = front_end.compute(plane_wave(rig, 50))
     camera = looking(rig, yaw_deg=40.0, pitch_deg=12.0)
     assert np.degrees(heading_rad(camera.camera)) == pytest.approx(40)
-    heard = azimuth_grid()[np.argmax(response(steering(camera, front_end), features))]
-    assert heard == pytest.approx(10, abs=1.2)
+    found = azimuth_grid()[np.argmax(response(steering(camera, front_end), features))]
+    assert found == pytest.approx(10, abs=1.2)
     # The yaw of the array is in the microphones' places already: alone it changes nothing.
     turned = replace(rig, array_yaw_deg=90.0)
     np.testing.assert_array_equal(steering(turned, front_end), steering(rig, front_end))
@@ -96,8 +96,8 @@ def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plan
     )
     sound = plane_wave(rig, 20)
     sound[~alive] = 0
-    heard = azimuth_grid()[np.argmax(response(part, front_end.compute(sound)))]
-    assert heard == pytest.approx(20, abs=1.2)
+    found = azimuth_grid()[np.argmax(response(part, front_end.compute(sound)))]
+    assert found == pytest.approx(20, abs=1.2)
 
 
 def test_made_in_less_than_fifty_milliseconds():

@@ -29,7 +29,7 @@ def test_a_video_holds_its_frames(tmp_path):
     assert video.read()[1].mean() == pytest.approx(120, abs=6)
 
 
-def test_a_video_that_cannot_be_written_says_so(tmp_path):
+def test_a_video_that_cannot_be_written_is_noted(tmp_path):
     writer = VideoWriter(tmp_path / 'missing' / 'a.mp4', 10)
     for _ in range(80):
         writer.add(np.zeros((650, 1920, 3), np.uint8))
@@ -38,7 +38,7 @@ def test_a_video_that_cannot_be_written_says_so(tmp_path):
 
 
 @pytest.mark.parametrize('harm', ['no package', 'none found', 'not there'])
-def test_a_video_without_ffmpeg_says_so_and_ends(tmp_path, monkeypatch, harm):
+def test_a_video_without_ffmpeg_is_noted_and_ends(tmp_path, monkeypatch, harm):
     if harm == 'no package':
         monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
     elif harm == 'none found':

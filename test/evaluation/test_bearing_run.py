@@ -278,7 +278,7 @@ def test_the_command_prints_and_writes(model, tmp_path, capsys, monkeypatch):
         ('--world plain --drives 0', 'drives: expected at least 1, found 0'),
     ],
 )
-def test_bad_requests_are_told(arguments, sentence):
+def test_bad_requests_are_reported(arguments, sentence):
     with pytest.raises(AvdetError) as error:
         cli.app(['evaluate', *arguments.split()], standalone_mode=False)
     assert sentence in str(error.value)

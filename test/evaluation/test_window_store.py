@@ -153,7 +153,7 @@ def test_the_set_used_longest_ago_makes_room(tmp_path, rig):
     assert 'more than' in notes[0]
 
 
-def test_a_file_in_the_way_is_told(tmp_path, rig):
+def test_a_file_in_the_way_is_reported(tmp_path, rig):
     (tmp_path / 'taken').write_text('')
     with pytest.raises(AvdetError, match=r'cannot use .*taken'):
         WindowStore(tmp_path / 'taken', LONG, rig).prepare([SEED], 1 << 30)

@@ -65,7 +65,7 @@ class Watcher:
         return publisher
 
     def wait_status(self, node, words='', level=None, values=None):
-        """The diagnostics of a node, once they say these words."""
+        """The diagnostics of a node, once they hold these words."""
 
         def found():
             status = self.status.get(f'{NAMESPACE}/{node}')
@@ -73,7 +73,7 @@ class Watcher:
                 return False
             return (level is None or status[0] == level) and (values is None or values(status[2]))
 
-        wait(found, lambda: f'{node} to say {words!r}; it says {self.status}')
+        wait(found, lambda: f'{node} to report {words!r}; it reports {self.status}')
         return self.status[f'{NAMESPACE}/{node}']
 
 

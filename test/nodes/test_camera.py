@@ -22,13 +22,13 @@ pytestmark = pytest.mark.ros
 SEED, SECONDS = 300_022, 4.0
 
 
-def drive_time_ns(message, told):
+def drive_time_ns(message, drive_times):
     """When in the drive a message's instant lies; its beginning moves by less than 2 ms."""
-    return stamp_ns(message) - stamp_ns(told[-1])
+    return stamp_ns(message) - stamp_ns(drive_times[-1])
 
 
 def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
-    told = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
+    drive_times = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
     pictures = watcher.collect(Image, 'camera/image_raw', qos.OFFER_STREAM)
     depths = watcher.collect(Image, 'depth/image_raw', qos.OFFER_STREAM)
     thermals = watcher.collect(Image, 'thermal/image_raw', qos.OFFER_STREAM)
@@ -43,10 +43,10 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=SECONDS)
     watcher.wait_status('camera', values=lambda values: values.get('finished') == 'True')
     wait(lambda: pictures and depths and thermals and infos, 'pictures')
-    assert told[-1].source == f'simulation {SEED}'
+    assert drive_times[-1].source == f'simulation {SEED}'
     expected = footage_of(drawn_drive(SEED, rig, SECONDS), 2.0)
     message = pictures[-1]
-    instant = drive_time_ns(message, told) * 1e-9
+    instant = drive_time_ns(message, drive_times) * 1e-9
     nearest = round(instant * 2) / 2
     assert instant == pytest.approx(nearest, abs=0.005)
     shown = expected.take(nearest, ('rgb', 'thermal', 'depth'))
@@ -71,7 +71,7 @@ def test_nobody_looks_and_nothing_is_rendered(start, watcher):
     assert status[2]['pictures'] == '0'
 
 
-def test_another_drive_than_captures_is_said(start, watcher):
+def test_another_drive_than_captures_is_reported(start, watcher):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=3.0)
     start(CameraNode, seed=SEED + 1, duration_s=3.0)
     watcher.wait_status('camera', f'expected simulation {SEED + 1} as the parameters say', level=2)
@@ -87,7 +87,7 @@ def written(tmp_path_factory):
 
 
 def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, written):
-    told = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
+    drive_times = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
     pictures = watcher.collect(Image, 'camera/image_raw', qos.OFFER_STREAM)
     truth = watcher.collect(Detection2DArray, 'truth', 200)
     start(CameraNode, drive=str(written))
@@ -97,14 +97,14 @@ def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, writ
     ids = layout.read_truth(written.parent, written.name)
     by_time = {round(line['time_s'] * 1e9): line for line in ids.values()}
     message = pictures[-1]
-    nearest = min(by_time, key=lambda at: abs(at - drive_time_ns(message, told)))
-    assert drive_time_ns(message, told) == pytest.approx(nearest, abs=5_000_000)
+    nearest = min(by_time, key=lambda at: abs(at - drive_time_ns(message, drive_times)))
+    assert drive_time_ns(message, drive_times) == pytest.approx(nearest, abs=5_000_000)
     frame = layout.parse_id(f'{written.name}/{by_time[nearest]["stamp"]}')
     expected = layout.read_picture(written.parent, frame, 'rgb')
     np.testing.assert_array_equal(decode_picture(message, 'x'), expected)
     compared = 0
     for message in truth:
-        line = by_time.get(round(drive_time_ns(message, told) / 5e8) * 500_000_000)
+        line = by_time.get(round(drive_time_ns(message, drive_times) / 5e8) * 500_000_000)
         if line is not None:
             boxes = decode_detections(message)[0].boxes_px
             wanted = line['boxes_px'][np.array(line['label'], bool)]
@@ -114,7 +114,7 @@ def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, writ
 
 
 @pytest.mark.parametrize('node_class', [CameraNode, CaptureNode])
-def test_a_folder_that_is_no_drive_is_said(start, watcher, tmp_path, node_class):
+def test_a_folder_that_is_no_drive_is_reported(start, watcher, tmp_path, node_class):
     more = {'source': 'simulation'} if node_class is CaptureNode else {}
     start(node_class, drive=str(tmp_path), **more)
     watcher.wait_status(node_class.NAME, 'expected a drive with drive.flac', level=2)

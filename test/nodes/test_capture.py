@@ -44,17 +44,17 @@ def wav(tmp_path):
 
 def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
     samples = noise(2.0)
-    heard = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
+    received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     audio = watcher.collect(Image, 'audio', 200)
     start(CaptureNode, source='file', file=wav(samples), hop_s=0.25)
     watcher.wait_status('capture', 'has ended after 5 windows', level=0)
-    wait(lambda: len(heard) == 5, 'five windows')
-    steps = np.diff([stamp_ns(message) for message in heard]) * 1e-9
+    wait(lambda: len(received) == 5, 'five windows')
+    steps = np.diff([stamp_ns(message) for message in received]) * 1e-9
     np.testing.assert_allclose(steps, 0.25, atol=0.02)
-    assert heard[0].header.frame_id == 'microphone_array'
-    assert (heard[0].encoding, heard[0].height, heard[0].width) == ('32FC32', 80, 173)
+    assert received[0].header.frame_id == 'microphone_array'
+    assert (received[0].encoding, received[0].height, received[0].width) == ('32FC32', 80, 173)
     expected = front_end.compute(samples[:RATE_HZ].T.astype(np.float32) / 32768)
-    np.testing.assert_allclose(decode_spectrogram(heard[0], 'x'), expected, atol=1e-4)
+    np.testing.assert_allclose(decode_spectrogram(received[0], 'x'), expected, atol=1e-4)
     blocks = [decode_sound(message, 'x') for message in audio]
     assert audio[0].encoding == '16SC8'
     np.testing.assert_array_equal(np.concatenate(blocks)[:RATE_HZ], samples[:RATE_HZ])
@@ -107,7 +107,7 @@ def test_a_file_that_appears_later_is_played(start, watcher, wav, tmp_path):
     watcher.wait_status('capture', 'has ended after', level=0)
 
 
-def test_an_unknown_device_is_said(start, watcher):
+def test_an_unknown_device_is_reported(start, watcher):
     start(CaptureNode, source='device', device='no such array')
     status = watcher.wait_status('capture', 'no such array', level=2)
     assert status[2]['state'] in ('inactive', 'unconfigured')
@@ -115,7 +115,7 @@ def test_an_unknown_device_is_said(start, watcher):
 
 def test_the_simulation_tells_the_truth(start, watcher, wait):
     truth = watcher.collect(Detection2DArray, 'truth', 200)
-    heard = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
+    received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     start(CaptureNode, source='simulation', seed=300_000, duration_s=3.0)
 
     # A window that a busy machine is late for is dropped, and counted.
@@ -123,9 +123,9 @@ def test_the_simulation_tells_the_truth(start, watcher, wait):
         return int(values['windows_out']) + int(values['windows_dropped']) == 21
 
     status = watcher.wait_status('capture', 'has ended', level=0, values=made)
-    wait(lambda: len(heard) == int(status[2]['windows_out']), 'windows')
+    wait(lambda: len(received) == int(status[2]['windows_out']), 'windows')
     wait(lambda: len(truth) > 20, 'truth')
-    ends = {stamp_ns(message) for message in heard}
+    ends = {stamp_ns(message) for message in received}
     instants = {stamp_ns(message) for message in truth}
     nearest = [min(abs(end - instant) for instant in instants) for end in ends]
     assert max(nearest) < 5_000_000
@@ -136,7 +136,7 @@ def test_the_simulation_tells_the_truth(start, watcher, wait):
 def feed(start, watcher, wait):
     """A capture that listens to a topic, and a way to talk to it."""
     node = start(CaptureNode, source='topic', hop_s=0.25)
-    heard = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
+    received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
     wait(lambda: watcher.node.count_publishers('/avdet/spectrogram'), 'the capture')
     wait(publisher.get_subscription_count, 'the capture to listen')
@@ -150,54 +150,54 @@ def feed(start, watcher, wait):
             # Sound comes faster here than in life: no window may be dropped for that.
             wait(lambda: not node._worker.waiting, 'its windows to be worked on')
 
-    return node, publisher, heard, feed
+    return node, publisher, received, feed
 
 
 def test_sound_from_a_topic(feed, wait):
-    _, _, heard, talk = feed
+    _, _, received, talk = feed
     talk(noise(1.5), 50.0)
-    wait(lambda: len(heard) == 3, 'three windows')
-    ends_s = [stamp_ns(message) * 1e-9 for message in heard]
+    wait(lambda: len(received) == 3, 'three windows')
+    ends_s = [stamp_ns(message) * 1e-9 for message in received]
     np.testing.assert_allclose(ends_s, [51.0, 51.25, 51.5], atol=1e-3)
 
 
 def test_a_gap_is_counted_and_its_windows_are_not_sent(feed, watcher, wait):
-    _, _, heard, talk = feed
+    _, _, received, talk = feed
     samples = noise(3.0)
     talk(samples[:RATE_HZ], 50.0)
     talk(samples[RATE_HZ:], 51.5)
     lost = RATE_HZ // 2
     watcher.wait_status('capture', values=lambda v: abs(int(v.get('samples_lost', 0)) - lost) < 5)
-    wait(lambda: len(heard) == 1 + 5, 'the windows without a gap')
-    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in heard]
+    wait(lambda: len(received) == 1 + 5, 'the windows without a gap')
+    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in received]
     assert ends_s == [51.0, 52.5, 52.75, 53.0, 53.25, 53.5]
     status = watcher.status['/avdet/capture'][2]
     assert int(status['windows_with_gaps']) > 0
 
 
 def test_windows_with_gaps_are_marked_when_they_are_wanted(feed, watcher, wait):
-    node, _, heard, talk = feed
+    node, _, received, talk = feed
     marks = watcher.collect(Float64, 'debug/gap_samples')
     assert node.set_parameters([Parameter('gap_windows', value='send')])[0].successful
     samples = noise(1.5)
     talk(samples[:RATE_HZ], 50.0)
     talk(samples[RATE_HZ:], 51.1)
-    wait(lambda: len(heard) == len(marks) == 3, 'windows and their marks')
+    wait(lambda: len(received) == len(marks) == 3, 'windows and their marks')
     assert [round(mark.data / RATE_HZ, 2) for mark in marks] == [0.0, 0.1, 0.1]
 
 
 def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
-    _, _, heard, talk = feed
+    _, _, received, talk = feed
     talk(noise(1.25), 5000.0)
     talk(noise(1.0), 10.0)
-    wait(lambda: len(heard) == 3, 'windows')
-    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in heard]
+    wait(lambda: len(received) == 3, 'windows')
+    ends_s = [round(stamp_ns(message) * 1e-9, 2) for message in received]
     assert ends_s == [5001.0, 5001.25, 11.0]
     watcher.wait_status('capture', values=lambda values: values['time_jumps'] == '1')
 
 
 def test_bad_sound_is_refused_with_a_reason(feed, watcher):
-    _, publisher, heard, _ = feed
+    _, publisher, received, _ = feed
     head = encode_header(50_000_000_000, 'microphone_array')
     seven = encode_sound(head, noise(0.1, 7))
     picture = encode_sound(head, noise(0.1))
@@ -211,8 +211,8 @@ def test_bad_sound_is_refused_with_a_reason(feed, watcher):
         (encode_sound(encode_header(0, 'x'), noise(0.1)), 'expected a stamp'),
     ):
         publisher.publish(message)
-        watcher.wait_status('capture', words, level=2 if not heard else 1)
-    assert not heard
+        watcher.wait_status('capture', words, level=2 if not received else 1)
+    assert not received
 
 
 def test_dead_and_clipped_channels_are_named(feed, watcher):
@@ -237,23 +237,23 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
     assert dead == [0, 0, 1, 0, 0, 0, 0, 0]
 
 
-def test_sound_that_is_not_a_number_is_said(feed, watcher, wait):
-    _, _, heard, talk = feed
+def test_sound_that_is_not_a_number_is_reported(feed, watcher, wait):
+    _, _, received, talk = feed
     samples = noise(1.0).astype(np.float32) / 32768
     samples[1000, 4] = np.nan
     talk(samples, 50.0)
     watcher.wait_status('capture', 'rear (channel 4): 1 samples are not numbers')
-    wait(lambda: heard, 'a window all the same')
-    assert np.isfinite(decode_spectrogram(heard[0], 'x')).all()
+    wait(lambda: received, 'a window all the same')
+    assert np.isfinite(decode_spectrogram(received[0], 'x')).all()
 
 
-def test_constant_sound_is_said(feed, watcher):
+def test_constant_sound_is_reported(feed, watcher):
     _, _, _, talk = feed
     talk(np.full((RATE_HZ, 8), 12, np.int16), 50.0)
     watcher.wait_status('capture', 'all channels are constant')
 
 
-def test_two_captures_on_one_topic_are_said_by_both(start, watcher):
+def test_two_captures_on_one_topic_are_reported_by_both(start, watcher):
     start(CaptureNode, source='topic')
     start(CaptureNode, source='topic')
     words = '2 nodes publish /avdet/spectrogram, expected this one (or one of them has just died)'

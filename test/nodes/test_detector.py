@@ -61,32 +61,32 @@ def feed(watcher, wait):
 
 def test_every_window_is_answered(start, watcher, model_path, features, rig, wait):
     start(DetectorNode, model=str(model_path))
-    heard = watcher.collect(Detection2DArray, 'detections')
+    received = watcher.collect(Detection2DArray, 'detections')
     labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
     times = watcher.collect(Float64, 'debug/inference_ms')
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
     publisher.publish(spectrogram(features))
-    wait(lambda: heard and times and labels, 'detections')
-    assert stamp_ns(heard[0]) == END_NS - 500_000_000
-    assert heard[0].header.frame_id == rig.camera.frame_id
-    first = heard[0].detections[0]
+    wait(lambda: received and times and labels, 'detections')
+    assert stamp_ns(received[0]) == END_NS - 500_000_000
+    assert received[0].header.frame_id == rig.camera.frame_id
+    first = received[0].detections[0]
     assert first.results[0].hypothesis.class_id == 'vehicle'
     assert 0.9 < first.results[0].hypothesis.score <= 1
     assert 0 <= first.bbox.center.position.x <= rig.camera.width_px
     assert [entry.class_name for entry in labels[0].class_map] == ['vehicle']
 
 
-def test_nothing_heard_is_said_too(start, watcher, model_path, features, wait):
+def test_nothing_found_is_reported_too(start, watcher, model_path, features, wait):
     node = start(DetectorNode, model=str(model_path))
-    heard = watcher.collect(Detection2DArray, 'detections')
+    received = watcher.collect(Detection2DArray, 'detections')
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
     done = node.set_parameters([Parameter('min_score', value=1.0)])
     assert done[0].successful
     publisher.publish(spectrogram(features))
-    wait(lambda: heard, 'detections')
-    assert len(heard[0].detections) == 0
+    wait(lambda: received, 'detections')
+    assert len(received[0].detections) == 0
 
 
 def test_the_labels_tell_the_threshold_that_holds_now(start, watcher, model_path, wait):
@@ -127,11 +127,11 @@ def bad_messages(features):
     }
 
 
-def test_bad_messages_are_refused_and_the_next_good_one_is_heard(
+def test_bad_messages_are_refused_and_the_next_good_one_is_processed(
     start, watcher, model_path, features, wait
 ):
     start(DetectorNode, model=str(model_path))
-    heard = watcher.collect(Detection2DArray, 'detections')
+    received = watcher.collect(Detection2DArray, 'detections')
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
     for count, (words, message) in enumerate(bad_messages(features).items(), 1):
@@ -141,14 +141,14 @@ def test_bad_messages_are_refused_and_the_next_good_one_is_heard(
         )
         assert words in status[1]
         assert status[0] == 1
-    assert not heard
+    assert not received
     publisher.publish(spectrogram(features))
-    wait(lambda: heard, 'detections')
+    wait(lambda: received, 'detections')
 
 
 def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, features, feed, wait):
     node = start(DetectorNode, model=str(model_path))
-    heard = watcher.collect(Detection2DArray, 'detections', 50)
+    received = watcher.collect(Detection2DArray, 'detections', 50)
     inner = node._detector.detect
 
     def slow(spectrogram):
@@ -159,11 +159,11 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
     talk = feed(node)
     for index in range(8):
         talk(spectrogram(features, END_NS + index * 100_000_000))
-    wait(lambda: heard and stamp_ns(heard[-1]) == END_NS + 200_000_000, 'the newest window')
+    wait(lambda: received and stamp_ns(received[-1]) == END_NS + 200_000_000, 'the newest window')
     dropped = watcher.wait_status(
         'detector', values=lambda values: int(values['windows_in']) == 8
     )[2]['windows_dropped']
-    assert int(dropped) == 8 - len(heard) > 0
+    assert int(dropped) == 8 - len(received) > 0
 
 
 def lost_session(network):
@@ -184,7 +184,7 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     start, watcher, model_path, make_network, features, front_end, feed, wait
 ):
     node = start(DetectorNode, model=str(model_path))
-    heard = watcher.collect(Detection2DArray, 'detections', 100)
+    received = watcher.collect(Detection2DArray, 'detections', 100)
     talk = feed(node)
     sent = 0
 
@@ -194,11 +194,11 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
             talk(spectrogram(features, END_NS + sent * 100_000_000))
             sent += 1
         last_ns = END_NS - 500_000_000 + (sent - 1) * 100_000_000
-        wait(lambda: heard and stamp_ns(heard[-1]) == last_ns, 'the newest window')
+        wait(lambda: received and stamp_ns(received[-1]) == last_ns, 'the newest window')
 
     lost = lost_session(make_network(front_end))
     send(10)
-    before = heard[0].detections
+    before = received[0].detections
     node._detector._session, node._detector.provider = lost, 'CUDAExecutionProvider'
     send(20)
     level, sentence, values = watcher.wait_status(
@@ -211,8 +211,8 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     assert sentence.endswith('falling back to CPUExecutionProvider')
     assert values['provider'] == 'CPUExecutionProvider'
     assert int(values['windows_refused']) == 0
-    assert len(heard) == int(values['windows_out']) == sent - int(values['windows_dropped'])
-    after = heard[-1].detections
+    assert len(received) == int(values['windows_out']) == sent - int(values['windows_dropped'])
+    after = received[-1].detections
     assert [entry.bbox for entry in after] == [entry.bbox for entry in before]
 
 
@@ -220,7 +220,7 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     ('content', 'words'),
     [(None, 'No such file'), (b'not a model', 'expected an ONNX model')],
 )
-def test_a_bad_model_is_said_and_a_good_one_mends_it(
+def test_a_bad_model_is_reported_and_a_good_one_mends_it(
     start, watcher, tmp_path, model_path, content, words
 ):
     path = tmp_path / 'model.onnx'
@@ -254,7 +254,7 @@ def test_silence_is_explained(start, watcher, model_path):
     watcher.wait_status('detector', 'nothing on /avdet/spectrogram from /avdet/watcher', level=2)
 
 
-def test_another_type_on_the_topic_is_said(start, watcher, model_path):
+def test_another_type_on_the_topic_is_reported(start, watcher, model_path):
     start(DetectorNode, model=str(model_path))
     context = Context()  # one participant cannot have two types on a topic
     context.init()

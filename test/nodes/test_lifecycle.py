@@ -1,4 +1,4 @@
-"""How every node comes up, goes down, and says why not."""
+"""How every node comes up, goes down, and reports why not."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_a_destroyed_node_leaves_the_graph(watcher, wait, parameters, node_class
     rclpy.try_shutdown(context=other)
 
 
-def test_without_autostart_it_waits_and_says_so(start, watcher):
+def test_without_autostart_it_waits_and_is_noted(start, watcher):
     node = start(TrackerNode, autostart=False)
     watcher.wait_status('tracker', 'activate it or call /avdet/tracker/enable', level=1)
     assert node.state == 'unconfigured'
 
 
-def test_a_node_that_was_shut_down_says_that_it_cannot_come_up_again(start, call, watcher):
+def test_a_node_that_was_shut_down_reports_that_it_cannot_come_up_again(start, call, watcher):
     node = start(TrackerNode)
     request = ChangeState.Request()
     request.transition.label = 'shutdown'
@@ -112,7 +112,7 @@ def test_an_inactive_upstream_is_named(start, watcher):
     assert detector.state == 'unconfigured'
 
 
-def test_a_wrong_start_value_is_said_and_mended_at_run_time(start, watcher, wait):
+def test_a_wrong_start_value_is_reported_and_mended_at_run_time(start, watcher, wait):
     node = start(TrackerNode, tracker='magic')
     watcher.wait_status('tracker', "parameter tracker: expected one of iou, motion, found 'magic'")
     assert node.state == 'unconfigured'
@@ -120,7 +120,7 @@ def test_a_wrong_start_value_is_said_and_mended_at_run_time(start, watcher, wait
     wait(lambda: node.state == 'active', 'the tracker to come up')
 
 
-def test_a_misspelt_parameter_is_said(start, watcher):
+def test_a_misspelt_parameter_is_reported(start, watcher):
     start(TrackerNode, start_scare=0.5)
     watcher.wait_status('tracker', 'did you mean start_score?')
 
@@ -135,13 +135,13 @@ def test_an_exception_in_a_transition_is_logged_and_reported(start, watcher, cap
     assert 'Traceback' in capfd.readouterr().err
 
 
-def test_a_missing_rig_is_said_by_every_node_that_reads_one(start, watcher, tmp_path):
+def test_a_missing_rig_is_reported_by_every_node_that_reads_one(start, watcher, tmp_path):
     start(TrackerNode)
     start(OverlayNode, rig=str(tmp_path / 'rig.yaml'))
     watcher.wait_status('overlay', 'cannot read the rig file', level=2)
 
 
-def test_use_sim_time_without_a_clock_is_said(start, watcher):
+def test_use_sim_time_without_a_clock_is_reported(start, watcher):
     start(TrackerNode, use_sim_time=True)
     watcher.wait_status('tracker', 'nothing publishes /clock', level=2)
 

@@ -1,4 +1,4 @@
-"""Boxes on the road stand where their image boxes say."""
+"""Boxes on the road stand where their image boxes are."""
 
 from __future__ import annotations
 

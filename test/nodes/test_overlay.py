@@ -70,7 +70,7 @@ def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     picture = encode_image(encode_header(0, 'camera'), 'rgb8', np.zeros((4, 4, 3), np.uint8))
 
-    def said():
+    def reported():
         camera.publish(picture)
         tracks()
         time.sleep(0.2)
@@ -78,7 +78,7 @@ def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
         status = watcher.status.get('/avdet/overlay', (0, '', {}))
         return words in status[1] and status[2]['camera'] == 'none, drawn road'
 
-    wait(said, 'the missing stamp to be said')
+    wait(reported, 'the missing stamp to be reported')
 
 
 def test_a_depth_picture_with_holes_is_shown(tracks, watcher, wait):
@@ -139,18 +139,18 @@ def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
     assert status[2]['pictures'] == '0'
 
 
-def test_bad_images_are_said_and_the_road_is_drawn_again(tracks, watcher, wait):
+def test_bad_images_are_reported_and_the_road_is_drawn_again(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     wait(lambda: watcher.node.count_publishers('/avdet/overlay'), 'the overlay')
     bad = encode_image(encode_header(1, 'camera'), 'yuv422', np.zeros((4, 4, 2), np.uint8))
 
-    def said():
+    def reported():
         camera.publish(bad)
         tracks()
         time.sleep(0.2)
         return "found 'yuv422'" in watcher.status.get('/avdet/overlay', (0, ''))[1]
 
-    wait(said, 'the wrong encoding to be said')
+    wait(reported, 'the wrong encoding to be reported')
     count = len(pictures)
     wait(lambda: tracks() or (time.sleep(0.2) or len(pictures) > count), 'a picture')

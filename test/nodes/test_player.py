@@ -136,17 +136,17 @@ def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp
     with Bag(tmp_path / 'drive') as bag:
         player = Player(bag, ['/drive/label_info'])
         player.play()
-        heard, last = [], []
+        received, last = [], []
         listener.create_subscription(
-            LabelInfo, '/drive/label_info', heard.append, qos.LATCHED_OF_ALL
+            LabelInfo, '/drive/label_info', received.append, qos.LATCHED_OF_ALL
         )
         listener.create_subscription(LabelInfo, '/drive/label_info', last.append, qos.LATCHED)
         until = time.monotonic() + 20
-        while len(heard) < 3 or not last or last[-1].threshold != 0.75:
-            assert time.monotonic() < until, (heard, last)
+        while len(received) < 3 or not last or last[-1].threshold != 0.75:
+            assert time.monotonic() < until, (received, last)
             time.sleep(0.02)
         player.destroy_node()
-    assert [message.threshold for message in heard] == [0.25, 0.5, 0.75]
+    assert [message.threshold for message in received] == [0.25, 0.5, 0.75]
 
 
 def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
@@ -171,12 +171,12 @@ def test_signals_end_it_with_status_0(bag, listener, program, number):
         for _ in range(3):  # Ctrl-C at a terminal reaches it, and the launch service sends another
             playing.send_signal(number)
             time.sleep(0.02)
-        said = playing.communicate(timeout=30)[0]
+        output = playing.communicate(timeout=30)[0]
     finally:
         playing.kill()
-    assert playing.returncode == 0, said
-    assert 'Traceback' not in said
-    assert 'messages sent' in said
+    assert playing.returncode == 0, output
+    assert 'Traceback' not in output
+    assert 'messages sent' in output
 
 
 @pytest.mark.parametrize('after_s', [0.4, 1.2, 2.4])
@@ -184,9 +184,9 @@ def test_a_signal_before_it_plays_ends_it_as_well(bag, after_s):
     playing = start_process(['avdet_ros.cli.replay_process'], bag.path, '--chain')
     time.sleep(after_s)
     playing.send_signal(signal.SIGINT)
-    said = playing.communicate(timeout=30)[0]
-    assert playing.returncode == 0, said
-    assert 'Traceback' not in said
+    output = playing.communicate(timeout=30)[0]
+    assert playing.returncode == 0, output
+    assert 'Traceback' not in output
 
 
 def start_process(program, path, *words):

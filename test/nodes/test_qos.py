@@ -1,4 +1,4 @@
-"""Parameters that say how a topic travels: what they change, and what becomes of wrong ones."""
+"""Parameters of the QoS of topics: what they change, and what becomes of wrong ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_parameter_changes_its_own_topic_alone(start, watcher, wait):
         ('trucks.publisher.depth', 5, 'did you mean qos_overrides./avdet/tracks.publisher.depth?'),
     ],
 )
-def test_a_wrong_one_is_said_and_the_node_works(start, watcher, name, value, words):
+def test_a_wrong_one_is_reported_and_the_node_works(start, watcher, name, value, words):
     name = f'qos_overrides./avdet/{name}'
     node = start(TrackerNode, **{name: value})
     status = watcher.wait_status('tracker', f'parameter {name}: expected')

@@ -117,14 +117,14 @@ def test_everything_published_is_in_the_bag(talker, start, tmp_path):
 def test_a_type_that_only_others_know_costs_its_own_topic_alone(talker, start, tmp_path, capfd):
     goals = talker.create_publisher(Goals, 'goals', 10)
     recorder = start(tmp_path / 'bag')
-    said = ''
+    printed = ''
     until = time.monotonic() + 30
-    while 'is not recorded' not in said:
-        assert time.monotonic() < until, said
+    while 'is not recorded' not in printed:
+        assert time.monotonic() < until, printed
         goals.publish(Goals())
         time.sleep(0.1)
-        said += capfd.readouterr().err
-    assert '/drive/goals is not recorded: message type nav_msgs/msg/Goals: expected one' in said
+        printed += capfd.readouterr().err
+    assert '/drive/goals is not recorded: message type nav_msgs/msg/Goals: expected one' in printed
     check_recording(talker, recorder, tmp_path / 'bag', 1.0)
 
 
@@ -146,7 +146,7 @@ def test_a_failure_while_writing_leaves_a_bag_that_is_whole(talker, tmp_path):
         node.destroy_node()
 
 
-def test_a_topic_that_can_have_no_such_name_is_said(tmp_path):
+def test_a_topic_that_can_have_no_such_name_is_reported(tmp_path):
     words = ['--ros-args', '-p', f'path:={tmp_path / "bag"}', '-p', "topics:=['*']"]
     command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -159,11 +159,11 @@ def test_a_topic_that_can_have_no_such_name_is_said(tmp_path):
     assert not (tmp_path / 'bag').exists()
 
 
-def test_a_topic_that_cannot_be_heard_is_said(talker, start, tmp_path):
+def test_a_topic_that_cannot_be_subscribed_is_reported(talker, start, tmp_path):
     recorder = start(tmp_path / 'bag')
-    said = set()
+    printed = set()
     talker.create_subscription(
-        DiagnosticArray, '/diagnostics', lambda m: said.update(s.message for s in m.status), 10
+        DiagnosticArray, '/diagnostics', lambda m: printed.update(s.message for s in m.status), 10
     )
     labels = talker.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
     labels.publish(LabelInfo(threshold=0.25))  # so that something is recorded
@@ -173,8 +173,8 @@ def test_a_topic_that_cannot_be_heard_is_said(talker, start, tmp_path):
         time.sleep(0.02)
     talker.create_publisher(Image, 'audio', BEST_EFFORT)
     words = 'not recorded: /drive/audio: QoS of publisher /drive/talker is incompatible'
-    while not any(words in sentence for sentence in said):
-        assert time.monotonic() < until, said
+    while not any(words in sentence for sentence in printed):
+        assert time.monotonic() < until, printed
         rclpy.spin_once(talker, timeout_sec=0.1)
     recorder.send_signal(signal.SIGINT)
     assert recorder.wait(20) == 0

@@ -75,7 +75,7 @@ def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wai
 
 
 @pytest.mark.parametrize('refusals', [0, 1])
-def test_a_driver_that_does_not_answer_is_said_and_waited_for(wav, wait, refusals):
+def test_a_driver_that_does_not_answer_is_reported_and_waited_for(wav, wait, refusals):
     source = SlowDriver(wav, refusals)
     log, faults, blocks = [], set(), []
     sound = SourceReader(

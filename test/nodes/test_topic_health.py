@@ -18,7 +18,7 @@ MUTE = '/avdet/mute'
 
 @pytest.fixture
 def mute(ros):
-    """A node with a state that nobody can ask for: it does not spin unless it is told to."""
+    """A node whose state service does not respond: it spins only on request."""
     node = rclpy.create_node('mute', namespace='/avdet')
 
     def answer(_, response):
@@ -67,7 +67,7 @@ def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wai
         assert len(pending) == 1
 
 
-def told(watch, count):
+def reported(watch, count):
     report = Report()
     watch.report_count(report, '/t', count, 'several nodes publish /t')
     return report.level, report.message
@@ -76,10 +76,10 @@ def told(watch, count):
 def test_a_crowd_may_be_a_dead_node_for_as_long_as_a_lease(watcher, monkeypatch):
     watch = PublisherWatch(watcher.node)
     may_be_dead = (WARN, 'several nodes publish /t (or one of them has just died)')
-    assert told(watch, 1) == (OK, '')
-    assert told(watch, 2) == may_be_dead
+    assert reported(watch, 1) == (OK, '')
+    assert reported(watch, 2) == may_be_dead
     monkeypatch.setattr(topic_health, 'LEASE_S', 0.0)
-    assert told(watch, 2) == (ERROR, 'several nodes publish /t')
+    assert reported(watch, 2) == (ERROR, 'several nodes publish /t')
     monkeypatch.setattr(topic_health, 'LEASE_S', 20.0)
-    assert told(watch, 1) == (OK, '')
-    assert told(watch, 2) == told(watch, 3) == told(watch, 2) == may_be_dead
+    assert reported(watch, 1) == (OK, '')
+    assert reported(watch, 2) == reported(watch, 3) == reported(watch, 2) == may_be_dead

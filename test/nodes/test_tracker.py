@@ -21,22 +21,22 @@ BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
 
 @pytest.fixture
 def chain(start, watcher, wait):
-    """A tracker, a way to feed it, and what it says."""
+    """A tracker, a way to feed it, and what it publishes."""
 
     def make(**parameters):
         node = start(TrackerNode, **{'tracker': 'iou', **parameters})
-        heard = watcher.collect(Detection2DArray, 'tracks', 100)
+        received = watcher.collect(Detection2DArray, 'tracks', 100)
         publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
         wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
 
         def feed(stamp_s, boxes=BOX, scores=(0.9,)):
-            before = len(heard)
+            before = len(received)
             head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
             publisher.publish(encode_detections(head, boxes, np.array(scores)))
-            wait(lambda: len(heard) > before, 'tracks')
-            return heard[-1]
+            wait(lambda: len(received) > before, 'tracks')
+            return received[-1]
 
-        return node, publisher, feed, heard
+        return node, publisher, feed, received
 
     return make
 
@@ -120,32 +120,32 @@ def broken(kind):
 
 @pytest.mark.parametrize('kind', ['nan', 'infinite', 'inside out', 'score', 'stamp'])
 def test_bad_messages_are_refused(chain, watcher, kind):
-    _, publisher, feed, heard = chain()
+    _, publisher, feed, received = chain()
     publisher.publish(broken(kind))
     status = watcher.wait_status(
         'tracker', 'expected', level=1, values=lambda values: values['windows_refused'] == '1'
     )
     assert '/avdet/detections' in status[1]
-    assert not heard
+    assert not received
     assert len(feed(2.0).detections) == 1
 
 
 def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
-    _, publisher, _, heard = chain(max_detections=50)
+    _, publisher, _, received = chain(max_detections=50)
     rng = np.random.default_rng(2)
     corner = rng.uniform(0, 1000, (10_000, 2))
     boxes = np.concatenate([corner, corner + 20], axis=1)
     head = encode_header(1_000_000_000, 'camera_optical_frame')
     publisher.publish(encode_detections(head, boxes, rng.uniform(0.85, 1, 10_000)))
-    wait(lambda: heard, 'tracks')
-    assert 0 < len(heard[0].detections) <= 50
+    wait(lambda: received, 'tracks')
+    assert 0 < len(received[0].detections) <= 50
     watcher.wait_status('tracker', '10000 detections at once, the best 50', level=1)
 
 
 def test_a_detection_without_a_result_is_no_track(chain, wait):
-    _, publisher, _, heard = chain()
+    _, publisher, _, received = chain()
     message = Detection2DArray(header=encode_header(1_000_000_000, 'camera'))
     message.detections.append(Detection2D())
     publisher.publish(message)
-    wait(lambda: heard, 'tracks')
-    assert heard[0].detections == []
+    wait(lambda: received, 'tracks')
+    assert received[0].detections == []

@@ -62,7 +62,7 @@ def test_only_the_newest_wait_while_it_is_busy(log, keep, worked):
     assert worker.dropped == 4 - keep
 
 
-def test_errors_are_told_and_do_not_end_it(log):
+def test_errors_are_reported_and_do_not_end_it(log):
     log.go_on.set()
     worker = log.worker(keep=3)
     for value in ('bad', 'broken', 'good'):
@@ -74,7 +74,7 @@ def test_errors_are_told_and_do_not_end_it(log):
     assert [type(error) for error in log.failed] == [ValueError]
 
 
-def test_an_error_after_the_end_of_everything_is_not_told(log):
+def test_an_error_after_the_end_of_everything_is_not_reported(log):
     log.go_on.set()
     worker = log.worker(alive=lambda: False)
     worker.start()

@@ -128,7 +128,7 @@ def test_a_full_disk_gets_one_sentence_and_leaves_nothing_half(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_little_room_is_said_before_anything_is_rendered(
+def test_too_little_room_is_reported_before_anything_is_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)

@@ -34,9 +34,9 @@ def tones(tmp_path):
 
 def collect(source, seconds, settle_s=1.0):
     """Read blocks until that much sound that is not silence has come; check their numbering."""
-    blocks, heard = [], 0
+    blocks, loud_samples = [], 0
     deadline = time.monotonic() + seconds + 15
-    while heard < (seconds + settle_s) * RATE:
+    while loud_samples < (seconds + settle_s) * RATE:
         assert time.monotonic() < deadline, 'the tones never came'
         block = source.read(0.5)
         if block is None:
@@ -45,7 +45,9 @@ def collect(source, seconds, settle_s=1.0):
             before = blocks[-1]
             assert block.first_sample == before.first_sample + len(before.samples) + block.lost
         blocks.append(block)
-        heard = heard + len(block.samples) if np.abs(block.samples).max() > 1000 else 0
+        loud_samples = (
+            loud_samples + len(block.samples) if np.abs(block.samples).max() > 1000 else 0
+        )
     return np.concatenate([block.samples for block in blocks])[-int(seconds * RATE) :], blocks
 
 
@@ -114,7 +116,7 @@ def test_a_killed_server_is_noticed_and_its_return_used(virtual_device, rig, ton
     assert tone_of(sound[:, 3]) == pytest.approx(1300, abs=4)
 
 
-def test_portaudio_that_did_not_come_up_is_said_and_brought_up_again(virtual_device, rig):
+def test_portaudio_that_did_not_come_up_is_reported_and_brought_up_again(virtual_device, rig):
     import sounddevice
 
     while sounddevice._initialized:

@@ -63,7 +63,7 @@ def test_formats(tmp_path, name, how, dtype):
         assert np.abs(found / scale - sound).max() < 1e-4
 
 
-def test_another_rate_is_resampled_and_said(tmp_path):
+def test_another_rate_is_resampled_and_reported(tmp_path):
     t = np.arange(2 * 48000) / 48000
     sound = np.stack([0.3 * np.sin(2 * np.pi * (500 + 100 * c) * t) for c in range(8)], axis=1)
     source = FileSource(
@@ -89,12 +89,12 @@ def test_a_loop_goes_on_and_counts_on(tmp_path, rate):
         write(tmp_path / 'a.wav', noise(0.25, rate=rate), rate), RATE, loop=True, paced=False
     )
     source.start()
-    heard = 0
+    count = 0
     for _ in range(200):
         block = source.read(0.0)
-        assert block.first_sample == heard
-        heard += len(block.samples)
-    assert heard > 2 * RATE
+        assert block.first_sample == count
+        count += len(block.samples)
+    assert count > 2 * RATE
     assert not source.exhausted
     source.start()
     assert source.read(0.0).first_sample == 0
@@ -115,7 +115,7 @@ def test_paced_blocks_come_in_real_time(tmp_path):
     source.stop()
 
 
-def test_a_file_can_be_heard_again(tmp_path):
+def test_a_file_can_be_played_again(tmp_path):
     source = FileSource(write(tmp_path / 'a.wav', noise(0.2)), RATE, paced=False)
     assert np.array_equal(read_all(source), read_all(source))
     assert source.read(0.0) is None
@@ -147,7 +147,7 @@ def test_a_file_cut_short_is_refused(tmp_path, kept):
         FileSource(path, RATE)
 
 
-def test_a_flac_cut_short_is_said_when_it_ends(tmp_path):
+def test_a_flac_cut_short_is_reported_when_it_ends(tmp_path):
     path = write(tmp_path / 'a.flac', noise(2.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AvdetError, match=r'a\.flac is (damaged|cut short)'):
@@ -180,7 +180,7 @@ def test_missing_files_folders_and_silence_without_samples(tmp_path):
         FileSource(write(tmp_path / 'a.wav', noise(0)), RATE)
 
 
-def test_make_source_says_what_it_lacks():
+def test_make_source_names_what_it_lacks():
     rig = load_rig()
     with pytest.raises(AvdetError, match='expected the path of a sound file'):
         make_source('file', rig)
@@ -211,15 +211,15 @@ def survives(path, content):
     try:
         source = FileSource(path, RATE, paced=False)
         source.start()
-        heard = 0
+        count = 0
         for _ in range(500):
             block = source.read(0.0)
             if block is None:
                 break
             assert block.samples.shape[1] == 8
-            heard += len(block.samples)
+            count += len(block.samples)
         # A rate of 4 kHz makes eleven samples of one; nothing makes more.
-        assert heard <= 100_000
+        assert count <= 100_000
         source.stop()
     except AvdetError as error:
         sentence = str(error)

@@ -33,11 +33,11 @@ def test_a_paced_drive_takes_its_time_and_stops_at_once():
     while source.read(5.0) is None:
         pass
     began = time.monotonic()
-    heard = 0
-    while heard < 22050:
+    count = 0
+    while count < 22050:
         block = source.read(0.5)
         if block is not None:
-            heard += len(block.samples)
+            count += len(block.samples)
             assert block.time_s + len(block.samples) / 44100 <= time.monotonic() + 1e-3
     assert time.monotonic() - began > 0.45
     began = time.monotonic()
@@ -46,7 +46,7 @@ def test_a_paced_drive_takes_its_time_and_stops_at_once():
     assert source.read(0.0) is None
 
 
-def test_a_failing_renderer_is_told(monkeypatch):
+def test_a_failing_renderer_is_reported(monkeypatch):
     source = make_source('simulation', load_rig(), seed=300_003, duration_s=5.0)
     source.scene = None  # nothing to render
     source.start()

@@ -62,15 +62,17 @@ def test_a_jump_back_in_time_starts_anew(name, windows):
 @pytest.mark.parametrize('name', NAMES)
 @settings(max_examples=30, deadline=None)
 @given(windows=drives())
-def test_identities_are_first_told_in_ascending_order(name, windows):
+def test_identities_are_first_published_in_ascending_order(name, windows):
     tracker = make_tracker(name)
     for first_id in (1, 100):
         tracker.reset(first_id)
-        told = []
+        published = []
         for window in windows:
-            told += [identity for identity in ids(tracker.update(*window)) if identity not in told]
-        assert told == sorted(told)
-        assert all(identity >= first_id for identity in told)
+            published += [
+                identity for identity in ids(tracker.update(*window)) if identity not in published
+            ]
+        assert published == sorted(published)
+        assert all(identity >= first_id for identity in published)
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -65,7 +65,7 @@ class TapFinder:
 
 
 def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[int]:
-    """Ask for each microphone to be tapped and return the channels that answered.
+    """Ask for each microphone to be tapped and return the channels that responded.
 
     Args:
         source: started; gives the device's channels in the device's order.
@@ -90,7 +90,7 @@ def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[
             block = source.read(0.2)
             if block is not None:
                 channel = finder.push(block.samples)
-        again = ' (answered before!)' if channel in channels else ''
+        again = ' (responded before!)' if channel in channels else ''
         console.print(f'channel [bold]{channel}[/]{again}')
         channels.append(channel)
         settled = time.monotonic() + _AFTER_S

@@ -20,7 +20,7 @@ LOWEST_DB = -90.0
 """Left end of the bars."""
 
 JUDGED_S = 4.0
-"""Sound that faults are judged from."""
+"""Length of the sound that faults are judged from."""
 
 _BAR = 40
 _REFRESH_S = 0.1

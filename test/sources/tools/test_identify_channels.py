@@ -89,7 +89,7 @@ def test_channels_above_the_eighth_are_tapped(tmp_path, monkeypatch, capsys, ord
             assert "every microphone is on the rig's channel" in capsys.readouterr().out
 
 
-def test_a_tap_that_never_comes_is_said(tmp_path, monkeypatch):
+def test_a_tap_that_never_comes_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(identify_channels, 'PATIENCE_S', 0.3)
     soundfile.write(tmp_path / 'quiet.wav', taps([])[: RATE // 2], RATE)
     source = FileSource(tmp_path / 'quiet.wav', RATE)

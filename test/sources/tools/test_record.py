@@ -17,7 +17,7 @@ RATE = 44100
 SECOND_BYTES = RATE * 8 * 2
 
 
-def test_what_was_heard_before_the_device_died_is_kept(virtual_device, tmp_path):
+def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
     path = tmp_path / 'out.wav'
     part = tmp_path / '.out.wav.part'
 

@@ -47,7 +47,7 @@ def test_colour_order_is_turned_to_rgb():
     assert pixels[2, 10, 10] < -1
 
 
-def test_what_does_not_fit_is_said():
+def test_what_does_not_fit_is_reported():
     for shape, kind, found in (
         ((480, 640, 3), np.uint8, '640 x 480 of uint8'),
         ((650, 1000, 3), np.uint8, '1000 x 650 of uint8'),

@@ -65,7 +65,7 @@ def test_it_learns_a_bright_rectangle():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_a_checkpoint_of_another_stem_loads_and_says_so(detector, tmp_path):
+def test_a_checkpoint_of_another_stem_loads_and_is_noted(detector, tmp_path):
     colour = EfficientDetector(NAME, channels=3, image_size=(128, 128))
     torch.save(colour.network.state_dict(), tmp_path / 'colour.pth')
     assert load_weights(detector, tmp_path / 'colour.pth') == ['backbone.conv_stem.weight']

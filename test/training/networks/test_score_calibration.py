@@ -58,7 +58,7 @@ def test_the_module_is_the_interpolation():
     np.testing.assert_allclose(found, np.interp(x, knots, values), atol=1e-5)
 
 
-def test_the_few_that_are_sure_are_said_to_be_sure():
+def test_the_few_that_are_sure_are_reported_to_be_sure():
     rng = np.random.default_rng(2)
     logits = np.concatenate([rng.normal(-3, 1, 20000), rng.uniform(1, 2, 40)])
     right = np.concatenate([rng.random(20000) < 0.05, np.ones(40, bool)])

@@ -72,7 +72,7 @@ def test_the_file_is_what_the_runtime_loads(tmp_path):
     np.testing.assert_allclose(found.scores, scores.numpy(), atol=1e-4)
 
 
-def test_a_model_that_says_something_else_is_refused(tmp_path):
+def test_a_model_that_is_notedmething_else_is_refused(tmp_path):
     detector, path = talkative('steered'), tmp_path / 'student.onnx'
     export(detector, contract_for(load_rig(), FrontEnd(), -0.5), path)
     with torch.no_grad():

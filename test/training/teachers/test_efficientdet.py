@@ -49,7 +49,7 @@ def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
     assert answer.features.shape == (64, 4, 8)
 
 
-def test_missing_frames_and_teachers_are_said(frames, tmp_path):
+def test_missing_frames_and_teachers_are_reported(frames, tmp_path):
     with pytest.raises(AvdetError, match='validation frames'):
         fit_teacher(RECIPE, frames, [], tmp_path)
     with pytest.raises(AvdetError, match='train teacher'):
