@@ -134,8 +134,8 @@ class _Findings:
     """Collects findings; equal ones of a drive are counted, not repeated."""
 
     def __init__(self) -> None:
-        self._counts: Counter = Counter()
-        self._examples: dict[tuple, str] = {}
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._examples: dict[tuple[str, str, str], str] = {}
 
     def add(self, level: str, drive: str, what: str, example: str, count: int = 1) -> None:
         key = level, drive, what
@@ -257,7 +257,7 @@ def _pictures(
     root: Path, name: str, frames: list[layout.FrameId], summary: DriveSummary, found: _Findings
 ) -> None:
     for modality in layout.PICTURES:
-        sizes: Counter = Counter()
+        sizes: Counter[str] = Counter()
         for frame in frames:
             try:
                 image = layout.read_picture(root, frame, modality)

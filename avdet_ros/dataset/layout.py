@@ -20,6 +20,7 @@ from functools import lru_cache
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -285,7 +286,7 @@ def _cut(folder: Path, frame: FrameId, rate_hz: int, samples: int) -> np.ndarray
         raise AvdetError(f'{path}: expected sound, found {error}') from error
 
 
-def read_parameters(folder: str | Path) -> dict:
+def read_parameters(folder: str | Path) -> dict[str, Any]:
     """``parameters.json`` of a drive of ours; read anew only when the file changes.
 
     Raises:
@@ -299,14 +300,14 @@ def read_parameters(folder: str | Path) -> dict:
 
 
 @lru_cache(maxsize=256)
-def _parameters(path: Path, _changed_ns: int) -> dict:
+def _parameters(path: Path, _changed_ns: int) -> dict[str, Any]:
     parameters = json.loads(path.read_text(encoding='utf-8'))
     if not isinstance(parameters, dict) or 'start_ns' not in parameters:
         raise ValueError('no start_ns in it')
     return parameters
 
 
-def read_truth(root: str | Path, drive: str) -> dict[str, dict]:
+def read_truth(root: str | Path, drive: str) -> dict[str, dict[str, Any]]:
     """The truth of a drive of ours, by stamp.
 
     Returns:
