@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import ctypes
+import importlib.util
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.graph import Graph, NodeSpec
 from avdet_ros.paths import share
 
@@ -148,6 +150,19 @@ class Supervisor:
         self._due_s[name] = time.monotonic() + self._delay_s[name]
         again = f'starting it again in {self._delay_s[name]:g} s'
         self._on_line(name, f'ended with status {status}; {again}')
+
+
+def require_ros() -> None:
+    """Check that nodes can run here.
+
+    Raises:
+        AvdetError: rclpy or vision_msgs is not installed, or no workspace is sourced.
+    """
+    for module in ('rclpy', 'vision_msgs'):
+        if importlib.util.find_spec(module) is None:
+            raise AvdetError(
+                f'{module} is missing: source a ROS 2 workspace, or run make setup in a checkout'
+            )
 
 
 def command(node: NodeSpec, graph: Graph) -> list[str]:

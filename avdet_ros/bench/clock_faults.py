@@ -6,29 +6,29 @@ from collections.abc import Callable
 import time
 
 from avdet_ros.bench.faults import Outcome, quoted
-from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.graph_under_test import GraphUnderTest
 
 
-def clock_jumps(vehicle: Vehicle) -> Outcome:
+def clock_jumps(graph: GraphUnderTest) -> Outcome:
     """``/clock`` a minute forward, then two back; the vehicle must go by it."""
-    vehicle.settle()
+    graph.settle()
     took_s = {}
     for by_s in (60.0, -120.0):
-        vehicle.witness.move_clock(by_s)
+        graph.monitor.move_clock(by_s)
         moved_s = time.monotonic()
 
         def follows(moved_s: float = moved_s) -> bool:
-            heard = vehicle.witness.tracks
+            heard = graph.monitor.tracks
             newest = heard[-1] if heard else None
-            now_s = vehicle.witness.clock_s()
+            now_s = graph.monitor.clock_s()
             return newest and newest.at_s > moved_s and abs(newest.stamp_ns * 1e-9 - now_s) < 5
 
-        vehicle.wait(follows, 'tracks in the new time')
+        graph.wait(follows, 'tracks in the new time')
         took_s[by_s] = time.monotonic() - moved_s
-        vehicle.settle_after()
-    tracker = vehicle.wait(
+        graph.wait_steady()
+    tracker = graph.wait(
         lambda: (
-            (status := vehicle.witness.status('tracker'))
+            (status := graph.monitor.status('tracker'))
             and int(status.values['time_jumps']) > 0
             and status
         ),
@@ -43,22 +43,22 @@ def clock_jumps(vehicle: Vehicle) -> Outcome:
     )
 
 
-def clock_paused(vehicle: Vehicle, seconds: float = 5.0) -> Outcome:
+def clock_paused(graph: GraphUnderTest, seconds: float = 5.0) -> Outcome:
     """``/clock`` stands still and goes on."""
-    began_s = vehicle.settle()
-    vehicle.witness.stop_clock()
+    began_s = graph.settle()
+    graph.monitor.stop_clock()
     paused_s = time.monotonic()
     said = {
-        node: vehicle.said(node, 'stands still', paused_s)
+        node: graph.wait_status(node, 'stands still', paused_s)
         for node in ('capture', 'detector', 'tracker')
     }
     time.sleep(max(0.0, seconds - (time.monotonic() - paused_s)))
-    during = [entry for entry in vehicle.witness.tracks if entry.at_s > paused_s + 1.5]
-    vehicle.witness.go_on_clock()
+    during = [entry for entry in graph.monitor.tracks if entry.at_s > paused_s + 1.5]
+    graph.monitor.go_on_clock()
     back_s = time.monotonic()
-    first = vehicle.tracked_after(back_s)
-    vehicle.settle_after()
-    losses = vehicle.losses(began_s)
+    first = graph.wait_tracks(back_s)
+    graph.wait_steady()
+    losses = graph.losses(began_s)
     return Outcome(
         f'/clock paused for {seconds:g} s',
         f'capture says {quoted(said["capture"], paused_s)}, so do the others; '
@@ -68,7 +68,7 @@ def clock_paused(vehicle: Vehicle, seconds: float = 5.0) -> Outcome:
     )
 
 
-CLOCK_FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
+CLOCK_FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'clock jumps': clock_jumps,
     'clock paused': clock_paused,
 }

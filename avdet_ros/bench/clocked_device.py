@@ -16,7 +16,7 @@ import numpy as np
 from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice
 
 
-class FedDevice(VirtualDevice):
+class ClockedDevice(VirtualDevice):
     """A private sound server whose eight-channel source is fed by a process.
 
     Attributes:

@@ -1,10 +1,9 @@
-"""A simulated drive through the real graph: four node processes, a recorder, and who watches."""
+"""A simulated drive through the running graph: four nodes, a recorder and a monitor."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 import json
@@ -16,15 +15,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 
 from avdet_ros.audio.window import HOP_S
-from avdet_ros.dds_domain import free_domain
+from avdet_ros.bench.running_graph import NodeLoad, RunningGraph
 from avdet_ros.drawing.video import VideoWriter, contact_sheet
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.graph import Graph, make_graph
-from avdet_ros.supervisor import Supervisor, transport_settings
 
 WINDOW_S = 1.0
 SHEET_PICTURES = 8
@@ -44,7 +41,7 @@ class Plan:
         seed: which drive.
         model: model file, '' for the package's.
         tracker: name of the tracker.
-        camera: render what the camera sees, too.
+        camera: render the camera's pictures too.
     """
 
     out: Path
@@ -61,7 +58,7 @@ class Plan:
 
 
 def prepare_folder(out: Path) -> None:
-    """Make the folder and take away what an earlier run left in it.
+    """Make the folder, and remove the results of an earlier run.
 
     Raises:
         AvdetError: it cannot be written.
@@ -88,23 +85,19 @@ class Demo:
     """The running graph and what came out of it so far.
 
     Attributes:
-        monitor: what came on the topics.
-        lines: the last lines that nodes printed.
+        graph: the nodes, and the messages that came.
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Choose a DDS domain of its own; nothing is started."""
-        os.environ['ROS_DOMAIN_ID'] = str(free_domain())
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        os.environ.update(transport_settings(os.environ))
+        """Prepare; nothing is started."""
         self._plan = plan
-        self.lines: deque[str] = deque(maxlen=20)
-        self._graph = _graph(plan)
-        self._supervisor = Supervisor(self._graph, self._hear)
         self._video = VideoWriter(plan.out / 'overlay.mp4', 1 / HOP_S)
         self._sheet: list[np.ndarray] = []
-        self._cpu: dict[str, tuple[float, float]] = {}
-        self.monitor: Any = None
+        self._loads: list[NodeLoad] = []
+        self._last_count, self._last_count_s = -1, 0.0
+        self.graph = RunningGraph(
+            lambda: _graph(plan), ('detections', 'tracks', 'truth'), self._on_picture
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -113,44 +106,29 @@ class Demo:
         Raises:
             AvdetError: a node does not come up; the message is its own.
         """
-        from avdet_ros.nodes.graph_monitor import GraphMonitor
-
         try:
-            self._supervisor.start()
-            self.monitor = GraphMonitor(
-                self._graph.namespace, ('detections', 'tracks', 'truth'), self._on_picture
-            )
-            # Capture comes last, so that nobody misses the first window.
-            last = ('camera', 'capture') if self._plan.camera else ('capture',)
-            for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
-                if name == 'capture':
-                    self._wait_for_listeners()
-                self._enable(name)
-            self._processes = {
-                name: psutil.Process(process.pid)
-                for name, process in self._supervisor.processes.items()
-            }
-            self._measure_cpu()
-            yield
+            with self.graph:
+                # Capture comes last, so that nobody misses the first window.
+                last = ('camera', 'capture') if self._plan.camera else ('capture',)
+                for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
+                    if name == 'capture':
+                        self._wait_for_subscribers()
+                    self._enable(name)
+                read_loads = self.graph.measure_load()
+                try:
+                    yield
+                finally:
+                    self._loads = read_loads()
         finally:
-            if self.monitor is not None:
-                self._measure_cpu()
-            self._supervisor.stop()
-            if self.monitor is not None:
-                self.monitor.close()
             self._video.close()
 
-    def tend(self) -> bool:
-        """Look after the nodes; False when the drive is over.
+    def going_on(self) -> bool:
+        """Whether the drive still goes on.
 
         Raises:
-            AvdetError: a node has died.
+            AvdetError: a node has ended.
         """
-        self._supervisor.poll()
-        if self._supervisor.deaths:
-            name, status = self._supervisor.deaths[0]
-            last = next((line for line in reversed(self.lines) if line.startswith(name)), '')
-            raise AvdetError(f'node {name} ended with status {status}: {last}')
+        self.graph.check()
         if self.windows >= self._plan.windows:
             return False
         return not (self._capture('finished') == 'True' and self._quiet_s() > _TAIL_S)
@@ -158,17 +136,17 @@ class Demo:
     @property
     def windows(self) -> int:
         """Windows whose tracks have come."""
-        return len(self.monitor.tracks) if self.monitor else 0
+        return len({message.stamp_ns for message in self.graph.monitor.tracks})
 
     def summary(self) -> dict[str, Any]:
-        """The numbers of ``summary.json``; scores are worked out now."""
+        """The numbers of ``summary.json``; computes the scores."""
         from avdet_ros.evaluation.live import score_live
         from avdet_ros.rig import load_rig
 
-        camera = load_rig().camera
+        camera, monitor = load_rig().camera, self.graph.monitor
         detections, tracks, truth = (
             {message.stamp_ns: (message.found, list(message.ids)) for message in kept}
-            for kept in (self.monitor.detections, self.monitor.tracks, self.monitor.truth)
+            for kept in (monitor.detections, monitor.tracks, monitor.truth)
         )
         size = (camera.width_px, camera.height_px)
         detector = self._values('detector')
@@ -176,7 +154,7 @@ class Demo:
         windows = max(sent, self.windows)
         if self.windows >= self._plan.windows:
             windows = self.windows
-        late = [ms for _, ms in self.monitor.latency_ms] or [float('nan')]
+        late = [ms for _, ms in monitor.latency_ms] or [float('nan')]
         p50, p99 = np.percentile(late, [50, 99])
         ids = {text for _, found in tracks.values() for text in found}
         scores = score_live(truth, detections, tracks, size)
@@ -193,13 +171,13 @@ class Demo:
                 'p99': _rounded(p99, 2),
                 'max': _rounded(max(late), 2),
             },
-            'cpu_percent': {name: round(used, 1) for name, used in self._cpu_percent().items()},
+            'cpu_percent': {load.node: round(load.cpu_percent, 1) for load in self._loads},
             'model': {'file': detector.get('model', ''), 'sha256': detector.get('sha256', '')},
             'ros_distro': ros_distro(),
         }
 
     def write(self, summary: Mapping[str, Any]) -> list[Path]:
-        """Write summary and contact sheet; the paths of everything that is there.
+        """Write summary and contact sheet; returns the paths of all results.
 
         Raises:
             AvdetError: the disk is full, or the video could not be written.
@@ -217,11 +195,8 @@ class Demo:
             raise AvdetError(f'the video is not whole: {self._video.fault}')
         return [out / name for name in (*_RESULTS, 'bag') if (out / name).exists()]
 
-    def _hear(self, node: str, line: str) -> None:
-        self.lines.append(f'{node}: {line}')
-
     def _on_picture(self, picture: np.ndarray) -> None:
-        if not self.monitor.tracks:  # the drive has not begun
+        if not self.graph.monitor.tracks:  # the drive has not begun
             return
         self._video.add(picture)
         due = (len(self._sheet) + 0.5) * self._plan.windows / SHEET_PICTURES
@@ -230,62 +205,43 @@ class Demo:
 
     def _enable(self, name: str) -> None:
         """Wait for a node to be active, noticing when it dies instead."""
-        until = time.monotonic() + _START_S
+        until_s = time.monotonic() + _START_S
         while True:
             try:
-                self.monitor.enable(name, 1.0)
+                self.graph.monitor.enable(name, 1.0)
                 return
             except AvdetError:
-                self.tend()
-                alive = time.monotonic() < until
-                status = self.monitor.status(name)
+                self.graph.check()
+                alive = time.monotonic() < until_s
+                status = self.graph.monitor.status(name)
+                if status and status.values.get('state') == 'active':
+                    return  # its answer was late
                 if (status and status.level == 2) or not alive:
                     raise
 
-    def _wait_for_listeners(self) -> None:
+    def _wait_for_subscribers(self) -> None:
         wanted = {'spectrogram': 3, 'detections': 3, 'tracks': 3, 'truth': 3, 'overlay': 1}
-        until = time.monotonic() + _START_S
-        while not self.monitor.has_subscribers(wanted) and time.monotonic() < until:
-            time.sleep(0.02)
+        with suppress(AvdetError):  # the drive is shown without what is not ready by then
+            self.graph.wait(
+                lambda: self.graph.monitor.has_subscribers(wanted), 'subscribers', _START_S
+            )
 
     def _values(self, name: str) -> dict[str, str]:
-        status = self.monitor.status(name)
+        status = self.graph.monitor.status(name)
         return status.values if status else {}
 
     def _capture(self, key: str, missing: str = '') -> str:
         return self._values('capture').get(key, missing)
 
     def _quiet_s(self) -> float:
-        if self._last_windows[0] != self.windows:
-            self._last_windows = (self.windows, time.monotonic())
-        return time.monotonic() - self._last_windows[1]
-
-    _last_windows: tuple[int, float] = (-1, 0.0)
-    _processes: Mapping[str, psutil.Process] = {}
-
-    def _measure_cpu(self) -> None:
-        """Remember CPU and wall seconds; the first and the last time count."""
-        for name, process in self._processes.items():
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue
-            now = (times.user + times.system, time.monotonic())
-            self._cpu.setdefault(f'{name} first', now)
-            self._cpu[f'{name} last'] = now
-
-    def _cpu_percent(self) -> dict[str, float]:
-        used = {}
-        for name in self._processes:
-            (cpu0, wall0), (cpu1, wall1) = (
-                self._cpu[f'{name} {end}'] for end in ('first', 'last')
-            )
-            used[name] = 100 * (cpu1 - cpu0) / max(wall1 - wall0, 1e-3)
-        return used
+        """How long no new window has come."""
+        if self._last_count != self.windows:
+            self._last_count, self._last_count_s = self.windows, time.monotonic()
+        return time.monotonic() - self._last_count_s
 
 
 def ros_distro() -> str:
-    """Name of the ROS 2 release in use, '' if nobody knows."""
+    """Name of the ROS 2 release in use, '' if unknown."""
     if name := os.environ.get('ROS_DISTRO'):
         return name
     for distribution in metadata.distributions():

@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from avdet_ros.bench.clock_faults import CLOCK_FAULTS
-from avdet_ros.bench.clocked_device import FedDevice
+from avdet_ros.bench.clocked_device import ClockedDevice
 from avdet_ros.bench.doc_section import machine_line
 from avdet_ros.bench.faults import FAULTS, Outcome
-from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.graph_under_test import GraphUnderTest
 from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.dds_domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
@@ -51,12 +51,12 @@ def run_faults(
     for faults, clock in ((FAULTS, False), (CLOCK_FAULTS, True)):
         left = [name for name in faults if name in names]
         while left:
-            with Vehicle(sound, model, clock=clock) as vehicle:
+            with GraphUnderTest(sound, model, clock=clock) as graph:
                 while left:
                     name = left.pop(0)
                     try:
                         with progress.step(name):
-                            outcomes.append(faults[name](vehicle))
+                            outcomes.append(faults[name](graph))
                     except AvdetError as error:
                         outcomes.append(Outcome(name, f'NOT AS IT SHOULD BE: {error}', None, '?'))
                         break
@@ -75,7 +75,7 @@ def signals_at_any_moment(
     """
     folder = Path(tempfile.mkdtemp(prefix='avdet-signal-'))
     domain = free_domain()
-    device = FedDevice(sound)
+    device = ClockedDevice(sound)
     statuses, ends_s, processes, broken, killed = [], [], 0, 0, 0
     try:
         device.start()

@@ -1,7 +1,7 @@
-"""What a vehicle meets on the road, done to the running graph; each says what came of it.
+"""Faults as they happen on a vehicle, injected into the running graph.
 
-Every function takes a `Vehicle`, injects one fault with the real thing, waits for the graph to
-say so and to recover, and measures both. What never comes raises `AvdetError`.
+Every function takes a `GraphUnderTest`, injects one real fault, waits for the graph to report it
+and to recover, and measures both. A report or a recovery that never comes raises `AvdetError`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.bench.graph_under_test import Vehicle, busy_cores, end
+from avdet_ros.bench.graph_under_test import GraphUnderTest, busy_cores, end
 from avdet_ros.bench.small_disk import DISK_BYTES, small_disk
 
 SIDE = '/side'
@@ -49,142 +49,142 @@ def quoted(status: object, since_s: float) -> str:
     return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
 
 
-def sound_server_killed(vehicle: Vehicle) -> Outcome:
+def sound_server_killed(graph: GraphUnderTest) -> Outcome:
     """SIGKILL to the sound server, three seconds without it, and its return."""
-    device = vehicle.device
+    device = graph.device
     fault = 'sound server killed, started again 3 s later'
-    return _without_server(vehicle, fault, 3.0, device.kill, device.start)
+    return _without_server(graph, fault, 3.0, device.kill, device.start)
 
 
-def sound_server_hangs(vehicle: Vehicle) -> Outcome:
+def sound_server_hangs(graph: GraphUnderTest) -> Outcome:
     """The sound server lives and answers nobody, for five seconds."""
-    device = vehicle.device
-    return _without_server(vehicle, 'sound server hangs for 5 s', 5.0, device.freeze, device.thaw)
+    device = graph.device
+    return _without_server(graph, 'sound server hangs for 5 s', 5.0, device.freeze, device.thaw)
 
 
 def _without_server(
-    vehicle: Vehicle,
+    graph: GraphUnderTest,
     fault: str,
     seconds: float,
     take: Callable[[], None],
     give_back: Callable[[], None],
 ) -> Outcome:
-    began_s = vehicle.settle()
+    began_s = graph.settle()
     cut_s = time.monotonic()
     take()
     try:
-        said = vehicle.said('capture', 'trying again', cut_s)
+        said = graph.wait_status('capture', 'trying again', cut_s)
         time.sleep(max(0.0, seconds - (time.monotonic() - cut_s)))
     finally:
         give_back()
     back_s = time.monotonic()
-    first = vehicle.tracked_after(back_s)
-    vehicle.settle_after()
+    first = graph.wait_tracks(back_s)
+    graph.wait_steady()
     return Outcome(
         fault,
         f'capture says {quoted(said, cut_s)}, and opens it anew',
         first.at_s - back_s,
-        str(vehicle.losses(began_s)),
+        str(graph.losses(began_s)),
     )
 
 
-def fewer_channels(vehicle: Vehicle) -> Outcome:
+def fewer_channels(graph: GraphUnderTest) -> Outcome:
     """The device is unplugged and comes back with four channels, then with eight."""
-    began_s = vehicle.settle()
-    vehicle.device.kill()
-    vehicle.device.start(channels=4)
+    began_s = graph.settle()
+    graph.device.kill()
+    graph.device.start(channels=4)
     cut_s = time.monotonic()
-    said = vehicle.said('capture', 'are mixtures', cut_s)
-    vehicle.device.kill()
-    vehicle.device.start(channels=8)
+    said = graph.wait_status('capture', 'are mixtures', cut_s)
+    graph.device.kill()
+    graph.device.start(channels=8)
     back_s = time.monotonic()
-    vehicle.wait(
+    graph.wait(
         lambda: (
-            (status := vehicle.witness.status('capture'))
+            (status := graph.monitor.status('capture'))
             and status.at_s > back_s
             and status.level == 0
         ),
         'capture to be well',
     )
-    well_s = vehicle.witness.status('capture').at_s
-    vehicle.settle_after()
+    well_s = graph.monitor.status('capture').at_s
+    graph.wait_steady()
     return Outcome(
         'device unplugged, back with 4 channels, then with 8',
         f'the sound server makes up the missing ones; capture says {quoted(said, cut_s)}',
         well_s - back_s,
-        str(vehicle.losses(began_s)),
+        str(graph.losses(began_s)),
     )
 
 
-def detector_killed(vehicle: Vehicle) -> Outcome:
+def detector_killed(graph: GraphUnderTest) -> Outcome:
     """SIGKILL to the detector, which is started again."""
-    began_s = vehicle.settle()
-    victim = vehicle.process('detector')
+    began_s = graph.settle()
+    victim = graph.process('detector')
     cut_s = time.monotonic()
     victim.kill()
     victim.wait()
-    vehicle.wait(
-        lambda: vehicle.supervisor.processes.get('detector') not in (None, victim),
+    graph.wait(
+        lambda: graph.supervisor.processes.get('detector') not in (None, victim),
         'the detector to be started again',
     )
-    first = vehicle.tracked_after(time.monotonic())
-    vehicle.settle_after()
-    said = vehicle.witness.find_status('tracker', 'detections', cut_s)
+    first = graph.wait_tracks(time.monotonic())
+    graph.wait_steady()
+    said = graph.monitor.find_status('tracker', 'detections', cut_s)
     words = f'tracker says {quoted(said, cut_s)}, and the' if said else 'the'
     return Outcome(
         'detector killed with SIGKILL',
         f'{words} node is started again; identities from before are not given again',
         first.at_s - cut_s,
-        str(vehicle.losses(began_s)),
+        str(graph.losses(began_s)),
     )
 
 
-def cores_busy(vehicle: Vehicle, seconds: float = 10.0) -> Outcome:
+def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
     """A process that computes on every core, for a while."""
-    began_s = vehicle.settle()
+    began_s = graph.settle()
     time.sleep(2)
     hogs_s = time.monotonic()
     with busy_cores():
         time.sleep(seconds)
         quiet_s = time.monotonic()
     calm, loud = (
-        vehicle.latency_ms(began_s)[: int((hogs_s - began_s) * 10)],
-        vehicle.latency_ms(hogs_s),
+        graph.latency_ms(began_s)[: int((hogs_s - began_s) * 10)],
+        graph.latency_ms(hogs_s),
     )
     usual_ms = max(2 * float(np.median(calm)), 200.0)
-    vehicle.wait(
-        lambda: (newest := vehicle.latency_ms(quiet_s)).size and newest[-1] < usual_ms,
+    graph.wait(
+        lambda: (newest := graph.latency_ms(quiet_s)).size and newest[-1] < usual_ms,
         'latencies as before',
     )
     recovered_s = next(
-        at_s for at_s, ms in vehicle.witness.latency_ms if at_s >= quiet_s and ms < usual_ms
+        at_s for at_s, ms in graph.monitor.latency_ms if at_s >= quiet_s and ms < usual_ms
     )
-    errors_ms = np.abs(vehicle.stamp_errors_ms(hogs_s))
+    errors_ms = np.abs(graph.stamp_errors_ms(hogs_s))
     return Outcome(
         f'every core busy for {seconds:g} s',
         f'latency p99 {np.percentile(loud, 99):.0f} ms (before {np.percentile(calm, 99):.0f} ms); '
         f'stamp error p99 {np.percentile(errors_ms, 99):.2f} ms',
         recovered_s - quiet_s,
-        str(vehicle.losses(began_s)),
+        str(graph.losses(began_s)),
     )
 
 
-def provider_lost(vehicle: Vehicle) -> Outcome:
+def provider_lost(graph: GraphUnderTest) -> Outcome:
     """A detector that is to run on CUDA starts where there is none."""
     began_s = time.monotonic()
-    process = vehicle.other(
+    process = graph.start_other(
         'detector',
         SIDE,
-        {'spectrogram': f'{vehicle.graph.namespace}/spectrogram'},
+        {'spectrogram': f'{graph.graph.namespace}/spectrogram'},
         {'CUDA_VISIBLE_DEVICES': ''},
-        model=vehicle.model,
+        model=graph.model,
         providers=['cuda', 'cpu'],
     )
     name = f'{SIDE}/detector'
-    said = vehicle.said(name, 'CUDAExecutionProvider', began_s)
-    done = vehicle.wait(
+    said = graph.wait_status(name, 'CUDAExecutionProvider', began_s)
+    done = graph.wait(
         lambda: (
-            (status := vehicle.witness.status(name))
+            (status := graph.monitor.status(name))
             and int(status.values.get('windows_out', 0)) > 3
             and status
         ),
@@ -199,23 +199,23 @@ def provider_lost(vehicle: Vehicle) -> Outcome:
     )
 
 
-def messages_malformed(vehicle: Vehicle) -> Outcome:
+def messages_malformed(graph: GraphUnderTest) -> Outcome:
     """Wrong encodings, steps, sizes, NaN, no channels and 10,000 detections on every topic."""
     from avdet_ros.bench.malformed_messages import bad_detections, bad_sound, bad_spectrograms
 
-    listener = vehicle.other('capture', SIDE, source='topic')
-    began_s = vehicle.settle()
-    before = {name: process.pid for name, process in vehicle.supervisor.processes.items()}
+    listener = graph.start_other('capture', SIDE, source='topic')
+    began_s = graph.settle()
+    before = {name: process.pid for name, process in graph.supervisor.processes.items()}
     refused = {}
     for topic, node, kinds in (
-        (f'{vehicle.graph.namespace}/spectrogram', 'detector', bad_spectrograms()),
-        (f'{vehicle.graph.namespace}/detections', 'tracker', bad_detections(time.time_ns())),
+        (f'{graph.graph.namespace}/spectrogram', 'detector', bad_spectrograms()),
+        (f'{graph.graph.namespace}/detections', 'tracker', bad_detections(time.time_ns())),
         (f'{SIDE}/audio', f'{SIDE}/capture', bad_sound()),
     ):
-        refused[node] = _send_all(vehicle, topic, node, kinds)
-    after = {name: process.pid for name, process in vehicle.supervisor.processes.items()}
-    vehicle.settle_after()
-    losses = vehicle.losses(began_s)
+        refused[node] = _send_all(graph, topic, node, kinds)
+    after = {name: process.pid for name, process in graph.supervisor.processes.items()}
+    graph.wait_steady()
+    losses = graph.losses(began_s)
     alive = before == after and listener.poll() is None
     end(listener)
     counts = ', '.join(f'{node.rsplit("/", 1)[-1]} {count}' for node, count in refused.items())
@@ -228,11 +228,11 @@ def messages_malformed(vehicle: Vehicle) -> Outcome:
     )
 
 
-def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
+def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict) -> int:
     """Publish each message until its node says its words; returns how many there were."""
     kind = type(next(iter(kinds.values())))
-    publisher = vehicle.witness.publisher(kind, topic)
-    vehicle.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
+    publisher = graph.monitor.publisher(kind, topic)
+    graph.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
     for words, message in kinds.items():
         began_s = sent_s = time.monotonic()
         publisher.publish(message)
@@ -243,26 +243,26 @@ def _send_all(vehicle: Vehicle, topic: str, node: str, kinds: dict) -> int:
             if time.monotonic() - sent_s > AGAIN_S:
                 publisher.publish(message)
                 sent_s = time.monotonic()
-            return vehicle.witness.find_status(node, words, began_s)
+            return graph.monitor.find_status(node, words, began_s)
 
-        vehicle.wait(refused, f'{node} to say {words!r}')
-    vehicle.witness.destroy(publisher)
+        graph.wait(refused, f'{node} to say {words!r}')
+    graph.monitor.destroy(publisher)
     return len(kinds)
 
 
-def disk_full(vehicle: Vehicle) -> Outcome:
+def disk_full(graph: GraphUnderTest) -> Outcome:
     """A recording onto a disk of 4 MB."""
-    began_s = vehicle.settle()
+    began_s = graph.settle()
     with small_disk() as (folder, how):
         bag = folder / 'bag'
-        process = vehicle.other('recorder', path=str(bag), topics=['audio', 'tracks'])
+        process = graph.start_other('recorder', path=str(bag), topics=['audio', 'tracks'])
         if how == 'limit':
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (DISK_BYTES, DISK_BYTES))
-        said = vehicle.said('recorder', 'the recording has ended', began_s)
+        said = graph.wait_status('recorder', 'the recording has ended', began_s)
         running = process.poll() is None
         status, _ = end(process)
         kept = _kept_messages(bag)
-    losses = vehicle.losses(began_s)
+    losses = graph.losses(began_s)
     return Outcome(
         'disk full while recording' + (' (file size limit)' if how == 'limit' else ''),
         f'recorder says "{said.sentence}", {"stays up" if running else "ends"}, '
@@ -279,23 +279,23 @@ def _kept_messages(bag: Path) -> int:
         return sum(1 for _ in opened.messages(list(opened.topics)))
 
 
-def two_captures(vehicle: Vehicle) -> Outcome:
+def two_captures(graph: GraphUnderTest) -> Outcome:
     """A second capture on the same topics, and its end."""
-    began_s = vehicle.settle()
-    other = vehicle.other('capture', source='simulation', duration_s=600.0)
-    said = vehicle.said('capture', 'nodes publish', began_s)
-    also = vehicle.said('detector', 'several nodes publish', began_s)
+    began_s = graph.settle()
+    other = graph.start_other('capture', source='simulation', duration_s=600.0)
+    said = graph.wait_status('capture', 'nodes publish', began_s)
+    also = graph.wait_status('detector', 'several nodes publish', began_s)
     end(other)
     gone_s = time.monotonic()
 
     def well() -> bool:
-        status = vehicle.witness.status('detector')
+        status = graph.monitor.status('detector')
         return status.at_s > gone_s and 'several' not in status.sentence
 
-    vehicle.wait(well, 'detector to see one capture')
-    well_s = vehicle.witness.status('detector').at_s
-    vehicle.settle_after()
-    jumps = vehicle.losses(began_s).jumps
+    graph.wait(well, 'detector to see one capture')
+    well_s = graph.monitor.status('detector').at_s
+    graph.wait_steady()
+    jumps = graph.losses(began_s).jumps
     return Outcome(
         'two captures on one topic',
         f'capture says "{said.sentence}", detector "{also.sentence}"',
@@ -304,7 +304,7 @@ def two_captures(vehicle: Vehicle) -> Outcome:
     )
 
 
-FAULTS: dict[str, Callable[[Vehicle], Outcome]] = {
+FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'sound server killed': sound_server_killed,
     'sound server hangs': sound_server_hangs,
     'fewer channels': fewer_channels,

@@ -6,19 +6,16 @@ tracker node publishes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-import os
 from pathlib import Path
-import time
 
 import numpy as np
-import psutil
 from rich.table import Table
 
+from avdet_ros.bench.running_graph import NodeLoad, RunningGraph
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import make_graph
-from avdet_ros.supervisor import Supervisor, transport_settings
 
 RATES_HZ = (10, 20)
 SETTLE_S = 3.0
@@ -26,28 +23,13 @@ _START_S = 60.0
 
 
 @dataclass(frozen=True)
-class NodeLoad:
-    """What one node's process takes.
-
-    Attributes:
-        node: its name.
-        megabytes: resident memory at the end.
-        cpu_percent: of one core, over the measurement.
-    """
-
-    node: str
-    megabytes: float
-    cpu_percent: float
-
-
-@dataclass(frozen=True)
 class PipelineResult:
     """One run of the graph.
 
     Attributes:
-        rate_hz: windows a second that were asked for.
-        seconds: how long it was listened to.
-        windows: tracks messages that came.
+        rate_hz: windows a second, as requested.
+        seconds: how long it was measured.
+        windows: messages of tracks received.
         dropped: instants without one, between the first and the last.
         p50: median latency, ms.
         p99: 99th percentile, ms.
@@ -72,63 +54,35 @@ def run_pipeline(
     seed: int,
     rig: Path | None = None,
 ) -> PipelineResult:
-    """Run capture (a simulated drive), detector, tracker and overlay, and listen.
+    """Run capture (a simulated drive), detector, tracker and overlay, and measure.
 
     Args:
         model: ONNX file.
         rate_hz: windows a second.
-        seconds: how long to listen, after the graph has settled.
+        seconds: how long to measure, after the graph has settled.
         seed: of the drive.
         rig: rig file, None for the package's own.
 
     Raises:
         AvdetError: ROS is not installed, a node ended, or no tracks came.
     """
-    try:
-        import rclpy  # noqa: F401
-    except ImportError as error:
-        raise AvdetError(f'the pipeline needs ROS 2: expected rclpy, found {error}') from error
     given = {
         'source': 'simulation',
         'seed': str(seed),
         'duration': str(seconds + SETTLE_S + _START_S),
         'hop': str(1 / rate_hz),
         'model': str(model),
-        'namespace': f'bench_{os.getpid()}',
         'respawn': 'false',
         'log_level': 'warn',
     }
-    graph = make_graph(given | ({'rig': str(rig)} if rig else {}))
-    lines: dict[str, list[str]] = {}
-    supervisor = Supervisor(graph, lambda node, line: lines.setdefault(node, []).append(line))
-    os.environ.update(transport_settings(os.environ))
-    supervisor.start()
-    try:
-        from avdet_ros.nodes.graph_monitor import GraphMonitor
-
-        monitor = GraphMonitor(graph.namespace, ('tracks',))
-        try:
-            handles = {
-                name: psutil.Process(process.pid) for name, process in supervisor.processes.items()
-            }
-            _watch(supervisor, lines, _START_S, lambda: monitor.tracks)
-            _watch(supervisor, lines, SETTLE_S)
-            monitor.clear()
-            before, start = _cpu_seconds(handles), time.monotonic()
-            _watch(supervisor, lines, seconds)
-            taken_s, after = time.monotonic() - start, _cpu_seconds(handles)
-            loads = [
-                NodeLoad(
-                    node,
-                    handle.memory_info().rss / 1e6,
-                    100 * (after[node] - before[node]) / taken_s,
-                )
-                for node, handle in handles.items()
-            ]
-        finally:
-            monitor.close()
-    finally:
-        supervisor.stop()
+    given |= {'rig': str(rig)} if rig else {}
+    with RunningGraph(lambda: make_graph(given)) as graph:
+        graph.wait(lambda: graph.monitor.tracks, 'tracks', _START_S)
+        graph.run_for(SETTLE_S)
+        graph.monitor.clear()
+        read_loads = graph.measure_load()
+        graph.run_for(seconds)
+        loads, monitor = read_loads(), graph.monitor
     latency_ms = [ms for _, ms in monitor.latency_ms]
     stamps_ns = [message.stamp_ns for message in monitor.tracks]
     return summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
@@ -141,7 +95,7 @@ def summarise(
     seconds: float,
     loads: list[NodeLoad],
 ) -> PipelineResult:
-    """Make numbers of what came.
+    """Latencies and losses of the messages that came.
 
     Raises:
         AvdetError: nothing came.
@@ -184,29 +138,3 @@ def load_table(results: Sequence[PipelineResult]) -> Table:
         cells = (f'{load.megabytes:.0f}, {load.cpu_percent:.0f} %' for load in result.nodes)
         table.add_row(f'{result.rate_hz:g}', *cells)
     return table
-
-
-def _watch(
-    supervisor: Supervisor,
-    lines: Mapping[str, list[str]],
-    longest_s: float,
-    done: Callable[[], object] = lambda: False,
-) -> None:
-    """Look after the nodes until something is done, or for so long.
-
-    Raises:
-        AvdetError: a node has ended.
-    """
-    until_s = time.monotonic() + longest_s
-    while time.monotonic() < until_s and not done():
-        supervisor.poll()
-        for node, status in supervisor.deaths:
-            time.sleep(0.5)  # its last words are still on their way
-            words = [line for line in lines.get(node, []) if 'ended with' not in line]
-            last = words[-1] if words else 'without a word'
-            raise AvdetError(f'node {node} ended with status {status}: {last}')
-        time.sleep(0.05)
-
-
-def _cpu_seconds(handles: dict[str, psutil.Process]) -> dict[str, float]:
-    return {node: sum(handle.cpu_times()[:2]) for node, handle in handles.items()}

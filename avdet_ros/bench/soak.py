@@ -12,7 +12,7 @@ import psutil
 from rich.table import Table
 
 from avdet_ros.bench.doc_section import machine_line
-from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.graph_under_test import GraphUnderTest
 from avdet_ros.bench.stream_losses import missing_windows
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
@@ -110,35 +110,35 @@ def run_soak(
     Raises:
         AvdetError: no tracks come.
     """
-    with Vehicle(sound, model, drift=drift) as vehicle:
-        vehicle.settle()
+    with GraphUnderTest(sound, model, drift=drift) as graph:
+        graph.settle()
         handles = {
             name: psutil.Process(process.pid)
-            for name, process in vehicle.supervisor.processes.items()
+            for name, process in graph.supervisor.processes.items()
         }
-        before = _counts(vehicle)
+        before = _counts(graph)
         began_s = time.monotonic()
         processes = {name: Process(name) for name in handles}
         stamps: list[tuple[float, float]] = []
         until_s = began_s + 60 * minutes
         with progress.step('seconds', round(60 * minutes)) as advance:
             shown_s = began_s
-            while (now_s := time.monotonic()) < until_s and not vehicle.supervisor.deaths:
+            while (now_s := time.monotonic()) < until_s and not graph.supervisor.deaths:
                 for name, handle in handles.items():
                     processes[name].look(handle, now_s - began_s)
-                stamps += _take_stamps(vehicle, began_s)
+                stamps += _take_stamps(graph, began_s)
                 advance(int(now_s - shown_s))
                 shown_s += int(now_s - shown_s)
                 time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
-        stamps += _take_stamps(vehicle, began_s)
-        heard = [entry.stamp_ns for entry in vehicle.witness.tracks if entry.at_s >= began_s]
-        after = _counts(vehicle)
+        stamps += _take_stamps(graph, began_s)
+        heard = [entry.stamp_ns for entry in graph.monitor.tracks if entry.at_s >= began_s]
+        after = _counts(graph)
         if not heard:
             raise AvdetError('soak: expected tracks, found none')
         latencies = [
-            (at_s - began_s, ms) for at_s, ms in vehicle.witness.latency_ms if at_s >= began_s
+            (at_s - began_s, ms) for at_s, ms in graph.monitor.latency_ms if at_s >= began_s
         ]
-        deaths = [f'{node} with status {status}' for node, status in vehicle.supervisor.deaths]
+        deaths = [f'{node} with status {status}' for node, status in graph.supervisor.deaths]
     return Soak(
         minutes=minutes,
         windows=len(heard),
@@ -170,25 +170,25 @@ def own_bytes(process: psutil.Process) -> int:
     )
 
 
-def _take_stamps(vehicle: Vehicle, began_s: float) -> list[tuple[float, float]]:
+def _take_stamps(graph: GraphUnderTest, began_s: float) -> list[tuple[float, float]]:
     """Stamp errors since the last time, and forget the runs and statuses behind them."""
-    witness = vehicle.witness
+    witness = graph.monitor
     runs, witness.sound[:] = list(witness.sound), []
     for statuses in witness.statuses.values():
         del statuses[:-5]
     witness.spectrograms.clear()
-    truth_s = vehicle.device.captured_s(np.array([run.sample for run in runs], float))
+    truth_s = graph.device.captured_s(np.array([run.sample for run in runs], float))
     errors_ms = 1e3 * np.abs(np.array([run.stamp_ns for run in runs]) * 1e-9 - truth_s)
     times_s = (run.at_s - began_s for run in runs)
     return list(zip(times_s, errors_ms.tolist(), strict=True))
 
 
-def _counts(vehicle: Vehicle) -> dict[str, dict[str, int]]:
+def _counts(graph: GraphUnderTest) -> dict[str, dict[str, int]]:
     """What every node counts, by its next status: all until now is in it."""
     names = (*DROPPED, 'samples_lost')
     since_s, found = time.monotonic(), {}
-    for node in vehicle.supervisor.processes:
-        status = vehicle.said(node, '', since_s)
+    for node in graph.supervisor.processes:
+        status = graph.wait_status(node, '', since_s)
         found[node] = {name: int(status.values[name]) for name in names if name in status.values}
     return found
 

@@ -28,9 +28,9 @@ def faults(
     """
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.fault_table import NAMES, fault_markdown, fault_table, run_faults
-    from avdet_ros.bench.graph_under_test import require_ros
     from avdet_ros.bench.step_costs import machine
     from avdet_ros.errors import AvdetError
+    from avdet_ros.supervisor import require_ros
 
     if list_them:
         console().print('\n'.join(NAMES))

@@ -26,9 +26,9 @@ def soak(
     sample says which one it is, so that stamps are held against the truth.
     """
     from avdet_ros.bench.doc_section import write_section
-    from avdet_ros.bench.graph_under_test import require_ros
     from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table
     from avdet_ros.bench.step_costs import machine
+    from avdet_ros.supervisor import require_ros
 
     require_ros()
     progress = progress_bars()

@@ -1,4 +1,4 @@
-"""avdet demo: a simulated drive nobody trained on, through the four nodes."""
+"""`avdet demo`: a simulated drive that no model was trained on, through the four nodes."""
 
 from __future__ import annotations
 
@@ -36,18 +36,17 @@ def demo(
     model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
     tracker: Annotated[str, typer.Option(help='Which tracker.')] = DEFAULT_TRACKER,
     camera: Annotated[
-        bool, typer.Option(help='Render what the camera sees, to look at what is heard in it.')
+        bool, typer.Option(help='Render the camera too, and draw boxes on its pictures.')
     ] = True,
 ) -> None:
-    """Play a simulated drive through the four nodes and show what they hear."""
+    """Play a simulated drive through the four nodes and show the vehicles they find."""
     if seed < FIRST_SEED:
         raise AvdetError(f'--seed: expected {FIRST_SEED} or more, found {seed}')
-    from avdet_ros.cli.run import require_ros
-
-    require_ros()
     from avdet_ros.bench.demo import Demo, Plan, prepare_folder
     from avdet_ros.paths import share
+    from avdet_ros.supervisor import require_ros
 
+    require_ros()
     model = model or str(share('models/student.onnx'))
     plan = Plan(out.resolve(), duration, seed, model, tracker, camera)
     prepare_folder(plan.out)
@@ -67,7 +66,7 @@ def demo(
     if not show.windows:
         if stopped.received:
             return
-        raise AvdetError(f'no window came through: {"; ".join(list(show.lines)[-3:])}')
+        raise AvdetError(f'no window came through: {show.graph.last_lines()}')
     if stopped.received:
         print_line('interrupted: these are the results so far')
     summary = show.summary()
@@ -83,23 +82,23 @@ def _watch(show: Any, plan: Any, stopped: SignalFlag) -> None:
 
     camera = load_rig().camera
     if not console().is_terminal:
-        said = time.monotonic()
-        while show.tend() and not stopped.received:
+        printed_s = time.monotonic()
+        while show.going_on() and not stopped.received:
             time.sleep(_REFRESH_S)
-            if time.monotonic() - said > _PLAIN_EVERY_S:
-                said = time.monotonic()
+            if time.monotonic() - printed_s > _PLAIN_EVERY_S:
+                printed_s = time.monotonic()
                 print_line(_line(show, plan))
         return
     with Live(console=console(), refresh_per_second=1 / _REFRESH_S, transient=True) as live:
-        while show.tend() and not stopped.received:
+        while show.going_on() and not stopped.received:
             time.sleep(_REFRESH_S)
             bar = ProgressBar(total=plan.windows, completed=show.windows, width=40)
             live.update(Group(_tracks_table(show, camera), bar, Text(_line(show, plan))))
 
 
 def _line(show: Any, plan: Any) -> str:
-    latency_ms = show.monitor.latency_ms
-    latency = f'{latency_ms[-1][1]:.0f} ms' if latency_ms else '-'
+    late = show.graph.monitor.latency_ms
+    latency = f'{late[-1][1]:.0f} ms' if late else '-'
     return f'{show.windows} of {plan.windows} windows, newest latency {latency}'
 
 
@@ -108,11 +107,11 @@ def _tracks_table(show: Any, camera: Any) -> Table:
 
     from avdet_ros.drawing.style import colour
 
-    table = Table(title='vehicles heard now', min_width=64)
+    table = Table(title='vehicles now', min_width=64)
     for title in ('identity', 'score', 'bearing', 'box (pixels)'):
         table.add_column(title, justify='right')
-    tracks = show.monitor.tracks
-    found, ids = (tracks[-1].found, tracks[-1].ids) if tracks else (None, ())
+    tracks = show.graph.monitor.tracks
+    ids, found = (tracks[-1].ids, tracks[-1].found) if tracks else ((), None)
     for index, text in enumerate(ids):
         box = found.boxes_px[index]
         ray = camera.directions([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
@@ -139,7 +138,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     rows = {
         'drive': f'{summary["seconds"]:g} s, {summary["windows"]} windows, '
         f'{summary["windows_dropped"]} dropped',
-        'heard': f'{summary["detections"]} boxes, {summary["tracks"]} identities',
+        'found': f'{summary["detections"]} boxes, {summary["tracks"]} identities',
         'mAP@0.5': _number(summary['map50']),
         'MOTA': _number(summary['mota']),
         'latency': f'p50 {late["p50"]} ms, p99 {late["p99"]} ms, max {late["max"]} ms',

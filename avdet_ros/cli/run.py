@@ -47,8 +47,9 @@ def run(
     graph = make_graph(parse_arguments(arguments or []))
     if graph.rviz:
         raise AvdetError('rviz:=true: expected ros2 launch; avdet view shows the same without')
+    from avdet_ros.supervisor import Supervisor, require_ros
+
     require_ros()
-    from avdet_ros.supervisor import Supervisor
 
     lock = threading.Lock()
 
@@ -67,21 +68,6 @@ def run(
         supervisor.stop()
     if not stop.received:
         raise AvdetError('every node has ended by itself; their last lines say why')
-
-
-def require_ros() -> None:
-    """Check that nodes can run here.
-
-    Raises:
-        AvdetError: rclpy or vision_msgs is not installed, or no workspace is sourced.
-    """
-    import importlib.util
-
-    for module in ('rclpy', 'vision_msgs'):
-        if importlib.util.find_spec(module) is None:
-            raise AvdetError(
-                f'{module} is missing: source a ROS 2 workspace, or run make setup in a checkout'
-            )
 
 
 def _show_arguments() -> None:

@@ -17,7 +17,7 @@ LOOP = 1.7
 MODEL = share('models/student.onnx')
 
 
-def on_a_vehicle(test):
+def on_the_running_graph(test):
     """Marks a test that runs the whole graph."""
     lacking = ', '.join(missing_programs())
     for mark in (
@@ -39,117 +39,117 @@ def clicks():
 
 
 @pytest.fixture(scope='module')
-def vehicle(clicks):
+def graph(clicks):
     """One whose device is slow by 300 ppm: in a minute, as much as in three at 100."""
-    with desk.Vehicle(clicks, MODEL, drift=300e-6) as vehicle:
-        vehicle.settle()
-        yield vehicle
+    with desk.GraphUnderTest(clicks, MODEL, drift=300e-6) as graph:
+        graph.settle()
+        yield graph
 
 
-@on_a_vehicle
+@on_the_running_graph
 @pytest.mark.parametrize('percentile', [50, pytest.param(99, marks=pytest.mark.timing)])
-def test_stamps_are_right_while_every_core_is_busy(vehicle, clicks, percentile):
+def test_stamps_are_right_while_every_core_is_busy(graph, clicks, percentile):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
 
     windows = []
-    listening = vehicle.witness.subscribe(
-        Image, 'spectrogram', windows.append, qos.ASK_SPECTROGRAM
-    )
-    began_s = vehicle.settle()
+    listening = graph.monitor.subscribe(Image, 'spectrogram', windows.append, qos.ASK_SPECTROGRAM)
+    began_s = graph.settle()
     # The sound server and what feeds it are as real as the nodes: on two cores they must not be
     # starved themselves, or the device is late and not the stamps.
     with desk.busy_cores('from avdet_ros.process import lower_priority; lower_priority()'):
         time.sleep(8)
-    vehicle.witness.destroy(listening)
-    errors_ms = np.abs(vehicle.stamp_errors_ms(began_s))
+    graph.monitor.destroy(listening)
+    errors_ms = np.abs(graph.stamp_errors_ms(began_s))
     assert len(errors_ms) > 30
     assert np.percentile(errors_ms, percentile) < 2
     heard_s = np.array([time_s for window in windows for time_s in click_times(window)])
     first, period = len(clicks) // 2, len(clicks)
-    number = np.round(((heard_s - vehicle.device.origin_s) * RATE_HZ - first) / period)
-    errors_ms = 1e3 * np.abs(heard_s - vehicle.device.captured_s(first + number * period))
+    number = np.round(((heard_s - graph.device.origin_s) * RATE_HZ - first) / period)
+    errors_ms = 1e3 * np.abs(heard_s - graph.device.captured_s(first + number * period))
     assert len(errors_ms) > 3
     assert np.percentile(errors_ms, percentile) < 2
 
 
-@on_a_vehicle
-def test_a_provider_that_is_not_there_is_reported_and_replaced(vehicle):
+@on_the_running_graph
+def test_a_provider_that_is_not_there_is_reported_and_replaced(graph):
     from avdet_ros.bench.faults import provider_lost
 
-    happened = provider_lost(vehicle).happened
+    happened = provider_lost(graph).happened
     assert 'CUDAExecutionProvider' in happened
     assert 'works on CPUExecutionProvider' in happened
 
 
-@on_a_vehicle
-def test_a_full_disk_ends_the_recording_and_nothing_else(vehicle):
+@on_the_running_graph
+def test_a_full_disk_ends_the_recording_and_nothing_else(graph):
     from avdet_ros.bench.faults import disk_full
 
-    happened = disk_full(vehicle).happened
+    happened = disk_full(graph).happened
     assert 'stays up, exit status 0' in happened
     assert 'opens with 0 messages' not in happened
 
 
-@on_a_vehicle
-def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(vehicle):
+@on_the_running_graph
+def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(graph):
     from sensor_msgs.msg import Image
 
     from avdet_ros.bench.faults import two_captures
     from avdet_ros.messages.encode import encode_header, encode_sound
 
-    publisher = vehicle.witness.publisher(Image, 'audio')
-    vehicle.wait(publisher.get_subscription_count, 'a listener')
+    publisher = graph.monitor.publisher(Image, 'audio')
+    graph.wait(publisher.get_subscription_count, 'a listener')
     block = np.full((882, 8), 0.01, np.float32)  # as simulated sound is
     for _ in range(5):
         publisher.publish(encode_sound(encode_header(time.time_ns(), 'x'), block))
         time.sleep(0.1)
-    vehicle.witness.destroy(publisher)
-    happened = two_captures(vehicle).happened
+    graph.monitor.destroy(publisher)
+    happened = two_captures(graph).happened
     assert 'capture says "2 nodes publish /avdet/spectrogram' in happened
     assert 'detector "several nodes publish /avdet/spectrogram' in happened
 
 
-@on_a_vehicle
-def test_what_does_not_come_is_reported_with_what_the_other_node_printed(vehicle):
+@on_the_running_graph
+def test_what_does_not_come_is_reported_with_what_the_other_node_printed(graph):
     from avdet_ros.errors import AvdetError
 
-    other = vehicle.other('capture', '/side', source='file', file='/nowhere/drive.wav')
-    vehicle.wait(lambda: 'nowhere' in vehicle.heard(), 'a word about the file')
+    other = graph.start_other('capture', '/side', source='file', file='/nowhere/drive.wav')
+    graph.wait(lambda: 'nowhere' in graph.last_lines(), 'a word about the file')
     with pytest.raises(AvdetError, match=r'expected a miracle within 0\.1 s, .*nowhere'):
-        vehicle.wait(lambda: False, 'a miracle', 0.1)
+        graph.wait(lambda: False, 'a miracle', 0.1)
     assert desk.end(other)[0] == 0
-    vehicle.wait(lambda: 'ended with status 0' in vehicle.heard(), 'its end')
+    graph.wait(lambda: 'ended with status 0' in graph.last_lines(), 'its end')
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
-@on_a_vehicle
-def test_a_witness_that_is_deaf_is_noted(vehicle):
+@on_the_running_graph
+def test_a_monitor_that_fails_is_noted(graph):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
     from avdet_ros.nodes.graph_monitor import GraphMonitor
 
     def fail(message):
-        raise ValueError('an ear that breaks')
+        raise ValueError('a callback that breaks')
 
-    watched = vehicle.witness
-    vehicle.witness = GraphMonitor(vehicle.graph.namespace)
+    watched = graph.monitor
+    graph.monitor = GraphMonitor(graph.graph.namespace)
     try:
-        vehicle.witness.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
-        with pytest.raises(RuntimeError, match='the witness has ended: an ear that breaks'):
-            vehicle.wait(lambda: False, 'anything')
+        graph.monitor.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
+        with pytest.raises(
+            RuntimeError, match='the graph monitor has ended: a callback that breaks'
+        ):
+            graph.wait(lambda: False, 'anything')
     finally:
-        vehicle.witness.close()
-        vehicle.witness = watched
+        graph.monitor.close()
+        graph.monitor = watched
 
 
-@on_a_vehicle
-def test_channels_that_the_device_lacks_are_missed(vehicle):
+@on_the_running_graph
+def test_channels_that_the_device_lacks_are_missed(graph):
     from avdet_ros.bench.faults import fewer_channels
 
-    outcome = fewer_channels(vehicle)
+    outcome = fewer_channels(graph)
     assert 'channels are mixtures of the others' in outcome.happened
     assert outcome.recovered_s < 30
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avdet_ros.bench.graph_under_test import Vehicle
+from avdet_ros.bench.graph_under_test import GraphUnderTest
 from avdet_ros.bench.virtual_device import missing_programs
 from avdet_ros.paths import share
 
@@ -27,9 +27,9 @@ def noise():
 def test_clocks_that_jump_and_stand_still(noise):
     from avdet_ros.bench.clock_faults import clock_jumps, clock_paused
 
-    with Vehicle(noise, MODEL, clock=True) as vehicle:
-        assert 'counts 1 jump back' in clock_jumps(vehicle).happened
-        paused = clock_paused(vehicle, 3.0)
+    with GraphUnderTest(noise, MODEL, clock=True) as graph:
+        assert 'counts 1 jump back' in clock_jumps(graph).happened
+        paused = clock_paused(graph, 3.0)
         assert 'stands still' in paused.happened
         assert '0 windows sent meanwhile' in paused.happened
 

@@ -1,0 +1,256 @@
+"""A graph's nodes as processes, with a monitor of their topics: what demo and benches run.
+
+DDS domain, processes and messages are the real ones. The node processes are looked after in a
+thread, and everything ends with the `with` block however that ends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+import os
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from avdet_ros.dds_domain import free_domain, release_domain
+from avdet_ros.errors import AvdetError
+from avdet_ros.graph import Graph
+from avdet_ros.supervisor import Supervisor, require_ros, transport_settings
+
+if TYPE_CHECKING:
+    from avdet_ros.nodes.graph_monitor import GraphMonitor, Status
+
+PATIENCE_S = 40.0
+"""Longest wait for what should happen; a busy machine is slow."""
+
+LINES = 4
+"""How many of a node's last lines are kept."""
+
+_POLL_S = 0.1
+_LAST_WORDS_S = 0.5
+
+
+@dataclass(frozen=True)
+class NodeLoad:
+    """What one node's process takes.
+
+    Attributes:
+        node: its name.
+        megabytes: resident memory at the end.
+        cpu_percent: of one core, over the measurement.
+    """
+
+    node: str
+    megabytes: float
+    cpu_percent: float
+
+
+class RunningGraph:
+    """The node processes of a graph and a monitor of its topics, in a DDS domain of their own.
+
+    Attributes:
+        graph: what runs.
+        monitor: the messages that came, see `GraphMonitor`.
+        supervisor: the node processes.
+        environment: variables of the node processes.
+        lines: the last lines that each node printed, by its name.
+    """
+
+    graph: Graph
+    monitor: GraphMonitor
+    supervisor: Supervisor
+    environment: dict[str, str]
+
+    def __init__(
+        self,
+        make_graph: Callable[[], Graph],
+        topics: Collection[str] = ('tracks',),
+        on_picture: Callable[[np.ndarray], None] | None = None,
+        environment: Mapping[str, str] | None = None,
+        clock: bool = False,
+    ) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            make_graph: makes the graph, in its DDS domain.
+            topics: which ones the monitor takes, see `GraphMonitor`.
+            on_picture: gets each overlay picture, in a thread of its own; None: none is taken.
+            environment: variables of the node processes on top of this one's.
+            clock: publish ``/clock``.
+        """
+        require_ros()
+        self.lines: dict[str, deque[str]] = {}
+        self._make_graph, self._topics, self._on_picture = make_graph, topics, on_picture
+        self._more, self._clock = dict(environment or {}), clock
+        self._ending = threading.Event()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RunningGraph:
+        try:
+            self._start(self._stack)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        """Start everything; what is on the stack ends in the opposite order."""
+        from avdet_ros.nodes.graph_monitor import GraphMonitor
+
+        stack.enter_context(own_domain())
+        self.environment = {**os.environ, **self._more}
+        self.graph = self._make_graph()
+        self.monitor = GraphMonitor(self.graph.namespace, self._topics, self._on_picture)
+        stack.callback(self.monitor.close)
+        if self._clock:
+            self.monitor.begin_clock()
+        self.supervisor = Supervisor(self.graph, self.keep_line, self.environment)
+        stack.callback(self.supervisor.stop)
+        self.supervisor.start()
+        poller = threading.Thread(target=self._poll, name='supervisor', daemon=True)
+        poller.start()
+        stack.callback(poller.join, 10)
+        stack.callback(self._ending.set)
+
+    def check(self) -> None:
+        """See that no node has ended, in a graph that does not start it again.
+
+        Raises:
+            AvdetError: one has; its last line is in the message.
+        """
+        if self.graph.respawn or not self.supervisor.deaths:
+            return
+        time.sleep(_LAST_WORDS_S)  # its last lines may still be on their way
+        node, status = self.supervisor.deaths[0]
+        lines = [line for line in self.lines.get(node, ()) if 'ended with' not in line]
+        last = lines[-1] if lines else 'it printed nothing'
+        raise AvdetError(f'node {node} ended with status {status}: {last}')
+
+    def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+        """Wait until something holds, and return it.
+
+        Args:
+            condition: tried until its result is true.
+            what: it is, for the message.
+            timeout_s: longest wait.
+
+        Raises:
+            AvdetError: it does not come to hold, or a node has ended.
+        """
+        until_s = time.monotonic() + timeout_s
+        while not (found := condition()):
+            if failure := self.monitor.failure:
+                raise RuntimeError(f'the graph monitor has ended: {failure}') from failure
+            self.check()
+            if time.monotonic() > until_s:
+                raise AvdetError(
+                    f'expected {what} within {timeout_s:g} s, found none ({self.last_lines()})'
+                )
+            time.sleep(0.02)
+        return found
+
+    def run_for(self, seconds: float) -> None:
+        """Let the graph run for a while.
+
+        Raises:
+            AvdetError: a node has ended.
+        """
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left_s, 0.1))
+
+    def wait_status(self, node: str, words: str, since_s: float) -> Status:
+        """Wait until a node's diagnostics hold these words, and return them.
+
+        Args:
+            node: its name without the namespace.
+            words: part of the sentence.
+            since_s: `time.monotonic`; earlier diagnostics do not count.
+
+        Raises:
+            AvdetError: they do not come.
+        """
+        return self.wait(
+            lambda: self.monitor.find_status(node, words, since_s),
+            f'diagnostics of {node} with {words!r}',
+        )
+
+    def process(self, node: str) -> subprocess.Popen:
+        """A node's process."""
+        return self.wait(lambda: self.supervisor.processes.get(node), f'the process of {node}')
+
+    def last_lines(self) -> str:
+        """The last lines that each node printed, those of nodes beside the graph first."""
+        own = [node.name for node in self.graph.nodes]
+        named = sorted(self.lines.items(), key=lambda entry: entry[0] in own)
+        return '; '.join(f'{name}: {" / ".join(lines)}' for name, lines in named)
+
+    def keep_line(self, node: str, line: str) -> None:
+        """Remember a line that a node printed."""
+        self.lines.setdefault(node, deque(maxlen=LINES)).append(line)
+
+    def measure_load(self) -> Callable[[], list[NodeLoad]]:
+        """Begin to measure; the result gives the loads of the nodes since now.
+
+        Nodes that have ended meanwhile are left out.
+        """
+        handles = {
+            name: psutil.Process(process.pid)
+            for name, process in self.supervisor.processes.copy().items()
+        }
+        before = {name: _cpu_s(handle) for name, handle in handles.items()}
+        began_s = time.monotonic()
+
+        def read() -> list[NodeLoad]:
+            elapsed_s = max(time.monotonic() - began_s, 1e-3)
+            loads = []
+            for name, handle in handles.items():
+                try:
+                    percent = 100 * (_cpu_s(handle) - before[name]) / elapsed_s
+                    loads.append(NodeLoad(name, handle.memory_info().rss / 1e6, percent))
+                except psutil.Error:
+                    continue
+            return loads
+
+        return read
+
+    def _poll(self) -> None:
+        while not self._ending.wait(_POLL_S):
+            self.supervisor.poll()
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A DDS domain that nobody else has, for this process and its children, on this machine."""
+    domain = free_domain()
+    ours = {
+        'ROS_DOMAIN_ID': str(domain),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        **transport_settings(os.environ),
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield domain
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        release_domain(domain)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])
