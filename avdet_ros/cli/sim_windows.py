@@ -36,6 +36,9 @@ def simulate_windows(
             help='plain, furnished as avdet sim drives makes them, or mixed; drawn arrays'
         ),
     ] = 'plain',
+    quick: Annotated[
+        bool, typer.Option(help='render drawn arrays the quick way, three to a window')
+    ] = False,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.cli.console import progress_bars
@@ -57,7 +60,7 @@ def simulate_windows(
 
         if clean:
             raise AvdetError('--clean: expected --arrays rig; drawn arrays have drawn errors')
-        plan = WindowPlan(world, arrays)
+        plan = WindowPlan(world, arrays, arrays_a_window=3 if quick else 1, quick=quick)
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:
         for done in made:

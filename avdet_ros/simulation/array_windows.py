@@ -37,7 +37,7 @@ seed, time_s        (n,)                drive, and the window's start in it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,9 +47,12 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.angles import AngleLabels, angle_labels, heading_rad
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_array
+from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 from avdet_ros.simulation.vehicles import KINDS
 from avdet_ros.simulation.windows import quantise
@@ -72,6 +75,8 @@ class WindowPlan:
         windows_a_drive: windows of one drive.
         spacing_s: each window lies in its own stretch of the drive, this long.
         drives_a_shard: drives in one file.
+        arrays_a_window: each window is heard with so many arrays about one centre, a row each.
+        quick: render with `quick_sound` in place of `sound`.
     """
 
     world: str = 'mixed'
@@ -79,6 +84,8 @@ class WindowPlan:
     windows_a_drive: int = 3
     spacing_s: float = 3.0
     drives_a_shard: int = 16
+    arrays_a_window: int = 1
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -91,6 +98,11 @@ class WindowPlan:
                 raise AvdetError(
                     f'{name}: expected one of {", ".join(choices)}, found {getattr(self, name)!r}'
                 )
+
+    @property
+    def windows_a_shard(self) -> int:
+        """Rows of one file."""
+        return self.drives_a_shard * self.windows_a_drive * self.arrays_a_window
 
     @property
     def duration_s(self) -> float:
@@ -107,9 +119,14 @@ def world_of(seed: int, plan: WindowPlan) -> str:
 
 
 def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnArray:
-    """The array of a drive, or another one for the same drive."""
+    """The array of a drive, or another one about the same centre for the same drive."""
+    families = ARRAYS[plan.arrays]
+    rng = np.random.default_rng([seed, 11, 0])
+    first = draw_array(rng, base, plan.duration_s, families)
+    if number == 0:
+        return first
     rng = np.random.default_rng([seed, 11, number])
-    return draw_array(rng, base, plan.duration_s, ARRAYS[plan.arrays])
+    return draw_array(rng, base, plan.duration_s, families, beside=first)
 
 
 def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
@@ -137,7 +154,7 @@ def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
 def array_windows(
     seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Rows of the module's table for the windows of one drive, rendered exactly.
+    """Rows of the module's table for the windows of one drive.
 
     Args:
         seed: names the drive.
@@ -145,23 +162,52 @@ def array_windows(
         front_end: makes the features.
         plan: of the set.
     """
-    array = array_of(seed, base, plan)
-    scene = place_array(draw_world(seed, base, plan), array)
-    dead = scene.corruption.dead
-    renderer = SoundRenderer(scene)
+    world = draw_world(seed, base, plan)
+    arrays = [array_of(seed, base, plan, number) for number in range(plan.arrays_a_window)]
+    scenes = [place_array(world, array) for array in arrays]
+    render = _quickly(scenes, front_end) if plan.quick else _exactly(scenes, front_end)
     for number, start_s in enumerate(window_starts_s(seed, plan)):
-        first = round(start_s * base.sample_rate_hz)
-        waveform = quantise(renderer.read(first, front_end.samples))
-        waveform[dead] = 0  # the front end leaves out what the rig file says is dead
-        features = pool_frames(front_end.compute(waveform)).astype(np.float16)
-        yield {
-            'features': features,
-            **label_row(scene, start_s, front_end.window_s),
-            **array_row(scene, array),
-            'world': np.array(world_of(seed, plan), 'U10'),
-            'rendered': np.int64(seed * plan.windows_a_drive + number),
-            'time_s': np.float64(start_s),
-        }
+        # the arrays share centre and camera, and so the labels
+        labels = label_row(scenes[0], start_s, front_end.window_s)
+        features = render(start_s, number)
+        for scene, array, heard in zip(scenes, arrays, features, strict=True):
+            yield {
+                'features': heard.astype(np.float16),
+                **labels,
+                **array_row(scene, array),
+                'world': np.array(world_of(seed, plan), 'U10'),
+                'rendered': np.int64(seed * plan.windows_a_drive + number),
+                'time_s': np.float64(start_s),
+            }
+
+
+Render = Callable[[float, int], list[np.ndarray]]
+
+
+def _exactly(scenes: list[Scene], front_end: FrontEnd) -> Render:
+    renderers = [SoundRenderer(scene) for scene in scenes]
+
+    def render(start_s: float, number: int) -> list[np.ndarray]:
+        first = round(start_s * front_end.sample_rate_hz)
+        found = []
+        for scene, renderer in zip(scenes, renderers, strict=True):
+            waveform = quantise(renderer.read(first, front_end.samples))
+            waveform[scene.corruption.dead] = (
+                0  # the rig file says so, the front end leaves it out
+            )
+            found.append(pool_frames(front_end.compute(waveform)))
+        return found
+
+    return render
+
+
+def _quickly(scenes: list[Scene], front_end: FrontEnd) -> Render:
+    sound = QuickSound(scenes, front_end)
+
+    def render(start_s: float, number: int) -> list[np.ndarray]:
+        return [spectral_features(s, front_end) for s in sound.spectra(start_s, number)]
+
+    return render
 
 
 def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
@@ -192,8 +238,9 @@ def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
 
 def label_row(scene: Scene, start_s: float, window_s: float) -> dict[str, np.ndarray]:
     """Labels of a window's centre and of its end."""
-    now = angle_labels(scene, start_s + window_s / 2)
-    end = angle_labels(scene, start_s + window_s)
+    middle_s, end_s = start_s + window_s / 2, start_s + window_s
+    now = angle_labels(only_near(scene, middle_s), middle_s)
+    end = angle_labels(only_near(scene, end_s), end_s)
     return {**_labels(now), **{f'end_{name}': value for name, value in _labels(end).items()}}
 
 

@@ -177,6 +177,11 @@ def by_angle(positions_m: np.ndarray) -> np.ndarray:
     return positions_m[np.lexsort((np.hypot(*about.T), angle))]
 
 
+def place_of(family: str) -> str:
+    """Where on a vehicle a family is mounted: 'bumper' or 'roof'."""
+    return 'bumper' if family.startswith('bumper') else 'roof'
+
+
 def draw_rig(rng: np.random.Generator, base: Rig, family: str) -> Rig:
     """A vehicle with an array of a family, and a camera much like that of a rig.
 
@@ -187,7 +192,7 @@ def draw_rig(rng: np.random.Generator, base: Rig, family: str) -> Rig:
     """
     positions = draw_positions(rng, family)
     yaw_deg = float(rng.normal(0, 6) if rng.random() < 0.7 else rng.uniform(-180, 180))
-    if family.startswith('bumper'):
+    if place_of(family) == 'bumper':
         centre = np.array([rng.uniform(1.6, 2.1), rng.normal(0, 0.05), rng.uniform(0.4, 0.9)])
         yaw_deg = float(rng.normal(0, 3))
     else:
@@ -199,6 +204,27 @@ def draw_rig(rng: np.random.Generator, base: Rig, family: str) -> Rig:
         array_yaw_deg=yaw_deg,
         microphones_m=turn.apply(positions) + centre,
         camera=_draw_camera(rng, base.camera),
+    )
+
+
+def draw_shape(rng: np.random.Generator, place: Rig, family: str) -> Rig:
+    """An array of a family at a place.
+
+    Args:
+        rng: where the randomness comes from.
+        place: a rig whose centre and camera it shares.
+        family: name in `FAMILIES` or `HELD_OUT`.
+    """
+    positions = draw_positions(rng, family)
+    if place_of(family) == 'bumper':
+        yaw_deg = float(rng.normal(0, 3))
+    else:
+        yaw_deg = float(rng.normal(0, 6) if rng.random() < 0.7 else rng.uniform(-180, 180))
+    turn = Rotation.from_euler('z', yaw_deg, degrees=True)
+    return replace(
+        place,
+        array_yaw_deg=yaw_deg,
+        microphones_m=turn.apply(positions) + place.array_position_m,
     )
 
 
@@ -277,6 +303,7 @@ def draw_array(
     duration_s: float,
     families: Mapping[str, object] = FAMILIES,
     care: str | None = None,
+    beside: DrawnArray | None = None,
 ) -> DrawnArray:
     """An array of one of some families on a vehicle.
 
@@ -286,11 +313,18 @@ def draw_array(
         duration_s: see `draw_errors`.
         families: `FAMILIES` or `HELD_OUT`.
         care: one of `CARE`; None draws it.
+        beside: about the same centre and with the same camera as this one.
     """
-    shares = np.array([_SHARES.get(name, 1.0) for name in families])
-    family = str(rng.choice(list(families), p=shares / shares.sum()))
+    names = [
+        name for name in families if beside is None or place_of(name) == place_of(beside.family)
+    ]
+    shares = np.array([_SHARES.get(name, 1.0) for name in names])
+    family = str(rng.choice(names, p=shares / shares.sum()))
     care = care or str(rng.choice(list(CARE), p=list(CARE.values())))
-    rig = draw_rig(rng, base, family)
+    if beside is None:
+        rig = draw_rig(rng, base, family)
+    else:
+        rig = draw_shape(rng, beside.rig, family)
     errors = draw_errors(rng, duration_s, care, base.sample_rate_hz)
     return DrawnArray(family, care, rig, errors)
 

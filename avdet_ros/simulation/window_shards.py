@@ -49,7 +49,7 @@ def make_array_windows(
     Raises:
         AvdetError: too few seeds, the folder holds another set, or it cannot be written.
     """
-    a_shard = plan.drives_a_shard * plan.windows_a_drive
+    a_shard = plan.windows_a_shard
     shards = -(-windows // a_shard)
     drives = shards * plan.drives_a_shard
     if drives > seeds[1] - seeds[0]:

@@ -18,6 +18,7 @@ from avdet_ros.simulation.arrays import (
     draw_errors,
     draw_positions,
     draw_rig,
+    place_of,
 )
 
 
@@ -88,3 +89,16 @@ def test_the_same_seed_draws_the_same_array_of_the_families_asked_for():
     }
     assert found == set(HELD_OUT)
     assert not set(HELD_OUT) & set(FAMILIES)
+
+
+def test_arrays_beside_each_other_share_centre_and_camera():
+    base = load_rig()
+    first = draw_array(np.random.default_rng(1), base, 9.0)
+    others = [draw_array(np.random.default_rng(n), base, 9.0, beside=first) for n in range(2, 20)]
+    assert len({array.family for array in others}) > 1
+    assert {place_of(array.family) for array in others} == {place_of(first.family)}
+    for array in others:
+        np.testing.assert_array_equal(array.rig.array_position_m, first.rig.array_position_m)
+        np.testing.assert_array_equal(array.rig.camera.rotation, first.rig.camera.rotation)
+        centre = array.rig.microphones_m.mean(axis=0)
+        np.testing.assert_allclose(centre, first.rig.array_position_m, atol=1e-9)

@@ -1,0 +1,419 @@
+"""Moving sources to the spectra of many microphones: one signal a path, phases for the rest.
+
+The exact way (`propagation.add_path`) reads a source's signal anew for each microphone. Here it is
+read once a path, as the middle of the array hears it, Doppler effect and all, and cut into frames;
+what a microphone hears is the same, a little earlier or later. With R_p the Fourier transform of a
+frame of N samples of path p, without a window, and d its delay in samples, the microphone has
+
+    Y(k) = sum over p of g R_p(k) exp(-2 pi i k d / N),
+    X(k) = Y(k) / 2 - Y(k - 1) / 4 - Y(k + 1) / 4,
+
+the Hann window coming last: it stays where it is while the sound moves under it. What is left out
+is that d changes within a frame, and the d samples that come in at one end of the frame.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from numba import njit
+import numpy as np
+
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.simulation.propagation import POWERS, TAPS, _track, emission
+
+FRAME = 1024
+HOP = 256
+BINS = FRAME // 2 + 1
+KNOT = 512
+"""Samples between the instants for which the ways of sound are solved."""
+
+LANES = 2 * MICROPHONES
+"""Real parts of the eight microphones, then imaginary parts."""
+
+
+def knots_for(frames: int) -> int:
+    """How many knots span so many frames: the first lies at the first sample of the first one."""
+    return ((frames - 1) * HOP + FRAME) // KNOT + 2
+
+
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
+def reading_filters(signal, filters):
+    """A signal ready to be read between its samples.
+
+    Args:
+        signal: (S,) float32.
+        filters: (POWERS, TAPS) float32 of `propagation.sinc_filters`.
+
+    Returns:
+        (S - TAPS + 1, POWERS) float32: row i is a polynomial in u, the place after sample
+        i + TAPS / 2 - 1 less 1/2.
+    """
+    count = len(signal) - TAPS + 1
+    out = np.zeros((count, POWERS), np.float32)
+    turned = np.ascontiguousarray(filters.T)
+    for n in range(count):
+        row = out[n]
+        for tap in range(TAPS):
+            value = signal[n + tap]
+            weights = turned[tap]
+            for power in range(POWERS):
+                row[power] += weights[power] * value
+    return out
+
+
+@njit(cache=True, nogil=True)
+def solve_way(source, weight, centre, microphones, outward, shading_db, grid_first, grid_s, t0,
+              step_s, c, te, slope, delay_s, gain):  # fmt: skip
+    """When sound that is heard at the knots was given off, and how each microphone differs.
+
+    Args:
+        source: (G, 3) float64 positions on the grid.
+        weight: (G,) float64 gain of the source besides 1 / R.
+        centre: (G, 3) float64 positions of the point whose signal is read.
+        microphones: (A, 8, G, 3) float64 positions of the microphones of each array.
+        outward: (A, 8, G, 3) float64 unit directions from the array's centre.
+        shading_db: (A,) loss of sound that comes from the side opposite to the microphone.
+        grid_first: index of the first grid point; point g is at (grid_first + g) grid_s.
+        grid_s: step of the grid.
+        t0: time of the first knot.
+        step_s: from one knot to the next.
+        c: speed of sound.
+        te: (K,) filled with the times of emission for the centre.
+        slope: (K,) with their derivatives by the time of hearing.
+        delay_s: (A, K, 8) with how much later each microphone hears what the centre hears.
+        gain: (A, K, 8) with its gain.
+    """
+    for k in range(len(te)):
+        t = t0 + k * step_s
+        at, rate, r, _, _, _ = emission(source, centre, grid_first, grid_s, t, c)
+        te[k], slope[k] = at, rate
+        here = t / grid_s - grid_first
+        h = int(np.floor(here))
+        place = max(at / grid_s - grid_first, 1.0)
+        g = int(np.floor(place))
+        px, wx = _track(source, g, place - g, 0, grid_s)
+        py, wy = _track(source, g, place - g, 1, grid_s)
+        pz, wz = _track(source, g, place - g, 2, grid_s)
+        loudness = weight[g] + (weight[g + 1] - weight[g]) * (place - g)
+        for a in range(microphones.shape[0]):
+            for m in range(microphones.shape[1]):
+                # one step of Newton's method from the centre's time of emission
+                dx = px - _at(microphones[a, m], h, here - h, 0)
+                dy = py - _at(microphones[a, m], h, here - h, 1)
+                dz = pz - _at(microphones[a, m], h, here - h, 2)
+                r = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
+                radial = (dx * wx + dy * wy + dz * wz) / r
+                step = (at + r / c - t) / (1 + radial / c)
+                # emitted earlier by that: heard later by that over the Doppler factor
+                delay_s[a, k, m] = step / rate
+                value = loudness / max(r - radial * step, 0.3)
+                if shading_db[a] > 0:
+                    o = outward[a, m, h]
+                    facing = (dx * o[0] + dy * o[1] + dz * o[2]) / r
+                    value *= 10 ** (-shading_db[a] / 40 * (1 - facing))
+                gain[a, k, m] = value
+
+
+@njit(cache=True, nogil=True, inline='always')
+def _at(track, grid, part, axis):
+    """Value of a trajectory between grid points."""
+    a, b = track[grid, axis], track[grid + 1, axis]
+    slope_a, slope_b = (b - track[grid - 1, axis]) / 2, (track[grid + 2, axis] - a) / 2
+    square = 3 * (b - a) - 2 * slope_a - slope_b
+    return a + part * (slope_a + part * (square + part * (2 * (a - b) + slope_a + slope_b)))
+
+
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
+def read_signal(rows, first, te, slope, step_s, rate_hz, out):
+    """A signal as the centre hears it.
+
+    Args:
+        rows: (S, POWERS) float32 of `reading_filters`.
+        first: place of row 0 in samples since the start of the times, less TAPS / 2 - 1.
+        te: (K,) times of emission at the knots.
+        slope: (K,) their derivatives.
+        step_s: from knot to knot, `KNOT` samples.
+        rate_hz: of the signal.
+        out: (n,) float32, filled.
+    """
+    begin_of_rows = first + TAPS // 2 - 1
+    for k in range((len(out) + KNOT - 1) // KNOT):
+        begin = k * KNOT
+        a, b = te[k] * rate_hz - begin_of_rows, te[k + 1] * rate_hz - begin_of_rows
+        sa, sb = slope[k] * step_s * rate_hz, slope[k + 1] * step_s * rate_hz
+        c1 = sa / KNOT
+        c2 = (3 * (b - a) - 2 * sa - sb) / KNOT**2
+        c3 = (2 * (a - b) + sa + sb) / KNOT**3
+        if a < 0 or b >= len(rows) - 1:
+            raise IndexError('the signal is shorter than its way to the microphones needs')
+        for n in range(min(KNOT, len(out) - begin)):
+            place = a + n * (c1 + n * (c2 + n * c3))
+            whole = int(place)
+            u = np.float32(place - whole - 0.5)
+            row = rows[whole]
+            v = u * u
+            w = v * v
+            low = (row[0] + u * row[1]) + v * (row[2] + u * row[3])
+            high = (row[4] + u * row[5]) + v * (row[6] + u * row[7])
+            out[begin + n] = low + w * high
+
+
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
+def read_tones(table, cycles, per_knot, every, out):
+    """A wave table read along a phase.
+
+    Args:
+        table: (T + 1,) float32, one cycle.
+        cycles: (K,) phase at the knots.
+        per_knot: (K,) its derivative, cycles from knot to knot.
+        every: only each so many samples are read.
+        out: (n,) float32, filled.
+    """
+    size = len(table) - 1
+    steps = KNOT // every
+    for k in range((len(out) + steps - 1) // steps):
+        a, b, sa, sb = cycles[k], cycles[k + 1], per_knot[k], per_knot[k + 1]
+        for n in range(min(steps, len(out) - k * steps)):
+            x = n / steps
+            place = a + x * (sa + x * (3 * (b - a) - 2 * sa - sb + x * (2 * (a - b) + sa + sb)))
+            place = (place - np.floor(place)) * size
+            whole = int(place)
+            value = table[whole] + (table[whole + 1] - table[whole]) * np.float32(place - whole)
+            out[k * steps + n] = value
+
+
+@njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
+def shape_frames(spectra, shape, knot_frames, out, add):
+    """Spectra times a shape that changes slowly.
+
+    Args:
+        spectra: (F, B) complex64.
+        shape: (S, B) float32 at each so many frames.
+        knot_frames: frames between two rows of the shape.
+        out: (F, >= B) complex64, filled or added to in the first B bins.
+        add: whether to add.
+    """
+    bins = spectra.shape[1]
+    for f in range(len(spectra)):
+        s = min(f // knot_frames, len(shape) - 2)
+        part = np.float32((f - s * knot_frames) / knot_frames)
+        low, high = shape[s], shape[s + 1]
+        row, target = spectra[f], out[f]
+        if add:
+            for k in range(bins):
+                target[k] += row[k] * (low[k] + part * (high[k] - low[k]))
+        else:
+            for k in range(bins):
+                target[k] = row[k] * (low[k] + part * (high[k] - low[k]))
+
+
+_FAST = {'contract', 'reassoc', 'nsz'}
+
+STEPS = 64
+"""Delays are rounded to so many parts of a sample: at most 0.18 us off at 44.1 kHz."""
+
+LONGEST = 400
+"""Delays are at most so many samples, either way."""
+
+
+@lru_cache(maxsize=1)
+def phase_tables() -> tuple[np.ndarray, np.ndarray]:
+    """exp(-2 pi i k d / FRAME) for whole delays and for parts of a sample.
+
+    Returns:
+        whole: (2, 2 LONGEST + 1, BINS) float32, real and imaginary parts, d from -LONGEST.
+        parts: (2, STEPS, BINS) float32, d in steps of 1 / STEPS.
+    """
+    bins = np.arange(BINS)
+    whole = np.exp(-2j * np.pi / FRAME * np.arange(-LONGEST, LONGEST + 1)[:, None] * bins)
+    parts = np.exp(-2j * np.pi / FRAME * np.arange(STEPS)[:, None] / STEPS * bins)
+    return (
+        np.stack([whole.real, whole.imag]).astype(np.float32),
+        np.stack([parts.real, parts.imag]).astype(np.float32),
+    )
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _phase_re(a, b, c, d, gain, out):
+    for k in range(len(out)):
+        out[k] = gain * (a[k] * b[k] - c[k] * d[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _phase_im(a, b, c, d, gain, out):
+    for k in range(len(out)):
+        out[k] = gain * (a[k] * b[k] + c[k] * d[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _add_products(a, b, c, d, out):
+    for k in range(len(out)):
+        out[k] += a[k] * b[k] + c[k] * d[k]
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _take_products(a, b, c, d, out):
+    for k in range(len(out)):
+        out[k] += a[k] * b[k] - c[k] * d[k]
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def add_ways(spectra, bins, delays, gains, whole, parts, out):
+    """Add what all paths give to eight microphones: Y of the module's equation.
+
+    Args:
+        spectra: (P, F, BINS) complex64, frames of each path's signal, no window.
+        bins: (P,) how many bins of each path are worth adding, at least 2.
+        delays: (P, A, K, 8) samples, at the knots, of which there are two a frame.
+        gains: (P, A, K, 8).
+        whole: of `phase_tables`.
+        parts: of `phase_tables`.
+        out: (A, F, LANES, BINS) float32, added to.
+    """
+    re, im = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
+    turn_re, turn_im = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
+    for f in range(out.shape[1]):
+        middle = f * HOP + FRAME // 2
+        k0 = middle // KNOT
+        part = (middle - k0 * KNOT) / KNOT
+        for p in range(spectra.shape[0]):
+            row, n = spectra[p, f], bins[p]
+            for k in range(n):
+                re[k] = row[k].real
+            for k in range(n):
+                im[k] = row[k].imag
+            for a in range(out.shape[0]):
+                low, high = gains[p, a, k0], gains[p, a, k0 + 1]
+                early, late = delays[p, a, k0], delays[p, a, k0 + 1]
+                for m in range(MICROPHONES):
+                    gain = np.float32(low[m] + part * (high[m] - low[m]))
+                    if gain == 0:
+                        continue
+                    delay = early[m] + part * (late[m] - early[m])
+                    steps = int(np.floor((delay + LONGEST) * STEPS + 0.5))
+                    steps = min(max(steps, 0), 2 * LONGEST * STEPS)
+                    i, j = steps // STEPS, steps % STEPS
+                    a_re, a_im, b_re, b_im = whole[0, i], whole[1, i], parts[0, j], parts[1, j]
+                    _phase_re(a_re, b_re, a_im, b_im, gain, turn_re[:n])
+                    _phase_im(a_re, b_im, a_im, b_re, gain, turn_im[:n])
+                    _take_products(re, turn_re, im, turn_im, out[a, f, m][:n])
+                    _add_products(re, turn_im, im, turn_re, out[a, f, MICROPHONES + m][:n])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _smooth(before, here, after, out):
+    for k in range(len(out)):
+        out[k] = np.float32(0.5) * here[k] - np.float32(0.25) * (before[k] + after[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def apply_window(spectra):
+    """Put (..., LANES, BINS) float32 spectra of frames under the Hann window, in place."""
+    line = np.zeros(BINS + 2, np.float32)
+    for a in range(spectra.shape[0]):
+        for f in range(spectra.shape[1]):
+            for lane in range(LANES):
+                row = spectra[a, f, lane]
+                line[1 : BINS + 1] = row
+                sign = np.float32(1 if lane < MICROPHONES else -1)
+                line[0], line[BINS + 1] = sign * row[1], sign * row[BINS - 2]
+                _smooth(line[:BINS], line[1 : BINS + 1], line[2:], row)
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def add_noise(bank_re, bank_im, first, turn, level, out):
+    """Add noise of its own to each microphone.
+
+    Args:
+        bank_re: (N, BINS) float32, spectra of white noise under the Hann window.
+        bank_im: the same.
+        first: (A, 8) frame of the bank at which each microphone begins.
+        turn: (A, 8) phase by which all of its spectra are turned.
+        level: (A, 8, BINS) float32.
+        out: (A, F, LANES, BINS) float32, added to.
+    """
+    for a in range(out.shape[0]):
+        for m in range(MICROPHONES):
+            c, s = np.float32(np.cos(turn[a, m])), np.float32(np.sin(turn[a, m]))
+            for f in range(out.shape[1]):
+                re, im = bank_re[first[a, m] + f], bank_im[first[a, m] + f]
+                _add_scaled(level[a, m], re, im, c, -s, out[a, f, m])
+                _add_scaled(level[a, m], re, im, s, c, out[a, f, MICROPHONES + m])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _add_scaled(level, re, im, a, b, out):
+    for k in range(len(out)):
+        out[k] += level[k] * (a * re[k] + b * im[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def shape_rows(density_db, loss_db, distance_m, extra_db, slope, octaves, scale, out):
+    """Amplitudes of noise with given octave densities after the way through the air.
+
+    Args:
+        density_db: (S, 8) densities at the octave centres, see `signals.band_density_db`.
+        loss_db: (BINS + 1,) float32 loss of the air, dB a metre, at the bins.
+        distance_m: (S,) way through the air.
+        extra_db: (S, BINS) float32 more losses, or (S, 0).
+        slope: (S,) frequencies are heard this many times as high as they were given off.
+        octaves: (BINS,) float32 octaves of each bin above the first octave's centre.
+        scale: amplitude of 0 dB per hertz.
+        out: (S, B) float32, filled.
+    """
+    per_db = np.float32(0.115129255)
+    for s in range(len(out)):
+        shift = np.float32(np.log2(slope[s]))
+        row, target = density_db[s], out[s]
+        for k in range(len(target)):
+            octave = octaves[k] - shift
+            place = min(max(octave, np.float32(0)), np.float32(6.999))
+            index = int(place)
+            part = octave - np.float32(index)
+            low, high = np.float32(row[index]), np.float32(row[index + 1])
+            if part < 0:
+                level = low + np.float32(9) * part
+            elif part > 1:
+                level = high - np.float32(9) * (part - np.float32(1))
+            else:
+                level = low + (high - low) * part
+            given_off = min(np.float32(k / slope[s]), np.float32(len(loss_db) - 1.001))
+            g = int(given_off)
+            loss = loss_db[g] + (loss_db[g + 1] - loss_db[g]) * (given_off - np.float32(g))
+            level -= loss * np.float32(distance_m[s])
+            if extra_db.shape[1] > 0:
+                level -= extra_db[s, k]
+            target[k] = np.float32(scale) * np.exp(per_db * level)
+
+
+@njit(cache=True, nogil=True)
+def density_db(bands_db, sample_rate_hz):
+    """What `signals.band_density_db` finds, the same way.
+
+    Args:
+        bands_db: (8,) octave levels, at least -200.
+        sample_rate_hz: of the signal.
+    """
+    fine = 48
+    density = np.empty(8)
+    for b in range(8):
+        width = 62.5 * 2.0**b * (np.sqrt(2.0) - np.sqrt(0.5))
+        density[b] = bands_db[b] - 10 * np.log10(width)
+    found = density.copy()
+    for _ in range(6):
+        for b in range(8):
+            energy = 0.0
+            for k in range(fine):
+                octave = b + (k + 0.5) / fine - 0.5
+                frequency = 62.5 * 2.0**octave
+                if frequency < sample_rate_hz / 2:
+                    index = min(max(int(np.floor(octave)), 0), 6)
+                    step = density[index + 1] - density[index]
+                    level = density[index] + step * (octave - index)
+                    energy += 10 ** (level / 10) * frequency
+            energy *= np.log(2.0) / fine
+            found[b] = density[b] + 0.8 * (bands_db[b] - 10 * np.log10(energy + 1e-30))
+        for b in range(8):
+            density[b] = max(found[b], -240.0)
+    return density

@@ -1,0 +1,104 @@
+"""The front end's features from spectra, pooled over frames as training windows are."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from numba import njit
+import numpy as np
+
+from avdet_ros.audio.features import PAIRS, POOL_FRAMES, POWER_FLOOR, FrontEnd
+from avdet_ros.rig import MICROPHONES
+
+_FAST = {'contract', 'reassoc', 'nsz'}
+_PAIRS = np.array(PAIRS)
+
+
+@lru_cache(maxsize=4)
+def _bands(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First bin, bin after the last, and weights (n_mels, longest) of each mel band."""
+    filters = front_end.mel_filters
+    first = np.array([np.flatnonzero(row)[0] for row in filters])
+    last = np.array([np.flatnonzero(row)[-1] + 1 for row in filters])
+    weights = np.zeros((len(filters), int((last - first).max())), np.float32)
+    for row, (low, high) in enumerate(zip(first, last, strict=True)):
+        weights[row, : high - low] = filters[row, low:high]
+    return first, last, weights
+
+
+def spectral_features(spectra: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """What `FrontEnd.compute` and `pool_frames` make of sound, from its spectra.
+
+    Args:
+        spectra: (frames, 16, bins) float32, of each of the front end's frames under its window:
+            real parts of the eight microphones, then imaginary parts.
+        front_end: gives the mel bands.
+
+    Returns:
+        (32, n_mels, ceil(frames / POOL_FRAMES)) float32.
+    """
+    first, last, weights = _bands(front_end)
+    pooled = -(-len(spectra) // POOL_FRAMES)
+    rows = MICROPHONES + 2 * len(PAIRS)
+    out = np.zeros((pooled, rows, front_end.n_mels), np.float32)
+    _compute(spectra, first, last, weights, _PAIRS, out)
+    return np.ascontiguousarray(out.transpose(1, 2, 0))
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _mel(values, first, last, weights, out):
+    for band in range(len(first)):
+        part = values[first[band] : last[band]]
+        weight = weights[band]
+        total = np.float32(0)
+        for k in range(len(part)):
+            total += weight[k] * part[k]
+        out[band] = total
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _products(a, b, c, d, sign, out):
+    for k in range(len(out)):
+        out[k] = a[k] * b[k] + sign * (c[k] * d[k])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _compute(spectra, first, last, weights, pairs, out):
+    frames, lanes, bins = spectra.shape
+    count, mels = lanes // 2, len(first)
+    floor = np.float32(POWER_FLOOR)
+    line = np.zeros(bins, np.float32)
+    power = np.zeros((count, mels), np.float32)
+    scale = np.zeros((count, mels), np.float32)
+    mean = np.zeros(mels, np.float32)
+    product = np.ones((count, mels))
+    one, minus = np.float32(1), np.float32(-1)
+    for g in range(len(out)):
+        start, stop = g * POOL_FRAMES, min((g + 1) * POOL_FRAMES, frames)
+        product[:] = 1.0
+        for f in range(start, stop):
+            x = spectra[f]
+            for m in range(count):
+                _products(x[m], x[m], x[count + m], x[count + m], one, line)
+                _mel(line, first, last, weights, power[m])
+                for b in range(mels):
+                    product[m, b] *= max(power[m, b], floor)
+                    scale[m, b] = one / np.sqrt(power[m, b] + floor)
+            for p in range(len(pairs)):
+                i, j = pairs[p]
+                # X_i conj(X_j)
+                _products(x[i], x[j], x[count + i], x[count + j], one, line)
+                _mel(line, first, last, weights, mean)
+                for b in range(mels):
+                    out[g, count + 2 * p, b] += mean[b] * scale[i, b] * scale[j, b]
+                _products(x[count + i], x[j], x[i], x[count + j], minus, line)
+                _mel(line, first, last, weights, mean)
+                for b in range(mels):
+                    out[g, count + 2 * p + 1, b] += mean[b] * scale[i, b] * scale[j, b]
+        weight = np.float32(1.0 / (stop - start))
+        for m in range(count):
+            for b in range(mels):
+                out[g, m, b] = weight * np.float32(10.0) * np.log10(product[m, b])
+        for row in range(count, out.shape[1]):
+            for b in range(mels):
+                out[g, row, b] *= weight
