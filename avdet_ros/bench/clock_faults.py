@@ -1,4 +1,4 @@
-"""What ``/clock`` may do to a graph that goes by it, see `avdet_ros.bench.faults`."""
+"""Faults of ``/clock``, injected into a graph that goes by it, see `avdet_ros.bench.faults`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.bench.graph_under_test import GraphUnderTest
 
 
 def clock_jumps(graph: GraphUnderTest) -> Outcome:
-    """``/clock`` a minute forward, then two back; the vehicle must go by it."""
+    """``/clock`` jumps a minute forward, then two back."""
     graph.settle()
     took_s = {}
     for by_s in (60.0, -120.0):
@@ -18,8 +18,8 @@ def clock_jumps(graph: GraphUnderTest) -> Outcome:
         moved_s = time.monotonic()
 
         def follows(moved_s: float = moved_s) -> bool:
-            heard = graph.monitor.tracks
-            newest = heard[-1] if heard else None
+            tracks = graph.monitor.tracks
+            newest = tracks[-1] if tracks else None
             now_s = graph.monitor.clock_s()
             return newest and newest.at_s > moved_s and abs(newest.stamp_ns * 1e-9 - now_s) < 5
 
@@ -44,11 +44,11 @@ def clock_jumps(graph: GraphUnderTest) -> Outcome:
 
 
 def clock_paused(graph: GraphUnderTest, seconds: float = 5.0) -> Outcome:
-    """``/clock`` stands still and goes on."""
+    """``/clock`` stops for a while and goes on."""
     began_s = graph.settle()
     graph.monitor.stop_clock()
     paused_s = time.monotonic()
-    said = {
+    reports = {
         node: graph.wait_status(node, 'stands still', paused_s)
         for node in ('capture', 'detector', 'tracker')
     }
@@ -61,7 +61,7 @@ def clock_paused(graph: GraphUnderTest, seconds: float = 5.0) -> Outcome:
     losses = graph.losses(began_s)
     return Outcome(
         f'/clock paused for {seconds:g} s',
-        f'capture says {quoted(said["capture"], paused_s)}, so do the others; '
+        f'capture reports {quoted(reports["capture"], paused_s)}, so do the others; '
         f'{len(during)} windows sent meanwhile',
         first.at_s - back_s,
         f'the sound of the pause; in ROS time {losses.windows} windows',
@@ -72,4 +72,4 @@ CLOCK_FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'clock jumps': clock_jumps,
     'clock paused': clock_paused,
 }
-"""What is done to one that goes by ``/clock``."""
+"""Faults of a graph that goes by ``/clock``, by name."""

@@ -1,8 +1,8 @@
 """A virtual device that is fed sample by sample, so that the truth about each sample is known.
 
-The sound server's null sink has a clock of its own that nobody can read. Here a pipe takes its
+The clock of the sound server's null sink cannot be read. Here a pipe takes its
 place: a process writes each sample when it is due by a clock of known rate, with its number in
-its lowest bits. Whoever listens can tell which samples were lost and how wrong a stamp is.
+its lowest bits. A recording thus shows which samples were lost and how wrong a stamp is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ClockedDevice(VirtualDevice):
         """Prepare; `start` begins to feed.
 
         Args:
-            sound: (n, 8) int16 that is played for ever.
+            sound: (n, 8) int16, played in a loop.
             sample_rate_hz: nominal rate.
             drift: how much slower than that samples come, e.g. 1e-4 for 100 ppm.
         """
@@ -45,11 +45,13 @@ class ClockedDevice(VirtualDevice):
     def start(self, channels: int | None = None) -> None:
         """Start the server, see `VirtualDevice.start`, and the feed, whose numbers go on."""
         self._end_feed()
-        self._pipe.unlink(missing_ok=True)  # a killed server leaves it, and the next wants none
+        self._pipe.unlink(
+            missing_ok=True
+        )  # a killed server leaves it, and the next one would refuse it
         super().start(channels)
-        words = [self._pipe, self._sound, self._rate_hz, self._channels, self._origin_s]
+        arguments = [self._pipe, self._sound, self._rate_hz, self._channels, self._origin_s]
         self._feeder = subprocess.Popen(
-            [sys.executable, '-m', 'avdet_ros.bench.clocked_feeder', *map(str, words)],
+            [sys.executable, '-m', 'avdet_ros.bench.clocked_feeder', *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

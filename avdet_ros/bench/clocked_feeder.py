@@ -1,4 +1,4 @@
-"""Feeds a virtual device's pipe, in a process of its own: a sound card waits for nobody.
+"""Feeds a virtual device's pipe, in a process of its own: a sound card never waits.
 
 ``python -m avdet_ros.bench.clocked_feeder PIPE SOUND RATE CHANNELS ORIGIN`` writes SOUND, an .npy
 file of (n, 8) int16, again and again into PIPE, CHANNELS of it, sample k when it is due: k / RATE
@@ -30,7 +30,7 @@ def feed(pipe: str, sound: np.ndarray, rate_hz: float, channels: int, origin_s: 
     """Write until this process ends.
 
     Args:
-        pipe: path of a named pipe, which need not be there or read yet.
+        pipe: path of a named pipe, which may not exist or be read yet.
         sound: (n, 8) int16.
         rate_hz: samples a second.
         channels: how many of the eight are written.

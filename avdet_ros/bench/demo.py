@@ -108,7 +108,7 @@ class Demo:
         """
         try:
             with self.graph:
-                # Capture comes last, so that nobody misses the first window.
+                # Capture comes last, so that no node misses the first window.
                 last = ('camera', 'capture') if self._plan.camera else ('capture',)
                 for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
                     if name == 'capture':

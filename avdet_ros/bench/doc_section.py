@@ -1,4 +1,4 @@
-"""`docs/field.md`: a page by hand with two tables between marks, each written by its command."""
+"""`docs/field.md`: a page written by hand, with two sections that commands write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_section(page: Path, name: str, text: str) -> None:
     Args:
         page: Markdown file; one that is not there is made.
         name: faults or soak.
-        text: what stands there from now on.
+        text: the new section.
 
     Raises:
         AvdetError: the page cannot be read or written, or has no such marks.

@@ -1,4 +1,4 @@
-"""Every fault after the other, and the table of what became of each."""
+"""Runs faults one after the other, and makes the table of their outcomes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_faults(
     A fault that the graph does not recover from is an outcome too; those after it get a new graph.
 
     Args:
-        sound: (n, 8) int16 that the device plays for ever.
+        sound: (n, 8) int16 that the device plays in a loop.
         model: ONNX file.
         names: some of `NAMES`.
         progress: shows one step for each fault.
@@ -87,8 +87,13 @@ def signals_at_any_moment(
         }
         for number, delay_s in enumerate(delays_s):
             bag, log = folder / f'bag{number}', folder / 'log'
-            words = ['source:=device', f'device:={DEVICE}', f'model:={model}', f'record:={bag}']
-            command = [sys.executable, '-m', 'avdet_ros.cli.main', 'run', *words]
+            arguments = [
+                'source:=device',
+                f'device:={DEVICE}',
+                f'model:={model}',
+                f'record:={bag}',
+            ]
+            command = [sys.executable, '-m', 'avdet_ros.cli.main', 'run', *arguments]
             with log.open('w') as output:
                 process = subprocess.Popen(
                     command, env=environment, stdout=output, stderr=subprocess.STDOUT

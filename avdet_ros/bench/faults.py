@@ -23,17 +23,17 @@ SIDE = '/side'
 
 
 AGAIN_S = 5.0
-"""After so long without an answer a message is sent once more."""
+"""A message without a reaction is sent again after this time."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one fault.
+    """Result of one fault.
 
     Attributes:
-        fault: what was done.
-        happened: what the graph said and did.
-        recovered_s: from the end of the cause to the next tracks, or to what `happened` says;
+        fault: what was injected.
+        happened: what the graph reported and did.
+        recovered_s: from the end of the cause to the next tracks, or to what `happened` names;
             None where nothing had to recover.
         lost: windows, samples, identities.
     """
@@ -45,19 +45,19 @@ class Outcome:
 
 
 def quoted(status: object, since_s: float) -> str:
-    """What a node said, and when after an instant."""
+    """A node's diagnostics, and how long after an instant they came."""
     return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
 
 
 def sound_server_killed(graph: GraphUnderTest) -> Outcome:
-    """SIGKILL to the sound server, three seconds without it, and its return."""
+    """SIGKILL to the sound server, which is started again after three seconds."""
     device = graph.device
     fault = 'sound server killed, started again 3 s later'
     return _without_server(graph, fault, 3.0, device.kill, device.start)
 
 
 def sound_server_hangs(graph: GraphUnderTest) -> Outcome:
-    """The sound server lives and answers nobody, for five seconds."""
+    """The sound server hangs for five seconds."""
     device = graph.device
     return _without_server(graph, 'sound server hangs for 5 s', 5.0, device.freeze, device.thaw)
 
@@ -73,7 +73,7 @@ def _without_server(
     cut_s = time.monotonic()
     take()
     try:
-        said = graph.wait_status('capture', 'trying again', cut_s)
+        report = graph.wait_status('capture', 'trying again', cut_s)
         time.sleep(max(0.0, seconds - (time.monotonic() - cut_s)))
     finally:
         give_back()
@@ -82,7 +82,7 @@ def _without_server(
     graph.wait_steady()
     return Outcome(
         fault,
-        f'capture says {quoted(said, cut_s)}, and opens it anew',
+        f'capture reports {quoted(report, cut_s)}, and opens it anew',
         first.at_s - back_s,
         str(graph.losses(began_s)),
     )
@@ -94,7 +94,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
     graph.device.kill()
     graph.device.start(channels=4)
     cut_s = time.monotonic()
-    said = graph.wait_status('capture', 'are mixtures', cut_s)
+    report = graph.wait_status('capture', 'are mixtures', cut_s)
     graph.device.kill()
     graph.device.start(channels=8)
     back_s = time.monotonic()
@@ -104,14 +104,14 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
             and status.at_s > back_s
             and status.level == 0
         ),
-        'capture to be well',
+        'capture without errors',
     )
-    well_s = graph.monitor.status('capture').at_s
+    recovered_at_s = graph.monitor.status('capture').at_s
     graph.wait_steady()
     return Outcome(
         'device unplugged, back with 4 channels, then with 8',
-        f'the sound server makes up the missing ones; capture says {quoted(said, cut_s)}',
-        well_s - back_s,
+        f'the sound server makes up the missing ones; capture reports {quoted(report, cut_s)}',
+        recovered_at_s - back_s,
         str(graph.losses(began_s)),
     )
 
@@ -129,8 +129,8 @@ def detector_killed(graph: GraphUnderTest) -> Outcome:
     )
     first = graph.wait_tracks(time.monotonic())
     graph.wait_steady()
-    said = graph.monitor.find_status('tracker', 'detections', cut_s)
-    words = f'tracker says {quoted(said, cut_s)}, and the' if said else 'the'
+    report = graph.monitor.find_status('tracker', 'detections', cut_s)
+    words = f'tracker reports {quoted(report, cut_s)}, and the' if report else 'the'
     return Outcome(
         'detector killed with SIGKILL',
         f'{words} node is started again; identities from before are not given again',
@@ -140,7 +140,7 @@ def detector_killed(graph: GraphUnderTest) -> Outcome:
 
 
 def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
-    """A process that computes on every core, for a while."""
+    """A process that computes on every core, for ten seconds."""
     began_s = graph.settle()
     time.sleep(2)
     hogs_s = time.monotonic()
@@ -170,7 +170,7 @@ def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
 
 
 def provider_lost(graph: GraphUnderTest) -> Outcome:
-    """A detector that is to run on CUDA starts where there is none."""
+    """A detector that is to run on CUDA starts on a machine without it."""
     began_s = time.monotonic()
     process = graph.start_other(
         'detector',
@@ -181,7 +181,7 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
         providers=['cuda', 'cpu'],
     )
     name = f'{SIDE}/detector'
-    said = graph.wait_status(name, 'CUDAExecutionProvider', began_s)
+    report = graph.wait_status(name, 'CUDAExecutionProvider', began_s)
     done = graph.wait(
         lambda: (
             (status := graph.monitor.status(name))
@@ -192,8 +192,8 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
     )
     end(process)
     return Outcome(
-        'CUDA asked for where there is none',
-        f'detector says "{said.sentence}" and works on {done.values["provider"]}',
+        'CUDA requested on a machine without it',
+        f'detector reports "{report.sentence}" and works on {done.values["provider"]}',
         None,
         f'{done.values["windows_dropped"]} windows',
     )
@@ -229,7 +229,7 @@ def messages_malformed(graph: GraphUnderTest) -> Outcome:
 
 
 def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict) -> int:
-    """Publish each message until its node says its words; returns how many there were."""
+    """Publish each message until its node refuses it as expected; returns their number."""
     kind = type(next(iter(kinds.values())))
     publisher = graph.monitor.publisher(kind, topic)
     graph.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
@@ -238,34 +238,34 @@ def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict) -> int:
         publisher.publish(message)
 
         def refused(words: str = words, began_s: float = began_s, message: Any = message) -> Any:
-            # What is sent before the other side has heard of this publisher does not reach it.
+            # A message sent before discovery has matched both sides is lost.
             nonlocal sent_s
             if time.monotonic() - sent_s > AGAIN_S:
                 publisher.publish(message)
                 sent_s = time.monotonic()
             return graph.monitor.find_status(node, words, began_s)
 
-        graph.wait(refused, f'{node} to say {words!r}')
+        graph.wait(refused, f'diagnostics of {node} with {words!r}')
     graph.monitor.destroy(publisher)
     return len(kinds)
 
 
 def disk_full(graph: GraphUnderTest) -> Outcome:
-    """A recording onto a disk of 4 MB."""
+    """A recording on a disk of 4 MB."""
     began_s = graph.settle()
     with small_disk() as (folder, how):
         bag = folder / 'bag'
         process = graph.start_other('recorder', path=str(bag), topics=['audio', 'tracks'])
         if how == 'limit':
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (DISK_BYTES, DISK_BYTES))
-        said = graph.wait_status('recorder', 'the recording has ended', began_s)
+        report = graph.wait_status('recorder', 'the recording has ended', began_s)
         running = process.poll() is None
         status, _ = end(process)
         kept = _kept_messages(bag)
     losses = graph.losses(began_s)
     return Outcome(
         'disk full while recording' + (' (file size limit)' if how == 'limit' else ''),
-        f'recorder says "{said.sentence}", {"stays up" if running else "ends"}, '
+        f'recorder reports "{report.sentence}", {"stays up" if running else "ends"}, '
         f'exit status {status}; the bag opens with {kept} messages; the other nodes go on',
         None,
         f'what came after the disk was full; of the graph {losses}',
@@ -280,26 +280,26 @@ def _kept_messages(bag: Path) -> int:
 
 
 def two_captures(graph: GraphUnderTest) -> Outcome:
-    """A second capture on the same topics, and its end."""
+    """A second capture publishes on the same topics, then ends."""
     began_s = graph.settle()
     other = graph.start_other('capture', source='simulation', duration_s=600.0)
-    said = graph.wait_status('capture', 'nodes publish', began_s)
+    report = graph.wait_status('capture', 'nodes publish', began_s)
     also = graph.wait_status('detector', 'several nodes publish', began_s)
     end(other)
     gone_s = time.monotonic()
 
-    def well() -> bool:
+    def recovered() -> bool:
         status = graph.monitor.status('detector')
         return status.at_s > gone_s and 'several' not in status.sentence
 
-    graph.wait(well, 'detector to see one capture')
-    well_s = graph.monitor.status('detector').at_s
+    graph.wait(recovered, 'detector to see one capture')
+    recovered_at_s = graph.monitor.status('detector').at_s
     graph.wait_steady()
     jumps = graph.losses(began_s).jumps
     return Outcome(
         'two captures on one topic',
-        f'capture says "{said.sentence}", detector "{also.sentence}"',
-        well_s - gone_s,
+        f'capture reports "{report.sentence}", detector "{also.sentence}"',
+        recovered_at_s - gone_s,
         f'while both run, two drives are mixed: {jumps} identities jumped',
     )
 
@@ -315,4 +315,4 @@ FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'full disk': disk_full,
     'two captures': two_captures,
 }
-"""What is done to a vehicle that goes by the system's clock."""
+"""Faults of a graph that goes by the system's clock, by name."""

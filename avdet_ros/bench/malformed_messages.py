@@ -1,4 +1,4 @@
-"""Messages that no node of ours would send, each with the words in which it must be refused."""
+"""Malformed messages, each with the words in which a node must refuse it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bad_spectrograms(front_end: FrontEnd | None = None) -> dict[str, Image]:
 
 
 def bad_sound() -> dict[str, Image]:
-    """Blocks of sound for a capture that listens to a topic, by the words of the refusal."""
+    """Blocks of sound for a capture with source:=topic, by the words of the refusal."""
     block = np.ones((882, 8), np.int16)
     head = encode_header(_STAMP_NS, 'microphone_array')
     picture, short, none, step = (encode_sound(head, block) for _ in range(4))

@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A disk of a few megabytes, to fill."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DISK_BYTES = 4 << 20
 
 @contextmanager
 def small_disk() -> Iterator[tuple[Path, str]]:
-    """A folder on a disk of `DISK_BYTES`, or, for who may not mount, any folder and 'limit'."""
+    """A folder on a disk of `DISK_BYTES`; without the right to mount, any folder and 'limit'."""
     folder = Path(tempfile.mkdtemp(prefix='avdet-disk-'))
     mounted = False
     if os.geteuid() == 0:

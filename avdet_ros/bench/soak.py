@@ -21,10 +21,10 @@ WARM_UP_SHARE = 5 / 60
 """Of the time, after which memory must not grow: five minutes of an hour."""
 
 DROPPED = ('windows_dropped', 'windows_missed')
-"""What nodes count of windows that went lost with them, or on the way to them."""
+"""The nodes' counters of windows lost in them or on the way to them."""
 
-LOOKS = 60
-"""How often processes are looked at."""
+MEASUREMENTS = 60
+"""How often processes are measured."""
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Process:
 
     Attributes:
         node: its name.
-        at_s: when it was looked at.
-        megabytes: memory of its own at each look, see `own_bytes`.
+        at_s: when it was measured.
+        megabytes: private memory at each time, see `own_bytes`.
         files: open file descriptors.
         threads: its threads.
     """
@@ -45,8 +45,8 @@ class Process:
     files: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
 
-    def look(self, process: psutil.Process, at_s: float) -> None:
-        """Measure it once more."""
+    def measure(self, process: psutil.Process, at_s: float) -> None:
+        """Measure it once."""
         self.at_s.append(at_s)
         self.megabytes.append(own_bytes(process) / 1e6)
         self.files.append(process.num_fds())
@@ -61,20 +61,20 @@ class Process:
 
 @dataclass(frozen=True)
 class Soak:
-    """What a soak found.
+    """Results of a soak.
 
     Attributes:
         minutes: how long it was.
         windows: windows that became tracks.
         lost: hops between the first and the last without tracks.
-        dropped: windows that nodes say they dropped or missed, by node; none may be lost that is
-            not among them.
+        dropped: windows that nodes counted as dropped or missed, by node; every lost window must
+            be among them.
         latency_p99_ms: sound to tracks, 99th percentile of each third.
         stamp_error_ms: greatest of each third, 99th percentile.
         drift: of the device's clock, parts.
         samples_lost: by the capture's own count.
         processes: the nodes.
-        warm_up_s: from when on growth is counted.
+        warm_up_s: growth counts from then on.
         died: nodes that ended.
     """
 
@@ -98,10 +98,10 @@ def run_soak(
     drift: float = 1e-4,
     progress: Progress = SILENT,
 ) -> Soak:
-    """Let the graph run on a device whose clock is off.
+    """Run the graph on a device whose clock is off.
 
     Args:
-        sound: (n, 8) int16 that the device plays for ever.
+        sound: (n, 8) int16 that the device plays in a loop.
         model: ONNX file.
         minutes: how long.
         drift: how slow the device's clock is; 1e-4 is 100 ppm.
@@ -125,15 +125,15 @@ def run_soak(
             shown_s = began_s
             while (now_s := time.monotonic()) < until_s and not graph.supervisor.deaths:
                 for name, handle in handles.items():
-                    processes[name].look(handle, now_s - began_s)
+                    processes[name].measure(handle, now_s - began_s)
                 stamps += _take_stamps(graph, began_s)
                 advance(int(now_s - shown_s))
                 shown_s += int(now_s - shown_s)
-                time.sleep(min(60 * minutes / LOOKS, max(0.0, until_s - time.monotonic())))
+                time.sleep(min(60 * minutes / MEASUREMENTS, max(0.0, until_s - time.monotonic())))
         stamps += _take_stamps(graph, began_s)
-        heard = [entry.stamp_ns for entry in graph.monitor.tracks if entry.at_s >= began_s]
+        stamps_ns = [entry.stamp_ns for entry in graph.monitor.tracks if entry.at_s >= began_s]
         after = _counts(graph)
-        if not heard:
+        if not stamps_ns:
             raise AvdetError('soak: expected tracks, found none')
         latencies = [
             (at_s - began_s, ms) for at_s, ms in graph.monitor.latency_ms if at_s >= began_s
@@ -141,8 +141,8 @@ def run_soak(
         deaths = [f'{node} with status {status}' for node, status in graph.supervisor.deaths]
     return Soak(
         minutes=minutes,
-        windows=len(heard),
-        lost=missing_windows(heard),
+        windows=len(stamps_ns),
+        lost=missing_windows(stamps_ns),
         dropped={
             node: sum(after[node].get(name, 0) - before[node].get(name, 0) for name in DROPPED)
             for node in after
@@ -158,10 +158,10 @@ def run_soak(
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Memory that only this process has, without what lies in mappings made to be shared.
+    """Private memory of a process, without mappings made to be shared.
 
-    Those of DDS and of the sound server have a fixed size, and their pages count as one process's
-    own or not as others happen to read them.
+    The mappings of DDS and of the sound server have a fixed size, and whether their pages count as
+    private depends on who else has read them.
     """
     return sum(
         part.private_clean + part.private_dirty
@@ -171,12 +171,12 @@ def own_bytes(process: psutil.Process) -> int:
 
 
 def _take_stamps(graph: GraphUnderTest, began_s: float) -> list[tuple[float, float]]:
-    """Stamp errors since the last time, and forget the runs and statuses behind them."""
-    witness = graph.monitor
-    runs, witness.sound[:] = list(witness.sound), []
-    for statuses in witness.statuses.values():
+    """Stamp errors since the last call; drops the runs and statuses they come from."""
+    monitor = graph.monitor
+    runs, monitor.sound[:] = list(monitor.sound), []
+    for statuses in monitor.statuses.values():
         del statuses[:-5]
-    witness.spectrograms.clear()
+    monitor.spectrograms.clear()
     truth_s = graph.device.captured_s(np.array([run.sample for run in runs], float))
     errors_ms = 1e3 * np.abs(np.array([run.stamp_ns for run in runs]) * 1e-9 - truth_s)
     times_s = (run.at_s - began_s for run in runs)
@@ -184,7 +184,7 @@ def _take_stamps(graph: GraphUnderTest, began_s: float) -> list[tuple[float, flo
 
 
 def _counts(graph: GraphUnderTest) -> dict[str, dict[str, int]]:
-    """What every node counts, by its next status: all until now is in it."""
+    """Every node's counters, from its next diagnostics, which include all until now."""
     names = (*DROPPED, 'samples_lost')
     since_s, found = time.monotonic(), {}
     for node in graph.supervisor.processes:
@@ -201,7 +201,7 @@ def _thirds(timed: Sequence[tuple[float, float]], seconds: float) -> list[float]
 
 
 def soak_rows(soak: Soak) -> list[tuple[str, str]]:
-    """What was watched, and what was found."""
+    """Rows of the table: quantity and result."""
     dropped = ', '.join(f'{node} {count}' for node, count in soak.dropped.items() if count)
     rows = [
         ('windows', f'{soak.windows} in {soak.minutes:g} min'),
@@ -237,5 +237,5 @@ def soak_table(soak: Soak) -> Table:
 
 def soak_markdown(soak: Soak, about: dict[str, object], command: str) -> str:
     """For `docs/field.md`."""
-    lines = [f'    {command}', '', machine_line(about), '', '| watched | found |', '|---|---|']
+    lines = [f'    {command}', '', machine_line(about), '', '| quantity | result |', '|---|---|']
     return '\n'.join(lines + [f'| {name} | {found} |' for name, found in soak_rows(soak)])

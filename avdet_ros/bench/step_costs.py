@@ -24,10 +24,10 @@ class Cost:
     """Milliseconds of one step.
 
     Attributes:
-        step: what was done.
+        step: its name.
         p50: median.
         p99: 99th percentile.
-        runs: how often.
+        runs: number of repetitions.
     """
 
     step: str
@@ -42,7 +42,7 @@ class RendererSpeed:
 
     Attributes:
         seed: of the drive.
-        vehicles: in it, of which only those near are heard.
+        vehicles: in it; those far away are silent.
         seconds: of sound.
         factor: seconds of sound a second of work, one process.
     """
@@ -66,7 +66,7 @@ def measure(step: str, work: Callable[[], object], runs: int, warm_up: int = 2) 
 
 
 def renderer_speed(rig: Rig, seed: int = DEMO_SEED, seconds: float = 10.0) -> RendererSpeed:
-    """Render a drive and see how long it takes; compiling is not counted."""
+    """Render a drive and measure how long it takes, without compilation."""
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
@@ -153,7 +153,7 @@ def message_costs(
 
 
 def machine() -> dict[str, object]:
-    """What the numbers were measured on."""
+    """The machine that the numbers were measured on."""
     return {
         'processor': platform.processor() or platform.machine(),
         'cores': os.cpu_count(),

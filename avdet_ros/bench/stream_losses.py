@@ -29,7 +29,7 @@ class Losses:
     ended: int
 
     def __str__(self) -> str:
-        """In words, for a table."""
+        """As a phrase, for a table."""
         parts = [f'{self.windows} windows', f'{self.samples} samples']
         if self.ended:
             parts.append(f'{self.ended} {"identity" if self.ended == 1 else "identities"} ended')

@@ -160,7 +160,7 @@ class VirtualDevice:
         self._server = None
 
     def freeze(self) -> None:
-        """Let the server hang: it lives and answers nobody."""
+        """Let the server hang: it lives but does not answer."""
         self._server.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -12,7 +12,7 @@ from avdet_ros.cli.console import print_line
 
 def drive_to_bag(
     drive: Annotated[Path, typer.Argument(help='Drive folder, as avdet sim drives writes it.')],
-    out: Annotated[Path, typer.Option(help='Bag to make.')],
+    out: Annotated[Path, typer.Option(help='Bag to write.')],
 ) -> None:
     """Write a simulated drive as a bag: sound, cameras, camera_info, TF and truth."""
     from avdet_ros.bags import from_drive

@@ -1,4 +1,4 @@
-"""`avdet bag process`: the chain over a bag, without ROS and as fast as the machine can."""
+"""`avdet bag process`: detections and tracks of a bag, without ROS and as fast as possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def process(
     ] = None,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     tracker: Annotated[
-        str | None, typer.Option(help='Tracker: iou or motion; the default is the nodes own.')
+        str | None, typer.Option(help='Tracker: iou or motion; default as in the nodes.')
     ] = None,
     topic: Annotated[
         str | None,
@@ -26,10 +26,10 @@ def process(
     ] = None,
     hop: Annotated[
         float | None,
-        typer.Option(help='Seconds from window to window; the default is as recorded, or 0.1.'),
+        typer.Option(help='Seconds from window to window; default as recorded, or 0.1.'),
     ] = None,
 ) -> None:
-    """Find and follow vehicles in a recorded drive; the same bag gives the same bytes."""
+    """Detect and track vehicles in a recorded drive; the result depends on the bag alone."""
     import time
 
     from avdet_ros.audio.features import FrontEnd

@@ -12,9 +12,9 @@ from avdet_ros.cli.console import console, print_line
 
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
-    rate: Annotated[float, typer.Option(help='How much faster than recorded.')] = 1.0,
-    loop: Annotated[bool, typer.Option('--loop', help='Begin again at the end.')] = False,
-    start: Annotated[float, typer.Option(help='Seconds to leave out at the beginning.')] = 0.0,
+    rate: Annotated[float, typer.Option(help='Speed, 1 as recorded.')] = 1.0,
+    loop: Annotated[bool, typer.Option('--loop', help='Start again at the end.')] = False,
+    start: Annotated[float, typer.Option(help='Seconds to skip at the beginning.')] = 0.0,
     topic: Annotated[
         list[str] | None, typer.Option(help='Play only this topic; repeat for more.')
     ] = None,
@@ -22,8 +22,8 @@ def replay(
         bool,
         typer.Option(
             '--chain',
-            help='Play to running nodes: only what they do not publish themselves, once they '
-            'listen.',
+            help='Play to running nodes: only topics that they do not publish themselves, once '
+            'they have subscribed.',
         ),
     ] = False,
 ) -> None:

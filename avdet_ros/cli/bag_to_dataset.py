@@ -14,19 +14,19 @@ def bag_to_dataset(
     bags: Annotated[
         list[Path], typer.Argument(help='rosbag2 folders, .mcap or .db3; one a drive.')
     ],
-    out: Annotated[Path, typer.Option(help='Data set to make, in the MAVD layout.')],
+    out: Annotated[Path, typer.Option(help='Folder of the data set, written in the MAVD layout.')],
     rgb: Annotated[str, typer.Option(help='Topic of the RGB camera.')] = '/camera/image_raw',
     thermal: Annotated[str | None, typer.Option(help='Topic of the thermal camera.')] = None,
     depth: Annotated[
         str | None, typer.Option(help='Topic of depth: 16UC1 mm, 32FC1 m, or colour-coded.')
     ] = None,
     audio: Annotated[
-        str | None, typer.Option(help='Topic of the sound; the default is any audio.')
+        str | None, typer.Option(help='Topic of the sound; default: audio in any namespace.')
     ] = None,
     rig: Annotated[
-        Path | None, typer.Option(help='Rig file; camera_info and static TF overrule it.')
+        Path | None, typer.Option(help='Rig file; camera_info and static TF override it.')
     ] = None,
-    rate: Annotated[float, typer.Option(help='Frames a second at most.')] = 10.0,
+    rate: Annotated[float, typer.Option(help='Largest number of frames a second.')] = 10.0,
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
     from avdet_ros.bags.dataset import DriveReport, convert

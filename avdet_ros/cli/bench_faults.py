@@ -1,4 +1,4 @@
-"""`avdet bench faults`: what the running graph makes of everything that breaks."""
+"""`avdet bench faults`: faults injected into the running graph, and how it recovers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from avdet_ros.cli.console import console, progress_bars
 
 def faults(
     only: Annotated[
-        str, typer.Option(help='Only these faults, by name, with commas; --list shows the names.')
+        str, typer.Option(help='Only these faults, separated by commas; --list shows the names.')
     ] = '',
-    list_them: Annotated[bool, typer.Option('--list', help='Name the faults and end.')] = False,
+    list_them: Annotated[bool, typer.Option('--list', help='List the faults and end.')] = False,
     model: ModelFile = None,
     rig: RigFile = None,
     out: Page = None,
 ) -> None:
-    """Break what breaks on a vehicle, and time the recovery.
+    """Inject the faults of a vehicle into the running nodes, and time the recovery.
 
-    Runs the nodes on an eight-channel device without hardware (it needs pulseaudio), kills and
-    hangs the sound server, takes channels away, kills nodes, loads the cores, moves /clock, sends
-    malformed messages, fills a disk, interrupts; prints for each what the nodes said, how long
-    recovery took, and which windows, samples and identities were lost. Takes about four minutes.
+    Runs the nodes on an eight-channel device without hardware (needs pulseaudio). Kills and hangs
+    the sound server, removes channels, kills nodes, loads all cores, moves /clock, sends malformed
+    messages, fills a disk, interrupts. Prints for each what the nodes reported, how long recovery
+    took, and which windows, samples and identities were lost. Takes about four minutes.
     """
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.fault_table import NAMES, fault_markdown, fault_table, run_faults

@@ -1,4 +1,4 @@
-"""Options that the benches share, and what the graph under test listens to."""
+"""Options that the benches share, and the sound of the graph under test."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from avdet_ros.cli.console import console, progress_bars
 
 
 def soak(
-    minutes: Annotated[float, typer.Option(min=0.2, max=10_000, help='How long.')] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.2, max=10_000, help='Length of the run.')] = 60.0,
     drift_ppm: Annotated[
-        float, typer.Option(min=-400, max=400, help="How slow the device's clock is.")
+        float, typer.Option(min=-400, max=400, help="How much slower the device's clock is.")
     ] = 100.0,
     model: ModelFile = None,
     rig: RigFile = None,
@@ -21,9 +21,9 @@ def soak(
 ) -> None:
     """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
 
-    The nodes hear a simulated drive again and again, at 10 windows a second, from an eight-channel
-    device without hardware (it needs pulseaudio) whose clock is off by --drift-ppm and whose every
-    sample says which one it is, so that stamps are held against the truth.
+    The nodes get a simulated drive in a loop, at 10 windows a second, from an eight-channel device
+    without hardware (needs pulseaudio). Its clock is off by --drift-ppm, and every sample carries
+    its number, so that stamps are compared with the truth.
     """
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table

@@ -1,4 +1,4 @@
-"""`avdet calibrate`: small errors of the microphones from a recording."""
+"""`avdet calibrate`: gain, position and delay of each microphone, from a recording."""
 
 from __future__ import annotations
 

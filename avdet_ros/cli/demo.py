@@ -77,7 +77,7 @@ def demo(
 
 
 def _watch(show: Any, plan: Any, stopped: SignalFlag) -> None:
-    """Show the tracks until the drive is over or somebody stops it."""
+    """Show the tracks until the drive ends or a signal stops it."""
     from avdet_ros.rig import load_rig
 
     camera = load_rig().camera

@@ -1,4 +1,4 @@
-"""`avdet devices`: which sound devices there are, and whether the array on one of them is well."""
+"""`avdet devices`: sound devices, and checks of the array on one of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def devices(
     ] = None,
     record: Annotated[
         float | None,
-        typer.Option(min=0.1, max=36_000, help='Record so many seconds into OUTPUT.'),
+        typer.Option(min=0.1, max=36_000, help='Record this many seconds into OUTPUT.'),
     ] = None,
     output: Annotated[
         Path | None, typer.Argument(help='Sound file to record into, e.g. out.flac.')
@@ -30,7 +30,7 @@ def devices(
         str | None, typer.Option(help='Device to record; the default one if not given.')
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.5, help='End the meter after so many seconds.')
+        float | None, typer.Option(min=0.5, help='End the meter after this many seconds.')
     ] = None,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`avdet eval check-dataset`: is a folder of drives whole and sound."""
+"""`avdet eval check-dataset`: whether a folder of drives is complete and consistent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from avdet_ros.files import explain_os_error
 
 
 def check_dataset(
-    folder: Annotated[Path, typer.Argument(help='Drives in the MAVD layout, ours or recorded.')],
-    decode: Annotated[int, typer.Option(help='Frames a drive to decode; 0 for all.')] = 20,
+    folder: Annotated[
+        Path, typer.Argument(help='Drives in the MAVD layout, simulated or recorded.')
+    ],
+    decode: Annotated[int, typer.Option(help='Frames to decode of each drive; 0 for all.')] = 20,
     json: Annotated[Path | None, typer.Option(help='Write the report as JSON here.')] = None,
 ) -> None:
-    """Look for missing and unreadable files, gaps, odd levels and leakage between splits.
+    """Find missing and unreadable files, gaps, odd levels and leakage between splits.
 
     Exits with 1 if there are errors.
     """

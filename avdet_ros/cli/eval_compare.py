@@ -1,4 +1,4 @@
-"""`avdet eval compare`: two models on the same drives, with what noise alone would do."""
+"""`avdet eval compare`: two models on the same drives, with intervals of chance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def compare(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help='Bags or folders in the MAVD layout, as often as you like; without, drives are '
+            help='Bag or folder in the MAVD layout; repeat for more. Without, drives are '
             'simulated by seed.'
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help='Of a folder: train, val or test.')] = 'test',
+    split: Annotated[str, typer.Option(help='Split of a folder: train, val or test.')] = 'test',
     drives: Annotated[int, typer.Option(help='Simulated drives.')] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a simulated drive.')] = 20.0,
     seed_from: Annotated[
@@ -27,12 +27,12 @@ def compare(
     rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
     tracker: Annotated[str | None, typer.Option(help='Tracker for both.')] = None,
     resamples: Annotated[int, typer.Option(help='Bootstrap samples.')] = 500,
-    pictures: Annotated[int, typer.Option(help='Frames that differ most, as pictures.')] = 8,
+    pictures: Annotated[int, typer.Option(help='Pictures of the frames that differ most.')] = 8,
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
     out: Annotated[Path, typer.Option(help='Folder of the results.')] = Path('out/compare'),
 ) -> None:
-    """Put two models side by side: metrics with intervals, latency, size, and a verdict.
+    """Compare two models: metrics with intervals, latency, size, and a verdict.
 
     Bags without a topic truth have no metrics: there the two are compared with each other.
 

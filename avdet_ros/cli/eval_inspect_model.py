@@ -1,4 +1,4 @@
-"""`avdet eval inspect-model`: what a model file says about itself, and whether it fits the rig."""
+"""`avdet eval inspect-model`: a model file's contract, and whether it fits the rig."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def inspect_model(
     table.add_column('fits')
     checked = {'sample_rate', 'window_s', 'n_fft', 'hop_length', 'n_mels', 'features'}
     checked |= {'image_width', 'image_height', 'microphones', *Mounting.__dataclass_fields__}
-    told = remarks(contract, loaded_rig)
+    noted = remarks(contract, loaded_rig)
     ours = values_of(loaded_rig) if contract.ranges is not None else {}
     for key, value in metadata(contract).items():
         if key == 'avdet.features' and len(contract.features) > 8:
@@ -67,7 +67,7 @@ def inspect_model(
         elif (name := key.removeprefix('avdet.')) in checked:
             fits = '[green]yes'
         elif name in ours:
-            colour = 'yellow' if any(sentence.startswith(name) for sentence in told) else 'green'
+            colour = 'yellow' if any(sentence.startswith(name) for sentence in noted) else 'green'
             fits = f'[{colour}]the rig has {ours[name]:.3g}'
         table.add_row(key, escape(value), fits)
     console().print(table)
@@ -75,7 +75,7 @@ def inspect_model(
         more = f' and {len(found) - 1} more keys differ' if len(found) > 1 else ''
         raise AvdetError(f'{file} does not fit the rig: {found[0]}{more}')
     detector = Detector(file, loaded_rig, front_end, providers=provider)
-    for note in dict.fromkeys([*detector.notes, *told]):
+    for note in dict.fromkeys([*detector.notes, *noted]):
         print_line(note, 'yellow')
     print_line(f'sha256 {detector.sha256}')
     shapes = [contract.input_shape]

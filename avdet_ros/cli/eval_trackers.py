@@ -1,4 +1,4 @@
-"""`avdet eval trackers`: the trackers on the same detections at 5, 10 and 20 Hz."""
+"""`avdet eval trackers`: trackers on the same detections at 5, 10 and 20 Hz."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def evaluate_trackers(
         'out/trackers.md'
     ),
 ) -> None:
-    """Measure our trackers beside a public library's on held-out drives."""
+    """Score our trackers and a public library's on held-out drives."""
     from rich.markdown import Markdown
 
     from avdet_ros.audio.features import FrontEnd

@@ -1,4 +1,4 @@
-"""Names that commands had before they stood in groups, hidden, for one version more.
+"""Names of commands before they stood in groups: hidden, kept for one version.
 
 Each prints one sentence on standard error and does what it always did.
 """
@@ -96,7 +96,7 @@ def add_to_group(name: str, group: typer.Typer) -> None:
 
 
 def renamed(name: str, now: str, function: Callable[..., None]) -> Callable[..., None]:
-    """A command that first says what it is called now."""
+    """A command that first prints its name of today."""
 
     @wraps(function)
     def command(*args: Any, **options: Any) -> None:

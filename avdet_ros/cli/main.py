@@ -57,7 +57,7 @@ START: dict[str, tuple[str, Callable[..., None]]] = {
     'devices': ('List, meter, tap or record sound devices.', devices),
     'calibrate': ("Estimate the microphones' errors from a recording.", calibrate),
 }
-"""Commands without a group: what one line of help says, and the function."""
+"""Commands without a group: their line of help, and the function."""
 
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     'sim': (
@@ -106,7 +106,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         },
     ),
 }
-"""Groups: what one line of help says, and their commands by name."""
+"""Groups: their line of help, and their commands by name."""
 
 MARKUP = {'rich_markup_mode': 'rich'}
 

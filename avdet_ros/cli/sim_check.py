@@ -1,4 +1,4 @@
-"""`avdet sim check`: the renderer against physics."""
+"""`avdet sim check`: the simulated sound compared with physics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def simulate_check(
-    rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     speed: Annotated[
         bool, typer.Option('--speed', help='Also measure what windows and drives cost to make.')
     ] = False,

@@ -11,18 +11,20 @@ from avdet_ros.errors import AvdetError
 
 
 def simulate_windows(
-    out: Annotated[Path, typer.Argument(help='folder of the set; an interrupted one goes on')],
-    windows: Annotated[int, typer.Option(min=1, help='how many one-second windows')] = 12000,
+    out: Annotated[
+        Path, typer.Argument(help='Folder of the set; an interrupted one is continued.')
+    ],
+    windows: Annotated[int, typer.Option(min=1, help='Number of one-second windows.')] = 12000,
     seeds: Annotated[
         str,
         typer.Option(
-            help='first:last+1 of the drives; training 0:100000, validation 100000:200000, '
+            help='Seeds of the drives, first:last+1; training 0:100000, validation 100000:200000, '
             'test 200000:300000'
         ),
     ] = '0:100000',
-    jobs: Annotated[int, typer.Option(min=1, help='processes')] = 2,
-    clean: Annotated[bool, typer.Option(help='an ideal array, without errors')] = False,
-    rig: Annotated[Path | None, typer.Option(help='rig file')] = None,
+    jobs: Annotated[int, typer.Option(min=1, help='Processes.')] = 2,
+    clean: Annotated[bool, typer.Option(help='Simulate an ideal array, without errors.')] = False,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     arrays: Annotated[
         str,
         typer.Option(

@@ -14,11 +14,12 @@ def view(
     bags: Annotated[
         list[Path] | None,
         typer.Argument(
-            help='Bags to show, e.g. a drive and its avdet bag process; none: live nodes.'
+            help='Bags to show, e.g. a drive and its results; without any, the running nodes.'
         ),
     ] = None,
     web: Annotated[
-        bool, typer.Option('--web', help='Serve the page to a browser instead of a window.')
+        bool,
+        typer.Option('--web', help='Serve the page to a browser, open no window.'),
     ] = False,
     save: Annotated[
         Path | None, typer.Option(help='Write a Rerun file (.rrd) and open nothing.')
@@ -26,7 +27,7 @@ def view(
     image: Annotated[
         str | None, typer.Option(help="The camera's topic; the default is found by its name.")
     ] = None,
-    namespace: Annotated[str, typer.Option(help='Namespace of the live nodes.')] = 'avdet',
+    namespace: Annotated[str, typer.Option(help='Namespace of the running nodes.')] = 'avdet',
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
 ) -> None:
     """Show picture, boxes, sound levels and latency in the Rerun viewer."""

@@ -105,7 +105,7 @@ def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(graph):
         time.sleep(0.1)
     graph.monitor.destroy(publisher)
     happened = two_captures(graph).happened
-    assert 'capture says "2 nodes publish /avdet/spectrogram' in happened
+    assert 'capture reports "2 nodes publish /avdet/spectrogram' in happened
     assert 'detector "several nodes publish /avdet/spectrogram' in happened
 
 
