@@ -149,7 +149,7 @@ class CameraNode(AvdetNode):
         elif began.source != self._drive.name:
             report.error(
                 f'{self._subscription.topic_name}: expected {self._drive.name} as the parameters '
-                f'have it, found that capture plays {began.source}'
+                f'say, found that capture plays {began.source}'
             )
         if report.level == diagnostics.OK:
             report.ok(f'{self._sent.count} pictures' if looking else 'no subscribers')

@@ -63,7 +63,7 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
     assert (infos[-1].width, infos[-1].height) == (camera.width_px, camera.height_px)
 
 
-def test_nobody_looks_and_nothing_is_rendered(start, watcher):
+def test_without_subscribers_nothing_is_rendered(start, watcher):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=3.0)
     start(CameraNode, seed=SEED, duration_s=3.0)
     watcher.wait_status('capture', 'has ended')
