@@ -289,7 +289,7 @@ def _exactly(
         if image.shape[1::-1] != size:
             source = 'its camera_info' if has_info else 'the rig file (there is no camera_info)'
             raise AvdetError(
-                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} has it, '
+                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} says, '
                 f'found {image.shape[1]} x {image.shape[0]}'
             )
         return undistort(image)
