@@ -199,7 +199,7 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     if not isinstance(tree, dict):
         place = path or 'the recipe'
         raise AvdetError(f'{where}: {place}: expected keys with values, found {brief_repr(tree)}')
-    known = {item.name: item for item in fields(kind)}
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     for key in tree:
         if key not in known:
             name = key[:60] if isinstance(key, str) else brief_repr(key)

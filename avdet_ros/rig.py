@@ -230,7 +230,9 @@ def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarr
 def _channel_errors(array: _Section) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gain, delay and life of each channel; a plain rig file names none of them."""
     gain_db, delay_s, alive = [], [], []
-    for index, entry in enumerate(array.value('microphones')):
+    entries = array.value('microphones')
+    assert isinstance(entries, list)  # `_microphones` has checked it
+    for index, entry in enumerate(entries):
         microphone = _Section(entry, array.where, (*array.path, f'microphones[{index}]'))
         gain_db.append(
             microphone.number('gain_db', -LARGEST_GAIN_DB, LARGEST_GAIN_DB, default=0.0)

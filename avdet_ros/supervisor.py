@@ -65,7 +65,7 @@ class Supervisor:
         self._started_s: dict[str, float] = {}
         self._delay_s: dict[str, float] = {}
         self._due_s: dict[str, float] = {}
-        self.processes: dict[str, subprocess.Popen] = {}
+        self.processes: dict[str, subprocess.Popen[str]] = {}
         self.deaths: list[tuple[str, int]] = []
 
     def start(self) -> None:
@@ -132,7 +132,8 @@ class Supervisor:
         self._readers[node.name] = reader
         reader.start()
 
-    def _read(self, name: str, process: subprocess.Popen) -> None:
+    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # it is a pipe
         for line in process.stdout:
             if not self._ending or (name == 'recorder' and not line.startswith(_NO_ROSOUT)):
                 self._on_line(name, line.rstrip('\n'))

@@ -31,7 +31,7 @@ SOUND, END = b'S', b'E'
 
 def start_renderer(
     sound_from: Scene | Path, total: int, rate_hz: int
-) -> tuple[subprocess.Popen, Connection]:
+) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start the process.
 
     Args:
