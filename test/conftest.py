@@ -25,7 +25,12 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
 
 if not HAS_ROS:
-    collect_ignore = ['nodes', 'bench/test_faults.py', 'integration/test_access_policy.py']
+    collect_ignore = [
+        'nodes',
+        'bench/test_faults.py',
+        'integration/test_access_policy.py',
+        'integration/test_outside_node.py',
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

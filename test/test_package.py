@@ -164,6 +164,20 @@ def test_a_modules_tests_are_found_by_its_name():
     assert not strange
 
 
+FOLDERS = 'avdet_ros|config|tools|test|docs|launch'
+PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), ROOT / 'models/MODEL_CARD.md'])
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page):
+    text = page.read_text(encoding='utf-8')
+    named = set(re.findall(rf'\b((?:{FOLDERS})/[a-z][\w/.-]+\.\w+)', text))
+    gone = [name for name in named if not (ROOT / name).exists()]
+    assert not gone
+    for target in re.findall(r'\]\((?!https?:)([^)#\s]+)', text):
+        assert (page.parent / target).exists(), target
+
+
 def test_versions_agree():
     manifest = ElementTree.parse(ROOT / 'package.xml')
     version = manifest.findtext('version')

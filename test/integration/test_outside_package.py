@@ -1,73 +1,13 @@
-"""A source and a tracker from a package outside: one class each, offered by an entry point."""
+"""The source and the tracker of CONTRIBUTING.md, offered by a package outside."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 import subprocess
 import sys
 
+from helpers.contributing import install
 import pytest
-
-NOISE = '''
-import time
-
-import numpy as np
-
-from avdet_ros.fields import Param
-from avdet_ros.sources.base import Block, Source
-
-
-class NoiseSource(Source):
-    """White noise on all channels."""
-
-    name = 'noise'
-    parameters = (Param('loudness_db', -20.0, 'level of the noise, dB re full scale', -90, 0),)
-
-    def __init__(self, rig, loudness_db):
-        super().__init__('noise', rig.sample_rate_hz)
-        self.scale = 10 ** (loudness_db / 20)
-
-    @classmethod
-    def make(cls, rig, paced, **settings):
-        return cls(rig, settings['loudness_db'])
-
-    def start(self):
-        self.rng, self.next_sample = np.random.default_rng(1), 0
-
-    def read(self, timeout_s):
-        samples = self.rng.normal(0, self.scale, (441, self.channels)).astype(np.float32)
-        first, self.next_sample = self.next_sample, self.next_sample + 441
-        return Block(samples, first, time.monotonic())
-
-    def stop(self):
-        pass
-'''
-
-TRACKER = '''
-from avdet_ros.tracking import Track
-
-
-class ForgetfulTracker:
-    """Every detection is a new vehicle."""
-
-    name = 'forgetful'
-
-    def __init__(self, new_track_threshold: float = 0.5) -> None:
-        self.threshold = new_track_threshold
-        self.reset()
-
-    def reset(self, first_id=1):
-        self.next_id = first_id
-
-    def update(self, stamp_s, detections):
-        found = detections.above(self.threshold)
-        first, self.next_id = self.next_id, self.next_id + len(found)
-        return [
-            Track(first + index, box, float(score), 0.0, stamp_s)
-            for index, (box, score) in enumerate(zip(found.boxes_px, found.scores))
-        ]
-'''
 
 PROGRAM = """
 import json
@@ -103,21 +43,8 @@ print(json.dumps({
 """
 
 
-def offer(root: Path) -> None:
-    """Write a package as an installer would leave it."""
-    (root / 'noise_source.py').write_text(NOISE)
-    (root / 'forgetful.py').write_text(TRACKER)
-    about = root / 'outside-1.0.dist-info'
-    about.mkdir()
-    (about / 'METADATA').write_text('Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n')
-    (about / 'entry_points.txt').write_text(
-        '[avdet_ros.sources]\nnoise = noise_source:NoiseSource\n'
-        '[avdet_ros.tracking]\nforgetful = forgetful:ForgetfulTracker\n'
-    )
-
-
 def test_a_source_and_a_tracker_are_one_class_each(tmp_path):
-    offer(tmp_path)
+    install(tmp_path)
     done = subprocess.run(
         [sys.executable, '-c', PROGRAM, str(tmp_path)], capture_output=True, text=True, check=False
     )
