@@ -1,0 +1,199 @@
+"""Positions and delays of the microphones from wave fronts whose sources nobody knows.
+
+Each segment has one source at an unknown azimuth and distance; all segments share the array. Two
+steps alternate: the sources of the segments for the array as it is thought to be, and the array
+for the sources, by weighted least squares on what each channel is late. The phases are used up to
+a frequency that rises stage by stage, so that no phase is taken for its neighbour a turn away.
+
+What the sound cannot tell (a shift and a turn of the whole array, a delay of all channels) and
+what it tells badly is held by a prior around the rig file's geometry; the prior has heavy tails,
+so that a microphone that is far from its place is found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from avdet_ros.audio.array_sources import (
+    DELAY_SD_S,
+    SEGMENT_SD_S,
+    ArrayGuess,
+    Sources,
+    move_sources,
+    search_azimuths,
+    settle_speed,
+)
+from avdet_ros.audio.wave_fronts import WaveFronts
+from avdet_ros.rig import MICROPHONES
+
+POSITION_SD_M = 0.010
+"""How far microphones are from the rig file's places before anything is heard."""
+
+LEAST_FIT = 0.45
+"""Part of a segment's wave that its best source explains; below it there are several."""
+
+STAGES = ((0.2, 8), (0.35, 6), (0.6, 6), (1.0, 8))
+"""Highest frequency, as a part of all, and rounds at it."""
+
+SECTORS = 24
+"""A crowded sector's segments count less."""
+
+
+@dataclass(frozen=True)
+class ArrayFit:
+    """An array as the sound has it.
+
+    Attributes:
+        array: the array.
+        sources: where each segment's source is, and how fast the array moved.
+        fit: (S,) part of the segment's wave that the source explains, 0 to 1.
+        late_s: (S, 8) what each channel is still late.
+        agreement: (S, 8) how well each channel's phases agree with the others', -1 to 1.
+        counts: (S,) bool, segments that count.
+        information: (8, 3, 3) inverse covariance of x, y (m) and delay (s) without the prior.
+    """
+
+    array: ArrayGuess
+    sources: Sources
+    fit: np.ndarray
+    late_s: np.ndarray
+    agreement: np.ndarray
+    counts: np.ndarray
+    information: np.ndarray
+
+
+def fit_array(
+    fronts: WaveFronts,
+    nominal: ArrayGuess,
+    start: ArrayGuess | None = None,
+    stages: Sequence[tuple[float, int]] = STAGES,
+    fixed_axis: np.ndarray | None = None,
+    speeds_mps: np.ndarray | None = None,
+    sources: Sources | None = None,
+) -> ArrayFit:
+    """Fit an array to wave fronts.
+
+    Args:
+        fronts: of minutes of sound.
+        nominal: the rig file's array, the middle of the prior.
+        start: where to begin; None begins at nominal.
+        stages: see `STAGES`.
+        fixed_axis: (2,) unit vector along which positions cannot be told and stay; None for none.
+        speeds_mps: (S,) of the vehicle at each segment, nan where unknown; None for all unknown.
+        sources: where to begin; None searches them.
+    """
+    array = start or nominal
+    if speeds_mps is None:
+        speeds_mps = np.full(len(fronts.time_s), np.nan)
+    fronts = replace(fronts, vectors=fronts.vectors * array.alive)
+    search = sources is None
+    sources = sources or Sources.at(np.zeros(len(fronts.time_s)))
+    found = None
+    for part, rounds in stages:
+        below = fronts.frequencies_hz <= part * fronts.frequencies_hz[-1]
+        bands = replace(
+            fronts,
+            frequencies_hz=fronts.frequencies_hz[below],
+            vectors=fronts.vectors[:, below],
+            weights=fronts.weights[:, below],
+        )
+        for round_ in range(rounds):
+            if search and round_ % 4 == 0:
+                sources = replace(sources, azimuths=search_azimuths(bands, array)[0])
+            found = _round(bands, nominal, array, sources, fixed_axis)
+            array, sources = settle_speed(
+                found.array, nominal, found.sources, found.counts, speeds_mps
+            )
+            found = replace(found, array=array, sources=sources)
+    return found
+
+
+def _round(
+    fronts: WaveFronts,
+    nominal: ArrayGuess,
+    array: ArrayGuess,
+    sources: Sources,
+    fixed_axis: np.ndarray | None,
+) -> ArrayFit:
+    """Once the sources for the array, then the array for the sources."""
+    alive = array.alive
+    late_s, fit, agreement = lateness(fronts, array.leads_s(sources))
+    late_s -= late_s[:, alive].mean(axis=1, keepdims=True)
+    counts = (fit > LEAST_FIT) & (fronts.weights.sum(axis=1) > 0)
+    sources, late_s = move_sources(array, sources, late_s, counts, fronts.time_s)
+    weights = _segment_weights(fronts, sources.azimuths, counts)
+    to_source = array.directions(sources)[:, :2] / array.crossing_mps(sources)[:, None]
+    design = np.concatenate([-to_source, np.ones((len(to_source), 1))], axis=1)
+    positions_m, delay_s = array.positions_m.copy(), array.delay_s.copy()
+    information = np.zeros((MICROPHONES, 3, 3))
+    for i in np.flatnonzero(alive):
+        spread = 1.5 * np.median(np.abs(late_s[counts, i])) + 5e-6 if counts.any() else 1.0
+        robust = weights * (agreement[:, i] > 0.2) / (1 + (late_s[:, i] / spread) ** 2) ** 2
+        weighted = design * (robust / SEGMENT_SD_S**2)[:, None]
+        information[i] = weighted.T @ design
+        off = np.append((positions_m[i] - nominal.positions_m[i])[:2], delay_s[i])
+        off[2] -= nominal.delay_s[i]
+        prior = _prior_precision(off, fixed_axis)
+        step = np.linalg.solve(information[i] + prior, weighted.T @ late_s[:, i] - prior @ off)
+        positions_m[i, :2] += step[:2]
+        delay_s[i] += step[2]
+    delay_s[alive] -= (delay_s - nominal.delay_s)[alive].mean()
+    positions_m[:, :2] -= (positions_m - nominal.positions_m)[alive, :2].mean(axis=0)
+    array = replace(array, positions_m=positions_m, delay_s=delay_s)
+    return ArrayFit(array, sources, fit, late_s, agreement, counts, information)
+
+
+def _prior_precision(off: np.ndarray, fixed_axis: np.ndarray | None) -> np.ndarray:
+    """(3, 3) of x, y and delay: Student's t, whose pull fades for what is far off."""
+    scale = np.array([POSITION_SD_M, POSITION_SD_M, DELAY_SD_S])
+    far = np.array([np.hypot(*off[:2])] * 2 + [abs(off[2])]) / scale
+    prior = np.diag(1 / (scale**2 * (1 + far**2 / 4)))
+    if fixed_axis is not None:
+        prior[:2, :2] += 1e12 * np.outer(fixed_axis, fixed_axis)
+    return prior
+
+
+def lateness(fronts: WaveFronts, leads_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each channel is later than the others say.
+
+    Args:
+        fronts: the wave fronts.
+        leads_s: (S, 8) what is expected.
+
+    Returns:
+        late_s: (S, 8), by Newton's steps to the top of sum_f Re(cross_f exp(2 pi i f late)).
+        fit: (S,) part of the wave that the expected leads explain.
+        agreement: (S, 8) the height of that top, 1 for perfect phases.
+    """
+    omega = (2 * np.pi * fronts.frequencies_hz).astype(np.float32)[None, :, None]
+    aligned = fronts.vectors * np.exp(-1j * omega * leads_s[:, None, :].astype(np.float32))
+    total = aligned.sum(axis=2, keepdims=True)
+    live = np.maximum((np.abs(fronts.vectors) > 0).sum(axis=2), 1)
+    explained = np.abs(total[..., 0]) ** 2 / live
+    fit = (fronts.weights * explained).sum(axis=1) / np.maximum(fronts.weights.sum(axis=1), 1e-9)
+    cross = aligned * np.conj(total - aligned)
+    cross /= np.maximum(np.abs(cross), 1e-12)
+    trust = fronts.weights * np.clip(explained - 0.3, 0, None)
+    cross *= trust[..., None]
+    late_s = np.zeros(leads_s.shape, np.float32)
+    magnitude = (omega**2 * trust[..., None]).sum(axis=1) + 1e-9
+    turned = cross
+    for _ in range(3):
+        slope = (omega * turned.imag).sum(axis=1)
+        late_s -= np.clip(slope / magnitude, -4e-5, 4e-5)
+        turned = cross * np.exp(1j * omega * late_s[:, None, :])
+    agreement = turned.real.sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-9)[:, None]
+    return late_s.astype(np.float64), fit, agreement
+
+
+def _segment_weights(fronts: WaveFronts, azimuths: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(S,) what each segment counts: strong ones more, those of a crowded sector less."""
+    strength = fronts.weights.sum(axis=1)
+    typical = np.median(strength[counts]) if counts.any() else 1.0
+    weights = counts * np.clip(strength / max(typical, 1e-9), 0.1, 2.0)
+    sector = (azimuths / (2 * np.pi) * SECTORS % SECTORS).astype(int) % SECTORS
+    crowd = np.bincount(sector, weights, SECTORS)[sector]
+    return weights / np.sqrt(np.maximum(crowd / 10, 1))

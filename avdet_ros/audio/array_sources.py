@@ -1,0 +1,257 @@
+"""A moving array and the unknown source of each segment that it hears.
+
+The array moves: sound from ahead crosses it at the speed of sound plus the vehicle's own speed,
+sound from behind at their difference, which at 30 m/s is worth twice the errors that a calibration
+looks for. So the speed along the vehicle belongs to what is fitted, a value every few seconds. A
+constant added to it is the same as delays that grow along the vehicle (a moving medium bends waves
+like a prism), so one speed has to be known: what odometry says, or that the vehicle nearly stood
+when it was slowest. Sources are near: their distance shortens the leads, by way of the array's
+height over the road, and bends the waves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.audio.wave_fronts import WaveFronts
+
+DELAY_SD_S = 4.5e-5
+"""How late channels are before anything is heard: two samples."""
+
+SEGMENT_SD_S = 3e-5
+"""What one segment is trusted; neighbours are of one source and err alike."""
+
+TYPICAL_M, DISTANCE_FACTOR = 15.0, 2.5
+"""Distances of sources: the middle, and the factor of one standard deviation."""
+
+NEAREST_M, FARTHEST_M = 2.0, 60.0
+SOURCE_HEIGHT_M = 0.15
+"""Tyres and engines are near the road; the array's height over them shortens its leads."""
+
+SPEED_S = 4.5
+"""The vehicle's speed is one number so long."""
+
+SPEED_CHANGE_SD_MPS = 6.0
+"""From one stretch to the next."""
+
+SLOWEST_SHARE = 0.1
+SLOWEST_SD_MPS = 3.0
+"""In the slowest tenth of the time the vehicle is taken to stand, give or take this."""
+
+LEAST_KNOWN = 20
+"""Segments whose speed is known, for it to be used."""
+
+AZIMUTHS = 72
+SEARCH_HZ = 1500.0
+"""Directions are searched below this frequency (of an array half a metre wide), then refined."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """One source for each segment.
+
+    Attributes:
+        azimuths: (S,) radians.
+        log_distances: (S,) of the distance in metres.
+        speeds_mps: (S,) of the array along base_link's x.
+    """
+
+    azimuths: np.ndarray
+    log_distances: np.ndarray
+    speeds_mps: np.ndarray
+
+    @classmethod
+    def at(cls, azimuths: np.ndarray) -> Sources:
+        """Sources at a typical distance from an array that stands."""
+        away = np.full(len(azimuths), np.log(TYPICAL_M))
+        return cls(azimuths, away, np.zeros(len(azimuths)))
+
+
+@dataclass(frozen=True)
+class ArrayGuess:
+    """An array: where its microphones are and how late their channels.
+
+    Attributes:
+        positions_m: (8, 3) from the array's centre, along base_link's axes.
+        delay_s: (8,) how much later each channel is.
+        alive: (8,) bool, channels that count.
+        height_m: height of the array above the sources.
+    """
+
+    positions_m: np.ndarray
+    delay_s: np.ndarray
+    alive: np.ndarray
+    height_m: float
+
+    @property
+    def aperture_m(self) -> float:
+        """Largest distance of two microphones that count."""
+        places = self.positions_m[self.alive]
+        return float(np.linalg.norm(places[:, None] - places[None], axis=-1).max())
+
+    def leads_s(self, sources: Sources) -> np.ndarray:
+        """(S, 8) seconds by which each channel has a source earlier than the centre would."""
+        source = self._places(sources)
+        to_centre = np.linalg.norm(source, axis=-1, keepdims=True)
+        to_each = np.linalg.norm(source[:, None] - self.positions_m[None], axis=-1)
+        return (to_centre - to_each) / self.crossing_mps(sources)[:, None] - self.delay_s
+
+    def directions(self, sources: Sources) -> np.ndarray:
+        """(S, 3) unit vectors to the sources."""
+        source = self._places(sources)
+        return source / np.linalg.norm(source, axis=-1, keepdims=True)
+
+    def crossing_mps(self, sources: Sources) -> np.ndarray:
+        """(S,) speed at which the waves cross the moving array."""
+        return SPEED_OF_SOUND_MPS + sources.speeds_mps * self.directions(sources)[:, 0]
+
+    def _places(self, sources: Sources) -> np.ndarray:
+        away, azimuths = np.exp(sources.log_distances), sources.azimuths
+        down = np.full(len(azimuths), -self.height_m)
+        return np.stack([away * np.cos(azimuths), away * np.sin(azimuths), down], axis=-1)
+
+
+def search_azimuths(fronts: WaveFronts, array: ArrayGuess) -> tuple[np.ndarray, np.ndarray]:
+    """The best of evenly spread azimuths for each segment, between them by a parabola.
+
+    Returns:
+        azimuths: (S,) radians.
+        fit: (S,) part of the wave explained, 0 to 1.
+    """
+    low = fronts.frequencies_hz <= SEARCH_HZ * 0.5 / min(array.aperture_m, 0.5)
+    count = AZIMUTHS * max(1, round(array.aperture_m / 0.6))
+    grid = np.arange(count) * 2 * np.pi / count
+    leads_s = array.leads_s(Sources.at(grid))
+    power = np.zeros((len(fronts.time_s), count), np.float32)
+    for band in np.flatnonzero(low):
+        steering = np.exp(-2j * np.pi * fronts.frequencies_hz[band] * leads_s).astype('c8')
+        power += fronts.weights[:, band, None] * np.abs(fronts.vectors[:, band] @ steering.T) ** 2
+    power /= np.maximum(fronts.weights[:, low].sum(axis=1), 1e-9)[:, None] * array.alive.sum()
+    best = power.argmax(axis=1)
+    row = np.arange(len(best))
+    before, at, after = (power[row, (best + k) % count] for k in (-1, 0, 1))
+    offset = 0.5 * (before - after) / np.minimum(before - 2 * at + after, -1e-9)
+    return grid[best] + np.clip(offset, -0.5, 0.5) * grid[1], at
+
+
+def move_sources(
+    array: ArrayGuess,
+    sources: Sources,
+    late_s: np.ndarray,
+    counts: np.ndarray,
+    time_s: np.ndarray,
+) -> tuple[Sources, np.ndarray]:
+    """Sources and speed of the array moved to explain what the channels are late.
+
+    Args:
+        array: the array.
+        sources: as they are thought to be.
+        late_s: (S, 8) of mean 0 over the live channels.
+        counts: (S,) bool, segments that tell the speed.
+        time_s: (S,) of the segments.
+
+    Returns:
+        sources: moved.
+        late_s: (S, 8) what is left.
+    """
+    small = 1e-3
+    leads_s = array.leads_s(sources)
+    turn, recede, hasten = (
+        _slope(array, leads_s, replace(sources, **{name: getattr(sources, name) + step}), step)
+        for name, step in (
+            ('azimuths', small),
+            ('log_distances', small),
+            ('speeds_mps', 1000 * small),
+        )
+    )
+    held = (0.5 * SEGMENT_SD_S / np.log(DISTANCE_FACTOR)) ** 2
+    a = (turn**2).sum(axis=1) + 1e-14
+    b = (turn * recede).sum(axis=1)
+    c = (recede**2).sum(axis=1) + held
+    determinant = a * c - b**2
+
+    def wanted(late_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        right = -(turn * late_s).sum(axis=1)
+        up = -(recede * late_s).sum(axis=1) - held * (sources.log_distances - np.log(TYPICAL_M))
+        return (c * right - b * up) / determinant, (a * up - b * right) / determinant
+
+    # The speed first, as what neither azimuth nor distance of each source would explain.
+    by, out = wanted(late_s)
+    left = late_s + by[:, None] * turn + out[:, None] * recede
+    d, e = (turn * hasten).sum(axis=1), (recede * hasten).sum(axis=1)
+    free = (hasten**2).sum(axis=1) - (c * d**2 - 2 * b * d * e + a * e**2) / determinant
+    pull = -(hasten * left).sum(axis=1)
+    speeds_mps = _speeds(sources.speeds_mps, free * counts, pull * counts, time_s)
+    late_s = late_s + (speeds_mps - sources.speeds_mps)[:, None] * hasten
+    by, out = wanted(late_s)
+    by, out = np.clip(by, -0.05, 0.05), np.clip(out, -0.4, 0.4)
+    low, high = np.log(NEAREST_M), np.log(FARTHEST_M)
+    log_distances = np.clip(sources.log_distances + out, low, high)
+    out = log_distances - sources.log_distances
+    late_s = late_s + by[:, None] * turn + out[:, None] * recede
+    return Sources(sources.azimuths + by, log_distances, speeds_mps), late_s
+
+
+def _slope(array: ArrayGuess, leads_s: np.ndarray, moved: Sources, step: float) -> np.ndarray:
+    """(S, 8) change of the leads with one of the sources' numbers, mean 0, 0 for the dead."""
+    slope = (array.leads_s(moved) - leads_s) / step
+    slope -= slope[:, array.alive].mean(axis=1, keepdims=True)
+    return slope * array.alive
+
+
+def _speeds(
+    now_mps: np.ndarray, free: np.ndarray, pull: np.ndarray, time_s: np.ndarray
+) -> np.ndarray:
+    """(S,) the array's speed, one number each few seconds, changing smoothly."""
+    if not len(time_s):
+        return now_mps
+    stretch = ((time_s - time_s[0]) // SPEED_S).astype(int)
+    stretch = np.unique(stretch, return_inverse=True)[1]
+    count = stretch.max() + 1
+    before = np.bincount(stretch, now_mps, count) / np.bincount(stretch, minlength=count)
+    information = np.bincount(stretch, free, count) / SEGMENT_SD_S**2 + 1e-6
+    target = np.bincount(stretch, pull, count) / SEGMENT_SD_S**2 + information * before
+    change = np.diff(np.eye(count), axis=0) / SPEED_CHANGE_SD_MPS
+    normal = np.diag(information) + change.T @ change
+    return np.linalg.solve(normal, target)[stretch]
+
+
+def settle_speed(
+    array: ArrayGuess,
+    nominal: ArrayGuess,
+    sources: Sources,
+    counts: np.ndarray,
+    known_mps: np.ndarray,
+) -> tuple[ArrayGuess, Sources]:
+    """Settle the constant in the speed that no wave can tell from delays along the vehicle.
+
+    Args:
+        array: as fitted.
+        nominal: whose delays are the prior's.
+        sources: as fitted.
+        counts: (S,) bool, segments that count.
+        known_mps: (S,) speeds, nan where unknown.
+
+    Returns:
+        array and sources of equal leads whose speeds are the known ones.
+    """
+    known = counts & np.isfinite(known_mps)
+    along = array.positions_m[:, 0] / SPEED_OF_SOUND_MPS**2
+    along = (along - along[array.alive].mean()) * array.alive
+    if known.sum() >= LEAST_KNOWN:
+        over = float(np.median((sources.speeds_mps - known_mps)[known]))
+    elif counts.any():
+        slowest = float(np.quantile(sources.speeds_mps[counts], SLOWEST_SHARE))
+        delay_s = (array.delay_s - nominal.delay_s) * array.alive
+        pull = slowest / SLOWEST_SD_MPS**2 - (delay_s * along).sum() / DELAY_SD_S**2
+        over = pull / (SLOWEST_SD_MPS**-2 + (along**2).sum() / DELAY_SD_S**2)
+    else:
+        return array, sources
+    turn = over / SPEED_OF_SOUND_MPS * np.sin(sources.azimuths)
+    sources = replace(
+        sources, azimuths=sources.azimuths + turn, speeds_mps=sources.speeds_mps - over
+    )
+    return replace(array, delay_s=array.delay_s + over * along), sources

@@ -1,0 +1,155 @@
+"""The array's yaw against the camera, from vehicles that are both seen and heard.
+
+The sound alone cannot tell a turned array from a turned world. Where a camera saw vehicles, the
+azimuth of each loud segment is compared with those of the vehicles in view at that time: right
+pairs agree in one difference, the yaw, wrong ones in none.
+
+Sound comes from where its vehicle was when it left, so sightings that move far meanwhile are left
+out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.rig import Rig
+
+LARGEST_YAW_DEG = 10.0
+LEAST_FIT = 0.5
+"""Part of a segment's wave that its source explains."""
+
+LARGEST_LAG_DEG = 1.5
+"""Sightings that turn further while their sound is on its way do not count."""
+
+LEAST_VEHICLES = 4
+"""That agree in the difference."""
+
+LEAST_SHARE = 0.12
+"""Of all pairs, those that agree within a degree; chance gives less."""
+
+_SPREAD_DEG = 0.7
+_NEAR_DEG = 2.0
+_WITHIN_S = 0.1
+_MOST_A_VEHICLE = 15.0
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Vehicles that a camera saw.
+
+    Attributes:
+        time_s: (N,) from the sound's first sample.
+        azimuths: (N,) radians from the array's centre, 0 along base_link's x, left positive.
+        distances_m: (N,) from the array's centre, along the road.
+        ids: (N,) int, one for each vehicle.
+    """
+
+    time_s: np.ndarray
+    azimuths: np.ndarray
+    distances_m: np.ndarray
+    ids: np.ndarray
+
+
+def box_sightings(
+    rig: Rig, time_s: np.ndarray, boxes_px: np.ndarray, ids: np.ndarray
+) -> Sightings:
+    """Sightings of boxes in the camera's image.
+
+    The distance is where the ray through the middle of the box's lower edge meets the road.
+
+    Args:
+        rig: gives the camera.
+        time_s: (N,) of each box.
+        boxes_px: (N, 4) x_min, y_min, x_max, y_max.
+        ids: (N,) int of each box's vehicle.
+    """
+    camera = rig.camera
+    boxes_px = np.asarray(boxes_px, float).reshape(-1, 4)
+    foot = np.stack([boxes_px[:, [0, 2]].mean(axis=1), boxes_px[:, 3]], axis=1)
+    rays = camera.directions(foot)
+    down = np.maximum(-rays[:, 2], 1e-3)
+    reach = np.clip(camera.position_m[2] / down, 3.0, 80.0)
+    place = camera.position_m + rays * reach[:, None] - rig.array_position_m
+    azimuths = np.arctan2(place[:, 1], place[:, 0])
+    distances_m = np.hypot(place[:, 0], place[:, 1])
+    return Sightings(np.asarray(time_s, float), azimuths, distances_m, np.asarray(ids))
+
+
+def array_yaw(
+    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
+) -> tuple[float, float, int]:
+    """How much further to the left the array hears than the camera sees.
+
+    Args:
+        time_s: (S,) of each segment.
+        azimuths: (S,) radians, where the segment's source is heard.
+        fit: (S,) part of the segment's wave that the source explains.
+        seen: the sightings.
+
+    Returns:
+        yaw: radians; nan where too few pairs agree.
+        spread: its standard error.
+        vehicles: how many agree.
+    """
+    difference, vehicle = _pairs(time_s, azimuths, fit, seen)
+    if not len(difference):
+        return float('nan'), float('nan'), 0
+    crowd = np.bincount(vehicle)[vehicle]
+    weights = np.minimum(1.0, _MOST_A_VEHICLE / crowd)
+    grid = np.radians(np.arange(-LARGEST_YAW_DEG, LARGEST_YAW_DEG + 0.05, 0.1))
+    kernel = np.exp(-0.5 * ((difference[:, None] - grid) / np.radians(_SPREAD_DEG)) ** 2)
+    yaw = grid[(weights @ kernel).argmax()]
+    for _ in range(12):
+        near = np.abs(difference - yaw) < np.radians(_NEAR_DEG)
+        pull = weights * near / (1 + ((difference - yaw) / np.radians(_SPREAD_DEG)) ** 2) ** 2
+        yaw = float((pull * difference).sum() / max(pull.sum(), 1e-12))
+    close = np.abs(difference - yaw) < np.radians(1.0)
+    share = weights[close].sum() / weights.sum()
+    agreeing = np.bincount(vehicle, pull * (difference - yaw))
+    weight = np.bincount(vehicle, pull)
+    vehicles = int((np.bincount(vehicle, close) >= 3).sum())
+    if vehicles < LEAST_VEHICLES or share < LEAST_SHARE:
+        return float('nan'), float('nan'), vehicles
+    return yaw, float(np.sqrt((agreeing**2).sum()) / weight.sum()), vehicles
+
+
+def _pairs(
+    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Differences heard minus seen of all pairs of one time, and the index of the vehicle."""
+    differences, vehicles = [], []
+    use = fit > LEAST_FIT
+    heard_s, heard = time_s[use], azimuths[use]
+    order = np.argsort(heard_s)
+    heard_s, heard = heard_s[order], heard[order]
+    for index, name in enumerate(np.unique(seen.ids)):
+        mine = np.flatnonzero(seen.ids == name)
+        mine = mine[np.argsort(seen.time_s[mine])]
+        if len(mine) < 3 or len(heard_s) == 0:
+            continue
+        t, a = seen.time_s[mine], np.unwrap(seen.azimuths[mine])
+        with np.errstate(divide='ignore', invalid='ignore'):
+            rate = np.nan_to_num(np.gradient(a, t), nan=0.0, posinf=1e3, neginf=1e3)
+        lag = np.abs(rate) * seen.distances_m[mine] / SPEED_OF_SOUND_MPS
+        slow = lag < np.radians(LARGEST_LAG_DEG)
+        if not slow.any():
+            continue
+        place = np.clip(np.searchsorted(t[slow], heard_s), 1, max(slow.sum() - 1, 1))
+        place = np.minimum(place, slow.sum() - 1)
+        nearer = np.where(
+            np.abs(t[slow][place - 1] - heard_s) < np.abs(t[slow][place] - heard_s),
+            place - 1,
+            place,
+        )
+        together = np.abs(t[slow][nearer] - heard_s) < _WITHIN_S
+        apart = heard[together] - a[slow][nearer[together]]
+        apart = (apart + np.pi) % (2 * np.pi) - np.pi
+        apart = apart[np.abs(apart) < np.radians(LARGEST_YAW_DEG + 2)]
+        differences.append(apart)
+        vehicles.append(np.full(len(apart), index))
+    if not differences:
+        return np.zeros(0), np.zeros(0, int)
+    return np.concatenate(differences), np.concatenate(vehicles)

@@ -1,0 +1,133 @@
+"""What a self-calibration needs of the array and of the drive, and says when it is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avdet_ros.audio.array_fit import ArrayFit
+from avdet_ros.audio.array_sources import ArrayGuess
+from avdet_ros.audio.wave_fronts import WaveFronts
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import MICROPHONES
+
+LEAST_S = 60.0
+"""Of sound; five minutes are good."""
+
+LEAST_SEGMENTS = 120
+"""With one clear source each, some 25 s in all."""
+
+SECTORS = 12
+LEAST_IN_SECTOR = 8
+LEAST_SECTORS = 3
+"""Sectors of 30 degrees with that many clear segments; one loud source fills one or two."""
+
+SMALLEST_APERTURE_M = 0.05
+LINE_SHARE = 0.05
+"""An array this much narrower than it is long stands on a line."""
+
+STRONG = 2.0
+"""Mean weight of a segment in which something stands out of the own noise and the wind."""
+
+LEAST_ALIVE = 4
+DEAD_SHARE = 0.4
+"""Of the part that a channel should have of the waves; one that has less hears something else."""
+
+DEAD_DB = 25.0
+"""A channel this far below the others' median hears nothing of what they hear."""
+
+
+def check_length(fronts: WaveFronts) -> None:
+    """Refuse recordings that are too short.
+
+    Raises:
+        AvdetError: says how long they should be.
+    """
+    if fronts.seconds < LEAST_S:
+        raise AvdetError(
+            f'calibration: expected at least {LEAST_S:.0f} s of driving, better five minutes, '
+            f'found {fronts.seconds:.0f} s'
+        )
+
+
+def check_shape(array: ArrayGuess) -> np.ndarray | None:
+    """Refuse arrays that are too small.
+
+    Returns:
+        (2,) direction across the line on which all microphones stand; None if they do not.
+
+    Raises:
+        AvdetError: all microphones are within `SMALLEST_APERTURE_M`.
+    """
+    if array.aperture_m <= SMALLEST_APERTURE_M:
+        raise AvdetError(
+            f'calibration: expected microphones more than {100 * SMALLEST_APERTURE_M:.0f} cm '
+            f'apart, found all within {100 * array.aperture_m:.1f} cm: errors of their places '
+            'cannot be told from the sound'
+        )
+    flat = array.positions_m[array.alive, :2]
+    _, extent, axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
+    return axes[1] if extent[1] < LINE_SHARE * extent[0] else None
+
+
+def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which channels hear what the others hear.
+
+    Args:
+        fronts: of the drive.
+        known: (8,) bool, channels that the rig file calls alive.
+
+    Returns:
+        alive: (8,) bool.
+        share: (8,) part that each channel has of the waves, 1 for its due.
+    """
+    weights = fronts.weights[..., None]
+    share = (np.abs(fronts.vectors) ** 2 * weights).sum(axis=(0, 1))
+    share *= MICROPHONES / max(float(fronts.weights.sum()), 1e-12)
+    power_db = np.median(fronts.power_db, axis=0) if len(fronts.time_s) else np.zeros(MICROPHONES)
+    usual_share, usual_db = np.median(share), np.median(power_db)
+    share = share / max(usual_share, 1e-9)
+    return known & (share > DEAD_SHARE) & (power_db > usual_db - DEAD_DB), share
+
+
+def check_traffic(fronts: WaveFronts, nominal: ArrayGuess) -> None:
+    """Refuse a drive in which no waves cross the array as they should.
+
+    Raises:
+        AvdetError: too little traffic.
+    """
+    strong = fronts.weights.mean(axis=1) > STRONG
+    if strong.sum() < LEAST_SEGMENTS:
+        seconds = fronts.seconds * strong.mean() if len(strong) else 0.0
+        raise AvdetError(
+            f'calibration: too little traffic: expected at least {LEAST_SEGMENTS} segments in '
+            f'which something stands out of the own noise and the wind, found {strong.sum()} '
+            f'({seconds:.0f} s of {fronts.seconds:.0f} s); drive where others drive, for longer'
+        )
+
+
+def check_coverage(fit: ArrayFit) -> None:
+    """Refuse sound from too few sides.
+
+    Raises:
+        AvdetError: names what is missing.
+    """
+    sectors = source_sectors(fit)
+    if fit.counts.sum() < LEAST_SEGMENTS:
+        raise AvdetError(
+            f'calibration: too little traffic: expected at least {LEAST_SEGMENTS} segments with '
+            f'one clear source that fits the array, found {fit.counts.sum()}: with more than two '
+            "channels exchanged, or another rig file than the array's, nothing fits"
+        )
+    if sectors < LEAST_SECTORS:
+        raise AvdetError(
+            f'calibration: expected sources from at least {LEAST_SECTORS} of {SECTORS} sectors of '
+            f'30 degrees, found {sectors}: one loud source does not tell delays from positions; '
+            'drive where vehicles pass on all sides'
+        )
+
+
+def source_sectors(fit: ArrayFit) -> int:
+    """How many sectors of 30 degrees the clear segments' sources were in."""
+    azimuths = fit.sources.azimuths[fit.counts]
+    sector = (azimuths / (2 * np.pi) * SECTORS % SECTORS).astype(int) % SECTORS
+    return int((np.bincount(sector, minlength=SECTORS) >= LEAST_IN_SECTOR).sum())

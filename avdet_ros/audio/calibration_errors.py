@@ -1,0 +1,130 @@
+"""Standard errors of a self-calibration: from leaving out a part of the drive at a time.
+
+What every part of the drive lacks does not show in their differences (the jackknife); there the
+width of the prior remains, and an unknown speed is counted as what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.audio.array_fit import POSITION_SD_M, ArrayFit, fit_array
+from avdet_ros.audio.array_sources import (
+    DELAY_SD_S,
+    LEAST_KNOWN,
+    SLOWEST_SD_MPS,
+    ArrayGuess,
+    Sources,
+)
+from avdet_ros.audio.channel_gains import channel_gains
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.audio.wave_fronts import WaveFronts
+from avdet_ros.rig import MICROPHONES
+
+PARTS = 6
+"""The drive is divided into so many parts."""
+
+GAIN_FLOOR_DB = 0.1
+"""Nothing finer is told of a gain: shading is not quite the same for all microphones."""
+
+FRONT_DEG = 56.0
+"""Leads count over this far to both sides of straight ahead."""
+
+
+@dataclass(frozen=True)
+class StandardErrors:
+    """Standard errors: gain (8,), x, y and delay (8, 3), and lead over the front sector (8,)."""
+
+    gain_db: np.ndarray
+    place: np.ndarray
+    lead_s: np.ndarray
+
+
+def standard_errors(
+    fronts: WaveFronts,
+    nominal: ArrayGuess,
+    fit: ArrayFit,
+    line: np.ndarray | None,
+    speeds_mps: np.ndarray | None,
+    tick: Callable[[], None],
+) -> StandardErrors:
+    """Errors of a fit.
+
+    Args:
+        fronts: what was fitted.
+        nominal: the middle of the prior.
+        fit: the fit.
+        line: see ``fixed_axis`` of `fit_array`.
+        speeds_mps: see `fit_array`.
+        tick: called `PARTS` times.
+    """
+    part = np.minimum(np.arange(len(fronts.time_s)) * PARTS // max(len(fronts.time_s), 1), PARTS)
+    gains, places = [], []
+    for left_out in range(PARTS):
+        keep = part != left_out
+        gains.append(fitted_gains(fronts, fit, keep))
+        again = _again(fronts, nominal, fit, line, speeds_mps, keep)
+        places.append(np.column_stack([again.positions_m[:, :2], again.delay_s]))
+        tick()
+    gains, places = np.array(gains), np.array(places)
+    azimuths = np.radians(np.linspace(-FRONT_DEG, FRONT_DEG, 17))
+    slopes = np.stack([np.cos(azimuths), np.sin(azimuths), 0 * azimuths], axis=1)
+    slopes = slopes / SPEED_OF_SOUND_MPS - [0, 0, 1]
+    leads = places @ slopes.T
+    leads -= leads[:, fit.array.alive].mean(axis=1, keepdims=True)
+    prior = np.diag([POSITION_SD_M**-2, POSITION_SD_M**-2, DELAY_SD_S**-2])
+    held = np.linalg.inv(fit.information + prior)
+    held_lead = np.einsum('ak,mkl,al->m', slopes, held, slopes) / len(slopes)
+
+    def variance(values: np.ndarray) -> np.ndarray:
+        return (PARTS - 1) * np.var(values, axis=0)
+
+    delay = np.zeros(MICROPHONES)
+    if not speed_is_known(fit, speeds_mps):
+        along = fit.array.positions_m[:, 0] - fit.array.positions_m[fit.array.alive, 0].mean()
+        delay = np.square(SLOWEST_SD_MPS * along / SPEED_OF_SOUND_MPS**2)
+    place = variance(places) + held.diagonal(axis1=1, axis2=2)
+    place[:, 2] += delay
+    return StandardErrors(
+        np.sqrt(variance(gains) + GAIN_FLOOR_DB**2),
+        np.sqrt(place),
+        np.sqrt(variance(leads).mean(axis=1) + held_lead + delay),
+    )
+
+
+def speed_is_known(fit: ArrayFit, speeds_mps: np.ndarray | None) -> bool:
+    """Whether enough clear segments have a known speed."""
+    if speeds_mps is None:
+        return False
+    return bool((fit.counts & np.isfinite(speeds_mps)).sum() >= LEAST_KNOWN)
+
+
+def _again(
+    fronts: WaveFronts,
+    nominal: ArrayGuess,
+    fit: ArrayFit,
+    line: np.ndarray | None,
+    speeds_mps: np.ndarray | None,
+    keep: np.ndarray,
+) -> ArrayGuess:
+    """The array from a part of the segments, beginning at the one from all."""
+    speeds_mps = None if speeds_mps is None else speeds_mps[keep]
+    sources = Sources(
+        fit.sources.azimuths[keep],
+        fit.sources.log_distances[keep],
+        fit.sources.speeds_mps[keep],
+    )
+    return fit_array(
+        fronts.chosen(keep), nominal, fit.array, ((1.0, 3),), line, speeds_mps, sources
+    ).array
+
+
+def fitted_gains(fronts: WaveFronts, fit: ArrayFit, keep: np.ndarray) -> np.ndarray:
+    """(8,) gains in dB from the segments to keep, (S,) bool."""
+    weights = keep * fit.counts * np.minimum(fronts.weights.mean(axis=1), 10.0)
+    return channel_gains(
+        fronts.level_db, weights, fit.sources.azimuths, fit.array.positions_m, fit.array.alive
+    )

@@ -1,0 +1,273 @@
+"""Wave fronts: what short segments of sound say about the array, a small vector a band.
+
+Of each segment (some 0.2 s) and narrow band the covariance of the eight channels is taken. What
+is steady in a block of half a minute (the ego vehicle, wind, the town's hum) is the mean of the
+quietest quarter of its segments, and is subtracted. Of what is left the strongest wave front is
+kept: the rank-one matrix a a^H nearest to it off the diagonal, where incoherent noise does not
+reach. Its phases hold each microphone's lead, its magnitudes each channel's level, so that minutes
+of sound become a few megabytes and no direction needs to be known yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from avdet_ros.audio.samples import to_float
+from avdet_ros.rig import MICROPHONES
+
+FRAME_S = 0.093
+"""About the length of a Fourier frame: a power of two samples near it, half overlapping."""
+
+FRAMES = 4
+"""Frames of a segment: short enough that a passing car hardly moves, long enough to average."""
+
+BINS = 4
+"""Fourier bins of a band; as many are left out between two bands."""
+
+LOWEST_HZ = 250.0
+HIGHEST_HZ = 4500.0
+"""Of an array half a metre wide; smaller ones use more, see `highest_hz`."""
+
+BLOCK = 160
+"""Segments of a block, half a minute."""
+
+LEAST_BLOCK = 40
+"""A shorter last block is left out: nothing in it can be called steady."""
+
+QUIET_SHARE = 0.25
+"""The quietest part of a block's segments is what is steady."""
+
+MOST_SEGMENTS = 6000
+"""Older ones are forgotten: twenty minutes."""
+
+LEVEL_FROM_HZ = 800.0
+"""Below it wind and the diffuse field blur the levels of a wave front."""
+
+_SQUARINGS = 4
+_DIAGONAL_ROUNDS = 2
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class WaveFronts:
+    """The strongest wave front of each segment and band.
+
+    Attributes:
+        time_s: (S,) middle of each segment, from the first sample.
+        frequencies_hz: (B,) middle of each band.
+        vectors: (S, B, 8) complex64 of norm 1, or 0: the phase of channel i grows with the time by
+            which it hears the wave earlier.
+        weights: (S, B) float32, how strongly the wave stands out, from 0.
+        level_db: (S, 8) float32 level of the wave front in each channel re the mean.
+        power_db: (S, 8) float32 level of everything in each channel, dB.
+        seconds: of sound that was looked at.
+    """
+
+    time_s: np.ndarray
+    frequencies_hz: np.ndarray
+    vectors: np.ndarray
+    weights: np.ndarray
+    level_db: np.ndarray
+    power_db: np.ndarray
+    seconds: float
+
+    def chosen(self, keep: np.ndarray) -> WaveFronts:
+        """Some of the segments: keep is (S,) bool or indices."""
+        return WaveFronts(
+            self.time_s[keep],
+            self.frequencies_hz,
+            self.vectors[keep],
+            self.weights[keep],
+            self.level_db[keep],
+            self.power_db[keep],
+            self.seconds,
+        )
+
+
+def highest_hz(aperture_m: float, sample_rate_hz: int) -> float:
+    """The highest frequency looked at: a small array tells nothing at low ones."""
+    wanted = HIGHEST_HZ * float(np.clip(0.5 / max(aperture_m, 0.01), 1.0, 1.8))
+    return min(wanted, 0.4 * sample_rate_hz)
+
+
+class WaveFrontFinder:
+    """Takes sound in pieces of any size and keeps its wave fronts."""
+
+    def __init__(self, sample_rate_hz: int, aperture_m: float = 0.5) -> None:
+        """Prepare the bands.
+
+        Args:
+            sample_rate_hz: rate of the sound.
+            aperture_m: largest distance of two microphones.
+        """
+        self.sample_rate_hz = sample_rate_hz
+        self._frame = 1 << round(np.log2(FRAME_S * sample_rate_hz))
+        self._hop = self._frame // 2
+        step_hz = sample_rate_hz / self._frame
+        first = int(np.ceil(LOWEST_HZ / step_hz))
+        last = int(highest_hz(aperture_m, sample_rate_hz) / step_hz)
+        starts = np.arange(first, last - BINS, 2 * BINS)
+        self._bins = starts[:, None] + np.arange(BINS)
+        self.frequencies_hz = (starts + (BINS - 1) / 2) * step_hz
+        self._taper = np.hanning(self._frame).astype(np.float32)[:, None]
+        self._kept: deque[WaveFronts] = deque()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._seconds = 0.0
+        self._count = 0
+        self.skip()
+
+    def skip(self) -> None:
+        """The next samples do not follow on the last ones."""
+        self._tail = np.zeros((0, MICROPHONES), np.float32)
+        self._matrices: list[np.ndarray] = []
+        self._times_s: list[float] = []
+
+    @property
+    def segments(self) -> int:
+        """How many segments are kept."""
+        return sum(len(block.time_s) for block in self._kept)
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take (n, 8) int16 or floating-point samples, in the order of the rig's microphones."""
+        self._seconds += len(samples) / self.sample_rate_hz
+        sound = np.concatenate([self._tail, to_float(samples)])
+        segment, span = FRAMES * self._hop, (FRAMES + 1) * self._hop
+        start = 0
+        while start + span <= len(sound):
+            self._matrices.append(self._covariance(sound[start : start + span]))
+            self._times_s.append((self._count + span / 2) / self.sample_rate_hz)
+            self._count += segment
+            start += segment
+            if len(self._matrices) == BLOCK:
+                self._end_block()
+        self._tail = sound[start:]
+
+    def fronts(self) -> WaveFronts:
+        """All that is kept, the last unfinished block included if it is long enough."""
+        if len(self._matrices) >= LEAST_BLOCK:
+            self._end_block()
+        blocks = list(self._kept)
+        bands = len(self.frequencies_hz)
+
+        def joined(name: str, *shape: int, kind: str = 'f4') -> np.ndarray:
+            arrays = [getattr(block, name) for block in blocks]
+            return np.concatenate(arrays) if arrays else np.zeros((0, *shape), kind)
+
+        return WaveFronts(
+            joined('time_s', kind='f8'),
+            self.frequencies_hz,
+            joined('vectors', bands, MICROPHONES, kind='c8'),
+            joined('weights', bands),
+            joined('level_db', MICROPHONES),
+            joined('power_db', MICROPHONES),
+            self._seconds,
+        )
+
+    def _covariance(self, sound: np.ndarray) -> np.ndarray:
+        """(B, 8, 8) complex64 of one segment."""
+        frames = np.stack(
+            [sound[k * self._hop : k * self._hop + self._frame] for k in range(FRAMES)]
+        )
+        spectra = scipy.fft.rfft(frames * self._taper, axis=1)[:, self._bins]
+        looks = spectra.transpose(1, 3, 0, 2).reshape(len(self._bins), MICROPHONES, -1)
+        return looks @ looks.conj().transpose(0, 2, 1) / looks.shape[-1]
+
+    def _end_block(self) -> None:
+        self._kept.append(block_fronts(np.stack(self._matrices), self.frequencies_hz))
+        self._kept[-1] = _at_times(self._kept[-1], np.array(self._times_s))
+        self._matrices, self._times_s = [], []
+        while self.segments > MOST_SEGMENTS and len(self._kept) > 1:
+            self._kept.popleft()
+
+
+def block_fronts(matrices: np.ndarray, frequencies_hz: np.ndarray) -> WaveFronts:
+    """The wave fronts of one block of segments.
+
+    Args:
+        matrices: (S, B, 8, 8) complex64 covariances.
+        frequencies_hz: (B,).
+    """
+    power = np.maximum(matrices.diagonal(axis1=2, axis2=3).real, 0)
+    total = power.sum(axis=-1)
+    heard = total.sum(axis=1) > 0  # gaps are not what is steady
+    quiet = np.where(heard[:, None], total, np.inf)
+    count = max(1, min(int(heard.sum()), round(QUIET_SHARE * len(matrices))))
+    order = np.argpartition(quiet, count - 1, axis=0)[:count]
+    steady = matrices[order, np.arange(matrices.shape[1])].mean(axis=0)
+    # A segment may be quieter than what is steady: one with a gap in it.
+    least = np.maximum(power, steady.diagonal(axis1=1, axis2=2).real)
+    scale = np.where(power > 0, 1 / np.sqrt(np.maximum(least, _TINY)), 0).astype(np.float32)
+    coherence = (matrices - steady) * scale[..., :, None] * scale[..., None, :]
+    vectors, weights = strongest_fronts(coherence)
+    amplitudes = np.maximum(np.abs(vectors) * np.sqrt(power), 1e-9)
+    decibels = 20 * np.log10(amplitudes)
+    decibels -= decibels.mean(axis=-1, keepdims=True)
+    above = weights * (frequencies_hz >= LEVEL_FROM_HZ)
+    level_db = (decibels * above[..., None]).sum(axis=1)
+    level_db /= np.maximum(above.sum(axis=1), 1e-9)[:, None]
+    power_db = 10 * np.log10(np.maximum(power.mean(axis=1), _TINY))
+    return WaveFronts(
+        np.arange(len(matrices), dtype=float),
+        frequencies_hz,
+        vectors,
+        weights,
+        level_db.astype(np.float32),
+        power_db.astype(np.float32),
+        0.0,
+    )
+
+
+def strongest_fronts(coherence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rank-one matrix nearest to each matrix off its diagonal, by factor analysis.
+
+    Args:
+        coherence: (..., 8, 8) complex, Hermitian; the diagonal does not count.
+
+    Returns:
+        vectors: (..., 8) complex64 of norm 1.
+        weights: (...) float32: the wave's strength squared, less where a second one is near it.
+    """
+    off = coherence.copy()
+    i = np.arange(off.shape[-1])
+    off[..., i, i] = 0
+    matrix = off.copy()
+    matrix[..., i, i] = 1
+    for round_ in range(_DIAGONAL_ROUNDS + 1):
+        # Repeated squaring is ten times as fast as an eigenvalue routine for many small ones.
+        square = matrix / np.maximum(np.abs(matrix).max(axis=(-1, -2), keepdims=True), 1e-12)
+        for _ in range(_SQUARINGS):
+            square = square @ square
+            square /= np.maximum(np.abs(square).max(axis=(-1, -2), keepdims=True), 1e-12)
+        column = np.abs(square[..., i, i]).argmax(axis=-1)
+        vector = np.take_along_axis(square, column[..., None, None], axis=-1)[..., 0]
+        vector /= np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-12)
+        strength = (vector.conj() * (matrix @ vector[..., None])[..., 0]).real.sum(axis=-1)
+        inner = np.clip(strength[..., None] * np.abs(vector) ** 2, 0, 1)
+        if round_ < _DIAGONAL_ROUNDS:
+            matrix = off.copy()
+            matrix[..., i, i] = inner
+    explained = strength**2 - (inner**2).sum(axis=-1)
+    energy = (np.abs(off) ** 2).sum(axis=(-1, -2))
+    share = explained / np.maximum(energy, 1e-12)
+    weights = np.maximum(strength, 0) ** 2 * np.clip(share - 0.3, 0, 1)
+    return vector.astype(np.complex64), weights.astype(np.float32)
+
+
+def _at_times(fronts: WaveFronts, time_s: np.ndarray) -> WaveFronts:
+    return WaveFronts(
+        time_s,
+        fronts.frequencies_hz,
+        fronts.vectors,
+        fronts.weights,
+        fronts.level_db,
+        fronts.power_db,
+        fronts.seconds,
+    )

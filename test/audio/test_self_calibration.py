@@ -1,0 +1,217 @@
+"""Errors put into an array are found again from traffic around it; what is missing is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from helpers.driving_sound import RATE, SPEED, Errors, driving_sound, small_rig, traffic_azimuths
+import numpy as np
+import pytest
+
+from avdet_ros.audio.array_yaw import Sightings
+from avdet_ros.audio.self_calibration import calibrate_from_driving, calibrated_rig
+from avdet_ros.audio.wave_fronts import WaveFrontFinder
+from avdet_ros.errors import AvdetError
+
+SECONDS = 120
+
+
+@pytest.fixture(scope='module')
+def rig():
+    return small_rig()
+
+
+def wave_fronts(rig, sound):
+    places = rig.microphones_m
+    aperture_m = np.linalg.norm(places[:, None] - places[None], axis=-1).max()
+    finder = WaveFrontFinder(RATE, aperture_m)
+    for start in range(0, len(sound), RATE):
+        finder.add(sound[start : start + RATE])
+    return finder.fronts()
+
+
+def calibrated(rig, errors=None, seed=0, seen=None, standing=True, **how):
+    azimuths = traffic_azimuths(SECONDS, seed)
+    fronts = wave_fronts(rig, driving_sound(rig, azimuths, errors, seed, **how))
+    speeds_mps = np.zeros(len(fronts.time_s)) if standing else None
+    return calibrate_from_driving(fronts, rig, seen, speeds_mps)
+
+
+def lead_error_us(rig, result, errors):
+    """Root mean square of what is left of the leads over the front sector."""
+    azimuths = np.radians(np.linspace(-56, 56, 29))
+    ahead = np.stack([np.cos(azimuths), np.sin(azimuths), 0 * azimuths], axis=1)
+    true = ahead @ errors.positions_m(rig).T / SPEED - errors.late_s
+    found = ahead @ (result.positions_m - rig.array_position_m).T / SPEED - result.delay_s
+    off = (found - true)[:, result.alive]
+    off -= off.mean(axis=1, keepdims=True)
+    return 1e6 * np.sqrt((off**2).mean())
+
+
+def neglected(seed):
+    rng = np.random.default_rng(seed)
+    moved = np.zeros((8, 3))
+    moved[:, :2] = rng.normal(0, 0.007, (8, 2))
+    return Errors(rng.normal(0, 2, 8), rng.uniform(-1.5, 1.5, 8) / 44100, moved)
+
+
+def test_gains_delays_and_positions_are_found(rig):
+    errors = neglected(1)
+    result = calibrated(rig, errors, 1)
+    assert result.alive.all()
+    assert result.order.tolist() == list(range(8))
+    assert lead_error_us(rig, result, errors) < 6
+    assert np.abs(result.gain_db - (errors.gain_db - errors.gain_db.mean())).max() < 0.3
+    # What is said of the errors is neither far too little nor far too much.
+    off_s = result.delay_s - (errors.late_s - errors.late_s.mean())
+    assert np.sqrt((off_s**2).mean()) < 3 * np.sqrt((result.delay_sd_s**2).mean())
+    assert result.position_sd_m.max() < 0.004
+    assert result.lead_sd_s.max() < 1.2e-5
+
+
+def test_a_true_array_is_left_alone(rig):
+    result = calibrated(rig, seed=2)
+    assert not any(result.findings)
+    assert lead_error_us(rig, result, Errors()) < 5
+    assert np.abs(result.gain_db).max() < 0.2
+    assert np.isnan(result.yaw_deg)
+    assert result.notes == ("the yaw is the rig file's: no camera tells it",)
+
+
+def test_exchanged_channels_and_a_dead_one_are_found(rig):
+    errors = replace(neglected(3), order=np.array([0, 6, 2, 3, 4, 5, 1, 7]), dead=(4,))
+    result = calibrated(rig, errors, 3)
+    assert result.order.tolist() == errors.order.tolist()
+    assert np.flatnonzero(~result.alive).tolist() == [4]
+    assert lead_error_us(rig, result, errors) < 8
+    assert result.findings[1] == 'carries right: plugs exchanged'
+    assert result.findings[6] == 'carries front_left: plugs exchanged'
+    assert result.findings[4].startswith('dead')
+    new = calibrated_rig(result, rig)
+    assert new.names[1] == 'right'
+    assert new.names[6] == 'front_left'
+    assert new.channels.tolist() == rig.channels.tolist()
+    assert new.alive.tolist() == [True] * 4 + [False] + [True] * 3
+    assert np.linalg.norm(new.microphones_m[1] - rig.microphones_m[6]) < 0.03
+
+
+def test_a_silent_channel_is_dead_too(rig):
+    sound = driving_sound(rig, traffic_azimuths(SECONDS, 4), seed=4)
+    sound[:, 2] = 0
+    fronts = wave_fronts(rig, sound)
+    result = calibrate_from_driving(fronts, rig, None, np.zeros(len(fronts.time_s)))
+    assert np.flatnonzero(~result.alive).tolist() == [2]
+
+
+def test_the_yaw_comes_from_what_the_camera_sees(rig):
+    errors = Errors(yaw_deg=2.0)
+    azimuths = traffic_azimuths(SECONDS, 5)
+    fronts = wave_fronts(rig, driving_sound(rig, azimuths, errors, 5))
+    # The camera sees what is ahead, five times a second, a third of a degree off at random.
+    time_s = np.arange(0, SECONDS, 0.2)
+    piece = np.minimum((time_s / 1.5).astype(int), len(azimuths) - 1)
+    inside = (np.abs(azimuths[piece]) < 0.7) & (piece % 4 != 3)
+    off = np.random.default_rng(5).normal(0, np.radians(0.3), inside.sum())
+    seen = Sightings(
+        time_s[inside], azimuths[piece][inside] + off, np.full(inside.sum(), 20.0), piece[inside]
+    )
+    standing = np.zeros(len(fronts.time_s))
+    result = calibrate_from_driving(fronts, rig, seen, standing)
+    assert result.yaw_deg == pytest.approx(2.0, abs=0.4)
+    assert lead_error_us(rig, result, errors) < 6
+    assert calibrated_rig(result, rig).array_yaw_deg == pytest.approx(2.0, abs=0.4)
+    wrong = replace(seen, azimuths=np.random.default_rng(6).permutation(seen.azimuths))
+    blind = calibrate_from_driving(fronts, rig, wrong, standing)
+    assert np.isnan(blind.yaw_deg)
+
+
+def test_without_a_speed_the_slowest_tenth_stands(rig):
+    errors = neglected(7)
+    result = calibrated(rig, errors, 7, standing=False)
+    assert lead_error_us(rig, result, errors) < 8
+    assert any('the speed is not known' in note for note in result.notes)
+
+
+def test_a_line_says_that_front_and_back_are_one(rig):
+    def on_a_line(tree):
+        for index, microphone in enumerate(tree['array']['microphones']):
+            microphone['position_m'] = [0.0, 0.1 * (index - 3.5), 0.0]
+
+    line = small_rig(on_a_line)
+    errors = replace(neglected(8), moved_m=np.zeros((8, 3)))
+    result = calibrated(line, errors, 8)
+    assert any('front and back' in note for note in result.notes)
+    np.testing.assert_allclose(result.positions_m[:, 0], line.microphones_m[:, 0], atol=1e-5)
+    # Delays that grow along the line are the same as sources further round.
+    off_s = result.delay_s - errors.late_s
+    along = line.microphones_m[:, 1]
+    off_s -= np.polyval(np.polyfit(along, off_s, 1), along)
+    assert np.abs(off_s).max() < 1.5e-5
+
+
+def test_a_tiny_array_is_refused():
+    def tiny(tree):
+        for microphone in tree['array']['microphones']:
+            microphone['position_m'] = [0.09 * x for x in microphone['position_m']]
+
+    with pytest.raises(AvdetError, match=r'more than 5 cm apart, found all within 4\.5 cm'):
+        calibrated(small_rig(tiny))
+
+
+def test_a_short_recording_is_refused(rig):
+    fronts = wave_fronts(rig, driving_sound(rig, traffic_azimuths(30, 0)))
+    with pytest.raises(
+        AvdetError, match='at least 60 s of driving, better five minutes, found 30'
+    ):
+        calibrate_from_driving(fronts, rig)
+
+
+@pytest.mark.parametrize(
+    ('own', 'sentence'), [(0.0, 'too little traffic'), (1.0, 'found [012]: one loud source')]
+)
+def test_an_empty_road_is_refused(rig, own, sentence):
+    with pytest.raises(AvdetError, match=sentence):
+        calibrated(rig, own=own, traffic=0.0)
+
+
+def test_one_loud_source_is_refused(rig):
+    azimuths = traffic_azimuths(SECONDS, 9, 40, 44)
+    fronts = wave_fronts(rig, driving_sound(rig, azimuths, neglected(9)))
+    with pytest.raises(AvdetError, match=r'at least 3 of 12 sectors .* found [12]: one loud'):
+        calibrate_from_driving(fronts, rig)
+
+
+def test_a_microphone_far_from_its_place_is_named(rig):
+    moved = np.zeros((8, 3))
+    moved[2] = [0.08, 0.03, 0]
+    with pytest.raises(AvdetError, match=r'within 5 cm of .*, found left by [789] cm away'):
+        calibrated(rig, Errors(moved_m=moved), 10)
+
+
+def test_gaps_are_no_sound(rig):
+    errors = neglected(11)
+    sound = driving_sound(rig, traffic_azimuths(SECONDS, 11), errors, 11)
+    for start in range(0, len(sound), 10 * RATE):
+        sound[start : start + RATE] = 0
+    fronts = wave_fronts(rig, sound)
+    assert np.isfinite(fronts.vectors).all()
+    assert np.isfinite(fronts.weights).all()
+    result = calibrate_from_driving(fronts, rig, None, np.zeros(len(fronts.time_s)))
+    assert lead_error_us(rig, result, errors) < 8
+
+
+@pytest.mark.parametrize('draw', [0, 1])
+def test_pieces_of_any_size_give_the_same(draw):
+    sound = driving_sound(small_rig(), traffic_azimuths(45, 12), seed=12)
+    whole, parts = WaveFrontFinder(RATE), WaveFrontFinder(RATE)
+    whole.add(sound)
+    sizes = np.random.default_rng(draw).integers(1, 9000, 400)
+    start = 0
+    for size in sizes:
+        parts.add(sound[start : start + size])
+        start += size
+    parts.add(sound[start:])
+    np.testing.assert_allclose(whole.fronts().time_s, parts.fronts().time_s)
+    np.testing.assert_allclose(
+        whole.fronts().weights, parts.fronts().weights, rtol=1e-3, atol=1e-4
+    )

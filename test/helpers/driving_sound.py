@@ -1,0 +1,95 @@
+"""Sound of traffic around an array, as plane waves: fast, and every error of the array known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import yaml
+
+from avdet_ros.rig import default_rig_path, parse_rig
+
+RATE = 16000
+SPEED = 343.0
+PIECE_S = 1.5
+
+
+def small_rig(change=lambda tree: None):
+    """The shipped rig at a low sample rate, which is faster; `change` edits its tree."""
+    tree = yaml.safe_load(default_rig_path().read_text())
+    tree['array']['sample_rate_hz'] = RATE
+    change(tree)
+    return parse_rig(tree)
+
+
+@dataclass
+class Errors:
+    """How the array differs from its rig file, one entry a channel.
+
+    Attributes:
+        gain_db: (8,) how much louder.
+        late_s: (8,) how much later.
+        moved_m: (8, 3) true minus rig, of the microphone on that channel.
+        order: (8,) which microphone of the rig each channel carries.
+        dead: channels without sound.
+        yaw_deg: of the whole array.
+    """
+
+    gain_db: np.ndarray = field(default_factory=lambda: np.zeros(8))
+    late_s: np.ndarray = field(default_factory=lambda: np.zeros(8))
+    moved_m: np.ndarray = field(default_factory=lambda: np.zeros((8, 3)))
+    order: np.ndarray = field(default_factory=lambda: np.arange(8))
+    dead: tuple[int, ...] = ()
+    yaw_deg: float = 0.0
+
+    def positions_m(self, rig):
+        """(8, 3) true places from the array's centre, along base_link's axes."""
+        yaw = np.radians(self.yaw_deg)
+        turn = np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+        return (rig.microphones_m - rig.array_position_m)[self.order] @ turn + self.moved_m
+
+
+def traffic_azimuths(seconds, seed, low_deg=-180.0, high_deg=180.0):
+    """One direction for each piece of the sound, radians."""
+    count = int(np.ceil(seconds / PIECE_S))
+    return np.radians(np.random.default_rng(seed).uniform(low_deg, high_deg, count))
+
+
+def driving_sound(rig, azimuths, errors=None, seed=0, noise=0.1, own=0.3, traffic=1.0):
+    """(n, 8) float32: one source after the other, the own engine all the time, and wind.
+
+    Args:
+        rig: the rig file's array.
+        azimuths: radians, of one source a piece of `PIECE_S`.
+        errors: of the array; None for none.
+        seed: of all noise.
+        noise: level of what each channel hears alone.
+        own: level of a steady source ahead.
+        traffic: level of the sources, each up to 6 dB louder or quieter.
+    """
+    errors = errors or Errors()
+    rng = np.random.default_rng(seed)
+    places = errors.positions_m(rig)
+    count = int(PIECE_S * RATE)
+    hz = np.fft.rfftfreq(count, 1 / RATE)
+    tilt = 1 / np.sqrt(1 + (hz / 1500) ** 2)
+    pieces = []
+    for azimuth in azimuths:
+        spectra = np.zeros((8, len(hz)), complex)
+        for angle, level in ((azimuth, traffic * rng.uniform(0.5, 2)), (0.0, own)):
+            ahead = np.array([np.cos(angle), np.sin(angle), 0.0])
+            lead_s = places @ ahead / SPEED - errors.late_s
+            source = level * tilt * np.fft.rfft(rng.standard_normal(count))
+            spectra += source * np.exp(2j * np.pi * hz * lead_s[:, None])
+        piece = np.fft.irfft(spectra, count).T
+        # Now and then nobody passes: what is steady is heard alone.
+        if len(pieces) % 4 == 3:
+            alone = own * tilt * np.fft.rfft(rng.standard_normal(count))
+            lead_s = places[:, 0] / SPEED - errors.late_s
+            spectra = alone * np.exp(2j * np.pi * hz * lead_s[:, None])
+            piece = np.fft.irfft(spectra, count).T
+        pieces.append(piece)
+    sound = np.concatenate(pieces)
+    sound[:, list(errors.dead)] = 0
+    sound += noise * rng.standard_normal(sound.shape)
+    return (0.05 * sound * 10 ** (errors.gain_db / 20)).astype(np.float32)
