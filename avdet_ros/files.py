@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 import errno
 import json
+import math
 import os
 from pathlib import Path
 import stat
@@ -51,13 +52,26 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write a tree of plain values with `write_atomically`.
+    """Write a tree of plain values or NumPy numbers with `write_atomically`; NaN becomes null.
 
     Raises:
         AvdetError: it cannot be written.
     """
     with write_atomically(path) as file:
-        file.write(json.dumps(tree, indent=1).encode())
+        file.write(json.dumps(jsonable(tree), indent=1).encode())
+
+
+def jsonable(value: Any) -> Any:
+    """Numbers, lists and mappings as JSON has them: NaN becomes null."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:

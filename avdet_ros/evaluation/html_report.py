@@ -59,7 +59,7 @@ class Results:
     Attributes:
         truth: its name.
         records: the drives.
-        scores: of `evaluate.score`, by detector; the first detector is the one the report is
+        scores: of `scores.score`, by detector; the first detector is the one the report is
             about.
     """
 

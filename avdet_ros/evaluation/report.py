@@ -10,8 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.evaluate import jsonable
-from avdet_ros.files import explain_os_error
+from avdet_ros.files import explain_os_error, jsonable
 
 _ROWS = [
     ('mAP@Avg (0.50:0.95)', ('detection', 'map'), '{:.3f}'),
@@ -42,7 +41,7 @@ def metrics_table(scores: dict[str, dict[str, Any]], title: str) -> Table:
 
 
 def breakdown_table(scores: dict[str, dict[str, Any]]) -> Table:
-    """What each detector finds in every part of the data; see `avdet_ros.evaluation.breakdown`."""
+    """What each detector finds in every part of the data; see `avdet_ros.evaluation.scores`."""
     table = Table(title='Where', title_justify='left')
     table.add_column('')
     table.add_column('frames', justify='right')

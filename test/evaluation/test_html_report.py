@@ -10,9 +10,9 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.drive_record import TruthFrame
-from avdet_ros.evaluation.evaluate import score
 from avdet_ros.evaluation.html_report import Results, write_report
 from avdet_ros.evaluation.samples import choose_samples
+from avdet_ros.evaluation.scores import score
 from avdet_ros.tracking import make_tracker
 
 ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}

@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.evaluation.evaluate import jsonable
 from avdet_ros.evaluation.html_report import Results
 from avdet_ros.files import write_atomically, write_json
 
@@ -76,7 +75,7 @@ def write_scores(scores: dict[str, Any], path: Path) -> None:
     Raises:
         AvdetError: the file cannot be written.
     """
-    write_json(path, jsonable(scores))
+    write_json(path, scores)
 
 
 def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.breakdown import ScoredDrive, break_down, measure, prepare
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.scores import ScoredDrive, break_down, measure, scored_drives
 from avdet_ros.tracking import make_tracker
 
 SIZE = 1920, 650
@@ -21,7 +21,7 @@ def parts(drive):
     for index, record in enumerate(records):
         record.conditions['light'] = 'day' if index else 'night'
     tracks = [record.track('good', make_tracker('iou')) for record in records]
-    drives = prepare(records, 'good', tracks)
+    drives = scored_drives(records, 'good', tracks)
     return measure(drives, SIZE), by_name(break_down(drives, SIZE))
 
 
@@ -55,7 +55,7 @@ def test_vehicles_of_other_parts_neither_help_nor_harm():
     )
     record = DriveRecord('d', [0.0, 0.1], [frame, TruthFrame.of([], [])], {'m': [seen, seen]})
     tracks = [record.track('m', make_tracker('iou'))]
-    table = by_name(break_down(prepare([record], 'm', tracks), SIZE))
+    table = by_name(break_down(scored_drives([record], 'm', tracks), SIZE))
     near, far = table['distance', '0-10 m'], table['distance', '20-40 m']
     assert (near.detection['boxes'], near.detection['recall50']) == (1, 1.0)
     assert (far.detection['boxes'], far.detection['recall50']) == (1, 0.0)
@@ -73,7 +73,7 @@ def test_unknown_identities_and_distances_are_left_out(drive):
     record = drive(3, {'m': (4, 0.0)}, windows=5)
     record.truth = [TruthFrame.of(f.boxes_px, np.full(len(f), -1)) for f in record.truth]
     assert not record.identified
-    drives = prepare([record], 'm', [record.track('m', make_tracker('iou'))])
+    drives = scored_drives([record], 'm', [record.track('m', make_tracker('iou'))])
     whole, table = measure(drives, SIZE), by_name(break_down(drives, SIZE))
     assert whole.detection['map50'] > 0.9
     assert np.isnan(whole.tracking['mota'])

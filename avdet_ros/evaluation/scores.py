@@ -1,9 +1,10 @@
-"""The same metrics for parts of the data: by light, motion, vehicles in view, distance, view.
+"""Metrics of a detector on drives: of all data, and of its parts.
 
-A part is a set of drives, of frames, or of vehicles. In a part made of vehicles, the others and
-the boxes that found them are left out, as COCO does with sizes; a box that found nothing has
-neither distance nor visibility and counts as a false alarm in each such part. So AP compares
-detectors within a part, not parts with each other: `recall50` does that.
+Parts are by light, motion, vehicles in the image, distance and view: a part is a set of drives, of
+frames, or of vehicles. In a part made of vehicles, the others and the boxes that found them are
+left out, as COCO does with sizes; a box that found nothing has neither distance nor visibility and
+counts as a false alarm in each such part. So AP compares detectors within a part, not parts with
+each other: `recall50` does that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 import math
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,8 @@ from avdet_ros.evaluation.detection_metrics import (
 )
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.track_metrics import TrackMetrics, track_metrics
-from avdet_ros.tracking import Track
+from avdet_ros.rig import Rig
+from avdet_ros.tracking import Track, Tracker
 
 DISTANCES_M = (0, 10, 20, 40, 70)
 HIDDEN_BELOW = 0.5
@@ -67,7 +70,45 @@ class Part:
     tracking: dict[str, float]
 
 
-def prepare(
+def score(
+    records: Sequence[DriveRecord],
+    detector: str,
+    rig: Rig,
+    tracker: Tracker,
+    parts: bool = True,
+) -> dict[str, Any]:
+    """All metrics of one detector on these drives.
+
+    Args:
+        records: the drives.
+        detector: its name in the records.
+        rig: for the image's size.
+        tracker: links its boxes.
+        parts: break the metrics down too.
+
+    Returns:
+        ``detection`` and ``tracking`` (the metrics by name), ``false_alarms`` a frame, ``parts``
+        (a list, see `Part`) and ``milliseconds`` a window: median and 99th percentile.
+    """
+    size = rig.camera.width_px, rig.camera.height_px
+    times = np.concatenate([record.milliseconds[detector] for record in records])
+    drives = scored_drives(
+        records, detector, [record.track(detector, tracker) for record in records]
+    )
+    whole = measure(drives, size)
+    return {
+        'detection': whole.detection,
+        'tracking': whole.tracking,
+        'false_alarms': whole.false_alarms,
+        'parts': [asdict(part) for part in break_down(drives, size)] if parts else [],
+        'milliseconds': {
+            'p50': float(np.median(times)) if len(times) else math.nan,
+            'p99': float(np.percentile(times, 99)) if len(times) else math.nan,
+        },
+    }
+
+
+def scored_drives(
     records: Sequence[DriveRecord], detector: str, tracks: Sequence[list[list[Track]]]
 ) -> list[ScoredDrive]:
     """One detector's boxes and tracks on every drive, with the truth."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import on_simulation, report
-from avdet_ros.evaluation.evaluate import score
+from avdet_ros.evaluation.scores import score
 from avdet_ros.tracking import make_tracker
 
 ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
