@@ -17,12 +17,9 @@ import numpy as np
 import scipy.sparse
 
 from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Camera, Rig
-
-SPEED_OF_SOUND_MPS = 343.0
-"""At 20 degrees Celsius. Another temperature stretches all delays alike and so moves no peak of
-an array that looks the same from all sides."""
 
 FRONT_COLUMNS = 64
 """Directions in the front sector, where vehicles are looked for."""

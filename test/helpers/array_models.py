@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 from avdet_ros.detection.contract import (
     contract_for_any_array,
     write_metadata,
 )
-from avdet_ros.detection.steering import FRONT_COLUMNS, SPEED_OF_SOUND_MPS, azimuth_grid
+from avdet_ros.detection.steering import FRONT_COLUMNS, azimuth_grid
 from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.rig import load_rig
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from avdet_ros.audio.features import PAIRS, FrontEnd
-from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 
 STEP_S = 2e-6
 """Delays of the table's rows: linear interpolation then errs by less than 0.001 up to 7 kHz."""

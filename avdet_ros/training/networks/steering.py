@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.steering import SPEED_OF_SOUND_MPS, expected_coherences
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.detection.steering import expected_coherences
 from avdet_ros.rig import Rig
 
 __all__ = ['SPEED_OF_SOUND_MPS', 'image_directions', 'steering_weights']
