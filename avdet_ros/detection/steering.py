@@ -134,7 +134,7 @@ def expected_coherences(
     # Filters are real: real and imaginary parts, side by side, are averaged alike.
     averaged = (filters @ phase.view(np.float64)).reshape(front_end.n_mels, *delay_s.shape, 2)
     expected[:, :, live] = averaged / max(1, int(live.sum()))
-    return expected.reshape(front_end.n_mels, len(directions), -1).astype(np.float32)
+    return expected.reshape(*expected.shape[:2], 2 * len(PAIRS)).astype(np.float32)
 
 
 def _phases(front_end: FrontEnd, delay_s: np.ndarray) -> np.ndarray:
@@ -147,4 +147,4 @@ def _phases(front_end: FrontEnd, delay_s: np.ndarray) -> np.ndarray:
     fine = np.exp(np.arange(32)[:, None] * turn)
     coarse = np.exp(32 * np.arange(-(-bins // 32))[:, None] * turn)
     phases = coarse[:, None] * fine[None]
-    return phases.reshape(-1, len(delay_s))[:bins]
+    return phases.reshape(32 * len(coarse), len(delay_s))[:bins]

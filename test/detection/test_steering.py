@@ -119,3 +119,11 @@ def test_bands_without_a_fourier_bin_are_zero():
 def test_a_camera_that_looks_down_has_no_heading():
     with pytest.raises(AvdetError, match=r'rig: camera: .* no heading'):
         steering(looking(load_rig(), pitch_deg=88.0), FrontEnd())
+
+
+def test_three_microphones_of_no_pair_have_nothing_to_steer_with():
+    alive = np.isin(np.arange(8), [0, 2, 5])
+    assert live_pairs(alive).sum() == 0
+    weights = steering(replace(load_rig(), alive=alive), FrontEnd())
+    assert weights.shape == (80, 80, 24)
+    assert not weights.any()

@@ -40,6 +40,9 @@ LAST, BEST, LOG = 'last.pt', 'best.pt', 'log.csv'
 WARM_UP = 0.03
 """Part of the fitting in which the learning rate rises."""
 
+BOXES_COUNT = 0.5
+"""How much average precision of boxes counts beside that of bearings in choosing an epoch."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -83,7 +86,7 @@ class FitState:
         step: steps made.
         seconds: fitted so far.
         epoch: epochs made.
-        best: highest bearing AP of an epoch.
+        best: highest score of an epoch, see `BOXES_COUNT`.
     """
 
     network: BearingFirst
@@ -114,8 +117,8 @@ def fit(
         out: the run's folder.
         plan: how; of a run that goes on, the one it was begun with.
         shape: of the network.
-        stop_after_s: end before an epoch that would not be done by then, counted from now; the
-            same call goes on.
+        stop_after_s: end before an epoch that would not be done by then, counted from now, but
+            after one at the least; the same call goes on.
         compiled: whether the network goes through torch.compile.
         progress: shows each epoch's steps.
         say: takes a line an epoch.
@@ -136,7 +139,7 @@ def fit(
     with _stoppable() as stop:
         while not finished(state, plan) and not stop.is_set():
             spent = time.monotonic() - began
-            if spent + 1.1 * max(took, default=0.0) > stop_after_s:
+            if took and spent + 1.1 * max(took) > stop_after_s:
                 say(f'stopped after {spent:.0f} s; the same command goes on')
                 break
             epoch_began = time.monotonic()
@@ -314,8 +317,8 @@ def _write(out: Path, state: FitState, plan: FitPlan, row: dict[str, float]) -> 
     about = {'shape': asdict(state.network.shape), 'plan': asdict(plan)}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if row['bearing_ap'] > state.best:
-            state.best = row['bearing_ap']
+        if (score := row['bearing_ap'] + BOXES_COUNT * row['ap50']) > state.best:
+            state.best = score
             with write_atomically(out / BEST) as file:
                 torch.save({**about, 'network': state.averaged.state_dict(), 'row': row}, file)
         with write_atomically(out / LAST) as file:

@@ -26,7 +26,7 @@ from avdet_ros.training.networks.bearing_first import (
 NEAR = 0.5
 """Columns where the Gaussian is above this learn the box, too."""
 
-WEIGHTS = {'focal': 1.0, 'huber': 1.0, 'giou': 1.0, 'range': 0.3}
+WEIGHTS = {'focal': 1.0, 'huber': 1.0, 'giou': 2.0, 'range': 0.3}
 
 
 @dataclass(frozen=True)

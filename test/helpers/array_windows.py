@@ -1,0 +1,71 @@
+"""Windows of format 2 with a known answer: what comes from somewhere has its box there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.steering import expected_coherences, live_pairs
+
+LABELS = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg', 'range_m')
+
+
+def write_shard(folder: Path, seed: int, windows: int = 48) -> Path:
+    """A shard in which 0 to 2 waves arrive at scattered arrays, one microphone of some is dead.
+
+    Nearer vehicles are louder and larger, so range and size can be learned.
+    """
+    rng, front_end = np.random.default_rng(seed), FrontEnd()
+    rows = {name: np.zeros((windows, 16), np.float32) for name in LABELS}
+    features = np.zeros((windows, 32, 80, 44), np.float16)
+    places = np.zeros((windows, 8, 3), np.float32)
+    yaw_deg = rng.uniform(-20, 20, windows).astype(np.float32)
+    alive = np.ones((windows, 8), bool)
+    count = rng.integers(0, 3, windows)
+    for window in range(windows):
+        angles = np.sort(rng.uniform(0, 2 * np.pi, 8)) + rng.normal(0, 0.05, 8)
+        radius = rng.uniform(0.15, 0.3, 8)
+        places[window, :, 0] = radius * np.cos(angles)
+        places[window, :, 1] = radius * np.sin(angles)
+        alive[window, rng.integers(8)] = rng.random() > 0.2
+        azimuth = np.sort(rng.choice(np.arange(-48, 49, 6), count[window], replace=False))
+        range_m = rng.choice([8.0, 25.0], count[window])
+        there = slice(0, count[window])
+        rows['azimuth_deg'][window, there] = azimuth
+        rows['range_m'][window, there] = range_m
+        rows['width_deg'][window, there] = 90 / range_m
+        rows['height_deg'][window, there] = 60 / range_m
+        rows['elevation_deg'][window, there] = -50 / range_m
+        turned = np.radians(azimuth - yaw_deg[window])
+        directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
+        phases = expected_coherences(front_end, places[window], directions, alive[window])
+        share = 0.8 / max(1, count[window])
+        mixed = phases.sum(axis=1).T * live_pairs(alive[window]).sum() * share
+        noise = 0.1 * rng.normal(size=(24, 80, 44))
+        live = np.repeat(live_pairs(alive[window]), 2)[:, None, None]
+        features[window, 8:] = (mixed[:, :, None] + noise) * live
+        level = -60 + rng.normal(size=(8, 80, 44)) + 25 * (8 / range_m).sum()
+        features[window, :8] = np.where(alive[window][:, None, None], level, -100)
+    arrays = {
+        'features': features,
+        'count': count.astype(np.int64),
+        'rig_microphones_m': places,
+        'rig_array_yaw_deg': yaw_deg,
+        'microphones_m': places,
+        'array_yaw_deg': yaw_deg,
+        'delay_s': np.zeros((windows, 8), np.float32),
+        'alive': alive,
+        'seed': np.full(windows, seed, np.int64),
+        'level_db': np.zeros((windows, 16), np.float32),
+        'visible_fraction': np.ones((windows, 16), np.float32),
+        **rows,
+    }
+    arrays |= {'end_' + name: arrays[name] for name in ('count', 'level_db', *LABELS)}
+    arrays['end_visible_fraction'] = arrays['visible_fraction']
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f'windows_{seed:07d}.npz'
+    with path.with_suffix('.partial').open('wb') as file:
+        np.savez(file, **arrays)
+    return path.with_suffix('.partial').rename(path)
