@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from avdet_ros.evaluation.bearing_run import Request
 
 
 def bearings(
@@ -35,6 +39,10 @@ def bearings(
     pages: Annotated[
         Path | None,
         typer.Option(help='Write the tables into arrays.md and hearing.md in this folder.'),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help='Write a picture of what calibrating an array changes here, a PNG.'),
     ] = None,
     jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
 ) -> None:
@@ -76,6 +84,9 @@ def bearings(
         cache_bytes=round(cache_gb * 1e9),
         jobs=jobs,
     )
+    if picture is not None:
+        _draw(picture, request)
+        console().print(f'picture in {picture}')
     notes = run_study(request, out, list(conditions), progress_bars())
     study = read_study(out)
     for key, measured in study.items():
@@ -88,3 +99,33 @@ def bearings(
         command = shlex.join(['avdet', *sys.argv[1:]])
         for page in write_pages(study, pages, command):
             console().print(f'tables in {page}')
+
+
+def _draw(path: Path, request: Request) -> None:
+    """The steered response of a passing car before calibration, after it, and at best."""
+    from avdet_ros.cli.console import progress_bars
+    from avdet_ros.evaluation.bearing_study import CONDITIONS
+    from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
+    from avdet_ros.evaluation.steered_picture import PASSING_VEHICLE, passing_car, steered_picture
+    from avdet_ros.files import write_atomically
+    from avdet_ros.rig import load_rig
+    from avdet_ros.simulation.conditions import true_array, true_rig
+
+    rig = load_rig()
+    studied = CONDITIONS['vehicles']
+    condition = replace(studied.condition, vehicle=PASSING_VEHICLE, vehicles=1)
+    minutes = studied.calibrate_minutes
+    arrays = calibrate_arrays(
+        condition, minutes, rig, request.cache, request.cache_bytes, progress_bars()
+    )
+    scene = passing_car(rig)
+    png = steered_picture(
+        scene,
+        {
+            'as the rig file says': rig,
+            f'after {minutes:g} minutes of driving': arrays[PASSING_VEHICLE].rig,
+            'as the array is': true_rig(rig, true_array(scene)),
+        },
+    )
+    with write_atomically(path) as file:
+        file.write(png)

@@ -59,6 +59,12 @@ def evaluate(
             help="With --world: each drive's array is another one of this shape, e.g. cross."
         ),
     ] = '',
+    calibrate_minutes: Annotated[
+        float,
+        typer.Option(
+            help='With --one-vehicle: one more row, its array calibrated from other drives.'
+        ),
+    ] = 0.0,
     windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
     quiet_minutes: Annotated[
         float,
@@ -126,6 +132,7 @@ def evaluate(
             one_vehicle=one_vehicle,
             vehicles=vehicles,
             family=family,
+            calibrate_minutes=calibrate_minutes,
             drives=200 if drives is None else drives,
             windows=windows,
             seed_from=seed_from,

@@ -12,6 +12,7 @@ def evaluate_bearings(
     one_vehicle: int | None,
     vehicles: int,
     family: str,
+    calibrate_minutes: float,
     drives: int,
     windows: int,
     seed_from: int,
@@ -38,6 +39,7 @@ def evaluate_bearings(
     for name, value, low, high in (
         ('--windows', windows, 1, 100),
         ('--quiet-minutes', quiet_minutes, 0, 600),
+        ('--calibrate-minutes', calibrate_minutes, 0, 60),
         ('--cache-gb', cache_gb, 0, 10_000),
         ('--jobs', jobs, 1, 1024),
     ):
@@ -56,6 +58,7 @@ def evaluate_bearings(
             ),
             drives=drives,
             windows=windows,
+            calibrate_minutes=calibrate_minutes,
             seed_from=seed_from,
             quiet_minutes=quiet_minutes,
             baselines=baselines,

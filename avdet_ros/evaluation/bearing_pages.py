@@ -34,6 +34,7 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
     """
     arrays = {
         'arrays': _table(study, _ARRAYS, _OVERVIEW),
+        'calibration': _calibrated(study),
         'shapes': _table(study, _SHAPES, _OVERVIEW),
     }
     hearing = {
@@ -128,6 +129,24 @@ def _parts(study: Study, keys: tuple[str, ...], family: str) -> str:
         cells = (cell_number(part['recall']['value'], '{:.2f}') for part in parts)
         rows.append(['', name, *cells])
     return markdown(['', '', *names], rows)
+
+
+def _calibrated(study: Study) -> str:
+    """How wrong each vehicle's leads were before and after, from the last model measured."""
+    arrays = study.get('vehicles', {}).get('settings', {}).get('calibration', [])
+    if not arrays:
+        return 'Not measured yet.'
+    rows = [
+        [
+            str(number),
+            its['refused'] or 'calibrated',
+            cell_number(its['before_us'], '{:.1f}'),
+            cell_number(its['after_us'], '{:.1f}'),
+        ]
+        for number, its in enumerate(arrays, start=1)
+    ]
+    header = ['vehicle', '', 'rms of the leads before, us', 'after']
+    return markdown(header, rows)
 
 
 def _ranges(study: Study, keys: tuple[str, ...]) -> str:

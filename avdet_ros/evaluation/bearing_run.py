@@ -12,6 +12,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
+from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
 from avdet_ros.evaluation.detection_metrics import detection_metrics
 from avdet_ros.evaluation.on_simulation import (
     check_request,
@@ -46,6 +47,8 @@ class Request:
         drives: how many.
         windows: of each drive.
         seed_from: seed of the first drive.
+        calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
+            more row; 0 leaves that out.
         quiet_minutes: to listen to roads without vehicles; 0 leaves that out.
         baselines: run SRP-PHAT and constant boxes too.
         recordings: folder of loops as vehicles' sound.
@@ -62,6 +65,7 @@ class Request:
     drives: int = 200
     windows: int = 3
     seed_from: int = 200_000
+    calibrate_minutes: float = 0.0
     quiet_minutes: float = 2.0
     baselines: bool = True
     recordings: Path | None = None
@@ -89,6 +93,7 @@ class Request:
             'drives': self.drives,
             'windows_a_drive': self.windows,
             'seeds': [self.seed_from, self.seed_from + self.drives - 1],
+            'calibrate_minutes': self.calibrate_minutes,
             'quiet_minutes': self.quiet_minutes,
             'recordings': str(self.recordings) if self.recordings else None,
             'tracker': self.tracker,
@@ -153,6 +158,22 @@ def measure(
         rig_path=request.rig_path,
         cache=request.cache,
     )
+    arrays = {}
+    if request.calibrate_minutes and steered:
+        arrays = calibrate_arrays(
+            request.condition,
+            request.calibrate_minutes,
+            rig,
+            request.cache,
+            request.cache_bytes,
+            progress,
+        )
+        plan = replace(plan, calibrated={seed: its.rig for seed, its in arrays.items()})
+    notes += [
+        f'array {seed}: not calibrated: {its.refused}'
+        for seed, its in arrays.items()
+        if its.refused
+    ]
     records = _run(plan, request, progress, str(request.condition), notes)
     quiet = None
     if request.quiet_minutes:
@@ -174,6 +195,15 @@ def measure(
             **request.settings(),
             'split': split,
             'model': about(loaded, request.model),
+            'calibration': [
+                {
+                    'array': seed,
+                    'before_us': 1e6 * its.before_s,
+                    'after_us': 1e6 * its.after_s,
+                    'refused': its.refused,
+                }
+                for seed, its in arrays.items()
+            ],
         },
         rows=rows,
         notes=notes,

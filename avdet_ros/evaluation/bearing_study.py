@@ -43,12 +43,14 @@ class Studied:
         condition: world and array.
         drives: how many.
         quiet_minutes: on roads without vehicles.
+        calibrate_minutes: of other drives that each vehicle's array is calibrated from.
     """
 
     title: str
     condition: Condition
     drives: int = 200
     quiet_minutes: float = 0.0
+    calibrate_minutes: float = 0.0
 
 
 CONDITIONS: Mapping[str, Studied] = {
@@ -63,6 +65,7 @@ CONDITIONS: Mapping[str, Studied] = {
     'vehicles': Studied(
         f'furnished, {VEHICLES} neglected vehicles',
         Condition('furnished', 'neglected', vehicle=FIRST_VEHICLE, vehicles=VEHICLES),
+        calibrate_minutes=5.0,
     ),
     **{
         f'shape-{family}': Studied(
@@ -124,6 +127,7 @@ def run_study(
             request,
             condition=studied.condition,
             drives=min(studied.drives, request.drives),
+            calibrate_minutes=studied.calibrate_minutes,
             quiet_minutes=min(studied.quiet_minutes, request.quiet_minutes),
         )
         baselines = folder / key / f'{BASELINES}.json'

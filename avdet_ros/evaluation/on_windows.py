@@ -36,6 +36,9 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
 
+CALIBRATED = ', calibrated'
+"""Stands behind the name of a model that is given what calibration found."""
+
 BOUND = ', true geometry'
 """Stands behind the name of a model that is given the true geometry of each drive."""
 
@@ -59,6 +62,12 @@ def rig_file(drive: DriveWindows) -> Rig:
 def true_geometry(drive: DriveWindows) -> Rig:
     """What the array really is, as a perfect calibration would find it."""
     return true_rig(drive.rig, drive.array)
+
+
+def calibrated_by(plan: WindowPlan) -> RigOf:
+    """What calibration found of each drive's array."""
+    rigs, condition = plan.calibrated or {}, plan.setting.condition
+    return lambda drive: rigs[condition.array_seed(drive.seed)]
 
 
 class ModelRow:
@@ -130,6 +139,8 @@ class WindowPlan:
         seeds: of the drives.
         models: ONNX files by name.
         bound: run each model once more, with the true geometry of each drive.
+        calibrated: what calibration found for each array, by `Condition.array_seed`: run each
+            model once more with it. None for not.
         label_offset_s: instant of the boxes after a window's end.
         statistics: of the training labels; None leaves the baselines out.
         rig_path: rig file, None for the package's own.
@@ -142,6 +153,7 @@ class WindowPlan:
     models: dict[str, Path]
     label_offset_s: float
     bound: bool = False
+    calibrated: dict[int, Rig] | None = None
     statistics: LabelStatistics | None = None
     rig_path: Path | None = None
     cache: Path | None = None
@@ -243,6 +255,8 @@ def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
         row = ModelRow(path, rig)
         check_offset(path, row.detector, plan.label_offset_s)
         rows[name] = row
+        if plan.calibrated is not None:
+            rows[f'{name}{CALIBRATED}'] = ModelRow(path, rig, calibrated_by(plan))
         if plan.bound:
             rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry)
     statistics = plan.statistics

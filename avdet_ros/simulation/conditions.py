@@ -46,6 +46,7 @@ class Condition:
         family: shape of the array and so another rig, from `arrays.FAMILIES` or
             `arrays.HELD_OUT`; '' leaves the rig as it is.
         vehicles: number of shared arrays, seeds from `vehicle` on; drives take them in turn.
+        temperature_c: of the air on all drives, as on one day; None as each drive has it.
     """
 
     world: str = 'plain'
@@ -54,6 +55,7 @@ class Condition:
     empty: bool = False
     family: str = ''
     vehicles: int = 1
+    temperature_c: float | None = None
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -133,6 +135,8 @@ class Condition:
         shared = None if self.vehicle is None else self.array_seed(seed)
         errors = array_errors(self.array, seed, duration_s, shared)
         scene = replace(scene, corruption=errors, recordings=recordings)
+        if self.temperature_c is not None:
+            scene = replace(scene, temperature_c=self.temperature_c)
         return replace(scene, vehicles=()) if self.empty else scene
 
 

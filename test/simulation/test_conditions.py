@@ -114,6 +114,12 @@ def test_a_perfect_calibration_writes_what_the_array_is():
     assert calibrated.camera is RIG.camera
 
 
+def test_a_day_has_one_temperature():
+    condition = Condition('plain', 'kept', temperature_c=-3.0)
+    assert {condition.scene(seed, RIG, 4.0).temperature_c for seed in (300, 301)} == {-3.0}
+    assert condition.key()['temperature_c'] == -3.0
+
+
 def test_nobody_is_on_an_empty_road():
     scene = Condition('plain', 'ideal', empty=True).scene(200_001, RIG, 9.0)
     assert scene.vehicles == ()
