@@ -41,6 +41,13 @@ def simulate_windows(
     quick: Annotated[
         bool, typer.Option(help='render drawn arrays the quick way, three to a window')
     ] = False,
+    varied: Annotated[
+        bool,
+        typer.Option(
+            help='drawn arrays: vehicles of many spectra, wet and rough roads, rain, gusts, and '
+            'other sounds that are no vehicles'
+        ),
+    ] = False,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.cli.console import progress_bars
@@ -53,6 +60,8 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
+        if quick or varied:
+            raise AvdetError('--quick, --varied: expected --arrays drawn or held-out')
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
         made = make_windows(out, windows, bounds, jobs, not clean, load_rig(rig))
@@ -62,7 +71,9 @@ def simulate_windows(
 
         if clean:
             raise AvdetError('--clean: expected --arrays rig; drawn arrays have drawn errors')
-        plan = WindowPlan(world, arrays, arrays_a_window=3 if quick else 1, quick=quick)
+        plan = WindowPlan(
+            world, arrays, arrays_a_window=3 if quick else 1, quick=quick, varied=varied
+        )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:
         for done in made:

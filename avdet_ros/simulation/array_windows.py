@@ -54,6 +54,7 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.variety import varied
 from avdet_ros.simulation.vehicles import KINDS
 from avdet_ros.simulation.windows import quantise
 
@@ -77,6 +78,7 @@ class WindowPlan:
         drives_a_shard: drives in one file.
         arrays_a_window: each window is heard with so many arrays about one centre, a row each.
         quick: render with `quick_sound` in place of `sound`.
+        varied: vehicles of many spectra, weather and other sounds, see `variety`.
     """
 
     world: str = 'mixed'
@@ -86,6 +88,7 @@ class WindowPlan:
     drives_a_shard: int = 16
     arrays_a_window: int = 1
     quick: bool = False
+    varied: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -134,7 +137,7 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
         scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
-    return scene
+    return varied(scene) if plan.varied else scene
 
 
 def place_array(scene: Scene, array: DrawnArray) -> Scene:

@@ -284,17 +284,24 @@ class QuickSound:
         places = np.array([rng.permutation(MICROPHONES) for _ in range(arrays)])
         first = places * room + rng.integers(0, room - self.frames, places.shape)
         turn = rng.uniform(0, 2 * np.pi, count).reshape(arrays, MICROPHONES)
+        level = np.empty((arrays, MICROPHONES, BINS), np.float32)
+        calm = self._noise_amplitude(bands_db)
+        for m in range(MICROPHONES):
+            gust = self.scene.noise.gust_bands_db(m)
+            windy = gust is not None and gust.any()
+            level[:, m] = self._noise_amplitude(bands_db + gust) if windy else calm
+        add_noise(self.bank.spectra_re, self.bank.spectra_im, first, turn, level, out)
+
+    def _noise_amplitude(self, bands_db: np.ndarray) -> np.ndarray:
+        """(BINS,) float32 amplitude of a microphone's noise with some octave levels."""
         density = density_db(np.maximum(bands_db, -200.0), float(self.rate))[None]
         shape = np.empty((1, BINS), np.float32)
-        one = np.ones(1)
         shape_rows(
-            density, self._loss, np.zeros(1), _NO_EXTRA, one, self._octaves,
+            density, self._loss, np.zeros(1), _NO_EXTRA, np.ones(1), self._octaves,
             _UNIT * np.sqrt(self.rate / 2), shape,
         )  # fmt: skip
         # rounding to 16 bits is white, with a twelfth of a step's square
-        both = np.sqrt(shape[0] ** 2 + np.float32(1 / 12 / 32768**2))
-        level = np.broadcast_to(both, (arrays, MICROPHONES, BINS)).copy()
-        add_noise(self.bank.spectra_re, self.bank.spectra_im, first, turn, level, out)
+        return np.sqrt(shape[0] ** 2 + np.float32(1 / 12 / 32768**2))
 
     def _apply_gains(self, out: np.ndarray) -> None:
         for row, scene in enumerate(self.scenes):

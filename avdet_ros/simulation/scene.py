@@ -132,6 +132,10 @@ class Noise:
         hum_bands = hum - cnossos.add_levels(*hum) + self.ambient_db
         return cnossos.add_levels(wind_bands, hum_bands, self.self_bands_db())
 
+    def gust_bands_db(self, microphone: int) -> np.ndarray | None:
+        """What is added to the octave levels of one microphone; None for nothing."""
+        return None
+
     def self_bands_db(self) -> np.ndarray:
         """(8,) octave levels of the self-noise, white."""
         white = 3.0 * np.arange(8)

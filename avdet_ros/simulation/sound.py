@@ -324,11 +324,12 @@ class SoundRenderer:
 
     def _microphone_noise(self, index: int, dead: bool) -> Signal:
         scene = self.scene
+        gust = scene.noise.gust_bands_db(index)
 
         def noise_db(t_s: float) -> np.ndarray:
             if dead:
                 return scene.noise.self_bands_db()
-            return self._air_bands_db(t_s)
+            return self._air_bands_db(t_s) if gust is None else self._air_bands_db(t_s) + gust
 
         return Signal((scene.seed, (1 << 32) + index), self.rate, noise_db, pressure=True)
 

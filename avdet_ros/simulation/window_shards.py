@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import errno
+from itertools import islice
 import json
 import multiprocessing
 import os
@@ -100,9 +101,11 @@ def _write_all(
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
         running: set[Future[int]] = set()
         try:
-            # the first one alone, so that what is compiled lies in the cache for the others
-            running.add(pool.submit(write_array_shard, out, todo[0], plan, base))
-            following = iter(todo[1:])
+            # one alone first, so that what is compiled lies in the cache for the others
+            pool.submit(_warm_up, plan, base).result()
+            following = iter(todo)
+            for first in islice(following, 2 * jobs):
+                running.add(pool.submit(write_array_shard, out, first, plan, base))
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for task in done:
@@ -123,6 +126,14 @@ def _write_all(
         finally:
             for task in running:
                 task.cancel()
+
+
+def _warm_up(plan: WindowPlan, base: Rig) -> None:
+    """Compile what makes windows, by making some of the first drives."""
+    for seed in range(4):
+        one = replace(plan, windows_a_drive=1)
+        for _ in array_windows(seed, base, FrontEnd.of(base), one):
+            pass
 
 
 def _shard(out: Path, first_seed: int) -> Path:
