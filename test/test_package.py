@@ -72,7 +72,7 @@ ONLY_IN = {
     ('training',): {'torch', 'torchvision', 'lightning', 'timm', 'effdet'},
     ('nodes', 'messages'): {'rclpy'},
 }
-"""Who alone may import what when it is imported itself."""
+"""The only rooms that may import these packages at import time."""
 
 
 def test_every_module_stands_in_a_room():

@@ -25,7 +25,7 @@ LINE, ROW_GAP = 17, 40
 TITLE = 24
 FONT = 'font-family="DejaVu Sans, Verdana, sans-serif"'
 COLOURS = {'training': '#fde8d2', 'nodes': '#d9ebd6', 'messages': '#d9ebd6'}
-"""Who alone imports torch, and rclpy; all else is `PLAIN`."""
+"""The only rooms that import torch or rclpy; all others are `PLAIN`."""
 PLAIN = '#eaf0f8'
 
 
@@ -131,7 +131,7 @@ def place(found: list[Box], arrows: set[tuple[int, int]]) -> list[list[Box]]:
                 if near:
                     box.x = sum(other.x for other in near) / len(near)
             row.sort(key=lambda box: box.x)
-            spread(row)
+            separate(row)
     left = min(box.x - box.width / 2 for row in rows for box in row)
     for row in rows:
         for box in row:
@@ -139,7 +139,7 @@ def place(found: list[Box], arrows: set[tuple[int, int]]) -> list[list[Box]]:
     return rows
 
 
-def spread(row: list[Box]) -> None:
+def separate(row: list[Box]) -> None:
     """Move boxes of one row apart, each as little as its neighbours allow."""
     if not row:
         return

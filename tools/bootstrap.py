@@ -40,7 +40,7 @@ class Step:
     """One step: the message for the user, its inputs, and the function that does it."""
 
     name: str
-    says: str
+    message: str
     inputs: tuple[Path, ...]
     variant: str
     work: Callable[[], None]
@@ -182,13 +182,13 @@ def main() -> None:
             if step.finished():
                 continue
             left = True
-            say(f'[{number}/{len(todo)}] {step.says} ...')
+            say(f'[{number}/{len(todo)}] {step.message} ...')
             step_began_s = time.monotonic()
             step.work()
             STAMPS.mkdir(exist_ok=True)
             (STAMPS / f'{step.name}.part').write_text(step.key())
             (STAMPS / f'{step.name}.part').replace(STAMPS / step.name)
-            say(f'[{number}/{len(todo)}] {step.says}: {time.monotonic() - step_began_s:.0f} s')
+            say(f'[{number}/{len(todo)}] {step.message}: {time.monotonic() - step_began_s:.0f} s')
         if left:
             say(f'done in {time.monotonic() - began_s:.0f} s')
 

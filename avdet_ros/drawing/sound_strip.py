@@ -53,9 +53,9 @@ class SoundStrip:
 
     def picture(self, height_px: int, width_px: int) -> np.ndarray:
         """The strip, high frequencies at the top, now at the right; (h, w, 3) uint8 BGR."""
-        heard = self._strip[:, self._strip.max(axis=0) > _SILENT_DB]
-        if heard.size:
-            low, high = np.percentile(heard[:, ::4], [10, 99.7])
+        audible = self._strip[:, self._strip.max(axis=0) > _SILENT_DB]
+        if audible.size:
+            low, high = np.percentile(audible[:, ::4], [10, 99.7])
         else:
             low, high = _SILENT_DB, 0.0
         span = max(high - low, _SMALLEST_SPAN_DB)

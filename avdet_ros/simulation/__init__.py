@@ -1,1 +1,1 @@
-"""A world that can be heard: roads, vehicles, their sound and their boxes."""
+"""Simulated drives: roads, vehicles, their sound, pictures and true boxes."""

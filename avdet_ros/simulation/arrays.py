@@ -1,4 +1,4 @@
-"""Arrays drawn anew for each drive: where eight microphones are put on vehicles, and how exactly.
+"""Arrays drawn for each drive: where eight microphones are on a vehicle, and how exactly.
 
 `FAMILIES` are the shapes that training drives have; `HELD_OUT` are shapes that no training drive
 has, to see what a model makes of an array it was never shown. Every shape is two-dimensional, so

@@ -29,7 +29,7 @@ class Census:
         drives: how many.
         frames: how many instants were looked at.
         seen: (frames,) vehicles in the image, high enough and not hidden.
-        moving: (frames,) those of them whose engines run.
+        moving: (frames,) those of them with running engines.
         labels: (frames,) vehicles a detector of sound should report.
         audible_hidden: part of the labels that are hidden from the camera.
         settings: drives by setting.

@@ -140,7 +140,7 @@ def _scene(
     return Scene(1, 8.0, rig, 'city', ego, vehicles, noise=noise)
 
 
-def _hear(
+def _receive(
     signal: np.ndarray,
     rate: int,
     track: Callable[[np.ndarray], np.ndarray],
@@ -175,7 +175,7 @@ def _hear(
 def _doppler(rate: int = 44100, frequency: float = 1000.0) -> float:
     speed, nearest, receiver_m = 30.0, 5.0, 1.4
     tone = np.sin(2 * np.pi * frequency * (np.arange(2 * rate) - rate // 2) / rate)
-    heard = _hear(
+    received = _receive(
         tone,
         rate,
         lambda t: np.stack([speed * t - 15, np.full_like(t, nearest), np.zeros_like(t)], -1),
@@ -186,7 +186,7 @@ def _doppler(rate: int = 44100, frequency: float = 1000.0) -> float:
     a, b = speed**2 - C_MPS**2, 2 * (C_MPS**2 * t - 15 * speed)
     c = 15**2 + nearest**2 + receiver_m**2 - (C_MPS * t) ** 2
     emitted = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
-    turned = heard * np.exp(-2j * np.pi * frequency * emitted)
+    turned = received * np.exp(-2j * np.pi * frequency * emitted)
     phase = np.unwrap(np.angle(np.convolve(turned, np.hanning(2205), 'valid')))
     error = np.gradient(phase) * rate / (2 * np.pi * frequency)
     return float(np.abs(error[100:-100]).max() * 1e6)
@@ -196,8 +196,8 @@ def _delay(rig: Rig, rate: int = 44100) -> float:
     noise = np.random.default_rng(1).normal(0, 0.1, 2 * rate)
     source = np.array([12.0, 7.0, 0.01])
     places = rig.microphones_m
-    heard = _hear(noise, rate, lambda t: np.repeat(source[None], len(t), axis=0), places)
-    spectrum = np.fft.rfft(heard * np.hanning(rate))
+    received = _receive(noise, rate, lambda t: np.repeat(source[None], len(t), axis=0), places)
+    spectrum = np.fft.rfft(received * np.hanning(rate))
     frequency = np.fft.rfftfreq(rate, 1 / rate)
     keep = (frequency > 100) & (frequency < 12000)
     omega = 2 * np.pi * frequency[keep] / rate
@@ -214,7 +214,9 @@ def _delay(rig: Rig, rate: int = 44100) -> float:
 def _spreading(rate: int = 44100) -> float:
     tone = np.sin(2 * np.pi * 800 * np.arange(2 * rate) / rate)
     near, far = (
-        _hear(tone, rate, lambda t, d=d: np.tile([d, 0, 0], (len(t), 1)), np.zeros((1, 3))).std()
+        _receive(
+            tone, rate, lambda t, d=d: np.tile([d, 0, 0], (len(t), 1)), np.zeros((1, 3))
+        ).std()
         for d in (10.0, 20.0)
     )
     return float(20 * np.log10(far / near))

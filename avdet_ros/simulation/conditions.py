@@ -152,16 +152,16 @@ def array_errors(
         vehicle: seed of the array when drives share it. Gaps in the sound are no property of an
             array and stay those of the drive.
     """
-    whose = seed if vehicle is None else vehicle
+    array_seed = seed if vehicle is None else vehicle
     if array == 'ideal':
         return Corruption()
     if array == 'kept':
-        return random_corruption(np.random.default_rng([whose, _KEPT_STREAM]))
-    its = severe_corruption(np.random.default_rng([whose, _NEGLECTED_STREAM]), duration_s)
+        return random_corruption(np.random.default_rng([array_seed, _KEPT_STREAM]))
+    errors = severe_corruption(np.random.default_rng([array_seed, _NEGLECTED_STREAM]), duration_s)
     if vehicle is None:
-        return its
+        return errors
     own = severe_corruption(np.random.default_rng([seed, _NEGLECTED_STREAM]), duration_s)
-    return replace(its, gaps_s=own.gaps_s)
+    return replace(errors, gaps_s=own.gaps_s)
 
 
 @dataclass(frozen=True)

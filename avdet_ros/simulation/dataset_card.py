@@ -1,4 +1,4 @@
-"""The card that says what a folder of simulated drives holds; every number is counted."""
+"""The card of a folder of simulated drives; every number is counted."""
 
 from __future__ import annotations
 

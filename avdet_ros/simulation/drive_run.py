@@ -11,7 +11,7 @@ from typing import Any
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Advance, Progress
 from avdet_ros.simulation.drive import DrivePlan, Plan, write_drive
-from avdet_ros.simulation.one_run import alone, end_with_parent
+from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
 
 _counter: Any = None
 """In a worker: the count of frames that all workers share."""
@@ -40,7 +40,7 @@ def write_drives(
             folder. Complete drives stay.
     """
     frames = len(plan.times_s()) * len(drives)
-    with alone(root), progress.step('frames', frames) as advance:
+    with exclusive_lock(root), progress.step('frames', frames) as advance:
         _write(root, plan, drives, jobs, rig_path, advance)
 
 

@@ -29,7 +29,7 @@ class Engine:
         """Draw the engine's tones.
 
         Args:
-            vehicle: whose engine.
+            vehicle: the vehicle.
             seed: of the drive.
             sample_rate_hz: sets the frequencies of the losses given to `table`.
         """

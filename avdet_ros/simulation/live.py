@@ -100,7 +100,7 @@ def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | Non
     try:
         parameters = layout.read_parameters(folder)
         truth = layout.read_truth(folder.parent, folder.name)
-        # loops of engines change what is heard, which is on disk, not where anything is
+        # loops of engines change the sound, which is on disk, and no position
         plan = Plan(**{**parameters['plan'], 'recordings': ''})
         drive = DrivePlan(
             folder.name,

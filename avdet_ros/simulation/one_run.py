@@ -15,7 +15,7 @@ from avdet_ros.errors import AvdetError
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Hold a folder; the lock ends with the process, however it ends.
 
     Raises:

@@ -67,7 +67,7 @@ class Playback:
         """Choose what is played.
 
         Args:
-            vehicle: whose sound it is.
+            vehicle: the vehicle.
             loop: what is played.
             power_db: maps a speed to the sound power, dB(A) re 1 pW.
             second: begin elsewhere in the loop, for a second source of the same vehicle.

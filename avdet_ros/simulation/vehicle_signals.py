@@ -36,7 +36,7 @@ def vehicle_signal(
     """Make the signal of one source.
 
     Args:
-        vehicle: whose.
+        vehicle: the vehicle.
         role: one of `ROLES`.
         seed: the drive's.
         sample_rate_hz: rate.

@@ -25,7 +25,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_windows
-from avdet_ros.simulation.one_run import alone, end_with_parent
+from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
 
 MANIFEST = 'windows.json'
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
@@ -60,7 +60,7 @@ def make_array_windows(
         )
     _prepare(out, seeds[0], plan, base)
     firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
-    with alone(out):
+    with exclusive_lock(out):
         for stale in out.glob('*.partial'):
             stale.unlink()
         todo = [first for first in firsts if not _shard(out, first).exists()]

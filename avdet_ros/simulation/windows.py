@@ -46,7 +46,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.simulation.one_run import alone, end_with_parent
+from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
 from avdet_ros.simulation.scene import Scene, Truth
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
@@ -140,7 +140,7 @@ def make_windows(
     rig = rig or load_rig()
     _prepare(out, seeds[0], corrupted, rig)
     firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
-    with alone(out):
+    with exclusive_lock(out):
         for stale in out.glob('*.partial'):
             stale.unlink()
         todo = [first for first in firsts if not _shard(out, first).exists()]

@@ -1,4 +1,4 @@
-"""Buildings: what is behind them is hidden, weaker, and heard from their corners."""
+"""Buildings: what is behind them is hidden, and its sound weaker and from their corners."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_way_around_a_corner_by_hand():
     detour, ((places, taken),) = screening(EVERY, HIDDEN[None], EAR[None])
     way = np.linalg.norm(HIDDEN[:2] - CORNER) + np.linalg.norm(CORNER)
     assert detour[0] == pytest.approx(way - np.linalg.norm(HIDDEN[:2]))
-    # heard from the corner's direction, as far away as the way is long, at its own height
+    # from the corner's direction, as far away as the path is long, at its own height
     assert np.arctan2(places[0, 1], places[0, 0]) == pytest.approx(np.arctan2(2.5, 12.0))
     assert np.linalg.norm(places[0, :2]) == pytest.approx(way)
     assert places[0, 2] == HIDDEN[2]

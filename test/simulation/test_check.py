@@ -1,4 +1,4 @@
-"""The table of `avdet sim check`: every line agrees, and a wrong one would be told."""
+"""The table of `avdet sim check`: every line agrees, and a wrong one is found."""
 
 from __future__ import annotations
 

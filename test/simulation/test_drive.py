@@ -31,7 +31,7 @@ from avdet_ros.simulation.drive import (
     write_splits,
 )
 from avdet_ros.simulation.drive_run import write_drives
-from avdet_ros.simulation.one_run import alone
+from avdet_ros.simulation.one_run import exclusive_lock
 
 PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
 
@@ -142,11 +142,11 @@ def test_too_little_room_is_reported_before_anything_is_rendered(
 
 def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
     drives = prepare(tmp_path / 'set', PLAN)
-    with alone(tmp_path / 'set'):
+    with exclusive_lock(tmp_path / 'set'):
         assert prepare(tmp_path / 'set', PLAN) == drives
         with pytest.raises(AvdetError, match='set: another run is writing into this folder'):
             write_drives(tmp_path / 'set', PLAN, drives, 1)
-    with alone(tmp_path / 'set'):
+    with exclusive_lock(tmp_path / 'set'):
         pass
     assert not list((tmp_path / 'set').glob('drive*'))
 

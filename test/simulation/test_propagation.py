@@ -27,7 +27,7 @@ def _emission_closed_form(t, start, velocity, microphone):
     return (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
 
 
-def _hear(signal, signal_first, start, velocity, microphones, seconds=1.0, surface='none'):
+def _receive(signal, signal_first, start, velocity, microphones, seconds=1.0, surface='none'):
     first, count = -80, 80 + int(seconds / GRID_S) + 10
     microphones = np.atleast_2d(microphones)
     out = np.zeros((len(microphones), int(seconds * RATE)), np.float32)
@@ -78,13 +78,13 @@ def test_doppler_within_10_ppm():
     microphone = np.array([0.0, 0.0, 1.7])
     n = np.arange(-RATE // 2, RATE + 200)
     tone = np.sin(2 * np.pi * frequency * n / RATE).astype(np.float32)
-    heard = _hear(tone, int(n[0]), start, velocity, microphone)[0].astype(float)
-    t = np.arange(len(heard)) / RATE
+    received = _receive(tone, int(n[0]), start, velocity, microphone)[0].astype(float)
+    t = np.arange(len(received)) / RATE
     te = _emission_closed_form(t, start, velocity, microphone)
     # turned back by the closed form's phase only a slow error is left; its slope is the error of
     # the frequency
     window = np.hanning(2205)
-    turned = np.convolve(heard * np.exp(-2j * np.pi * frequency * te), window, 'valid')
+    turned = np.convolve(received * np.exp(-2j * np.pi * frequency * te), window, 'valid')
     error = np.gradient(np.unwrap(np.angle(turned))) * RATE / (2 * np.pi * frequency)
     swing = frequency * np.ptp(np.gradient(te, t))
     assert swing > 120  # the tone does fall
@@ -96,10 +96,10 @@ def test_static_delay_between_microphones_within_a_hundredth_sample():
     noise = rng.normal(0, 1, 2 * RATE).astype(np.float32)
     microphones = np.array([[0.25, 0.0, 1.7], [-0.25, 0.0, 1.7], [0.0, 0.25, 1.7]])
     source = np.array([12.0, 7.0, 0.01])
-    heard = _hear(noise, -RATE // 2, source, (0, 0, 0), microphones)
+    received = _receive(noise, -RATE // 2, source, (0, 0, 0), microphones)
     distance = np.linalg.norm(source - microphones, axis=1)
-    spectrum = np.fft.rfft(heard * np.hanning(heard.shape[1]))
-    frequency = np.fft.rfftfreq(heard.shape[1], 1 / RATE)
+    spectrum = np.fft.rfft(received * np.hanning(received.shape[1]))
+    frequency = np.fft.rfftfreq(received.shape[1], 1 / RATE)
     for other in (1, 2):
         expected = (distance[other] - distance[0]) / C * RATE
         cross = spectrum[0] * spectrum[other].conj()
@@ -115,7 +115,7 @@ def test_static_delay_between_microphones_within_a_hundredth_sample():
 def test_level_halves_with_double_distance():
     tone = np.sin(2 * np.pi * 800 * np.arange(2 * RATE) / RATE).astype(np.float32)
     levels = [
-        _hear(tone, -RATE // 2, (distance, 0.0, 1.7), (0, 0, 0), (0.0, 0.0, 1.7))[0].std()
+        _receive(tone, -RATE // 2, (distance, 0.0, 1.7), (0, 0, 0), (0.0, 0.0, 1.7))[0].std()
         for distance in (5.0, 10.0, 20.0, 40.0)
     ]
     np.testing.assert_allclose(np.divide(levels[:-1], levels[1:]), 2.0, rtol=1e-3)
@@ -141,8 +141,8 @@ def test_echo_of_the_road_interferes():
     mirrored = np.hypot(distance, receiver_m + height)
     frequency = C / (2 * (mirrored - direct))
     tone = np.sin(2 * np.pi * frequency * np.arange(2 * RATE) / RATE).astype(np.float32)
-    one = _hear(tone, -RATE // 2, (distance, 0, height), (0, 0, 0), (0, 0, receiver_m))
-    two = one + _hear(
+    one = _receive(tone, -RATE // 2, (distance, 0, height), (0, 0, 0), (0, 0, receiver_m))
+    two = one + _receive(
         tone, -RATE // 2, (distance, 0, -height), (0, 0, 0), (0, 0, receiver_m), 1.0, 'asphalt'
     )
     assert two.std() < 0.25 * one.std()

@@ -84,10 +84,10 @@ def test_air_takes_what_the_standard_says(frequency):
     loss = air_absorption_db_per_m(np.arange(BLOCK // 2 + 1) * RATE / BLOCK, 10, 70)
     dry = Signal((1, 2), RATE, lambda t: flat).read(0, 2 * RATE)
     air = Signal((1, 2), RATE, lambda t: flat, lambda t: (100 * loss).astype(np.float32))
-    heard = air.read(0, 2 * RATE)
+    damped = air.read(0, 2 * RATE)
     f = np.fft.rfftfreq(2 * RATE, 1 / RATE)
     near = np.abs(f - frequency) < 100
-    power = [np.sum(np.abs(np.fft.rfft(x))[near] ** 2) for x in (dry, heard)]
+    power = [np.sum(np.abs(np.fft.rfft(x))[near] ** 2) for x in (dry, damped)]
     expected = 100 * air_absorption_db_per_m(frequency, 10, 70)
     assert 10 * np.log10(power[0] / power[1]) == pytest.approx(expected, rel=0.03, abs=0.1)
 

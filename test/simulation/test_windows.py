@@ -13,7 +13,7 @@ from avdet_ros.cli.main import app
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation import windows
-from avdet_ros.simulation.one_run import alone
+from avdet_ros.simulation.one_run import exclusive_lock
 from avdet_ros.simulation.traffic import random_scene
 
 
@@ -80,7 +80,7 @@ def test_another_set_in_the_folder_is_refused(tmp_path, small, monkeypatch):
 def test_two_runs_in_one_folder_are_refused(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', lambda *_: iter(()))
     list(windows.make_windows(tmp_path, 6, (30, 40), 1))
-    with alone(tmp_path), pytest.raises(AvdetError, match='another run'):
+    with exclusive_lock(tmp_path), pytest.raises(AvdetError, match='another run'):
         list(windows.make_windows(tmp_path, 6, (30, 40), 1))
 
 
