@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from avdet_ros.cli.console import console, progress_bars
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.evaluation.compare_run import Outcome, PairedRecords
+    from avdet_ros.rig import Rig
 
 
 def compare(
@@ -43,14 +53,11 @@ def compare(
     from dataclasses import asdict
 
     import numpy as np
-    from rich.table import Table
 
-    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import compare_run as runs
     from avdet_ros.evaluation import report
     from avdet_ros.evaluation.on_simulation import check_request, split_of
-    from avdet_ros.evaluation.pictures import draw_frame, save_picture
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters
 
@@ -76,47 +83,18 @@ def compare(
             pair, names, lambda: make_tracker(tracker), resamples, pictures
         )
 
-    table = Table(title=pair.title, title_justify='left')
-    for heading in ('', *names, 'difference', '95 % of it', ''):
-        table.add_column(heading, justify='right' if heading else 'left')
-    for name, row in outcome.metrics.items():
-        span = '{:+.3f} to {:+.3f}'.format(*row.interval)
-        cells = (
-            f'{value:.3f} ({low:.3f} to {high:.3f})'
-            for value, (low, high) in ((row.a, row.interval_a), (row.b, row.interval_b))
-        )
-        sign = (
-            ('[green]better' if row.difference > 0 else '[red]worse')
-            if row.beyond_noise
-            else 'noise'
-        )
-        table.add_row(name, *cells, f'{row.difference:+.3f}', span, sign)
+    milliseconds = {
+        name: [
+            float(value)
+            for value in np.percentile(
+                np.concatenate([record.milliseconds[name] for record in pair.everything]), [50, 99]
+            )
+        ]
+        for name in names
+    }
+    medians = [p50 for p50, _ in milliseconds.values()]
+    console().print(_table(pair.title, outcome, loaded, medians))
     agreed = outcome.agreement
-    table.add_row(
-        'boxes a window',
-        *(f'{value:.2f}' for value in agreed.boxes),
-        f'{agreed.boxes[1] - agreed.boxes[0]:+.2f}',
-        '',
-        '',
-    )
-    times = {n: np.concatenate([r.milliseconds[n] for r in pair.everything]) for n in names}
-    medians, p99 = ([float(np.percentile(times[n], q)) for n in names] for q in (50, 99))
-    table.add_row(
-        'ms a window, median',
-        *(f'{value:.2f}' for value in medians),
-        f'{medians[1] - medians[0]:+.2f}',
-        '',
-        '',
-    )
-    megabytes = [detector.size_bytes / 1e6 for detector in loaded.values()]
-    table.add_row(
-        'MB',
-        *(f'{value:.2f}' for value in megabytes),
-        f'{megabytes[1] - megabytes[0]:+.2f}',
-        '',
-        '',
-    )
-    console().print(table)
     console().print(
         f'with each other: {report.number(agreed.same, "{:.0%}")} of the boxes alike in '
         f'{agreed.windows} windows, mean IoU {report.number(agreed.iou, "{:.2f}")}, centres '
@@ -125,35 +103,17 @@ def compare(
     for note in pair.notes:
         console().print(note, style='yellow', markup=False)
     console().print(outcome.verdict)
-
-    files = []
-    for rank, frame in enumerate(outcome.frames):
-        record = outcome.records[frame.record]
-        stamp_s = record.stamps_s[frame.index]
-        boxes = {name: record.detections[name][frame.index] for name in names}
-        caption = f'{record.name}, {stamp_s:.1f} s: {names[1]} {frame.advantage:+d}'
-        path = out / f'differ_{rank + 1}.png'
-        seen = pair.picture(record, frame.index)
-        save_picture(draw_frame(loaded_rig, record.truth[frame.index], boxes, caption, seen), path)
-        files.append(
-            {
-                'file': path.name,
-                'drive': record.name,
-                'stamp_s': stamp_s,
-                'advantage': frame.advantage,
-            }
-        )
-    settings = (
-        {'data': [str(path) for path in data]}
-        if data
-        else {
+    files = _save_pictures(out, loaded_rig, pair, outcome, names)
+    if data:
+        settings: dict[str, Any] = {'data': [str(path) for path in data]}
+    else:
+        settings = {
             'drives': drives,
             'seconds': seconds,
             'seeds': [seeds[0], seeds[-1]],
             'split': split_of(seeds),
             'rate_hz': rate,
         }
-    )
     report.write_json(
         out / 'compare.json',
         {
@@ -167,10 +127,10 @@ def compare(
                     'file': str(detector.path),
                     'sha256': detector.sha256,
                     'bytes': detector.size_bytes,
-                    'ms_p50': p50,
-                    'ms_p99': high,
+                    'ms_p50': milliseconds[name][0],
+                    'ms_p99': milliseconds[name][1],
                 }
-                for (name, detector), p50, high in zip(loaded.items(), medians, p99, strict=True)
+                for name, detector in loaded.items()
             ],
             'metrics': {name: asdict(row) for name, row in outcome.metrics.items()},
             'agreement': asdict(agreed),
@@ -179,3 +139,62 @@ def compare(
         },
     )
     console().print(f'results and {len(files)} pictures in {out}')
+
+
+def _table(
+    title: str, outcome: Outcome, loaded: Mapping[str, Detector], medians_ms: Sequence[float]
+) -> Table:
+    """Metrics, boxes, time and size of the two models, one row each."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify='left')
+    for heading in ('', *loaded, 'difference', '95 % of it', ''):
+        table.add_column(heading, justify='right' if heading else 'left')
+    for name, row in outcome.metrics.items():
+        cells = (
+            f'{value:.3f} ({low:.3f} to {high:.3f})'
+            for value, (low, high) in ((row.a, row.interval_a), (row.b, row.interval_b))
+        )
+        verdict = '[green]better' if row.difference > 0 else '[red]worse'
+        span = '{:+.3f} to {:+.3f}'.format(*row.interval)
+        table.add_row(
+            name,
+            *cells,
+            f'{row.difference:+.3f}',
+            span,
+            verdict if row.beyond_noise else 'noise',
+        )
+    megabytes = [detector.size_bytes / 1e6 for detector in loaded.values()]
+    for name, (first, second) in (
+        ('boxes a window', outcome.agreement.boxes),
+        ('ms a window, median', medians_ms),
+        ('MB', megabytes),
+    ):
+        table.add_row(name, f'{first:.2f}', f'{second:.2f}', f'{second - first:+.2f}', '', '')
+    return table
+
+
+def _save_pictures(
+    out: Path, rig: Rig, pair: PairedRecords, outcome: Outcome, names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Write a picture of each frame that differs; returns their entries for JSON."""
+    from avdet_ros.evaluation.pictures import draw_frame, save_picture
+
+    files = []
+    for rank, frame in enumerate(outcome.frames, start=1):
+        record = outcome.records[frame.record]
+        stamp_s = record.stamps_s[frame.index]
+        boxes = {name: record.detections[name][frame.index] for name in names}
+        caption = f'{record.name}, {stamp_s:.1f} s: {names[1]} {frame.advantage:+d}'
+        picture = pair.picture(record, frame.index)
+        path = out / f'differ_{rank}.png'
+        save_picture(draw_frame(rig, record.truth[frame.index], boxes, caption, picture), path)
+        files.append(
+            {
+                'file': path.name,
+                'drive': record.name,
+                'stamp_s': stamp_s,
+                'advantage': frame.advantage,
+            }
+        )
+    return files

@@ -67,19 +67,19 @@ def recording(tmp_path):
 def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording, limit_s):
     with VirtualDevice() as device:
         device.play(recording)
-        heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+        windows = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
         child = process('capture', device.environment, source='device', device=DEVICE)
-        wait(lambda: len(heard) > 10, 'windows')
+        wait(lambda: len(windows) > 10, 'windows')
         device.kill()
         watcher.wait_status('capture', 'trying again', level=2)
         assert child.poll() is None
-        count = len(heard)
+        count = len(windows)
         device.start()
         device.play(recording)
         # 5 s is what it may take, a window included; a busy machine is forgiven for the rest.
-        wait(lambda: len(heard) > count, 'windows after the return', limit_s)
+        wait(lambda: len(windows) > count, 'windows after the return', limit_s)
         watcher.wait_status('capture', values=lambda values: values['reopened'] == '1')
-        stamps = [stamp_ns(message) for message in heard]
+        stamps = [stamp_ns(message) for message in windows]
         assert stamps == sorted(stamps)
         assert abs(stamps[-1] * 1e-9 - time.time()) < 5
 
@@ -88,14 +88,14 @@ def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording,
 def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recording):
     with VirtualDevice() as device:
         device.play(recording)
-        heard = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
+        windows = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
         child = process('capture', device.environment, source='device', device=DEVICE)
-        wait(lambda: len(heard) > 3, 'windows')
+        wait(lambda: len(windows) > 3, 'windows')
         device.freeze()
         watcher.wait_status('capture', 'trying again', level=2)
         device.thaw()
-        count = len(heard)
-        wait(lambda: len(heard) > count, 'windows after it went on')
+        count = len(windows)
+        wait(lambda: len(windows) > count, 'windows after it went on')
         device.freeze()
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == 0
@@ -103,8 +103,8 @@ def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recordin
         watcher.wait_status('capture', 'does not answer', level=2)
         assert late.poll() is None
         device.thaw()
-        count = len(heard)
-        wait(lambda: len(heard) > count, 'windows once it answers')
+        count = len(windows)
+        wait(lambda: len(windows) > count, 'windows once it answers')
 
 
 def test_a_killed_detector_is_noticed_and_followed_on(start, watcher, wait, process, model_path):
@@ -121,7 +121,7 @@ def test_a_killed_detector_is_noticed_and_followed_on(start, watcher, wait, proc
     process('detector', model=model_path)
     wait(lambda: len(tracks) > count + 5, 'tracks after the respawn')
     after = {entry.id for message in tracks[count:] for entry in message.detections}
-    # More than a second without a window: nobody knows whether these are the same vehicles.
+    # More than a second without a window: whether these are the same vehicles is unknown.
     assert before
     assert after
     assert not before & after

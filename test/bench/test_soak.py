@@ -41,7 +41,7 @@ def test_a_short_soak_finds_nothing_that_grows(noise):
     assert not soak.died
     assert soak.windows > 50
     assert soak.samples_lost == 0
-    assert soak.lost <= sum(soak.dropped.values()), 'windows were lost that nobody counted'
+    assert soak.lost <= sum(soak.dropped.values()), 'windows were lost that no node counted'
     assert max(soak.stamp_error_ms) < 2
     for process in soak.processes:
         assert process.growth(process.files, 5.0) <= 2

@@ -71,7 +71,7 @@ def test_a_drive_leaves_everything_behind(tmp_path, model_path):
     assert len(summary['model']['sha256']) == 64
     topics, stamps = spectrogram_stamps(out / 'bag')
     assert {'/avdet/spectrogram', '/avdet/detections', '/avdet/tracks'} <= topics
-    # On a machine that is busy with other things windows are late, and dropped; all are told.
+    # On a machine that is busy with other things windows are late, and dropped; all are counted.
     whole = summary['windows'] - summary['windows_dropped']
     assert 0 < whole <= summary['windows']
     assert len(stamps) >= whole - 2

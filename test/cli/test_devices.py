@@ -116,7 +116,7 @@ def test_a_device_is_recorded(device, faulty, tmp_path):
         (('--meter', 'a', '--tap', 'b'), 'expected one of --meter, --tap and --record'),
     ],
 )
-def test_mistakes_are_one_sentence(device, tmp_path, arguments, sentence):
+def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
     status, _, error = avdet('devices', *arguments, device=device, cwd=tmp_path)
     assert status == 1
     assert error.startswith('error: ')
@@ -125,7 +125,7 @@ def test_mistakes_are_one_sentence(device, tmp_path, arguments, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibrate_says_what_it_lacks(tmp_path):
+def test_calibrate_names_what_it_lacks(tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)
     status, _, error = avdet('calibrate', tmp_path / 'noise.wav')

@@ -1,4 +1,4 @@
-"""Commands in groups, the names they had before, and what the help says."""
+"""Commands in groups, the names they had before, and the help."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_former_name_does_the_same_and_is_noted(avdet, before, now):
 
 def test_a_former_name_that_succeeds_prints_the_same(avdet):
     code, output, errors = avdet('bench', 'faults', '--list')
-    assert (code, errors) == (0, '')  # a name that stayed says nothing
+    assert (code, errors) == (0, '')  # a name that stayed prints no sentence
     assert 'detector killed' in output
     code, output, errors = avdet('inspect-model')
     assert code == 0

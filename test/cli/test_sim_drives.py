@@ -21,7 +21,7 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
 
 
 @pytest.mark.parametrize(
-    ('words', 'says'),
+    ('words', 'sentence'),
     [
         (['sim', 'drives'], 'expected a folder for the drives, found none'),
         (['sim', 'drives', '{new}', '--jobs', '-1'], 'jobs: expected 0 to 256, found -1'),
@@ -40,14 +40,14 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
         (['eval', 'check-dataset', '{new}'], '{new}'),
     ],
 )
-def test_what_is_wrong_is_one_sentence(tmp_path, words, says):
+def test_what_is_wrong_is_one_sentence(tmp_path, words, sentence):
     places = {'new': tmp_path / 'new', 'full': tmp_path / 'full', 'file': tmp_path / 'file'}
     places['full'].mkdir()
     (places['full'] / 'letter.txt').write_text('dear')
     places['file'].write_text('')
     done = CliRunner().invoke(app, [word.format(**places) for word in words])
     assert isinstance(done.exception, AvdetError)
-    assert says.format(**places) in str(done.exception)
+    assert sentence.format(**places) in str(done.exception)
     assert '\n' not in str(done.exception)
     assert not list(places['new'].glob('drive*'))
 

@@ -102,11 +102,11 @@ def steered_model(tmp_path_factory, front_end):
 START_NS = 1_893_489_315_000_000_000
 FRAMES = 6
 LOUD_PX = (768, 260, 960, 390)
-"""What the loudness model says of every window."""
+"""The box that the loudness model predicts in every window."""
 
 
 def write_drive(root, name, seed, static):
-    """A drive in the MAVD layout: noise, grey pictures, one vehicle where the model says one is,
+    """A drive in the MAVD layout: noise, grey pictures, one vehicle where the model predicts one,
     one hidden far away in every other frame."""
     rng = np.random.default_rng(seed)
     folder = root / name
@@ -139,7 +139,7 @@ def write_drive(root, name, seed, static):
 
 
 def label_drive(root, name, frames):
-    """What one teacher says of a drive: the near vehicle in all frames but the last."""
+    """One teacher's labels of a drive: the near vehicle in all frames but the last."""
     count = len(frames)
     boxes = np.tile(np.float32(LOUD_PX), (count - 1, 1))
     write_labels(

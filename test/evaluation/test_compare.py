@@ -67,8 +67,8 @@ def test_frames_that_differ(drive):
 
 def test_picture(drive, rig, tmp_path):
     record = drive(0, {'a': (2, 0.0), 'b': (40, 0.0)})
-    heard = {name: record.detections[name][5] for name in NAMES}
-    picture = draw_frame(rig, record.truth[5], heard, 'seed 0, 1.0 s')
+    predicted = {name: record.detections[name][5] for name in NAMES}
+    picture = draw_frame(rig, record.truth[5], predicted, 'seed 0, 1.0 s')
     assert picture.shape == (650, 1920, 3)
     plain = draw_frame(rig, record.truth[5], {}, 'seed 0, 1.0 s')
     assert np.any(picture != plain)

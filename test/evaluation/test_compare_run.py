@@ -41,7 +41,7 @@ def test_a_bag_with_truth_is_scored(pair, write_bag, rig):
     assert picture.min() > 200, 'a grey picture of one value is spread to white'
 
 
-def test_a_bag_without_truth_says_what_is_absent(pair, write_bag, rig):
+def test_a_bag_without_truth_is_noted(pair, write_bag, rig):
     records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
     assert records.known == []
     assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]

@@ -17,7 +17,7 @@ from avdet_ros.evaluation.drive_record import TruthFrame
 SIZE = 1920, 650
 
 
-def heard(boxes, scores):
+def boxes_with(boxes, scores):
     return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
 
 
@@ -35,13 +35,13 @@ def random_frames(seed, count=150):
         found = np.concatenate([found + rng.normal(0, 12, found.shape), boxes(rng.integers(0, 3))])
         scores = np.sort(rng.random(len(found)))[::-1]
         truth.append(TruthFrame.of(true, range(len(true))))
-        detections.append(heard(rng.permutation(found), scores))
+        detections.append(boxes_with(rng.permutation(found), scores))
     return truth, detections
 
 
 def test_perfect_boxes():
     truth, _ = random_frames(0)
-    perfect = [heard(frame.boxes_px, np.ones(len(frame))) for frame in truth]
+    perfect = [boxes_with(frame.boxes_px, np.ones(len(frame))) for frame in truth]
     metrics = detection_metrics(truth, perfect, SIZE)
     assert [metrics.map, metrics.map50, metrics.map75] == pytest.approx([1, 1, 1])
     assert metrics.cdx == pytest.approx(0, abs=1e-4)
@@ -52,7 +52,7 @@ def test_perfect_boxes():
 def test_worked_example():
     # Two vehicles; the best-scored box misses, the second hits one: precision 1/2 at recall 1/2.
     truth = [TruthFrame.of([[0, 0, 100, 100], [500, 0, 600, 100]], [1, 2])]
-    found = [heard([[900, 0, 999, 100], [500, 0, 600, 100]], [0.9, 0.8])]
+    found = [boxes_with([[900, 0, 999, 100], [500, 0, 600, 100]], [0.9, 0.8])]
     metrics = detection_metrics(truth, found, SIZE)
     assert [metrics.map, metrics.map50] == pytest.approx([0.5 * 51 / 101] * 2)
     assert metrics.recall50 == 0.5
@@ -61,21 +61,21 @@ def test_worked_example():
 def test_centre_distances_are_centres_in_per_cent():
     truth = [TruthFrame.of([[100, 100, 200, 200]], [1])]
     # Twice as wide about the same centre: no distance, though its corner is far off.
-    assert detection_metrics(truth, [heard([[75, 100, 225, 200]], [1])], SIZE).cdx == 0
-    moved = detection_metrics(truth, [heard([[110, 95, 210, 195]], [1])], SIZE)
+    assert detection_metrics(truth, [boxes_with([[75, 100, 225, 200]], [1])], SIZE).cdx == 0
+    moved = detection_metrics(truth, [boxes_with([[110, 95, 210, 195]], [1])], SIZE)
     assert moved.cdx == pytest.approx(100 * 10 / 1920)
     assert moved.cdy == pytest.approx(100 * 5 / 650)
 
 
 def test_frames_without_truth_or_boxes():
     nothing, some = TruthFrame.of([], []), TruthFrame.of([[0, 0, 50, 50]], [1])
-    box = heard([[0, 0, 50, 50]], [0.9])
+    box = boxes_with([[0, 0, 50, 50]], [0.9])
     assert np.isnan(detection_metrics([nothing], [box], SIZE).map)
     assert np.isnan(detection_metrics([], [], SIZE).map)
     assert detection_metrics([some], [Detections()], SIZE).map == 0
     assert np.isnan(detection_metrics([some], [Detections()], SIZE).cdx)
     # A false alarm in an empty frame costs precision: it ranks before the hit.
-    early = detection_metrics([nothing, some], [heard([[0, 0, 50, 50]], [0.95]), box], SIZE)
+    early = detection_metrics([nothing, some], [boxes_with([[0, 0, 50, 50]], [0.95]), box], SIZE)
     assert early.map50 == pytest.approx(0.5)
 
 

@@ -25,8 +25,8 @@ def frame():
 
 
 def test_every_box_gets_one_verdict(frame):
-    truth, sure = frame
-    verdicts = classify_boxes(truth, sure)
+    truth, confident = frame
+    verdicts = classify_boxes(truth, confident)
     assert verdicts.hits.tolist() == [[0, 0]]
     assert verdicts.displaced.tolist() == [[2, 1]]
     assert verdicts.false.tolist() == [1, 3]
@@ -37,21 +37,22 @@ def test_every_box_gets_one_verdict(frame):
 def test_verdicts_cover_random_frames():
     rng = np.random.default_rng(5)
     for _ in range(50):
-        true, heard = (rng.uniform(0, 300, (rng.integers(0, 5), 2)) for _ in range(2))
+        true, places = (rng.uniform(0, 300, (rng.integers(0, 5), 2)) for _ in range(2))
         truth = TruthFrame.of(np.hstack([true, true + 100]), range(len(true)))
-        sure = found(
-            np.hstack([heard, heard + 90]).reshape(-1, 4), np.linspace(1, 0.5, len(heard))
+        confident = found(
+            np.hstack([places, places + 90]).reshape(-1, 4),
+            np.linspace(1, 0.5, len(places)),
         )
-        verdicts = classify_boxes(truth, sure)
+        verdicts = classify_boxes(truth, confident)
         boxes = [*verdicts.hits[:, 0], *verdicts.displaced[:, 0], *verdicts.false]
         vehicles = [*verdicts.hits[:, 1], *verdicts.displaced[:, 1], *verdicts.missed]
-        assert sorted(boxes) == list(range(len(heard)))
+        assert sorted(boxes) == list(range(len(places)))
         assert sorted(vehicles) == list(range(len(true)))
 
 
 def test_maps_show_where(frame):
-    truth, sure = frame
-    record = DriveRecord('d', [0.0, 1.0], [truth, truth], {'m': [sure, sure]})
+    truth, confident = frame
+    record = DriveRecord('d', [0.0, 1.0], [truth, truth], {'m': [confident, confident]})
     maps = error_maps([record], 'm', (1920, 650), cell_px=50)
     assert maps.counts == {'hits': 2, 'displaced': 2, 'false': 4, 'missed': 2}
     assert maps.missed[2, 18] == 2

@@ -54,7 +54,7 @@ def page(drive, rig, tmp_path_factory):
     picture = np.full((650, 1920, 3), 128, np.uint8)
     write_report(
         path,
-        'What <good> hears',
+        'Boxes of <good>',
         'three drives',
         results,
         lambda record, index: picture,
@@ -75,10 +75,10 @@ def test_page_is_whole_and_needs_no_network(page):
         assert link.startswith(('data:image/', '#')), link
     assert not re.search(r'url\(|@import|<script', text)
     assert all(f'id="{link[1:]}"' in text for link in parsed.links if link.startswith('#'))
-    assert 'What &lt;good&gt; hears' in text
+    assert 'Boxes of &lt;good&gt;' in text
 
 
-def test_page_says_what_the_scores_say(page):
+def test_the_page_has_the_scores(page):
     path, results = page
     text = ' '.join(Page(path.read_text()).text)
     for result in results:

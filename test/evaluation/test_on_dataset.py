@@ -30,7 +30,7 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
     assert true[0].stamps_s == pytest.approx(np.arange(6) * 0.5)
     assert true[0].truth[0].distance_m.tolist() == [12.5, 55.0]
     scores = [frame.scores[0] for frame in true[0].detections['m']]
-    assert len(set(scores)) > 1, 'the model hears the drive'
+    assert len(set(scores)) > 1, 'scores follow the sound'
 
 
 def test_run_scores_against_every_truth(dataset, model):

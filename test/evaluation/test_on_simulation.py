@@ -43,7 +43,7 @@ def test_one_process_and_two_find_the_same(model, statistics, counted):
                 np.testing.assert_array_equal(one.boxes_px, other.boxes_px)
                 np.testing.assert_array_equal(one.scores, other.scores)
         scores = [frame.scores[0] for frame in a.detections['loudness']]
-        assert len(set(scores)) > 1, 'the model hears the drive'
+        assert len(set(scores)) > 1, 'scores follow the sound'
 
 
 def test_truth_holds_at_the_labels_instant(model, rig):
@@ -156,7 +156,7 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'says'),
+    ('arguments', 'sentence'),
     [
         (('eval', 'model', '--model', 'none.onnx'), 'none.onnx: No such file'),
         (('eval', 'model', '--drives', 0), 'drives: expected at least 1'),
@@ -170,10 +170,10 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
         (('bench', 'steps', '--model', 'none.onnx'), 'none.onnx: No such file'),
     ],
 )
-def test_mistakes_are_one_sentence(arguments, says, monkeypatch, capsys):
+def test_user_errors_are_one_sentence(arguments, sentence, monkeypatch, capsys):
     code, _, complaint = run_command(monkeypatch, capsys, *arguments)
     assert code == 1
-    assert says in ' '.join(complaint.split())
+    assert sentence in ' '.join(complaint.split())
     assert 'Traceback' not in complaint
     assert complaint.count('\n') == 1
 

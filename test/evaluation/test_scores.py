@@ -66,7 +66,7 @@ def test_window_ends():
 
 
 @pytest.mark.parametrize(
-    ('request_', 'says'),
+    ('request_', 'sentence'),
     [
         (([], 20, 10), 'drives: expected'),
         (([-1], 20, 10), 'seeds: expected'),
@@ -75,8 +75,8 @@ def test_window_ends():
         (([5], 20, 0), 'rate: expected'),
     ],
 )
-def test_requests_that_make_no_sense(request_, says):
-    with pytest.raises(AvdetError, match=says):
+def test_requests_that_make_no_sense(request_, sentence):
+    with pytest.raises(AvdetError, match=sentence):
         on_simulation.check_request(*request_)
 
 
