@@ -116,7 +116,7 @@ def _draw(path: Path, request: Request) -> None:
     condition = replace(studied.condition, vehicle=PASSING_VEHICLE, vehicles=1)
     minutes = studied.calibrate_minutes
     arrays = calibrate_arrays(
-        condition, minutes, rig, request.cache, request.cache_bytes, progress_bars()
+        condition, minutes, rig, request.cache, request.cache_bytes, progress=progress_bars()
     )
     scene = passing_car(rig)
     png = steered_picture(

@@ -166,6 +166,7 @@ def measure(
             rig,
             request.cache,
             request.cache_bytes,
+            request.jobs,
             progress,
         )
         plan = replace(plan, calibrated={seed: its.rig for seed, its in arrays.items()})
