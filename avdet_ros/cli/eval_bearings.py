@@ -54,7 +54,6 @@ def bearings(
         avdet eval bearings --model out/student.onnx --name new --jobs 2 --pages docs
     """
     import shlex
-    import sys
 
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
@@ -96,7 +95,9 @@ def bearings(
         console().print(f'[yellow]{note}')
     console().print(f'scores in {out}')
     if pages is not None:
-        command = shlex.join(['avdet', *sys.argv[1:]])
+        # Where files lie on this machine is no reader's business.
+        words = ['--model', request.model.name, '--name', request.label, '--pages', 'docs']
+        command = shlex.join(['avdet', 'eval', 'bearings', *words])
         for page in write_pages(study, pages, command):
             console().print(f'tables in {page}')
 

@@ -133,7 +133,7 @@ def _parts(study: Study, keys: tuple[str, ...], family: str) -> str:
 
 def _calibrated(study: Study) -> str:
     """How wrong each vehicle's leads were before and after, from the last model measured."""
-    arrays = study.get('vehicles', {}).get('settings', {}).get('calibration', [])
+    arrays = study.get('vehicles', {}).get('calibration', [])
     if not arrays:
         return 'Not measured yet.'
     rows = [

@@ -156,8 +156,8 @@ def read_study(folder: Path) -> dict[str, dict[str, Any]]:
     """What a study has measured.
 
     Returns:
-        By condition ``title``, ``settings`` of the last model, and ``rows``, those of the
-        baselines first.
+        By condition ``title``, ``settings`` of the last model, ``calibration`` of the arrays
+        where there was one, and ``rows``, those of the baselines first.
 
     Raises:
         AvdetError: there is nothing, or a file is damaged.
@@ -167,7 +167,9 @@ def read_study(folder: Path) -> dict[str, dict[str, Any]]:
         contents = list(_contents(folder / key))
         if contents:
             rows = {name: its for content in contents for name, its in content['rows'].items()}
-            found[key] = {**contents[-1], 'rows': rows}
+            calibrations = [content['settings'].get('calibration') for content in contents]
+            calibration = next(filter(None, reversed(calibrations)), [])
+            found[key] = {**contents[-1], 'rows': rows, 'calibration': calibration}
     if not found:
         raise AvdetError(f'{folder}: expected scores of a study, found none')
     return found
