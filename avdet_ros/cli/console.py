@@ -131,7 +131,7 @@ def _make_bars() -> Bars:
             return Text(f'{task.completed:.0f}{of}{rate}')
 
     columns = (
-        TextColumn('{task.description}'),
+        TextColumn('{task.description}', markup=False),
         BarColumn(),
         Count(),
         TimeRemainingColumn(elapsed_when_finished=True),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avdet_ros.cli.console import console, print_line
+from avdet_ros.cli.console import console, print_line, progress_bars
 
 
 def devices(
@@ -58,7 +58,7 @@ def devices(
     elif record is not None and output is not None:
         from avdet_ros.sources.tools.record import record_device
 
-        record_device(loaded_rig, device, record, output)
+        record_device(loaded_rig, device, record, output, progress_bars())
     else:
         rescan()
         _list(loaded_rig.device_channels, loaded_rig.sample_rate_hz)

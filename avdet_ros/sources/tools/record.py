@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.device import DeviceSource
 
+_logger = logging.getLogger(__name__)
 
-def record_device(rig: Rig, device: str | None, seconds: float, output: Path) -> None:
+
+def record_device(
+    rig: Rig, device: str | None, seconds: float, output: Path, progress: Progress = SILENT
+) -> None:
     """Record the eight microphones, in the rig's order; lost samples become silence.
 
     The file appears under its name when it is whole. After Ctrl-C, and when the device dies, it
@@ -28,6 +31,7 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
         device: index, name or part of a name; None for the default.
         seconds: how long.
         output: file to write; its ending names the format, e.g. .flac or .wav.
+        progress: shows how many seconds are recorded.
 
     Raises:
         AvdetError: the device or the file cannot be opened, the device has died, or the disk is
@@ -52,9 +56,8 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
             str(part), 'w', samplerate=rate, channels=MICROPHONES, format=kind, subtype='PCM_16'
         ) as file:
             source.start()
-            console = Console(stderr=True)
-            with Progress(console=console) as progress:
-                task = progress.add_task(f'recording {escape(source.label)}', total=total)
+            name = f'recording {source.label}, seconds'
+            with progress.step(name, total // rate or None) as advance:
                 try:
                     while written < total:
                         block = source.read(0.5)
@@ -64,10 +67,10 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
                         silence = np.zeros((min(block.lost, total - written), MICROPHONES), 'i2')
                         samples = np.concatenate([silence, block.samples])[: total - written]
                         file.write(samples)
+                        advance((written + len(samples)) // rate - written // rate)
                         written += len(samples)
-                        progress.update(task, completed=written)
                 except KeyboardInterrupt:
-                    console.print('ended early')
+                    _logger.warning('ended early')
                 except SourceLost as error:
                     if not written:
                         raise
@@ -81,6 +84,4 @@ def record_device(rig: Rig, device: str | None, seconds: float, output: Path) ->
     if death is not None:
         raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
     note = f', {lost} samples were lost and are silent' if lost else ''
-    Console().print(
-        f'{escape(str(output))}: {written / rate:.1f} s of {escape(source.label)}{note}'
-    )
+    _logger.info('%s: %.1f s of %s%s', output, written / rate, source.label, note)
