@@ -20,6 +20,7 @@ from torch import Tensor
 from avdet_ros.audio.features import PAIRS
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.losses.bearings import BearingLabels
 from avdet_ros.training.networks.bearing_first import mean_level
@@ -43,8 +44,13 @@ class Augmentation:
         missing: probability that one microphone is missing, and again that a second one is.
         position_m: most of the spread of errors of the positions that the network is told.
         yaw_deg: spread of the error of the yaw that it is told.
-        masked: probability that some neighbouring bands are silent.
+        masked: probability that some neighbouring bands are silent, and again that some
+            neighbouring frames are.
         masked_bands: most of them.
+        masked_frames: most of them.
+        wind: probability that noise that is another one in each microphone is added, more of it
+            in low bands; coherences shrink and levels rise as by so much power.
+        wind_part: largest part of the power that it then has.
     """
 
     mirror: float = 0.5
@@ -54,9 +60,12 @@ class Augmentation:
     yaw_deg: float = 0.3
     masked: float = 0.3
     masked_bands: int = 10
+    masked_frames: int = 8
+    wind: float = 0.3
+    wind_part: float = 0.6
 
 
-NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0)
 
 
 @dataclass(frozen=True)
@@ -145,12 +154,13 @@ class ArrayStore:
         names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed']
         try:
             with np.load(path, allow_pickle=False) as shard:
-                raw = {name: np.asarray(shard[name]) for name in names}
-                late = np.asarray(shard['delay_s']) if self._geometry == 'true' else None
+                raw = {name: shard[name] for name in names if name != 'features'}
+                late = shard['delay_s'] if self._geometry == 'true' else None
                 extra = {
-                    name: np.asarray(shard[self._prefix + name])
-                    for name in ('level_db', 'visible_fraction')
+                    name: shard[self._prefix + name] for name in ('level_db', 'visible_fraction')
                 }
+            # Mapped, not read: without the archive's checksum it is several times as fast.
+            raw['features'] = np.array(map_member(path, 'features'))
         except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise AvdetError(
                 f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
@@ -251,20 +261,17 @@ class ArrayStore:
         # Whole numbers on a GPU are read once and made floats there.
         coherence = take['coherence'].float() * (live / _FULL)[:, None, :, None]
         level_db = take['level_db'].float() + augmentation.level_db * normal(1, 1)
-        silent = self._silent(uniform(3), augmentation, coherence.shape[1])
-        coherence = coherence.masked_fill(silent[:, :, None, None], 0.0)
+        bands, frames = level_db.shape[1:]
+        calm = 1 - _wind(uniform(4), augmentation, bands)
+        level_db = level_db - 10 * torch.log10(calm)[:, :, None]
         quiet = level_db.mean(dim=(1, 2), keepdim=True)
-        level_db = torch.where(silent[:, :, None], quiet, level_db)
+        silent = _stretch(uniform(3), augmentation.masked, augmentation.masked_bands, bands)
+        still = _stretch(uniform(3), augmentation.masked, augmentation.masked_frames, frames)
+        silent = silent[:, :, None] | still[:, None]
+        level_db = torch.where(silent, quiet, level_db)
+        coherence = coherence * torch.where(silent, 0.0, calm[:, :, None])[:, :, None]
         steering = self._table.steering(places, yaw, self._azimuths, alive, take['late_s'])
         return ArrayBatch(level_db, coherence, steering, labels.mirrored(mirrored))
-
-    def _silent(self, drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
-        """(B, bands) bool, the bands that are masked."""
-        width = 1 + (drawn[:, 1] * augmentation.masked_bands).floor()
-        start = (drawn[:, 2] * (bands - width)).floor()
-        band = torch.arange(bands, device=self.device)
-        inside = (band >= start[:, None]) & (band < (start + width)[:, None])
-        return inside & (drawn[:, :1] < augmentation.masked)
 
     def taught_ranges(self) -> TaughtRanges:
         """What arrays the set has; camera and number of microphones as drawn in training."""
@@ -291,3 +298,20 @@ def _missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
     many = (chance[:, 0] < probability).long()
     many = many + many * (chance[:, 1] < probability).long()
     return rank < many[:, None]
+
+
+def _stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:
+    """(B, length) bool: with a probability, 1 to ``most`` neighbours of a row are true."""
+    width = (1 + (drawn[:, 1] * most).floor()).clamp(max=length)
+    start = (drawn[:, 2] * (length - width + 1)).floor()
+    place = torch.arange(length, device=drawn.device)
+    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+    return inside & (drawn[:, :1] < probability)
+
+
+def _wind(drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
+    """(B, bands) part of the power that is wind, falling around some band."""
+    band = torch.arange(bands, device=drawn.device)
+    around, width = drawn[:, 1:2] * bands, 2 + 10 * drawn[:, 2:3]
+    part = augmentation.wind_part * drawn[:, 3:4] * torch.sigmoid((around - band) / width)
+    return part * (drawn[:, :1] < augmentation.wind)

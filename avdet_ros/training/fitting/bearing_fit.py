@@ -132,6 +132,8 @@ def fit(
     """
     began = time.monotonic()
     device = train.device
+    # Every step has the same shapes: the fastest convolution is looked for once.
+    torch.backends.cudnn.benchmark = True
     _ready(train, plan)
     state = _open(out, plan, shape, train, device)
     step_network = torch.compile(state.network) if compiled else state.network

@@ -63,6 +63,7 @@ class BearingShape:
         band_group: mel bands that are deconvolved together.
         frame_group: pooled frames that are deconvolved together.
         steps: of the deconvolution; 0 leaves it out.
+        dropout: part of the columns' channels that is left out while learning.
     """
 
     n_mels: int = 80
@@ -76,6 +77,7 @@ class BearingShape:
     band_group: int = 2
     frame_group: int = 2
     steps: int = 12
+    dropout: float = 0.1
 
     @property
     def column_deg(self) -> float:
@@ -120,6 +122,7 @@ class BearingFirst(nn.Module):
         self.from_beam = nn.Conv1d(groups, deep, 1)
         # Whether a direction is one of the front sector or a wide one of the rest.
         self.sector = nn.Parameter(torch.zeros(2, deep))
+        self.dropout = nn.Dropout1d(shape.dropout)
         self.context = nn.ModuleList(_Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
         self.presence = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, 1, 1))
         self.box = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, VALUES - 1, 1))
@@ -158,7 +161,7 @@ class BearingFirst(nn.Module):
         if self.shape.around:
             behind = self.sector[1][:, None].expand(-1, self.shape.around)
             where = torch.cat([where, behind], dim=1)
-        columns = columns + self.from_beam(beam) + where
+        columns = self.dropout(columns + self.from_beam(beam) + where)
         for layer in self.context:
             columns = layer(columns)
         columns = columns[:, :, : self.shape.front]

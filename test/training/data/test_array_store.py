@@ -26,7 +26,10 @@ def make_store(table, tmp_path):
 
 
 def only(**changes) -> Augmentation:
-    nothing = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {'masked_bands': 10}
+    nothing = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {
+        'masked_bands': 10,
+        'masked_frames': 8,
+    }
     return Augmentation(**(nothing | changes))
 
 
@@ -111,8 +114,25 @@ def test_what_is_drawn_comes_from_the_generator(make_store, tmp_path):
     assert torch.equal(drawn[0].steering, drawn[1].steering)
     assert torch.equal(drawn[0].level_db, drawn[1].level_db)
     assert not torch.equal(drawn[0].steering, drawn[2].steering)
-    masked = store.batch(index, only(masked=1.0)).coherence.abs().amax(dim=(2, 3)) == 0
-    assert 1 <= masked.sum(dim=1).min() <= masked.sum(dim=1).max() <= 10
+    masked = store.batch(index, only(masked=1.0)).coherence.abs() == 0
+    for axes, most in (((2, 3), 10), ((1, 2), 8)):
+        silent = masked.all(dim=axes[1]).all(dim=axes[0]).sum(dim=1)
+        assert 1 <= silent.min() <= silent.max() <= most
+
+
+def test_wind_adds_power_that_no_two_microphones_share(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 20)
+    store = make_store()
+    store.refresh()
+    index = torch.arange(20)
+    plain = store.batch(index)
+    windy = store.batch(index, only(wind=1.0, wind_part=0.6), torch.Generator().manual_seed(0))
+    rise = 10 ** ((windy.level_db - plain.level_db) / 10)
+    assert 1 <= rise.min() < rise.max() < 2.51
+    # Cross-spectra stay what they were.
+    torch.testing.assert_close(
+        windy.coherence * rise[:, :, None], plain.coherence, atol=1e-4, rtol=1e-3
+    )
 
 
 def test_ranges_of_the_arrays_that_were_taught(make_store, tmp_path):
