@@ -20,4 +20,5 @@ def eight_bit(image: np.ndarray) -> np.ndarray:
         return image
     if image.dtype.kind == 'f':
         image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-    return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    shown = np.empty(image.shape, np.uint8)
+    return np.asarray(cv2.normalize(image, shown, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -144,7 +145,7 @@ class LivePage:
         self._scale = shrunk.shape[1] / image.shape[1]
         return shrunk
 
-    def _jpeg(self, image: np.ndarray) -> object:
+    def _jpeg(self, image: np.ndarray) -> Any:
         data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         return self._rr.EncodedImage(contents=data.tobytes(), media_type='image/jpeg')
 
@@ -157,7 +158,7 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _layout(blueprint: object) -> object:
+def _layout(blueprint: Any) -> Any:
     b = blueprint
     below = b.Horizontal(
         b.TimeSeriesView(name='level, dB', origin='level'),
