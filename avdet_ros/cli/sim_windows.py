@@ -48,6 +48,10 @@ def simulate_windows(
             'other sounds that are no vehicles'
         ),
     ] = False,
+    distractors: Annotated[
+        Path | None,
+        typer.Option(help='folder of recordings to play among the other sounds; drawn arrays'),
+    ] = None,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.cli.console import progress_bars
@@ -60,8 +64,10 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied:
-            raise AvdetError('--quick, --varied: expected --arrays drawn or held-out')
+        if quick or varied or distractors:
+            raise AvdetError(
+                '--quick, --varied, --distractors: expected --arrays drawn or held-out'
+            )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
         made = make_windows(out, windows, bounds, jobs, not clean, load_rig(rig))
@@ -72,7 +78,12 @@ def simulate_windows(
         if clean:
             raise AvdetError('--clean: expected --arrays rig; drawn arrays have drawn errors')
         plan = WindowPlan(
-            world, arrays, arrays_a_window=3 if quick else 1, quick=quick, varied=varied
+            world,
+            arrays,
+            arrays_a_window=3 if quick else 1,
+            quick=quick,
+            varied=varied,
+            distractors=str(distractors.resolve()) if distractors else '',
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

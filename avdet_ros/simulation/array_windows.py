@@ -50,6 +50,7 @@ from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_arr
 from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
 from avdet_ros.simulation.quick_sound import QuickSound
+from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.spectral_features import spectral_features
@@ -79,6 +80,8 @@ class WindowPlan:
         arrays_a_window: each window is heard with so many arrays about one centre, a row each.
         quick: render with `quick_sound` in place of `sound`.
         varied: vehicles of many spectra, weather and other sounds, see `variety`.
+        distractors: folder of recordings that other sounds are taken from as well, '' for none;
+            with one drives are `varied`.
     """
 
     world: str = 'mixed'
@@ -89,6 +92,7 @@ class WindowPlan:
     arrays_a_window: int = 1
     quick: bool = False
     varied: bool = False
+    distractors: str = ''
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -137,7 +141,12 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
         scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
-    return varied(scene) if plan.varied else scene
+    if not (plan.varied or plan.distractors):
+        return scene
+    folder = None
+    if plan.distractors:
+        folder = SoundFolder.of(plan.distractors, base.sample_rate_hz)
+    return varied(scene, folder)
 
 
 def place_array(scene: Scene, array: DrawnArray) -> Scene:

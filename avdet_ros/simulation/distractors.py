@@ -5,10 +5,14 @@ They are audible, never labelled, and out of sight beyond the buildings.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from avdet_ros.simulation.signals import Signal
 
 KINDS = ('tram', 'building_site', 'birds', 'fan')
 
@@ -20,6 +24,42 @@ _SHAPES = {
     'fan': (4, 2, -1, -4, -7, -12, -18, -26),
 }
 _POWER_DB = {'tram': (97, 107), 'building_site': (95, 108), 'birds': (75, 92), 'fan': (75, 92)}
+
+
+class SoundSource(Protocol):
+    """What sounds in a scene and is no vehicle."""
+
+    @property
+    def kind(self) -> str:
+        """Of what kind it is."""
+
+    @property
+    def number(self) -> int:
+        """Makes its noise its own."""
+
+    @property
+    def noise_only(self) -> bool:
+        """Whether `bands_db` says all about it: noise without tones."""
+
+    def place(self, t_s: ArrayLike) -> np.ndarray:
+        """World positions (..., 3) at times (...)."""
+
+    def bands_db(self, t_s: float) -> np.ndarray:
+        """(8,) octave sound power at a time, dB re 1 pW."""
+
+    def signal(
+        self,
+        key: tuple[int, int],
+        sample_rate_hz: int,
+        loss_db: Callable[[float], np.ndarray] | None,
+    ) -> Signal:
+        """What it gives off.
+
+        Args:
+            key: see `signals.Signal`.
+            sample_rate_hz: see there.
+            loss_db: see there.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +84,11 @@ class Distractor:
     beat_s: float = 0.0
     beat_part: float = 1.0
 
+    @property
+    def noise_only(self) -> bool:
+        """See `SoundSource`."""
+        return True
+
     def place(self, t_s: ArrayLike) -> np.ndarray:
         """World positions (..., 3)."""
         return self.start_m + np.asarray(t_s, np.float64)[..., None] * self.velocity_mps
@@ -52,6 +97,15 @@ class Distractor:
         """(8,) octave sound power, dB re 1 pW; 40 dB less between beats."""
         pause = self.beat_s > 0 and (t_s / self.beat_s + 0.37 * self.number) % 1 > self.beat_part
         return np.array(_SHAPES[self.kind], np.float64) + self.power_db - 40.0 * pause
+
+    def signal(
+        self,
+        key: tuple[int, int],
+        sample_rate_hz: int,
+        loss_db: Callable[[float], np.ndarray] | None,
+    ) -> Signal:
+        """What it gives off, see `signals.Signal`."""
+        return Signal(key, sample_rate_hz, self.bands_db, loss_db)
 
 
 def random_distractors(

@@ -13,7 +13,7 @@ import numpy as np
 
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.buildings import reflections, screening, stacked
-from avdet_ros.simulation.distractors import Distractor
+from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.fleet import fleet_poses
 from avdet_ros.simulation.scene import HORIZON_M, Scene
@@ -60,6 +60,7 @@ class Source:
         vehicle: whose, or None.
         air_m: (G,) length of the way through the air; zeros for the ego vehicle.
         detour_m: (G,) around buildings, see `buildings.screening`; None if in sight.
+        sound: what is no vehicle and has a signal of its own, not just noise; None otherwise.
         shaded: whether the body shades it.
         bins: how many bins of its spectra are worth adding; set by `leave_out`.
     """
@@ -71,6 +72,7 @@ class Source:
     engine: Engine | None = None
     vehicle: Vehicle | None = None
     detour_m: np.ndarray | None = None
+    sound: SoundSource | None = None
     shaded: bool = True
     bins: list[int] = field(default_factory=list)
 
@@ -243,7 +245,7 @@ def _own_sources(scene: Scene, stage: Stage, engines: dict[int, Engine]) -> list
     return found
 
 
-def _distractor_sources(scene: Scene, stage: Stage, distractor: Distractor) -> list[Source]:
+def _distractor_sources(scene: Scene, stage: Stage, distractor: SoundSource) -> list[Source]:
     places = distractor.place(stage.times_s)
     distance = np.linalg.norm(places - stage.array, axis=1)
     fade = np.clip((FADE_M[1] - distance) / (FADE_M[1] - FADE_M[0]), 0, 1)
@@ -255,4 +257,5 @@ def _distractor_sources(scene: Scene, stage: Stage, distractor: Distractor) -> l
 
     air_m = np.linalg.norm(places - stage.position, axis=1)
     name = distractor.number, distractor.kind, False
-    return [Source(name, noise_db, [Way(places, fade)], air_m)]
+    sound = None if distractor.noise_only else distractor
+    return [Source(name, noise_db, [Way(places, fade)], air_m, sound=sound)]

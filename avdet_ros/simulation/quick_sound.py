@@ -20,6 +20,7 @@ from avdet_ros.rig import MICROPHONES
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.buildings import screen_loss_db
+from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.path_spectra import (
     BINS,
@@ -35,6 +36,7 @@ from avdet_ros.simulation.path_spectra import (
     phase_tables,
     read_signal,
     read_tones,
+    reading_filters,
     shape_frames,
     shape_rows,
     solve_way,
@@ -53,6 +55,7 @@ from avdet_ros.simulation.signals import (
     BLOCK,
     FULL_SCALE_PA,
     REFERENCE_PA,
+    Signal,
 )
 from avdet_ros.simulation.white_noise import NoiseBank, noise_bank
 
@@ -100,6 +103,7 @@ class QuickSound:
         self.read_exactly = read_exactly
         self.bank: NoiseBank = noise_bank(self.rate)
         self._engines: dict[int, Engine] = {}
+        self._signals: dict[int, Signal] = {}
         frequency = np.arange(BINS + 1) * self.rate / FRAME
         scene = self.scene
         self._loss = air_absorption_db_per_m(
@@ -195,14 +199,21 @@ class QuickSound:
         """Spectra of all ways of a source."""
         rate = self.rate
         low_s, high_s = te.min(), te.max()
+        given = True
         if self.read_exactly is not None:
             rows, first = self.read_exactly(source, low_s, high_s)
+        elif source.sound is not None:
+            first = int(low_s * rate) - 40
+            signal = self._signal(source.sound)
+            sound = signal.read(first, int((high_s - low_s) * rate) + 400)
+            rows = reading_filters(sound, sinc_filters(rate))
         else:
+            given = False
             rows = self.bank.rows
             span = int((high_s - low_s) * rate) + 16
             first = int(low_s * rate) - 8 - int(rng.integers(0, len(rows) - span - 16))
         samples = np.empty((self.frames - 1) * HOP + FRAME, np.float32)
-        shapes = self._shapes(source, stage, te, slope)
+        shapes = [] if given else self._shapes(source, stage, te, slope)
         table = None
         if source.engine is not None:
             table = source.engine.table(float(te[0][te.shape[1] // 2]), _no_loss())
@@ -210,7 +221,7 @@ class QuickSound:
             read_signal(rows, first, te[index], slope[index], KNOT / rate, float(rate), samples)
             spectra = fft.rfft(sliding_window_view(samples, FRAME)[::HOP], axis=-1)
             surface = self._asphalt if way.surface == 'asphalt' else np.float32(1)
-            if self.read_exactly is not None:
+            if given:  # with its level and the air's losses
                 out[index] = spectra * surface
                 continue
             noise, tones = shapes[index]
@@ -224,6 +235,23 @@ class QuickSound:
                     heard, tones * (surface if np.ndim(surface) == 0 else surface[:limit]),
                     SHAPE_FRAMES, out[index], True,
                 )  # fmt: skip
+
+    def _signal(self, sound: SoundSource) -> Signal:
+        """The signal of what is no vehicle, made at first use."""
+        if sound.number not in self._signals:
+            scene = self.scene
+            frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+            loss = air_absorption_db_per_m(
+                frequency, scene.temperature_c, scene.humidity_percent
+            ).astype(np.float32)
+
+            def loss_db(t_s: float) -> np.ndarray:
+                apart = sound.place(t_s) - scene.ego.pose(t_s)[0]
+                return loss * np.float32(np.linalg.norm(apart))
+
+            key = scene.seed, (2 << 32) + sound.number
+            self._signals[sound.number] = sound.signal(key, self.rate, loss_db)
+        return self._signals[sound.number]
 
     def _tone_spectra(
         self, engine: Engine, table: np.ndarray, te: np.ndarray, slope: np.ndarray

@@ -137,9 +137,8 @@ def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
 
 
 def _load(path: Path, sample_rate_hz: int) -> Loop:
-    # here, so that drives without recordings can be made where these are not installed
+    # here, so that drives without recordings can be made where it is not installed
     import soundfile
-    import soxr
 
     try:
         sound, rate = soundfile.read(path, dtype='float32', always_2d=True)
@@ -152,24 +151,55 @@ def _load(path: Path, sample_rate_hz: int) -> Loop:
         raise AvdetError(
             f'{path}: expected {SHORTEST_S:g} to {LONGEST_S:g} s, found {len(sound) / rate:.2f} s'
         )
-    if not np.isfinite(sound).all() or np.ptp(sound) < 1e-6:
-        raise AvdetError(f'{path}: expected sound, found silence or values that are not numbers')
-    sound = sound - sound.mean()
-    # the end fades into the beginning, so that the loop has no seam
-    seam = int(SEAM_S * rate)
-    ramp = np.linspace(0, 1, seam, dtype=np.float32)
-    joined = sound[:-seam].copy()
-    joined[:seam] = sound[:seam] * np.sqrt(ramp) + sound[-seam:] * np.sqrt(1 - ramp)
-    # three rounds of the loop through the filter, the middle one is free of its edges
-    dense = soxr.resample(np.tile(joined, 3), rate, OVERSAMPLING * sample_rate_hz, quality='VHQ')
-    third = len(dense) // 3
-    table = dense[third : 2 * third] / np.sqrt(_a_weighted_power(joined, rate))
     found = _SPEED.search(path.stem)
     speed = float(found.group(1)) / 3.6 if found else 50 / 3.6
     if not 1 <= speed <= 60:
         raise AvdetError(f'{path}: expected a speed of 4 to 216 km/h in the name')
+    return loop_of(path, sound, rate, sample_rate_hz, speed)
+
+
+def loop_of(
+    path: Path, sound: np.ndarray, rate_hz: int, sample_rate_hz: int, speed_mps: float
+) -> Loop:
+    """Close a recording to a loop.
+
+    Args:
+        path: names it in messages.
+        sound: (n,) float32.
+        rate_hz: its rate.
+        sample_rate_hz: rate that it will be played at.
+        speed_mps: see `Loop`.
+
+    Raises:
+        AvdetError: it holds silence or values that are not numbers.
+    """
+    if not np.isfinite(sound).all() or np.ptp(sound) < 1e-6:
+        raise AvdetError(f'{path}: expected sound, found silence or values that are not numbers')
+    sound = sound - sound.mean()
+    # the end fades into the beginning, so that the loop has no seam
+    seam = int(SEAM_S * rate_hz)
+    ramp = np.linspace(0, 1, seam, dtype=np.float32)
+    joined = sound[:-seam].copy()
+    joined[:seam] = sound[:seam] * np.sqrt(ramp) + sound[-seam:] * np.sqrt(1 - ramp)
+    # three rounds of the loop through the filter, the middle one is free of its edges
+    dense = _resampled(np.tile(joined, 3), rate_hz, OVERSAMPLING * sample_rate_hz)
+    third = len(dense) // 3
+    table = dense[third : 2 * third] / np.sqrt(_a_weighted_power(joined, rate_hz))
     table = np.append(table, table[0]).astype(np.float32)
-    return Loop(path.name, table, len(joined) / rate, speed)
+    return Loop(path.name, table, len(joined) / rate_hz, speed_mps)
+
+
+def _resampled(sound: np.ndarray, rate_hz: int, new_rate_hz: int) -> np.ndarray:
+    try:
+        import soxr
+    except ImportError:
+        from math import gcd
+
+        from scipy.signal import resample_poly
+
+        common = gcd(rate_hz, new_rate_hz)
+        return resample_poly(sound, new_rate_hz // common, rate_hz // common)
+    return soxr.resample(sound, rate_hz, new_rate_hz, quality='VHQ')
 
 
 def _a_weighted_power(sound: np.ndarray, rate: int) -> float:

@@ -22,7 +22,7 @@ from avdet_ros.simulation.buildings import (
     stacked,
 )
 from avdet_ros.simulation.corruption import Corruption
-from avdet_ros.simulation.distractors import Distractor
+from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.road import Road, Route
 from avdet_ros.simulation.vehicles import Vehicle
@@ -180,7 +180,7 @@ class Scene:
     noise: Noise = field(default_factory=Noise)
     corruption: Corruption = field(default_factory=Corruption)
     walls: Walls | None = None
-    distractors: tuple[Distractor, ...] = ()
+    distractors: tuple[SoundSource, ...] = ()
     recordings: Recordings | None = None
     buildings: tuple[Building, ...] = ()
 

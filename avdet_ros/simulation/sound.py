@@ -21,7 +21,7 @@ import numpy as np
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.buildings import reflections, screen_loss_db, screening, stacked
-from avdet_ros.simulation.distractors import Distractor
+from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 from avdet_ros.simulation.scene import HORIZON_M, Scene
@@ -167,7 +167,7 @@ class SoundRenderer:
             self._add_source(out, first, ego, role, points, gain, geometry)
 
     def _add_distractor(
-        self, out: np.ndarray, first: int, distractor: Distractor, geometry: _Geometry
+        self, out: np.ndarray, first: int, distractor: SoundSource, geometry: _Geometry
     ) -> None:
         points = distractor.place(geometry.times)
         distance = np.linalg.norm(points - geometry.array, axis=1)
@@ -182,7 +182,7 @@ class SoundRenderer:
                 return self._loss * np.float32(np.linalg.norm(apart))
 
             key = self.scene.seed, (2 << 32) + distractor.number
-            self._signals[name] = Signal(key, self.rate, distractor.bands_db, loss_db)
+            self._signals[name] = distractor.signal(key, self.rate, loss_db)
         shading_db = self.scene.corruption.shading_db
         paths = [(points, fade, 'none')]
         self._add_paths(out, first, self._signals[name], paths, shading_db, geometry)

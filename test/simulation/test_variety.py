@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy.io import wavfile
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.other_sounds import KINDS, OtherSound
 from avdet_ros.simulation.quick_sound import QuickSound
+from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
 from avdet_ros.simulation.scene import Noise
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.simulation.variety import KINDS, OtherSound, StormyNoise, varied
+from avdet_ros.simulation.variety import StormyNoise, varied
 
 FRONT_END = FrontEnd.of(load_rig())
 
@@ -85,3 +90,56 @@ def test_other_sounds_come_from_where_they_are(world):
     assert abs(difference_db.mean()) < 0.3
     assert np.abs(difference_db).max() < 2.5  # either is one second of noise of its own
     np.testing.assert_allclose(quick[8:, bands], exact[8:, bands], atol=0.1)
+
+
+def played(scene, sound):
+    """Level (8, 80) and coherence (24, 80) means of one sound, exact and quick."""
+    scene = replace(scene, distractors=(sound,))
+    waveform = SoundRenderer(scene).read(0, FRONT_END.samples)
+    exact = FRONT_END.compute(waveform).mean(axis=-1)
+    quick = spectral_features(QuickSound([scene], FRONT_END).spectra(0.0)[0], FRONT_END)
+    return waveform, exact, quick.mean(axis=-1)
+
+
+def test_tones_are_as_loud_as_their_bands_and_equal_in_both_renderers(world):
+    levels = np.array([60, 70, 80, 100, 95, 90, 80, 70.0])
+    place = np.array([12.0, 5.0, 1.7])
+    sound = OtherSound('horn', 101, place, np.zeros(3), levels, 0.0, 1.0, 0.0, 420.0, 8, 0.1, 2.0)
+    scene = world()
+    waveform, exact, quick = played(scene, sound)
+    away = np.linalg.norm(place - scene.rig.array_position_m)
+    expected_db = cnossos.pressure_level_db(10 * np.log10(np.sum(10 ** (levels / 10))), away)
+    found_db = 10 * np.log10(np.mean(waveform**2) * 1e12)  # re full scale of 120 dB
+    assert abs(found_db - expected_db) < 1.0
+    loud = exact[0] > exact[0].max() - 25
+    np.testing.assert_allclose(quick[:8, loud], exact[:8, loud], atol=0.5)
+    np.testing.assert_allclose(quick[8:, loud], exact[8:, loud], atol=0.05)
+
+
+def test_recordings_are_played_among_the_other_sounds(world, tmp_path):
+    rng = np.random.default_rng(3)
+    for name in ('rain.wav', 'bell.wav'):
+        tone = np.sin(2 * np.pi * 1000 * np.arange(44100) / 44100) + 0.1 * rng.normal(size=44100)
+        wavfile.write(tmp_path / name, 44100, (8000 * tone).astype(np.int16))
+    folder = SoundFolder.of(tmp_path, 44100)
+    assert [path.name for path in folder.paths] == ['bell.wav', 'rain.wav']
+    assert abs(cnossos.a_weighted_db(folder.bands_db(0))) < 1.5
+    sound = RecordedSound(102, np.array([10.0, 0, 1.7]), np.zeros(3), folder, 0, 95.0)
+    assert abs(cnossos.a_weighted_db(sound.bands_db(0.0)) - 95.0) < 1.5
+    _, exact, quick = played(world(), sound)
+    loud = exact[0] > exact[0].max() - 30
+    np.testing.assert_allclose(quick[:8, loud], exact[:8, loud], atol=0.5)
+    kinds = [
+        sound.kind
+        for seed in range(40)
+        for sound in varied(random_scene(seed), folder).distractors
+    ]
+    assert {'rain.wav', 'bell.wav'} < set(kinds)
+
+
+def test_folders_without_recordings_are_refused(tmp_path):
+    with pytest.raises(AvdetError, match='expected recordings'):
+        SoundFolder.of(tmp_path, 44100)
+    (tmp_path / 'broken.wav').write_bytes(b'RIFF')
+    with pytest.raises(AvdetError, match='broken'):
+        SoundFolder.of(tmp_path, 44100).loop(0)
