@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import importlib.util
+import logging
 import os
 from pathlib import Path
 import shutil
@@ -70,3 +72,21 @@ def drives(tmp_path_factory) -> Path:
     from helpers.drives import write_drives
 
     return write_drives(tmp_path_factory.mktemp('drives'))
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """The lines that the package logs during a test."""
+    lines: list[str] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    logger, handler = logging.getLogger('avdet_ros'), Lines()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(before)

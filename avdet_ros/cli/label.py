@@ -37,14 +37,14 @@ def label(
 
     One .npz file a drive, described in avdet_ros/dataset/labels.py; drives that are labelled by
     these teachers already are passed over. `avdet train student config/recipes/own_vehicle.yaml`
-    takes DATA/labels in place of the truth.
+    learns from DATA/labels.
 
     Example:
         avdet train label out/drives --teachers runs/teachers
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
@@ -57,11 +57,6 @@ def label(
     from avdet_ros.training.data.camera_frames import MODALITIES
     from avdet_ros.training.teachers.labelling import label_drives, open_teachers
 
-    console = Console()
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
     names, splits = ([part.strip() for part in text.split(',')] for text in (modalities, split))
     for option, given, known in (
         ('modalities', names, tuple(MODALITIES)),
@@ -71,24 +66,23 @@ def label(
             if name not in known:
                 raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
     subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet train label')
-    frames = read_split(data, 0.0, say)
+    frames = read_split(data, 0.0)
     drives = by_drive(
         frame
         for name in splits
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    asked = open_teachers(teachers, names, score)
-    label_drives(data, drives, asked, folder, crop, say, progress)
+    ready = open_teachers(teachers, names, score)
+    label_drives(data, drives, ready, folder, crop, progress_bars(progress))
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'frames', *names, 'fused'):
         table.add_column(heading, no_wrap=heading == 'drive', justify='left')
     for name in sorted(drives):
         labels = read_labels(folder / f'{name}.npz', mapped=True)
-        alone = [
-            sum(len(labels.fused(index, [teacher])) for index in range(len(labels)))
-            for teacher in names
+        counts = [
+            sum(len(labels.fused(index, asked)) for index in range(len(labels)))
+            for asked in (*([teacher] for teacher in names), names)
         ]
-        fused = sum(len(labels.fused(index, names)) for index in range(len(labels)))
-        table.add_row(name, str(len(labels)), *map(str, alone), str(fused))
-    console.print(table)
+        table.add_row(name, str(len(labels)), *map(str, counts))
+    console().print(table)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_logger = logging.getLogger(__name__)
 
 
 def reproduce(
@@ -47,29 +50,22 @@ def reproduce(
     import shlex
     import sys
 
-    from avdet_ros.cli.training import need_training, voice
+    from avdet_ros.cli.console import progress_bars
+    from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
     need_training()
     from avdet_ros.training.studies import reproduce as runs
     from avdet_ros.training.studies.paper_rows import ROWS
 
-    progress, say = voice(progress)
     known = {row.key: row for row in ROWS}
     wanted = rows.split(',') if rows else list(known)
     for key in wanted:
         if key not in known:
             raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
-    path = runs.reproduce(
-        scale,
-        out,
-        data,
-        teachers,
-        [known[key] for key in wanted],
-        seeds,
-        shlex.join(['avdet', *sys.argv[1:]]),
-        progress,
-        say,
-    )
-    say(path.read_text(encoding='utf-8'))
-    say(f'made {path}')
+    chosen = [known[key] for key in wanted]
+    command = shlex.join(['avdet', *sys.argv[1:]])
+    bars = progress_bars(progress)
+    path = runs.reproduce(scale, out, data, teachers, chosen, seeds, command, bars)
+    _logger.info('%s', path.read_text(encoding='utf-8'))
+    _logger.info('made %s', path)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_logger = logging.getLogger(__name__)
 
 
 def train(
     recipe: Annotated[Path, typer.Argument(help='YAML file, such as those in config/recipes.')],
     data: Annotated[
         Path | None,
-        typer.Option(help='Folder of the windows; simulated if it is not there.'),
+        typer.Option(
+            help='Drives in the MAVD layout; of labels: simulated the windows, made if not there.'
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; the default is runs/ and the recipe's name.")
@@ -24,10 +29,11 @@ def train(
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Train a model: simulate windows, fit, calibrate, score, export, write the model card."""
-    from avdet_ros.cli.training import need_training, voice
+    from avdet_ros.cli.console import progress_bars
+    from avdet_ros.cli.training import need_training
 
     need_training()
     from avdet_ros.training.run import train
 
-    progress, say = voice(progress)
-    say(f'made {train.train(recipe, data, out, resume, rig, progress, say)}')
+    bars = progress_bars(progress)
+    _logger.info('made %s', train.train(recipe, data, out, resume, rig, bars))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_logger = logging.getLogger(__name__)
 
 
 def train_teacher(
@@ -39,7 +42,10 @@ def train_teacher(
         bool, typer.Option(help="See the paper's columns 200 to 1720 of 1920 only.")
     ] = True,
     share: Annotated[
-        float, typer.Option(help='Part of the training drives to learn from; others hear.')
+        float,
+        typer.Option(
+            help='Part of the training drives to learn from; the student has the others.'
+        ),
     ] = 0.5,
     epochs: Annotated[int, typer.Option(help='Passes over the frames.')] = 30,
     batch: Annotated[int, typer.Option(help='Frames a step.')] = 8,
@@ -57,16 +63,17 @@ def train_teacher(
         avdet train teacher FLIR/images --coco FLIR/coco.json --modality thermal --no-crop
             --out runs/teachers/thermal --weights tf_efficientdet_d2.pth
     """
-    from avdet_ros.cli.training import need_training, voice
+    from avdet_ros.cli.console import progress_bars
+    from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
     need_training()
     from avdet_ros.dataset.splits import read_split
     from avdet_ros.training.data.camera_frames import require_modality
     from avdet_ros.training.data.labelled_frames import read_coco, true_frames
-    from avdet_ros.training.teachers.efficientdet import TEACHER_FILE, TeacherRecipe, fit_teacher
+    from avdet_ros.training.teachers.base import TEACHER_FILE, TeacherRecipe
+    from avdet_ros.training.teachers.efficientdet import fit_teacher
 
-    progress, say = voice(progress)
     for name, number, low, high in (
         ('share', share, 0.05, 0.95),
         ('epochs', epochs, 1, 10_000),
@@ -79,11 +86,9 @@ def train_teacher(
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
     require_modality(modality, '--modality')
     if coco is None:
-        split = read_split(data, share, say)
+        split = read_split(data, share)
         drives = split.teach + split.watch
-        learn, watch = (
-            true_frames(data, part, modality, say) for part in (split.teach, split.watch)
-        )
+        learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
     else:
         drives = []
         learn = read_coco(coco, data)
@@ -93,6 +98,8 @@ def train_teacher(
     recipe = TeacherRecipe(
         modality, config, (height, width), anchor_scale, crop, epochs, batch, learning_rate, seed
     )
-    say(f'{out}: a {modality} teacher learns from {len(learn)} frames, {len(watch)} watch')
-    fit_teacher(recipe, learn, watch, out, weights, drives, progress, say)
-    say(f'made {out / TEACHER_FILE}')
+    _logger.info(
+        '%s: a %s teacher learns from %d frames, %d watch', out, modality, len(learn), len(watch)
+    )
+    fit_teacher(recipe, learn, watch, out, weights, drives, progress_bars(progress))
+    _logger.info('made %s', out / TEACHER_FILE)

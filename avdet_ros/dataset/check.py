@@ -303,9 +303,9 @@ def _sound(
         if peaks[channel] > CLIPPED * total:
             part = peaks[channel] / total
             found.add('warning', name, f'channel {channel} is clipped', f'{part:.2%} of samples')
-    heard = level[level >= SILENT_DBFS]
-    if len(heard) and np.ptp(heard) > SPREAD_DB:
-        found.add('warning', name, 'channels of very different level', f'{np.ptp(heard):.0f} dB')
+    audible = level[level >= SILENT_DBFS]
+    if len(audible) and np.ptp(audible) > SPREAD_DB:
+        found.add('warning', name, 'channels of very different level', f'{np.ptp(audible):.0f} dB')
 
 
 def _own(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:

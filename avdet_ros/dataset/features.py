@@ -1,4 +1,4 @@
-"""What is heard around each frame, computed once: features beside the drives they are of.
+"""The sound around each frame as features, computed once and kept beside the drives.
 
 ``<root>/features/<kind>/<drive>.npz`` (uncompressed, so that it can be mapped), for F frames:
 
@@ -7,7 +7,8 @@
 ``features``   (F, 32, 80, 44) f2    kind ``window``: `FrontEnd.compute`, mean of every 4 frames
                (F, 8, 80, 173) f2    kind ``log_mel``: its levels alone, dB re full scale
 ``skipped``    (S,) str              stamps of frames whose sound cannot be read
-``front_end``  (5,) f8               rate, window, n_fft, hop, bands
+``front_end``  (n,) f8               rate, window, n_fft, hop, bands; gains, delays and dead
+                                     microphones that were taken out, each after their number
 =============  ====================  =============================================================
 
 A file is made anew when other frames are asked for; delete it once damaged sound is mended.
@@ -15,9 +16,10 @@ A file is made anew when other frames are asked for; delete it once damaged soun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import astuple
+import logging
 import multiprocessing
 import os
 from pathlib import Path
@@ -29,13 +31,16 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, write_atomically
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import check_recorded_rig
+
+_logger = logging.getLogger(__name__)
 
 FOLDER = 'features'
 KINDS = ('window', 'log_mel')
 
-ALONE = 400
+ONE_PROCESS = 400
 """Frames that one process computes faster than others start."""
 
 
@@ -44,8 +49,7 @@ def cache_sound(
     drives: Mapping[str, Sequence[layout.FrameId]],
     kind: str,
     rig: Rig,
-    say: Callable[[str], None] = print,
-    progress: bool = True,
+    progress: Progress = SILENT,
     jobs: int = 0,
 ) -> None:
     """Compute the features of all frames that have none yet.
@@ -55,15 +59,12 @@ def cache_sound(
         drives: frames of each drive.
         kind: one of `KINDS`.
         rig: what the drives must have been recorded with, where they say so.
-        say: takes a line for people.
-        progress: draw a progress bar.
+        progress: shows frames.
         jobs: processes; 0 takes one a core where there is much to do.
 
     Raises:
         AvdetError: another rig, too many frames without readable sound, or a full disk.
     """
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     front_end = FrontEnd.of(rig)
     for name in drives:
         check_recorded_rig(root / name / 'rig.yaml', rig)
@@ -75,18 +76,18 @@ def cache_sound(
     if not missing:
         return
     total = sum(map(len, missing.values()))
-    say(f'{root / FOLDER / kind}: features of {total} frames of {len(missing)} drives')
-    skipped = Skipped('features', sum(map(len, drives.values())), say)
+    _logger.info(
+        '%s: features of %d frames of %d drives', root / FOLDER / kind, total, len(missing)
+    )
+    skipped = Skipped('features', sum(map(len, drives.values())))
     skipped.recall(sum(count or 0 for count in before.values()))
-    jobs = jobs or (1 if total < ALONE else min(os.cpu_count() or 1, len(missing)))
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task('frames', total=total)
+    jobs = jobs or (1 if total < ONE_PROCESS else min(os.cpu_count() or 1, len(missing)))
+    with progress.step('features', total) as advance:
 
         def done(name: str, broken: list[str]) -> None:
             for reason in broken:
                 skipped.add(reason)
-            bar.advance(task, len(missing[name]))
+            advance(len(missing[name]))
 
         if jobs == 1:
             for name, frames in sorted(missing.items()):
@@ -123,10 +124,11 @@ def write_features(
             skipped.append(frame.stamp)
             reasons.append(f'frame {frame}: {error}')
             continue
-        heard = front_end.log_mel(waveform) if kind == 'log_mel' else None
-        if heard is None:
-            heard = pool_frames(front_end.compute(waveform))
-        features.append(heard.astype(np.float16))
+        if kind == 'log_mel':
+            computed = front_end.log_mel(waveform)
+        else:
+            computed = pool_frames(front_end.compute(waveform))
+        features.append(computed.astype(np.float16))
         ids.append(frame.stamp)
     with write_atomically(cache_path(root, kind, drive)) as file:
         np.savez(
@@ -134,7 +136,7 @@ def write_features(
             ids=np.array(ids),
             features=np.stack(features) if features else np.zeros((0, 0, 0, 0), np.float16),
             skipped=np.array(skipped, 'U64'),
-            front_end=np.array(astuple(front_end), np.float64),
+            front_end=_numbers(front_end),
         )
     return reasons
 
@@ -154,6 +156,14 @@ def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.
         raise AvdetError(f'{path}: expected features of a drive, found {error!s:.100}') from error
 
 
+def _numbers(front_end: FrontEnd) -> np.ndarray:
+    """A front end as numbers, those of each tuple after its length: equal for equal ones alone."""
+    numbers: list[float] = []
+    for item in astuple(front_end):
+        numbers += [len(item), *item] if isinstance(item, tuple) else [item]
+    return np.array(numbers, np.float64)
+
+
 def cache_path(root: Path, kind: str, drive: str) -> Path:
     """A drive's file."""
     return root / FOLDER / kind / f'{drive}.npz'
@@ -167,7 +177,7 @@ def _skipped_in(path: Path, frames: Sequence[layout.FrameId], front_end: FrontEn
         with np.load(path, allow_pickle=False) as file:
             skipped = file['skipped'].tolist()
             known = {*file['ids'].tolist(), *skipped}
-            same = np.array_equal(file['front_end'], np.array(astuple(front_end), np.float64))
+            same = np.array_equal(file['front_end'], _numbers(front_end))
     except Exception:  # a damaged cache is made anew
         return None
     return len(skipped) if same and all(frame.stamp in known for frame in frames) else None

@@ -1,6 +1,6 @@
-"""What the teachers say, fused into labels and kept on disk, so that they run once.
+"""Labels of a drive: what teachers see, fused and kept on disk, or the truth a drive carries.
 
-One ``.npz`` file a drive, without pickled objects:
+Teachers are asked once. What they see is one ``.npz`` file a drive, without pickled objects:
 
 ===================  ==================  =========================================================
 ``ids``              (F,) str            frame ids, ``<secs>_<nsec>_<code>``
@@ -22,12 +22,13 @@ Each teacher's boxes are kept apart, so that a run with fewer teachers fuses ane
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections, nms
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, write_atomically
@@ -53,6 +54,9 @@ ARRAYS = {
 }
 """Dimensions and kind of each array of a label file."""
 
+LABELS = 'labels'
+"""Folder of the data set that `avdet train label` writes into."""
+
 LARGE = ('attention', 'embedding', 'features')
 """Arrays that can stay on disk."""
 
@@ -61,8 +65,25 @@ NONE = np.zeros(0, 'U1')
 
 
 @dataclass(frozen=True)
+class FrameLabels:
+    """The labelled vehicles of one frame.
+
+    Attributes:
+        boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max in camera pixels.
+        ids: (N,) int64, a vehicle's identity within its drive, -1 where unknown.
+        distance_m: (N,) float64 from the array, NaN where unknown.
+        visible: (N,) float64, the share that the camera sees, NaN where unknown.
+    """
+
+    boxes_px: np.ndarray
+    ids: np.ndarray
+    distance_m: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True)
 class DriveLabels:
-    """The teachers' answers for one drive; the attributes are the arrays of the file."""
+    """What the teachers see in one drive; the attributes are the arrays of the file."""
 
     ids: np.ndarray
     teachers: tuple[str, ...]
@@ -129,8 +150,8 @@ def fuse_boxes(boxes_px: np.ndarray, scores: np.ndarray) -> Detections:
     return Detections(boxes_px[best].astype(np.float32), scores[best].astype(np.float32))
 
 
-def nothing_said(teachers: tuple[str, ...]) -> DriveLabels:
-    """The labels of a drive of which no frame could be looked at."""
+def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
+    """The labels of a drive without a readable frame."""
     many = len(teachers)
     return DriveLabels(
         ids=NONE,
@@ -189,3 +210,82 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
             )
     arrays['teachers'] = tuple(str(name) for name in arrays['teachers'])
     return DriveLabels(**arrays)
+
+
+def labels_of(
+    root: Path,
+    drive: str,
+    source: str,
+    folder: Path | None = None,
+    teachers: Sequence[str] = (),
+) -> dict[str, FrameLabels]:
+    """The labels of a drive's frames by stamp; frames that the source does not know are missing.
+
+    Args:
+        root: the data set's folder.
+        drive: its name.
+        source: ``teachers``, their boxes fused, or ``truth``, what the drive carries.
+        folder: of the teachers' label files, None for ``<root>/labels``.
+        teachers: whose boxes are fused, none named for all of them.
+
+    Raises:
+        AvdetError: the file is missing or damaged, or lacks a teacher.
+    """
+    if source == 'teachers':
+        table = read_labels((folder or root / LABELS) / f'{drive}.npz', mapped=True)
+        # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
+        names = teachers or table.teachers
+        return {
+            str(stamp): _boxes_alone(table.fused(index, names).boxes_px)
+            for index, stamp in enumerate(table.ids)
+        }
+    require_labels(root, [drive], source)
+    return {stamp: _true_labels(line) for stamp, line in layout.read_truth(root, drive).items()}
+
+
+def require_labels(
+    root: Path, drives: Iterable[str], source: str, folder: Path | None = None
+) -> None:
+    """See that every drive has labels from a source, before anything is computed.
+
+    Raises:
+        AvdetError: one has none.
+    """
+    for drive in drives:
+        if source not in label_sources(root, drive, folder):
+            file = (folder or root / LABELS) / f'{drive}.npz'
+            truth = root / drive / 'truth' / 'frames.jsonl'
+            raise AvdetError(
+                f'{root / drive}: expected '
+                + (f'labels from teachers in {file}' if source == 'teachers' else f'{truth}')
+                + ', found none; avdet train label makes labels from teachers'
+            )
+
+
+def label_sources(root: Path, drive: str, folder: Path | None = None) -> tuple[str, ...]:
+    """Which sources of `labels_of` a drive has: some of ``teachers`` and ``truth``."""
+    there = {
+        'teachers': (folder or root / LABELS) / f'{drive}.npz',
+        'truth': root / drive / 'truth' / 'frames.jsonl',
+    }
+    return tuple(source for source, path in there.items() if path.is_file())
+
+
+def _boxes_alone(boxes_px: np.ndarray) -> FrameLabels:
+    unknown = np.full(len(boxes_px), np.nan)
+    return FrameLabels(boxes_px, np.full(len(boxes_px), -1), unknown, unknown)
+
+
+def _true_labels(line: dict) -> FrameLabels:
+    """The vehicles of a line of the truth that a detector of sound should report."""
+    wanted = np.array(line['label'], bool).reshape(-1)
+    return FrameLabels(
+        line['boxes_px'][wanted],
+        np.array(line['ids'], np.int64)[wanted],
+        _with_nan(line['distance_m'])[wanted],
+        _with_nan(line['visible_fraction'])[wanted],
+    )
+
+
+def _with_nan(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -137,6 +137,11 @@ def split_path(
     return Path(root) / '_'.join(filter(None, (split, daytime, f'{variant}.txt')))
 
 
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is a data set in this layout."""
+    return split_path(folder, 'train').is_file()
+
+
 def read_ids(path: str | Path) -> list[FrameId]:
     """Read a split file; ids without a full time are dropped, the rest is sorted by time.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 
 from avdet_ros.errors import AvdetError
+
+_logger = logging.getLogger(__name__)
 
 LIMIT = 0.05
 """Part of the frames that may be unusable before something else must be wrong."""
 
 NAMED = 5
-"""So many are said one by one; the rest is counted."""
+"""Log at most this many individually."""
 
 
 class Skipped:
@@ -19,15 +21,14 @@ class Skipped:
     Args:
         what: what the frames are looked at for, for messages.
         total: how many frames there are.
-        say: takes a line for people.
     """
 
-    def __init__(self, what: str, total: int, say: Callable[[str], None]) -> None:
-        self.what, self.total, self.say = what, total, say
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
         self.count = self._named = 0
 
     def recall(self, frames: int) -> None:
-        """Count frames that an earlier run has named and left out."""
+        """Count frames that an earlier run or stage has named and left out."""
         self.count += frames
 
     def add(self, error: Exception | str, frames: int = 1) -> None:
@@ -38,7 +39,7 @@ class Skipped:
         """
         self.count += frames
         if self._named < NAMED:
-            self.say(f'skipped: {error}')
+            _logger.info('skipped: %s', error)
             self._named += 1
         if self.count > max(1, LIMIT * self.total):
             raise AvdetError(
@@ -47,6 +48,6 @@ class Skipped:
             )
 
     def close(self) -> None:
-        """Say how many there were, if any."""
+        """Log how many there were, if any."""
         if self.count:
-            self.say(f'{self.what}: {self.count} of {self.total} frames skipped')
+            _logger.info('%s: %d of %d frames skipped', self.what, self.count, self.total)

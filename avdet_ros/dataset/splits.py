@@ -1,16 +1,17 @@
 """Who learns from which drives: the teachers from some, the student from others.
 
 A data set in the MAVD layout names its training, validation and test frames. Part of the
-training drives teaches the teachers; the student never hears these (MM-DistillNet's teachers
+training drives teaches the teachers; the student never learns from these (MM-DistillNet's teachers
 come from other data sets altogether). Everything is split by whole drives, as windows of one
 drive overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.subsets import WHOLE, Subset, subset_frames
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_json
+
+_logger = logging.getLogger(__name__)
+
+SPLIT_SEEDS = {'train': (0, 100_000), 'val': (100_000, 200_000), 'test': (200_000, 300_000)}
+"""Seeds of simulated drives: the first of each split and the one after its last."""
 
 WATCHED = 0.2
 """Part of the teachers' drives that chooses their epoch, at least one drive."""
@@ -43,7 +49,7 @@ class DriveSplit:
         train: teach the student, once the teachers have labelled them.
         val: choose the student's epoch and calibrate its scores.
         test: for final scores only.
-        subset: of the data set that `heard` is of.
+        subset: of the data set that `student` is of.
     """
 
     teach: Frames
@@ -54,32 +60,26 @@ class DriveSplit:
     subset: Subset = WHOLE
 
     @property
-    def heard(self) -> Frames:
-        """All frames that the student is concerned with."""
+    def student(self) -> Frames:
+        """All frames that the student learns from, is chosen with and scored with."""
         return self.train + self.val + self.test
 
     def about(self, name: str) -> str:
         """A sentence for people."""
         counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
         which = '' if self.subset == WHOLE else f' ({self.subset})'
-        return f'{counts} frames of the drives in {name}{which}, labelled by teachers'
+        return f'{counts} frames of the drives in {name}{which}'
 
 
-def read_split(
-    root: Path,
-    teachers_share: float,
-    say: Callable[[str], None] = print,
-    subset: Subset = WHOLE,
-) -> DriveSplit:
+def read_split(root: Path, teachers_share: float, subset: Subset = WHOLE) -> DriveSplit:
     """Read a data set's split files and set the teachers' drives apart.
 
     Args:
         root: a folder in the MAVD layout.
         teachers_share: part of the training drives for the teachers; 0 leaves all of them to the
             student.
-        say: takes a line for people.
-        subset: what the student hears; the teachers learn from all of their drives, which are the
-            same ones for every subset.
+        subset: what the student learns from and is scored with; the teachers learn from all of
+            their drives, which are the same ones for every subset.
 
     Raises:
         AvdetError: the folder is not in that layout, names frames that are not there, has too
@@ -95,10 +95,13 @@ def read_split(
                 f'{root}: expected drives in the MAVD layout with {path.name}, found '
                 f'{_contents(root)}; avdet sim drives makes such a folder'
             )
-        listed[split] = _present(root, layout.read_ids(path), path, say)
+        listed[split] = _present(root, layout.read_ids(path), path)
         if not listed[split]:
-            raise AvdetError(f'{path}: expected frames, found none')
-    _say_leaks(listed, say)
+            raise AvdetError(
+                f'{path}: expected frames, found none; it takes three drives to have a training, '
+                f'a validation and a test split'
+            )
+    _warn_of_leaks(listed)
     drives = by_drive(listed['train'])
     teachers, students = share_drives(list(drives), teachers_share)
     if teachers_share and (len(teachers) < 2 or not students):
@@ -110,14 +113,14 @@ def read_split(
     watchers = max(1, round(WATCHED * len(teachers))) if teachers else 0
     watched = set(teachers[len(teachers) - watchers :])
     listed['train'] = list(_of(drives, students))
-    heard = {
+    used = {
         split: tuple(subset_frames(root, split, subset, frames))
         for split, frames in listed.items()
     }
     return DriveSplit(
         teach=_of(drives, [name for name in teachers if name not in watched]),
         watch=_of(drives, [name for name in teachers if name in watched]),
-        **heard,
+        **used,
         subset=subset,
     )
 
@@ -154,7 +157,7 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
     """Note in a run's folder who learns from which drives, or see that it is as noted there.
 
     Drives that come or go change who learns from which: without this a student could go on with
-    teachers that learned from the drives it hears.
+    teachers that learned from its own drives.
 
     Args:
         folder: of the run.
@@ -183,15 +186,12 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
             )
 
 
-def without_taught(
-    split: DriveSplit, teachers: Sequence[Path], say: Callable[[str], None]
-) -> DriveSplit:
+def without_taught(split: DriveSplit, teachers: Sequence[Path]) -> DriveSplit:
     """Leave out the training drives that ready teachers learned from.
 
     Args:
         split: of the data set.
         teachers: their folders; one without `TAUGHT_BY` learned elsewhere.
-        say: takes a line for people.
 
     Raises:
         AvdetError: a list is damaged, or no training drive is left.
@@ -213,12 +213,13 @@ def without_taught(
         )
     if len(kept) < len(split.train):
         left_out = len(by_drive(split.train)) - len(by_drive(kept))
-        say(f'{left_out} training drives left out: the teachers learned from them')
+        _logger.info('%d training drives left out: the teachers learned from them', left_out)
     seen = sorted({frame.drive for frame in split.val + split.test} & taught)
     if seen:
-        say(
-            f'warning: the teachers learned from {len(seen)} validation or test drives, the '
-            f'first {seen[0]}'
+        _logger.warning(
+            'warning: the teachers learned from %d validation or test drives, the first %s',
+            len(seen),
+            seen[0],
         )
     return replace(split, train=kept)
 
@@ -231,11 +232,9 @@ def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]
     return drives
 
 
-def _present(
-    root: Path, ids: list[layout.FrameId], path: Path, say: Callable[[str], None]
-) -> list[layout.FrameId]:
+def _present(root: Path, ids: list[layout.FrameId], path: Path) -> list[layout.FrameId]:
     """Those of the listed frames that have a picture and sound."""
-    skipped = Skipped(str(path), len(ids), say)
+    skipped = Skipped(str(path), len(ids))
     kept = []
     whole = {frame.drive: (root / frame.drive / layout.DRIVE_SOUND).exists() for frame in ids}
     for frame in ids:
@@ -251,14 +250,18 @@ def _present(
     return kept
 
 
-def _say_leaks(listed: dict[str, list[layout.FrameId]], say: Callable[[str], None]) -> None:
+def _warn_of_leaks(listed: dict[str, list[layout.FrameId]]) -> None:
     drives = {split: {frame.drive for frame in frames} for split, frames in listed.items()}
     for one, other in (('train', 'val'), ('train', 'test'), ('val', 'test')):
         shared = sorted(drives[one] & drives[other])
         if shared:
-            say(
-                f'warning: {len(shared)} drives are in {one} and in {other}, the first '
-                f'{shared[0]}: their windows overlap, so scores will be too good'
+            _logger.warning(
+                'warning: %d drives are in %s and in %s, the first %s: their windows overlap, '
+                'so scores will be too good',
+                len(shared),
+                one,
+                other,
+                shared[0],
             )
 
 

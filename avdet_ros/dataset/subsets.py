@@ -1,7 +1,7 @@
 """Parts of a data set: recorded by day or by night, while standing or while driving.
 
 MAVD lists them in split files of their own, such as ``val_day_static.txt``. Where a data set has
-no such file, a drive's name tells the light and ``static`` in its ``parameters.json`` the motion.
+no such file, a drive's name gives the light and ``static`` in its ``parameters.json`` the motion.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset import layout
-from avdet_ros.dataset.labels import read_labels
+from avdet_ros.dataset.labels import LABELS, FrameLabels, label_sources, labels_of
 from avdet_ros.dataset.subsets import WHOLE, Subset, listed_motions, motion_of, subset_frames
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import (
@@ -33,7 +33,6 @@ from avdet_ros.rig import Rig, load_rig
 FUSED, TRUE = 'fused labels', 'true boxes'
 """The kinds of truth."""
 
-LABELS = 'labels'
 MOST_BROKEN = 0.05
 """Largest share of unreadable frames; more would change what the scores stand for."""
 
@@ -171,42 +170,23 @@ def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, T
     Raises:
         AvdetError: a file is there and damaged.
     """
-    truths: dict[str, Truth] = {}
-    path = (labels or root / LABELS) / f'{drive}.npz'
-    if path.is_file():
-        table = read_labels(path, mapped=True)
-        # The boxes alone: a reference to the table keeps its large memory maps open.
-        found = {
-            str(stamp): table.fused(index, table.teachers).boxes_px
-            for index, stamp in enumerate(table.ids)
-        }
-
-        def fused(frame: layout.FrameId) -> TruthFrame | None:
-            boxes = found.get(frame.stamp)
-            return None if boxes is None else TruthFrame.of(boxes, np.full(len(boxes), -1))
-
-        truths[FUSED] = fused
-    if (root / drive / 'truth' / 'frames.jsonl').is_file():
-        lines = layout.read_truth(root, drive)
-
-        def true(frame: layout.FrameId) -> TruthFrame | None:
-            line = lines.get(frame.stamp)
-            if line is None:
-                return None
-            everything = TruthFrame(
-                np.asarray(line['boxes_px'], np.float64),
-                np.array(line['ids'], np.int64),
-                _numbers(line['distance_m']),
-                _numbers(line['visible_fraction']),
-            )
-            return everything.only(np.array(line['label'], bool))
-
-        truths[TRUE] = true
-    return truths
+    kinds = {'teachers': FUSED, 'truth': TRUE}
+    return {
+        kinds[source]: _truth(labels_of(root, drive, source, labels))
+        for source in label_sources(root, drive, labels)
+    }
 
 
-def _numbers(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+def _truth(found: dict[str, FrameLabels]) -> Truth:
+    """A function from a frame to its vehicles."""
+
+    def truth(frame: layout.FrameId) -> TruthFrame | None:
+        its = found.get(frame.stamp)
+        if its is None:
+            return None
+        return TruthFrame(its.boxes_px.astype(np.float64), its.ids, its.distance_m, its.visible)
+
+    return truth
 
 
 def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import (
@@ -33,9 +34,7 @@ BASELINE_START = {CONSTANT: 0.02, STEERED: 0.1}
 scores are no probabilities, at the 0.8 of a trained detector they would track nothing."""
 
 TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = (
-    range(100_000),
-    range(100_000, 200_000),
-    range(200_000, 300_000),
+    range(*SPLIT_SEEDS[split]) for split in ('train', 'val', 'test')
 )
 """Seeds of each split. Nothing is fitted on the test's, and only choices on validation's."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
@@ -19,7 +20,7 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
-SEEDS_A_SPLIT = 100_000
+SEEDS_A_SPLIT = SPLIT_SEEDS['train'][1]
 """Scene seeds of training drives are below this, those of validation and test follow."""
 
 SHARES = {'val': 0.2, 'test': 0.2}
@@ -122,7 +123,7 @@ def plan_drives(plan: Plan) -> list[DrivePlan]:
         )
         start = FIRST_DAY + clock
         name = f'drive_{"night" if night else "day"}_{start:%Y_%m_%d_%H_%M_%S}'
-        offset = layout.SPLITS.index(split) * SEEDS_A_SPLIT
+        offset = SPLIT_SEEDS[split][0]
         start_ns = int(start.timestamp()) * 1_000_000_000
         drives.append(DrivePlan(name, split, int(seed) + offset, night, start_ns))
     return drives

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -16,16 +17,16 @@ from avdet_ros.rig import load_rig
 @pytest.fixture
 def own(drives, tmp_path):
     root = tmp_path / 'drives'
-    # other tests may have heard the same drives before
+    # without the features that other tests have computed
     shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
     return root, by_drive(read_split(root, 0.0).val)
 
 
 @pytest.mark.parametrize('kind', ['window', 'log_mel'])
-def test_what_is_heard_is_computed_once(own, kind):
+def test_features_are_computed_once(own, kind):
     root, drives = own
     (name,) = drives
-    cache_sound(root, drives, kind, load_rig(), lambda line: None, progress=False)
+    cache_sound(root, drives, kind, load_rig())
     places, features = map_features(root, kind, name)
     assert isinstance(features, np.memmap)
     frame = drives[name][5]
@@ -38,7 +39,7 @@ def test_what_is_heard_is_computed_once(own, kind):
     )
     np.testing.assert_array_equal(features[places[frame.stamp]], wanted.astype(np.float16))
     before = cache_path(root, kind, name).stat().st_mtime_ns
-    cache_sound(root, drives, kind, load_rig(), pytest.fail, progress=False)
+    cache_sound(root, drives, kind, load_rig())
     assert cache_path(root, kind, name).stat().st_mtime_ns == before
 
 
@@ -46,11 +47,11 @@ def test_processes_and_damage(own):
     """Two processes give one's features; a damaged file is made anew."""
     root, _ = own
     drives = by_drive(read_split(root, 0.0).train)
-    cache_sound(root, drives, 'window', load_rig(), lambda line: None, progress=False)
+    cache_sound(root, drives, 'window', load_rig())
     alone = {name: map_features(root, 'window', name)[1].copy() for name in drives}
     for name in drives:
         cache_path(root, 'window', name).write_bytes(b'damaged')
-    cache_sound(root, drives, 'window', load_rig(), lambda line: None, progress=False, jobs=2)
+    cache_sound(root, drives, 'window', load_rig(), jobs=2)
     for name, features in alone.items():
         np.testing.assert_array_equal(map_features(root, 'window', name)[1], features)
 
@@ -67,21 +68,22 @@ def clips(root, frame, count: int = 8) -> None:
             path.write_bytes(b'no sound')
 
 
-def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own):
+def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own, log_lines):
     root, drives = own
     (name,) = drives
     clips(root, drives[name][2], count=3)
-    said: list[str] = []
-    cache_sound(root, drives, 'window', load_rig(), said.append, progress=False)
+    cache_sound(root, drives, 'window', load_rig())
     places, _ = map_features(root, 'window', name)
     assert drives[name][2].stamp not in places
     assert len(places) == 7
-    assert any('audio_3' in line and 'expected sound' in line for line in said)
-    cache_sound(root, drives, 'window', load_rig(), pytest.fail, progress=False)
+    assert any('audio_3' in line and 'expected sound' in line for line in log_lines)
+    log_lines.clear()
+    cache_sound(root, drives, 'window', load_rig())
+    assert not log_lines
     clips(root, drives[name][3], count=7)
     cache_path(root, 'window', name).unlink()
     with pytest.raises(AvdetError, match=r'at most 5% of 8 frames to be unusable, found 2'):
-        cache_sound(root, drives, 'window', load_rig(), said.append, progress=False)
+        cache_sound(root, drives, 'window', load_rig())
 
 
 def test_drives_of_another_rig_are_refused(own):
@@ -92,4 +94,15 @@ def test_drives_of_another_rig_are_refused(own):
     text = default_rig_path().read_text().replace('[ 0.250000,', '[ 0.300000,')
     (root / name / 'rig.yaml').write_text(text)
     with pytest.raises(AvdetError, match=r'rig\.yaml: microphones_m: .* 0\.050 away; use --rig'):
-        cache_sound(root, drives, 'window', load_rig(), print, progress=False)
+        cache_sound(root, drives, 'window', load_rig())
+
+
+def test_features_of_a_calibrated_array_are_computed_anew(own):
+    """Gains that are taken out belong to what the features are."""
+    root, drives = own
+    (name,) = drives
+    cache_sound(root, drives, 'window', load_rig())
+    written = cache_path(root, 'window', name).stat().st_mtime_ns
+    louder = np.r_[1.0, np.zeros(7)]
+    cache_sound(root, drives, 'window', dataclasses.replace(load_rig(), gain_db=louder))
+    assert cache_path(root, 'window', name).stat().st_mtime_ns > written

@@ -34,7 +34,7 @@ def test_no_drive_is_used_twice(drives):
     ]
     assert [len(names) for names in used] == [1, 1, 2, 1, 1]
     assert len(set.union(*used)) == sum(map(len, used))
-    assert len(split.heard) == 4 * 8
+    assert len(split.student) == 4 * 8
     whole = read_split(drives, 0.0)
     assert not whole.teach
     assert len(by_drive(whole.train)) == 4
@@ -58,14 +58,13 @@ def test_a_folder_that_is_not_mavd_is_named(tmp_path):
         read_split(tmp_path / 'nowhere', 0.5)
 
 
-def test_a_missing_frame_is_named_skipped_and_counted(own):
+def test_a_missing_frame_is_named_skipped_and_counted(own, log_lines):
     frame = layout.read_ids(layout.split_path(own, 'train'))[3]
     layout.picture_path(own, frame, 'rgb').unlink()
-    said: list[str] = []
-    split = read_split(own, 0.0, said.append)
+    split = read_split(own, 0.0)
     assert len(split.train) == 31
-    assert any(str(frame) in line and 'skipped' in line for line in said)
-    assert any('1 of 32 frames skipped' in line for line in said)
+    assert any(str(frame) in line and 'skipped' in line for line in log_lines)
+    assert any('1 of 32 frames skipped' in line for line in log_lines)
 
 
 def test_a_split_file_that_names_what_is_not_there_stops(own):
@@ -85,12 +84,11 @@ def test_too_few_drives_for_teachers(own):
     assert read_split(own, 0.0).train
 
 
-def test_a_drive_in_two_splits_is_warned_of(own):
+def test_a_drive_in_two_splits_is_warned_of(own, log_lines):
     ids = layout.read_ids(layout.split_path(own, 'train'))
     layout.write_ids(layout.split_path(own, 'test'), ids[:8])
-    said: list[str] = []
-    read_split(own, 0.0, said.append)
-    assert any('in train and in test' in line for line in said)
+    read_split(own, 0.0)
+    assert any('in train and in test' in line for line in log_lines)
 
 
 def test_teachers_are_shown_what_can_be_seen(drives):
@@ -109,31 +107,29 @@ def test_recordings_without_truth_ask_for_ready_teachers(own):
         true_frames(own, split.teach, 'rgb')
 
 
-def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_path):
+def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_path, log_lines):
     taught = read_split(drives, 0.5)
     note_drives(tmp_path / 'rgb', taught.teach + taught.watch)
-    said: list[str] = []
     whole = read_split(drives, 0.0)
-    split = without_taught(whole, [tmp_path / 'rgb', tmp_path / 'elsewhere'], said.append)
+    split = without_taught(whole, [tmp_path / 'rgb', tmp_path / 'elsewhere'])
     assert split.train == taught.train
-    assert said == ['2 training drives left out: the teachers learned from them']
+    assert log_lines == ['2 training drives left out: the teachers learned from them']
     note_drives(tmp_path / 'rgb', whole.train + whole.val)
     with pytest.raises(AvdetError, match=r'teachers\.folder: .* all 4 training drives'):
-        without_taught(whole, [tmp_path / 'rgb'], said.append)
+        without_taught(whole, [tmp_path / 'rgb'])
     (tmp_path / 'rgb' / 'drives.json').write_text('no list')
     with pytest.raises(AvdetError, match=r'drives\.json: expected a list of drives'):
-        without_taught(whole, [tmp_path / 'rgb'], said.append)
+        without_taught(whole, [tmp_path / 'rgb'])
 
 
-def test_a_frame_without_truth_is_named_and_left_out(own):
+def test_a_frame_without_truth_is_named_and_left_out(own, log_lines):
     split = read_split(own, 0.5)
     frames = split.teach + split.watch
     truth = own / frames[0].drive / 'truth' / 'frames.jsonl'
     truth.write_text('\n'.join(truth.read_text().splitlines()[1:]) + '\n')
-    said: list[str] = []
-    assert len(true_frames(own, frames, 'rgb', said.append)) == len(frames) - 1
-    assert str(frames[0]) in said[0]
-    assert f'1 of {len(frames)} frames skipped' in said[-1]
+    assert len(true_frames(own, frames, 'rgb')) == len(frames) - 1
+    assert str(frames[0]) in log_lines[0]
+    assert f'1 of {len(frames)} frames skipped' in log_lines[-1]
 
 
 def test_a_run_keeps_to_its_drives(drives, tmp_path):

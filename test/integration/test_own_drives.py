@@ -65,7 +65,7 @@ def test_drive_record_convert_train_drive_again(tmp_path):
     assert all(report.with_truth == report.frames >= 6 for report in reports)
     recipe = tmp_path / 'own.yaml'
     recipe.write_text('kind: student\nfit: {epochs: 1, batch: 4}\n')
-    model = train(recipe, tmp_path / 'own', tmp_path / 'run', progress=False, say=lambda _: None)
+    model = train(recipe, tmp_path / 'own', tmp_path / 'run')
 
     rig, front_end = load_rig(), FrontEnd()
     detector = Detector(model, rig, front_end, ['cpu'], threads=1)
@@ -92,13 +92,14 @@ def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
     assert all(np.all(np.isnan(truth(frame).distance_m)) for frame in frames)
 
 
-def test_drives_without_labels_or_of_another_rig_are_named(tmp_path):
-    from avdet_ros.dataset.drive_windows import make_drive_windows
+def test_drives_without_labels_and_too_few_drives_are_named(tmp_path):
+    from avdet_ros.training.recipes.student import StudentRecipe
+    from avdet_ros.training.run.context import open_run
 
     bags = [record(tmp_path / f'drive_{index}', 11, truth=False) for index in range(3)]
     convert(bags, tmp_path / 'own', {'rgb': '/camera/image_raw'})
-    with pytest.raises(AvdetError, match='labels from teachers'):
-        make_drive_windows(tmp_path / 'own', load_rig())
+    with pytest.raises(AvdetError, match='found none; avdet train label makes labels from teach'):
+        open_run(StudentRecipe(), tmp_path / 'own', tmp_path / 'run')
     convert(bags[:1], tmp_path / 'few', {'rgb': '/camera/image_raw'})
     with pytest.raises(AvdetError, match='three drives'):
-        make_drive_windows(tmp_path / 'few', load_rig())
+        open_run(StudentRecipe(), tmp_path / 'few', tmp_path / 'run')

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 
 import numpy as np
 import pytest
 
 from avdet_ros.audio.features import MAX_LABELS, FrontEnd
-from avdet_ros.dataset import layout
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import load_rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.training.data.window_set import WindowSet
-from avdet_ros.training.data.windows import TaughtWindows
+from avdet_ros.training.data.windows import WindowDataset
 from avdet_ros.training.networks.steering import image_directions, steering_weights
-from avdet_ros.training.teachers.efficientdet import Answer
+from avdet_ros.training.teachers.base import TeacherOutput
 
 
 @pytest.fixture(scope='session')
-def heard_boxes():
+def located():
     """Makes windows in which a wave comes from the middle of the one box, or nothing does."""
     rig, front_end = load_rig(), FrontEnd()
     directions = image_directions(rig, 240, 0, 0)
     phases = steering_weights(front_end, microphones_in_array(rig), directions) * 12
 
-    def make(count: int, seed: int) -> WindowSet:
+    def make(count: int, seed: int) -> WindowDataset:
         rng = np.random.default_rng(seed)
         features = np.zeros((count, 32, 80, 44), np.float16)
         features[:, :8] = -60 + rng.normal(size=(count, 8, 80, 44))
@@ -40,13 +39,13 @@ def heard_boxes():
             features[index, :8] += 20
             features[index, 8:] += phases[:, column].T[:, :, None].astype(np.float16)
             boxes.append(np.array([[x - 0.05, 0.45, x + 0.05, 0.65]], np.float32))
-        return WindowSet(features, boxes)
+        return WindowDataset([f'window {index}' for index in range(count)], features, boxes)
 
     return make
 
 
 @pytest.fixture(scope='session')
-def window_folder(tmp_path_factory, heard_boxes):
+def window_folder(tmp_path_factory, located):
     """A folder of train, val and test windows as the simulator writes them, 150 each."""
     rig = load_rig()
     root = tmp_path_factory.mktemp('windows')
@@ -54,13 +53,13 @@ def window_folder(tmp_path_factory, heard_boxes):
         folder = root / split
         folder.mkdir()
         (folder / 'windows.json').write_text(json.dumps(rig_numbers(rig)))
-        windows = heard_boxes(150, first_seed)
+        windows = located(150, first_seed)
         boxes = np.zeros((150, MAX_LABELS, 4), np.float32)
         for index, window in enumerate(windows.boxes):
             boxes[index, : len(window)] = window * [1920, 650, 1920, 650]
         np.savez(
             folder / f'windows_{first_seed:07d}.npz',
-            features=windows.features,
+            features=windows.spectrogram,
             boxes_px=boxes,
             count=np.array([len(window) for window in windows.boxes]),
         )
@@ -68,12 +67,12 @@ def window_folder(tmp_path_factory, heard_boxes):
 
 
 @pytest.fixture(scope='session')
-def taught(heard_boxes):
+def taught(located):
     """Windows with a known answer, and two teachers whose maps are bright at the box."""
     sizes = np.array([[16, 32], [8, 16], [4, 8]])
 
-    def make(count: int, seed: int) -> TaughtWindows:
-        windows = heard_boxes(count, seed)
+    def make(count: int, seed: int) -> WindowDataset:
+        windows = located(count, seed)
         rng = np.random.default_rng(seed)
         attention = []
         for boxes in windows.boxes:
@@ -86,16 +85,14 @@ def taught(heard_boxes):
                     level[rows, int(x_min * width) : int(x_max * width) + 1] = 1
                 flat.append(level.ravel())
             attention.append(np.stack([np.concatenate(flat)] * 2).astype(np.float16))
-        return TaughtWindows(
-            frames=[layout.make_id('drive_day_1', 10**18 + index) for index in range(count)],
-            sound=list(windows.features),
-            boxes=windows.boxes,
-            all_boxes=windows.boxes,
+        return replace(
+            windows,
+            boxes=list(windows.boxes),
+            spectrogram=list(windows.spectrogram),
             attention=attention,
             embedding=[rng.random((2, 5, 12)).astype(np.float16) for _ in range(count)],
-            features=[rng.random((2, 12, 4, 8)).astype(np.float16) for _ in range(count)],
+            teacher_features=[rng.random((2, 12, 4, 8)).astype(np.float16) for _ in range(count)],
             level_sizes=sizes,
-            image_size_px=(1920, 650),
         )
 
     return make
@@ -104,19 +101,18 @@ def taught(heard_boxes):
 class BrightSpots:
     """A teacher that is no network: the bright rectangle of the drives' pictures is a vehicle."""
 
-    modality, image_size, crop, score, mark = 'rgb', (128, 256), False, 0.5, 'bright spots'
+    modality, image_size, crop, score, fingerprint = 'rgb', (128, 256), False, 0.5, 'bright spots'
 
-    def ask(self, pictures):
+    def predict(self, pictures):
         return [self.look(picture) for picture in pictures.numpy()]
 
     def look(self, picture):
         rows, columns = np.nonzero(picture[0] > picture[0].max() - 1)
         box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         level = np.ones((4, 8), np.float32)
-        return Answer(
-            np.array([box], np.float32), np.ones(1, np.float32), [level] * 5,
-            np.zeros((5, 2), np.float32), level[None],
-        )  # fmt: skip
+        one = np.ones(1, np.float32)
+        means = np.zeros((5, 2), np.float32)
+        return TeacherOutput(np.array([box], np.float32), one, [level] * 5, means, level[None])
 
 
 @pytest.fixture(scope='session')

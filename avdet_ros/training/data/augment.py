@@ -1,142 +1,122 @@
 """What may be changed about a window without changing what is true of it.
 
-All of it works on a whole batch of pooled features and draws from a generator that is given, so
-that a batch is the same whenever it is made again.
+All of it works on a whole batch of features and draws from a generator that is given, so that a
+batch is the same whenever it is made again. Batches are mirrored, mixed (the sum of two sounds
+with the union of their labels), made louder or quieter, and lose bands, a stretch of time
+(D. Park et al., "SpecAugment", arXiv 1904.08779) or a microphone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from avdet_ros.audio.features import PAIRS
-from avdet_ros.detection.contract import microphones_in_array
-from avdet_ros.errors import AvdetError
-from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.training.recipes.read import Augmentation
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.data.batch import Batch
+from avdet_ros.training.data.mirror import Cells, Mirror, mirror_batch
+from avdet_ros.training.recipes.parts import Augmentation
 
-SYMMETRY_TOLERANCE_M = 0.005
-"""How far a microphone may be from where another one's mirror image is."""
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """How the features of a scene become those of the scene with left and right exchanged.
-
-    Attributes:
-        channels: (32,) int64: channel c of the mirrored scene is channel ``channels[c]``.
-        signs: (32,) float32: times this; -1 where the pair is stored the other way round, which
-            conjugates its coherence.
-    """
-
-    channels: np.ndarray
-    signs: np.ndarray
-
-
-def find_mirror(rig: Rig) -> Mirror:
-    """The mirror of a rig that is symmetric about its x-z plane.
-
-    Raises:
-        AvdetError: microphones or camera are not symmetric, so there is no such thing.
-    """
-    positions_m = microphones_in_array(rig) * [1, -1, 1]
-    apart_m = np.linalg.norm(positions_m[:, None] - microphones_in_array(rig)[None], axis=-1)
-    image_of = apart_m.argmin(axis=1)
-    camera = rig.camera
-    left, right = camera.directions([[0, camera.cy], [camera.width_px, camera.cy]])
-    askew = np.abs(left * [1, -1, 1] - right).max() > 0.002
-    off_m = max(
-        abs(camera.position_m[1]), abs(rig.array_position_m[1]), abs(rig.array_yaw_deg) / 60
-    )
-    if apart_m.min(axis=1).max() > SYMMETRY_TOLERANCE_M or askew or off_m > SYMMETRY_TOLERANCE_M:
-        raise AvdetError(
-            'augmentation.mirror: expected microphones and camera that are symmetric about '
-            "the vehicle's x-z plane, found a rig that is not: set it to false"
-        )
-    channels = list(image_of)
-    signs = [1.0] * MICROPHONES
-    for first, second in PAIRS:
-        # Where sound is mirrored, microphone i hears what its mirror image heard.
-        pair = (int(image_of[first]), int(image_of[second]))
-        stored = pair in PAIRS
-        if not stored and pair[::-1] not in PAIRS:
-            raise AvdetError(
-                'augmentation.mirror: expected microphones numbered around the array, as in '
-                f'config/rig.yaml, found pairs {first}-{second} and {pair[0]}-{pair[1]} as mirror '
-                'images: set it to false'
-            )
-        index = PAIRS.index(pair if stored else pair[::-1])
-        channels += [MICROPHONES + 2 * index, MICROPHONES + 2 * index + 1]
-        signs += [1.0, 1.0 if stored else -1.0]
-    return Mirror(np.array(channels), np.array(signs, np.float32))
-
-
-def mirrored(
-    spectrogram: Tensor, boxes: list[Tensor], mirror: Mirror
-) -> tuple[Tensor, list[Tensor]]:
-    """The same windows with left and right exchanged.
-
-    Args:
-        spectrogram: (B, 32, n_mels, T).
-        boxes: per window (n, 4) in parts of the image.
-        mirror: of the rig.
-    """
-    signs = torch.from_numpy(mirror.signs).to(spectrogram)[:, None, None]
-    flipped = [
-        torch.stack([1 - box[:, 2], box[:, 1], 1 - box[:, 0], box[:, 3]], dim=1) for box in boxes
-    ]
-    return spectrogram[:, torch.from_numpy(mirror.channels)] * signs, flipped
+DEAD_DB = -100.0
+"""Level of a dead microphone, `features.POWER_FLOOR`."""
 
 
 def augment(
-    spectrogram: Tensor,
-    boxes: list[Tensor],
+    batch: Batch,
     how: Augmentation,
     mirror: Mirror | None,
     generator: torch.Generator,
-) -> tuple[Tensor, list[Tensor]]:
+    cells: Cells,
+) -> Batch:
     """Change a batch.
 
     Args:
-        spectrogram: (B, 32, n_mels, T) pooled features, unscaled; not changed.
-        boxes: per window (n, 4) in parts of the image.
+        batch: not changed.
         how: what is done.
         mirror: of the rig; needed if ``how.mirror``.
         generator: where chance comes from.
+        cells: of the teachers' maps, see `mirror_batch`.
 
     Returns:
-        The changed copies.
+        The changed copy.
     """
-    count, _, bands, _ = spectrogram.shape
-    chance = {'generator': generator, 'device': spectrogram.device}
-    boxes = list(boxes)
-    spectrogram = spectrogram.clone()
+    chance = {'generator': generator, 'device': batch.spectrogram.device}
     if how.mirror:
-        chosen = torch.rand(count, **chance) < 0.5
-        where = torch.nonzero(chosen).flatten().tolist()
-        flipped, their_boxes = mirrored(spectrogram[chosen], [boxes[i] for i in where], mirror)
-        spectrogram[chosen] = flipped
-        for index, box in zip(where, their_boxes, strict=True):
-            boxes[index] = box
+        chosen = torch.rand(len(batch), **chance) < 0.5
+        batch = mirror_batch(batch, chosen, mirror, cells)
     if how.mix > 0:
-        spectrogram, boxes = _mixed(spectrogram, boxes, how.mix, generator)
-    overall = (torch.rand(count, 1, **chance) * 2 - 1) * how.gain_db
-    each = torch.randn(count, MICROPHONES, **chance) * how.channel_gain_db
-    spectrogram[:, :MICROPHONES] += (overall + each)[:, :, None, None]
+        batch = mix_batch(batch, *drawn_pairs(len(batch), how.mix, **chance))
+    spectrogram = change_levels(batch.spectrogram, how.gain_db, how.channel_gain_db, generator)
     if how.mask_bands > 0:
-        width = torch.randint(0, how.mask_bands + 1, (count,), **chance)
-        first = torch.randint(0, bands, (count,), **chance)
-        band = torch.arange(bands, device=spectrogram.device)[None]
-        hidden = (band >= first[:, None]) & (band < (first + width)[:, None])
-        # A hidden band sounds as the average one does and comes from nowhere.
-        level = spectrogram[:, :MICROPHONES].mean(dim=(2, 3), keepdim=True)
-        where = hidden[:, None, :, None]
-        spectrogram[:, :MICROPHONES] = torch.where(where, level, spectrogram[:, :MICROPHONES])
-        spectrogram[:, MICROPHONES:] *= ~where
-    return spectrogram, boxes
+        spectrogram = mask_bands(spectrogram, how.mask_bands, generator)
+    if how.mask_frames > 0:
+        spectrogram = mask_frames(spectrogram, how.mask_frames, generator)
+    if how.drop_channel > 0:
+        spectrogram = drop_channels(spectrogram, how.drop_channel, generator)
+    return replace(batch, spectrogram=spectrogram)
+
+
+def generator_at(place: tuple[int, ...], device: torch.device) -> torch.Generator:
+    """Chance that depends on a place in a run alone: seed, epoch, batch and process."""
+    generator = torch.Generator(device)
+    generator.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+    return generator
+
+
+def change_levels(
+    spectrogram: Tensor, gain_db: float, channel_gain_db: float, generator: torch.Generator
+) -> Tensor:
+    """Make windows louder or quieter, and each microphone a little different.
+
+    Args:
+        spectrogram: (B, 8 or 32, n_mels, T).
+        gain_db: overall level, uniform within plus and minus this.
+        channel_gain_db: standard deviation of each microphone's level.
+        generator: where chance comes from.
+    """
+    chance = {'generator': generator, 'device': spectrogram.device}
+    count = len(spectrogram)
+    overall = (torch.rand(count, 1, **chance) * 2 - 1) * gain_db
+    each = torch.randn(count, MICROPHONES, **chance) * channel_gain_db
+    changed = spectrogram.clone()
+    changed[:, :MICROPHONES] += (overall + each)[:, :, None, None]
+    return changed
+
+
+def mix_batch(batch: Batch, chosen: Tensor, partner: Tensor) -> Batch:
+    """Add another window's sound: union of the boxes, larger of the attention maps.
+
+    Args:
+        batch: not changed.
+        chosen: (K,) windows that are changed.
+        partner: (K,) windows that are added.
+    """
+    if len(chosen) == 0:
+        return batch
+    spectrogram, boxes = batch.spectrogram.clone(), list(batch.boxes)
+    spectrogram[chosen] = added(batch.spectrogram[chosen], batch.spectrogram[partner])
+    for index, other in zip(chosen.tolist(), partner.tolist(), strict=True):
+        boxes[index] = torch.cat([batch.boxes[index], batch.boxes[other]])
+
+    def together(maps: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        if maps.numel() == 0:
+            return maps
+        result = maps.clone()
+        result[chosen] = join(maps[chosen], maps[partner])
+        return result
+
+    return replace(
+        batch,
+        spectrogram=spectrogram,
+        boxes=boxes,
+        attention=[together(level, torch.maximum) for level in batch.attention],
+        embedding=together(batch.embedding, lambda a, b: (a + b) / 2),
+        teacher_features=together(batch.teacher_features, lambda a, b: (a + b) / 2),
+    )
 
 
 def drawn_pairs(
@@ -160,28 +140,91 @@ def drawn_pairs(
     return chosen, (chosen + torch.randint(1, count, (len(chosen),), **chance)) % count
 
 
-def _mixed(
-    spectrogram: Tensor, boxes: list[Tensor], part: float, generator: torch.Generator
-) -> tuple[Tensor, list[Tensor]]:
-    """Add to some windows the sound of another one: powers and cross-spectra add.
+def added(first: Tensor, second: Tensor) -> Tensor:
+    """The sum of two windows' sounds, which are incoherent: powers and cross-spectra add.
 
-    Sounds of different vehicles are incoherent, so with S_ij = C_ij sqrt(P_i P_j) the mixture has
-    S = S1 + S2 and P = P1 + P2. This takes the averages over pooled frames for what is averaged.
+    With S_ij = C_ij sqrt(P_i P_j) the sum has S = S1 + S2 and P = P1 + P2; averages over pooled
+    frames are taken for what is averaged.
+
+    Args:
+        first: (B, 8 or 32, n_mels, T) features.
+        second: the same shape.
     """
+    powers = [torch.pow(10, each[:, :MICROPHONES] / 10) for each in (first, second)]
+    total = powers[0] + powers[1]
+    levels = 10 * torch.log10(total)
+    if first.shape[1] == MICROPHONES:
+        return levels
+    cross = sum(
+        each[:, MICROPHONES:] * _pair_scale(power)
+        for each, power in zip((first, second), powers, strict=True)
+    )
+    return torch.cat([levels, cross / _pair_scale(total)], dim=1)
+
+
+def mask_bands(spectrogram: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Hide neighbouring mel bands: they sound as the average band and come from nowhere.
+
+    Args:
+        spectrogram: (B, 8 or 32, n_mels, T).
+        most: largest number of bands.
+        generator: where chance comes from.
+    """
+    count, _, bands, _ = spectrogram.shape
     chance = {'generator': generator, 'device': spectrogram.device}
-    chosen, partner = drawn_pairs(len(boxes), part, **chance)
-    first, second = torch.tensor(PAIRS).T
-    power = torch.pow(10, spectrogram[:, :MICROPHONES] / 10)
-    root = power.sqrt()
-    scale = (root[:, first] * root[:, second]).repeat_interleave(2, dim=1)
-    cross = spectrogram[:, MICROPHONES:] * scale
-    total = power[chosen] + power[partner]
-    root = total.sqrt()
-    scale = (root[:, first] * root[:, second]).repeat_interleave(2, dim=1)
-    result = spectrogram.clone()
-    result[chosen, :MICROPHONES] = 10 * torch.log10(total)
-    result[chosen, MICROPHONES:] = (cross[chosen] + cross[partner]) / scale
-    union = list(boxes)
-    for index, other in zip(chosen.tolist(), partner.tolist(), strict=True):
-        union[index] = torch.cat([boxes[index], boxes[other]])
-    return result, union
+    width = torch.randint(0, most + 1, (count,), **chance)
+    first = torch.randint(0, bands, (count,), **chance)
+    band = torch.arange(bands, device=spectrogram.device)[None]
+    hidden = (band >= first[:, None]) & (band < (first + width)[:, None])
+    where = hidden[:, None, :, None]
+    levels = spectrogram[:, :MICROPHONES]
+    levels = torch.where(where, levels.mean(dim=(2, 3), keepdim=True), levels)
+    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~where], dim=1)
+
+
+def mask_frames(spectrogram: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Hide a stretch of time: it sounds as the window does on average and comes from nowhere.
+
+    Args:
+        spectrogram: (B, 8 or 32, n_mels, T).
+        most: largest part of the frames.
+        generator: where chance comes from.
+    """
+    count, _, _, frames = spectrogram.shape
+    chance = {'generator': generator, 'device': spectrogram.device}
+    width = (torch.rand(count, **chance) * most * frames).round()
+    first = (torch.rand(count, **chance) * (frames - width + 1)).floor()
+    frame = torch.arange(frames, device=spectrogram.device)[None]
+    hidden = (frame >= first[:, None]) & (frame < (first + width)[:, None])
+    where = hidden[:, None, None, :]
+    levels = spectrogram[:, :MICROPHONES]
+    levels = torch.where(where, levels.mean(dim=3, keepdim=True), levels)
+    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~where], dim=1)
+
+
+def drop_channels(spectrogram: Tensor, part: float, generator: torch.Generator) -> Tensor:
+    """Let one microphone be dead in some windows, and all coherences with it.
+
+    Args:
+        spectrogram: (B, 8 or 32, n_mels, T).
+        part: of the windows.
+        generator: where chance comes from.
+    """
+    count = len(spectrogram)
+    chance = {'generator': generator, 'device': spectrogram.device}
+    dropped = torch.rand(count, **chance) < part
+    which = torch.randint(0, MICROPHONES, (count,), **chance)
+    dead = dropped[:, None] & (
+        which[:, None] == torch.arange(MICROPHONES, device=spectrogram.device)
+    )
+    levels = torch.where(dead[:, :, None, None], DEAD_DB, spectrogram[:, :MICROPHONES])
+    if spectrogram.shape[1] == MICROPHONES:
+        return levels
+    first, second = torch.tensor(PAIRS, device=spectrogram.device).T
+    silent = (dead[:, first] | dead[:, second]).repeat_interleave(2, dim=1)
+    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~silent[:, :, None, None]], dim=1)
+
+
+def _pair_scale(power: Tensor) -> Tensor:
+    first, second = torch.tensor(PAIRS, device=power.device).T
+    return (power[:, first] * power[:, second]).sqrt().repeat_interleave(2, dim=1)

@@ -6,7 +6,7 @@ itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -29,10 +29,10 @@ VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'oth
 
 LARGEST_ANNOTATIONS_BYTES = 4 << 30
 
-LEAST_PIXELS = 60
-"""A vehicle of which fewer pixels are seen is no example for a teacher."""
+MIN_PIXELS = 60
+"""Minimum visible pixels of a vehicle in a training example of a teacher."""
 
-LEAST_VISIBLE = 0.25
+MIN_VISIBLE = 0.25
 """Minimum visible fraction of a training box."""
 
 
@@ -98,6 +98,8 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
 class FrameSet(Dataset):
     """Labelled frames as network inputs.
 
+    The next picture takes the place of one that cannot be read; too many of these end the fitting.
+
     Args:
         frames: pictures and boxes.
         modality: rgb, depth or thermal.
@@ -105,8 +107,6 @@ class FrameSet(Dataset):
         crop: the paper's columns only, see `canvas_for`.
         flip: exchange left and right in half of the frames, drawn by seed, epoch and place.
         seed: of the flips.
-        say: takes a line for people, one for each of the first pictures that cannot be read; the
-            next picture takes the place of such a one, and too many end the fitting.
     """
 
     def __init__(
@@ -117,12 +117,11 @@ class FrameSet(Dataset):
         crop: bool = True,
         flip: bool = False,
         seed: int = 0,
-        say: Callable[[str], None] = print,
     ) -> None:
         self.frames, self.modality, self.image_size = frames, modality, image_size
         self.crop, self.flip, self.seed = crop, flip, seed
         self.epoch = 0
-        self._skipped = Skipped(f'{modality} pictures', len(frames), say)
+        self._skipped = Skipped(f'{modality} pictures', len(frames))
         self._unreadable: set[int] = set()
 
     def __len__(self) -> int:
@@ -167,10 +166,7 @@ def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
 
 
 def true_frames(
-    root: Path,
-    frames: Sequence[layout.FrameId],
-    modality: str,
-    say: Callable[[str], None] = print,
+    root: Path, frames: Sequence[layout.FrameId], modality: str
 ) -> list[LabelledFrame]:
     """Pictures with the boxes that are to be seen in them, from the drives' own truth.
 
@@ -178,13 +174,12 @@ def true_frames(
         root: the data set's folder.
         frames: which.
         modality: rgb, depth or thermal.
-        say: takes a line for people, one for each of the first frames without truth.
 
     Raises:
         AvdetError: a drive has no truth, or too many frames have none.
     """
     found = []
-    skipped = Skipped(f'truth of {root}', len(frames), say)
+    skipped = Skipped(f'truth of {root}', len(frames))
     for drive, members in by_drive(frames).items():
         if not (root / drive / 'truth' / 'frames.jsonl').is_file():
             raise AvdetError(
@@ -199,8 +194,8 @@ def true_frames(
                 continue
             line = truth[frame.stamp]
             # What is not known is NaN, which is not less than anything.
-            hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
-                np.array(line['visible_fraction'], float) < LEAST_VISIBLE
+            hidden = (np.array(line['pixels'], float) < MIN_PIXELS) | (
+                np.array(line['visible_fraction'], float) < MIN_VISIBLE
             )
             path = layout.picture_path(root, frame, modality)
             found.append(LabelledFrame(path, line['boxes_px'][~hidden.reshape(-1)]))

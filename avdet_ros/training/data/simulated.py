@@ -1,109 +1,47 @@
-"""Sets of simulated windows on disk as the network is fed with them."""
+"""The set of windows filled from simulated ones on disk; those that are missing are simulated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 import json
+import logging
 import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
-from avdet_ros.dataset.drive_windows import WINDOWS, is_dataset, make_drive_windows
+from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, map_member
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_difference
 from avdet_ros.simulation import windows as simulated
-from avdet_ros.training.data.window_set import WindowSet
-from avdet_ros.training.fitting.distributed import first_only
-from avdet_ros.training.recipes.read import DataRecipe
+from avdet_ros.training.data.windows import WindowDataset
 
-SEEDS = {'train': (0, 100_000), 'val': (100_000, 200_000), 'test': (200_000, 300_000)}
-"""First drive of each split and the one after its last: no drive is in two of them."""
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Windows of different drives for different uses.
-
-    Attributes:
-        train: to learn from.
-        val: to choose and calibrate with.
-        test: for final scores only.
-        about: a sentence on where they come from.
-    """
-
-    train: WindowSet
-    val: WindowSet
-    test: WindowSet
-    about: str
-
-
-def load_splits(
-    folder: Path, rig: Rig, sizes: DataRecipe, progress: bool, say: Callable[[str], None]
-) -> Splits:
-    """Map the windows into memory; simulate those that are not there yet.
-
-    Args:
-        folder: has, or gets, a folder for each split; or a data set in the MAVD layout, whose
-            drives are taken as they are split there.
-        rig: microphones and camera of the windows.
-        sizes: how many.
-        progress: draw a progress bar.
-        say: takes a line for people.
-
-    Raises:
-        AvdetError: the folder holds windows of another rig, or cannot be read or written.
-    """
-    if is_dataset(folder):
-        first_only(lambda: make_drive_windows(folder, rig, say))
-        recorded = {split: map_windows(folder / WINDOWS / split, rig) for split in SEEDS}
-        counts = ', '.join(f'{len(windows)} {split}' for split, windows in recorded.items())
-        return Splits(**recorded, about=f'{counts} frames of the drives in {folder.name}')
-    sets = {}
-    for split in SEEDS:
-        count = getattr(sizes, split)
-        first_only(partial(complete_windows, folder / split, rig, split, count, progress, say))
-        sets[split] = map_windows(folder / split, rig, count)
-    about = ', '.join(
-        f'{len(windows)} {split} windows of simulated drives from seed {SEEDS[split][0]}'
-        for split, windows in sets.items()
-    )
-    return Splits(**sets, about=about)
+_logger = logging.getLogger(__name__)
 
 
 def complete_windows(
-    folder: Path, rig: Rig, split: str, count: int, progress: bool, say: Callable[[str], None]
+    folder: Path, rig: Rig, split: str, count: int, progress: Progress = SILENT
 ) -> None:
     """Simulate what is missing of a split; a killed simulation goes on where it was."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     if _windows_there(folder) >= count:
         return
-    say(f'{folder}: simulating {count} windows for {split}')
-    with Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        disable=not progress,
-    ) as bar:
-        task = bar.add_task(split, total=count)
-        jobs = os.cpu_count() or 1
-        for made in simulated.make_windows(folder, count, SEEDS[split], jobs, rig=rig):
-            bar.advance(task, made)
+    _logger.info('%s: simulating %d windows for %s', folder, count, split)
+    jobs = os.cpu_count() or 1
+    with progress.step(f'{split} windows', count) as advance:
+        for made in simulated.make_windows(folder, count, SPLIT_SEEDS[split], jobs, rig=rig):
+            advance(made)
 
 
-def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowSet:
+def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
     """A set of windows, its features left on disk until they are needed.
 
     Args:
         folder: what `avdet_ros.simulation.windows.make_windows` wrote.
-        rig: what the windows should have been heard with.
+        rig: microphones and camera that the windows should be of.
         count: the first so many in the order of their seeds; 0 takes all.
 
     Raises:
@@ -114,6 +52,7 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowSet:
     paths = sorted(folder.glob('windows_*.npz'))
     if not paths:
         raise AvdetError(f'{folder}: expected windows_*.npz, found none')
+    names: list[str] = []
     features: list[np.ndarray] = []
     boxes: list[np.ndarray] = []
     scale = np.tile(np.array(size, np.float32), 2)
@@ -126,9 +65,19 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowSet:
             boxes.extend(window[:many] for window, many in zip(parts, labels, strict=True))
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise AvdetError(f'{path} is not a shard of windows: {error}') from error
+        names.extend(f'{path.stem}/{row}' for row in range(len(features) - len(names)))
         if count and len(features) >= count:
             break
-    return WindowSet(features, boxes, size).first(count)
+    most = count or len(names)
+    return WindowDataset(names[:most], features[:most], boxes[:most], size)
+
+
+def about_windows(sizes: dict[str, int]) -> str:
+    """A sentence on where simulated windows come from."""
+    return ', '.join(
+        f'{count} {split} windows of simulated drives from seed {SPLIT_SEEDS[split][0]}'
+        for split, count in sizes.items()
+    )
 
 
 def _windows_there(folder: Path) -> int:

@@ -20,8 +20,8 @@ from torch import Tensor, distributed
 PATIENCE = timedelta(days=7)
 """How long the others wait for the first one's stages."""
 
-_alone = False
-"""Whether this process does what the others wait for."""
+_inside = False
+"""Whether this process is doing what the others wait for."""
 
 
 def count() -> int:
@@ -50,14 +50,9 @@ def trainer_places() -> dict[str, Any]:
     }
 
 
-def one_voice(progress: bool, say: Callable[[str], None]) -> tuple[bool, Callable[[str], None]]:
-    """Let one of several processes draw progress bars and say what it does."""
-    return (False, lambda line: None) if rank() else (progress, say)
-
-
 @contextmanager
-def joined() -> Iterator[None]:
-    """Meet the other processes for the length of a run."""
+def process_group() -> Iterator[None]:
+    """Join the other processes that torchrun started for the length of a run."""
     if count() == 1 or distributed.is_initialized():
         yield
         return
@@ -72,18 +67,18 @@ def joined() -> Iterator[None]:
             distributed.destroy_process_group()
 
 
-def first_only(do: Callable[[], None]) -> None:
+def rank_zero_first(do: Callable[[], None]) -> None:
     """Let the first process do something while the others wait for it; may be nested."""
-    global _alone
-    if _alone:
+    global _inside
+    if _inside:
         do()
         return
     if rank() == 0:
-        _alone = True
+        _inside = True
         try:
             do()
         finally:
-            _alone = False
+            _inside = False
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
 
@@ -97,7 +92,7 @@ def mean_over_processes(number: float, device: torch.device) -> float:
     return float(total) / distributed.get_world_size()
 
 
-def evened(
+def balanced_over_ranks(
     terms: Mapping[str, Tensor], counts: Mapping[str, float], device: torch.device
 ) -> dict[str, Tensor]:
     """Terms of a loss whose mean over processes is that of one process with all the examples.

@@ -34,6 +34,7 @@ from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_atomically
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.fitting.distributed import trainer_places
 
 CHECKPOINTS = 'checkpoints'
@@ -42,13 +43,10 @@ WARM_UP = 0.05
 """Part of the steps in which the learning rate rises."""
 
 TIE = 1e-6
-"""What the loss counts for beside the mAP: equal mAPs, all 0 at first, are told apart by it."""
-
-SCALED_WITH = 512
-"""Training windows that mean and spread of the levels are taken from."""
+"""Weight of the loss beside the mAP: it decides between equal mAPs, all 0 at first."""
 
 
-def validated(precision: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
+def validation_values(precision: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
     """What is logged after an epoch's validation.
 
     Args:
@@ -78,7 +76,7 @@ def run_fit(
     precision: str = '32-true',
     clip: float = 5.0,
     average: float = 0.0,
-    progress: bool = True,
+    progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Fit, or go on where a killed run stopped.
@@ -96,7 +94,7 @@ def run_fit(
         precision: Lightning's name of it.
         clip: largest norm of a gradient.
         average: decay of a running mean of the weights, 0 for none.
-        progress: draw progress bars.
+        progress: Lightning draws bars where it is visible.
         callbacks: more of Lightning's.
 
     Returns:
@@ -121,10 +119,10 @@ def run_fit(
         watching.append(EarlyStopping(watch, mode=mode, patience=patience))
     if average > 0:
         watching.append(WeightAveraging(avg_fn=running_mean(average)))
-    if progress:
+    if progress.visible:
         watching.append(RichProgressBar())
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
-    with warnings.catch_warnings(), explained(folder):
+    with warnings.catch_warnings(), translate_errors(folder):
         # Advice about worker processes: most windows are rows of a memory map and need none.
         warnings.filterwarnings('ignore', '.*does not have many workers.*')
         warnings.filterwarnings('ignore', '.*smaller than the logging interval.*')
@@ -139,7 +137,7 @@ def run_fit(
             gradient_clip_val=clip,
             callbacks=watching,
             logger=[CSVLogger(folder, 'log'), TensorBoardLogger(folder, 'log', '')],
-            enable_progress_bar=progress,
+            enable_progress_bar=progress.visible,
             enable_model_summary=False,
             log_every_n_steps=20,
             num_sanity_val_steps=0,
@@ -194,13 +192,8 @@ def cosine_adamw(
     return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
 
 
-def spread(count: int) -> np.ndarray:
-    """Up to `SCALED_WITH` places, evenly over a set."""
-    return np.unique(np.linspace(0, count - 1, min(count, SCALED_WITH)).astype(int))
-
-
 def running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """An exponential mean that forgets its beginning: short at first, as long as asked later."""
+    """An exponential mean whose time constant grows from short to the one asked for."""
 
     def mean(average: Tensor, now: Tensor, steps: Tensor) -> Tensor:
         if not torch.is_floating_point(average):
@@ -212,8 +205,8 @@ def running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """What goes wrong with files while fitting, as a sentence."""
+def translate_errors(folder: Path) -> Iterator[None]:
+    """Errors of files and checkpoints while fitting as one sentence each."""
     try:
         yield
     except OSError as error:
@@ -270,7 +263,7 @@ def save_weights(path: Path, state: dict[str, Tensor]) -> None:
     Raises:
         AvdetError: it cannot be written.
     """
-    buffer = io.BytesIO()  # torch tells of a full disk in words of its own
+    buffer = io.BytesIO()  # torch reports a full disk in its own way
     torch.save(state, buffer)
     with write_atomically(path) as file:
         file.write(buffer.getbuffer())

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import json
+import logging
 from pathlib import Path
 import shutil
 from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_json
-from avdet_ros.training.fitting.commit import git_commit
-from avdet_ros.training.fitting.distributed import first_only
+from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.recipes.read import as_yaml, read_recipe
 
-__all__ = ['begin_run', 'git_commit', 'once', 'once_alone']
+_logger = logging.getLogger(__name__)
 
 
 def begin_run(out: Path, recipe: Any, resume: bool) -> None:
@@ -50,22 +50,19 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
         )
 
 
-def once(
-    path: Path, make: Callable[[], dict[str, Any]], say: Callable[[str], None], name: str
-) -> dict[str, Any]:
+def cached_stage(path: Path, make: Callable[[], dict[str, Any]], name: str) -> dict[str, Any]:
     """The result of a stage: from its file, or made and put there.
 
     Args:
         path: the JSON file.
         make: does the stage; all processes take part.
-        say: takes a line for people.
         name: of the stage.
 
     Raises:
         AvdetError: the file is damaged or cannot be written.
     """
     if path.exists():
-        say(f'{path}: {name} done already')
+        _logger.info('%s: %s done already', path, name)
         try:
             return json.loads(path.read_text(encoding='utf-8'))
         except (OSError, ValueError) as error:
@@ -74,13 +71,13 @@ def once(
                 'the stage again'
             ) from error
     result = make()
-    first_only(lambda: write_json(path, result))
+    rank_zero_first(lambda: write_json(path, result))
     return result
 
 
-def once_alone(
-    path: Path, make: Callable[[], dict[str, Any]], say: Callable[[str], None], name: str
+def cached_stage_rank_zero(
+    path: Path, make: Callable[[], dict[str, Any]], name: str
 ) -> dict[str, Any]:
-    """`once` for a stage that the first process does while the others wait."""
-    first_only(lambda: once(path, make, say, name))
+    """`cached_stage` for a stage that the first process does while the others wait."""
+    rank_zero_first(lambda: cached_stage(path, make, name))
     return json.loads(path.read_text(encoding='utf-8'))

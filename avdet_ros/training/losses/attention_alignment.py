@@ -22,9 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 import torch.nn.functional as F
+
+from avdet_ros.training.data.batch import Batch, StudentOutput
+from avdet_ros.training.losses.base import Cells, DistillationLoss, covered, first_levels
+from avdet_ros.training.registries import LOSSES
 
 TINY = 1e-12
 
@@ -204,6 +209,31 @@ MTA: dict[str, Callable[..., Tensor]] = {
     'corrected': mta_corrected,
 }
 """The readings of equation 2 by the name a recipe gives."""
+
+
+@LOSSES.register
+class AttentionAlignment(DistillationLoss):
+    """Multi-Teacher Alignment over the first levels of the pyramid, in the recipe's reading."""
+
+    name = 'mta'
+    needs = ('attention',)
+
+    def levels(self, sizes: np.ndarray) -> list[tuple[int, int]]:
+        """As many levels from P3 on as the recipe says."""
+        return first_levels(sizes, self.how.levels)
+
+    def forward(self, output: StudentOutput, batch: Batch, cells: Cells) -> Tensor:
+        """See `DistillationLoss.forward`."""
+        how = self.how
+        own = [attention_map(level.float()) for level in output.maps]
+        theirs = [
+            [level[:, index] for index in range(level.shape[1])]
+            for level in (covered(each, cells) for each in batch.attention)
+        ]
+        if how.combine == 'average':
+            theirs = [mean_of_teachers(level) for level in theirs]
+        smooth = {} if how.mta == 'as_printed' else {'temperature': how.temperature}
+        return MTA[how.mta](own, theirs, beta=how.beta, **smooth)
 
 
 def _levels(

@@ -1,4 +1,4 @@
-"""A listener and what turns its answer into final boxes: calibrated, scored and exported."""
+"""A student with what turns its prediction into final boxes: calibrated, scored, exported."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.training.data.windows import TaughtWindows, lessons
-from avdet_ros.training.networks.adapters import Listener
-from avdet_ros.training.networks.compact import POOLED_FRAMES
+from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
+from avdet_ros.training.data.windows import WindowDataset, loader
+from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.networks.postprocess import scored, suppress_each
 from avdet_ros.training.networks.score_calibration import Calibration, fit_curve, matches
 
 
-class ListenerDetector(nn.Module):
-    """From a window as the topic carries it to boxes, scores and labels.
+class StudentDetector(nn.Module):
+    """From a window as the topic carries it to boxes, scores and labels; this is exported.
 
     Attributes:
-        listener: the student.
+        student: predicts boxes.
         calibration: turns logits into scores.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, student: StudentAdapter) -> None:
         super().__init__()
-        self.listener = listener
+        self.student = student
         self.calibration = Calibration()
 
     def forward(self, spectrogram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One window; this is what is exported.
+        """One window.
 
         Args:
             spectrogram: (1, 32, n_mels, frames) float32.
@@ -40,14 +39,33 @@ class ListenerDetector(nn.Module):
             scores: (N,) float32, descending.
             labels: (N,) int64, all 0.
         """
-        heard = self.listener(self.listener.from_topic(spectrogram), [])
-        boxes, logits = self.listener.candidates(heard.said)
+        output = self.student(self.student.from_topic(spectrogram), [])
+        boxes, logits = self.student.candidates(output.prediction)
         return scored(boxes[0], logits[0], self.calibration)
 
 
-def calibration_curve(listener: Listener, val: TaughtWindows) -> dict[str, list[float]]:
-    """The rising curve from logits to scores, from the teachers' boxes on validation windows."""
-    found = hear(listener, val)
+def found_boxes(student: StudentAdapter, prediction: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes (n, 4) in parts of the image and logits (n,), best first, of each window."""
+    return suppress_each(*student.candidates(prediction))
+
+
+def predict(
+    student: StudentAdapter, windows: WindowDataset, batch: int = 32
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`found_boxes` of every window of a set."""
+    student.eval()
+    device = next(student.parameters()).device
+    found = []
+    with torch.inference_mode():
+        for part in loader(windows, batch):
+            output = student(part.spectrogram.to(device), [])
+            found += found_boxes(student, output.prediction)
+    return found
+
+
+def calibration_curve(student: StudentAdapter, val: WindowDataset) -> dict[str, list[float]]:
+    """The rising curve from logits to scores, from the labels of validation windows."""
+    found = predict(student, val)
     right = np.concatenate(matches([boxes for boxes, _ in found], val.boxes))
     logits = np.concatenate([values for _, values in found])
     knots, scores = fit_curve(logits, right)
@@ -55,34 +73,17 @@ def calibration_curve(listener: Listener, val: TaughtWindows) -> dict[str, list[
 
 
 def topic_windows(
-    listener: Listener, windows: TaughtWindows, count: int, front_end: FrontEnd
+    input_kind: str, windows: WindowDataset, count: int, front_end: FrontEnd
 ) -> list[np.ndarray]:
     """Windows in the shape of the topic: pooled frames are repeated, missing channels are 0."""
     made = []
-    for sound in windows.first(count).sound:
-        sound = np.asarray(sound, np.float32)
-        if listener.kind == 'window':
-            made.append(np.repeat(sound, POOLED_FRAMES, axis=-1)[..., : front_end.frames])
+    for spectrogram in windows.at_most(count).spectrogram:
+        spectrogram = np.asarray(spectrogram, np.float32)
+        if input_kind == 'window':
+            repeated = np.repeat(spectrogram, POOL_FRAMES, axis=-1)
+            made.append(repeated[..., : front_end.frames])
         else:
-            whole = np.zeros((len(front_end.feature_names), *sound.shape[1:]), np.float32)
-            whole[: len(sound)] = sound
+            whole = np.zeros((len(front_end.feature_names), *spectrogram.shape[1:]), np.float32)
+            whole[: len(spectrogram)] = spectrogram
             made.append(whole)
     return made
-
-
-def found_boxes(listener: Listener, said: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes (n, 4) in parts of the image and logits (n,), best first, of each window."""
-    return suppress_each(*listener.candidates(said))
-
-
-def hear(
-    listener: Listener, windows: TaughtWindows, batch: int = 32
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`found_boxes` of every window of a set."""
-    listener.eval()
-    device = next(listener.parameters()).device
-    found = []
-    with torch.inference_mode():
-        for lesson in lessons(windows, batch, None, 0):
-            found += found_boxes(listener, listener(lesson.sound.to(device), []).said)
-    return found

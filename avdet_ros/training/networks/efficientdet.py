@@ -33,7 +33,7 @@ which short trainings do not have."""
 
 @dataclass
 class Prediction:
-    """What the network says of a batch.
+    """The network's output for a batch.
 
     Attributes:
         logits: (B, A) of the one class, vehicle.

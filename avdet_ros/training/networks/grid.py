@@ -1,6 +1,6 @@
 """Boxes as a grid of cells over the image, and back.
 
-Every cell of a grid of rows x columns over the camera's image says how likely a vehicle's centre
+Every cell of a grid of rows x columns over the camera's image holds how likely a vehicle's centre
 is in it, and the box that vehicle would have (centre points instead of anchors: X. Zhou et al.,
 "Objects as points", arXiv 1904.07850). The grid is the image's, whatever the axes of the input:
 teachers' maps of the same image can be laid over it cell by cell.
@@ -24,7 +24,7 @@ _LARGEST_LOG = 4.0
 
 @dataclass(frozen=True)
 class Targets:
-    """What a grid should say about a batch of windows.
+    """What a grid should hold for a batch of windows.
 
     Attributes:
         heat: (B, rows, columns) float32 in [0, 1], 1 where a centre is, falling off around it.
@@ -115,7 +115,7 @@ def decode(grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def encode(boxes: Tensor, cells: Tensor, rows: int, columns: int) -> Tensor:
-    """What cells should hold to say these boxes: the inverse of `decode`.
+    """What cells should hold for these boxes: the inverse of `decode`.
 
     Args:
         boxes: (P, 4) in parts of the image.

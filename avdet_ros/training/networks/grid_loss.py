@@ -43,27 +43,26 @@ def grid_loss(
     A batch without vehicles is a valid all-negative example.
 
     Args:
-        grid: (B, CHANNELS, rows, columns), what the network says.
-        targets: what it should say.
+        grid: (B, CHANNELS, rows, columns), the prediction.
+        targets: the targets.
         huber_weight: of the Huber loss on offsets and log sizes.
         giou_weight: of the generalised IoU loss on the boxes.
 
     Returns:
-        scalars: ``focal``, ``huber``, ``giou`` (as they enter the sum) and their sum ``loss``.
+        scalars ``focal``, ``huber`` and ``giou``, as they enter the sum.
     """
     rows, columns = grid.shape[-2:]
     focal = gaussian_focal_loss(grid[:, 0], targets.heat) / max(targets.vehicles, 1)
     batch, row, column = targets.cells.T
     weights = targets.weights / targets.weights.sum().clamp(min=1.0)
-    said = grid[batch, 1:, row, column]
-    asked = encode(targets.boxes, targets.cells, rows, columns)
-    huber = functional.huber_loss(said, asked, reduction='none').sum(dim=1)
+    predicted = grid[batch, 1:, row, column]
+    wanted = encode(targets.boxes, targets.cells, rows, columns)
+    huber = functional.huber_loss(predicted, wanted, reduction='none').sum(dim=1)
     boxes, _ = decode(grid)
     boxes = boxes[batch, row * columns + column]
     giou = generalized_box_iou_loss(boxes, targets.boxes, reduction='none')
-    terms = {
+    return {
         'focal': focal,
         'huber': huber_weight * (huber * weights).sum(),
         'giou': giou_weight * (giou * weights).sum(),
     }
-    return {**terms, 'loss': torch.stack(list(terms.values())).sum()}

@@ -1,31 +1,36 @@
-"""The students of the two papers, as printed: what our own are measured against.
-
-`PaperStudent` is MM-DistillNet's: EfficientDet-D2 on eight log-mel spectrograms resized to the
-teachers' 768 x 768. `StereoSoundNet` is the original of Gan et al. (ICCV 2019): two microphones
-and the camera's pose as numbers, one grid of boxes.
-"""
+"""MM-DistillNet's student: EfficientDet-D2 on eight log-mel spectrograms at the teachers' size."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.training.data.batch import StudentOutput
+from avdet_ros.training.data.picture_area import PictureArea
+from avdet_ros.training.losses.anchors import anchor_detection_loss, decode_boxes
+from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.networks.efficientdet import EfficientDetector, Prediction
-from avdet_ros.training.networks.grid import CHANNELS
+from avdet_ros.training.recipes.parts import LossRecipe
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import STUDENTS
 
 LOWEST_DB = -80.0
 """Of the papers' log-mel spectrograms, whose loudest value is 0 dB."""
-
-METADATA = ('camera_height_m', 'pitch_rad', 'heading_rad')
-"""What StereoSoundNet is told of the camera, in this order."""
 
 
 def unit_levels(log_mel_db: Tensor) -> Tensor:
     """Spectrograms in [-80, 0] dB to [0, 1] (MM-DistillNet, section 4.2)."""
     return (log_mel_db / -LOWEST_DB + 1).clamp(0, 1)
+
+
+def relative_db(levels: Tensor) -> Tensor:
+    """Levels below each microphone's loudest, at least -80 dB, as `features.paper_log_mel`."""
+    loudest = levels.amax(dim=(2, 3), keepdim=True)
+    return (levels - loudest).clamp(min=LOWEST_DB)
 
 
 class PaperStudent(nn.Module):
@@ -61,115 +66,87 @@ class PaperStudent(nn.Module):
         return self.detector(self.picture(log_mel_db))
 
 
-class StereoSoundNet(nn.Module):
-    """Two microphones and the camera's pose to a grid of boxes (Gan et al., ICCV 2019).
+@STUDENTS.register
+class AnchorStudent(StudentAdapter):
+    """The paper's student: EfficientDet on spectrograms, compared with the teachers as it is.
 
-    A strided encoder turns the two spectrograms into one vector; the pose goes through two fully
-    connected layers and is joined to it; a decoder grows the joint vector into a map over the
-    image, from which each cell tells one box, as its YOLOv2 teacher does. ``features`` is the
-    vector that its ranking loss compares with the teacher's.
+    Its input has the teachers' size and its boxes lie on the teachers' canvas, as in the paper.
 
     Args:
-        rows: of the grid over the image.
-        columns: of the grid.
-        width: channels of the first layer; the others follow from it.
+        student: the network.
+        area: where the image lies on the teachers' input.
+        image_size_px: width and height of the image.
     """
 
-    def __init__(self, rows: int = 16, columns: int = 48, width: int = 32) -> None:
+    name = 'paper'
+    input_kind = 'log_mel'
+
+    def __init__(
+        self, student: PaperStudent, area: PictureArea, image_size_px: tuple[int, int]
+    ) -> None:
         super().__init__()
-        if rows % 8 or columns % 8:
-            raise ValueError(
-                f'expected rows and columns in multiples of 8, found {rows}, {columns}'
-            )
-        self.rows, self.columns = rows, columns
-        widths = (2, width, 2 * width, 4 * width, 8 * width)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += _block(before, after, stride=2)
-        self.encoder = nn.Sequential(*layers, Quarters(), nn.Flatten())
-        self.pose = nn.Sequential(
-            nn.Linear(len(METADATA), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
-        )
-        self.coarse = (rows // 8, columns // 8)
-        self.embedding = 8 * width
-        self.joint = nn.Sequential(nn.Linear(4 * 8 * width + 64, self.embedding), nn.ReLU())
-        self.grow = nn.Linear(self.embedding, 4 * width * self.coarse[0] * self.coarse[1])
-        decoder: list[nn.Module] = []
-        for before, after in ((4 * width, 2 * width), (2 * width, width), (width, width)):
-            decoder += [nn.Upsample(scale_factor=2), *_block(before, after)]
-        self.decoder = nn.Sequential(*decoder, nn.Conv2d(width, CHANNELS, 1))
-        nn.init.constant_(
-            self.decoder[-1].bias[:1], -4.6
-        )  # centres are rare: one cell in a hundred
+        # Channels last: its many depthwise convolutions take a fifth less time on a CPU.
+        self.student = student.to(memory_format=torch.channels_last)
+        self.area, self.image_size_px = area, image_size_px
+        self.channels = student.detector.network.config.fpn_channels
+        canvas = area.canvas
+        width, height = image_size_px
+        shift = torch.tensor([canvas.left_px, 0.0, canvas.left_px, 0.0])
+        size = torch.tensor([width, height, width, height], dtype=torch.float32)
+        self.register_buffer('shift', shift, persistent=False)
+        self.register_buffer('size', size, persistent=False)
 
-    def features(self, log_mel_db: Tensor, pose: Tensor) -> Tensor:
-        """(B, embedding) of a window; see `forward` for the arguments."""
-        heard = self.encoder(unit_levels(log_mel_db[:, :2]))
-        return self.joint(torch.cat([heard, self.pose(pose)], dim=1))
+    @classmethod
+    def make(
+        cls, recipe: StudentRecipe, rig: Rig, area: PictureArea, image_size: tuple[int, int]
+    ) -> AnchorStudent:
+        """See `StudentAdapter.make`; its anchors are as large as the teachers'."""
+        anchor_scale = recipe.teachers.anchor_scale
+        student = PaperStudent(recipe.student.config_name, image_size, anchor_scale=anchor_scale)
+        return cls(student, area, (rig.camera.width_px, rig.camera.height_px))
 
-    def forward(self, log_mel_db: Tensor, pose: Tensor) -> Tensor:
-        """Boxes as a grid.
+    def from_topic(self, spectrogram: Tensor) -> Tensor:
+        """(B, 32, n_mels, frames) as a node gives it to the input of `forward`."""
+        return spectrogram[:, :MICROPHONES]
 
-        Args:
-            log_mel_db: (B, >= 2, 80, 173) log-mel in [-80, 0] dB; the first two are heard.
-            pose: (B, 3) numbers in the order of `METADATA`.
+    def picture(self, spectrogram: Tensor) -> Tensor:
+        """Levels in dB re full scale to the detector's input, as the paper makes it."""
+        picture = self.student.picture(relative_db(spectrogram))
+        return picture.to(memory_format=torch.channels_last)
 
-        Returns:
-            (B, grid.CHANNELS, rows, columns).
-        """
-        return self.say(self.features(log_mel_db, pose))
+    def encode(self, spectrogram: Tensor) -> Tensor:
+        """(B, channels, h, w) of EfficientNet's last stage: what the pretext counts with."""
+        return self.student.detector.network.backbone(self.picture(spectrogram))[-1]
 
-    def say(self, embedding: Tensor) -> Tensor:
-        """(B, embedding) of `features` to the grid of `forward`."""
-        grown = functional.relu(self.grow(embedding))
-        return self.decoder(grown.unflatten(1, (-1, *self.coarse)))
-
-
-class VehicleCounter(nn.Module):
-    """The pretext: how many vehicles are there? (MM-DistillNet, section 3.2).
-
-    An encoder's deepest features are averaged over positions and classified by an MLP with
-    cross-entropy. The encoder is the student's own, so that its weights carry over as they are.
-
-    Args:
-        encoder: maps the input to (B, channels, ...) features.
-        channels: of these features.
-        most: highest count, a class of its own together with all above; 13 in the paper's data.
-    """
-
-    def __init__(self, encoder: nn.Module, channels: int, most: int = 13) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.most = most
-        self.classify = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Dropout(0.2),
-            nn.Linear(channels, most + 1),
+    def forward(self, spectrogram: Tensor, levels: list[tuple[int, int]]) -> StudentOutput:
+        """See `StudentAdapter.forward`; (B, 8, n_mels, frames) levels in dB."""
+        prediction = self.student.detector(self.picture(spectrogram))
+        return StudentOutput(
+            prediction, prediction.pyramid[: len(levels)], prediction.pyramid[2].mean(dim=(2, 3))
         )
 
-    def forward(self, window: Tensor) -> Tensor:
-        """(B, most + 1) logits of the counts 0 to ``most``."""
-        return self.classify(self.encoder(window).flatten(2).mean(dim=2))
+    def candidates(self, prediction: Any) -> tuple[Tensor, Tensor]:
+        """Boxes (B, K, 4) in parts of the image and logits (B, K) before suppression."""
+        logits, best = torch.topk(prediction.logits.float(), 200, dim=1)
+        offsets = torch.gather(prediction.offsets.float(), 1, best[..., None].expand(-1, -1, 4))
+        boxes = decode_boxes(self.student.detector.anchors[best], offsets)
+        return (boxes / self.area.canvas.scale + self.shift) / self.size, logits
 
-    def loss(self, window: Tensor, counts: Tensor) -> Tensor:
-        """Cross-entropy against (B,) int64 counts of fused teacher boxes."""
-        return functional.cross_entropy(self(window), counts.clamp(max=self.most))
+    def loss(
+        self, prediction: Any, boxes: list[Tensor], how: LossRecipe
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Terms of the box loss; each process divides by its own positive anchors."""
+        on_canvas = [self._on_canvas(part) for part in boxes]
+        anchors = self.student.detector.anchors
+        terms = anchor_detection_loss(
+            prediction.logits.float(), prediction.offsets.float(), anchors, on_canvas
+        )
+        # Boxes without a positive anchor would leave the box layers without gradient.
+        box = how.box * terms['box'] + 0 * prediction.offsets.float().sum()
+        return {'focal': terms['class'], 'box': box}, {}
 
-
-class Quarters(nn.Module):
-    """Means over the four quarters of a map, which share a row or column where sides are odd.
-
-    The same as adaptive pooling to 2 x 2, which ONNX knows for even sides only.
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, 2, 2)."""
-        height, width = (int(side) for side in features.shape[-2:])
-        size = (-(-height // 2), -(-width // 2))
-        return functional.avg_pool2d(features, size, (height // 2, width // 2))
-
-
-def _block(before: int, after: int, stride: int = 1) -> list[nn.Module]:
-    convolution = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-    return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
+    def _on_canvas(self, boxes: Tensor) -> Tensor:
+        canvas = self.area.canvas
+        limits = boxes.new_tensor([canvas.kept_width_px, canvas.image_height_px] * 2)
+        placed = (boxes * self.size - self.shift).clamp(min=0).minimum(limits) * canvas.scale
+        return placed[((placed[:, 2:] - placed[:, :2]) >= 1).all(dim=1)]

@@ -1,14 +1,12 @@
-"""A student and what turns its grid into final boxes, for scoring and for export."""
+"""From candidate boxes to what a model file reports: suppression and scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import nms
 
-from avdet_ros.training.networks.compact import pool_frames
-from avdet_ros.training.networks.grid import decode
 from avdet_ros.training.networks.score_calibration import Calibration
 
 CANDIDATES = 100
@@ -17,42 +15,14 @@ CANDIDATES = 100
 NMS_IOU = 0.5
 """Of two boxes that overlap more, the worse one is dropped."""
 
-LEAST_SCORE = 0.02
+MIN_SCORE = 0.02
 """Boxes that are right less often than that are not reported."""
-
-
-class StudentDetector(nn.Module):
-    """From pooled or whole spectrograms to boxes, scores and labels.
-
-    Attributes:
-        student: fills the grid.
-        calibration: turns logits into scores.
-    """
-
-    def __init__(self, student: nn.Module) -> None:
-        super().__init__()
-        self.student = student
-        self.calibration = Calibration()
-
-    def forward(self, spectrogram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One window as the topic carries it; this is what is exported.
-
-        Args:
-            spectrogram: (1, 32, n_mels, frames) float32.
-
-        Returns:
-            boxes: (N, 4) float32 x_min, y_min, x_max, y_max in [0, 1].
-            scores: (N,) float32, descending.
-            labels: (N,) int64, all 0.
-        """
-        boxes, logits = decode(self.student(pool_frames(spectrogram)))
-        return scored(boxes[0], logits[0], self.calibration)
 
 
 def scored(
     boxes: Tensor, logits: Tensor, calibration: Calibration
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a model file says of one window's candidates.
+    """What a model file reports of one window's candidates.
 
     Args:
         boxes: (cells, 4) in parts of the image.
@@ -67,7 +37,7 @@ def scored(
     # The curve rises, but its sum may round the other way for neighbours.
     scores, order = torch.sort(scores, descending=True)
     boxes = boxes[order]
-    kept = torch.nonzero(scores > LEAST_SCORE).flatten()
+    kept = torch.nonzero(scores > MIN_SCORE).flatten()
     scores = scores[kept]
     return boxes[kept], scores, torch.zeros_like(scores, dtype=torch.int64)
 
@@ -82,7 +52,7 @@ def suppress_each(boxes: Tensor, logits: Tensor) -> list[tuple[np.ndarray, np.nd
 
 
 def suppress(boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The best cells' boxes, cut to the image, without those that say the same again.
+    """The best cells' boxes, cut to the image, without those that overlap a better one.
 
     Args:
         boxes: (cells, 4) in parts of the image.

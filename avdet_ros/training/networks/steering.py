@@ -1,4 +1,4 @@
-"""The directions of an image's columns, and what an array hears from each of them.
+"""The directions of an image's columns, and what an array receives from each of them.
 
 A network that must find directions in 24 coherence channels has to learn the array's geometry
 from examples. It is known beforehand, so networks of one fixed array (contract 1) hold it as

@@ -1,1 +1,1 @@
-"""What a recipe file may say."""
+"""Recipes: their keys, how they are read, and keys of former names."""

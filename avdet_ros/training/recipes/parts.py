@@ -1,18 +1,23 @@
-"""Parts that recipes of several kinds have: windows, fitting, loss, augmentation."""
+"""Parts of a recipe: data, networks, what is learned from whom, fitting, augmentation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from avdet_ros.fields import value
+from avdet_ros.training.registries import LOSSES, PRETEXTS, STUDENTS, TEACHERS
 
-MODELS = ('steered', 'image_grid', 'image_grid_levels', 'spectrogram_axes')
-"""Our compact students, see `avdet_ros.training.networks.compact`."""
+MODALITIES = ('rgb', 'depth', 'thermal')
+
+
+def transfer_losses() -> tuple[str, ...]:
+    """What ``transfer.loss`` can be."""
+    return ('none', *LOSSES.names())
 
 
 @dataclass(frozen=True)
-class DataRecipe:
-    """How many windows are simulated where there are none yet.
+class WindowsRecipe:
+    """How many windows are simulated where there are none yet; for ``labels: simulated``.
 
     Attributes:
         train: windows to learn from.
@@ -26,20 +31,134 @@ class DataRecipe:
 
 
 @dataclass(frozen=True)
+class NetworkRecipe:
+    """The student's network.
+
+    Attributes:
+        model: a student of `avdet_ros.training.networks`.
+        config_name: of ``paper``: an effdet configuration. Its input has the teachers' size and
+            its anchors have their scale, `TeachersRecipe.anchor_scale`.
+    """
+
+    model: str = value('steered', choices=STUDENTS.names)
+    config_name: str = value('tf_efficientdet_d2')
+
+
+@dataclass(frozen=True)
+class TeachersRecipe:
+    """Detectors that see.
+
+    Attributes:
+        model: a teacher of `avdet_ros.training.teachers`.
+        folder: has one folder a modality, made by ``avdet train teacher``; '' teaches them in the
+            run itself with the data set's true boxes. The student never learns from drives that
+            they are noted to have learned from.
+        labels: folder of label files made by ``avdet train label``, relative to the data set's
+            folder; '' lets the teachers label the drives in the run.
+        modalities: which teachers there are; all of them make the labels that scores are
+            computed against. None for ready ``labels`` is all that are in them.
+        config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
+        height: of their input, pixels, a multiple of 128; the paper's is 768.
+        width: of their input.
+        anchor_scale: smallest anchor in strides of its level; smaller ones suit smaller inputs.
+            With ready teachers it is the paper's student's alone.
+        crop: see the paper's columns 200 to 1720 of 1920 only.
+        score: a box of a lower score is no label; 0.3 is the paper's. Teachers that learned little
+            are often wrong below 0.5.
+        share: part of the training drives that teach the teachers, without a folder of ready ones;
+            the student never learns from them.
+        epochs: passes over these drives' frames.
+        batch: frames a step.
+        learning_rate: AdamW's; it falls to 0 along a cosine.
+        seed: of weights, order and flips.
+    """
+
+    model: str = value('efficientdet', choices=TEACHERS.names)
+    folder: str = value('')
+    labels: str = value('')
+    modalities: tuple[str, ...] = value((), choices=MODALITIES)
+    config_name: str = value('tf_efficientdet_d2')
+    height: int = value(768, 128, 4096)
+    width: int = value(768, 128, 4096)
+    anchor_scale: float = value(4.0, 0.5, 16.0)
+    crop: bool = value(True)
+    score: float = value(0.3, 0.3, 0.99)
+    share: float = value(0.5, 0.05, 0.95)
+    epochs: int = value(30, 1, 10_000)
+    batch: int = value(8, 1, 4096)
+    learning_rate: float = value(1e-3, 1e-7, 1.0)
+    seed: int = value(0, 0, 2**31)
+
+
+@dataclass(frozen=True)
+class PretextRecipe:
+    """An easier task first, whose weights the student begins with.
+
+    Attributes:
+        task: a pretext of `avdet_ros.training.pretexts`.
+        epochs: passes over the windows; 0 leaves the pretext out.
+        batch: windows a step.
+        learning_rate: AdamW's.
+        most: highest count of ``counting``; more count as so many.
+    """
+
+    task: str = value('counting', choices=PRETEXTS.names)
+    epochs: int = value(0, 0, 10_000)
+    batch: int = value(32, 2, 4096)
+    learning_rate: float = value(1e-3, 1e-7, 1.0)
+    most: int = value(13, 1, 100)
+
+
+@dataclass(frozen=True)
+class TransferRecipe:
+    """How the teachers' features are handed over, beside the boxes.
+
+    Attributes:
+        teachers: whom the student learns from, boxes and features; some of those there are, none
+            named is all of them.
+        loss: ``none``, or a loss of `avdet_ros.training.losses`.
+        mta: reading of the paper's equation, ``corrected``, ``as_printed``,
+            ``as_released`` or ``as_released_product``, see `losses.attention_alignment`.
+        combine: several teachers as the ``product`` of their attention maps, or as their
+            ``average``; without attention maps (losses other than mta) always the average.
+        weight: of the loss in the sum; the paper's omega.
+        beta: of MTA.
+        temperature: of MTA.
+        levels: how many of P3, P4, ... are aligned.
+        margin: of the ranking loss.
+    """
+
+    teachers: tuple[str, ...] = value((), choices=MODALITIES)
+    loss: str = value('none', choices=transfer_losses)
+    mta: str = value(
+        'corrected', choices=('corrected', 'as_printed', 'as_released', 'as_released_product')
+    )
+    combine: str = value('product', choices=('product', 'average'))
+    weight: float = value(0.05, 0.0, 1000.0)
+    beta: float = value(0.5, 0.0, 1000.0)
+    temperature: float = value(9.0, 0.01, 1000.0)
+    levels: int = value(3, 1, 5)
+    margin: float = value(0.2, 0.0, 2.0)
+
+
+@dataclass(frozen=True)
 class FitRecipe:
     """How the network is fitted.
 
     Attributes:
         epochs: passes over the training windows, at most.
         batch: windows a step.
-        learning_rate: AdamW's largest one; it rises for 5 % of the steps, then follows a cosine.
+        learning_rate: the largest one of AdamW; it rises for 5 % of the steps, then follows a
+            cosine.
         weight_decay: AdamW's.
         patience: epochs without a better validation mAP after which fitting ends.
         seed: of weights, order and augmentation.
-        windows: learn from the first so many windows only; 0 takes all.
+        windows: learn from so many windows only, evenly over the set; 0 takes all.
+        average: decay per step of the running mean of the weights that is kept as the model.
         precision: ``bf16-mixed`` is faster where the processor has such numbers, and needs half of
             the memory; ``32-true`` everywhere.
-        average: decay per step of the running mean of the weights that is kept as the model.
+        schedule: ``cosine`` with AdamW and a short rise, or ``plateau`` with Adam, the paper's:
+            the rate falls by ten after five epochs without a better validation score.
     """
 
     epochs: int = value(40, 1, 10_000)
@@ -51,19 +170,22 @@ class FitRecipe:
     windows: int = value(0, 0, 10_000_000)
     average: float = value(0.998, 0.0, 0.99999)
     precision: str = value('32-true', choices=('32-true', 'bf16-mixed', '16-mixed'))
+    schedule: str = value('cosine', choices=('cosine', 'plateau'))
 
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """Weights of the loss's terms beside the focal one, whose weight is 1.
+    """Weights of the box loss's terms beside the focal one, whose weight is 1.
 
     Attributes:
-        huber: offsets and log sizes.
-        giou: generalised IoU.
+        huber: offsets and log sizes of a grid's cells.
+        giou: generalised IoU of a grid's boxes.
+        box: the box loss over anchors (``paper``).
     """
 
     huber: float = value(1.0, 0.0, 100.0)
     giou: float = value(2.0, 0.0, 100.0)
+    box: float = value(50.0, 0.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +198,8 @@ class Augmentation:
         channel_gain_db: standard deviation of each microphone's level.
         mask_bands: up to this many neighbouring mel bands are hidden.
         mix: part of the windows to which another one of the batch is added, with its boxes.
+        mask_frames: up to this part of the frames, in one piece, is hidden.
+        drop_channel: part of the windows in which one microphone is dead.
     """
 
     mirror: bool = value(True)
@@ -83,3 +207,5 @@ class Augmentation:
     channel_gain_db: float = value(0.5, 0.0, 20.0)
     mask_bands: int = value(8, 0, 80)
     mix: float = value(0.0, 0.0, 1.0)
+    mask_frames: float = value(0.0, 0.0, 0.9)
+    drop_channel: float = value(0.0, 0.0, 1.0)

@@ -60,11 +60,11 @@ def write_arrays(results: Sequence[Results], path: Path) -> None:
             values = _joined([getattr(frame, field) for frame in truth], (0,))
             arrays[f'{index}_{name}'] = values.astype(np.int64 if name == 'ids' else np.float32)
         for number, name in enumerate(detectors):
-            heard = [frame for record in result.records for frame in record.detections[name]]
+            found = [frame for record in result.records for frame in record.detections[name]]
             start = f'{index}_{number}_'
-            arrays[start + 'boxes_px'] = _joined([frame.boxes_px for frame in heard], (0, 4))
-            arrays[start + 'scores'] = _joined([frame.scores for frame in heard], (0,))
-            arrays[start + 'frame'] = _owners([len(frame) for frame in heard])
+            arrays[start + 'boxes_px'] = _joined([frame.boxes_px for frame in found], (0, 4))
+            arrays[start + 'scores'] = _joined([frame.scores for frame in found], (0,))
+            arrays[start + 'frame'] = _owners([len(frame) for frame in found])
     with write_atomically(path) as file:
         np.savez_compressed(file, **arrays)
 

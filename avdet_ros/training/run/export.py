@@ -1,4 +1,4 @@
-"""From a trained student to the model file of the contract, and the proof that it is the same."""
+"""From a trained student to the model file of the contract, and the check that both agree."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ EXPORT_WINDOWS = 100
 """Windows on which torch and ONNX Runtime have to agree."""
 
 NUDGE = np.float32(1 + 1e-6)
-"""A change of the input that no answer should depend on."""
+"""A change of the input that no result should depend on."""
 
 
 def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
     """Write the model file; a file that is there stays whole until the new one is.
 
     Args:
-        detector: trained and calibrated; see `detector.StudentDetector`.
-        contract: what the file says about itself; gives the input's shape.
+        detector: trained and calibrated; see `calibrated.StudentDetector`.
+        contract: its metadata; gives the input's shape.
         path: the file.
     """
     detector = detector.eval().cpu()
     example = torch.zeros(1, *contract.input_shape)
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        # The tracing exporter is frozen, not gone; the newer one cannot say NonMaxSuppression.
+        # The tracing exporter is frozen, not gone; the newer one has no NonMaxSuppression.
         warnings.filterwarnings('ignore', category=DeprecationWarning)
         # Shapes are read as whole numbers on purpose: the input has one shape.
         warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
@@ -76,7 +76,7 @@ def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray])
     Returns:
         Per window the largest difference of a box coordinate (in parts of the image) or score;
         infinity where a side has boxes and the other one none. NaN where nothing is decided:
-        torch itself says other boxes when its input changes by a millionth, as networks do that
+        torch itself predicts other boxes when its input changes by a millionth, as those do that
         have learned nothing and score all boxes alike.
     """
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
@@ -86,9 +86,12 @@ def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray])
         batch = np.ascontiguousarray(spectrogram[None], np.float32)
         boxes, scores, _ = session.run(['boxes', 'scores', 'labels'], {'spectrogram': batch})
         theirs = np.column_stack([boxes, scores])
-        ours = _say(detector, batch)
+        ours = _boxes_and_scores(detector, batch)
         difference = _farthest(ours, theirs)
-        if difference > TOLERANCE and _farthest(ours, _say(detector, batch * NUDGE)) > TOLERANCE:
+        if (
+            difference > TOLERANCE
+            and _farthest(ours, _boxes_and_scores(detector, batch * NUDGE)) > TOLERANCE
+        ):
             difference = np.nan
         apart.append(difference)
     return np.array(apart)
@@ -103,7 +106,7 @@ def check_export(
         The largest difference, and on how many windows: those that decide. NaN if none does.
 
     Raises:
-        AvdetError: the file does not say what the network says.
+        AvdetError: the file does not give what the network gives.
     """
     apart = differences(detector, path, spectrograms)
     decided = apart[~np.isnan(apart)]
@@ -116,7 +119,7 @@ def check_export(
     return worst, len(decided)
 
 
-def _say(detector: nn.Module, batch: np.ndarray) -> np.ndarray:
+def _boxes_and_scores(detector: nn.Module, batch: np.ndarray) -> np.ndarray:
     """(N, 5) boxes and scores."""
     with torch.inference_mode():
         boxes, scores, _ = detector(torch.from_numpy(batch))

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
-from avdet_ros.training.data.simulated import SEEDS, Splits
-from avdet_ros.training.recipes.read import StudentRecipe, as_yaml
+from avdet_ros.dataset.splits import SPLIT_SEEDS
+from avdet_ros.training.recipes.read import as_yaml
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.card_tables import (
+    comparison_table,
+    detector_table,
+    metrics_table,
+    reliability_table,
+)
 
-_TITLES = {
-    'map': 'mAP', 'map50': 'mAP@0.5', 'map75': 'mAP@0.75', 'recall50': 'recall@0.5',
-    'cdx': 'CDx %', 'cdy': 'CDy %',
-}  # fmt: skip
+__all__ = ['comparison_table', 'text']
 
 _INTRODUCTION = """\
 # Model card: student.onnx
 
-Hears vehicles: one second of eight microphones in, boxes in the camera's image out. Made again,
-from simulated drives to this page, by
+Detects vehicles by their sound: one second of eight microphones in, boxes in the camera's image
+out. {labels}. Made again by
 
-    avdet train student config/recipes/simulated_labels.yaml"""
+    avdet train student RECIPE --data DATA --out RUN
+
+with the recipe at the end of this page."""
+
+_LABELS = {
+    'simulated': "Learned from simulated drives with the simulator's boxes as labels",
+    'truth': 'Learned from drives with the true boxes that they carry',
+    'teachers': 'Learned from detectors that see, without hand-made labels',
+}
 
 _WHAT = """\
 ## What it is
 
-Model `{model}` (avdet_ros/training/networks/compact.py), {parameters:.2f} M parameters,
-{megabytes:.1f} MB.
-Input: log-mel levels of eight microphones and mel-band coherences of twelve pairs. Scores are
-calibrated on the validation windows to be probabilities that a box overlaps a vehicle by IoU 0.5.
-torch and ONNX Runtime differ by at most {apart:.1e} on {windows} windows."""
+Student `{model}` (avdet_ros/training/networks), {parameters:.2f} M parameters, {megabytes:.1f} MB.
+Scores are calibrated on the validation windows to be probabilities that a box overlaps a label by
+IoU 0.5. torch and ONNX Runtime differ by at most {apart:.1e} on {windows} windows.
+`student_fp16.onnx` ({half_megabytes:.1f} MB, float32 in and out) has {half_share:.1%} of its
+boxes."""
 
 _DATA = """\
 ## Data
 
-{about}. Learned from {windows} windows in {minutes:g} minutes (seed {seed}, torch {torch}). Drives
-{seeds}: no drive is in two splits. Test windows were used for the numbers below only; epoch and
-calibration were chosen on validation windows."""
+{about}. Learned from {windows} windows in {minutes:g} minutes (seed {seed}, torch {torch});
+{train_labels} labels in {train} training windows, {val_labels} in {val} validation windows.
+{more}Test windows were used for the numbers below only; epoch and calibration were chosen on
+validation windows, by labels of the same kind."""
+
+_TEACHERS = (
+    'Teachers: {teachers} (`{config}` at {height} x {width}), {whence}; their boxes above a score '
+    'of {score:g}, fused at IoU 0.5. '
+)
 
 _READING = """\
 CDx and CDy: distance of matched centres in per cent of the image, of boxes scored above 0.3, as
@@ -45,28 +62,36 @@ windows:"""
 _COMPARED = """\
 ## Which student
 
-The same windows and epochs for each, three seeds, on the test windows; again by
-`avdet train student config/recipes/comparison.yaml`. The runs are short and none has converged:
-read the order, not the figures:"""
+The same windows and epochs for each, on the test windows; again by
+`avdet train student config/recipes/comparison.yaml`. Short runs that have not converged: read the
+order, not the figures:"""
 
-_LIMITS = """\
-- Taught and measured on simulated drives only, with the simulator's boxes as labels. On a real
-  vehicle expect less until it has been taught on recordings of that vehicle.
+_LIMITS = {
+    'simulated': (
+        '- Learned and measured on simulated drives only. On a real vehicle expect less until it '
+        'has learned from\n  recordings of that vehicle.'
+    ),
+    'truth': '- It knows the vehicles that the truth of its drives names, and no others.',
+    'teachers': (
+        '- It detects what its teachers saw: a vehicle that no camera sees is no label, and what '
+        'the teachers\n  see wrongly it learns wrongly.'
+    ),
+}
+_ALL_LIMITS = """\
 - It fits one geometry of microphones and camera; the file says which, and the detector node
   refuses another one.
-- Direction is heard well, distance badly: boxes of far or masked vehicles have the wrong size
+- Direction is detected well, distance badly: boxes of far or masked vehicles have the wrong size
   more often than the wrong place, which is what the gap between mAP@0.5 and mAP@0.75 shows.
-- Standing electric vehicles make no sound and are not heard. Several vehicles in one direction
-  are heard as one.
+- Standing electric vehicles make no sound and are not detected. Several vehicles in one direction
+  are detected as one.
 - A box holds for the middle of its window, 0.5 s before the window's end, and is stamped so.
-- Not for safety functions.
-"""
+- Not for safety functions."""
 
 
 def text(
     recipe: StudentRecipe,
     scores: dict[str, Any],
-    splits: Splits,
+    about: str,
     facts: dict[str, Any],
     comparison: list[dict[str, Any]] | None = None,
 ) -> str:
@@ -74,98 +99,87 @@ def text(
 
     Args:
         recipe: what made the model.
-        scores: what `avdet_ros.training.run.train.score_student` measured.
-        splits: the windows.
-        facts: ``bytes`` of the file, ``apart`` (largest difference between torch and ONNX
-            Runtime) and on how many ``windows``.
+        scores: what `avdet_ros.training.run.model_file.score_run` measured.
+        about: a sentence on the data.
+        facts: of `avdet_ros.training.run.model_file.export_student`.
         comparison: rows of a comparison of models, if there is one.
     """
     fit = scores['fit']
     parts = [
-        _INTRODUCTION,
+        _INTRODUCTION.format(labels=_LABELS[recipe.labels]),
         _WHAT.format(
-            model=recipe.model,
+            model=recipe.student.model,
             parameters=fit['parameters'] / 1e6,
             megabytes=facts['bytes'] / 1e6,
+            half_megabytes=facts['half_bytes'] / 1e6,
             **facts,
         ),
         _DATA.format(
-            about=splits.about,
+            about=about,
+            windows=fit['windows'],
+            minutes=fit['minutes'],
+            torch=fit['torch'],
             seed=recipe.fit.seed,
-            seeds=', '.join(
-                f'{low} to {high - 1} are {name}' for name, (low, high) in SEEDS.items()
-            ),
-            **fit,
+            train=scores['windows']['train'],
+            val=scores['windows']['val'],
+            train_labels=scores['labels']['train'],
+            val_labels=scores['labels']['val'],
+            more=_more_on_data(recipe, scores),
         ),
-        '## Measured',
-        metrics_table(
-            {
-                'test': scores['test'],
-                'val': scores['val'],
-                'as many training windows': scores['train'],
-                'test, the 20 most common training boxes': scores['constant_boxes'],
-            }
-        ),
+        '## Measured on windows',
+        metrics_table(_window_rows(scores)),
         _READING,
         reliability_table(scores['reliability']),
     ]
+    if 'results' in scores:
+        parts.append('## Measured on the test drives')
+        for kind, results in scores['results'].items():
+            parts += [f'Against {kind}:', detector_table(results)]
     if comparison:
         parts += [_COMPARED, comparison_table(comparison).rstrip()]
-    parts += ['## Limits', _LIMITS.rstrip(), '## Recipe', '```yaml\n' + as_yaml(recipe) + '```']
-    return '\n\n'.join(parts) + '\n'
+    parts += ['## Limits', f'{_LIMITS[recipe.labels]}\n{_ALL_LIMITS}', '## Recipe']
+    return '\n\n'.join([*parts, '```yaml\n' + as_yaml(recipe) + '```']) + '\n'
 
 
-def metrics_table(rows: dict[str, dict[str, float]]) -> str:
-    """One line a row: mAP averaged, at 0.5 and 0.75, recall, centre distances, windows, boxes."""
-    lines = [
-        '| on | ' + ' | '.join(_TITLES.values()) + ' | windows | boxes |',
-        '|---|' + '---|' * (len(_TITLES) + 2),
-    ]
-    for name, row in rows.items():
-        numbers = ' | '.join(_number(row[key]) for key in _TITLES)
-        lines.append(f'| {name} | {numbers} | {row["frames"]:.0f} | {row["boxes"]:.0f} |')
-    return '\n'.join(lines)
-
-
-def reliability_table(rows: list[dict[str, float]]) -> str:
-    """Score ranges, how many boxes they hold, their mean score, and how many are right."""
-    lines = ['| score | boxes | mean score | right |', '|---|---|---|---|']
-    lines += [
-        f'| {row["from"]:g} to {row["to"]:g} | {row["boxes"]} '
-        f'| {row["score"]:.3f} | {row["right"]:.3f} |'
-        for row in rows
-    ]
-    return '\n'.join(lines)
-
-
-def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Mean and spread (standard deviation) over the seeds of each model, on the test windows."""
-    lines = [
-        '| model | M parameters | seeds | '
-        + ' | '.join(_TITLES.values())
-        + ' | mAP on training windows | minutes |',
-        '|---|' + '---|' * (len(_TITLES) + 4),
-    ]
-    for model in dict.fromkeys(row['model'] for row in rows):
-        mine = [row for row in rows if row['model'] == model]
-        cells = [_spread([row['test'][key] for row in mine]) for key in _TITLES]
-        cells.append(_spread([row['train']['map'] for row in mine]))
-        minutes = statistics.mean(row['fit']['minutes'] for row in mine)
-        size = mine[0]['fit']['parameters'] / 1e6
-        lines.append(
-            f'| {model} | {size:.2f} | {len(mine)} | {" | ".join(cells)} | {minutes:.0f} |'
+def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
+    """Sentences on seeds, teachers, transfer and pretext, where there were any."""
+    if recipe.labels == 'simulated':
+        seeds = ', '.join(
+            f'{low} to {high - 1} are {use}' for use, (low, high) in SPLIT_SEEDS.items()
         )
-    constant = rows[0]['constant_boxes']
-    cells = [_number(constant[key]) for key in _TITLES]
-    lines.append(f'| 20 constant boxes | - | - | {" | ".join(cells)} | - | - |')
-    return '\n'.join(lines) + '\n'
+        return f'Drives {seeds}: no drive is in two splits. '
+    how, sentences = recipe.teachers, ''
+    if recipe.labels == 'teachers' or recipe.transfer.loss != 'none':
+        sentences = _TEACHERS.format(
+            teachers=', '.join(recipe.learns_from),
+            config=how.config_name,
+            height=how.height,
+            width=how.width,
+            whence=f'taken from {how.folder}' if how.folder else 'taught on other drives',
+            score=how.score,
+        )
+        if how.labels:
+            sentences = f'Labels of teachers that are ready in {how.labels}. '
+    if recipe.transfer.loss != 'none':
+        sentences += f'Beside the boxes it learned their features by {_transfer(recipe)}. '
+    if 'pretext' in scores:
+        sentences += f'It first learned another task, {scores["pretext"]["about"]}. '
+    return sentences
 
 
-def _spread(values: list[float | None]) -> str:
-    values = [value for value in values if value is not None]
-    mean = _number(statistics.mean(values) if values else None)
-    return f'{mean} ± {statistics.stdev(values):.3f}' if len(values) > 1 else mean
+def _transfer(recipe: StudentRecipe) -> str:
+    how = recipe.transfer
+    if how.loss == 'mta':
+        among = f', {how.combine} of the teachers' if len(recipe.learns_from) > 1 else ''
+        return f'Multi-Teacher Alignment ({how.mta}{among}), weight {how.weight:g}'
+    return f'the {how.loss} loss, weight {how.weight:g}'
 
 
-def _number(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'
+def _window_rows(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    names = {
+        'test': 'test',
+        'val': 'val',
+        'train': 'as many training windows',
+        'constant_boxes': 'test, the 20 most common training boxes',
+    }
+    return {name: scores[key] for key, name in names.items() if key in scores}

@@ -1,138 +1,66 @@
-"""The pretext: a student counts the vehicles before it hears where they are.
-
-MM-DistillNet, section 3.2: cross-entropy on the number of fused teacher boxes, then the encoder's
-weights begin the distillation.
-"""
+"""The pretext of a run: an easier task is learned first; the student begins with its weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch import seed_everything
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
-from avdet_ros.training.data.augment import Mirror
-from avdet_ros.training.data.windows import Lesson, TaughtWindows, lessons
-from avdet_ros.training.fitting.distributed import first_only
-from avdet_ros.training.fitting.fit import load_best, refuse_bad_loss, run_fit, save_weights
-from avdet_ros.training.networks.adapters import Listener
-from avdet_ros.training.networks.paper import VehicleCounter
-from avdet_ros.training.recipes.student import DistillationRecipe
-from avdet_ros.training.run.task import augmented, scale_levels
+from avdet_ros.training.data.mirror import Mirror
+from avdet_ros.training.data.windows import WindowDataset, loader
+from avdet_ros.training.fitting.distributed import rank_zero_first
+from avdet_ros.training.fitting.fit import load_best, run_fit, save_weights
+from avdet_ros.training.networks.base import StudentAdapter
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import PRETEXTS
+from avdet_ros.training.run.task import scale_levels
 
 WEIGHTS = 'pretext.pt'
-"""Weights of the student after counting, in the pretext's folder."""
-
-
-class Encoder(nn.Module):
-    """A listener's encoder by itself, its weights shared."""
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        # Not a sub-module: the weights stay the listener's and are saved once.
-        object.__setattr__(self, 'listener', listener)
-
-    def forward(self, sound: Tensor) -> Tensor:
-        """(B, ...) features to (B, channels, ...)."""
-        return self.listener.encode(sound)
-
-
-class CountingTask(LightningModule):
-    """Counting vehicles in windows.
-
-    Args:
-        listener: the student.
-        recipe: how.
-        mirror: of the rig, None where the recipe does not mirror.
-    """
-
-    def __init__(
-        self, listener: Listener, recipe: DistillationRecipe, mirror: Mirror | None, channels: int
-    ) -> None:
-        super().__init__()
-        self.listener, self.recipe, self.mirror = listener, recipe, mirror
-        self.counter = VehicleCounter(Encoder(listener), channels, recipe.pretext.most)
-        self._sums = np.zeros(3)
-
-    def training_step(self, lesson: Lesson, index: int) -> Tensor:
-        """One batch; mixed windows have as many vehicles as both together."""
-        lesson = augmented(lesson, self, self.recipe.augmentation, self.mirror, index)
-        loss = self.counter.loss(lesson.sound, counts(lesson))
-        refuse_bad_loss({'counting': loss}, loss, self, index, f'frames {lesson.frames[0]}...')
-        self.log('train/loss', loss.detach(), prog_bar=True, on_epoch=True, on_step=False,
-                 batch_size=len(lesson.boxes))  # fmt: skip
-        return loss
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch."""
-        self._sums = np.zeros(3)
-
-    def validation_step(self, lesson: Lesson, index: int) -> None:
-        """Loss and hits of one batch."""
-        true, many = counts(lesson), len(lesson.boxes)
-        logits = self.counter(lesson.sound)
-        loss = nn.functional.cross_entropy(logits, true.clamp(max=self.counter.most))
-        hits = (logits.argmax(dim=1) == true.clamp(max=self.counter.most)).sum()
-        self._sums += [float(loss) * many, float(hits), many]
-
-    def on_validation_epoch_end(self) -> None:
-        """Log both."""
-        loss, hits, many = self._sums
-        self.log('val/loss', loss / many, prog_bar=True)
-        self.log('val/accuracy', hits / many, prog_bar=True)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW."""
-        return torch.optim.AdamW(self.parameters(), lr=self.recipe.pretext.learning_rate)
-
-
-def counts(lesson: Lesson) -> Tensor:
-    """(B,) int64 number of the teachers' boxes."""
-    return torch.tensor([len(box) for box in lesson.boxes], device=lesson.sound.device)
+"""Weights of the student after the pretext, in the pretext's folder."""
 
 
 def fit_pretext(
-    listener: Listener,
-    recipe: DistillationRecipe,
-    train: TaughtWindows,
-    val: TaughtWindows,
+    student: StudentAdapter,
+    recipe: StudentRecipe,
+    train: WindowDataset,
+    val: WindowDataset,
     folder: Path,
     mirror: Mirror | None,
-    progress: bool = True,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Count, or go on where a killed run stopped, and keep the student's weights.
+    """Learn the pretext, or go on where a killed run stopped, and keep the student's weights.
 
     Args:
-        listener: fresh; has its best weights then.
+        student: fresh; has its best weights then.
         recipe: how.
         train: windows to learn from.
         val: windows that choose the epoch.
         folder: gets ``checkpoints/``, ``log/`` and `WEIGHTS`.
         mirror: of the rig, or None where the recipe does not mirror.
-        progress: draw progress bars.
+        progress: shows how far it is.
 
     Returns:
-        ``loss`` and ``accuracy`` on the validation windows, and ``majority``, the accuracy of
-        always saying the most common count.
+        The result of the best epoch and, as ``about``, a sentence on it.
     """
     how = recipe.pretext
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
-    train = train.first(recipe.fit.windows)
-    scale_levels(listener, train)
+    train = train.at_most(recipe.fit.windows)
+    scale_levels(student, train)
     with torch.no_grad():
-        example = torch.from_numpy(np.asarray(train.sound[0], np.float32)[None])
-        channels = listener.eval().encode(example).shape[1]
-    task = CountingTask(listener, recipe, mirror, channels)
+        example = torch.from_numpy(np.asarray(train.spectrogram[0], np.float32)[None])
+        channels = student.eval().encode(example).shape[1]
+    task = PRETEXTS.find(how.task)(student, recipe, mirror, channels)
     best = run_fit(
         task,
-        lessons(train, how.batch, recipe.fit.seed, 0),
-        lessons(val, 2 * how.batch, None, 0),
+        loader(train, how.batch, recipe.fit.seed),
+        loader(val, 2 * how.batch),
         folder,
         epochs=how.epochs,
         seed=recipe.fit.seed,
@@ -145,20 +73,15 @@ def fit_pretext(
     task.on_validation_epoch_start()
     with torch.inference_mode():
         task.cpu().eval()
-        for index, lesson in enumerate(lessons(val, 2 * how.batch, None, 0)):
-            task.validation_step(lesson, index)
-    loss, hits, many = task._sums
-    numbers = [min(len(box), how.most) for box in val.boxes]
-    state = {name: item.detach().cpu().clone() for name, item in listener.state_dict().items()}
-    first_only(lambda: save_weights(folder / WEIGHTS, state))
-    return {
-        'loss': loss / many,
-        'accuracy': hits / many,
-        'majority': max(numbers.count(number) for number in set(numbers)) / len(numbers),
-    }
+        for index, batch in enumerate(loader(val, 2 * how.batch)):
+            task.validation_step(batch, index)
+    state = {name: item.detach().cpu().clone() for name, item in student.state_dict().items()}
+    rank_zero_first(lambda: save_weights(folder / WEIGHTS, state))
+    result = task.result(val)
+    return {**result, 'about': task.describe(result)}
 
 
-def load_pretext(listener: Listener, folder: Path) -> None:
+def load_pretext(student: StudentAdapter, folder: Path) -> None:
     """Begin with the weights of `fit_pretext`, all of them; the head was not trained by it.
 
     Raises:
@@ -167,7 +90,7 @@ def load_pretext(listener: Listener, folder: Path) -> None:
     path = folder / WEIGHTS
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-        listener.load_state_dict(state, strict=True)
+        student.load_state_dict(state, strict=True)
     except OSError as error:
         raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
     except Exception as error:  # torch raises what zipfile and pickle do

@@ -12,11 +12,11 @@ from avdet_ros.evaluation.detection_metrics import (
     detection_metrics,
 )
 from avdet_ros.evaluation.drive_record import TruthFrame
-from avdet_ros.training.data.window_set import WindowSet
-from avdet_ros.training.networks.postprocess import LEAST_SCORE
+from avdet_ros.training.data.windows import WindowDataset
+from avdet_ros.training.networks.postprocess import MIN_SCORE
 
 
-def truth_frames(windows: WindowSet) -> list[TruthFrame]:
+def truth_frames(windows: WindowDataset) -> list[TruthFrame]:
     """The labels of a set as the metrics take them."""
     size = np.tile(windows.image_size_px, 2)
     return [TruthFrame.of(boxes * size, np.arange(len(boxes))) for boxes in windows.boxes]
@@ -30,7 +30,7 @@ def as_detections(
 
 
 def average_precisions(
-    found: list[tuple[np.ndarray, np.ndarray]], windows: WindowSet
+    found: list[tuple[np.ndarray, np.ndarray]], windows: WindowDataset
 ) -> tuple[float, float, float]:
     """The mAP of boxes and logits of a set's windows: averaged, at IoU 0.5, and at 0.75."""
     detections = [as_detections(*each, windows.image_size_px) for each in found]
@@ -38,14 +38,16 @@ def average_precisions(
     return float(precision.mean()), float(precision[0]), float(precision[5])
 
 
-def metrics(found: list[tuple[np.ndarray, np.ndarray]], windows: WindowSet) -> DetectionMetrics:
+def metrics(
+    found: list[tuple[np.ndarray, np.ndarray]], windows: WindowDataset
+) -> DetectionMetrics:
     """All metrics of boxes and calibrated scores of a set's windows."""
-    detections = [as_detections(*each, windows.image_size_px).above(LEAST_SCORE) for each in found]
+    detections = [as_detections(*each, windows.image_size_px).above(MIN_SCORE) for each in found]
     return detection_metrics(truth_frames(windows), detections, windows.image_size_px)
 
 
-def constant_metrics(train: WindowSet, windows: WindowSet) -> DetectionMetrics:
-    """Metrics of the training labels' most common boxes, said of every window."""
+def constant_metrics(train: WindowDataset, windows: WindowDataset) -> DetectionMetrics:
+    """Metrics of the training labels' most common boxes, the same for every window."""
     frames = truth_frames(train)
     statistics = fit_labels((frame.boxes_px, frame.distance_m) for frame in frames)
     same = ConstantBoxes(statistics).detect(np.zeros(0), np.zeros(0))

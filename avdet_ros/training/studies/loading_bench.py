@@ -1,4 +1,4 @@
-"""How fast a data set can be read for learning: sound to features, lessons, teachers' pictures."""
+"""How fast a data set can be read: sound to features, batches, teachers' pictures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import write_features
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.rig import Rig
+from avdet_ros.training.data.drives import drive_windows
 from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame
-from avdet_ros.training.data.windows import lessons, taught_windows
+from avdet_ros.training.data.windows import loader
 
 TEACHERS = ('rgb', 'depth', 'thermal')
 PAPER_SIZE = (768, 768)
@@ -47,7 +48,7 @@ class Rate:
 
 
 def loading_rates(rig: Rig, count: int = 40) -> list[Rate]:
-    """Read a drive of noise, as large as MAVD's frames are, in each way that learning does.
+    """Read a drive of noise, as large as MAVD's frames are, in each way that training does.
 
     Args:
         rig: microphones and camera.
@@ -60,24 +61,24 @@ def loading_rates(rig: Rig, count: int = 40) -> list[Rate]:
         _write_labels(root, frames, rng)
         front_end = FrontEnd.of(rig)
 
-        def hear(kind: str) -> None:
+        def compute(kind: str) -> None:
             write_features(root, frames[0].drive, frames, kind, front_end)
 
-        hear('window')
+        compute('window')
         size = (rig.camera.width_px, rig.camera.height_px)
-        windows = taught_windows(
-            root, root / 'labels', frames, 'window', TEACHERS, ('attention',), size
+        windows = drive_windows(
+            root, frames, 'window', size, 'teachers', teachers=TEACHERS, needs=('attention',)
         )
-        loader = lessons(windows, 32, levels=3)
+        batches = loader(windows, 32, levels=3)
         pictures = [
             LabelledFrame(layout.picture_path(root, frame, 'rgb'), np.zeros((0, 4), np.float32))
             for frame in frames
         ]
         seen = FrameSet(pictures, 'rgb', PAPER_SIZE, flip=True)
         ways: dict[str, Callable[[], object]] = {
-            'sound to features, compact students': partial(hear, 'window'),
-            "sound to features, the paper's student": partial(hear, 'log_mel'),
-            'lessons: features, boxes, maps of three teachers': lambda: sum(1 for _ in loader),
+            'sound to features, compact students': partial(compute, 'window'),
+            "sound to features, the paper's student": partial(compute, 'log_mel'),
+            'batches: features, boxes, maps of three teachers': lambda: sum(1 for _ in batches),
             "a teacher's pictures, 768 x 768": lambda: [seen[place] for place in range(count)],
         }
         return [Rate(what, 60 * count / _seconds(read)) for what, read in ways.items()]
@@ -115,7 +116,7 @@ def _write_drive(
 
 
 def _write_labels(root: Path, frames: list[layout.FrameId], rng: np.random.Generator) -> None:
-    """What three of the paper's teachers would say: a box a frame, maps, features."""
+    """What three of the paper's teachers would see: a box a frame, maps, features."""
     count, cells = len(frames), sum(height * width for height, width in LEVELS)
     teachers = len(TEACHERS)
     write_labels(

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avdet_ros.training.recipes.student import (
-    DistillationRecipe,
-    ListenerRecipe,
+from avdet_ros.training.recipes.parts import (
+    Augmentation,
+    FitRecipe,
+    NetworkRecipe,
     PretextRecipe,
-    TaughtAugmentation,
-    TaughtFit,
-    TaughtLoss,
     TeachersRecipe,
     TransferRecipe,
 )
+from avdet_ros.training.recipes.student import StudentRecipe
 
 ALL = ('rgb', 'depth', 'thermal')
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the paper says of a row, per cent; None where it says nothing."""
+    """The paper's figures of a row, per cent; None where it has none."""
 
     map: float
     map50: float
@@ -44,10 +43,10 @@ class Row:
         combine: see `TransferRecipe`.
         pretext: counting first.
         paper: the paper's figures, None for rows of ours.
-        model: the student, see `ListenerRecipe`.
+        model: the student, see `NetworkRecipe`.
         mta: reading of equation 2.
         levels: of the pyramid that are aligned, from P3 on.
-        boxes: see `TransferRecipe`.
+        labels: whose boxes are learned, see `StudentRecipe`.
     """
 
     key: str
@@ -60,19 +59,32 @@ class Row:
     model: str = 'paper'
     mta: str = 'corrected'
     levels: int = 3
-    boxes: str = 'teachers'
+    labels: str = 'teachers'
 
 
 RGB = ('rgb',)
 ROWS = (
-    Row('original', 'StereoSoundNet, original (2 microphones)', RGB, 'ranking', 'average',
-        model='stereosoundnet'),
-    Row('stereosoundnet', 'StereoSoundNet', RGB, 'ranking', 'average',
-        paper=Figures(44.05, 62.38, 41.46, 3.00, 2.24)),
+    Row(
+        'original',
+        'StereoSoundNet, original (2 microphones)',
+        RGB,
+        'ranking',
+        'average',
+        model='stereosoundnet',
+    ),
+    Row(
+        'stereosoundnet',
+        'StereoSoundNet',
+        RGB,
+        'ranking',
+        'average',
+        paper=Figures(44.05, 62.38, 41.46, 3.00, 2.24),
+    ),
     Row('pairwise', 'Pairwise', RGB, 'pairwise', 'average', paper=Figures(40.45, 59.72, 36.73)),
     Row('afd', 'AFD', RGB, 'afd', 'average', paper=Figures(44.27, 62.00, 41.90)),
-    Row('avg_ranking', 'Avg ranking', ALL, 'ranking', 'average',
-        paper=Figures(56.16, 80.03, 52.96)),
+    Row(
+        'avg_ranking', 'Avg ranking', ALL, 'ranking', 'average', paper=Figures(56.16, 80.03, 52.96)
+    ),
     Row('avg_afd', 'Avg AFD', ALL, 'afd', 'average', paper=Figures(58.50, 82.18, 55.48)),
     Row('avg_mta', 'Avg MTA', ALL, 'mta', 'average', paper=Figures(59.46, 82.29, 56.94)),
     Row('m1', 'M1', RGB, 'mta', paper=Figures(44.58, 62.66, 42.39)),
@@ -82,14 +94,24 @@ ROWS = (
     Row('m5', 'M5', ALL, 'mta', paper=Figures(61.10, 83.81, 59.07)),
     Row('m6', 'M6', ALL, 'mta', pretext=True, paper=Figures(61.62, 84.29, 59.66, 1.27, 0.69)),
     Row('m5_as_printed', 'M5, equation 2 as printed', ALL, 'mta', mta='as_printed'),
-    Row('m5_as_released', "M5, the authors' program", ALL, 'mta', mta='as_released',
-        levels=5),
+    Row('m5_as_released', "M5, the authors' program", ALL, 'mta', mta='as_released', levels=5),
     Row('compact', 'M6 with our compact student', ALL, 'mta', pretext=True, model='steered'),
-    Row('compact_boxes', "Our compact student, the teachers' boxes alone", ALL, 'none',
-        model='steered'),
-    Row('compact_truth', 'Our compact student, true boxes', ALL, 'none', model='steered',
-        boxes='truth'),
-)  # fmt: skip
+    Row(
+        'compact_boxes',
+        "Our compact student, the teachers' boxes alone",
+        ALL,
+        'none',
+        model='steered',
+    ),
+    Row(
+        'compact_truth',
+        'Our compact student, true boxes',
+        ALL,
+        'none',
+        model='steered',
+        labels='truth',
+    ),
+)
 
 CLAIMS = (
     ('m5', 'm1', 'three teachers beat RGB alone'),
@@ -106,11 +128,21 @@ CLAIMS = (
 """What the paper's table shows: the first row is better in mAP@Avg than the second."""
 
 TRACKING = {
-    'stereosoundnet': {'mota': 16.94, 'switches': 1327, 'fragmentations': 1077,
-                       'false_positives': 3696, 'false_negatives': 3349},
-    'm6': {'mota': 26.96, 'switches': 1078, 'fragmentations': 1076,
-           'false_positives': 2758, 'false_negatives': 3524},
-}  # fmt: skip
+    'stereosoundnet': {
+        'mota': 16.94,
+        'switches': 1327,
+        'fragmentations': 1077,
+        'false_positives': 3696,
+        'false_negatives': 3349,
+    },
+    'm6': {
+        'mota': 26.96,
+        'switches': 1078,
+        'fragmentations': 1076,
+        'false_positives': 2758,
+        'false_negatives': 3524,
+    },
+}
 """The paper's Table 3: scenes with a single car."""
 
 
@@ -128,32 +160,40 @@ class Scale:
         minutes: of each.
         fps: pictures a second.
         reading: what figures at this scale are worth.
-        tells: whether an order of rows means anything.
+        shows_order: whether an order of rows means anything.
     """
 
     name: str
     teachers: TeachersRecipe
-    fit: TaughtFit
-    compact_fit: TaughtFit
+    fit: FitRecipe
+    compact_fit: FitRecipe
     pretext: PretextRecipe
     drives: int
     minutes: float
     fps: float
     reading: str
-    tells: bool = True
+    shows_order: bool = True
 
 
 _SMALL_TEACHERS = TeachersRecipe(
-    config_name='tf_efficientdet_lite0', height=128, width=384, anchor_scale=1.5, crop=False,
-    score=0.5, share=0.3, epochs=10, batch=4,
-)  # fmt: skip
+    modalities=ALL,
+    config_name='tf_efficientdet_lite0',
+    height=128,
+    width=384,
+    anchor_scale=1.5,
+    crop=False,
+    score=0.5,
+    share=0.3,
+    epochs=10,
+    batch=4,
+)
 
 SCALES = {
     'smoke': Scale(
         'smoke',
         replace(_SMALL_TEACHERS, width=256, score=0.3, share=0.4, epochs=2, batch=8),
-        TaughtFit(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
-        TaughtFit(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
+        FitRecipe(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
+        FitRecipe(epochs=1, batch=8, learning_rate=1e-3, average=0.0),
         PretextRecipe(epochs=1, batch=8),
         drives=6,
         minutes=0.1,
@@ -166,15 +206,17 @@ SCALES = {
             "train reproduce --scale full --data MAVD --teachers TEACHERS` has the paper's "
             'networks, input and schedule.'
         ),
-        tells=False,
+        shows_order=False,
     ),
     'small': Scale(
         'small',
         _SMALL_TEACHERS,
-        TaughtFit(epochs=3, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6,
-                  average=0.99),
-        TaughtFit(epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12,
-                  average=0.99),
+        FitRecipe(
+            epochs=3, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6, average=0.99
+        ),
+        FitRecipe(
+            epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12, average=0.99
+        ),
         PretextRecipe(epochs=3, batch=32, learning_rate=2e-3),
         drives=100,
         minutes=1.0,
@@ -188,27 +230,36 @@ SCALES = {
     ),
     'full': Scale(
         'full',
-        TeachersRecipe(),
-        TaughtFit(epochs=50, batch=8, learning_rate=1e-4, weight_decay=5e-4, patience=15,
-                  precision='16-mixed', average=0.0, schedule='plateau'),
-        TaughtFit(epochs=30, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=10,
-                  average=0.99),
+        TeachersRecipe(modalities=ALL),
+        FitRecipe(
+            epochs=50,
+            batch=8,
+            learning_rate=1e-4,
+            weight_decay=5e-4,
+            patience=15,
+            precision='16-mixed',
+            average=0.0,
+            schedule='plateau',
+        ),
+        FitRecipe(
+            epochs=30, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=10, average=0.99
+        ),
         PretextRecipe(epochs=10, batch=8, learning_rate=1e-4),
         drives=0,
         minutes=0.0,
         fps=0.0,
         reading="The paper's networks, input and schedule.",
     ),
-}  # fmt: skip
+}
 
 _WEIGHTS = {'mta': 0.05, 'ranking': 1.0, 'pairwise': 1.0, 'afd': 1.0, 'none': 0.0}
-"""Of the transfer in the loss; the paper prints MTA's."""
+"""Weight of the transfer in the loss; the paper prints MTA's."""
 
 _RELEASED = {'weight': 0.005, 'beta': 1.0}
 """The authors' configuration: their plain sum counts so much."""
 
-_AS_IN_THE_PAPER = TaughtAugmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
-_OURS = TaughtAugmentation(mask_frames=0.15, mix=0.2)
+_AS_IN_THE_PAPER = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
+_OURS = Augmentation(mask_frames=0.15, mix=0.2)
 
 
 def _weights(row: Row) -> dict[str, float]:
@@ -217,16 +268,16 @@ def _weights(row: Row) -> dict[str, float]:
     return {'weight': _WEIGHTS[row.loss]}
 
 
-def row_recipe(row: Row, scale: Scale, seed: int = 0) -> DistillationRecipe:
+def row_recipe(row: Row, scale: Scale, seed: int = 0) -> StudentRecipe:
     """The recipe of a row at a scale; all rows of a scale share teachers and labels."""
     compact = row.model == 'steered'
-    return DistillationRecipe(
-        student=ListenerRecipe(row.model, scale.teachers.config_name),
+    return StudentRecipe(
+        labels=row.labels,
+        student=NetworkRecipe(row.model, scale.teachers.config_name),
         teachers=scale.teachers,
         pretext=scale.pretext if row.pretext else replace(scale.pretext, epochs=0),
         transfer=TransferRecipe(
             teachers=row.teachers,
-            boxes=row.boxes,
             loss=row.loss,
             mta=row.mta,
             levels=row.levels,
@@ -234,6 +285,5 @@ def row_recipe(row: Row, scale: Scale, seed: int = 0) -> DistillationRecipe:
             **_weights(row),
         ),
         fit=replace(scale.compact_fit if compact else scale.fit, seed=seed),
-        loss=TaughtLoss(),
         augmentation=_OURS if compact else _AS_IN_THE_PAPER,
     )

@@ -6,11 +6,12 @@ was killed is started again with the same command, and a row can be added later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,20 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.on_dataset import frames_of, run_on_dataset
 from avdet_ros.evaluation.scores import score
 from avdet_ros.files import explain_os_error, jsonable
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
-from avdet_ros.training.fitting.distributed import first_only, joined
-from avdet_ros.training.fitting.run_folder import begin_run, git_commit, once, once_alone
-from avdet_ros.training.networks.calibrated import ListenerDetector
+from avdet_ros.training.fitting.commit import git_commit
+from avdet_ros.training.fitting.distributed import process_group, rank_zero_first
+from avdet_ros.training.fitting.run_folder import (
+    begin_run,
+    cached_stage,
+    cached_stage_rank_zero,
+)
+from avdet_ros.training.networks.calibrated import StudentDetector
 from avdet_ros.training.networks.postprocess import suppress
-from avdet_ros.training.run import stages
+from avdet_ros.training.run.context import RunContext, open_run
+from avdet_ros.training.run.stages import make_detector, make_windows
 from avdet_ros.training.studies.paper_rows import ROWS, SCALES, Row, Scale, row_recipe
 from avdet_ros.training.studies.reproduce_table import write_table
 
@@ -42,7 +50,7 @@ RESULTS = 'results.md'
 ROW = 'row.json'
 STUDENT = 'student'
 
-Say = Callable[[str], None]
+_logger = logging.getLogger(__name__)
 
 
 class TorchDetector:
@@ -52,7 +60,7 @@ class TorchDetector:
     is taken over the whole curve.
     """
 
-    def __init__(self, detector: ListenerDetector, rig: Rig) -> None:
+    def __init__(self, detector: StudentDetector, rig: Rig) -> None:
         """Take a calibrated student and the rig whose image its boxes lie in."""
         self._device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._detector = detector.to(self._device).eval()
@@ -60,11 +68,11 @@ class TorchDetector:
 
     def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
         """Boxes of one window; the waveform is not looked at."""
-        listener = self._detector.listener
+        student = self._detector.student
         with torch.inference_mode():
             sound = torch.from_numpy(spectrogram)[None].to(self._device)
-            heard = listener(listener.from_topic(sound), [])
-            boxes, logits = listener.candidates(heard.said)
+            output = student(student.from_topic(sound), [])
+            boxes, logits = student.candidates(output.prediction)
             boxes, logits = suppress(boxes[0], logits[0])
             scores = self._detector.calibration(logits)
         return Detections(boxes.cpu().numpy() * self._size, scores.cpu().numpy())
@@ -78,8 +86,7 @@ def reproduce(
     rows: Sequence[Row] = ROWS,
     seeds: int = 1,
     command: str = '',
-    progress: bool = True,
-    say: Say = print,
+    progress: Progress = SILENT,
 ) -> Path:
     """Run the rows and write the table.
 
@@ -90,10 +97,9 @@ def reproduce(
         teachers: folder of ready teachers; None teaches them with the drives' true boxes.
         rows: which rows, in the order of the table.
         seeds: how often each row is run, from seed 0 on; the table has the first, and a second
-            one mean and spread. Seeds that an earlier run has done count as well.
+            one mean and deviation. Seeds that an earlier run has done count as well.
         command: for the table.
-        progress: draw progress bars.
-        say: takes a line for people.
+        progress: shows how far it is.
 
     Returns:
         ``results.md``; beside it ``results.json``.
@@ -105,20 +111,20 @@ def reproduce(
     if teachers is not None:
         scale = replace(scale, teachers=replace(scale.teachers, folder=str(teachers)))
     results: list[list[dict[str, Any]]] = []
-    with joined():
+    with process_group():
         if data is None:
             data = out / 'drives'
-            first_only(partial(_simulate, scale, data, say))
+            rank_zero_first(partial(_simulate, scale, data))
         if not any(data.glob('*/truth/frames.jsonl')):
-            rows = [row for row in rows if row.boxes != 'truth']
-            say(f'{data}: no true boxes, so no row that learns from them')
+            rows = [row for row in rows if row.labels != 'truth']
+            _logger.info('%s: no true boxes, so no row that learns from them', data)
             if not rows:
                 raise AvdetError(f'--rows: expected one that {data} can teach, found none')
         for number, row in enumerate(rows, 1):
             results.append([])
             for seed in range(max(seeds, _seeds_done(row, out))):
-                say(f'row {number} of {len(rows)}: {row.title}, seed {seed}')
-                results[-1].append(run_row(row, scale, data, out, seed, progress, say))
+                _logger.info('row %d of %d: %s, seed %d', number, len(rows), row.title, seed)
+                results[-1].append(run_row(row, scale, data, out, seed, progress))
         about = {
             'scale': scale.name,
             'command': command,
@@ -127,7 +133,7 @@ def reproduce(
             'torch': torch.__version__,
             'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU',
         }
-        first_only(partial(_write, out, rows, results, scale, about))
+        rank_zero_first(partial(_write, out, rows, results, scale, about))
     return out / RESULTS
 
 
@@ -150,7 +156,7 @@ def _write(
 
 
 def run_row(
-    row: Row, scale: Scale, data: Path, out: Path, seed: int, progress: bool, say: Say
+    row: Row, scale: Scale, data: Path, out: Path, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Teach one student and score it; see `reproduce`.
 
@@ -162,25 +168,22 @@ def run_row(
     recipe = row_recipe(row, scale, seed)
     if (folder / ROW).exists():  # all else may be gone by now
         begin_run(folder, recipe, resume=True)
-        return once(folder / ROW, dict, say, row.title)
-    course = stages.open_course(
-        recipe, data, folder, progress=progress, say=say, labels=out / 'labels'
-    )
+        return cached_stage(folder / ROW, dict, row.title)
+    run = open_run(recipe, data, folder, progress=progress, labels=out / 'labels')
     if not recipe.teachers.folder:
-        course = replace(course, teachers=out / 'teachers')
-        first_only(lambda: keep_split(out, course.split))  # all rows share the teachers
-    stages.make_teachers(recipe.teachers, data, course.split, course.teachers, progress, say)
-    stages.make_labels(course)
-    detector, train, _ = stages.make_student(course)
+        run = replace(run, teachers=out / 'teachers')
+        rank_zero_first(lambda: keep_split(out, run.split))  # all rows share the teachers
+    make_windows(run)
+    detector, windows = make_detector(run)
 
     def finish() -> dict[str, Any]:
         return {
-            'scores': _scores(TorchDetector(detector, course.rig), course),
+            'scores': _scores(TorchDetector(detector, run.rig), run),
             'fit': json.loads((folder / 'fit.json').read_text(encoding='utf-8')),
-            'labels': int(sum(map(len, train.boxes))),
+            'labels': int(sum(map(len, windows['train'].boxes))),
         }
 
-    return once_alone(folder / ROW, finish, say, row.title)
+    return cached_stage_rank_zero(folder / ROW, finish, row.title)
 
 
 def _folder(row: Row, out: Path, seed: int) -> Path:
@@ -191,15 +194,16 @@ def _seeds_done(row: Row, out: Path) -> int:
     return next(seed for seed in count() if not (_folder(row, out, seed) / ROW).exists())
 
 
-def _scores(detector: TorchDetector, course: stages.Course) -> dict[str, Any]:
-    """Scores against every kind of truth: the labels of all teachers, whoever taught the row."""
-    frames = frames_of(course.root, 'test', course.recipe.data)
-    front_end = FrontEnd.of(course.rig)
-    heard = run_on_dataset(course.root, frames, {STUDENT: detector}, front_end, course.labels)
-    return jsonable({
-        kind: score(records, STUDENT, course.rig, make_tracker())
-        for kind, records in heard.records.items()
-    })  # fmt: skip
+def _scores(detector: TorchDetector, run: RunContext) -> dict[str, Any]:
+    """Scores against every kind of truth: the labels of all teachers, whoever the row's were."""
+    frames = frames_of(run.data, 'test', run.recipe.subset)
+    front_end = FrontEnd.of(run.rig)
+    found = run_on_dataset(run.data, frames, {STUDENT: detector}, front_end, run.labels)
+    scores = {
+        kind: score(records, STUDENT, run.rig, make_tracker())
+        for kind, records in found.records.items()
+    }
+    return jsonable(scores)
 
 
 def _scale(scale: str | Scale) -> Scale:
@@ -210,7 +214,7 @@ def _scale(scale: str | Scale) -> Scale:
     return SCALES[scale]
 
 
-def _simulate(scale: Scale, folder: Path, say: Say) -> None:
+def _simulate(scale: Scale, folder: Path) -> None:
     """Write the drives of a scale, those that are not there yet."""
     if not scale.drives:
         raise AvdetError(
@@ -224,6 +228,6 @@ def _simulate(scale: Scale, folder: Path, say: Say) -> None:
     missing = prepare(folder, plan)
     if missing:
         frames = len(missing) * len(plan.times_s())
-        say(f'{folder}: simulating {len(missing)} drives, {frames} frames')
+        _logger.info('%s: simulating %d drives, %d frames', folder, len(missing), frames)
         write_drives(folder, plan, missing, min(os.cpu_count() or 1, len(missing)))
     write_splits(folder, plan)

@@ -62,9 +62,9 @@ def write_table(
         _amounts(rows, results, about),
         '## mAP',
         _HOW,
-        _main_table(rows, results, scale.tells),
+        _main_table(rows, results, scale.shows_order),
         _seeds(rows, every),
-        _order(rows, every, scale.tells),
+        _order(rows, every, scale.shows_order),
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
         _tracking(rows, results),
@@ -91,9 +91,9 @@ def _amounts(rows: Sequence[Row], results: Sequence[dict[str, Any]], about: dict
     )
 
 
-def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: bool) -> str:
+def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], shows_order: bool) -> str:
     lines = [_HEAD]
-    ranks = _ranks(rows, results) if tells else {}
+    ranks = _ranks(rows, results) if shows_order else {}
     for row, result in zip(rows, results, strict=True):
         fused, true = (_detection(result, kind) for kind in (FUSED, TRUE))
         theirs = '-'
@@ -106,16 +106,22 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], tells: b
         if len(row.teachers) > 1 and row.loss != 'none':
             loss += f', {row.combine}'
         cells = (
-            row.title, letters, loss, 'yes' if row.pretext else 'no', theirs,
-            _join(fused, ('map', 'map50', 'map75')), _join(fused, ('cdx', 'cdy'), 1.0),
-            _join(true, ('map', 'map50')), ranks.get(row.key, '-'),
-        )  # fmt: skip
+            row.title,
+            letters,
+            loss,
+            'yes' if row.pretext else 'no',
+            theirs,
+            _join(fused, ('map', 'map50', 'map75')),
+            _join(fused, ('cdx', 'cdy'), 1.0),
+            _join(true, ('map', 'map50')),
+            ranks.get(row.key, '-'),
+        )
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
 def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> str:
-    """Mean and spread of the rows that were run more than once."""
+    """Mean and standard deviation of the rows that were run more than once."""
     lines = []
     for row, of_row in zip(rows, every, strict=True):
         if len(of_row) < 2:
@@ -147,45 +153,47 @@ def _noise(every: Sequence[Sequence[dict[str, Any]]]) -> float:
     return 2 * math.sqrt(2) * max(spreads, default=0.0)
 
 
-def _order(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]], tells: bool) -> str:
+def _order(
+    rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]], shows_order: bool
+) -> str:
     ours, noise = _averages(rows, [of_row[0] for of_row in every]), _noise(every)
     theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
     lines = [
         "## The paper's order",
         '',
-        '| the paper says | paper | ours | agrees |',
+        '| the paper shows | paper | ours | agrees |',
         '|---|---|---|---|',
     ]
-    agreeing = told = sure = 0
+    agreeing = compared = sure = 0
     for better, worse, words in CLAIMS:
         if better not in theirs or worse not in theirs:
             continue
         paper = theirs[better] - theirs[worse]
         difference = ours[better] - ours[worse]
         if math.isnan(difference):
-            verdict, shown = 'not defined', '-'
+            verdict, gap = 'not defined', '-'
         elif abs(difference) < TIE:
-            verdict, shown = 'no difference', f'{difference:+.2f}'
+            verdict, gap = 'no difference', f'{difference:+.2f}'
         else:
-            verdict, shown = 'yes' if difference > 0 else 'no', f'{difference:+.2f}'
+            verdict, gap = 'yes' if difference > 0 else 'no', f'{difference:+.2f}'
             agreeing += difference > 0
             sure += abs(difference) > noise
             if abs(difference) <= noise:
                 verdict += ', within noise'
-        if not tells:
+        if not shows_order:
             verdict = 'too small to tell'
-        told += 1
-        lines.append(f'| {words} | {paper:+.2f} | {shown} | {verdict} |')
-    if not told:
+        compared += 1
+        lines.append(f'| {words} | {paper:+.2f} | {gap} | {verdict} |')
+    if not compared:
         return ''
-    if not tells:
+    if not shows_order:
         return '\n'.join(lines)
     both = [key for key in theirs if not math.isnan(ours[key])]
-    words = f'{agreeing} of {told} statements of the table hold here.'
+    words = f'{agreeing} of {compared} statements of the table hold here.'
     if noise:
         words += (
             f' Rows with several seeds vary so much that a difference below {noise:.2f} between '
-            f'single runs is noise; {sure} of the {told} are larger.'
+            f'single runs is noise; {sure} of the {compared} are larger.'
         )
     if len(both) > 2 and len({ours[key] for key in both}) > 1:
         rank = spearmanr([theirs[key] for key in both], [ours[key] for key in both]).statistic

@@ -11,8 +11,8 @@ can be compared if all have the same teachers: name ready ones as ``teachers.fol
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,21 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 import optuna
 import torch
-import yaml
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import fill
 from avdet_ros.files import write_atomically, write_json
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
 from avdet_ros.training.fitting.fit import CHECKPOINTS
 from avdet_ros.training.fitting.run_folder import begin_run
-from avdet_ros.training.recipes.read import as_yaml
-from avdet_ros.training.recipes.student import DistillationRecipe
-from avdet_ros.training.run.stages import (
-    Course,
-    fresh_listener,
-    load_windows,
-    make_labels,
-    make_teachers,
-    open_course,
-)
+from avdet_ros.training.recipes.read import as_yaml, plain_tree
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.context import RunContext, open_run
+from avdet_ros.training.run.stages import fresh_student, load_windows, make_windows
 from avdet_ros.training.run.task import fit_student
+
+_logger = logging.getLogger(__name__)
 
 WATCHED = 'val/score'
 
@@ -51,7 +47,7 @@ class Range:
         key: with dots, as ``fit.learning_rate``.
         low: smallest.
         high: largest.
-        log: spread evenly over magnitudes.
+        log: evenly over magnitudes.
         choices: instead of a range.
     """
 
@@ -82,7 +78,7 @@ SPACE = (
 
 
 def search(
-    recipe: DistillationRecipe,
+    recipe: StudentRecipe,
     root: Path,
     out: Path,
     trials: int,
@@ -90,8 +86,7 @@ def search(
     name: str = 'avdet',
     space: tuple[Range, ...] = SPACE,
     rig_path: Path | None = None,
-    progress: bool = True,
-    say: Callable[[str], None] = print,
+    progress: Progress = SILENT,
 ) -> Path:
     """Run trials of a search, or more of one that was begun.
 
@@ -104,8 +99,7 @@ def search(
         name: of the search in the storage.
         space: what may differ.
         rig_path: the rig's file; None takes the drives' own.
-        progress: draw progress bars.
-        say: takes a line for people.
+        progress: shows how far it is.
 
     Returns:
         ``best.yaml``, a recipe for `avdet train student`.
@@ -113,17 +107,16 @@ def search(
     Raises:
         AvdetError: the storage cannot be opened, or no trial came to an end.
     """
-    course = open_course(recipe, root, out, True, rig_path, progress, say)
-    make_teachers(recipe.teachers, root, course.split, course.teachers, progress, say)
-    make_labels(course)
+    run = open_run(recipe, root, out, True, rig_path, progress)
+    make_windows(run)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(storage or f'sqlite:///{out / "search.db"}', name, recipe.fit.epochs)
 
     def one(trial: optuna.Trial) -> float:
         values = {item.key: item.suggest(trial) for item in space}
-        say(f'trial {trial.number}: {_line(values)}')
-        score = run_trial(course, changed(recipe, values), trial)
-        say(f'trial {trial.number}: {WATCHED} {score:.4f}')
+        _logger.info('trial %d: %s', trial.number, _line(values))
+        score = run_trial(run, changed(recipe, values), trial)
+        _logger.info('trial %d: %s %.4f', trial.number, WATCHED, score)
         return score
 
     study.optimize(one, n_trials=trials, catch=(AvdetError,))
@@ -134,10 +127,14 @@ def search(
     head = f'# The best of {len(study.trials)} trials: {WATCHED} {study.best_value:.4f}\n'
     with write_atomically(best) as file:
         file.write((head + as_yaml(changed(recipe, study.best_params))).encode())
-    say(
-        f'{len(states)} trials, {states.count("PRUNED")} given up early, '
-        f'{states.count("FAIL")} failed; best {WATCHED} {study.best_value:.4f}: '
-        f'{_line(study.best_params)}'
+    _logger.info(
+        '%d trials, %d given up early, %d failed; best %s %.4f: %s',
+        len(states),
+        states.count('PRUNED'),
+        states.count('FAIL'),
+        WATCHED,
+        study.best_value,
+        _line(study.best_params),
     )
     return best
 
@@ -151,9 +148,12 @@ def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
     try:
         return optuna.create_study(
-            storage=storage, study_name=name, direction='maximize', pruner=pruner,
+            storage=storage,
+            study_name=name,
+            direction='maximize',
+            pruner=pruner,
             load_if_exists=True,
-        )  # fmt: skip
+        )
     except Exception as error:  # whatever the database's driver raises
         raise AvdetError(
             f'--storage {storage}: expected a database such as sqlite:///search.db, found '
@@ -161,15 +161,15 @@ def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
         ) from error
 
 
-def run_trial(course: Course, recipe: DistillationRecipe, trial: optuna.Trial) -> float:
-    """Distil once and give the best validation score."""
-    folder = course.out / f'trial_{trial.number:04d}'
-    own = replace(course, recipe=recipe, out=folder)
+def run_trial(run: RunContext, recipe: StudentRecipe, trial: optuna.Trial) -> float:
+    """Fit once and give the best validation score."""
+    folder = run.out / f'trial_{trial.number:04d}'
+    own = replace(run, recipe=recipe, out=folder)
     begin_run(folder, recipe, resume=False)
-    listener, mirror = fresh_listener(own)
-    train, val = (load_windows(own, listener, use) for use in ('train', 'val'))
+    student, mirror = fresh_student(own)
+    train, val = (load_windows(own, use) for use in ('train', 'val'))
     watch = Prune(trial)
-    fit_student(listener, recipe, train, val, folder, mirror, course.progress, [watch])
+    fit_student(student, recipe, train, val, folder, mirror, run.progress, [watch])
     write_json(folder / 'values.json', trial.params)
     best = torch.load(folder / CHECKPOINTS / 'best.ckpt', weights_only=True, map_location='cpu')
     states = [state for state in best['callbacks'].values() if state.get('monitor') == WATCHED]
@@ -177,7 +177,7 @@ def run_trial(course: Course, recipe: DistillationRecipe, trial: optuna.Trial) -
 
 
 class Prune(Callback):
-    """Tells Optuna of every epoch, and ends a trial that Hyperband gives up on."""
+    """Reports every epoch to Optuna, and ends a trial that Hyperband gives up on."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
@@ -189,26 +189,20 @@ class Prune(Callback):
             raise optuna.TrialPruned(f'epoch {trainer.current_epoch}')
 
 
-def changed(recipe: DistillationRecipe, values: dict[str, Any]) -> DistillationRecipe:
+def changed(recipe: StudentRecipe, values: dict[str, Any]) -> StudentRecipe:
     """The recipe with other values for some keys.
 
     Raises:
         AvdetError: a key is unknown or a value is not what it may be.
     """
-    tree = yaml.safe_load(yaml.safe_dump(_lists(asdict(recipe))))
+    tree = plain_tree(asdict(recipe))
     for key, value in values.items():
         *parts, last = key.split('.')
         place = tree
         for part in parts:
             place = place.setdefault(part, {})
         place[last] = value
-    return fill(DistillationRecipe, tree, 'search')
-
-
-def _lists(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _lists(item) for key, item in tree.items()}
-    return list(tree) if isinstance(tree, tuple) else tree
+    return fill(StudentRecipe, tree, 'search')
 
 
 def _line(values: dict[str, Any]) -> str:

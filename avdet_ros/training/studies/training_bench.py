@@ -1,4 +1,4 @@
-"""What learning costs on this machine: a step, an epoch, loading, memory, and hearing a window."""
+"""What training costs on this machine: a step, an epoch, loading, memory, one inference."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ from avdet_ros.bench.step_costs import Cost, measure
 from avdet_ros.paths import share
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.training.data.augment import find_mirror
+from avdet_ros.training.data.mirror import find_mirror
+from avdet_ros.training.data.picture_area import picture_area
 from avdet_ros.training.data.simulated import map_windows
-from avdet_ros.training.data.window_set import WindowSet, batches
+from avdet_ros.training.data.windows import WindowDataset, loader
 from avdet_ros.training.losses.anchors import anchor_detection_loss
-from avdet_ros.training.networks.compact import POOLED_FRAMES, STUDENTS
+from avdet_ros.training.networks.base import StudentAdapter, make_student
+from avdet_ros.training.networks.layers import pooled_frames
 from avdet_ros.training.networks.paper import LOWEST_DB, PaperStudent
-from avdet_ros.training.recipes.read import StudentRecipe, read_recipe
-from avdet_ros.training.run.engine import fit
-from avdet_ros.training.teachers.efficientdet import BOX_WEIGHT
+from avdet_ros.training.recipes.read import read_recipe
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.task import fit_student
+from avdet_ros.training.teachers.efficientdet_task import BOX_WEIGHT
 
 RECIPE = 'config/recipes/simulated_labels.yaml'
-MOST_SHARE = 0.1
+MAX_SHARE = 0.1
 """The compact student's inference time over the paper's student's: no more than this."""
 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What a step of learning costs.
+    """What a training step costs.
 
     Attributes:
         student: the network.
@@ -68,7 +71,7 @@ class TrainingCost:
 
 @dataclass(frozen=True)
 class InferenceCosts:
-    """Hearing one window on the processor, all in the same run with the same threads.
+    """One inference on the processor, all in the same run with the same threads.
 
     Attributes:
         threads: of each inference.
@@ -122,13 +125,13 @@ def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> Traini
             _write_noise(root / 'windows', rig, min(count, 8 * recipe.fit.batch))
         windows = _repeated(map_windows(folder or root / 'windows', rig), count)
         load = _loading(windows, recipe, steps)
-        _forget_memory()
+        _reset_peak_memory()
         clock = _Clock()
-        student = STUDENTS[recipe.model](rig, FrontEnd.of(rig))
-        few = windows.first(2)
-        fit(student, recipe, windows, few, root / 'run', find_mirror(rig), False, [clock])
+        few, mirror = windows.at_most(2), find_mirror(rig)
+        student = _student(recipe, rig)
+        fit_student(student, recipe, windows, few, root / 'run', mirror, callbacks=[clock])
     return TrainingCost(
-        student=f'compact ({recipe.model})',
+        student=f'compact ({recipe.student.model})',
         batch=recipe.fit.batch,
         step_ms=1e3 * float(np.median(clock.steps[1:])),
         wait_ms=1e3 * float(np.median(clock.waits)),
@@ -151,7 +154,7 @@ def paper_training(
         side: of its input.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    _forget_memory()
+    _reset_peak_memory()
     student = PaperStudent(config_name, (side, side)).to(device).train()
     optimiser = torch.optim.Adam(student.parameters(), lr=1e-4, weight_decay=5e-4)
     sound = _levels(batch).to(device)
@@ -159,8 +162,10 @@ def paper_training(
 
     def step() -> None:
         optimiser.zero_grad()
-        said = student(sound)
-        terms = anchor_detection_loss(said.logits, said.offsets, student.detector.anchors, boxes)
+        prediction = student(sound)
+        terms = anchor_detection_loss(
+            prediction.logits, prediction.offsets, student.detector.anchors, boxes
+        )
         (terms['class'] + BOX_WEIGHT * terms['box']).backward()
         optimiser.step()
         _finish()
@@ -198,15 +203,15 @@ def inference_costs(
     """
     recipe = read_recipe(share(RECIPE))
     front_end = FrontEnd.of(rig)
-    compact = STUDENTS[recipe.model](rig, front_end).eval()
+    compact = _student(recipe, rig).eval().student
     paper = PaperStudent(config_name, (side, side)).eval()
-    frames = -(-front_end.frames // POOLED_FRAMES)
-    pooled = torch.randn(1, len(front_end.feature_names), front_end.n_mels, frames)
+    shape = (1, len(front_end.feature_names), front_end.n_mels, pooled_frames(front_end))
+    pooled = torch.randn(shape)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
-            ours = measure(recipe.model, _calling(compact, pooled), runs)
+            ours = measure(recipe.student.model, _calling(compact, pooled), runs)
             theirs = measure(config_name, _calling(paper, _levels(1)), paper_runs, warm_up=1)
     finally:
         torch.set_num_threads(before)
@@ -223,11 +228,11 @@ def _levels(batch: int) -> Tensor:
     return torch.rand(batch, 8, front_end.n_mels, front_end.frames) * LOWEST_DB
 
 
-def _loading(windows: WindowSet, recipe: StudentRecipe, steps: int) -> float:
+def _loading(windows: WindowDataset, recipe: StudentRecipe, steps: int) -> float:
     """Median milliseconds of one batch from the loader, with nothing else going on."""
     times = []
     start = time.perf_counter()
-    for _ in batches(windows, recipe.fit.batch, recipe.fit.seed):
+    for _ in loader(windows, recipe.fit.batch, recipe.fit.seed):
         times.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
     return float(np.median(times[1:] or times))
@@ -236,8 +241,7 @@ def _loading(windows: WindowSet, recipe: StudentRecipe, steps: int) -> float:
 def _write_noise(folder: Path, rig: Rig, count: int) -> None:
     """Windows of noise, as the simulator writes them."""
     front_end = FrontEnd.of(rig)
-    frames = -(-front_end.frames // POOLED_FRAMES)
-    shape = (count, len(front_end.feature_names), front_end.n_mels, frames)
+    shape = (count, len(front_end.feature_names), front_end.n_mels, pooled_frames(front_end))
     rng = np.random.default_rng(0)
     boxes = np.zeros((count, MAX_LABELS, 4), np.float32)
     boxes[:, 0] = 600, 280, 800, 380
@@ -252,13 +256,14 @@ def _write_noise(folder: Path, rig: Rig, count: int) -> None:
     )
 
 
-def _repeated(windows: WindowSet, count: int) -> WindowSet:
-    places = np.arange(count) % len(windows)
-    return WindowSet(
-        [windows.features[place] for place in places],
-        [windows.boxes[place] for place in places],
-        windows.image_size_px,
-    )
+def _repeated(windows: WindowDataset, count: int) -> WindowDataset:
+    return windows.select((np.arange(count) % len(windows)).tolist())
+
+
+def _student(recipe: StudentRecipe, rig: Rig) -> StudentAdapter:
+    size = (recipe.teachers.height, recipe.teachers.width)
+    area = picture_area(size, rig.camera.width_px, rig.camera.height_px, crop=False)
+    return make_student(recipe, rig, area, size)
 
 
 def _finish() -> None:
@@ -266,7 +271,7 @@ def _finish() -> None:
         torch.cuda.synchronize()
 
 
-def _forget_memory() -> None:
+def _reset_peak_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 

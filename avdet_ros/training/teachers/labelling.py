@@ -1,10 +1,11 @@
-"""Asking the teachers about a data set's frames, once; `labels` says what is kept."""
+"""Labels from teachers: each frame of a data set is looked at once, see `dataset.labels`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,40 +15,52 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import (
     SCORE_THRESHOLD,
     DriveLabels,
-    nothing_said,
+    empty_labels,
     read_labels,
     write_labels,
 )
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
-from avdet_ros.training.teachers.efficientdet import Answer, Teacher, load_teacher
+from avdet_ros.training.registries import TEACHERS
+from avdet_ros.training.teachers.base import Teacher, TeacherOutput
+
+_logger = logging.getLogger(__name__)
 
 BATCH = 8
 """Frames a teacher is asked about at once."""
 
 ABOUT = 'labels.json'
-"""Beside the label files: which teachers spoke, and how a picture lies on their input."""
+"""Beside the label files: which teachers they are of, and how a picture lies on their input."""
 
 
 def open_teachers(
-    folder: Path, modalities: Sequence[str], score: float = SCORE_THRESHOLD
+    folder: Path,
+    modalities: Sequence[str],
+    score: float = SCORE_THRESHOLD,
+    model: str = 'efficientdet',
 ) -> dict[str, Teacher]:
     """Load teachers from a folder with one folder a modality.
+
+    Args:
+        folder: of the teachers.
+        modalities: which.
+        score: boxes below it are left out.
+        model: a registered teacher.
 
     Raises:
         AvdetError: one is missing or does not fit, or they see at different sizes.
     """
     teachers: dict[str, Teacher] = {}
     for modality in modalities:
-        teacher = load_teacher(folder / modality, score)
+        teacher = TEACHERS.find(model).load(folder / modality, score)
         if teacher.modality != modality:
             raise AvdetError(
                 f'{folder / modality}: expected a teacher for {modality}, found one for '
                 f'{teacher.modality}'
             )
-        teacher.detector.to('cuda' if torch.cuda.is_available() else 'cpu')
         teachers[modality] = teacher
     sizes = {teacher.image_size for teacher in teachers.values()}
     if len(sizes) > 1:
@@ -64,8 +77,7 @@ def label_drives(
     teachers: Mapping[str, Teacher],
     out: Path,
     crop: bool | None = None,
-    say: Callable[[str], None] = print,
-    progress: bool = True,
+    progress: Progress = SILENT,
 ) -> None:
     """Label every drive that these teachers have not labelled yet.
 
@@ -75,38 +87,33 @@ def label_drives(
         teachers: by modality, from `open_teachers` or anything else that is a `Teacher`.
         out: gets ``<drive>.npz`` and `ABOUT`.
         crop: the paper's columns only, see `canvas_for`; None is as the teachers were taught.
-        say: takes a line for people.
-        progress: draw a progress bar.
+        progress: shows frames.
 
     Raises:
         AvdetError: teachers that do not fit, too many unreadable pictures, or a full disk.
     """
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     first = next(iter(teachers.values()))
     crop = _crop(teachers, crop)
     about = {
-        'teachers': {name: teacher.mark for name, teacher in teachers.items()},
+        'teachers': {name: teacher.fingerprint for name, teacher in teachers.items()},
         'image_size': list(first.image_size),
         'crop': crop,
         'score': first.score,
     }
-    _begin(out, about, say)
+    _begin(out, about)
     before = {name: _skipped_in(out, name, frames) for name, frames in drives.items()}
     missing = {name: drives[name] for name, count in before.items() if count is None}
     if not missing:
         return
     total = sum(map(len, missing.values()))
-    say(f'{out}: {", ".join(teachers)} look at {total} frames of {len(missing)} drives')
-    skipped = Skipped('labels', sum(map(len, drives.values())), say)
+    _logger.info(
+        '%s: %s look at %d frames of %d drives', out, ', '.join(teachers), total, len(missing)
+    )
+    skipped = Skipped('labels', sum(map(len, drives.values())))
     skipped.recall(sum(count or 0 for count in before.values()))
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task('frames', total=total)
+    with progress.step('labels', total) as advance:
         for name, frames in sorted(missing.items()):
-            labels = label_drive(
-                root, frames, teachers, crop, skipped, lambda done: bar.advance(task, done)
-            )
+            labels = label_drive(root, frames, teachers, crop, skipped, advance)
             write_labels(out / f'{name}.npz', labels)
     skipped.close()
 
@@ -119,7 +126,7 @@ def label_drive(
     skipped: Skipped,
     tick: Callable[[int], None] = lambda done: None,
 ) -> DriveLabels:
-    """What teachers say of one drive's frames.
+    """What teachers see in one drive's frames.
 
     Args:
         root: the data set's folder.
@@ -127,12 +134,12 @@ def label_drive(
         teachers: by modality; their order is the file's.
         crop: see `canvas_for`.
         skipped: takes frames that have an unreadable picture.
-        tick: told how many frames are done.
+        tick: called with how many more frames are done.
     """
     size = next(iter(teachers.values())).image_size
     kept: list[str] = []
-    lacking: list[str] = []
-    answers: list[list[Answer]] = []
+    unreadable: list[str] = []
+    outputs: list[list[TeacherOutput]] = []
     canvases: list[Canvas] = []
     for first in range(0, len(frames), BATCH):
         part = frames[first : first + BATCH]
@@ -145,22 +152,22 @@ def label_drive(
                 inputs = {name: network_input(seen[name], name, canvas) for name in teachers}
             except AvdetError as error:
                 skipped.add(f'frame {frame}: {error}')
-                lacking.append(frame.stamp)
+                unreadable.append(frame.stamp)
                 continue
             kept.append(frame.stamp)
             canvases.append(canvas)
             for name, pixels in inputs.items():
                 pictures[name].append(pixels)
         if pictures[next(iter(teachers))]:
-            said = [
-                teacher.ask(torch.from_numpy(np.stack(pictures[name])))
+            predicted = [
+                teacher.predict(torch.from_numpy(np.stack(pictures[name])))
                 for name, teacher in teachers.items()
             ]
-            answers += [list(of_frame) for of_frame in zip(*said, strict=True)]
+            outputs += [list(of_frame) for of_frame in zip(*predicted, strict=True)]
         tick(len(part))
     names = tuple(teachers)
-    labels = _gathered(kept, answers, canvases, names) if kept else nothing_said(names)
-    return replace(labels, skipped=np.array(lacking, 'U64'))
+    labels = _gathered(kept, outputs, canvases, names) if kept else empty_labels(names)
+    return replace(labels, skipped=np.array(unreadable, 'U64'))
 
 
 def read_about(folder: Path) -> dict:
@@ -174,7 +181,9 @@ def read_about(folder: Path) -> dict:
         about = json.loads(path.read_text(encoding='utf-8'))
         height, width = (int(side) for side in about['image_size'])
         return {
-            'teachers': {str(name): str(mark) for name, mark in about['teachers'].items()},
+            'teachers': {
+                str(name): str(fingerprint) for name, fingerprint in about['teachers'].items()
+            },
             'image_size': (height, width),
             'crop': bool(about['crop']),
         }
@@ -189,36 +198,36 @@ def read_about(folder: Path) -> dict:
 
 
 def _gathered(
-    ids: list[str], answers: list[list[Answer]], canvases: list[Canvas], teachers: tuple[str, ...]
+    ids: list[str],
+    outputs: list[list[TeacherOutput]],
+    canvases: list[Canvas],
+    teachers: tuple[str, ...],
 ) -> DriveLabels:
     boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
     frame: list[int] = []
     teacher: list[int] = []
-    for index, (of_frame, canvas) in enumerate(zip(answers, canvases, strict=True)):
-        for column, answer in enumerate(of_frame):
-            placed = canvas.to_image(answer.boxes)
+    for index, (of_frame, canvas) in enumerate(zip(outputs, canvases, strict=True)):
+        for column, output in enumerate(of_frame):
+            placed = canvas.to_image(output.boxes)
             placed[:, [0, 2]] = placed[:, [0, 2]].clip(
                 canvas.left_px, canvas.left_px + canvas.kept_width_px
             )
             placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, canvas.image_height_px)
             whole = np.all(placed[:, 2:] - placed[:, :2] >= 1, axis=1)
             boxes.append(placed[whole])
-            scores.append(answer.scores[whole])
+            scores.append(output.scores[whole])
             frame += [index] * int(whole.sum())
             teacher += [column] * int(whole.sum())
     try:
-        maps = np.array(
-            [[np.concatenate([_scaled(level) for level in answer.attention]) for answer in each]
-             for each in answers], np.float16,
-        )  # fmt: skip
-        embedding = np.array([[answer.embedding for answer in each] for each in answers])
-        features = np.array([[answer.features for answer in each] for each in answers])
+        maps = np.array([[_flat_maps(output) for output in each] for each in outputs], np.float16)
+        embedding = np.array([[output.embedding for output in each] for each in outputs])
+        features = np.array([[output.features for output in each] for each in outputs])
     except ValueError as error:
         raise AvdetError(
             'teachers: expected feature maps of one shape, found different ones: take one '
             'configuration for all'
         ) from error
-    sizes = [level.shape for level in answers[0][0].attention]
+    sizes = [level.shape for level in outputs[0][0].attention]
     return DriveLabels(
         ids=np.array(ids),
         teachers=teachers,
@@ -233,8 +242,10 @@ def _gathered(
     )
 
 
-def _scaled(level: np.ndarray) -> np.ndarray:
-    return (level / max(float(level.max()), 1e-12)).ravel()
+def _flat_maps(output: TeacherOutput) -> np.ndarray:
+    """Attention maps end to end, each scaled to a largest value of 1."""
+    scaled = [level / max(float(level.max()), 1e-12) for level in output.attention]
+    return np.concatenate([level.ravel() for level in scaled])
 
 
 def _crop(teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
@@ -250,8 +261,8 @@ def _crop(teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
     return bool(wanted)
 
 
-def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:
-    """Note who labels; what others have said before is removed."""
+def _begin(out: Path, about: dict) -> None:
+    """Note who labels; labels of other teachers are removed."""
     path = out / ABOUT
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -265,7 +276,7 @@ def _begin(out: Path, about: dict, say: Callable[[str], None]) -> None:
                 f'files, such as {old[0].name}'
             )
         if old:
-            say(f'{out}: labels of other teachers, {len(old)} files, are made anew')
+            _logger.info('%s: labels of other teachers, %d files, are made anew', out, len(old))
         for file in old:
             file.unlink()
         path.write_text(json.dumps(about, indent=1), encoding='utf-8')

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
-import dataclasses
-
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 import torch
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.errors import AvdetError
+from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.rig import load_rig
-from avdet_ros.training.data.augment import augment, drawn_pairs, find_mirror, mirrored
-from avdet_ros.training.recipes.read import Augmentation
+from avdet_ros.training.data.augment import (
+    added,
+    augment,
+    change_levels,
+    drawn_pairs,
+    drop_channels,
+    mask_bands,
+    mask_frames,
+    mix_batch,
+)
+from avdet_ros.training.data.mirror import find_mirror
+from avdet_ros.training.data.windows import loader
+from avdet_ros.training.recipes.parts import Augmentation
 
 NOTHING = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
-LEFT_AND_RIGHT = [0, 7, 6, 5, 4, 3, 2, 1]
 
 
 def sound(seed: int, level: float = 0.1) -> np.ndarray:
@@ -29,53 +36,23 @@ def features(waveform: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(FrontEnd().compute(waveform))[None]
 
 
-def test_mirrored_features_are_those_of_mirrored_microphones():
-    waveform = sound(0)
-    boxes = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
-    found, (flipped,) = mirrored(features(waveform), [boxes], find_mirror(load_rig()))
-    torch.testing.assert_close(found, features(waveform[LEFT_AND_RIGHT]), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(flipped, torch.tensor([[0.7, 0.2, 0.9, 0.4]]))
-    assert not torch.allclose(found, features(waveform), atol=0.1)
+def cells(height: int, width: int) -> tuple[int, int]:
+    return height, width
 
 
-def test_mirroring_twice_changes_nothing():
-    mirror = find_mirror(load_rig())
-    before = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.6, 0.1, 0.9, 0.8]])
-    once, boxes = mirrored(features(sound(1)), [before], mirror)
-    twice, again = mirrored(once, boxes, mirror)
-    torch.testing.assert_close(twice, features(sound(1)))
-    torch.testing.assert_close(again[0], before)
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
-def test_an_asymmetric_rig_has_no_mirror():
-    rig = load_rig()
-    moved = rig.microphones_m.copy()
-    moved[3] += [0.05, 0, 0]
-    with pytest.raises(AvdetError, match='symmetric'):
-        find_mirror(dataclasses.replace(rig, microphones_m=moved))
-    camera = dataclasses.replace(rig.camera, cx=900.0)
-    with pytest.raises(AvdetError, match='symmetric'):
-        find_mirror(dataclasses.replace(rig, camera=camera))
-
-
-def test_microphones_numbered_otherwise_have_no_mirror():
-    rig = load_rig()
-    left_and_right = rig.microphones_m[[0, 1, 7, 2, 6, 3, 5, 4]]
-    with pytest.raises(AvdetError, match='numbered around the array'):
-        find_mirror(dataclasses.replace(rig, microphones_m=left_and_right))
-
-
-def test_nothing_asked_nothing_changed():
-    batch = features(sound(2))
-    found, boxes = augment(batch, [torch.rand(1, 4)], NOTHING, None, torch.Generator())
-    assert torch.equal(found, batch)
-    assert len(boxes[0]) == 1
+@pytest.fixture
+def batch(taught):
+    (made,) = list(loader(taught(8, 0), 8, levels=3))
+    return made
 
 
 def test_gain_is_what_a_louder_recording_has():
-    how = dataclasses.replace(NOTHING, gain_db=6.0)
     batch = torch.cat([features(sound(seed)) for seed in range(4)])
-    found, _ = augment(batch, [torch.zeros(0, 4)] * 4, how, None, torch.Generator().manual_seed(1))
+    found = change_levels(batch, 6.0, 0.0, generator(1))
     change = (found - batch)[:, :8]
     assert torch.equal(found[:, 8:], batch[:, 8:])
     assert change.std(dim=(1, 2, 3)).max() < 1e-4
@@ -87,9 +64,8 @@ def test_gain_is_what_a_louder_recording_has():
 
 
 def test_hidden_bands_have_no_direction():
-    how = dataclasses.replace(NOTHING, mask_bands=20)
     batch = torch.cat([features(sound(seed)) for seed in range(8)])
-    found, _ = augment(batch, [torch.zeros(0, 4)] * 8, how, None, torch.Generator().manual_seed(3))
+    found = mask_bands(batch, 20, generator(3))
     hidden = (found[:, 8:] == 0).all(dim=(1, 3))
     assert hidden.any()
     assert hidden.sum(dim=1).max() <= 20
@@ -99,17 +75,13 @@ def test_hidden_bands_have_no_direction():
 
 
 def test_mixing_is_nearly_what_the_sum_of_both_sounds_has():
-    how = dataclasses.replace(NOTHING, mix=1.0)
     first, second = sound(5), sound(6, level=0.05)
-    batch = torch.cat([features(first), features(second)])
     truth = features(first + second)[0].mean(dim=-1)
-    boxes = [torch.rand(1, 4), torch.rand(2, 4)]
-    found, union = augment(batch, boxes, how, None, torch.Generator().manual_seed(0))
-    assert len(union[0]) == len(union[1]) == 3
+    found = added(features(first), features(second))[0].mean(dim=-1)
     # The sounds are incoherent only on average, and the lowest bands are few bins wide.
-    assert (found[0, :8].mean(dim=-1) - truth[:8])[:, 20:].abs().mean() < 0.3
-    assert (found[0, 8:].mean(dim=-1) - truth[8:]).abs().mean() < 0.03
-    assert (batch[0, 8:].mean(dim=-1) - truth[8:]).abs().mean() > 0.06
+    assert (found[:8] - truth[:8])[:, 20:].abs().mean() < 0.3
+    assert (found[8:] - truth[8:]).abs().mean() < 0.03
+    assert (features(first)[0].mean(dim=-1)[8:] - truth[8:]).abs().mean() > 0.06
 
 
 @given(st.integers(1, 9), st.floats(0, 1), st.integers(0, 99))
@@ -121,11 +93,66 @@ def test_no_window_is_mixed_with_itself(count, part, seed):
     assert torch.all((other >= 0) & (other < count))
 
 
-def test_the_same_generator_makes_the_same_batch():
-    batch = torch.cat([features(sound(seed)) for seed in range(4)])
-    boxes = [torch.rand(2, 4) for _ in range(4)]
+def test_a_mixture_of_two_sounds_is_the_front_end_of_their_sum():
+    rng, front_end = np.random.default_rng(0), FrontEnd()
+    everywhere = np.tile(rng.normal(size=44100), (8, 1))
+    one, two = (0.1 * np.stack([everywhere, rng.normal(size=(8, 44100))])).astype(np.float32)
+    features = [
+        torch.from_numpy(pool_frames(front_end.compute(sound)))[None]
+        for sound in (one, two, one + two)
+    ]
+    mixed = added(*features[:2])
+
+    def apart(sound):  # the two are incoherent on average only
+        error = (sound.mean(dim=3) - features[2].mean(dim=3)).abs()
+        return float(error[:, :8].mean()), float(error[:, 8:].mean())
+
+    levels_db, coherences = apart(mixed)
+    assert levels_db < 0.4
+    assert coherences < 0.05
+    assert min(apart(features[0])[0], apart(features[1])[0]) > 2
+    assert torch.allclose(added(features[0][:, :8], features[1][:, :8]), mixed[:, :8])
+
+
+def test_a_mixture_has_the_union_of_boxes_and_maps(batch):
+    mixed = mix_batch(batch, torch.tensor([0, 1]), torch.tensor([5, 6]))
+    assert len(mixed.boxes[0]) == len(batch.boxes[0]) + len(batch.boxes[5])
+    assert len(mixed.boxes[1]) == len(batch.boxes[1]) + len(batch.boxes[6]) == 2
+    assert len(mixed.boxes[2]) == len(batch.boxes[2])
+    assert torch.equal(
+        mixed.attention[1][1], torch.maximum(batch.attention[1][1], batch.attention[1][6])
+    )
+    assert torch.equal(batch.spectrogram[2], mixed.spectrogram[2])
+
+
+def test_a_hidden_stretch_of_time_tells_nothing(batch):
+    masked = mask_frames(batch.spectrogram, 0.5, generator())
+    changed = (masked != batch.spectrogram).any(dim=2).any(dim=1)
+    assert 0 < changed.sum() < changed.numel()
+    assert changed.float().mean(dim=1).max() <= 0.5 + 1e-6
+    for window, where in zip(masked, changed, strict=True):
+        assert (window[8:][..., where] == 0).all()
+        runs = (where[1:] != where[:-1]).sum()
+        assert runs <= 2
+    assert masked[:, :8].mean() == pytest.approx(float(batch.spectrogram[:, :8].mean()), abs=1.0)
+
+
+def test_a_dead_microphone_takes_its_pairs_along(batch):
+    sound = batch.spectrogram
+    dropped = drop_channels(sound, 1.0, generator())
+    dead = (dropped[:, :8] == -100).all(dim=(2, 3))
+    assert (dead.sum(dim=1) == 1).all()
+    silent = (dropped[:, 8:] == 0).all(dim=(2, 3)).sum(dim=1)
+    assert (silent == 2 * 3).all()  # two neighbours and the one opposite, real and imaginary
+    assert torch.equal(drop_channels(sound, 0.0, generator()), sound)
+    assert drop_channels(sound[:, :8], 1.0, generator()).shape == sound[:, :8].shape
+
+
+def test_nothing_asked_nothing_changed_and_chance_repeats(batch):
+    same = augment(batch, NOTHING, None, generator(), cells)
+    assert torch.equal(same.spectrogram, batch.spectrogram)
+    how = Augmentation(mix=0.5, mask_frames=0.2, drop_channel=0.3)
     mirror = find_mirror(load_rig())
-    how = Augmentation(mix=0.5)
-    made = [augment(batch, boxes, how, mirror, torch.Generator().manual_seed(9)) for _ in range(2)]
-    assert torch.equal(made[0][0], made[1][0])
-    assert all(torch.equal(a, b) for a, b in zip(made[0][1], made[1][1], strict=True))
+    one, two, other = (augment(batch, how, mirror, generator(seed), cells) for seed in (3, 3, 4))
+    assert torch.equal(one.spectrogram, two.spectrogram)
+    assert not torch.equal(one.spectrogram, other.spectrogram)

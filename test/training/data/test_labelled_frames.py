@@ -80,18 +80,17 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
         FrameSet(frames, 'rgb', (128, 128))[0]
 
 
-def test_the_next_picture_takes_the_place_of_an_unreadable_one(tmp_path):
+def test_the_next_picture_takes_the_place_of_an_unreadable_one(tmp_path, log_lines):
     for index in range(21):
         cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((65, 192, 3), 10 * index, np.uint8))
     (tmp_path / '4.png').write_bytes(b'no picture')
     none = np.zeros((0, 4), np.float32)
     frames = [LabelledFrame(tmp_path / f'{index}.png', none) for index in range(21)]
-    said: list[str] = []
-    data = FrameSet(frames, 'rgb', (128, 128), say=said.append)
+    data = FrameSet(frames, 'rgb', (128, 128))
     for _ in range(2):
         assert torch.equal(data[4][0], data[5][0])
-    assert len(said) == 1
-    assert '4.png' in said[0]
+    assert len(log_lines) == 1
+    assert '4.png' in log_lines[0]
     (tmp_path / '7.png').unlink()
     with pytest.raises(AvdetError, match=r'at most 5% of 21 frames .*7\.png'):
         data[7]

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.fitting.fit import explained, load_best, run_fit, validated
+from avdet_ros.training.fitting.fit import load_best, run_fit, translate_errors, validation_values
 
 
 class Task(LightningModule):
@@ -45,8 +45,16 @@ def largest_file(size: int):
 def test_a_full_disk_is_one_sentence_and_the_last_whole_checkpoint_stays(tmp_path):
     def run(epochs: int) -> None:
         loader = DataLoader(torch.rand(8, 4), 4)
-        run_fit(Task(), loader, loader, tmp_path, epochs=epochs, seed=0, watch='val/loss',
-                largest=False, progress=False)  # fmt: skip
+        run_fit(
+            Task(),
+            loader,
+            loader,
+            tmp_path,
+            epochs=epochs,
+            seed=0,
+            watch='val/loss',
+            largest=False,
+        )
 
     run(1)
     last = tmp_path / 'checkpoints' / 'last.ckpt'
@@ -70,16 +78,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_other_errors_are_not_swallowed(tmp_path):
-    with pytest.raises(RuntimeError, match='a bug'), explained(tmp_path):
+    with pytest.raises(RuntimeError, match='a bug'), translate_errors(tmp_path):
         raise RuntimeError('a bug')
     nowhere = tmp_path / 'nowhere' / 'at all'
-    with pytest.raises(AvdetError, match='cannot read or write'), explained(tmp_path):
+    with pytest.raises(AvdetError, match='cannot read or write'), translate_errors(tmp_path):
         nowhere.write_text('')
 
 
 def test_validation_without_anything_to_find_still_chooses_an_epoch():
     nothing = [math.nan] * 3
-    first, second = (validated(nothing, [loss, loss]) for loss in (3.0, 2.0))
+    first, second = (validation_values(nothing, [loss, loss]) for loss in (3.0, 2.0))
     assert first['map'] == second['map50'] == 0
     assert second['score'] > first['score']
-    assert validated([0.01, 0.1, 0.0], [9.0])['score'] > second['score']
+    assert validation_values([0.01, 0.1, 0.0], [9.0])['score'] > second['score']

@@ -21,8 +21,12 @@ def test_outputs_pair_with_anchors(detector):
     assert prediction.logits.shape == (2, anchors)
     assert prediction.offsets.shape == (2, anchors, 4)
     assert [tuple(level.shape[-2:]) for level in prediction.pyramid] == [
-        (16, 32), (8, 16), (4, 8), (2, 4), (1, 2),
-    ]  # fmt: skip
+        (16, 32),
+        (8, 16),
+        (4, 8),
+        (2, 4),
+        (1, 2),
+    ]
 
 
 def test_anchors_at_768_are_the_papers():

@@ -1,16 +1,14 @@
+from __future__ import annotations
+
+import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from avdet_ros.training.networks.efficientdet import EfficientDetector
-from avdet_ros.training.networks.grid import CHANNELS
-from avdet_ros.training.networks.paper import (
-    PaperStudent,
-    Quarters,
-    StereoSoundNet,
-    VehicleCounter,
-    unit_levels,
-)
+from avdet_ros.audio.features import FrontEnd, paper_log_mel
+from avdet_ros.training.data.picture_area import picture_area
+from avdet_ros.training.networks.paper import AnchorStudent, PaperStudent, relative_db, unit_levels
+
+SIZE = (128, 256)
 
 
 def test_levels_are_scaled_to_one():
@@ -29,60 +27,20 @@ def test_the_papers_student_sees_bands_as_rows():
     assert prediction.logits.shape[1] == len(student.detector.anchors)
 
 
-def test_the_original_hears_two_microphones_and_the_pose():
-    torch.manual_seed(0)
-    net = StereoSoundNet().eval()
-    log_mel, pose = -80 * torch.rand(2, 8, 80, 173), torch.randn(2, 3)
-    with torch.no_grad():
-        grid = net(log_mel, pose)
-        other_microphones = log_mel.clone()
-        other_microphones[:, 2:] = 0
-        assert torch.equal(net(other_microphones, pose), grid)
-        assert not torch.allclose(net(log_mel, pose + 1), grid)
-    assert grid.shape == (2, CHANNELS, 16, 48)
+@pytest.mark.parametrize('crop', [False, True])
+def test_the_papers_student_speaks_of_the_image(crop):
+    """What its anchors are taught comes back as the same part of the image."""
+    area = picture_area(SIZE, 1920, 650, crop)
+    network = PaperStudent('tf_efficientdet_lite0', SIZE)
+    student = AnchorStudent(network, area, (1920, 650))
+    box = torch.tensor([[0.4, 0.3, 0.55, 0.8]])
+    placed = student._on_canvas(box)
+    back = (placed / student.area.canvas.scale + student.shift) / student.size
+    torch.testing.assert_close(back, box)
 
 
-def test_counting_learns_and_hands_its_encoder_over():
-    torch.manual_seed(1)
-    detector = EfficientDetector('tf_efficientdet_lite0', 8, (128, 128))
-    counter = VehicleCounter(nn.Conv2d(8, 16, 3), 16, most=3)
-    counts = torch.tensor([0, 1, 2, 9] * 4)
-    windows = counts.clamp(max=3)[:, None, None, None] * torch.ones(16, 8, 12, 12)
-    optimiser = torch.optim.Adam(counter.parameters(), lr=0.01)
-    for _ in range(400):
-        loss = counter.loss(windows, counts)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    counter.eval()
-    assert counter(windows).argmax(dim=1).tolist() == counts.clamp(max=3).tolist()
-
-    backbone = VehicleCounter(_Deepest(detector.network.backbone), 320)
-    assert backbone(torch.rand(1, 8, 128, 128)).shape == (1, 14)
-    before = detector.network.backbone.conv_stem.weight.clone()
-    backbone.loss(torch.rand(2, 8, 128, 128), torch.tensor([1, 2])).backward()
-    with torch.no_grad():
-        for parameter in backbone.encoder.parameters():
-            parameter -= 0.1 * parameter.grad if parameter.grad is not None else 0
-    assert not torch.equal(detector.network.backbone.conv_stem.weight, before)
-
-
-def test_a_grid_that_cannot_be_grown_is_refused():
-    with pytest.raises(ValueError, match='multiples of 8'):
-        StereoSoundNet(rows=10)
-
-
-class _Deepest(nn.Module):
-    def __init__(self, backbone):
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, window):
-        return self.backbone(window)[-1]
-
-
-def test_quarters_are_adaptive_pooling():
-    for size in ((5, 11), (6, 8), (2, 3)):
-        features = torch.rand(2, 3, *size)
-        expected = torch.nn.functional.adaptive_avg_pool2d(features, 2)
-        torch.testing.assert_close(Quarters()(features), expected)
+def test_the_papers_scale_is_the_front_ends():
+    rng = np.random.default_rng(1)
+    sound = (rng.normal(size=(8, 44100)) * np.logspace(-3, -1, 8)[:, None]).astype(np.float32)
+    levels = torch.from_numpy(FrontEnd().log_mel(sound))[None]
+    np.testing.assert_allclose(relative_db(levels)[0], paper_log_mel(sound), atol=1e-4)

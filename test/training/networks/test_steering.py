@@ -7,7 +7,8 @@ import torch
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import load_rig
-from avdet_ros.training.networks.compact import Steered, pool_frames
+from avdet_ros.training.networks.layers import pool_frames
+from avdet_ros.training.networks.steered import SteeredResponseNet
 from avdet_ros.training.networks.steering import (
     SPEED_OF_SOUND_MPS,
     image_directions,
@@ -44,7 +45,7 @@ def test_directions_run_from_left_to_right_through_the_columns():
 def test_the_response_is_largest_where_the_sound_comes_from(degrees):
     rig, front_end = load_rig(), FrontEnd()
     directions = image_directions(rig, 48, 4, 8)
-    student = Steered(rig, front_end)
+    student = SteeredResponseNet(rig, front_end)
     features = torch.from_numpy(front_end.compute(plane_wave(rig, np.radians(degrees))))[None]
     response = student.response(pool_frames(features))[0]
     assert response.shape == (80, 64, 44)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.recipes.read import StudentRecipe, read_recipe
+from avdet_ros.training.recipes.read import read_recipe
+from avdet_ros.training.recipes.student import StudentRecipe
 
 
 def write(tmp_path, text: str):
@@ -13,8 +14,8 @@ def write(tmp_path, text: str):
 
 
 def test_what_is_left_out_has_its_default(tmp_path):
-    recipe = read_recipe(write(tmp_path, 'model: image_grid\nfit: {epochs: 3}\n'))
-    assert recipe.model == 'image_grid'
+    recipe = read_recipe(write(tmp_path, 'student: {model: image_grid}\nfit: {epochs: 3}\n'))
+    assert recipe.student.model == 'image_grid'
     assert recipe.fit.epochs == 3
     assert recipe.fit.batch == StudentRecipe().fit.batch
     assert read_recipe(write(tmp_path, '')) == StudentRecipe()
@@ -23,9 +24,13 @@ def test_what_is_left_out_has_its_default(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('modell: steered', 'modell.*unknown key; did you mean model'),
+        ('studnet: {}', 'studnet.*unknown key; did you mean student'),
         ('fit: {learning_rat: 0.1}', r'fit\.learning_rat: .*did you mean learning_rate'),
-        ('model: stered', 'found .stered.; did you mean steered'),
+        ('student: {model: stered}', 'found .stered.; did you mean steered'),
+        (
+            'kind: studnt',
+            'kind: expected one of student, comparison, found .*did you mean student',
+        ),
         ('fit: {epochs: 0}', r'fit\.epochs: expected a whole number from 1 to .*found 0'),
         ('fit: {epochs: 2.5}', r'fit\.epochs: .*found 2\.5'),
         ('fit: {epochs: true}', r'fit\.epochs: .*found True'),

@@ -4,7 +4,7 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.paths import share
-from avdet_ros.training.recipes.read import DistillationRecipe, as_yaml, read_recipe
+from avdet_ros.training.recipes.read import as_yaml, read_recipe
 
 RECIPES = sorted(share('config/recipes').glob('*.yaml'))
 
@@ -39,21 +39,44 @@ def test_the_paper_recipe_is_the_papers():
         ),
         ('transfer: {teachers: [rgb, rgb]}', 'expected each teacher once'),
         ('teachers: {height: 700}', r'teachers\.height: expected a multiple of 128, found 700'),
-        ('student: {model: stereosoundnet}', 'expected ranking or none for stereosoundnet'),
+        (
+            'student: {model: stereosoundnet}\ntransfer: {loss: mta}',
+            'expected ranking or none for stereosoundnet',
+        ),
         ('fit: {schedule: linear}', 'expected one of cosine, plateau'),
         ('augmentation: {mask_frame: 0.1}', 'did you mean mask_frames'),
+        ('teachers: {model: efficientnet}', 'did you mean efficientdet'),
+        ('pretext: {task: count}', 'did you mean counting'),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
     path = tmp_path / 'recipe.yaml'
-    path.write_text(f'kind: mm_distillnet\n{text}\n')
+    path.write_text(f'labels: teachers\n{text}\n')
     with pytest.raises(AvdetError, match=says) as caught:
         read_recipe(path)
     assert 'recipe.yaml' in str(caught.value)
     assert '\n' not in str(caught.value)
 
 
-def test_what_is_left_out_has_its_default(tmp_path):
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('labels: truth\ntransfer: {loss: mta}', r'teachers\.modalities: expected some of rgb'),
+        ('labels: simulated\nteachers: {modalities: [rgb]}', 'expected truth or teachers for a'),
+        ('labels: by hand', 'labels: expected one of simulated, truth, teachers'),
+    ],
+)
+def test_labels_and_teachers_go_together(tmp_path, text, says):
     path = tmp_path / 'recipe.yaml'
-    path.write_text('kind: mm_distillnet\n')
-    assert read_recipe(path) == DistillationRecipe()
+    path.write_text(text)
+    with pytest.raises(AvdetError, match=says):
+        read_recipe(path)
+
+
+def test_all_teachers_teach_where_none_is_named(tmp_path):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text('labels: teachers\n')
+    assert read_recipe(path).learns_from == ('rgb', 'depth', 'thermal')
+    path.write_text('labels: teachers\nteachers: {labels: labels}\n')
+    assert read_recipe(path).learns_from == ()
+    assert not read_recipe(path).makes_labels

@@ -11,14 +11,17 @@ from avdet_ros.detection.contract import contract_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.training.networks.compact import STUDENTS
+from avdet_ros.training.networks.calibrated import StudentDetector
+from avdet_ros.training.networks.grid_student import GridStudent
 from avdet_ros.training.networks.postprocess import (
     CANDIDATES,
-    LEAST_SCORE,
-    StudentDetector,
+    MIN_SCORE,
     suppress,
 )
+from avdet_ros.training.registries import STUDENTS
 from avdet_ros.training.run.export import TOLERANCE, check_export, differences, export
+
+GRIDS = {kind.name: kind for kind in STUDENTS.classes() if issubclass(kind, GridStudent)}
 
 
 def windows(count: int) -> list[np.ndarray]:
@@ -29,20 +32,22 @@ def windows(count: int) -> list[np.ndarray]:
     ]
 
 
-def talkative(name: str, seed: int = 0) -> StudentDetector:
-    """A fresh network made to see many different things."""
+def many_boxes(name: str, seed: int = 0) -> StudentDetector:
+    """A fresh network made to predict many different boxes."""
     torch.manual_seed(seed)
-    detector = StudentDetector(STUDENTS[name](load_rig(), FrontEnd())).eval()
+    detector = StudentDetector(
+        GRIDS[name](GRIDS[name].network(load_rig(), FrontEnd()), None)
+    ).eval()
     with torch.no_grad():
-        for branch in (detector.student.head.centre, detector.student.head.box):
+        for branch in (detector.student.student.head.centre, detector.student.student.head.box):
             branch[-1].weight *= 30
-        detector.student.head.centre[-1].bias.fill_(0)
+        detector.student.student.head.centre[-1].bias.fill_(0)
     return detector
 
 
-@pytest.mark.parametrize('name', STUDENTS)
+@pytest.mark.parametrize('name', GRIDS)
 def test_torch_and_onnx_runtime_say_the_same(name, tmp_path):
-    detector, path = talkative(name), tmp_path / 'student.onnx'
+    detector, path = many_boxes(name), tmp_path / 'student.onnx'
     contract = contract_for(load_rig(), FrontEnd(), -0.5)
     export(detector, contract, path)
     some = windows(4)
@@ -55,14 +60,14 @@ def test_torch_and_onnx_runtime_say_the_same(name, tmp_path):
     assert len(scores) > 3
     assert labels.dtype == torch.int64
     assert (scores.diff() <= 0).all()
-    assert scores.min() > LEAST_SCORE
+    assert scores.min() > MIN_SCORE
     assert boxes.min() >= 0
     assert boxes.max() <= 1
 
 
 def test_the_file_is_what_the_runtime_loads(tmp_path):
     rig, front_end, path = load_rig(), FrontEnd(), tmp_path / 'student.onnx'
-    detector = talkative('steered')
+    detector = many_boxes('steered')
     export(detector, contract_for(rig, front_end, -0.5, recipe='a test'), path)
     (window,) = windows(1)
     found = Detector(path, rig, front_end).detect(window)
@@ -72,11 +77,11 @@ def test_the_file_is_what_the_runtime_loads(tmp_path):
     np.testing.assert_allclose(found.scores, scores.numpy(), atol=1e-4)
 
 
-def test_a_model_that_is_notedmething_else_is_refused(tmp_path):
-    detector, path = talkative('steered'), tmp_path / 'student.onnx'
+def test_a_model_that_says_something_else_is_refused(tmp_path):
+    detector, path = many_boxes('steered'), tmp_path / 'student.onnx'
     export(detector, contract_for(load_rig(), FrontEnd(), -0.5), path)
     with torch.no_grad():
-        detector.student.head.box[-1].bias += 0.01
+        detector.student.student.head.box[-1].bias += 0.01
     assert differences(detector, path, windows(1)).max() > TOLERANCE
     with pytest.raises(AvdetError, match=r'within 0\.0001 on 1 windows, found'):
         check_export(detector, path, windows(1))
@@ -84,7 +89,7 @@ def test_a_model_that_is_notedmething_else_is_refused(tmp_path):
 
 def test_the_graph_holds_the_suppression(tmp_path):
     path = tmp_path / 'student.onnx'
-    export(talkative('steered'), contract_for(load_rig(), FrontEnd(), -0.5), path)
+    export(many_boxes('steered'), contract_for(load_rig(), FrontEnd(), -0.5), path)
     model = onnx.load(path)
     assert 'NonMaxSuppression' in {node.op_type for node in model.graph.node}
     (given,) = model.graph.input

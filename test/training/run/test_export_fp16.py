@@ -15,14 +15,15 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.training.data.picture_area import picture_area
-from avdet_ros.training.networks.adapters import make_listener
-from avdet_ros.training.networks.calibrated import ListenerDetector
-from avdet_ros.training.recipes.student import DistillationRecipe, ListenerRecipe, TransferRecipe
+from avdet_ros.training.networks.base import make_student
+from avdet_ros.training.networks.calibrated import StudentDetector
+from avdet_ros.training.recipes.parts import NetworkRecipe
+from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.export import check_export, export
 from avdet_ros.training.run.export_fp16 import agreement, write_half
 
 
-def heard(count: int) -> list[np.ndarray]:
+def sounds(count: int) -> list[np.ndarray]:
     """Windows of validation drives."""
     windows = []
     for seed in range(100_000, 100_000 + count):
@@ -35,7 +36,7 @@ def test_the_shipped_student_in_half_precision_says_the_same(tmp_path):
     path, half = share('models/student.onnx'), tmp_path / 'half.onnx'
     write_half(path, half)
     assert half.stat().st_size < 0.6 * path.stat().st_size
-    same = agreement(path, half, heard(8))
+    same = agreement(path, half, sounds(8))
     assert same.boxes > 5
     assert same.share > 0.9
     model = onnx.load(half)
@@ -44,27 +45,24 @@ def test_the_shipped_student_in_half_precision_says_the_same(tmp_path):
     }
     types = [tensor.data_type for tensor in model.graph.initializer]
     assert types.count(onnx.TensorProto.FLOAT16) > types.count(onnx.TensorProto.FLOAT)
-    Detector(half, load_rig(), FrontEnd()).detect(heard(1)[0])
+    Detector(half, load_rig(), FrontEnd()).detect(sounds(1)[0])
 
 
 @pytest.mark.parametrize('model', ['paper', 'stereosoundnet'])
 def test_the_papers_students_are_exported_and_halved(model, tmp_path):
     size = (128, 256)
     torch.manual_seed(0)
-    recipe = DistillationRecipe(
-        student=ListenerRecipe(model, 'tf_efficientdet_lite0'),
-        transfer=TransferRecipe(loss='none'),
-    )
-    listener = make_listener(recipe, load_rig(), picture_area(size, 1920, 650, False), size)
+    recipe = StudentRecipe(student=NetworkRecipe(model, 'tf_efficientdet_lite0'))
+    student = make_student(recipe, load_rig(), picture_area(size, 1920, 650, False), size)
     with torch.no_grad():
         if model == 'paper':
-            predict = listener.student.detector.network.class_net.predict.conv_pw
+            predict = student.student.detector.network.class_net.predict.conv_pw
             predict.weight *= 100
             predict.bias += 4
         else:
-            listener.student.decoder[-1].weight[0] *= 100
-            listener.student.decoder[-1].bias[0] += 3
-    detector, path = ListenerDetector(listener).eval(), tmp_path / 'student.onnx'
+            student.student.decoder[-1].weight[0] *= 100
+            student.student.decoder[-1].bias[0] += 3
+    detector, path = StudentDetector(student).eval(), tmp_path / 'student.onnx'
     export(detector, contract_for(load_rig(), FrontEnd(), -0.5), path)
     rng = np.random.default_rng(0)
     windows = [

@@ -10,35 +10,31 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training.data.picture_area import picture_area
-from avdet_ros.training.networks.adapters import GridListener, make_listener
-from avdet_ros.training.networks.compact import Steered
-from avdet_ros.training.recipes.student import (
-    DistillationRecipe,
-    ListenerRecipe,
-    PretextRecipe,
-    TaughtAugmentation,
-)
+from avdet_ros.training.networks.base import make_student
+from avdet_ros.training.networks.steered import Steered, SteeredResponseNet
+from avdet_ros.training.recipes.parts import Augmentation, NetworkRecipe, PretextRecipe
+from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext, load_pretext
 
 AREA = picture_area((128, 256), 1920, 650, crop=False)
-RECIPE = DistillationRecipe(
+RECIPE = StudentRecipe(
     pretext=PretextRecipe(epochs=6, batch=16, learning_rate=5e-3, most=3),
-    augmentation=TaughtAugmentation(mirror=False, gain_db=0.0),
+    augmentation=Augmentation(mirror=False, gain_db=0.0),
 )
 
 
-def small(seed: int = 0) -> GridListener:
+def small(seed: int = 0) -> Steered:
     torch.manual_seed(seed)
-    return GridListener(
-        Steered(load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12),
-        AREA,
+    network = SteeredResponseNet(
+        load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12
     )
+    return Steered(network, AREA)
 
 
 def test_counting_is_learned_and_its_weights_begin_the_student(taught, tmp_path):
     train, val = taught(128, 0), taught(64, 1)
-    listener = small()
-    result = fit_pretext(listener, RECIPE, train, val, tmp_path, None, progress=False)
+    student = small()
+    result = fit_pretext(student, RECIPE, train, val, tmp_path, None)
     # Three quarters of the windows have one vehicle, the others none.
     assert result['majority'] == pytest.approx(0.75)
     assert result['accuracy'] > 0.9
@@ -46,21 +42,21 @@ def test_counting_is_learned_and_its_weights_begin_the_student(taught, tmp_path)
     before = other.student.from_level.weight.clone()
     load_pretext(other, tmp_path)
     assert not torch.equal(other.student.from_level.weight, before)
-    assert all(map(torch.equal, other.state_dict().values(), listener.state_dict().values()))
+    assert all(map(torch.equal, other.state_dict().values(), student.state_dict().values()))
 
 
 def test_more_than_the_most_counts_as_the_most(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
     train.boxes[1] = np.repeat(train.boxes[1], 9, axis=0)
     how = replace(RECIPE, pretext=replace(RECIPE.pretext, epochs=1))
-    assert fit_pretext(small(), how, train, val, tmp_path, None, progress=False)['loss'] > 0
+    assert fit_pretext(small(), how, train, val, tmp_path, None)['loss'] > 0
 
 
 def test_weights_of_another_student_are_refused(taught, tmp_path):
     how = replace(RECIPE, pretext=replace(RECIPE.pretext, epochs=1))
-    fit_pretext(small(), how, taught(32, 0), taught(16, 1), tmp_path, None, progress=False)
-    other = make_listener(
-        DistillationRecipe(student=ListenerRecipe('image_grid')), load_rig(), AREA, (128, 256)
+    fit_pretext(small(), how, taught(32, 0), taught(16, 1), tmp_path, None)
+    other = make_student(
+        StudentRecipe(student=NetworkRecipe('image_grid')), load_rig(), AREA, (128, 256)
     )
     with pytest.raises(AvdetError, match=r'pretext\.pt: expected the weights of this student'):
         load_pretext(other, tmp_path)

@@ -13,40 +13,45 @@ import torch
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.training.data.augment import find_mirror
+from avdet_ros.training.data.mirror import find_mirror
 from avdet_ros.training.data.picture_area import picture_area
-from avdet_ros.training.networks.adapters import GridListener, make_listener
-from avdet_ros.training.networks.calibrated import hear
-from avdet_ros.training.networks.compact import Steered
-from avdet_ros.training.recipes.student import (
-    DistillationRecipe,
-    ListenerRecipe,
-    TaughtAugmentation,
-    TaughtFit,
+from avdet_ros.training.fitting.fit import load_best
+from avdet_ros.training.networks.base import make_student
+from avdet_ros.training.networks.calibrated import predict
+from avdet_ros.training.networks.image_grid import ImageGridNet
+from avdet_ros.training.networks.steered import Steered, SteeredResponseNet
+from avdet_ros.training.recipes.parts import (
+    Augmentation,
+    FitRecipe,
+    NetworkRecipe,
+    TeachersRecipe,
     TransferRecipe,
 )
-from avdet_ros.training.run.scores import average_precisions
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.scores import average_precisions, constant_metrics
 from avdet_ros.training.run.task import fit_student
 
 AREA = picture_area((128, 256), 1920, 650, crop=False)
-QUIET = TaughtAugmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
+QUIET = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
 
 
-def recipe(transfer: TransferRecipe | None = None, **fitting) -> DistillationRecipe:
+def recipe(transfer: TransferRecipe | None = None, **fitting) -> StudentRecipe:
     fitting = {'epochs': 2, 'batch': 16, 'average': 0.0, **fitting}
-    return DistillationRecipe(
-        transfer=transfer or TransferRecipe(teachers=('rgb', 'thermal')),
-        fit=TaughtFit(**fitting),
+    return StudentRecipe(
+        labels='teachers',
+        teachers=TeachersRecipe(modalities=('rgb', 'thermal')),
+        transfer=transfer or TransferRecipe(loss='mta'),
+        fit=FitRecipe(**fitting),
         augmentation=QUIET,
     )
 
 
-def small() -> GridListener:
+def small() -> Steered:
     torch.manual_seed(0)
-    return GridListener(
-        Steered(load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12),
-        AREA,
+    network = SteeredResponseNet(
+        load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12
     )
+    return Steered(network, AREA)
 
 
 def rows(folder) -> list[dict[str, str]]:
@@ -54,15 +59,16 @@ def rows(folder) -> list[dict[str, str]]:
     return list(csv.DictReader(log.open()))
 
 
-def test_a_student_learns_from_teachers_where_things_are(taught, tmp_path):
+@pytest.mark.parametrize('loss', ['none', 'mta'])
+def test_a_student_learns_where_things_are(taught, tmp_path, loss):
     train, val = taught(256, 0), taught(64, 1)
-    how = replace(
-        recipe(epochs=12, learning_rate=5e-3, average=0.9), augmentation=TaughtAugmentation()
-    )
-    listener = small()
-    fit_student(listener, how, train, val, tmp_path, find_mirror(load_rig()), progress=False)
-    _, at_50, _ = average_precisions(hear(listener, val), val)
+    how = recipe(TransferRecipe(loss=loss), epochs=12, learning_rate=5e-3, average=0.9)
+    how = replace(how, augmentation=Augmentation())
+    student = small()
+    fit_student(student, how, train, val, tmp_path, find_mirror(load_rig()))
+    _, at_50, _ = average_precisions(predict(student, val), val)
     assert at_50 > 0.8
+    assert constant_metrics(train, val).map50 < 0.5
 
 
 @pytest.mark.parametrize(
@@ -79,9 +85,9 @@ def test_a_student_learns_from_teachers_where_things_are(taught, tmp_path):
     ids=lambda how: f'{how.loss}-{how.mta}-{how.combine}',
 )
 def test_every_loss_teaches_and_says_how_strong_its_gradient_is(taught, tmp_path, transfer):
-    listener = small()
-    fit_student(listener, recipe(transfer, epochs=1), taught(32, 0), taught(16, 1), tmp_path, None,
-                progress=False)  # fmt: skip
+    student = small()
+    how = recipe(transfer, epochs=1)
+    fit_student(student, how, taught(32, 0), taught(16, 1), tmp_path, None)
     logged = {key for row in rows(tmp_path) for key, value in row.items() if value}
     assert {'gradient/focal', 'gradient/huber', 'gradient/giou', 'val/map', 'val/loss'} <= logged
     assert ('gradient/transfer' in logged) == (transfer.loss != 'none')
@@ -94,7 +100,7 @@ def test_the_released_loss_hardly_has_a_gradient(taught, tmp_path):
     for name in ('corrected', 'as_released'):
         folder = tmp_path / name
         how = recipe(TransferRecipe(loss='mta', mta=name), epochs=1)
-        fit_student(small(), how, taught(32, 0), taught(16, 1), folder, None, progress=False)
+        fit_student(small(), how, taught(32, 0), taught(16, 1), folder, None)
         norms[name] = max(float(row.get('gradient/transfer') or 0) for row in rows(folder))
     assert norms['as_released'] < 0.02 * norms['corrected']
 
@@ -107,7 +113,7 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_pa
     train, val = taught(64, 0), taught(32, 1)
     how = replace(
         recipe(epochs=3, average=0.9),
-        augmentation=TaughtAugmentation(mix=0.3, mask_frames=0.2, drop_channel=0.2),
+        augmentation=Augmentation(mix=0.3, mask_frames=0.2, drop_channel=0.2),
     )
 
     class Kill(Callback):
@@ -125,7 +131,7 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_pa
         task.run_fit = run
         try:
             mirror = find_mirror(load_rig())
-            fit_student(small(), how, train, val, folder, mirror, progress=False)
+            fit_student(small(), how, train, val, folder, mirror)
         finally:
             task.run_fit = real
         found = torch.load(folder / 'checkpoints' / 'last.ckpt', weights_only=True)
@@ -141,32 +147,37 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_pa
         torch.testing.assert_close(resumed[name], value, msg=name, rtol=0, atol=0)
 
 
-def test_a_loss_that_is_no_number_stops_and_names_the_frames(taught, tmp_path):
+def test_a_loss_that_is_no_number_stops_and_names_the_windows(taught, tmp_path):
     train, val = taught(64, 0), taught(32, 1)
-    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None, progress=False)
+    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None)
     good = (tmp_path / 'checkpoints' / 'best.ckpt').read_bytes()
-    train.sound[40] = np.full_like(train.sound[40], np.nan)
+    train.spectrogram[40] = np.full_like(train.spectrogram[40], np.nan)
     with pytest.raises(
-        AvdetError, match=r'epoch 1, batch \d \(frames drive_day_1/.*expected a finite loss'
+        AvdetError, match=r'epoch 1, batch \d \(window \d+, .*expected a finite loss'
     ):
-        fit_student(small(), recipe(epochs=2), train, val, tmp_path, None, progress=False)
+        fit_student(small(), recipe(epochs=2), train, val, tmp_path, None)
     assert (tmp_path / 'checkpoints' / 'best.ckpt').read_bytes() == good
 
 
 def test_a_checkpoint_of_another_student_is_refused(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
-    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None, progress=False)
-    other = make_listener(
-        DistillationRecipe(student=ListenerRecipe('image_grid')), load_rig(), AREA, (128, 256)
+    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None)
+    other = make_student(
+        StudentRecipe(student=NetworkRecipe('image_grid')), load_rig(), AREA, (128, 256)
     )
     with pytest.raises(AvdetError, match=r'last\.ckpt: expected the weights of this recipe'):
-        fit_student(other, recipe(epochs=2), train, val, tmp_path, None, progress=False)
+        fit_student(other, recipe(epochs=2), train, val, tmp_path, None)
+    best = tmp_path / 'checkpoints' / 'best.ckpt'
+    with pytest.raises(AvdetError, match='expected the weights of a ImageGridNet, found others'):
+        load_best(ImageGridNet(load_rig(), FrontEnd()), best, 'student.student.')
+    with pytest.raises(AvdetError, match='cannot read the checkpoint'):
+        load_best(small(), tmp_path / 'nowhere', 'student.')
 
 
 def test_the_last_epoch_is_kept_even_when_it_is_not_the_best(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
     how = recipe(epochs=4, learning_rate=1.0)
-    fit_student(small(), how, train, val, tmp_path, None, progress=False)
+    fit_student(small(), how, train, val, tmp_path, None)
     found = {
         name: torch.load(tmp_path / 'checkpoints' / f'{name}.ckpt', weights_only=True)['epoch']
         for name in ('best', 'last')
@@ -177,29 +188,27 @@ def test_the_last_epoch_is_kept_even_when_it_is_not_the_best(taught, tmp_path):
 
 SHARED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
-import numpy as np, torch
-from torch import nn
 sys.path.insert(0, {folder!r})
-from shared_data import listener, windows
-from avdet_ros.training import engine
+from shared_data import student, windows
+from avdet_ros.training.fitting.distributed import process_group
+from avdet_ros.training.recipes.parts import *
+from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.task import fit_student
-from avdet_ros.training.recipes.student import *
-from avdet_ros.training.fitting.distributed import joined
-from avdet_ros.training.data.window_set import WindowSet
 
-how = DistillationRecipe(
+how = StudentRecipe(
+    labels='teachers',
+    teachers=TeachersRecipe(modalities=('rgb', 'thermal')),
     transfer=TransferRecipe(loss='mta', weight=1.0),
-    fit=TaughtFit(epochs=2, batch=8, average=0.0, learning_rate=1e-3),
-    augmentation=TaughtAugmentation(
-        mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0
-    ),
+    fit=FitRecipe(epochs=2, batch=8, average=0.0, learning_rate=1e-3),
+    augmentation=Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0),
 )
 out, train, val = Path({out!r}), windows(32, 0), windows(16, 1)
-with joined():
-    fit_student(listener(), how, train, val, out / 'taught', None, False)
-    train, val = (WindowSet(part.sound, part.boxes) for part in (train, val))
-    engine.fit(listener().student, how, train, val, out / 'true', None, False)
+with process_group():
+    fit_student(student(), how, train, val, out / 'mta', None)
+    alone = replace(how, transfer=TransferRecipe())
+    fit_student(student(), alone, train, val, out / 'none', None)
 """
 
 DATA = """
@@ -207,11 +216,9 @@ import numpy as np, torch
 from torch import nn
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.rig import load_rig
-from avdet_ros.training import mavd
-from avdet_ros.training.networks.adapters import GridListener
 from avdet_ros.training.data.picture_area import picture_area
-from avdet_ros.training.networks.compact import Steered
-from avdet_ros.training.data.windows import TaughtWindows
+from avdet_ros.training.data.windows import WindowDataset
+from avdet_ros.training.networks.steered import Steered, SteeredResponseNet
 
 
 def even(module):
@@ -224,12 +231,12 @@ def even(module):
     return module
 
 
-def listener():
+def student():
     torch.manual_seed(0)
-    student = Steered(
+    network = SteeredResponseNet(
         load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12
     )
-    return GridListener(even(student), picture_area((128, 256), 1920, 650, False))
+    return Steered(even(network), picture_area((128, 256), 1920, 650, False))
 
 
 def windows(count, seed):
@@ -243,11 +250,10 @@ def windows(count, seed):
     sound = rng.normal(size=(count, 32, 80, 44))
     sound[:, :8] = 10 * sound[:, :8] - 50
     sound[:, 8:] *= 0.2
-    return TaughtWindows(
-        [mavd.make_id('drive_day_1', 10**18 + index) for index in range(count)],
-        list(sound.astype('f2')), boxes, boxes,
-        list(rng.random((count, 2, int(sizes.prod(axis=1).sum()))).astype('f2')),
-        [], [], sizes, (1920, 650),
+    maps = list(rng.random((count, 2, int(sizes.prod(axis=1).sum()))).astype('f2'))
+    names = [f'window {index}' for index in range(count)]
+    return WindowDataset(
+        names, list(sound.astype('f2')), boxes, attention=maps, level_sizes=sizes
     )
 """
 
@@ -257,27 +263,26 @@ def windows(count, seed):
 def test_two_processes_end_where_one_ends(tmp_path):
     """DDP over gloo: the same batches, shared, give the same weights within rounding."""
     (tmp_path / 'shared_data.py').write_text(DATA)
-    states = {'taught': [], 'true': []}
+    states = {'mta': [], 'none': []}
     for count in (1, 2):
         out, script = tmp_path / f'run_{count}', tmp_path / f'fit_{count}.py'
         script.write_text(SHARED.format(folder=str(tmp_path), out=str(out)))
         launch = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={count}']
+        command = [sys.executable, *launch, str(script)]
         environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
         done = subprocess.run(
-            [sys.executable, *launch, str(script)], env=environment, capture_output=True,
-            text=True, timeout=280,
-        )  # fmt: skip
+            command, env=environment, capture_output=True, text=True, timeout=280, check=False
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         for kind, weights in states.items():
             last = out / kind / 'checkpoints' / 'last.ckpt'
             found = torch.load(last, weights_only=True)
             assert found['global_step'] == 2 * 32 // 8
             weights.append(found['state_dict'])
-    names = list(small_even(tmp_path))
+    names = [f'student.{name}' for name in small_even(tmp_path)]
     fresh = torch.cat([item.flatten() for item in small_even(tmp_path).values()])
     for kind, weights in states.items():
-        own = names if kind == 'true' else [f'listener.{name}' for name in names]
-        one, two = (torch.cat([state[name].flatten() for name in own]) for state in weights)
+        one, two = (torch.cat([state[name].flatten() for name in names]) for state in weights)
         # Adam takes full steps on gradients that are rounding alone: weights agree on the whole.
         assert (one - two).norm() < 0.01 * (one - fresh).norm(), kind
         assert (one - two).abs().max() < 0.05 * (one - fresh).abs().max(), kind
@@ -290,4 +295,4 @@ def small_even(folder) -> dict[str, torch.Tensor]:
     spec = importlib.util.spec_from_file_location('shared_data', folder / 'shared_data.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {name: item.detach() for name, item in module.listener().named_parameters()}
+    return {name: item.detach() for name, item in module.student().named_parameters()}

@@ -19,11 +19,13 @@ from avdet_ros.files import map_member
 from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.training.data.simulated import map_windows
 from avdet_ros.training.fitting import run_folder
-from avdet_ros.training.networks.compact import pool_frames
+from avdet_ros.training.networks.calibrated import topic_windows
+from avdet_ros.training.networks.layers import pool_frames
 from avdet_ros.training.run import train
 
 QUICK = """
-data: {train: 150, val: 150, test: 150}
+labels: simulated
+windows: {train: 150, val: 150, test: 150}
 fit: {epochs: 2, batch: 16}
 """
 
@@ -39,7 +41,7 @@ def test_windows_are_mapped_from_their_shards(window_folder):
     assert len(windows) == len(windows.boxes) == 100
     path = window_folder / 'train' / 'windows_0000000.npz'
     with np.load(path) as shard:
-        np.testing.assert_array_equal(windows.features[7], shard['features'][7])
+        np.testing.assert_array_equal(windows.spectrogram[7], shard['features'][7])
         np.testing.assert_allclose(
             windows.boxes[7], shard['boxes_px'][7, :1] / [1920, 650, 1920, 650], rtol=1e-6
         )
@@ -80,18 +82,17 @@ def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
 
 def test_whole_windows_pool_to_the_stored_ones(window_folder):
     windows = map_windows(window_folder / 'train', load_rig(), 3)
-    whole = train.whole_windows(windows, 3, FrontEnd().frames)
+    whole = topic_windows('window', windows, 3, FrontEnd())
     assert whole[0].shape == (32, 80, 173)
     pooled = pool_frames(torch.from_numpy(whole[2])[None])[0].numpy()
-    np.testing.assert_allclose(pooled, windows.features[2].astype(np.float32), atol=1e-4)
+    np.testing.assert_allclose(pooled, windows.spectrogram[2].astype(np.float32), atol=1e-4)
 
 
-def test_from_recipe_to_model_card_and_again(tmp_path, window_folder):
-    said: list[str] = []
+def test_from_recipe_to_model_card_and_again(tmp_path, window_folder, log_lines):
     out = tmp_path / 'run'
 
     def again():
-        return train.train(write(tmp_path), window_folder, out, progress=False, say=said.append)
+        return train.train(write(tmp_path), window_folder, out)
 
     model = again()
     assert model == out / 'student.onnx'
@@ -99,19 +100,21 @@ def test_from_recipe_to_model_card_and_again(tmp_path, window_folder):
     assert json.loads(names['avdet.recipe'])['fit']['epochs'] == 2
     assert json.loads(names['avdet.metrics'])['frames'] == 150
     assert '150 train windows' in names['avdet.data']
-    window = train.whole_windows(
-        map_windows(window_folder / 'test', load_rig(), 2), 2, FrontEnd().frames
-    )[1]
+    windows = map_windows(window_folder / 'test', load_rig(), 2)
+    window = topic_windows('window', windows, 2, FrontEnd())[1]
     Detector(model, load_rig(), FrontEnd()).detect(window)
     card = (out / 'MODEL_CARD.md').read_text()
     scores = json.loads((out / 'scores.json').read_text())
     assert f'{scores["test"]["map50"]:.3f}' in card
     assert f'{scores["constant_boxes"]["map"]:.3f}' in card
     assert 'model: steered' in card
+    assert 'no drive is in two splits' in card
+    assert (out / 'student_fp16.onnx').exists()
     before = model.read_bytes()
-    said.clear()
+    log_lines.clear()
     again()
-    assert [line for line in said if 'done already' in line and 'fitting' in line]
+    assert [line for line in log_lines if 'fitting done already' in line]
+    assert 'exported and evaluated already' in log_lines[-1]
     assert model.read_bytes() == before
 
 
@@ -147,15 +150,14 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
     recipe = write(
         tmp_path,
         'kind: comparison\nmodels: [steered, image_grid]\nseeds: [1, 2]\n'
-        'student: {data: {train: 150, val: 150, test: 150}, '
+        'student: {windows: {train: 150, val: 150, test: 150}, '
         'fit: {epochs: 1, windows: 64}, augmentation: {mirror: false}}\n',
     )
     out = tmp_path / 'run'
-    path = train.train(recipe, window_folder, out, progress=False, say=lambda line: None)
+    path = train.train(recipe, window_folder, out)
     rows = json.loads(path.read_text())
-    assert [(row['model'], row['seed']) for row in rows] == [
-        ('steered', 1), ('image_grid', 1), ('steered', 2), ('image_grid', 2),
-    ]  # fmt: skip
+    order = [('steered', 1), ('image_grid', 1), ('steered', 2), ('image_grid', 2)]
+    assert [(row['model'], row['seed']) for row in rows] == order
     assert rows[0]['fit']['windows'] == 64
     table = (out / 'comparison.md').read_text().splitlines()
     assert len(table) == 5
@@ -172,13 +174,17 @@ def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
 @pytest.mark.slow
 def test_two_processes_make_one_run(tmp_path, window_folder):
     out = tmp_path / 'run'
+    launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
+    command = [sys.executable, *launch, '-m', 'avdet_ros.cli.main', 'train', 'student']
+    arguments = [str(write(tmp_path)), '--data', str(window_folder), '--out', str(out)]
     done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-         '-m', 'avdet_ros.cli.main', 'train', 'student', str(write(tmp_path)),
-         '--data', str(window_folder),
-         '--out', str(out), '--no-progress'],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
+        [*command, *arguments, '--no-progress'],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('learns from 150 windows') == 1
     assert done.stdout.count('made ') == 1
@@ -194,9 +200,17 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
 def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder):
     pytest.importorskip('rclpy')
     command = [
-        sys.executable, '-m', 'avdet_ros.cli.train_node', '--ros-args',
-        '-p', f'data:={window_folder}', '-p', f'out:={tmp_path / "run"}', '-p', 'progress:=false',
-    ]  # fmt: skip
+        sys.executable,
+        '-m',
+        'avdet_ros.cli.train_node',
+        '--ros-args',
+        '-p',
+        f'data:={window_folder}',
+        '-p',
+        f'out:={tmp_path / "run"}',
+        '-p',
+        'progress:=false',
+    ]
     wrong = subprocess.run(
         [*command, '-p', 'recipe:=/nowhere.yaml'], capture_output=True, text=True, timeout=120
     )
@@ -208,3 +222,9 @@ def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder
     )
     assert right.returncode == 0, right.stderr
     assert (tmp_path / 'run' / 'student.onnx').exists()
+
+
+def test_a_student_of_levels_does_not_fit_simulated_windows(tmp_path, window_folder):
+    recipe = write(tmp_path, QUICK + 'student: {model: stereosoundnet}\n')
+    with pytest.raises(AvdetError, match='student of pooled windows for labels: simulated, found'):
+        train.train(recipe, window_folder, tmp_path / 'run')

@@ -15,16 +15,33 @@ from avdet_ros.training.studies.reproduce import reproduce
 from avdet_ros.training.studies.reproduce_table import write_table
 
 KEYS = [row.key for row in ROWS]
-ABOUT = {'command': 'avdet train reproduce', 'data': 'drives', 'commit': '', 'device': 'CPU',
-         'torch': '2'}  # fmt: skip
+ABOUT = {
+    'command': 'avdet train reproduce',
+    'data': 'drives',
+    'commit': '',
+    'device': 'CPU',
+    'torch': '2',
+}
 
 
 def made_up(average, mota=0.5):
     """What a row leaves, with a given mAP."""
-    detection = {'map': average, 'map50': 0.5, 'map75': None, 'cdx': 1.5, 'cdy': None,
-                 'frames': 10, 'boxes': 7}  # fmt: skip
-    tracking = {'mota': mota, 'switches': 3, 'fragmentations': 2, 'false_positives': 4,
-                'false_negatives': 5}  # fmt: skip
+    detection = {
+        'map': average,
+        'map50': 0.5,
+        'map75': None,
+        'cdx': 1.5,
+        'cdy': None,
+        'frames': 10,
+        'boxes': 7,
+    }
+    tracking = {
+        'mota': mota,
+        'switches': 3,
+        'fragmentations': 2,
+        'false_positives': 4,
+        'false_negatives': 5,
+    }
     part = {'family': 'vehicles', 'name': '1', 'tracking': tracking}
     return {
         'scores': {
@@ -126,35 +143,31 @@ def toy():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path):
-    said: list[str] = []
-    path = reproduce(toy, tmp_path / 'out', drives, progress=False, say=said.append)
+def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path, log_lines):
+    path = reproduce(toy, tmp_path / 'out', drives)
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
     assert list(results) == KEYS
     for key, (row,) in results.items():
         assert row['fit']['windows'] == 8, key
         assert row['scores']['true boxes']['detection']['boxes'] == 8
         assert row['scores']['true boxes']['detection']['map'] is not None
-    assert sum('teacher learns' in line for line in said) == 3, 'teachers are taught once'
+    assert sum('teacher learns' in line for line in log_lines) == 3, 'teachers are taught once'
     assert (tmp_path / 'out' / 'rows' / 'm6' / 'pretext' / 'pretext.json').exists()
     assert not (tmp_path / 'out' / 'rows' / 'm5' / 'pretext').exists()
 
-    said.clear()
+    log_lines.clear()
     before = path.read_text()
-    again = reproduce(toy, tmp_path / 'out', drives, progress=False, say=said.append)
+    again = reproduce(toy, tmp_path / 'out', drives)
     assert again.read_text() == before
-    assert sum('done already' in line for line in said) == len(ROWS)
+    assert sum('done already' in line for line in log_lines) == len(ROWS)
 
     for seeds in (2, 1):  # what is done stays in the table
-        reproduce(
-            toy, tmp_path / 'out', drives, rows=ROWS[-1:], seeds=seeds, progress=False,
-            say=said.append,
-        )  # fmt: skip
+        reproduce(toy, tmp_path / 'out', drives, rows=ROWS[-1:], seeds=seeds)
         assert f'| {ROWS[-1].title} | 2 |' in path.read_text()
 
     other = replace(toy, fit=replace(toy.fit, epochs=2))
     with pytest.raises(AvdetError, match='was begun with another recipe'):
-        reproduce(other, tmp_path / 'out', drives, progress=False, say=said.append)
+        reproduce(other, tmp_path / 'out', drives)
 
 
 @pytest.mark.parametrize(

@@ -7,27 +7,25 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.recipes.read import read_recipe
-from avdet_ros.training.recipes.student import DistillationRecipe
-from avdet_ros.training.run.stages import open_course
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.context import open_run
 from avdet_ros.training.studies.search import SPACE, Range, changed, open_study, run_trial, search
 
 
 def test_values_go_where_their_key_says():
-    recipe = changed(
-        DistillationRecipe(), {'fit.learning_rate': 0.003, 'transfer.mta': 'as_printed'}
-    )
+    recipe = changed(StudentRecipe(), {'fit.learning_rate': 0.003, 'transfer.mta': 'as_printed'})
     assert recipe.fit.learning_rate == 0.003
     assert recipe.transfer.mta == 'as_printed'
-    assert recipe.teachers == DistillationRecipe().teachers
+    assert recipe.teachers == StudentRecipe().teachers
     with pytest.raises(AvdetError, match=r'fit\.learning_rat.*did you mean learning_rate'):
-        changed(DistillationRecipe(), {'fit.learning_rat': 1.0})
+        changed(StudentRecipe(), {'fit.learning_rat': 1.0})
 
 
 def test_every_key_of_the_space_is_one_of_the_recipe():
     study = optuna.create_study()
     trial = study.ask()
     values = {item.key: item.suggest(trial) for item in SPACE}
-    changed(DistillationRecipe(), values)
+    changed(StudentRecipe(), values)
     chosen = Range('transfer.loss', choices=('mta', 'afd')).suggest(study.ask())
     assert chosen in ('mta', 'afd')
 
@@ -43,29 +41,34 @@ def test_machines_share_a_search(tmp_path):
 
 
 @pytest.mark.slow
-def test_trials_are_run_given_up_and_added_to(drives, tmp_path):
+def test_trials_are_run_given_up_and_added_to(drives, tmp_path, log_lines):
     recipe = changed(
-        DistillationRecipe(),
+        StudentRecipe(),
         {
-            'teachers.config_name': 'tf_efficientdet_lite0', 'teachers.modalities': ['rgb'],
-            'teachers.height': 128, 'teachers.width': 256, 'teachers.crop': False,
-            'teachers.epochs': 1, 'transfer.teachers': ['rgb'], 'pretext.epochs': 0,
-            'fit.epochs': 1, 'fit.batch': 8,
+            'labels': 'teachers',
+            'teachers.config_name': 'tf_efficientdet_lite0',
+            'teachers.modalities': ['rgb'],
+            'teachers.height': 128,
+            'teachers.width': 256,
+            'teachers.crop': False,
+            'teachers.epochs': 1,
+            'transfer.loss': 'mta',
+            'fit.epochs': 1,
+            'fit.batch': 8,
         },
-    )  # fmt: skip
+    )
     space = (Range('fit.learning_rate', 1e-4, 1e-2, log=True),)
-    said: list[str] = []
     for _ in range(2):
-        best = search(recipe, drives, tmp_path, 1, space=space, progress=False, say=said.append)
-    assert '2 trials, 0 given up early, 0 failed' in said[-1]
+        best = search(recipe, drives, tmp_path, 1, space=space)
+    assert '2 trials, 0 given up early, 0 failed' in log_lines[-1]
     values = [json.loads(path.read_text()) for path in tmp_path.glob('trial_*/values.json')]
     assert len(values) == 2
     assert read_recipe(best).fit.learning_rate in [each['fit.learning_rate'] for each in values]
 
-    course = open_course(recipe, drives, tmp_path, progress=False, say=said.append)
+    run = open_run(recipe, drives, tmp_path)
     study = optuna.create_study(pruner=optuna.pruners.ThresholdPruner(lower=2.0))
     with pytest.raises(optuna.TrialPruned, match='epoch 0'):
-        run_trial(course, recipe, study.ask())
+        run_trial(run, recipe, study.ask())
 
 
 @pytest.mark.parametrize('storage', ['nonsense', 'sqlite:////nowhere/at/all/search.db'])

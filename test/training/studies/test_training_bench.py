@@ -1,4 +1,4 @@
-"""The benchmark of learning at toy size: it measures real steps; how fast is not asserted."""
+"""The benchmark of training at toy size: it measures real steps; how fast is not asserted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_noise_stands_in_for_windows(rig, tmp_path):
 
     windows = costs._repeated(map_windows(tmp_path / 'noise', rig), 10)
     assert len(windows) == 10
-    assert windows.features[0].shape == (32, 80, 44)
+    assert windows.spectrogram[0].shape == (32, 80, 44)
     assert len(windows.boxes[7]) == 1
 
 
@@ -59,7 +59,7 @@ def test_command_prints_and_writes(window_folder, tmp_path, monkeypatch, capsys)
 @pytest.mark.slow
 def test_reading_is_counted_in_frames(rig):
     rates = loading_rates(rig, 4)
-    assert [rate.what.split()[0] for rate in rates] == ['sound', 'sound', 'lessons:', 'a']
+    assert [rate.what.split()[0] for rate in rates] == ['sound', 'sound', 'batches:', 'a']
     assert all(rate.frames_per_minute > 1 for rate in rates)
 
 

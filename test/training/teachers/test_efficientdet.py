@@ -7,7 +7,8 @@ import torch
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame
-from avdet_ros.training.teachers.efficientdet import TeacherRecipe, fit_teacher, load_teacher
+from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.efficientdet import fit_teacher, load_teacher
 
 RECIPE = TeacherRecipe('thermal', 'tf_efficientdet_lite0', (128, 256), epochs=2, batch=4)
 
@@ -28,11 +29,11 @@ def frames(tmp_path_factory):
 
 
 def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
-    fit_teacher(RECIPE, frames[:8], frames[8:], tmp_path, progress=False)
+    fit_teacher(RECIPE, frames[:8], frames[8:], tmp_path)
     first = torch.load(tmp_path / 'checkpoints/last.ckpt', weights_only=True)
     assert first['epoch'] == 1
     longer = TeacherRecipe(**{**RECIPE.__dict__, 'epochs': 3})
-    fit_teacher(longer, frames[:8], frames[8:], tmp_path, progress=False)
+    fit_teacher(longer, frames[:8], frames[8:], tmp_path)
     again = torch.load(tmp_path / 'checkpoints/last.ckpt', weights_only=True)
     assert again['epoch'] == 2
     assert again['global_step'] == first['global_step'] * 3 // 2
@@ -40,16 +41,15 @@ def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
     teacher = load_teacher(tmp_path)
     assert teacher.modality == 'thermal'
     picture, _ = FrameSet(frames, 'thermal', (128, 256))[0]
-    (answer,) = teacher.ask(picture[None])
-    assert [level.shape for level in answer.attention] == [
-        (16, 32), (8, 16), (4, 8), (2, 4), (1, 2),
-    ]  # fmt: skip
-    assert all(level.min() >= 0 for level in answer.attention)
-    assert answer.embedding.shape == (5, 64)
-    assert answer.features.shape == (64, 4, 8)
+    (output,) = teacher.predict(picture[None])
+    sizes = [(16, 32), (8, 16), (4, 8), (2, 4), (1, 2)]
+    assert [level.shape for level in output.attention] == sizes
+    assert all(level.min() >= 0 for level in output.attention)
+    assert output.embedding.shape == (5, 64)
+    assert output.features.shape == (64, 4, 8)
 
 
-def test_missing_frames_and_teachers_are_reported(frames, tmp_path):
+def test_missing_frames_and_teachers_are_named(frames, tmp_path):
     with pytest.raises(AvdetError, match='validation frames'):
         fit_teacher(RECIPE, frames, [], tmp_path)
     with pytest.raises(AvdetError, match='train teacher'):
@@ -60,30 +60,26 @@ def test_missing_frames_and_teachers_are_reported(frames, tmp_path):
 
 def test_a_folder_is_of_one_teacher(frames, tmp_path):
     once = replace(RECIPE, epochs=1)
-    fit_teacher(once, frames[:8], frames[8:], tmp_path, progress=False)
+    fit_teacher(once, frames[:8], frames[8:], tmp_path)
     for other, learn, key in (
         (replace(once, anchor_scale=2.0), frames[:8], 'anchor_scale: expected 2.0, found 4.0'),
         (replace(once, crop=False), frames[:8], 'crop: expected False, found True'),
         (once, frames[:7], 'frames: expected .7 of .*found .8 of'),
     ):
         with pytest.raises(AvdetError, match=key):
-            fit_teacher(other, learn, frames[8:], tmp_path, progress=False)
+            fit_teacher(other, learn, frames[8:], tmp_path)
 
 
-def test_weights_from_elsewhere_are_taken_strictly(frames, tmp_path, capsys):
-    fit_teacher(
-        TeacherRecipe(**{**RECIPE.__dict__, 'epochs': 1}), frames[:4], frames[8:], tmp_path / 'a',
-        progress=False,
-    )  # fmt: skip
-    fit_teacher(
-        TeacherRecipe(**{**RECIPE.__dict__, 'epochs': 1, 'modality': 'rgb'}), frames[:4],
-        frames[8:], tmp_path / 'b', weights=tmp_path / 'a/teacher.pt', progress=False,
-    )  # fmt: skip
-    assert 'backbone.conv_stem.weight' in capsys.readouterr().out
+def test_weights_from_elsewhere_are_taken_strictly(frames, tmp_path, log_lines):
+    one = replace(RECIPE, epochs=1)
+    fit_teacher(one, frames[:4], frames[8:], tmp_path / 'a')
+    other = replace(one, modality='rgb')
+    fit_teacher(other, frames[:4], frames[8:], tmp_path / 'b', tmp_path / 'a/teacher.pt')
+    assert 'backbone.conv_stem.weight' in '\n'.join(log_lines)
 
 
 def test_a_teacher_with_the_classes_of_another_is_no_teacher(frames, tmp_path):
-    fit_teacher(replace(RECIPE, epochs=1), frames[:4], frames[8:], tmp_path, progress=False)
+    fit_teacher(replace(RECIPE, epochs=1), frames[:4], frames[8:], tmp_path)
     path = tmp_path / 'teacher.pt'
     state = torch.load(path, weights_only=True)
     name = next(name for name in state if 'class_net.predict' in name and name.endswith('bias'))

@@ -15,13 +15,10 @@ from avdet_ros.dataset.labels import read_labels, write_labels
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.data.windows import taught_windows
+from avdet_ros.training.data.drives import drive_windows
 from avdet_ros.training.networks.efficientdet import EfficientDetector
-from avdet_ros.training.teachers.efficientdet import (
-    EfficientDetTeacher,
-    TeacherRecipe,
-    save_teacher,
-)
+from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher, save_teacher
 from avdet_ros.training.teachers.labelling import (
     label_drive,
     label_drives,
@@ -55,12 +52,12 @@ def own(drives, tmp_path):
     return root, by_drive(read_split(root, 0.0).val)
 
 
-def label(root, drives, teachers, out, say=lambda line: None, names=('rgb', 'thermal')):
+def label(root, drives, teachers, out, names=('rgb', 'thermal')):
     asked = open_teachers(teachers, names)
-    label_drives(root, drives, asked, out, crop=False, say=say, progress=False)
+    label_drives(root, drives, asked, out, crop=False)
 
 
-def test_teachers_are_asked_once_and_their_answers_kept(own, teachers, tmp_path):
+def test_teachers_are_asked_once_and_what_they_see_is_kept(own, teachers, tmp_path):
     root, drives = own
     (name,) = drives
     out = tmp_path / 'labels'
@@ -81,29 +78,31 @@ def test_teachers_are_asked_once_and_their_answers_kept(own, teachers, tmp_path)
     assert isinstance(mapped.attention, np.memmap)
     np.testing.assert_array_equal(mapped.features[3], labels.features[3])
     written = (out / f'{name}.npz').stat().st_mtime_ns
-    label(root, drives, teachers, out, pytest.fail)
+    label(root, drives, teachers, out)
     assert (out / f'{name}.npz').stat().st_mtime_ns == written
 
 
-def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path):
+def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path, log_lines):
     root, drives = own
-    out, said = tmp_path / 'labels', []
+    out = tmp_path / 'labels'
     label(root, drives, teachers, out, names=('rgb',))
-    label(root, drives, teachers, out, said.append)
-    assert 'labels of other teachers' in said[0]
+    log_lines.clear()
+    label(root, drives, teachers, out)
+    assert 'labels of other teachers' in log_lines[0]
     assert read_labels(out / f'{next(iter(drives))}.npz').teachers == ('rgb', 'thermal')
 
 
-def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path):
+def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path, log_lines):
     root, drives = own
     (frames,) = drives.values()
     broken = layout.picture_path(root, frames[4], 'thermal')
     broken.write_bytes(b'no picture')
-    said: list[str] = []
-    label(root, drives, teachers, tmp_path / 'labels', said.append)
-    assert any(str(broken) in line and 'skipped' in line for line in said)
+    label(root, drives, teachers, tmp_path / 'labels')
+    assert any(str(broken) in line and 'skipped' in line for line in log_lines)
     assert frames[4].stamp not in read_labels(next((tmp_path / 'labels').glob('*.npz'))).ids
-    label(root, drives, teachers, tmp_path / 'labels', pytest.fail)
+    log_lines.clear()
+    label(root, drives, teachers, tmp_path / 'labels')
+    assert not log_lines
     layout.picture_path(root, frames[5], 'thermal').write_bytes(b'no picture')
     with pytest.raises(AvdetError, match='at most 5% of 8 frames to be unusable, found 2'):
         label(root, drives, teachers, tmp_path / 'others')
@@ -112,7 +111,7 @@ def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path):
 def test_teachers_see_what_they_were_taught_to_see(own, teachers, tmp_path):
     root, drives = own
     asked = open_teachers(teachers, ['rgb'])
-    label_drives(root, drives, asked, tmp_path / 'labels', say=print, progress=False)
+    label_drives(root, drives, asked, tmp_path / 'labels')
     assert not read_about(tmp_path / 'labels')['crop']
     with pytest.raises(AvdetError, match='taught with the crop, found one taught without'):
         label_drives(root, drives, asked, tmp_path / 'labels', crop=True)
@@ -121,7 +120,7 @@ def test_teachers_see_what_they_were_taught_to_see(own, teachers, tmp_path):
 def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
     root, drives = own
     out = tmp_path / 'labels'
-    label_drives(root, drives, {'rgb': bright_spots}, out, say=print, progress=False)
+    label_drives(root, drives, {'rgb': bright_spots}, out)
     assert read_about(out)['teachers'] == {'rgb': 'bright spots'}
     for name, frames in drives.items():
         labels, truth = read_labels(out / f'{name}.npz'), layout.read_truth(root, name)
@@ -130,7 +129,7 @@ def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
             np.testing.assert_allclose(box, truth[frame.stamp]['boxes_px'][0], atol=8)
 
 
-def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path):
+def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path, log_lines):
     """What counts is the part of all frames that is skipped, now as at the first time."""
     root, _ = own
     drives = by_drive(read_split(root, 0.0).train)
@@ -141,11 +140,12 @@ def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path):
     out = tmp_path / 'labels'
     label(root, drives, teachers, out)
     assert read_labels(out / f'{frames[0].drive}.npz').skipped.tolist() == [frames[0].stamp]
-    label(root, drives, teachers, out, pytest.fail)
+    log_lines.clear()
+    label(root, drives, teachers, out)
+    assert not log_lines
     (out / f'{frames[0].drive}.npz').unlink()
-    said: list[str] = []
-    label(root, drives, teachers, out, said.append)
-    assert said[-1] == 'labels: 1 of 32 frames skipped'
+    label(root, drives, teachers, out)
+    assert log_lines[-1] == 'labels: 1 of 32 frames skipped'
 
 
 def test_files_that_are_no_labels_stay(own, teachers, tmp_path):
@@ -184,8 +184,18 @@ def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
 
 def test_the_command_labels_and_counts(own, teachers, tmp_path):
     root, _ = own
-    arguments = ['train', 'label', str(root), '--teachers', str(teachers),
-                 '--modalities', 'rgb,thermal', '--split', 'val', '--no-progress']  # fmt: skip
+    arguments = [
+        'train',
+        'label',
+        str(root),
+        '--teachers',
+        str(teachers),
+        '--modalities',
+        'rgb,thermal',
+        '--split',
+        'val',
+        '--no-progress',
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert len(list((root / 'labels').glob('*.npz'))) == 1
@@ -197,9 +207,25 @@ def test_the_command_labels_and_counts(own, teachers, tmp_path):
 @pytest.mark.slow
 def test_a_teacher_is_trained_by_command_and_goes_on(drives, tmp_path):
     out = tmp_path / 'thermal'
-    arguments = ['train', 'teacher', str(drives), '--modality', 'thermal', '--out', str(out),
-                 '--config', 'tf_efficientdet_lite0', '--height', '128', '--width', '256',
-                 '--no-crop', '--no-progress', '--batch', '4']  # fmt: skip
+    arguments = [
+        'train',
+        'teacher',
+        str(drives),
+        '--modality',
+        'thermal',
+        '--out',
+        str(out),
+        '--config',
+        'tf_efficientdet_lite0',
+        '--height',
+        '128',
+        '--width',
+        '256',
+        '--no-crop',
+        '--no-progress',
+        '--batch',
+        '4',
+    ]
     result = CliRunner().invoke(app, [*arguments, '--epochs', '1'])
     assert result.exit_code == 0, result.output
     assert 'learns from 8 frames, 8 watch' in result.output
@@ -226,22 +252,42 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
     (tmp_path / 'coco.json').write_text(json.dumps(tree))
     result = CliRunner().invoke(
         app,
-        ['train', 'teacher', str(drives), '--modality', 'rgb', '--out', str(tmp_path / 'rgb'),
-         '--coco', str(tmp_path / 'coco.json'), '--config', 'tf_efficientdet_lite0', '--height',
-         '128', '--width', '256', '--no-crop', '--no-progress', '--epochs', '1', '--batch', '4'],
-    )  # fmt: skip
+        [
+            'train',
+            'teacher',
+            str(drives),
+            '--modality',
+            'rgb',
+            '--out',
+            str(tmp_path / 'rgb'),
+            '--coco',
+            str(tmp_path / 'coco.json'),
+            '--config',
+            'tf_efficientdet_lite0',
+            '--height',
+            '128',
+            '--width',
+            '256',
+            '--no-crop',
+            '--no-progress',
+            '--epochs',
+            '1',
+            '--batch',
+            '4',
+        ],
+    )
     assert result.exit_code == 0, result.output
     assert 'learns from 8 frames, 2 watch' in result.output
 
 
-def test_a_drive_nobody_can_see_or_hear_is_empty_and_in_nobodys_way(own, bright_spots, tmp_path):
+def test_a_drive_that_cannot_be_read_is_empty_and_in_nobodys_way(own, bright_spots, tmp_path):
     root, drives = own
     ((name, frames),) = drives.items()
     others = list(read_split(root, 0.0).test)
     for frame in frames:
         layout.picture_path(root, frame, 'rgb').write_bytes(b'no picture')
     (root / name / layout.DRIVE_SOUND).unlink()
-    skipped = Skipped('labels', 1000, lambda line: None)
+    skipped = Skipped('labels', 1000)
     front_end, out = FrontEnd(), tmp_path / 'labels'
     for drive, its in ((name, frames), (others[0].drive, others)):
         labels = label_drive(root, its, {'rgb': bright_spots}, False, skipped)
@@ -249,8 +295,9 @@ def test_a_drive_nobody_can_see_or_hear_is_empty_and_in_nobodys_way(own, bright_
         write_features(root, drive, its, 'window', front_end)
     assert skipped.count == len(frames)
     assert len(read_labels(out / f'{name}.npz', mapped=True)) == 0
-    windows = taught_windows(
-        root, out, [*others, *frames], 'window', ['rgb'], ['attention'], (1920, 650)
+    every = [*others, *frames]
+    windows = drive_windows(
+        root, every, 'window', (1920, 650), 'teachers', out, ['rgb'], ['attention']
     )
-    assert windows.frames == others
+    assert windows.names == [str(frame) for frame in others]
     assert windows.level_sizes.tolist() == [[4, 8]] * 5

@@ -1,0 +1,91 @@
+"""The set of windows filled from drives in the MAVD layout, labelled by teachers or by truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import map_features
+from avdet_ros.dataset.labels import LABELS, labels_of, read_labels
+from avdet_ros.dataset.skipped import Skipped
+from avdet_ros.dataset.splits import by_drive
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.data.windows import WindowDataset
+
+
+def drive_windows(
+    root: Path,
+    frames: Sequence[layout.FrameId],
+    kind: str,
+    image_size_px: tuple[int, int],
+    source: str,
+    folder: Path | None = None,
+    teachers: Sequence[str] = (),
+    needs: Sequence[str] = (),
+) -> WindowDataset:
+    """Lay together the features of frames, their labels, and what the teachers saw.
+
+    Args:
+        root: the data set's folder, with features (`avdet_ros.dataset.features`).
+        frames: which. Those without sound were counted with the features and are left out; those
+            that the labels do not know are counted here.
+        kind: of the features.
+        image_size_px: width and height of the image.
+        source: whose boxes are learned, see `labels_of`.
+        folder: of the teachers' label files, None for ``<root>/labels``.
+        teachers: whose boxes and maps are learned, none named for all of them.
+        needs: which of ``attention``, ``embedding`` and ``features`` of the teachers are wanted.
+
+    Raises:
+        AvdetError: files are missing or damaged, lack a teacher, too many frames have no labels,
+            or nothing is left.
+    """
+    made: dict[str, list] = {name: [] for name in ('names', 'spectrogram', 'boxes', *needs)}
+    scale = np.tile(np.array(image_size_px, np.float32), 2)
+    sizes = np.zeros((0, 2), int)
+    skipped = Skipped(f'labels of {root}', len(frames))
+    for drive, members in by_drive(frames).items():
+        places, spectrogram = map_features(root, kind, drive)
+        labels = labels_of(root, drive, source, folder, teachers)
+        path = (folder or root / LABELS) / f'{drive}.npz'
+        table = read_labels(path, mapped=True) if needs or source == 'teachers' else None
+        rows = {} if table is None else {str(stamp): row for row, stamp in enumerate(table.ids)}
+        columns = table.columns(teachers or table.teachers) if table and needs else []
+        sizes = table.attention_sizes if table and len(table) else sizes
+        unseen = set() if table is None else set(table.skipped.tolist())
+        for frame in members:
+            if frame.stamp not in places:
+                continue
+            if frame.stamp in unseen:  # no readable picture: counted when it was labelled
+                skipped.recall(1)
+                continue
+            if frame.stamp not in labels or (needs and frame.stamp not in rows):
+                skipped.add(f'{root}: expected labels ({source}) of frame {frame}, found none')
+                continue
+            made['names'].append(str(frame))
+            made['spectrogram'].append(spectrogram[places[frame.stamp]])
+            boxes = labels[frame.stamp].boxes_px
+            made['boxes'].append((boxes / scale).astype(np.float32))
+            for name in needs:
+                row = _Rows(getattr(table, name), rows[frame.stamp], columns)
+                made[name].append(row)
+    skipped.close()
+    if not made['names']:
+        raise AvdetError(
+            f'{root}: expected labels ({source}) of the {len(frames)} frames, found none'
+        )
+    made['teacher_features'] = made.pop('features', ())
+    return WindowDataset(**made, level_sizes=sizes, image_size_px=image_size_px)
+
+
+class _Rows:
+    """Some teachers' part of a mapped row, read when it is asked for."""
+
+    def __init__(self, array: np.ndarray, row: int, columns: list[int]) -> None:
+        self.array, self.row, self.columns = array, row, columns
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.array[self.row][self.columns], dtype)

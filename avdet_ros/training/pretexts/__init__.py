@@ -1,0 +1,1 @@
+"""Easier tasks that a student learns first, whose weights it begins with."""

@@ -1,0 +1,147 @@
+"""What every stage of a run knows: recipe, data, rig, folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+import logging
+from pathlib import Path
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.labels import LABELS, require_labels
+from avdet_ros.dataset.splits import DriveSplit, by_drive, keep_split, read_split, without_taught
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.on_dataset import dataset_rig
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.training.fitting.distributed import rank_zero_first
+from avdet_ros.training.fitting.run_folder import begin_run
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import STUDENTS
+from avdet_ros.training.teachers.base import Teacher
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every stage of a run knows.
+
+    Attributes:
+        recipe: how.
+        data: folder of the simulated windows, or of the drives.
+        rig: microphones and camera.
+        out: the run's folder.
+        split: which drives are for what, None for simulated windows.
+        teachers: folder of the teachers.
+        labels: folder of the teachers' labels, None where there are none.
+        progress: shows how far it is.
+        rig_path: the rig's file, None where the drives' own is taken.
+        given: teachers that need not be made or loaded, by modality.
+    """
+
+    recipe: StudentRecipe
+    data: Path
+    rig: Rig
+    out: Path
+    split: DriveSplit | None
+    teachers: Path
+    labels: Path | None
+    progress: Progress = SILENT
+    rig_path: Path | None = None
+    given: Mapping[str, Teacher] | None = None
+
+    @property
+    def input_kind(self) -> str:
+        """Of the features that the student takes."""
+        return STUDENTS.find(self.recipe.student.model).input_kind
+
+
+def open_run(
+    recipe: StudentRecipe,
+    data: Path | None,
+    out: Path,
+    resume: bool = True,
+    rig_path: Path | None = None,
+    progress: Progress = SILENT,
+    labels: Path | None = None,
+    given: Mapping[str, Teacher] | None = None,
+) -> RunContext:
+    """Begin a run, or go on with it; see `avdet_ros.training.run.train.run_student`."""
+    if data is not None and layout.is_dataset(data) and recipe.labels == 'simulated':
+        recipe = labelled_as_found(recipe, data)
+    split = None
+    if recipe.labels == 'simulated':
+        rig = load_rig(rig_path)
+    else:
+        split, rig = _open_drives(recipe, data, rig_path, given)
+    run = RunContext(
+        recipe,
+        data or out.parent / 'windows',
+        rig,
+        out,
+        split,
+        Path(recipe.teachers.folder) if recipe.teachers.folder else out / 'teachers',
+        _labels_folder(recipe, data, labels or out / LABELS),
+        progress,
+        Path(rig_path) if rig_path else None,
+        given,
+    )
+    if split is None and run.input_kind != 'window':
+        raise AvdetError(
+            f'student.model: expected a student of pooled windows for labels: simulated, found '
+            f'{recipe.student.model}, which takes {run.input_kind}'
+        )
+    rank_zero_first(lambda: begin_run(out, recipe, resume))
+    if split is not None:
+        rank_zero_first(lambda: keep_split(out, split))
+    return run
+
+
+def labelled_as_found(recipe: StudentRecipe, data: Path) -> StudentRecipe:
+    """The recipe of simulated windows for drives: labels of teachers where there are any.
+
+    That a recipe without ``labels`` takes what it finds in the data set is older than the key.
+    """
+    labelled = any((data / LABELS).glob('*.npz'))
+    found = 'teachers' if labelled else 'truth'
+    _logger.warning(
+        '%s holds drives: labels: simulated is read as labels: %s; say so in the recipe',
+        data,
+        found,
+    )
+    if not labelled:
+        return replace(recipe, labels='truth')
+    teachers = replace(recipe.teachers, labels=LABELS)
+    return replace(recipe, labels='teachers', teachers=teachers)
+
+
+def _open_drives(
+    recipe: StudentRecipe,
+    data: Path | None,
+    rig_path: Path | None,
+    given: Mapping[str, Teacher] | None,
+) -> tuple[DriveSplit, Rig]:
+    """Which drives are for what, and the rig they were recorded with."""
+    if data is None:
+        raise AvdetError(
+            f'labels: {recipe.labels}: expected --data, a folder of drives in the MAVD layout, '
+            'found none; avdet sim drives makes one'
+        )
+    ready = recipe.teachers.folder
+    taught_here = recipe.makes_labels and not ready and not given
+    split = read_split(data, recipe.teachers.share if taught_here else 0.0, recipe.subset)
+    if ready:
+        places = [Path(ready) / name for name in recipe.teachers.modalities]
+        split = without_taught(split, places)
+    if not recipe.makes_labels:
+        require_labels(data, by_drive(split.student), recipe.labels, _labels_folder(recipe, data))
+    return split, dataset_rig(data, list(by_drive(split.student)), rig_path)
+
+
+def _labels_folder(
+    recipe: StudentRecipe, data: Path | None, made: Path | None = None
+) -> Path | None:
+    if recipe.teachers.labels and data is not None:
+        return data / recipe.teachers.labels
+    return made if recipe.makes_labels else None

@@ -1,0 +1,94 @@
+"""Fitting EfficientDet to labelled frames: what one step and one validation are."""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.detection_metrics import coco_average_precision
+from avdet_ros.evaluation.drive_record import TruthFrame
+from avdet_ros.training.data.labelled_frames import FrameSet
+from avdet_ros.training.fitting.fit import refuse_bad_loss
+from avdet_ros.training.losses.anchors import anchor_detection_loss
+from avdet_ros.training.networks.efficientdet import EfficientDetector
+from avdet_ros.training.teachers.base import TeacherRecipe
+
+BOX_WEIGHT = 50.0
+"""Of the box loss against the class loss, effdet's own."""
+
+
+class TeacherTask(LightningModule):
+    """A detector learning boxes from labelled frames."""
+
+    def __init__(self, detector: EfficientDetector, recipe: TeacherRecipe) -> None:
+        super().__init__()
+        # Convolutions of few channels a group are a fifth faster with channels last.
+        self.detector = detector.to(memory_format=torch.channels_last)
+        self.recipe = recipe
+        self._found: list[Detections] = []
+        self._true: list[TruthFrame] = []
+
+    def training_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> Tensor:
+        """Focal and box loss of one batch."""
+        pictures, boxes = batch
+        prediction = self.detector(pictures.to(memory_format=torch.channels_last))
+        terms = anchor_detection_loss(
+            prediction.logits.float(), prediction.offsets.float(), self.detector.anchors, boxes
+        )
+        loss = terms['class'] + BOX_WEIGHT * terms['box']
+        refuse_bad_loss(terms, loss, self, index, f'teacher {self.recipe.modality}')
+        named = {
+            f'train/{name}': value.detach() for name, value in {**terms, 'loss': loss}.items()
+        }
+        self.log_dict(named, on_epoch=True, on_step=False, batch_size=len(boxes))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's boxes."""
+        self._found, self._true = [], []
+
+    def validation_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> None:
+        """Boxes of one batch."""
+        pictures, boxes = batch
+        for found, scores in self.detector.boxes(self.detector(pictures), score_threshold=0.02):
+            self._found.append(Detections(found.cpu().numpy(), scores.cpu().numpy()))
+        self._true += [TruthFrame.of(item.cpu().numpy(), np.arange(len(item))) for item in boxes]
+
+    def on_validation_epoch_end(self) -> None:
+        """Average precision over all batches."""
+        precision = coco_average_precision(self._true, self._found)
+        self.log_dict(
+            {
+                # Without a box to find nothing is defined; the first epoch is as good as any.
+                'val/map': float(np.nan_to_num(precision.mean())),
+                'val/map50': float(precision[0]),
+                'val/map75': float(precision[5]),
+            }
+        )
+
+    def configure_optimizers(self) -> dict:
+        """AdamW and a cosine."""
+        optimizer = torch.optim.AdamW(
+            self.detector.parameters(), lr=self.recipe.learning_rate, weight_decay=5e-4
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
+        }
+
+
+class CountEpochs(Callback):
+    """Tells the frames which epoch it is: flips then depend on seed, epoch and place only."""
+
+    def __init__(self, frames: FrameSet) -> None:
+        self.frames = frames
+
+    def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
+        """Count."""
+        self.frames.epoch = trainer.current_epoch

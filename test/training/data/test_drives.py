@@ -1,0 +1,146 @@
+"""Windows of drives: whoever labels them, the set is filled in one way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import cache_sound
+from avdet_ros.dataset.labels import LABELS, DriveLabels, write_labels
+from avdet_ros.dataset.splits import by_drive, read_split
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.data.drives import drive_windows
+
+SIZE = (1920, 650)
+
+
+@pytest.fixture
+def own(drives, tmp_path):
+    """A copy of the drives with features, and the training frames."""
+    root = tmp_path / 'drives'
+    shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
+    frames = read_split(root, 0.0).train
+    from avdet_ros.rig import load_rig
+
+    cache_sound(root, by_drive(frames), 'window', load_rig())
+    return root, frames
+
+
+def lines_of(root, drive: str) -> tuple:
+    path = root / drive / 'truth' / 'frames.jsonl'
+    return path, [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def put(path, lines) -> None:
+    path.write_text('\n'.join(map(json.dumps, lines)) + '\n')
+
+
+def write_teachers(root, frames, boxes: int, skipped=()) -> None:
+    """Labels of two teachers that see the same boxes in every frame but those skipped."""
+    for drive, members in by_drive(frames).items():
+        kept = [frame for frame in members if frame not in skipped]
+        count = len(kept)
+        left = np.arange(boxes, dtype=np.float32) * 60
+        row = np.stack([left, np.full(boxes, 100), left + 40, np.full(boxes, 140)], axis=1)
+        labels = DriveLabels(
+            ids=np.array([frame.stamp for frame in kept]),
+            teachers=('rgb', 'thermal'),
+            boxes_px=np.tile(row, (2 * count, 1)).astype(np.float32),
+            scores=np.full(2 * count * boxes, 0.9, np.float32),
+            frame=np.tile(np.repeat(np.arange(count, dtype=np.int32), boxes), 2),
+            teacher=np.repeat(np.arange(2, dtype=np.int8), count * boxes),
+            attention=np.ones((count, 2, 8), np.float16),
+            attention_sizes=np.array([[2, 4]] * 5, np.int32),
+            embedding=np.zeros((count, 2, 5, 3), np.float16),
+            features=np.zeros((count, 2, 3, 2, 4), np.float16),
+            skipped=np.array([frame.stamp for frame in members if frame in skipped], 'U64'),
+        )
+        write_labels(root / LABELS / f'{drive}.npz', labels)
+
+
+@pytest.mark.parametrize('source', ['truth', 'teachers'])
+def test_no_label_is_cut_off(own, source):
+    """Frames with more vehicles than a simulated window can hold keep all of them."""
+    root, frames = own
+    boxes = 30
+    write_teachers(root, frames, boxes)
+    path, lines = lines_of(root, frames[0].drive)
+    for line in lines:
+        for key, item in line.items():
+            if isinstance(item, list):
+                line[key] = [item[0]] * boxes
+    put(path, lines)
+    windows = drive_windows(root, frames[:8], 'window', SIZE, source)
+    assert [len(box) for box in windows.boxes] == [boxes] * 8
+
+
+@pytest.mark.parametrize('needs', [(), ('attention',)])
+def test_a_frame_without_truth_is_named_and_counted(own, needs, log_lines):
+    root, frames = own
+    write_teachers(root, frames, 1)
+    path, lines = lines_of(root, frames[0].drive)
+    put(path, lines[1:])
+    windows = drive_windows(root, frames, 'window', SIZE, 'truth', needs=needs)
+    assert len(windows) == 31
+    assert str(frames[0]) not in windows.names
+    named = [line for line in log_lines if 'skipped:' in line]
+    assert len(named) == 1
+    assert str(frames[0]) in named[0]
+    assert log_lines[-1].endswith('1 of 32 frames skipped')
+    put(path, lines[3:])
+    with pytest.raises(AvdetError, match='at most 5% of 32 frames to be unusable, found 2'):
+        drive_windows(root, frames, 'window', SIZE, 'truth', needs=needs)
+
+
+def test_a_frame_that_the_teachers_could_not_see_was_counted_before(own, log_lines):
+    root, frames = own
+    write_teachers(root, frames, 1, skipped=frames[2:3])
+    log_lines.clear()
+    windows = drive_windows(root, frames, 'window', SIZE, 'teachers')
+    assert len(windows) == 31
+    assert log_lines == [f'labels of {root}: 1 of 32 frames skipped']
+
+
+def test_boxes_are_fused_once_a_frame(own, monkeypatch):
+    """Of the teachers that teach; what scores are computed against is the evaluation's to fuse."""
+    root, frames = own
+    write_teachers(root, frames, 1)
+    fused, real = [], DriveLabels.fused
+
+    def count(self, index, names):
+        fused.append(tuple(names))
+        return real(self, index, names)
+
+    monkeypatch.setattr(DriveLabels, 'fused', count)
+    drive_windows(root, frames, 'window', SIZE, 'teachers', teachers=['rgb'], needs=('attention',))
+    assert fused == [('rgb',)] * len(frames)
+
+
+def test_maps_of_the_chosen_teachers_are_read_with_the_labels(own):
+    root, frames = own
+    write_teachers(root, frames, 2)
+    windows = drive_windows(
+        root, frames, 'window', SIZE, 'teachers', None, ['thermal'], ('attention', 'features')
+    )
+    assert np.asarray(windows.attention[3]).shape == (1, 8)
+    assert np.asarray(windows.teacher_features[3]).shape == (1, 3, 2, 4)
+    assert len(windows.embedding) == 0
+    assert windows.level_sizes.tolist() == [[2, 4]] * 5
+    np.testing.assert_allclose(
+        windows.boxes[0] * [1920, 650, 1920, 650], [[0, 100, 40, 140], [60, 100, 100, 140]], 1e-5
+    )
+
+
+def test_drives_without_labels_are_named(own):
+    root, frames = own
+    with pytest.raises(AvdetError, match='expected a file made by avdet train label, found none'):
+        drive_windows(root, frames, 'window', SIZE, 'teachers')
+    shutil.rmtree(root / frames[0].drive / 'truth')
+    with pytest.raises(AvdetError, match=r'expected .*truth.frames\.jsonl, found none; avdet'):
+        drive_windows(root, frames, 'window', SIZE, 'truth')
+    assert layout.is_dataset(root)
+    assert not layout.is_dataset(root / frames[0].drive)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from avdet_ros.training.data.windows import loader
+
+
+def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch(located):
+    windows = located(32, 0)
+
+    def order(epoch):
+        batches = loader(windows, 8, shuffle_seed=3)
+        batches.sampler.set_epoch(epoch)
+        return [batch.indices for batch in batches]
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+    assert sorted(itertools.chain(*order(0))) == list(range(32))
+    plain = list(loader(windows, 5))
+    assert [len(batch.boxes) for batch in plain] == [5] * 6 + [2]
+    assert plain[1].indices == [5, 6, 7, 8, 9]
+
+
+def test_a_part_of_a_set_is_spread_evenly_over_it(taught):
+    """The first half of a set can be of one drive, or of one kind of drive."""
+    windows = taught(40, 0)
+    part = windows.at_most(5)
+    assert part.names == ['window 0', 'window 9', 'window 19', 'window 29', 'window 39']
+    assert [len(box) for box in part.boxes] == [len(windows.boxes[i]) for i in (0, 9, 19, 29, 39)]
+    np.testing.assert_array_equal(part.attention[1], windows.attention[9])
+    assert windows.at_most(0) is windows
+    assert windows.at_most(41) is windows
+
+
+def test_fewer_windows_than_a_batch_are_one_batch(located):
+    (batch,) = loader(located(3, 0), 8, shuffle_seed=0)
+    assert len(batch) == 3
+
+
+def test_a_batch_has_the_levels_that_are_asked_for(taught):
+    windows = taught(4, 0)
+    batch = windows.batch([2, 0], levels=2)
+    assert [tuple(level.shape) for level in batch.attention] == [(2, 2, 16, 32), (2, 2, 8, 16)]
+    assert batch.embedding.shape == (2, 2, 12)
+    assert batch.teacher_features.shape == (2, 2, 12, 4, 8)
+    assert batch.described() == 'window 2, window 0'
+    assert windows.batch(range(4)).described() == 'window 0, window 1, window 2 and 1 more'
+    assert windows.batch([1]).spectrogram[0].numpy() == pytest.approx(windows.spectrogram[1])

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from avdet_ros.training.losses.pairwise import pairwise_loss
+
+
+def test_pairwise_ignores_rotation_of_channels_but_not_of_places():
+    torch.manual_seed(1)
+    teacher = torch.randn(2, 8, 3, 4)
+    rotation = torch.linalg.qr(torch.randn(8, 8)).Q
+    student = torch.einsum('dc,bchw->bdhw', rotation, teacher)
+    assert pairwise_loss(student, teacher).item() == pytest.approx(0, abs=1e-10)
+    assert pairwise_loss(teacher.flip(-1), teacher).item() > 1e-3
+    assert torch.isfinite(pairwise_loss(torch.randn(2, 5, 3, 4), teacher))

@@ -1,0 +1,62 @@
+"""Recipes of the time before there was one dialect."""
+
+from __future__ import annotations
+
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.recipes.read import as_yaml, read_recipe
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text: str):
+        path = tmp_path / 'recipe.yaml'
+        path.write_text(text)
+        return read_recipe(path)
+
+    return read_text
+
+
+def test_data_is_windows_of_a_student_and_a_subset_of_mm_distillnet(read, log_lines):
+    """One key, two meanings: each goes where it belongs, with a sentence."""
+    student = read('kind: student\ndata: {train: 300, val: 200}\n')
+    assert (student.windows.train, student.windows.val) == (300, 200)
+    assert 'recipe.yaml: data is now windows' in log_lines[-1]
+    taught = read('kind: mm_distillnet\ndata: {daytime: night, motion: static}\n')
+    assert str(taught.subset) == 'night static'
+    assert taught.windows == type(student.windows)()
+    assert 'recipe.yaml: data is now subset' in log_lines[-1]
+    with pytest.raises(AvdetError, match='expected windows or its old name data, found both'):
+        read('data: {train: 300}\nwindows: {val: 100}\n')
+
+
+def test_mm_distillnet_keeps_what_it_did_where_nothing_else_is_said(read, log_lines):
+    old = read('kind: mm_distillnet\nfit: {epochs: 3}\n')
+    new = read(
+        'labels: teachers\nteachers: {modalities: [rgb, depth, thermal]}\n'
+        'pretext: {epochs: 10}\ntransfer: {loss: mta}\nfit: {epochs: 3}\n'
+    )
+    assert old == new
+    assert len([line for line in log_lines if 'mm_distillnet is now student' in line]) == 1
+    log_lines.clear()
+    assert read(as_yaml(old)) == old
+    assert not log_lines
+
+
+def test_other_old_names(read):
+    assert read('model: image_grid\n').student.model == 'image_grid'
+    taught = read('kind: mm_distillnet\ntransfer: {boxes: truth, loss: none}\n')
+    assert (taught.labels, taught.transfer.loss) == ('truth', 'none')
+    assert taught.makes_labels  # whom its scores are compared with
+    rgb = read('kind: mm_distillnet\nteachers: {modalities: [rgb]}\ntransfer: {teachers: [rgb]}\n')
+    assert rgb.learns_from == ('rgb',)
+    compared = read('kind: comparison\nstudent: {data: {train: 300}, model: image_grid}\n')
+    assert compared.student.windows.train == 300
+    assert compared.student.student.model == 'image_grid'
+
+
+@pytest.mark.parametrize('text', ['kind: mm_distillnet\nteachers:\n', 'data: 3', 'model: [1]'])
+def test_nonsense_under_an_old_name_is_refused_too(read, text):
+    with pytest.raises(AvdetError):
+        read(text)
