@@ -70,6 +70,11 @@ def box_area(boxes: np.ndarray) -> np.ndarray:
     return np.prod(np.clip(boxes[..., 2:] - boxes[..., :2], 0, None), axis=-1)
 
 
+def box_centres(boxes: np.ndarray) -> np.ndarray:
+    """Centres of (N, 4) boxes, (N, 2)."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
 def clip_boxes(boxes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
     """Cut (..., 4) boxes to the image."""
     limits = np.array([width_px, height_px, width_px, height_px], boxes.dtype)

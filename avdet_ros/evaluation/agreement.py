@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.detection.boxes import Detections, box_iou
+from avdet_ros.detection.boxes import Detections, box_centres, box_iou
 from avdet_ros.evaluation.compare import FEWEST_DRIVES, DifferingFrame
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, match
-from avdet_ros.evaluation.drive_record import DriveRecord
+from avdet_ros.evaluation.drive_record import DriveRecord, keep_apart
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def agreement(
             hit = np.flatnonzero(matched >= 0)
             total += len(first), len(second), len(hit)
             ours, theirs = first.boxes_px[matched[hit]], second.boxes_px[hit]
-            middle = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (ours, theirs)]
+            middle = [box_centres(boxes) for boxes in (ours, theirs)]
             pairs.append(
                 np.column_stack(
                     [
@@ -120,16 +120,8 @@ def most_apart(
             if any(alone):
                 frames.append((sum(alone), DifferingFrame(number, index, alone[1] - alone[0])))
     frames.sort(key=lambda entry: (-entry[0], entry[1].record, entry[1].index))
-    chosen: list[DifferingFrame] = []
-    for _, frame in frames:
-        stamps_s = records[frame.record].stamps_s
-        if len(chosen) < count and all(
-            other.record != frame.record
-            or abs(stamps_s[other.index] - stamps_s[frame.index]) >= apart_s
-            for other in chosen
-        ):
-            chosen.append(frame)
-    return chosen
+    by_place = {(frame.record, frame.index): frame for _, frame in frames}
+    return [by_place[place] for place in keep_apart(records, by_place, count, apart_s)]
 
 
 def _both(record: DriveRecord, names: tuple[str, str]) -> list[tuple[Detections, Detections]]:

@@ -19,7 +19,7 @@ from avdet_ros.evaluation.detection_metrics import (
     drive_hits,
     match,
 )
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame, keep_apart
 from avdet_ros.evaluation.track_metrics import combine, drive_scores
 from avdet_ros.tracking import Tracker
 
@@ -166,20 +166,10 @@ def most_different(
         for number, record in enumerate(records)
         for index, truth in enumerate(record.truth)
     ]
+    frames = [frame for frame in frames if frame.advantage]
     frames.sort(key=lambda frame: (-abs(frame.advantage), frame.record, frame.index))
-    chosen: list[DifferingFrame] = []
-    for frame in frames:
-        stamp_s = records[frame.record].stamps_s[frame.index]
-        near = any(
-            other.record == frame.record
-            and abs(records[other.record].stamps_s[other.index] - stamp_s) < apart_s
-            for other in chosen
-        )
-        if frame.advantage and not near:
-            chosen.append(frame)
-        if len(chosen) == count:
-            break
-    return chosen
+    by_place = {(frame.record, frame.index): frame for frame in frames}
+    return [by_place[place] for place in keep_apart(records, by_place, count, apart_s)]
 
 
 def _balance(truth: TruthFrame, detections: Detections) -> int:

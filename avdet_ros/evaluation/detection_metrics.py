@@ -14,7 +14,7 @@ import io
 
 import numpy as np
 
-from avdet_ros.detection.boxes import Detections, box_area, box_iou
+from avdet_ros.detection.boxes import Detections, box_area, box_centres, box_iou
 from avdet_ros.evaluation.drive_record import TruthFrame
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -68,7 +68,9 @@ def detection_metrics(
         matched = match(confident.boxes_px, true.boxes_px, MATCH_IOU)
         hit = matched >= 0
         found += int(hit.sum())
-        distances.append(_centres(confident.boxes_px[hit]) - _centres(true.boxes_px[matched[hit]]))
+        distances.append(
+            box_centres(confident.boxes_px[hit]) - box_centres(true.boxes_px[matched[hit]])
+        )
     boxes = sum(len(frame) for frame in truth)
     offsets = np.abs(np.concatenate(distances)) if distances else np.zeros((0, 2))
     percent = 100 * offsets / np.asarray(image_size_px)
@@ -222,10 +224,6 @@ def average_precision(drives: Sequence[DriveHits]) -> np.ndarray:
         reached = place < len(scores)
         averages.append(precision[level, place[reached]].sum() / len(_RECALLS))
     return np.array(averages)
-
-
-def _centres(boxes_px: np.ndarray) -> np.ndarray:
-    return (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
 
 
 def _xywh(box: np.ndarray) -> list[float]:

@@ -158,3 +158,30 @@ class DriveRecord:
             tracker.update(stamp_s, detections)
             for stamp_s, detections in zip(self.stamps_s, self.detections[detector], strict=True)
         ]
+
+
+def keep_apart(
+    records: Sequence[DriveRecord],
+    places: Iterable[tuple[int, int]],
+    count: int,
+    apart_s: float,
+    others: Sequence[tuple[int, int]] = (),
+) -> list[tuple[int, int]]:
+    """The first of some windows, no two of one drive close together: those show the same.
+
+    Args:
+        records: the drives.
+        places: (drive, window) indices, best first.
+        count: how many to choose at most.
+        apart_s: least distance in time.
+        others: windows that are chosen already.
+    """
+    chosen: list[tuple[int, int]] = []
+    for drive, window in places:
+        stamps_s = records[drive].stamps_s
+        if len(chosen) < count and not any(
+            other == drive and abs(stamps_s[at] - stamps_s[window]) < apart_s
+            for other, at in (*chosen, *others)
+        ):
+            chosen.append((drive, window))
+    return chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.detection.boxes import Detections, box_iou
+from avdet_ros.detection.boxes import Detections, box_centres, box_iou
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, MATCH_IOU, match
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 
@@ -118,8 +118,8 @@ def error_maps(
             _add(maps['found'], truth.boxes_px[errors.hits[:, 1]], cell_px)
             _add(maps['missed'], truth.boxes_px[errors.missed], cell_px)
             _add(maps['false'], confident.boxes_px[errors.false], cell_px)
-            origins.append(_centres(truth.boxes_px[errors.displaced[:, 1]]))
-            places.append(_centres(confident.boxes_px[errors.displaced[:, 0]]))
+            origins.append(box_centres(truth.boxes_px[errors.displaced[:, 1]]))
+            places.append(box_centres(confident.boxes_px[errors.displaced[:, 0]]))
     return ErrorMaps(
         cell_px,
         **maps,
@@ -133,7 +133,3 @@ def _add(grid: np.ndarray, boxes_px: np.ndarray, cell_px: int) -> None:
     for x0, y0, x1, y1 in np.asarray(boxes_px) / cell_px:
         rows = slice(max(int(y0), 0), max(int(np.ceil(y1)), 0))
         grid[rows, max(int(x0), 0) : max(int(np.ceil(x1)), 0)] += 1
-
-
-def _centres(boxes_px: np.ndarray) -> np.ndarray:
-    return (np.asarray(boxes_px, np.float64)[:, :2] + boxes_px[:, 2:]) / 2

@@ -11,7 +11,7 @@ import numpy as np
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.drawing.style import dashed_box, tag
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame, keep_apart
 from avdet_ros.evaluation.error_maps import classify_boxes
 
 RIGHT_BGR, DISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 245)
@@ -48,30 +48,14 @@ def choose_samples(
                 errors[number, index] = classify_boxes(record.truth[index], confident).errors
     places = list(errors)
     np.random.default_rng(seed).shuffle(places)
-    drawn = _apart(records, places, (count + 1) // 2, [])
+    drawn = keep_apart(records, places, (count + 1) // 2, APART_S)
     worst = sorted(errors, key=lambda place: -errors[place])
     worst = [place for place in worst if errors[place]]
-    chosen = [Sample(*place, 'drawn') for place in drawn]
-    return chosen + [
-        Sample(*place, 'worst') for place in _apart(records, worst, count - len(drawn), drawn)
+    with_errors = keep_apart(records, worst, count - len(drawn), APART_S, drawn)
+    return [
+        *(Sample(*place, 'drawn') for place in drawn),
+        *(Sample(*place, 'worst') for place in with_errors),
     ]
-
-
-def _apart(
-    records: Sequence[DriveRecord],
-    places: Sequence[tuple[int, int]],
-    count: int,
-    others: Sequence[tuple[int, int]],
-) -> list[tuple[int, int]]:
-    chosen: list[tuple[int, int]] = []
-    for number, index in places:
-        stamps_s = records[number].stamps_s
-        if len(chosen) < count and not any(
-            other == number and abs(stamps_s[at] - stamps_s[index]) < APART_S
-            for other, at in [*chosen, *others]
-        ):
-            chosen.append((number, index))
-    return chosen
 
 
 def draw_sample(picture: np.ndarray, truth: TruthFrame, predicted: Detections) -> np.ndarray:
