@@ -225,7 +225,9 @@ def _epoch(
 ) -> dict[str, float] | None:  # fmt: skip
     """One pass over up to `FitPlan.epoch_windows`; None if it was broken off."""
     device = train.device
-    generator = torch.Generator(device).manual_seed(1_000_003 * plan.seed + state.epoch)
+    seed = 1_000_003 * plan.seed + state.epoch
+    torch.manual_seed(seed)  # of the dropout
+    generator = torch.Generator(device).manual_seed(seed)
     order = torch.randperm(len(train), device=device, generator=generator)
     batches = order[: plan.epoch_windows].split(plan.batch)
     batches = [index for index in batches if len(index) == plan.batch]
