@@ -195,6 +195,29 @@ def test_every_requirement_is_pinned():
             assert re.fullmatch(r'[a-z0-9.-]+==[\w.+-]+(; python_version [<>]=? "3\.\d+")?', line)
 
 
+def test_hooks_have_the_pinned_versions():
+    import yaml
+
+    pins = dict(
+        line.split(';')[0].split('==')
+        for line in (LISTS / 'constraints.txt').read_text().splitlines()
+        if line and not line.startswith('#')
+    )
+    hooks = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
+    revisions = {repo['repo'].rpartition('/')[2]: repo['rev'] for repo in hooks['repos']}
+    assert revisions['ruff-pre-commit'] == f'v{pins["ruff"]}'
+    assert revisions['codespell'] == f'v{pins["codespell"]}'
+
+
+def test_hosted_ci_runs_what_a_merge_has_to_pass():
+    import yaml
+
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'test.yml').read_text())
+    steps = workflow['jobs']['test']['steps']
+    assert '.ci/run' in [step.get('run') for step in steps]
+    assert os.access(ROOT / '.ci' / 'run', os.X_OK)
+
+
 def test_no_python_meets_two_versions_of_a_package():
     from packaging.requirements import Requirement
 
