@@ -12,6 +12,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
+from avdet_ros.evaluation.box_bearings import WindowRecord, bearings_of
 from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
 from avdet_ros.evaluation.detection_metrics import detection_metrics
 from avdet_ros.evaluation.on_simulation import (
@@ -21,9 +22,7 @@ from avdet_ros.evaluation.on_simulation import (
 )
 from avdet_ros.evaluation.on_windows import (
     WindowPlan,
-    WindowRecord,
     about,
-    bearings_of,
     check_offset,
     run_windows,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,17 +21,12 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import ConstantBoxes, LabelStatistics, SteeredResponse
-from avdet_ros.evaluation.bearing_scores import Windows
-from avdet_ros.evaluation.bearings import FoundBearings, TrueBearings
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.box_bearings import WindowRecord
+from avdet_ros.evaluation.drive_record import DriveRecord
+from avdet_ros.evaluation.drive_windows import TRUTH_OFFSETS_S, DriveWindows
 from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.window_detectors import WindowDetector
-from avdet_ros.evaluation.window_store import (
-    TRUTH_OFFSETS_S,
-    DriveWindows,
-    WindowSetting,
-    WindowStore,
-)
+from avdet_ros.evaluation.window_store import WindowSetting, WindowStore
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
@@ -158,19 +153,6 @@ class WindowPlan:
     rig_path: Path | None = None
     cache: Path | None = None
     kept: int = 0
-
-
-@dataclass(frozen=True)
-class WindowRecord:
-    """What every row found on one drive.
-
-    Attributes:
-        record: truth and boxes.
-        rig: what the rig file says; its camera is the one of the boxes.
-    """
-
-    record: DriveRecord
-    rig: Rig
 
 
 def run_windows(
@@ -308,44 +290,6 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def found_bearings(detections: Detections, rig: Rig) -> FoundBearings:
-    """Bearings of boxes, seen from the rig's camera."""
-    range_m = detections.range_m
-    return FoundBearings(
-        box_azimuth_deg(detections.boxes_px, rig),
-        np.asarray(detections.scores, np.float64),
-        None if range_m is None else np.asarray(range_m, np.float64),
-    )
-
-
-def true_bearings(truth: TruthFrame, rig: Rig) -> TrueBearings:
-    """Bearings of true boxes, seen from the rig's camera."""
-    return TrueBearings(
-        box_azimuth_deg(truth.boxes_px, rig), truth.distance_m, truth.level_db, truth.visible
-    )
-
-
-def box_azimuth_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N,) azimuth of the middles of (N, 4) boxes, seen from the camera, left positive."""
-    boxes = np.asarray(boxes_px, np.float64).reshape(-1, 4)
-    rays = rig.camera.directions((boxes[:, :2] + boxes[:, 2:]) / 2)
-    return np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
-
-
-def bearings_of(records: Sequence[WindowRecord], detector: str) -> list[Windows]:
-    """Found and true bearings of one row, by drive, seen from each drive's camera."""
-    drives = []
-    for its in records:
-        windows = zip(its.record.detections[detector], its.record.truth, strict=True)
-        drives.append(
-            [
-                (found_bearings(found, its.rig), true_bearings(truth, its.rig))
-                for found, truth in windows
-            ]
-        )
-    return drives
 
 
 def about(detector: Detector, path: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ when complete, so an interrupted run goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 import hashlib
 import json
@@ -19,13 +18,19 @@ from zipfile import BadZipFile
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.samples import to_int16
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.drive_record import TruthFrame
+from avdet_ros.evaluation.drive_windows import (
+    TRUTH_OFFSETS_S,
+    DriveWindows,
+    read_drive,
+    write_drive,
+)
 from avdet_ros.evaluation.on_simulation import truth_frame
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.simulation.conditions import Condition, TrueArray, true_array
+from avdet_ros.simulation.conditions import Condition, true_array
 from avdet_ros.simulation.drive import is_static
 from avdet_ros.simulation.recordings import SUFFIXES, Recordings, load_recordings
 from avdet_ros.simulation.sound import SoundRenderer
@@ -33,16 +38,12 @@ from avdet_ros.simulation.sound import SoundRenderer
 FORMAT = 1
 """Of the files; sets of another one are rendered anew."""
 
-TRUTH_OFFSETS_S = (-0.5, 0.0)
-"""Instants after a window's end at which the truth is kept: its middle and its end."""
-
 SPACING_S = 3.0
 """From one window of a drive to the next, when a drive has only a few."""
 
 SAME_WITHIN = 2
 """Steps of 16 bits that the same sound may differ by from machine to machine."""
 
-_FULL_SCALE = 32768
 _STARTS_STREAM = 9
 """Stream of a seed that the starts of training windows are drawn from as well."""
 
@@ -106,44 +107,6 @@ class WindowSetting:
         }
 
 
-@dataclass(frozen=True)
-class DriveWindows:
-    """One drive's windows.
-
-    Attributes:
-        seed: of the drive.
-        rig: what the rig file of its vehicle says.
-        setting: kind of road.
-        static: whether the own vehicle stands.
-        sound: (P, 8, S) int16, pieces of the drive's sound.
-        piece: (W,) int64, which piece each window lies in.
-        first: (W,) int64, first sample of each window in its piece.
-        end_s: (W,) float64, end of each window, drive time.
-        truth: one frame a window, by offset from `TRUTH_OFFSETS_S`.
-        array: what the array really is.
-    """
-
-    seed: int
-    rig: Rig
-    setting: str
-    static: bool
-    sound: np.ndarray
-    piece: np.ndarray
-    first: np.ndarray
-    end_s: np.ndarray
-    truth: dict[float, list[TruthFrame]]
-    array: TrueArray
-
-    def __len__(self) -> int:
-        return len(self.end_s)
-
-    def waveforms(self, samples: int) -> Iterator[np.ndarray]:
-        """Each window, (8, samples) float32 in [-1, 1]."""
-        for piece, first in zip(self.piece, self.first, strict=True):
-            window = self.sound[piece, :, first : first + samples]
-            yield np.ascontiguousarray(window, np.float32) / _FULL_SCALE
-
-
 def render_drive(
     setting: WindowSetting, seed: int, rig: Rig, recordings: Recordings | None
 ) -> DriveWindows:
@@ -188,12 +151,6 @@ def render_drive(
     )
 
 
-def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Sound in [-1, 1] as the 16 bits of a sound card."""
-    steps = np.round(waveform * _FULL_SCALE)
-    return np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
-
-
 class WindowStore:
     """A set of windows in a folder.
 
@@ -230,12 +187,12 @@ class WindowStore:
         path = self._path(seed)
         if path is not None and path.exists():
             try:
-                return _read(path, seed, self._its_rig(seed))
+                return read_drive(path, seed, self._its_rig(seed))
             except (OSError, ValueError, KeyError, EOFError, BadZipFile):
                 pass  # damaged: render it anew
         windows = render_drive(self.setting, seed, self._rig, self._recordings)
         if keep and path is not None:
-            _write(path, windows)
+            write_drive(path, windows)
         return windows
 
     def prepare(self, seeds: list[int], limit_bytes: int) -> tuple[int, list[str]]:
@@ -296,7 +253,7 @@ class WindowStore:
 
     def _sounds_the_same(self, seed: int) -> bool:
         try:
-            kept = _read(self._file(seed), seed, self._its_rig(seed))
+            kept = read_drive(self._file(seed), seed, self._its_rig(seed))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return False
         now = render_drive(self.setting, seed, self._rig, self._recordings)
@@ -343,51 +300,3 @@ def folder_digest(folder: Path) -> str:
             f'{folder}: expected a folder of recordings: {explain_os_error(error)}'
         ) from error
     return digest.hexdigest()[:16]
-
-
-_FRAME_ARRAYS = ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db')
-_ARRAY_ARRAYS = ('microphones_m', 'gain_db', 'delay_s', 'alive')
-
-
-def _write(path: Path, windows: DriveWindows) -> None:
-    arrays = {
-        'setting': np.array(windows.setting),
-        'static': np.array(windows.static),
-        'sound': windows.sound,
-        'piece': windows.piece,
-        'first': windows.first,
-        'end_s': windows.end_s,
-        'yaw_deg': np.array(windows.array.yaw_deg),
-        **{name: getattr(windows.array, name) for name in _ARRAY_ARRAYS},
-    }
-    for index, offset in enumerate(TRUTH_OFFSETS_S):
-        frames = windows.truth[offset]
-        arrays[f'count_{index}'] = np.array([len(frame) for frame in frames], np.int64)
-        for name in _FRAME_ARRAYS:
-            arrays[f'{name}_{index}'] = np.concatenate([getattr(f, name) for f in frames])
-    with write_atomically(path) as file:
-        np.savez(file, **arrays)
-
-
-def _read(path: Path, seed: int, rig: Rig) -> DriveWindows:
-    with np.load(path, allow_pickle=False) as arrays:
-        truth = {}
-        for index, offset in enumerate(TRUTH_OFFSETS_S):
-            ends = np.cumsum(arrays[f'count_{index}'])[:-1]
-            columns = [np.split(arrays[f'{name}_{index}'], ends) for name in _FRAME_ARRAYS]
-            truth[offset] = [TruthFrame(*frame) for frame in zip(*columns, strict=True)]
-        return DriveWindows(
-            seed=seed,
-            rig=rig,
-            setting=str(arrays['setting']),
-            static=bool(arrays['static']),
-            sound=arrays['sound'],
-            piece=arrays['piece'],
-            first=arrays['first'],
-            end_s=arrays['end_s'],
-            truth=truth,
-            array=TrueArray(
-                yaw_deg=float(arrays['yaw_deg']),
-                **{name: arrays[name] for name in _ARRAY_ARRAYS},
-            ),
-        )

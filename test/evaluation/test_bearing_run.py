@@ -15,19 +15,18 @@ from avdet_ros.evaluation import on_windows
 from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_run import Request, measure
 from avdet_ros.evaluation.bearing_tables import estimate, main_table, parts_table
+from avdet_ros.evaluation.box_bearings import WindowRecord, bearings_of, box_azimuth_deg
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.drive_windows import DriveWindows
 from avdet_ros.evaluation.on_windows import (
     ModelRow,
     WindowPlan,
-    WindowRecord,
-    bearings_of,
-    box_azimuth_deg,
     rig_file,
     run_windows,
     true_geometry,
 )
 from avdet_ros.evaluation.quiet_drives import quiet_drives, quiet_scores
-from avdet_ros.evaluation.window_store import Cut, DriveWindows, WindowSetting
+from avdet_ros.evaluation.window_store import Cut, WindowSetting
 from avdet_ros.simulation.conditions import Condition, TrueArray
 from avdet_ros.tracking import IouTracker
 
