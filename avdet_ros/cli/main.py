@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.markup import escape
 import typer
+from typer.core import TyperGroup
 
 from avdet_ros import __version__
 from avdet_ros.cli import former
@@ -110,8 +111,24 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 
 MARKUP = {'rich_markup_mode': 'rich'}
 
+
+class Root(TyperGroup):
+    """Suggests what there is for a command that is not there."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; a wrong name is answered with commands of groups too."""
+        name = args[0]
+        if name not in self.commands:
+            found = [f'{group} {name}' for group, (_, names) in GROUPS.items() if name in names]
+            if found:
+                ctx.fail(f'No such command {name!r}. Did you mean {" or ".join(found)}?')
+            self.commands = {key: its for key, its in self.commands.items() if not its.hidden}
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name='avdet',
+    cls=Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

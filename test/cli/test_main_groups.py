@@ -108,6 +108,16 @@ def test_a_mistyped_command_is_no_recipe(avdet):
     assert 'is called' not in errors
 
 
+@pytest.mark.parametrize(
+    ('typed', 'suggested'),
+    [('faults', 'bench faults'), ('evaluat', "'eval'"), ('calibrat', "'calibrate'")],
+)
+def test_a_wrong_command_is_answered_with_a_name_of_today(avdet, typed, suggested):
+    code, _, errors = avdet(typed)
+    assert code == 2
+    assert f'No such command {typed!r}. Did you mean {suggested}?' in ' '.join(errors.split())
+
+
 def test_the_version(avdet):
     from avdet_ros import __version__
 
