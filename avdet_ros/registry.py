@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from functools import cache
 import importlib
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import entry_points
 import logging
 import pkgutil
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import brief_repr, did_you_mean, one_line
@@ -112,6 +112,6 @@ class Registry(Generic[T]):
 
 
 @cache
-def _installed() -> EntryPoints:
+def _installed() -> Any:
     """Entry points of all packages; looking for them takes 50 ms, so all registries share them."""
     return entry_points()

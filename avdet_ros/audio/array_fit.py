@@ -108,6 +108,7 @@ def fit_array(
                 found.array, nominal, found.sources, found.counts, speeds_mps
             )
             found = replace(found, array=array, sources=sources)
+    assert found is not None  # stages have at least one round
     return found
 
 

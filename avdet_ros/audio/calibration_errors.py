@@ -62,14 +62,14 @@ def standard_errors(
         tick: called `PARTS` times.
     """
     part = np.minimum(np.arange(len(fronts.time_s)) * PARTS // max(len(fronts.time_s), 1), PARTS)
-    gains, places = [], []
+    gain_parts, place_parts = [], []
     for left_out in range(PARTS):
         keep = part != left_out
-        gains.append(fitted_gains(fronts, fit, keep))
+        gain_parts.append(fitted_gains(fronts, fit, keep))
         again = _again(fronts, nominal, fit, line, speeds_mps, keep)
-        places.append(np.column_stack([again.positions_m[:, :2], again.delay_s]))
+        place_parts.append(np.column_stack([again.positions_m[:, :2], again.delay_s]))
         tick()
-    gains, places = np.array(gains), np.array(places)
+    gains, places = np.array(gain_parts), np.array(place_parts)
     azimuths = np.radians(np.linspace(-FRONT_DEG, FRONT_DEG, 17))
     slopes = np.stack([np.cos(azimuths), np.sin(azimuths), 0 * azimuths], axis=1)
     slopes = slopes / SPEED_OF_SOUND_MPS - [0, 0, 1]
