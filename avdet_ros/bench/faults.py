@@ -175,7 +175,7 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
     process = graph.start_other(
         'detector',
         SIDE,
-        {'spectrogram': f'{graph.graph.namespace}/spectrogram'},
+        {'spectrogram': f'{graph.namespace}/spectrogram'},
         {'CUDA_VISIBLE_DEVICES': ''},
         model=graph.model,
         providers=['cuda', 'cpu'],
@@ -208,8 +208,8 @@ def messages_malformed(graph: GraphUnderTest) -> Outcome:
     before = {name: process.pid for name, process in graph.supervisor.processes.items()}
     refused = {}
     for topic, node, kinds in (
-        (f'{graph.graph.namespace}/spectrogram', 'detector', bad_spectrograms()),
-        (f'{graph.graph.namespace}/detections', 'tracker', bad_detections(time.time_ns())),
+        (f'{graph.namespace}/spectrogram', 'detector', bad_spectrograms()),
+        (f'{graph.namespace}/detections', 'tracker', bad_detections(time.time_ns())),
         (f'{SIDE}/audio', f'{SIDE}/capture', bad_sound()),
     ):
         refused[node] = _send_all(graph, topic, node, kinds)

@@ -122,6 +122,11 @@ class RunningGraph:
         stack.callback(poller.join, 10)
         stack.callback(self._ending.set)
 
+    @property
+    def namespace(self) -> str:
+        """Of the graph."""
+        return self.graph.namespace
+
     def check(self) -> None:
         """See that no node has ended, in a graph that does not start it again.
 

@@ -133,7 +133,7 @@ def test_a_monitor_that_fails_is_noted(graph):
         raise ValueError('a callback that breaks')
 
     watched = graph.monitor
-    graph.monitor = GraphMonitor(graph.graph.namespace)
+    graph.monitor = GraphMonitor(graph.namespace)
     try:
         graph.monitor.subscribe(Image, 'spectrogram', fail, qos.ASK_SPECTROGRAM)
         with pytest.raises(
