@@ -90,16 +90,17 @@ def read_split(root: Path, teachers_share: float, subset: Subset = WHOLE) -> Dri
     listed: dict[str, list[layout.FrameId]] = {}
     for split in layout.SPLITS:
         path = layout.split_path(root, split)
-        if not path.is_file():
+        if not layout.is_dataset(root):
             raise AvdetError(
                 f'{root}: expected drives in the MAVD layout with {path.name}, found '
                 f'{_contents(root)}; avdet sim drives makes such a folder'
             )
-        listed[split] = _present(root, layout.read_ids(path), path)
+        ids = layout.read_ids(path) if path.is_file() else []
+        listed[split] = _present(root, ids, path)
         if not listed[split]:
             raise AvdetError(
                 f'{path}: expected frames, found none; it takes three drives to have a training, '
-                f'a validation and a test split'
+                'a validation and a test split'
             )
     _warn_of_leaks(listed)
     drives = by_drive(listed['train'])

@@ -82,7 +82,7 @@ def _amounts(rows: Sequence[Row], results: Sequence[dict[str, Any]], about: dict
     tested = ', '.join(f'{boxes[kind]} {kind}' for kind in frames)
     minutes = sum(result['fit']['minutes'] for result in results)
     pairs = zip(rows, results, strict=True)
-    drawn = max((each['labels'] for row, each in pairs if row.boxes != 'truth'), default=0)
+    drawn = max((each['labels'] for row, each in pairs if row.labels != 'truth'), default=0)
     return (
         f'Each student learns from {first["fit"]["windows"]} windows; the teachers drew up to '
         f'{drawn} boxes in them. Tested on {max(frames.values())} frames with {tested}. '
@@ -100,7 +100,7 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], shows_or
         if row.paper is not None:
             theirs = f'{row.paper.map:.2f} / {row.paper.map50:.2f} / {row.paper.map75:.2f}'
         letters = ', '.join(name[0].upper() for name in row.teachers)
-        if row.boxes == 'truth':
+        if row.labels == 'truth':
             letters = '-'
         loss = row.loss.upper() if row.loss in ('mta', 'afd') else row.loss
         if len(row.teachers) > 1 and row.loss != 'none':

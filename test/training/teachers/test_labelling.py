@@ -200,7 +200,7 @@ def test_the_command_labels_and_counts(own, teachers, tmp_path):
     assert result.exit_code == 0, result.output
     assert len(list((root / 'labels').glob('*.npz'))) == 1
     assert 'thermal' in result.output
-    wrong = CliRunner().invoke(app, [*arguments[:4], '--modalities', 'lidar'])
+    wrong = CliRunner().invoke(app, [*arguments[:5], '--modalities', 'lidar'])
     assert 'expected some of rgb, depth, thermal, found lidar' in str(wrong.exception)
 
 
