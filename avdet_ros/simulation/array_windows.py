@@ -22,7 +22,7 @@ count               (n,) i8             labels of the window
 end_...                                 all of these again for the window's END
 microphones_m       (n, 8, 3) f4        where the microphones are, in the frame of the array
 array_yaw_deg       (n,) f4             how that frame is turned against the camera's heading
-rig_microphones_m,  as above            what the rig file says of both; a detector knows no better
+rig_microphones_m,  as above            the same as in the rig file, which is all a detector knows
 rig_array_yaw_deg
 gain_db, delay_s    (n, 8) f4           left in the features; a positive delay is a late channel
 alive               (n, 8) bool         False where the rig file says that a microphone is dead
@@ -77,7 +77,7 @@ class WindowPlan:
         windows_a_drive: windows of one drive.
         spacing_s: each window lies in its own stretch of the drive, this long.
         drives_a_shard: drives in one file.
-        arrays_a_window: each window is heard with so many arrays about one centre, a row each.
+        arrays_a_window: number of arrays about one centre for each window, a row each.
         quick: render with `quick_sound` in place of `sound`.
         varied: vehicles of many spectra, weather and other sounds, see `variety`.
         distractors: folder of recordings that other sounds are taken from as well, '' for none;
@@ -150,7 +150,7 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
 
 
 def place_array(scene: Scene, array: DrawnArray) -> Scene:
-    """The same drive heard with another array."""
+    """The same drive recorded with another array."""
     return replace(scene, rig=array.rig, corruption=array.errors)
 
 
@@ -182,9 +182,9 @@ def array_windows(
         # the arrays share centre and camera, and so the labels
         labels = label_row(scenes[0], start_s, front_end.window_s)
         features = render(start_s, number)
-        for scene, array, heard in zip(scenes, arrays, features, strict=True):
+        for scene, array, computed in zip(scenes, arrays, features, strict=True):
             yield {
-                'features': heard.astype(np.float16),
+                'features': computed.astype(np.float16),
                 **labels,
                 **array_row(scene, array),
                 'world': np.array(world_of(seed, plan), 'U10'),
@@ -205,7 +205,7 @@ def _exactly(scenes: list[Scene], front_end: FrontEnd) -> Render:
         for scene, renderer in zip(scenes, renderers, strict=True):
             waveform = quantise(renderer.read(first, front_end.samples))
             waveform[scene.corruption.dead] = (
-                0  # the rig file says so, the front end leaves it out
+                0  # marked in the rig file, so the front end leaves it out
             )
             found.append(pool_frames(front_end.compute(waveform)))
         return found
@@ -223,7 +223,7 @@ def _quickly(scenes: list[Scene], front_end: FrontEnd) -> Render:
 
 
 def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
-    """What a row says of the drive and its array."""
+    """Fields of a row about the drive and its array."""
     rig, errors = scene.rig, scene.corruption
     turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
     heading = heading_rad(rig)

@@ -73,7 +73,7 @@ class Distractor:
         velocity_mps: (3,) world velocity; zero for a standing one.
         power_db: sound power, dB re 1 pW, before the shape of its spectrum.
         beat_s: period of hammering or chirping; 0 for a steady sound.
-        beat_part: part of the period in which it sounds.
+        beat_part: part of the period in which it is on.
     """
 
     kind: str

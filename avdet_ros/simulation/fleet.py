@@ -1,4 +1,4 @@
-"""Many vehicles at once: their poses, and who is near."""
+"""Many vehicles at once: their poses, and which are near."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.simulation.vehicles import Vehicle
 
 
 def fleet_poses(vehicles: Sequence[Vehicle], times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `Vehicle.pose` gives for each of them, a road at a time.
+    """`Vehicle.pose` of many vehicles, a road at a time.
 
     Args:
         vehicles: V of them.
@@ -51,7 +51,7 @@ def fleet_poses(vehicles: Sequence[Vehicle], times_s: np.ndarray) -> tuple[np.nd
 
 
 def only_near(scene: Scene, t_s: float, within_m: float = HORIZON_M + 25.0) -> Scene:
-    """The drive with the vehicles only that are near at a time: its truth then is the same."""
+    """The drive with only the vehicles near at a time; its truth then is unchanged."""
     if not scene.vehicles:
         return scene
     position, _ = fleet_poses(scene.vehicles, np.array([t_s]))

@@ -177,13 +177,13 @@ class OtherSound:
 
     Attributes:
         kind: key of `KINDS`.
-        number: makes its noise its own.
+        number: seeds its noise.
         start_m: (3,) world place at t = 0.
         velocity_mps: (3,) world velocity.
         levels_db: (8,) octave sound power, dB re 1 pW.
-        beat_s: period in which it comes and goes; 0 for a steady one.
-        beat_part: part of the period in which it sounds.
-        depth_db: how much softer it is in between.
+        beat_s: period of its modulation; 0 for a steady one.
+        beat_part: part of the period in which it is on.
+        depth_db: attenuation in between.
         tone_hz: its lowest tone; 0 for none.
         harmonics: how many tones.
         sweep: part by which the pitch rises and falls.

@@ -1,14 +1,14 @@
 """Moving sources to the spectra of many microphones: one signal a path, phases for the rest.
 
-The exact way (`propagation.add_path`) reads a source's signal anew for each microphone. Here it is
-read once a path, as the middle of the array hears it, Doppler effect and all, and cut into frames;
-what a microphone hears is the same, a little earlier or later. With R_p the Fourier transform of a
-frame of N samples of path p, without a window, and d its delay in samples, the microphone has
+The exact way (`propagation.add_path`) reads a source's signal once for each microphone. Here it is
+read once a path, as the middle of the array receives it, Doppler effect included, and cut into
+frames; a microphone receives the same, a little earlier or later. With R_p the Fourier transform
+of a frame of N samples of path p, without a window, and d its delay in samples, the microphone has
 
     Y(k) = sum over p of g R_p(k) exp(-2 pi i k d / N),
     X(k) = Y(k) / 2 - Y(k - 1) / 4 - Y(k + 1) / 4,
 
-the Hann window coming last: it stays where it is while the sound moves under it. What is left out
+the Hann window coming last: it stays in place while the sound is shifted. What is neglected
 is that d changes within a frame, and the d samples that come in at one end of the frame.
 """
 
@@ -26,14 +26,14 @@ FRAME = 1024
 HOP = 256
 BINS = FRAME // 2 + 1
 KNOT = 512
-"""Samples between the instants for which the ways of sound are solved."""
+"""Samples between the instants for which emission times are solved."""
 
 LANES = 2 * MICROPHONES
 """Real parts of the eight microphones, then imaginary parts."""
 
 
 def knots_for(frames: int) -> int:
-    """How many knots span so many frames: the first lies at the first sample of the first one."""
+    """Number of knots that span frames: the first lies at the first sample of the first frame."""
     return ((frames - 1) * HOP + FRAME) // KNOT + 2
 
 
@@ -63,9 +63,24 @@ def reading_filters(signal, filters):
 
 
 @njit(cache=True, nogil=True)
-def solve_way(source, weight, centre, microphones, outward, shading_db, grid_first, grid_s, t0,
-              step_s, c, te, slope, delay_s, gain):  # fmt: skip
-    """When sound that is heard at the knots was given off, and how each microphone differs.
+def solve_way(
+    source,
+    weight,
+    centre,
+    microphones,
+    outward,
+    shading_db,
+    grid_first,
+    grid_s,
+    t0,
+    step_s,
+    c,
+    te,
+    slope,
+    delay_s,
+    gain,
+):
+    """Emission times of the sound received at the knots, and delay and gain of each microphone.
 
     Args:
         source: (G, 3) float64 positions on the grid.
@@ -80,9 +95,9 @@ def solve_way(source, weight, centre, microphones, outward, shading_db, grid_fir
         step_s: from one knot to the next.
         c: speed of sound.
         te: (K,) filled with the times of emission for the centre.
-        slope: (K,) with their derivatives by the time of hearing.
-        delay_s: (A, K, 8) with how much later each microphone hears what the centre hears.
-        gain: (A, K, 8) with its gain.
+        slope: (K,) with their derivatives by the time of reception.
+        delay_s: (A, K, 8) filled with the delay of each microphone against the centre.
+        gain: (A, K, 8) filled with its gain.
     """
     for k in range(len(te)):
         t = t0 + k * step_s
@@ -105,7 +120,7 @@ def solve_way(source, weight, centre, microphones, outward, shading_db, grid_fir
                 r = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
                 radial = (dx * wx + dy * wy + dz * wz) / r
                 step = (at + r / c - t) / (1 + radial / c)
-                # emitted earlier by that: heard later by that over the Doppler factor
+                # emitted earlier by that: received later by that over the Doppler factor
                 delay_s[a, k, m] = step / rate
                 value = loudness / max(r - radial * step, 0.3)
                 if shading_db[a] > 0:
@@ -126,7 +141,7 @@ def _at(track, grid, part, axis):
 
 @njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
 def read_signal(rows, first, te, slope, step_s, rate_hz, out):
-    """A signal as the centre hears it.
+    """A signal as the centre receives it.
 
     Args:
         rows: (S, POWERS) float32 of `reading_filters`.
@@ -260,11 +275,11 @@ def _take_products(a, b, c, d, out):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def add_ways(spectra, bins, delays, gains, whole, parts, out):
-    """Add what all paths give to eight microphones: Y of the module's equation.
+    """Add all paths at eight microphones: Y of the module's equation.
 
     Args:
         spectra: (P, F, BINS) complex64, frames of each path's signal, no window.
-        bins: (P,) how many bins of each path are worth adding, at least 2.
+        bins: (P,) number of bins of each path to add, at least 2.
         delays: (P, A, K, 8) samples, at the knots, of which there are two a frame.
         gains: (P, A, K, 8).
         whole: of `phase_tables`.
@@ -323,7 +338,7 @@ def apply_window(spectra):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def add_noise(bank_re, bank_im, first, turn, level, out):
-    """Add noise of its own to each microphone.
+    """Add independent noise to each microphone.
 
     Args:
         bank_re: (N, BINS) float32, spectra of white noise under the Hann window.
@@ -350,14 +365,14 @@ def _add_scaled(level, re, im, a, b, out):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def shape_rows(density_db, loss_db, distance_m, extra_db, slope, octaves, scale, out):
-    """Amplitudes of noise with given octave densities after the way through the air.
+    """Amplitudes of noise with given octave densities after the path through the air.
 
     Args:
         density_db: (S, 8) densities at the octave centres, see `signals.band_density_db`.
         loss_db: (BINS + 1,) float32 loss of the air, dB a metre, at the bins.
-        distance_m: (S,) way through the air.
+        distance_m: (S,) path through the air.
         extra_db: (S, BINS) float32 more losses, or (S, 0).
-        slope: (S,) frequencies are heard this many times as high as they were given off.
+        slope: (S,) Doppler factor: received over emitted frequency.
         octaves: (BINS,) float32 octaves of each bin above the first octave's centre.
         scale: amplitude of 0 dB per hertz.
         out: (S, B) float32, filled.
@@ -389,7 +404,7 @@ def shape_rows(density_db, loss_db, distance_m, extra_db, slope, octaves, scale,
 
 @njit(cache=True, nogil=True)
 def density_db(bands_db, sample_rate_hz):
-    """What `signals.band_density_db` finds, the same way.
+    """The same as `signals.band_density_db`.
 
     Args:
         bands_db: (8,) octave levels, at least -200.

@@ -1,7 +1,7 @@
-"""Which ways sound takes to the array during one window: the sources and their images.
+"""Paths of sound to the array during one window: the sources and their images.
 
 The same world as in `sound.SoundRenderer`, for a whole window at once: positions on one grid, the
-levels of each source at a few instants, and what nobody would hear left out.
+levels of each source at a few instants, inaudible paths left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GRID_S = 0.02
 """Trajectories are laid down at multiples of this, and are cubic between."""
 
 LOOK_BACK_S = 0.75
-"""Sound that is heard was given off at most so long ago."""
+"""Longest time from emission to reception."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +50,19 @@ class Way:
 
 @dataclass(eq=False)
 class Source:
-    """What gives off one signal.
+    """The source of one signal.
 
     Attributes:
-        name: vehicle or other source, role, whether buildings weaken it.
+        name: vehicle or other source, role, whether buildings attenuate it.
         noise_db: maps times (S,) to (S, 8) octave sound power levels of the noise.
         ways: its paths.
         engine: gives the tones, or None.
-        vehicle: whose, or None.
-        air_m: (G,) length of the way through the air; zeros for the ego vehicle.
+        vehicle: the vehicle, or None.
+        air_m: (G,) length of the path through the air; zeros for the ego vehicle.
         detour_m: (G,) around buildings, see `buildings.screening`; None if in sight.
         sound: what is no vehicle and has a signal of its own, not just noise; None otherwise.
         shaded: whether the body shades it.
-        bins: how many bins of its spectra are worth adding; set by `leave_out`.
+        bins: number of bins of its spectra to add; set by `leave_out`.
     """
 
     name: tuple[int, str, bool]
@@ -107,7 +107,7 @@ def make_stage(scene: Scene, begin_s: float, end_s: float) -> Stage:
 
 
 def find_sources(scene: Scene, stage: Stage, engines: dict[int, Engine]) -> list[Source]:
-    """All sources within `HORIZON_M` with all their ways.
+    """All sources within `HORIZON_M` with all their paths.
 
     Args:
         scene: the drive.
@@ -200,7 +200,7 @@ def _wall_images(
 
 
 def _around_buildings(scene: Scene, stage: Stage, source: Source) -> list[Source]:
-    """The source around corners, and by way of facades."""
+    """The source around corners, and over facades."""
     every = stacked(scene.buildings)
     around, echoes, weaker = [], [], False
     for way in source.ways:

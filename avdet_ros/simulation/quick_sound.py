@@ -1,7 +1,7 @@
-"""A window of a drive as the spectra that several arrays in one place take of it.
+"""Spectra of a window of a drive for several arrays about one point.
 
 Cheap where `sound.SoundRenderer` is exact: noise comes from a bank and is given its spectrum frame
-by frame, each path is read once for all microphones (`path_spectra`), what nobody hears is left
+by frame, each path is read once for all microphones (`path_spectra`), inaudible paths are left
 out, and several arrays about one point share all of it. `docs/simulation.md` has how far both are
 apart. Not in it: a card that clips, and the drift of its clock.
 """
@@ -60,16 +60,16 @@ from avdet_ros.simulation.signals import (
 from avdet_ros.simulation.white_noise import NoiseBank, noise_bank
 
 LEFT_OUT = 2e-3
-"""Part of the energy in each octave band that may be missing for being too soft."""
+"""Part of the energy in each octave band that may be left out."""
 
 SHAPE_FRAMES = 16
-"""Spectra change shape in steps of so many frames, straight in between."""
+"""Frames between two spectral shapes; linear in between."""
 
 TONE_EVERY = 4
-"""Tones are read at each so many samples; they lie below an eighth of the sample rate."""
+"""Step in samples at which tones are read; they lie below an eighth of the sample rate."""
 
 EDGE_FRAMES = 8
-"""Frames at each end from which the sound there is put together."""
+"""Frames at each end that the reflected edges are made of."""
 
 _LEAD = 1
 _UNIT = REFERENCE_PA / FULL_SCALE_PA
@@ -123,11 +123,11 @@ class QuickSound:
 
         Args:
             start_s: the window's first sample, rounded to one.
-            number: which window of the drive, for the noise to be its own.
+            number: of the window in the drive; seeds its noise.
 
         Returns:
             (A, frames, 16, bins) float32, see `spectral_features`; zeros for a microphone that
-            the rig file knows to be dead.
+            the rig file marks as dead.
         """
         rng = np.random.default_rng([self.scene.seed, 12, number])
         first = round(start_s * self.rate) - _LEAD * HOP - FRAME // 2
@@ -137,8 +137,16 @@ class QuickSound:
         stage = make_stage(self.scene, begin_s, end_s)
         noise_bands = self.scene.noise.bands_db(float(self.scene.ego.speed_mps(start_s + 0.5)))
         sources = find_sources(self.scene, stage, self._engines)
-        sources = leave_out(sources, stage, self._loss_bands, noise_bands, begin_s, end_s,
-                            self.scene.speed_of_sound_mps, self.rate)  # fmt: skip
+        sources = leave_out(
+            sources,
+            stage,
+            self._loss_bands,
+            noise_bands,
+            begin_s,
+            end_s,
+            self.scene.speed_of_sound_mps,
+            self.rate,
+        )
         out = _workspace('out', (len(self.scenes), self.frames, LANES, BINS), np.float32)
         out[...] = 0
         self._add_sources(out, sources, stage, begin_s, knots, rng)
@@ -150,9 +158,14 @@ class QuickSound:
         return found
 
     def _add_sources(
-        self, out: np.ndarray, sources: list[Source], stage: Stage, begin_s: float, knots: int,
+        self,
+        out: np.ndarray,
+        sources: list[Source],
+        stage: Stage,
+        begin_s: float,
+        knots: int,
         rng: np.random.Generator,
-    ) -> None:  # fmt: skip
+    ) -> None:
         count = sum(len(source.ways) for source in sources)
         spectra = _workspace('ways', (count, self.frames, BINS), np.complex64)
         arrays = len(self.scenes)
@@ -169,11 +182,22 @@ class QuickSound:
             row += len(source.ways)
             for index, way in zip(rows, source.ways, strict=True):
                 solve_way(
-                    way.places_m, way.weight, stage.array, microphones, outward,
-                    shading if source.shaded else none, stage.first, GRID_S, begin_s,
-                    KNOT / self.rate, self.scene.speed_of_sound_mps, te[index], slope[index],
-                    delay[index], gain[index],
-                )  # fmt: skip
+                    way.places_m,
+                    way.weight,
+                    stage.array,
+                    microphones,
+                    outward,
+                    shading if source.shaded else none,
+                    stage.first,
+                    GRID_S,
+                    begin_s,
+                    KNOT / self.rate,
+                    self.scene.speed_of_sound_mps,
+                    te[index],
+                    slope[index],
+                    delay[index],
+                    gain[index],
+                )
             ways = slice(rows.start, rows.stop)
             self._read_source(source, stage, te[ways], slope[ways], spectra[ways], rng)
         early = np.array([scene.corruption.delay_samples for scene in self.scenes])
@@ -193,10 +217,15 @@ class QuickSound:
         )
 
     def _read_source(
-        self, source: Source, stage: Stage, te: np.ndarray, slope: np.ndarray,
-        out: np.ndarray, rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        """Spectra of all ways of a source."""
+        self,
+        source: Source,
+        stage: Stage,
+        te: np.ndarray,
+        slope: np.ndarray,
+        out: np.ndarray,
+        rng: np.random.Generator,
+    ) -> None:
+        """Spectra of all paths of a source."""
         rate = self.rate
         low_s, high_s = te.min(), te.max()
         given = True
@@ -229,12 +258,15 @@ class QuickSound:
             if tones is not None:
                 if table is None:
                     continue
-                heard = self._tone_spectra(source.engine, table, te[index], slope[index])
-                limit = heard.shape[1]
+                received = self._tone_spectra(source.engine, table, te[index], slope[index])
+                limit = received.shape[1]
                 shape_frames(
-                    heard, tones * (surface if np.ndim(surface) == 0 else surface[:limit]),
-                    SHAPE_FRAMES, out[index], True,
-                )  # fmt: skip
+                    received,
+                    tones * (surface if np.ndim(surface) == 0 else surface[:limit]),
+                    SHAPE_FRAMES,
+                    out[index],
+                    True,
+                )
 
     def _signal(self, sound: SoundSource) -> Signal:
         """The signal of what is no vehicle, made at first use."""
@@ -267,7 +299,7 @@ class QuickSound:
     def _shapes(
         self, source: Source, stage: Stage, te: np.ndarray, slope: np.ndarray
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Amplitudes (S, BINS) of noise and of tones of each way, for one of mean square 1."""
+        """Amplitudes (S, BINS) of noise and tones of each path, for a signal of mean square 1."""
         steps = np.arange(0, self.frames + SHAPE_FRAMES, SHAPE_FRAMES) * HOP + FRAME // 2
         knots = np.minimum(steps // KNOT, te.shape[1] - 1)
         times = te[0][knots]
@@ -307,7 +339,7 @@ class QuickSound:
         """Wind, hum and self-noise of each microphone, and the card's rounding."""
         arrays = len(self.scenes)
         count = arrays * MICROPHONES
-        # no two microphones of an array take the same stretch of the bank
+        # no two microphones of an array use the same stretch of the bank
         room = len(self.bank.spectra_re) // MICROPHONES
         places = np.array([rng.permutation(MICROPHONES) for _ in range(arrays)])
         first = places * room + rng.integers(0, room - self.frames, places.shape)
@@ -325,9 +357,15 @@ class QuickSound:
         density = density_db(np.maximum(bands_db, -200.0), float(self.rate))[None]
         shape = np.empty((1, BINS), np.float32)
         shape_rows(
-            density, self._loss, np.zeros(1), _NO_EXTRA, np.ones(1), self._octaves,
-            _UNIT * np.sqrt(self.rate / 2), shape,
-        )  # fmt: skip
+            density,
+            self._loss,
+            np.zeros(1),
+            _NO_EXTRA,
+            np.ones(1),
+            self._octaves,
+            _UNIT * np.sqrt(self.rate / 2),
+            shape,
+        )
         # rounding to 16 bits is white, with a twelfth of a step's square
         return np.sqrt(shape[0] ** 2 + np.float32(1 / 12 / 32768**2))
 
@@ -345,8 +383,9 @@ class QuickSound:
         for begin in (0, last):
             part = out[:, begin : begin + EDGE_FRAMES]
             frames = fft.irfft(part[:, :, :MICROPHONES] + 1j * part[:, :, MICROPHONES:], axis=-1)
-            sound = np.zeros((*frames.shape[:1], MICROPHONES, (EDGE_FRAMES - 1) * HOP + FRAME),
-                             np.float32)  # fmt: skip
+            sound = np.zeros(
+                (*frames.shape[:1], MICROPHONES, (EDGE_FRAMES - 1) * HOP + FRAME), np.float32
+            )
             for f in range(EDGE_FRAMES):
                 sound[..., f * HOP : f * HOP + FRAME] += frames[:, f] / 2
             # place of the first of these samples in the window
@@ -391,12 +430,18 @@ class QuickSound:
 
 
 def leave_out(
-    sources: list[Source], stage: Stage, loss_db_per_m: np.ndarray, noise_db: np.ndarray,
-    begin_s: float, end_s: float, c_mps: float, sample_rate_hz: int,
-) -> list[Source]:  # fmt: skip
-    """What is worth rendering: the rest has less than `LEFT_OUT` of the energy in every octave.
+    sources: list[Source],
+    stage: Stage,
+    loss_db_per_m: np.ndarray,
+    noise_db: np.ndarray,
+    begin_s: float,
+    end_s: float,
+    c_mps: float,
+    sample_rate_hz: int,
+) -> list[Source]:
+    """Paths to render: the others have less than `LEFT_OUT` of the energy in every octave.
 
-    Also sets how many bins of each way are worth adding.
+    Also sets how many bins of each path are added.
     """
     times = np.linspace(begin_s, end_s, 5)
     ways, energies = [], []
@@ -437,13 +482,18 @@ def leave_out(
 
 
 def _energy(
-    source: Source, way: Way, power_db: np.ndarray, stage: Stage, loss_db_per_m: np.ndarray,
-    times: np.ndarray, c_mps: float,
-) -> np.ndarray:  # fmt: skip
-    """(T, 8) energy of a way at the array in each octave, re the reference pressure's."""
+    source: Source,
+    way: Way,
+    power_db: np.ndarray,
+    stage: Stage,
+    loss_db_per_m: np.ndarray,
+    times: np.ndarray,
+    c_mps: float,
+) -> np.ndarray:
+    """(T, 8) energy of a path at the array in each octave, re the reference pressure's."""
     at = np.clip(np.round(times / GRID_S - stage.first).astype(int), 0, len(stage.times_s) - 1)
     distance = np.linalg.norm(way.places_m[at] - stage.array[at], axis=1)
-    # what is heard now was given off a little earlier
+    # what is received now was emitted a little earlier
     then = np.maximum(at - np.round(distance / c_mps / GRID_S).astype(int), 0)
     distance = np.linalg.norm(way.places_m[then] - stage.array[at], axis=1)
     weight = np.maximum(way.weight[then], way.weight[at])
@@ -470,7 +520,7 @@ _KEPT: dict[str, np.ndarray] = {}
 
 
 def _workspace(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Memory that is used again for each window: fetching it anew costs more than filling it."""
+    """Memory reused for each window: allocating it costs more than filling it."""
     size = int(np.prod(shape))
     if name not in _KEPT or len(_KEPT[name]) < size:
         _KEPT[name] = np.empty(size, dtype)

@@ -124,9 +124,14 @@ class RecordedSound:
             return self.begin + rate * t_s, np.full(np.shape(t_s), rate)
 
         return Signal(
-            key, sample_rate_hz, lambda _: _SILENCE, loss_db, lambda *_: table, phase,
+            key,
+            sample_rate_hz,
+            lambda _: _SILENCE,
+            loss_db,
+            lambda *_: table,
+            phase,
             filter_tones=True,
-        )  # fmt: skip
+        )
 
 
 @lru_cache(maxsize=KEPT)

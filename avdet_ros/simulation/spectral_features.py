@@ -27,7 +27,7 @@ def _bands(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def spectral_features(spectra: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """What `FrontEnd.compute` and `pool_frames` make of sound, from its spectra.
+    """The same as `FrontEnd.compute` and `pool_frames`, from spectra.
 
     Args:
         spectra: (frames, 16, bins) float32, of each of the front end's frames under its window:

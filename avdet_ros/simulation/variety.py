@@ -1,7 +1,7 @@
-"""Drives whose vehicles sound unlike each other, and in which other things sound as well.
+"""Drives with vehicles of many spectra, weather, and other sounds.
 
 `random_scene` gives every car of a category one spectrum. Real ones differ by 3 to 6 dB an octave,
-roads are wet or rough, engines loaded, and much that sounds is no vehicle at all, also where
+roads are wet or rough, engines loaded, and many sounds are not of vehicles, also where
 vehicles are. `varied` draws all of that from streams of its own; a drive without it stays as it
 was. What is drawn is part of the scene, so levels, labels and both renderers agree on it.
 """
@@ -22,14 +22,14 @@ from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
 
 WET_DB = np.array([0, 0, 0, 1, 3, 6, 8, 9.0])
 ROUGH_DB = np.array([2, 4, 5, 5, 2, 0, -1, -1.0])
-"""What a wet and a rough road add to tyres at most, by octave (our estimates)."""
+"""Largest increase of tyre noise on a wet and on a rough road, by octave (our estimates)."""
 
 _ZERO = (0.0,) * 8
 
 
 @dataclass(frozen=True)
 class ColouredProfile(SoundProfile):
-    """A vehicle with a spectrum of its own.
+    """A sound profile with its own spectrum.
 
     Attributes:
         rolling_colour_db: (8,) added to the octave levels of its tyres.

@@ -1,6 +1,6 @@
-"""White noise made once for all: what sources and microphones take their noise from.
+"""A bank of white noise, made once, for sources and microphones.
 
-Each source reads the bank at a place of its own, each microphone takes spectra from one.
+Each source reads the bank at its own position, each microphone takes spectra from its own.
 """
 
 from __future__ import annotations

@@ -96,9 +96,22 @@ def test_delays_of_moving_sources_are_the_exact_ones():
     te, slope = np.empty(knots), np.empty(knots)
     delay, gain = np.empty((1, knots, 8)), np.empty((1, knots, 8))
     solve_way(
-        source, np.ones(len(times)), centre, microphones, np.zeros_like(microphones),
-        np.zeros(1), 0, 0.02, 1.3, step_s, 343.0, te, slope, delay, gain,
-    )  # fmt: skip
+        source,
+        np.ones(len(times)),
+        centre,
+        microphones,
+        np.zeros_like(microphones),
+        np.zeros(1),
+        0,
+        0.02,
+        1.3,
+        step_s,
+        343.0,
+        te,
+        slope,
+        delay,
+        gain,
+    )
     for k in range(knots):
         for m in range(8):
             at, _, r, *_ = emission(source, microphones[0, m], 0, 0.02, 1.3 + k * step_s, 343.0)
