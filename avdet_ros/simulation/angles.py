@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.rig import Rig
+from avdet_ros.detection.angles import boxes_from_degrees, heading_frame
+from avdet_ros.detection.steering import FRONT_DEG
 from avdet_ros.simulation.scene import LABEL_DISTANCE_M, Scene, Truth
-
-FRONT_DEG = 56.0
-"""Labels lie within this azimuth to both sides of the camera's heading."""
 
 LABEL_HEIGHT_DEG = 0.69
 """Least height of a labelled vehicle: 12 px of the package's camera."""
@@ -50,12 +48,6 @@ class AngleLabels:
         return len(self.azimuth_deg)
 
 
-def heading_rad(rig: Rig) -> float:
-    """Azimuth of the camera's optical axis in base_link, left positive."""
-    axis = rig.camera.rotation[2]
-    return float(np.arctan2(axis[1], axis[0]))
-
-
 def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleLabels:
     """Directions and sizes of the vehicles that a detector of sound should report.
 
@@ -69,10 +61,7 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
     """
     truth = truth or scene.truth(t_s)
     position, rotation = scene.ego_pose(float(t_s))
-    turn = heading_rad(scene.rig)
-    level = np.array(
-        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
-    )
+    level = heading_frame(scene.rig).T
     by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
     found = np.full((len(truth), 4), np.nan)
     for row, identity in enumerate(truth.ids.tolist()):
@@ -115,15 +104,6 @@ def box_angles(corners_m: np.ndarray) -> np.ndarray:
 
 def angle_boxes(labels: AngleLabels) -> np.ndarray:
     """(N, 4) float64 boxes in the level plane: x_min, y_min, x_max, y_max, x right and y down."""
-    azimuth, width = np.radians(labels.azimuth_deg), np.radians(labels.width_deg)
-    elevation, height = np.radians(labels.elevation_deg), np.radians(labels.height_deg)
-    slant = np.cos(azimuth)
-    return np.stack(
-        [
-            -np.tan(azimuth + width / 2),
-            -np.tan(elevation + height / 2) / slant,
-            -np.tan(azimuth - width / 2),
-            -np.tan(elevation - height / 2) / slant,
-        ],
-        axis=-1,
+    return boxes_from_degrees(
+        labels.azimuth_deg, labels.elevation_deg, labels.width_deg, labels.height_deg
     )

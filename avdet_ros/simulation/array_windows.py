@@ -43,9 +43,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
+from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.angles import AngleLabels, angle_labels, heading_rad
+from avdet_ros.simulation.angles import AngleLabels, angle_labels
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_array
 from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
@@ -226,7 +227,7 @@ def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
     """Fields of a row about the drive and its array."""
     rig, errors = scene.rig, scene.corruption
     turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
-    heading = heading_rad(rig)
+    heading = heading_rad(rig.camera)
     centre = rig.array_position_m
     return {
         'microphones_m': _turned(scene.microphones_m() - centre, -turned).astype(np.float32),

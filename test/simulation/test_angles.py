@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avdet_ros.simulation.angles import FRONT_DEG, angle_boxes, angle_labels, box_angles
+from avdet_ros.detection.steering import FRONT_DEG
+from avdet_ros.simulation.angles import angle_boxes, angle_labels, box_angles
 from avdet_ros.simulation.traffic import random_scene
 
 

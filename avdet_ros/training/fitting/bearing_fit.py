@@ -12,7 +12,6 @@ that was interrupted ends with the weights of one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import copy
 import csv
 from dataclasses import asdict, dataclass, field
@@ -107,7 +106,6 @@ def fit(
     stop_after_s: float = math.inf,
     compiled: bool = False,
     progress: Progress = SILENT,
-    say: Callable[[str], None] = _logger.info,
 ) -> FitState:
     """Fit, or go on with a fitting.
 
@@ -121,7 +119,6 @@ def fit(
             after one at the least; the same call goes on.
         compiled: whether the network goes through torch.compile.
         progress: shows each epoch's steps.
-        say: takes a line an epoch.
 
     Returns:
         The state; `finished` tells whether the plan is done. Ctrl-C and SIGTERM end it between
@@ -142,7 +139,7 @@ def fit(
         while not finished(state, plan) and not stop.is_set():
             spent = time.monotonic() - began
             if took and spent + 1.1 * max(took) > stop_after_s:
-                say(f'stopped after {spent:.0f} s; the same command goes on')
+                _logger.info('stopped after %.0f s; the same command goes on', spent)
                 break
             epoch_began = time.monotonic()
             train.refresh()
@@ -157,7 +154,7 @@ def fit(
                 'windows': len(train), **losses, **scores,
             }  # fmt: skip
             _write(out, state, plan, row)
-            say(_line(row))
+            _logger.info(_line(row))
     return state
 
 

@@ -7,7 +7,6 @@ plays sound or talks to ROS.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 import logging
 import math
@@ -91,7 +90,6 @@ def train_any_array(
     stop_after_s: float = math.inf,
     compiled: bool = False,
     progress: Progress = SILENT,
-    say: Callable[[str], None] = _logger.info,
 ) -> Path | None:
     """Fit and export, or go on with it.
 
@@ -101,7 +99,6 @@ def train_any_array(
             exported, and the same call goes on.
         compiled: whether the network goes through torch.compile.
         progress: shows how far it is.
-        say: takes a line for people.
 
     Returns:
         The model file; None if no epoch was done.
@@ -110,17 +107,19 @@ def train_any_array(
     with progress.step('reading windows', total=None):
         train.refresh()
         val.refresh()
-    say(f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation')
-    state = fit(train, val, run.out, run.plan, run.shape, stop_after_s, compiled, progress, say)
+    _logger.info(
+        f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation'
+    )
+    state = fit(train, val, run.out, run.plan, run.shape, stop_after_s, compiled, progress)
     if not (run.out / BEST).exists():
         return None
-    say('done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far')
-    return export_best(run, train, val, say)
+    _logger.info(
+        'done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far'
+    )
+    return export_best(run, train, val)
 
 
-def export_best(
-    run: AnyArrayRun, train: ArrayStore, val: ArrayStore, say: Callable[[str], None]
-) -> Path:
+def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
     """Calibrate, export, check and score the best epoch's network."""
     network = load_best(run.out, run.device)
     found = found_in(network, val)
@@ -150,7 +149,7 @@ def export_best(
             'validation': {name: _finite(value) for name, value in scores.items()},
         },
     )  # fmt: skip
-    say(
+    _logger.info(
         f'{path}: {path.stat().st_size / 1e6:.1f} MB, torch and ONNX Runtime {apart:.1e} apart; '
         f'validation bearing AP {scores["bearing_ap"]:.3f}'
     )
