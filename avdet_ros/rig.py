@@ -249,16 +249,9 @@ def _channel_errors(array: _Section) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _camera(camera: _Section) -> Camera:
-    camera.only(
-        'frame_id',
-        'image_size_px',
-        'focal_px',
-        'principal_px',
-        'position_m',
-        'yaw_deg',
-        'pitch_deg',
-        'roll_deg',
-    )
+    angles = ('yaw_deg', 'pitch_deg', 'roll_deg')
+    places = ('image_size_px', 'focal_px', 'principal_px', 'position_m')
+    camera.only('frame_id', *places, *angles)
     width, height = camera.vector('image_size_px', 2)
     if not (16 <= width <= 16384 and 16 <= height <= 16384 and width % 1 == height % 1 == 0):
         raise camera.error(
@@ -270,10 +263,8 @@ def _camera(camera: _Section) -> Camera:
     cx, cy = camera.vector('principal_px', 2)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise camera.error('principal_px', 'a point in the image', f'{cx:g}, {cy:g}')
-    angles = [
-        camera.number(f'{axis}_deg', -180, 180, default=0.0) for axis in ('yaw', 'pitch', 'roll')
-    ]
-    body = Rotation.from_euler('ZYX', angles, degrees=True).as_matrix()
+    turns_deg = [camera.number(key, -180, 180, default=0.0) for key in angles]
+    body = Rotation.from_euler('ZYX', turns_deg, degrees=True).as_matrix()
     return Camera(
         frame_id=camera.text('frame_id'),
         width_px=int(width),

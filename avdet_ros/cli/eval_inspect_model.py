@@ -27,7 +27,8 @@ def inspect_model(
     from rich.table import Table
 
     from avdet_ros.audio.features import FrontEnd
-    from avdet_ros.detection.contract import differences, metadata, remarks
+    from avdet_ros.detection.contract import metadata
+    from avdet_ros.detection.contract_check import differences, remarks
     from avdet_ros.detection.model_file import read_model
     from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector

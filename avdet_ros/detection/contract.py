@@ -1,11 +1,11 @@
-"""What a model says about itself, and whether it fits the rig and the front end.
+"""What a model declares about itself; `contract_check` holds it against the vehicle.
 
 The contract is the set of ``avdet.*`` metadata keys in the ONNX file together with the names and
 shapes of its inputs and outputs; `avdet_ros.detection.model_file` reads it from a file.
 
 There are two. A model of **contract 1** knows the one rig it was taught on: the file holds the
 microphones, the camera and how both are mounted, and another rig is refused. A model of
-**contract 2** is given the array's geometry as an input (`avdet_ros.detection.steering`) and says
+**contract 2** is given the array's geometry as an input (`avdet_ros.detection.steering`) and gives
 boxes in angles (`avdet_ros.detection.angles`): positions, yaw and camera are free, and the file
 holds the directions it asks for and the ranges it was taught with.
 """
@@ -15,15 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avdet_ros.detection.mounting import Mounting, mounting_of
-from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges, outside
-from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import brief_repr
+from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.rig import MICROPHONES, Rig
 
 if TYPE_CHECKING:
@@ -38,17 +35,13 @@ ANY_ARRAY = 2
 """Contract of a model that is given the array's geometry as an input."""
 
 CONTRACT_VERSION = FIXED_RIG
-"""What a contract is if nothing else is said."""
-
-GEOMETRY_TOLERANCE_M = 0.005
-"""How far a microphone may stand from where the model was taught it: half of what costs 10
-degrees of phase at 1 kHz."""
+"""The contract where nothing else is given."""
 
 LABEL_OFFSET_S = -0.5
 """Where the boxes of our models hold, from the window's end: in the middle of its second."""
 
 KEY_PREFIX = 'avdet.'
-"""Of every metadata key that belongs to the contract."""
+"""Prefix of every metadata key that belongs to the contract."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +66,8 @@ class ModelContract:
         metrics: what it was measured to do.
         git_commit: of the program that exported it.
         contract_version: `FIXED_RIG` or `ANY_ARRAY`.
-        mounting: contract 1: camera and array as they were taught; None where a file does not
-            say, as those from before it was held.
+        mounting: contract 1: camera and array as they were taught; None where a file holds
+            none, as older ones do.
         azimuths_deg: contract 2: (A,) float64, the directions of the input `steering` about the
             camera's heading.
         ranges: contract 2: the arrays and cameras it was taught with.
@@ -127,24 +120,6 @@ class ModelContract:
         if self.azimuths_deg is None:
             return None
         return self.n_mels, len(self.azimuths_deg), len(self.features) - MICROPHONES
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One key in which a model and the vehicle disagree.
-
-    Attributes:
-        key: the metadata key.
-        expected: what the rig or the front end gives.
-        found: what the model says.
-    """
-
-    key: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        return f'{self.key}: expected {self.expected}, found {self.found}'
 
 
 def contract_for(
@@ -265,107 +240,3 @@ def metadata(contract: ModelContract) -> dict[str, str]:
             for name, value in contract.mounting.numbers().items():
                 values[name] = json.dumps(np.round(value, 6).tolist())
     return {KEY_PREFIX + key: str(value) for key, value in values.items()}
-
-
-def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[Difference]:
-    """Everything in which a model and the vehicle disagree, in the order it should be mended."""
-    pairs: list[tuple[str, float, float | None]] = [
-        ('sample_rate', front_end.sample_rate_hz, contract.sample_rate_hz),
-        ('window_s', front_end.window_s, contract.window_s),
-        ('n_fft', front_end.n_fft, contract.n_fft),
-        ('hop_length', front_end.hop_length, contract.hop_length),
-        ('n_mels', front_end.n_mels, contract.n_mels),
-    ]
-    if contract.contract_version == FIXED_RIG:
-        pairs += [
-            ('image_width', rig.camera.width_px, contract.image_width_px),
-            ('image_height', rig.camera.height_px, contract.image_height_px),
-        ]
-    found = [
-        Difference(KEY_PREFIX + key, f'{ours:g}', f'{theirs:g}')
-        for key, ours, theirs in pairs
-        if theirs is not None and not math.isclose(ours, theirs, rel_tol=1e-9)
-    ]
-    found += _feature_differences(tuple(front_end.feature_names), contract.features)
-    if contract.microphones_m is not None:
-        ours = microphones_in_array(rig)
-        found += _geometry_differences(ours, contract.microphones_m, rig.names)
-        if contract.mounting is not None:
-            found += [
-                Difference(KEY_PREFIX + key, expected, there)
-                for key, expected, there in contract.mounting.differences(rig)
-            ]
-    return found
-
-
-def remarks(contract: ModelContract, rig: Rig) -> list[str]:
-    """What a model and the vehicle leave open, one sentence each; none of it is a refusal."""
-    if contract.ranges is not None:
-        return outside(contract.ranges, rig)
-    if contract.mounting is None:
-        sentence = (
-            'the model does not say with which camera and mounting it was taught: boxes are right '
-            'only if focal length, position and direction of camera and array are the same'
-        )
-        return [sentence]
-    return []
-
-
-def check(
-    contract: ModelContract, rig: Rig, front_end: FrontEnd, where: str | Path = 'the model'
-) -> None:
-    """Refuse a model that does not fit the vehicle.
-
-    Args:
-        contract: what the model says.
-        rig: the vehicle's rig.
-        front_end: the vehicle's front end.
-        where: the model's file, for the message.
-
-    Raises:
-        AvdetError: names the first key that differs, what was expected and what was found, and
-            how many more differ.
-    """
-    found = differences(contract, rig, front_end)
-    if not found:
-        return
-    more = ', '.join(difference.key for difference in found[1:])
-    raise AvdetError(
-        f'{where} does not fit: {found[0]}' + (f'; {more} differ too' if more else '')
-    )
-
-
-def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list[Difference]:
-    if ours == theirs:
-        return []
-    if len(ours) != len(theirs):
-        return [Difference(KEY_PREFIX + 'features', f'{len(ours)} channels', f'{len(theirs)}')]
-    first = next(index for index, name in enumerate(ours) if name != theirs[index])
-    return [
-        Difference(
-            KEY_PREFIX + 'features',
-            f'{ours[first]!r} as channel {first}',
-            brief_repr(theirs[first], 80),
-        )
-    ]
-
-
-def _geometry_differences(
-    ours: np.ndarray, theirs: np.ndarray, names: tuple[str, ...]
-) -> list[Difference]:
-    apart_m = np.linalg.norm(ours - theirs, axis=1)
-    worst = int(np.argmax(apart_m))
-    if apart_m[worst] <= GEOMETRY_TOLERANCE_M:
-        return []
-    return [
-        Difference(
-            KEY_PREFIX + 'microphones',
-            f'microphone {worst} ({names[worst]}) at {_point(ours[worst])} m in the array '
-            f'within {GEOMETRY_TOLERANCE_M * 1e3:g} mm',
-            f'{_point(theirs[worst])} m, {apart_m[worst] * 1e3:.0f} mm away',
-        )
-    ]
-
-
-def _point(position_m: np.ndarray) -> str:
-    return '(' + ', '.join(f'{value:.3f}' for value in position_m) + ')'

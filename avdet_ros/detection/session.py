@@ -18,7 +18,8 @@ import onnxruntime
 
 from avdet_ros.detection.angles import to_pixels
 from avdet_ros.detection.boxes import Detections, clip_boxes
-from avdet_ros.detection.contract import FIXED_RIG, ModelContract, check, remarks
+from avdet_ros.detection.contract import FIXED_RIG, ModelContract
+from avdet_ros.detection.contract_check import check, remarks
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.steering import steering
 from avdet_ros.errors import AvdetError

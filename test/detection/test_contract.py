@@ -12,13 +12,12 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection import model_file
 from avdet_ros.detection.contract import (
     ModelContract,
-    check,
     contract_for,
-    differences,
     metadata,
     microphones_in_array,
     write_metadata,
 )
+from avdet_ros.detection.contract_check import check, differences
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, parse_rig

@@ -8,13 +8,8 @@ from onnx import TensorProto
 import pytest
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.contract import (
-    check,
-    contract_for,
-    differences,
-    metadata,
-    remarks,
-)
+from avdet_ros.detection.contract import contract_for, metadata
+from avdet_ros.detection.contract_check import check, differences, remarks
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.session import Detector
 from avdet_ros.detection.steering import azimuth_grid
