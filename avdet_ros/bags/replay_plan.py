@@ -87,39 +87,19 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
     if not raw:
         others = tuple(node for node in graph.nodes if node.name != 'capture')
         graph = replace(graph, nodes=others)
+    rate, start = str(values['rate']), str(values['start'])
+    loop = ['--loop'] if values['loop'] else []
     if rosbag2_installed() and not damaged:
-        player = (
-            'ros2',
-            'bag',
-            'play',
-            values['bag'],
-            '--clock',
-            '100',
-            '--rate',
-            str(values['rate']),
-            '--start-offset',
-            str(values['start']),
-            '--delay',
-            str(NODES_UP_S),
-            *(['--loop'] if values['loop'] else []),
-            '--topics',
-            *topics,
-        )
+        player = ['ros2', 'bag', 'play', values['bag'], '--clock', '100', '--rate', rate]
+        player += ['--start-offset', start, '--delay', str(NODES_UP_S), *loop]
+        player += ['--topics', *topics]
     else:
-        player = (
-            sys.executable,
-            '-m',
-            'avdet_ros.cli.replay_process',
-            values['bag'],
-            '--chain',
-            '--rate',
-            str(values['rate']),
-            '--start',
-            str(values['start']),
-            *(['--loop'] if values['loop'] else []),
-        )
+        player = [sys.executable, '-m', 'avdet_ros.cli.replay_process', values['bag'], '--chain']
+        player += ['--rate', rate, '--start', start, *loop]
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'
-    return ReplayPlan(graph, player, f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics')
+    return ReplayPlan(
+        graph, tuple(player), f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics'
+    )
 
 
 def rosbag2_installed() -> bool:
