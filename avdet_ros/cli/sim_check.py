@@ -18,6 +18,12 @@ def simulate_check(
     speed: Annotated[
         bool, typer.Option('--speed', help='Also measure what windows and drives cost to make.')
     ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            '--quick', help='Only compare the quick way of making windows with the exact.'
+        ),
+    ] = False,
 ) -> None:
     """Measure the simulated sound and compare it with closed forms and standards.
 
@@ -29,6 +35,9 @@ def simulate_check(
 
     loaded = load_rig(rig)
     progress = progress_bars()
+    if quick:
+        _quick(loaded)
+        return
     found = []
     with progress.step('measuring') as advance:
         for line in check(loaded):
@@ -57,6 +66,46 @@ def simulate_check(
     wrong = [line.what for line in found if not line.passed]
     if wrong:
         raise AvdetError(f'measured and expected differ: {"; ".join(wrong)}')
+
+
+def _quick(rig: Rig) -> None:
+    """Print how far both ways are apart, by quantiles over windows, and what they cost."""
+    import numpy as np
+
+    from avdet_ros.simulation.quick_check import DRIVES, costs, differences
+
+    progress = progress_bars()
+    console().print('| world, windows | what differs | median | 90 % | most |', soft_wrap=True)
+    console().print('|---|---|---|---|---|', soft_wrap=True)
+    names = {
+        'level_db': 'level, dB',
+        'bias_db': 'level, mean with its sign, dB',
+        'coherence': 'coherence, cells of at least 0.5',
+        'phase_us': 'delay between microphones in them, us',
+    }
+    lines = []
+    for world in ('plain', 'furnished'):
+        with progress.step(world, len(DRIVES)) as advance:
+            found = []
+            for seed in DRIVES:
+                found += differences(world, rig, [seed])
+                advance()
+        for name, what in names.items():
+            values = np.abs([getattr(each, name) for each in found])
+            median, most, worst = np.quantile(values, [0.5, 0.9, 1.0])
+            console().print(
+                f'| {world}, {len(found)} | {what} | {median:.3f} | {most:.3f} | {worst:.3f} |',
+                soft_wrap=True,
+            )
+        with progress.step(f'{world}, cost'):
+            cost = costs(world, rig)
+        exact, fast = cost.exact_s * 1e3, cost.quick_s * 1e3
+        lines.append(
+            f'a row of a {world} set: exact {exact:.0f} ms of processor time, quick with three '
+            f'arrays a window {fast:.0f} ms: {exact / fast:.1f} times as many '
+            f'({cost.windows} windows)'
+        )
+    _print(lines)
 
 
 def _print(lines: list[str]) -> None:

@@ -8,8 +8,9 @@ apart. Not in it: a card that clips, and the drift of its clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -76,7 +77,15 @@ _UNIT = REFERENCE_PA / FULL_SCALE_PA
 _UNIT_OF_POWER = _UNIT / np.sqrt(2 * np.pi)
 _NO_EXTRA = np.zeros((1, 0), np.float32)
 
-ReadExactly = Callable[[Source, float, float], tuple[np.ndarray, int]]
+
+class GivenSignals(Protocol):
+    """Signals to play in place of the bank's noise, to compare with a renderer that has them."""
+
+    def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
+        """Rows of a signal (`path_spectra.reading_filters`), and the first one's place."""
+
+    def noise(self, first: int, count: int) -> np.ndarray:
+        """(8, count) noise of the microphones from a sample on."""
 
 
 class QuickSound:
@@ -85,22 +94,21 @@ class QuickSound:
     Args:
         scenes: the same drive with each of the arrays; the arrays' centre is the first one's.
         front_end: gives the frames.
-        read_exactly: for checks, in place of the bank's noise: maps a source and a span of time to
-            the rows of its signal (see `path_spectra.reading_filters`) and the first one's place.
+        given: for checks, the signals to play.
     """
 
     def __init__(
         self,
         scenes: Sequence[Scene],
         front_end: FrontEnd,
-        read_exactly: ReadExactly | None = None,
+        given: GivenSignals | None = None,
     ) -> None:
         if (front_end.n_fft, front_end.hop_length) != (FRAME, HOP):
             raise ValueError(f'the front end has other frames than {FRAME} by {HOP}')
         self.scene, self.scenes, self.front_end = scenes[0], scenes, front_end
         self.rate = front_end.sample_rate_hz
         self.frames = front_end.frames + 2 * _LEAD
-        self.read_exactly = read_exactly
+        self.given = given
         self.bank: NoiseBank = noise_bank(self.rate)
         self._engines: dict[int, Engine] = {}
         self._signals: dict[int, Signal] = {}
@@ -150,7 +158,11 @@ class QuickSound:
         out = _workspace('out', (len(self.scenes), self.frames, LANES, BINS), np.float32)
         out[...] = 0
         self._add_sources(out, sources, stage, begin_s, knots, rng)
-        self._add_noise(out, noise_bands, rng)
+        if self.given is None:
+            self._add_noise(out, noise_bands, rng)
+        else:
+            count = (self.frames - 1) * HOP + FRAME
+            self._add_spectra(out, self.given.noise(first, count))
         self._apply_gains(out)
         found = self._reflected(out)
         for row, scene in enumerate(self.scenes):
@@ -229,8 +241,8 @@ class QuickSound:
         rate = self.rate
         low_s, high_s = te.min(), te.max()
         given = True
-        if self.read_exactly is not None:
-            rows, first = self.read_exactly(source, low_s, high_s)
+        if self.given is not None:
+            rows, first = self.given.source(source, low_s, high_s)
         elif source.sound is not None:
             first = int(low_s * rate) - 40
             signal = self._signal(source.sound)
@@ -351,6 +363,13 @@ class QuickSound:
             windy = gust is not None and gust.any()
             level[:, m] = self._noise_amplitude(bands_db + gust) if windy else calm
         add_noise(self.bank.spectra_re, self.bank.spectra_im, first, turn, level, out)
+
+    def _add_spectra(self, out: np.ndarray, sound: np.ndarray) -> None:
+        """Add a waveform to the microphones of all arrays."""
+        frames = sliding_window_view(sound, FRAME, axis=-1)[:, ::HOP] * _taper()
+        spectra = fft.rfft(frames, axis=-1).transpose(1, 0, 2)
+        out[:, :, :MICROPHONES] += spectra.real
+        out[:, :, MICROPHONES:] += spectra.imag
 
     def _noise_amplitude(self, bands_db: np.ndarray) -> np.ndarray:
         """(BINS,) float32 amplitude of a microphone's noise with some octave levels."""

@@ -174,6 +174,13 @@ class SoundRenderer:
         fade = np.clip((FADE_M[1] - distance) / (FADE_M[1] - FADE_M[0]), 0, 1)
         if not fade.any():
             return
+        shading_db = self.scene.corruption.shading_db
+        paths = [(points, fade, 'none')]
+        signal = self._distractor_signal(distractor)
+        self._add_paths(out, first, signal, paths, shading_db, geometry)
+
+    def _distractor_signal(self, distractor: SoundSource) -> Signal:
+        """Its signal, made at first use."""
         name = distractor.number, distractor.kind, False
         if name not in self._signals:
 
@@ -183,9 +190,7 @@ class SoundRenderer:
 
             key = self.scene.seed, (2 << 32) + distractor.number
             self._signals[name] = distractor.signal(key, self.rate, loss_db)
-        shading_db = self.scene.corruption.shading_db
-        paths = [(points, fade, 'none')]
-        self._add_paths(out, first, self._signals[name], paths, shading_db, geometry)
+        return self._signals[name]
 
     def _add_source(
         self,

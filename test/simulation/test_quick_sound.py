@@ -18,8 +18,9 @@ from avdet_ros.simulation.array_windows import (
     place_array,
 )
 from avdet_ros.simulation.fleet import fleet_poses, only_near
-from avdet_ros.simulation.path_spectra import density_db, reading_filters, solve_way
-from avdet_ros.simulation.propagation import emission, sinc_filters
+from avdet_ros.simulation.path_spectra import density_db, solve_way
+from avdet_ros.simulation.propagation import emission
+from avdet_ros.simulation.quick_check import ExactSignals, differences
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.signals import band_density_db
 from avdet_ros.simulation.sound import SoundRenderer
@@ -32,23 +33,10 @@ FRONT_END = FrontEnd.of(RIG)
 RATE = RIG.sample_rate_hz
 
 
-def same_signals(exact):
-    """Let the quick way play what the exact one plays."""
-
-    def read(source, low_s, high_s):
-        first = int(low_s * RATE) - 40
-        signal = exact._signal(source.vehicle, source.name[1], source.name[2])
-        sound = signal.read(first, int((high_s - low_s) * RATE) + 400)
-        return reading_filters(sound, sinc_filters(RATE)), first
-
-    return read
-
-
 def both(scene, start_s=1.0, monkeypatch=None):
     """Spectra (8, 173, 513) of one window, exact and quick, from the same signals."""
     exact = SoundRenderer(scene)
-    quick = QuickSound([scene], FRONT_END, same_signals(exact))
-    quick._add_noise = lambda *_: None
+    quick = QuickSound([scene], FRONT_END, ExactSignals(exact))
     wanted = FRONT_END._spectrum(exact.read(round(start_s * RATE), FRONT_END.samples))
     found = quick.spectra(start_s)[0].transpose(1, 0, 2)
     return wanted.transpose(1, 2, 0), found[:8] + 1j * found[8:]
@@ -132,7 +120,7 @@ def test_what_is_left_out_changes_nothing_that_is_heard():
     for name, part in (('all', 0.0), ('less', quick_sound.LEFT_OUT)):
         quick_sound.LEFT_OUT, before = part, quick_sound.LEFT_OUT
         try:
-            quick = QuickSound([scene], FRONT_END, same_signals(exact))
+            quick = QuickSound([scene], FRONT_END, ExactSignals(exact))
             features[name] = spectral_features(quick.spectra(2.0, 1)[0].copy(), FRONT_END)
         finally:
             quick_sound.LEFT_OUT = before
@@ -211,3 +199,12 @@ def test_a_gap_is_silent_in_all_channels(world):
     assert silent.any()
     assert (found[:8, :, silent] < -99).all()
     assert (found[:8, :, ~silent].mean(axis=1) > -99).all()
+
+
+@pytest.mark.parametrize('world_name', ['plain', 'furnished'])
+def test_windows_differ_little_from_the_exact_ones(world_name):
+    found = differences(world_name, RIG, range(100_300, 100_304))
+    assert np.median([each.level_db for each in found]) < 0.15
+    assert np.abs([each.bias_db for each in found]).max() < 0.1
+    assert np.median([each.coherence for each in found]) < 0.02
+    assert np.median([each.phase_us for each in found]) < 1.0

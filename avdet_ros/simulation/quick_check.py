@@ -1,0 +1,156 @@
+"""How far the quick way of making windows is from the exact one, and how much cheaper it is.
+
+Both render the same drives with the same signals and the same noise; what differs then is what the
+quick way leaves out. Cost is compared as training windows are made: the quick way with three
+arrays a window and its own noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+import time
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.simulation.array_windows import (
+    WindowPlan,
+    array_of,
+    array_windows,
+    draw_world,
+    place_array,
+    window_starts_s,
+)
+from avdet_ros.simulation.path_spectra import reading_filters
+from avdet_ros.simulation.propagation import sinc_filters
+from avdet_ros.simulation.quick_paths import Source
+from avdet_ros.simulation.quick_sound import QuickSound
+from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.spectral_features import spectral_features
+
+DRIVES = range(100_200, 100_230)
+WELL_DEFINED = 0.5
+"""Coherences of at least this magnitude have a direction worth comparing."""
+
+HIGHEST_HZ = 15_000.0
+"""Above, the exact renderer's interpolation is not exact itself."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs in one window, over cells of mel band and pooled frame.
+
+    Attributes:
+        level_db: mean of |difference| of levels.
+        bias_db: mean of the difference.
+        coherence: mean of |difference| of complex coherences, in well-defined cells.
+        phase_us: the same cells' median difference of delay between two microphones, from the
+            phase of the band's centre.
+    """
+
+    level_db: float
+    bias_db: float
+    coherence: float
+    phase_us: float
+
+
+class ExactSignals:
+    """A renderer's signals and noise, for `QuickSound` to play."""
+
+    def __init__(self, renderer: SoundRenderer) -> None:
+        """Take a renderer; its gains are left to the one who plays."""
+        self.renderer = renderer
+
+    def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
+        """See `quick_sound.GivenSignals`."""
+        rate = self.renderer.rate
+        first = int(low_s * rate) - 40
+        if source.vehicle is not None:
+            signal = self.renderer._signal(source.vehicle, source.name[1], source.name[2])
+        else:
+            (distractor,) = [
+                each for each in self.renderer.scene.distractors if each.number == source.name[0]
+            ]
+            signal = self.renderer._distractor_signal(distractor)
+        sound = signal.read(first, int((high_s - low_s) * rate) + 400)
+        return reading_filters(sound, sinc_filters(rate)), first
+
+    def noise(self, first: int, count: int) -> np.ndarray:
+        """See `quick_sound.GivenSignals`."""
+        return np.stack([self.renderer._noise[m].read(first, count) for m in range(MICROPHONES)])
+
+
+def differences(world: str, rig: Rig, seeds: Iterable[int] = DRIVES) -> list[Difference]:
+    """One window of each drive, with all microphones alive and no dropouts."""
+    front_end, plan = FrontEnd.of(rig), WindowPlan(world)
+    centres_hz = _centres_hz(front_end)
+    bands = centres_hz < HIGHEST_HZ
+    found = []
+    for seed in seeds:
+        scene = place_array(draw_world(seed, rig, plan), array_of(seed, rig, plan))
+        errors = replace(
+            scene.corruption,
+            dead=np.zeros(MICROPHONES, bool),
+            gaps_s=np.zeros((0, 2)),
+            clock_ppm=0.0,
+        )
+        scene = replace(scene, corruption=errors)
+        start_s = window_starts_s(seed, plan)[0]
+        exact = SoundRenderer(scene)
+        first = round(start_s * rig.sample_rate_hz)
+        sound = exact.read(first, front_end.samples)
+        wanted = pool_frames(front_end.compute(sound))
+        quick = QuickSound([scene], front_end, ExactSignals(SoundRenderer(scene)))
+        got = spectral_features(quick.spectra(start_s)[0], front_end)
+        level = (got - wanted)[:MICROPHONES, bands]
+        one = wanted[MICROPHONES::2] + 1j * wanted[MICROPHONES + 1 :: 2]
+        other = got[MICROPHONES::2] + 1j * got[MICROPHONES + 1 :: 2]
+        cells = (np.abs(one) >= WELL_DEFINED) & bands[:, None]
+        turn = np.angle(other * one.conj()) / (2 * np.pi * centres_hz[:, None]) * 1e6
+        found.append(
+            Difference(
+                float(np.abs(level).mean()),
+                float(level.mean()),
+                float(np.abs(other - one)[cells].mean()) if cells.any() else 0.0,
+                float(np.median(np.abs(turn[cells]))) if cells.any() else 0.0,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor seconds a row of a set of windows.
+
+    Attributes:
+        exact_s: one array a window.
+        quick_s: three arrays a window.
+        windows: how many windows were made either way.
+    """
+
+    exact_s: float
+    quick_s: float
+    windows: int
+
+
+def costs(world: str, rig: Rig, seeds: Iterable[int] = DRIVES[:12]) -> Cost:
+    """Make the windows of some drives both ways."""
+    front_end = FrontEnd.of(rig)
+    exact = WindowPlan(world)
+    quick = replace(exact, arrays_a_window=3, quick=True)
+    seconds, rows = {}, {}
+    for name, plan in (('exact', exact), ('quick', quick)):
+        for _ in array_windows(DRIVES[-1], rig, front_end, plan):
+            pass  # compiles
+        began = time.process_time()
+        rows[name] = sum(1 for seed in seeds for _ in array_windows(seed, rig, front_end, plan))
+        seconds[name] = time.process_time() - began
+    return Cost(seconds['exact'] / rows['exact'], seconds['quick'] / rows['quick'], rows['exact'])
+
+
+def _centres_hz(front_end: FrontEnd) -> np.ndarray:
+    filters = front_end.mel_filters
+    bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
+    return filters @ bins_hz / filters.sum(axis=1)
