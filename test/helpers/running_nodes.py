@@ -13,7 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 NAMESPACE = '/avdet'
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """A busy machine is slow; what works is found at once."""
 
 

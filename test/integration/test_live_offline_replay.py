@@ -110,6 +110,7 @@ def offline_from_start(tmp_path, level_path):
     """Windows on the grid of the first recorded block, where a replay's grid begins too."""
     command = [
         *AVDET,
+        'bag',
         'process',
         str(tmp_path / 'again'),
         '--out',
