@@ -14,8 +14,10 @@ import numpy as np
 
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.bags.writer import BagWriter
-from avdet_ros.detection.contract import contract_for, write_metadata
+from avdet_ros.detection.contract import contract_for, contract_for_any_array, write_metadata
 from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     COMPRESSED_IMAGE,
@@ -110,9 +112,18 @@ def model(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """A sound model file with one value of its metadata replaced."""
+    _with_another_value(_model(), data)
+
+
+def metadata_any_array(data: bytes) -> None:
+    """The same of a model that takes any array."""
+    _with_another_value(_model(any_array=True), data)
+
+
+def _with_another_value(content: bytes, data: bytes) -> None:
     import onnx
 
-    proto = onnx.load_model_from_string(_model())
+    proto = onnx.load_model_from_string(content)
     if data:
         entry = proto.metadata_props[data[0] % len(proto.metadata_props)]
         entry.value = data[1:].decode('utf-8', 'replace')
@@ -135,7 +146,8 @@ def bag(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (image, cdr, rig, recipe, model, metadata, sound, bag)
+    target.__name__: target
+    for target in (image, cdr, rig, recipe, model, metadata, metadata_any_array, sound, bag)
 }
 """By name."""
 
@@ -161,8 +173,9 @@ def seeds(name: str) -> list[bytes]:
         'recipe': lambda: [
             path.read_bytes() for path in sorted(share('config/recipes').glob('*.yaml'))
         ],
-        'model': lambda: [_model()],
-        'metadata': _metadata_seeds,
+        'model': lambda: [_model(), _model(any_array=True)],
+        'metadata': lambda: _metadata_seeds(_model()),
+        'metadata_any_array': lambda: _metadata_seeds(_model(any_array=True)),
         'sound': lambda: _sound_seeds(block),
         'bag': _bag_seeds,
     }
@@ -170,7 +183,7 @@ def seeds(name: str) -> list[bytes]:
 
 
 @cache
-def _model() -> bytes:
+def _model(any_array: bool = False) -> bytes:
     from onnx import TensorProto, helper
 
     loaded = load_rig()
@@ -179,25 +192,31 @@ def _model() -> bytes:
     front_end = FrontEnd()
     shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
     value = helper.make_tensor_value_info
+    about = {'recipe': 'none', 'data': 'none'}
+    inputs = [value('spectrogram', TensorProto.FLOAT, shape)]
+    outputs = [
+        value('boxes', TensorProto.FLOAT, ['n', 4]),
+        value('scores', TensorProto.FLOAT, ['n']),
+        value('labels', TensorProto.INT64, ['n']),
+    ]
+    contract = contract_for(loaded, front_end, -0.5, **about)
+    if any_array:
+        ranges = TaughtRanges((0.2, 1.5), (0.05, 0.8), (0.4, 2.2), (20.0, 56.0), (6.0, 8.0))
+        contract = contract_for_any_array(front_end, -0.5, azimuth_grid(), ranges, **about)
+        inputs.append(value('steering', TensorProto.FLOAT, contract.steering_shape))
+        outputs.append(value('range_m', TensorProto.FLOAT, ['n', 3]))
     graph = helper.make_graph(
-        [helper.make_node('Identity', ['spectrogram'], ['boxes'])],
-        'fuzz',
-        [value('spectrogram', TensorProto.FLOAT, shape)],
-        [
-            value('boxes', TensorProto.FLOAT, ['n', 4]),
-            value('scores', TensorProto.FLOAT, ['n']),
-            value('labels', TensorProto.INT64, ['n']),
-        ],
+        [helper.make_node('Identity', ['spectrogram'], ['boxes'])], 'fuzz', inputs, outputs
     )
     proto = helper.make_model(graph)
-    write_metadata(proto, contract_for(loaded, front_end, -0.5, recipe='none', data='none'))
+    write_metadata(proto, contract)
     return proto.SerializeToString()
 
 
-def _metadata_seeds() -> list[bytes]:
+def _metadata_seeds(content: bytes) -> list[bytes]:
     import onnx
 
-    values = onnx.load_model_from_string(_model()).metadata_props
+    values = onnx.load_model_from_string(content).metadata_props
     return [bytes([index]) + entry.value.encode() for index, entry in enumerate(values)]
 
 
