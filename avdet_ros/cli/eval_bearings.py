@@ -30,6 +30,9 @@ def bearings(
     quiet_minutes: Annotated[
         float, typer.Option(help='At most so many minutes on roads without vehicles.')
     ] = 2.0,
+    other_minutes: Annotated[
+        float, typer.Option(help='The same with another sound in view, at each level.')
+    ] = 3.2,
     cache: Annotated[Path, typer.Option(help='Rendered windows are kept here.')] = Path(
         'out/windows'
     ),
@@ -67,6 +70,7 @@ def bearings(
     for option, value, low, high in (
         ('--drives', drives, 1, 10_000),
         ('--quiet-minutes', quiet_minutes, 0, 600),
+        ('--other-minutes', other_minutes, 0, 600),
         ('--cache-gb', cache_gb, 0, 10_000),
         ('--jobs', jobs, 1, 1024),
     ):
@@ -79,6 +83,7 @@ def bearings(
         condition=Condition(),
         drives=drives,
         quiet_minutes=quiet_minutes,
+        other_minutes=other_minutes,
         cache=cache if cache_gb else None,
         cache_bytes=round(cache_gb * 1e9),
         jobs=jobs,

@@ -70,6 +70,14 @@ def evaluate(
         float,
         typer.Option(help='With --world: listen so long to roads without vehicles; 0 for not.'),
     ] = 2.0,
+    other_minutes: Annotated[
+        float,
+        typer.Option(help='With --world: the same with another sound in view, 0 and 10 dB up.'),
+    ] = 0.0,
+    distractors: Annotated[
+        Path | None,
+        typer.Option(help='With --other-minutes: folder of recordings as other sounds.'),
+    ] = None,
     recordings: Annotated[
         Path | None,
         typer.Option(help="With --world: folder of loops as the vehicles' sound."),
@@ -137,6 +145,8 @@ def evaluate(
             windows=windows,
             seed_from=seed_from,
             quiet_minutes=quiet_minutes,
+            other_minutes=other_minutes,
+            distractors=distractors,
             baselines=baselines,
             recordings=recordings,
             rig=rig,

@@ -26,7 +26,13 @@ from avdet_ros.evaluation.on_windows import (
     check_offset,
     run_windows,
 )
-from avdet_ros.evaluation.quiet_drives import QUIET_CUT, quiet_drives, quiet_scores
+from avdet_ros.evaluation.quiet_drives import (
+    OTHER_CUT,
+    OTHER_DB,
+    QUIET_CUT,
+    quiet_drives,
+    quiet_scores,
+)
 from avdet_ros.evaluation.window_store import Cut, WindowSetting, WindowStore
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
@@ -49,8 +55,11 @@ class Request:
         calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
             more row; 0 leaves that out.
         quiet_minutes: to listen to roads without vehicles; 0 leaves that out.
+        other_minutes: to listen to such roads with one other sound in view, at each of `OTHER_DB`
+            against all the rest; 0 leaves that out.
         baselines: run SRP-PHAT and constant boxes too.
         recordings: folder of loops as vehicles' sound.
+        sounds: folder of recordings as other sounds, None for synthetic ones.
         rig_path: rig file, None for the package's own.
         tracker: name of the tracker for false vehicles.
         cache: folder of rendered windows, None keeps nothing.
@@ -66,8 +75,10 @@ class Request:
     seed_from: int = 200_000
     calibrate_minutes: float = 0.0
     quiet_minutes: float = 2.0
+    other_minutes: float = 0.0
     baselines: bool = True
     recordings: Path | None = None
+    sounds: Path | None = None
     rig_path: Path | None = None
     tracker: str = DEFAULT_TRACKER
     cache: Path | None = None
@@ -94,7 +105,9 @@ class Request:
             'seeds': [self.seed_from, self.seed_from + self.drives - 1],
             'calibrate_minutes': self.calibrate_minutes,
             'quiet_minutes': self.quiet_minutes,
+            'other_minutes': self.other_minutes,
             'recordings': str(self.recordings) if self.recordings else None,
+            'sounds': str(self.sounds) if self.sounds else None,
             'tracker': self.tracker,
             'resamples': RESAMPLES,
         }
@@ -108,7 +121,8 @@ class Measurement:
         title: one line.
         settings: for JSON.
         rows: by detector: ``bearings`` (`bearing_scores`), ``detection`` (`DetectionMetrics`),
-            ``quiet`` (`quiet_scores`, None for baselines), ``milliseconds``.
+            ``quiet`` (`quiet_scores`, None for baselines), ``other`` (the same with another
+            sound, by its level), ``milliseconds``.
         notes: what a reader must not miss.
     """
 
@@ -177,13 +191,23 @@ def measure(
     records = _run(plan, request, progress, str(request.condition), notes)
     quiet = None
     if request.quiet_minutes:
-        setting = WindowSetting(replace(request.condition, empty=True), QUIET_CUT)
-        count = quiet_drives(request.quiet_minutes)
-        seeds_of_quiet = tuple(range(seeds[0], seeds[0] + count))
-        its_plan = replace(plan, setting=setting, seeds=seeds_of_quiet, statistics=None)
-        quiet = _run(its_plan, request, progress, 'nobody on the road', notes)
+        empty = replace(request.condition, empty=True)
+        quiet = _listen(plan, request, progress, notes, empty, QUIET_CUT, request.quiet_minutes)
+    others = {}
+    for level_db in OTHER_DB if request.other_minutes else ():
+        noisy = replace(request.condition, empty=True, other_db=level_db)
+        others[f'{level_db:g}'] = _listen(
+            plan, request, progress, notes, noisy, OTHER_CUT, request.other_minutes
+        )
     rows = {
-        name: _scores(records, quiet, name, rig, request) for name in records[0].record.detections
+        name: _scores(records, name, rig)
+        | {
+            'quiet': _false_vehicles(quiet, name, request.tracker),
+            'other': {
+                level: _false_vehicles(its, name, request.tracker) for level, its in others.items()
+            },
+        }
+        for name in records[0].record.detections
     }
     split = split_of(seeds)
     return Measurement(
@@ -221,13 +245,27 @@ def _run(
         return run_windows(replace(plan, kept=kept), request.jobs, advance)
 
 
-def _scores(
-    windows: list[WindowRecord],
-    quiet: list[WindowRecord] | None,
-    name: str,
-    rig: Rig,
+def _listen(
+    plan: WindowPlan,
     request: Request,
-) -> dict[str, Any]:
+    progress: Progress,
+    notes: list[str],
+    condition: Condition,
+    cut: Cut,
+    minutes: float,
+) -> list[WindowRecord]:
+    """Run models over roads without vehicles."""
+    count = quiet_drives(minutes, cut)
+    its_plan = replace(
+        plan,
+        setting=WindowSetting(condition, cut, sounds=request.sounds),
+        seeds=tuple(range(request.seed_from, request.seed_from + count)),
+        statistics=None,
+    )
+    return _run(its_plan, request, progress, str(condition), notes)
+
+
+def _scores(windows: list[WindowRecord], name: str, rig: Rig) -> dict[str, Any]:
     size = rig.camera.width_px, rig.camera.height_px
     records = [its.record for its in windows]
     times = np.concatenate([record.milliseconds[name] for record in records])
@@ -236,7 +274,6 @@ def _scores(
     return {
         'bearings': bearing_scores(bearings_of(windows, name), RESAMPLES),
         'detection': asdict(detection_metrics(truth, found, size)),
-        'quiet': _quiet(quiet, name, request.tracker),
         'milliseconds': {
             'p50': float(np.median(times)),
             'p99': float(np.percentile(times, 99)),
@@ -244,7 +281,9 @@ def _scores(
     }
 
 
-def _quiet(windows: list[WindowRecord] | None, name: str, tracker: str) -> dict[str, Any] | None:
+def _false_vehicles(
+    windows: list[WindowRecord] | None, name: str, tracker: str
+) -> dict[str, Any] | None:
     """Models only: a baseline's boxes mean what their thresholds were chosen to mean."""
     if windows is None or name not in windows[0].record.detections:
         return None

@@ -89,6 +89,12 @@ def quiet_cell(scores: Mapping[str, Any]) -> str:
     return f'{quiet["a_minute"]:.2f} ({quiet["vehicles"]} in {quiet["minutes"]:.1f})'
 
 
+def other_cell(scores: Mapping[str, Any]) -> str:
+    """False vehicles a minute where another sound is in view, by its level."""
+    cells = [f'{its["a_minute"]:.1f}' for its in (scores.get('other') or {}).values() if its]
+    return ', '.join(cells) or '-'
+
+
 _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ('AP, 3°', lambda s: estimate(s['bearings']['ap'])),
     ('recall, 3°, 0.1 false a window', lambda s: estimate(s['bearings']['recall'])),
@@ -115,5 +121,6 @@ _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ('mAP@Avg (0.50:0.95)', lambda s: cell_number(s['detection']['map'], '{:.3f}')),
     ('mAP@0.5', lambda s: cell_number(s['detection']['map50'], '{:.3f}')),
     ('false vehicles a minute', quiet_cell),
+    ('with another sound at 0, +10 dB', other_cell),
     ('ms a window, median', lambda s: cell_number(s['milliseconds']['p50'], '{:.1f}')),
 )

@@ -14,9 +14,16 @@ QUIET_CUT = Cut(windows=0, seconds=20.0, rate_hz=10.0)
 other."""
 
 
-def quiet_drives(minutes: float) -> int:
-    """How many drives of `QUIET_CUT` make so many minutes of windows."""
-    a_drive_s = QUIET_CUT.seconds - 1.0 + 1 / QUIET_CUT.rate_hz
+OTHER_CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
+"""Of such drives with one other sound in view: shorter, so that there are many sounds."""
+
+OTHER_DB = (0.0, 10.0)
+"""Levels of that sound against all the rest."""
+
+
+def quiet_drives(minutes: float, cut: Cut = QUIET_CUT) -> int:
+    """How many drives of a cut make so many minutes of windows."""
+    a_drive_s = cut.seconds - 1.0 + 1 / cut.rate_hz
     return max(round(60 * minutes / a_drive_s), 1)
 
 

@@ -32,6 +32,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.conditions import Condition, true_array
 from avdet_ros.simulation.drive import is_static
+from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.recordings import SUFFIXES, Recordings, load_recordings
 from avdet_ros.simulation.sound import SoundRenderer
 
@@ -88,11 +89,13 @@ class WindowSetting:
         condition: world and array.
         cut: which windows.
         recordings: folder of loops as vehicles' sound, None for the synthetic one.
+        sounds: folder of recordings as other sounds, None for synthetic ones.
     """
 
     condition: Condition
     cut: Cut
     recordings: Path | None = None
+    sounds: Path | None = None
 
     def key(self, rig: Rig) -> dict[str, object]:
         """What the set depends on, as JSON has it."""
@@ -104,11 +107,16 @@ class WindowSetting:
             'array_position_m': rig.array_position_m.round(6).tolist(),
             'array_yaw_deg': round(rig.array_yaw_deg, 6),
             **rig_numbers(rig),
+            **({'sounds': folder_digest(self.sounds)} if self.sounds else {}),
         }
 
 
 def render_drive(
-    setting: WindowSetting, seed: int, rig: Rig, recordings: Recordings | None
+    setting: WindowSetting,
+    seed: int,
+    rig: Rig,
+    recordings: Recordings | None = None,
+    sounds: SoundFolder | None = None,
 ) -> DriveWindows:
     """Render the windows of a drive.
 
@@ -117,9 +125,10 @@ def render_drive(
         seed: of the drive.
         rig: microphones and camera.
         recordings: the setting's, loaded.
+        sounds: the setting's, found.
     """
     front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
-    scene = setting.condition.scene(seed, rig, setting.cut.duration_s, recordings)
+    scene = setting.condition.scene(seed, rig, setting.cut.duration_s, recordings, sounds)
     renderer = SoundRenderer(scene)
     starts = setting.cut.starts(seed, front_end)
     end_s = (starts + front_end.samples) / front_end.sample_rate_hz
@@ -171,6 +180,9 @@ class WindowStore:
         self._recordings = None
         if setting.recordings:
             self._recordings = load_recordings(setting.recordings, rig.sample_rate_hz)
+        self._sounds = None
+        if setting.sounds:
+            self._sounds = SoundFolder.of(setting.sounds, rig.sample_rate_hz)
         self._key = setting.key(rig)
         self.folder = None
         if root is not None:
@@ -190,7 +202,7 @@ class WindowStore:
                 return read_drive(path, seed, self._its_rig(seed))
             except (OSError, ValueError, KeyError, EOFError, BadZipFile):
                 pass  # damaged: render it anew
-        windows = render_drive(self.setting, seed, self._rig, self._recordings)
+        windows = self._render(seed)
         if keep and path is not None:
             write_drive(path, windows)
         return windows
@@ -236,6 +248,9 @@ class WindowStore:
             )
         return min(limit_bytes // a_drive, len(seeds)), notes
 
+    def _render(self, seed: int) -> DriveWindows:
+        return render_drive(self.setting, seed, self._rig, self._recordings, self._sounds)
+
     def _path(self, seed: int) -> Path | None:
         return None if self.folder is None else self._file(seed)
 
@@ -256,7 +271,7 @@ class WindowStore:
             kept = read_drive(self._file(seed), seed, self._its_rig(seed))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return False
-        now = render_drive(self.setting, seed, self._rig, self._recordings)
+        now = self._render(seed)
         if kept.sound.shape != now.sound.shape:
             return False
         apart = np.abs(kept.sound.astype(np.int32) - now.sound)
@@ -291,9 +306,9 @@ def folder_digest(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        for path in sorted(folder.iterdir()):
+        for path in sorted(folder.rglob('*')):
             if path.suffix.lower() in SUFFIXES:
-                digest.update(path.name.encode() + b'\0')
+                digest.update(str(path.relative_to(folder)).encode() + b'\0')
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     except OSError as error:
         raise AvdetError(

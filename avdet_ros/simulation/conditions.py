@@ -16,8 +16,10 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
 from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.sound_in_view import with_sound_in_view
 from avdet_ros.simulation.traffic import random_scene
 
 WORLDS = ('plain', 'furnished')
@@ -47,6 +49,8 @@ class Condition:
             `arrays.HELD_OUT`; '' leaves the rig as it is.
         vehicles: number of shared arrays, seeds from `vehicle` on; drives take them in turn.
         temperature_c: of the air on all drives, as on one day; None as each drive has it.
+        other_db: level against all the rest of one sound in view that is no vehicle, in place of
+            those that drives have; None for those.
     """
 
     world: str = 'plain'
@@ -56,6 +60,7 @@ class Condition:
     family: str = ''
     vehicles: int = 1
     temperature_c: float | None = None
+    other_db: float | None = None
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -88,6 +93,8 @@ class Condition:
             parts.append(f'{count} ({self.vehicle})')
         if self.empty:
             parts.append('nobody on the road')
+        if self.other_db is not None:
+            parts.append(f'another sound at {self.other_db:+g} dB')
         return ', '.join(parts)
 
     def key(self) -> dict[str, object]:
@@ -118,7 +125,12 @@ class Condition:
         )
 
     def scene(
-        self, seed: int, rig: Rig, duration_s: float, recordings: Recordings | None = None
+        self,
+        seed: int,
+        rig: Rig,
+        duration_s: float,
+        recordings: Recordings | None = None,
+        sounds: SoundFolder | None = None,
     ) -> Scene:
         """The drive of a seed in this condition.
 
@@ -127,6 +139,7 @@ class Condition:
             rig: microphones and camera, see `rig`.
             duration_s: length of the drive.
             recordings: loops in place of the synthetic sound of vehicles.
+            sounds: recordings in place of the synthetic other sound.
         """
         rig = self.rig(seed, rig)
         scene = random_scene(seed, rig, duration_s, corrupted=False)
@@ -137,6 +150,8 @@ class Condition:
         scene = replace(scene, corruption=errors, recordings=recordings)
         if self.temperature_c is not None:
             scene = replace(scene, temperature_c=self.temperature_c)
+        if self.other_db is not None:
+            scene = with_sound_in_view(scene, self.other_db, sounds)
         return replace(scene, vehicles=()) if self.empty else scene
 
 

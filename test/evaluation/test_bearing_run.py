@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from avdet_ros.cli import main as cli
 from avdet_ros.detection.boxes import Detections
@@ -237,10 +238,28 @@ def test_roads_without_vehicles_are_listened_to(model):
 
 
 @pytest.mark.slow
+def test_roads_with_another_sound_are_listened_to_at_each_level(model, tmp_path):
+    soundfile.write(
+        tmp_path / 'fan.wav', 0.01 * np.random.default_rng(1).normal(size=88200), 44100
+    )
+    request = Request(
+        model, Condition('plain', 'ideal'), drives=1, windows=1, quiet_minutes=0, baselines=False,
+        other_minutes=0.1, sounds=tmp_path, cache=tmp_path / 'cache',
+    )  # fmt: skip
+    result = measure(request)
+    other = result.rows['loudness']['other']
+    assert list(other) == ['0', '10']
+    assert other['0']['minutes'] == other['10']['minutes'] == pytest.approx(91 / 600)
+    kept = [json.loads(path.read_text()) for path in (tmp_path / 'cache').rglob('set.json')]
+    assert [key['condition'].get('other_db') for key in kept].count(10.0) == 1
+    assert sum('sounds' in key for key in kept) == 2
+
+
+@pytest.mark.slow
 def test_tables_show_every_row(result):
     table = main_table(result.rows, result.title)
     assert [column.header for column in table.columns[1:]] == list(result.rows)
-    assert table.row_count == 14
+    assert table.row_count == 15
     assert parts_table(result.rows).row_count == 9
     assert estimate({'value': 0.5984, 'low': 0.56, 'high': None}) == '.598'
     assert estimate({'value': 0.5984, 'low': 0.56, 'high': 0.63}) == '.598 (.560 to .630)'

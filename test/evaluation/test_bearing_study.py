@@ -47,9 +47,15 @@ def cache(tmp_path_factory):
 def request_of(cache):
     def make(path, **changes):
         request = Request(
-            path, Condition(), drives=2, windows=1, quiet_minutes=0.0, cache=cache,
+            path,
+            Condition(),
+            drives=2,
+            windows=1,
+            quiet_minutes=0.0,
+            other_minutes=0.0,
+            cache=cache,
             seed_from=100_000,
-        )  # fmt: skip
+        )
         return replace(request, **changes)
 
     return make
@@ -134,7 +140,8 @@ def test_pages_hold_every_row_between_their_marks(steered_model, request_of, tmp
 def test_the_command_measures_and_writes(steered_model, tmp_path, capsys):
     arguments = (
         f'eval bearings --model {steered_model} --name mine --drives 1 --quiet-minutes 0 '
-        f'--only shape-cross --cache-gb 0 --out {tmp_path / "study"} --pages {tmp_path}'
+        f'--other-minutes 0 --only shape-cross --cache-gb 0 '
+        f'--out {tmp_path / "study"} --pages {tmp_path}'
     )
     with pytest.raises(SystemExit) as ended:
         cli.app(arguments.split())

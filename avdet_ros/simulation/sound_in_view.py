@@ -1,0 +1,146 @@
+"""One sound that is no vehicle, at a fixed bearing in the camera's view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from avdet_ros.detection.steering import heading_rad
+from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.distractors import SoundSource
+from avdet_ros.simulation.other_sounds import KINDS, OtherSound
+from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.signals import Signal
+
+AZIMUTH_DEG = 40.0
+"""The bearing lies within so much of the camera's heading."""
+
+DISTANCE_M = (12.0, 35.0)
+HEIGHT_M = 1.0
+EGO_DISTANCE_M = 2.0
+"""Of the ego vehicle's own sources from the array, as `Scene` has it."""
+
+_STREAM = 14
+_NUMBER = 90
+
+
+@dataclass(frozen=True, eq=False)
+class SoundInView:
+    """A sound that goes with the ego vehicle; see `distractors.SoundSource`.
+
+    Attributes:
+        sound: what it sounds like.
+        scene: with the ego vehicle.
+        offset_m: (3,) where it is, in base_link.
+    """
+
+    sound: SoundSource
+    scene: Scene
+    offset_m: np.ndarray
+
+    @property
+    def kind(self) -> str:
+        """Of what kind it is."""
+        return self.sound.kind
+
+    @property
+    def number(self) -> int:
+        """See `distractors.SoundSource`."""
+        return self.sound.number
+
+    @property
+    def noise_only(self) -> bool:
+        """See `distractors.SoundSource`."""
+        return self.sound.noise_only
+
+    def place(self, t_s: ArrayLike) -> np.ndarray:
+        """World positions (..., 3)."""
+        position, rotation = self.scene.ego_pose(np.asarray(t_s, np.float64))
+        return position + rotation @ self.offset_m
+
+    def bands_db(self, t_s: float) -> np.ndarray:
+        """See `distractors.SoundSource`."""
+        return self.sound.bands_db(t_s)
+
+    def signal(
+        self,
+        key: tuple[int, int],
+        sample_rate_hz: int,
+        loss_db: Callable[[float], np.ndarray] | None,
+    ) -> Signal:
+        """See `distractors.SoundSource`."""
+        return self.sound.signal(key, sample_rate_hz, loss_db)
+
+
+def with_sound_in_view(
+    scene: Scene, above_rest_db: float, sounds: SoundFolder | None = None
+) -> Scene:
+    """The drive with one other sound in view, in place of those it had.
+
+    Args:
+        scene: a drive; its seed chooses the kind, bearing and distance.
+        above_rest_db: A-weighted level at the array against ego vehicle, wind and hum, in the
+            middle of the drive.
+        sounds: recordings to choose from; None takes the kinds of `other_sounds`.
+    """
+    rng = np.random.default_rng([scene.seed, _STREAM])
+    heading = heading_rad(scene.rig.camera) + np.radians(rng.uniform(-AZIMUTH_DEG, AZIMUTH_DEG))
+    away_m = float(np.exp(rng.uniform(*np.log(DISTANCE_M))))
+    offset = scene.rig.array_position_m + away_m * np.array([np.cos(heading), np.sin(heading), 0])
+    offset[2] = HEIGHT_M
+    alone = replace(scene, distractors=())
+    wanted_db = rest_db(alone, alone.duration_s / 2) + above_rest_db
+    sound = _sound(scene.seed, rng, away_m, wanted_db, sounds)
+    return replace(alone, distractors=(SoundInView(sound, alone, offset),))
+
+
+def rest_db(scene: Scene, t_s: float) -> float:
+    """A-weighted level at the array of ego vehicle, wind and hum, dB(A)."""
+    speed = float(scene.ego.speed_mps(t_s))
+    sound = scene.ego.sound
+    power = cnossos.add_levels(sound.rolling_db(speed), sound.propulsion_db(speed))
+    ego = cnossos.pressure_level_db(power - scene.noise.insertion_db, EGO_DISTANCE_M)
+    levels = cnossos.a_weighted_db(np.stack([ego, scene.noise.bands_db(speed)]))
+    return float(10 * np.log10(np.sum(10 ** (levels / 10))))
+
+
+def _sound(
+    seed: int,
+    rng: np.random.Generator,
+    away_m: float,
+    wanted_db: float,
+    sounds: SoundFolder | None,
+) -> SoundSource:
+    """A sound whose level at a distance is the wanted one while it sounds."""
+    nowhere = np.zeros(3)
+    if sounds is not None:
+        which, begin = seed % len(sounds), float(rng.random())
+        bands = sounds.bands_db(which)
+        power = wanted_db - _received_db(bands, away_m)
+        return RecordedSound(_NUMBER, nowhere, nowhere, sounds, which, power, begin)
+    name = list(KINDS)[seed % len(KINDS)]
+    kind = KINDS[name]
+    shape = np.array(kind.shape_db) + rng.normal(0, 3, 8)
+    beats = kind.beat_s[1] > 0
+    return OtherSound(
+        name,
+        _NUMBER,
+        nowhere,
+        nowhere,
+        shape + wanted_db - _received_db(shape, away_m),
+        float(rng.uniform(*kind.beat_s)) if beats else 0.0,
+        float(rng.uniform(0.2, 0.9)),
+        float(rng.uniform(10, 40)),
+        float(rng.uniform(*kind.tone_hz)),
+        kind.harmonics,
+        kind.sweep * float(rng.random()),
+        float(rng.uniform(*kind.sweep_s)),
+    )
+
+
+def _received_db(power_db: np.ndarray, away_m: float) -> float:
+    return float(cnossos.a_weighted_db(cnossos.pressure_level_db(power_db, away_m)))
