@@ -12,6 +12,7 @@ override GPU := no
 endif
 # What talks over DDS in real time runs alone, all else on every core.
 PYTEST = $(BIN)/python -m pytest
+EVERY_CORE = -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo bench test test-fast test-timing coverage lint clean
@@ -33,11 +34,11 @@ bench: setup ## measure what a window costs and how late tracks come
 	@$(BIN)/avdet bench latency
 
 test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
-	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros and not timing'
+	@OMP_NUM_THREADS=1 $(PYTEST) -q $(EVERY_CORE) -m 'not ros and not timing'
 	@$(PYTEST) -q -m 'ros and not timing'
 
 test-fast: setup-tests lint ## the quick tests that need no DDS, below 2 minutes
-	@$(PYTEST) -q -m 'not slow and not ros and not timing'
+	@OMP_NUM_THREADS=1 $(PYTEST) -q $(EVERY_CORE) -m 'not slow and not ros and not timing'
 
 test-timing: setup-tests ## how fast and how even, on an idle machine; no gate
 	@$(PYTEST) -q -m timing
@@ -49,7 +50,7 @@ lint: setup-tests ## style, formatting, spelling, types of the rooms named in py
 	@$(BIN)/mypy
 
 coverage: setup-tests ## which lines the tests without DDS run; takes half as long again as they do
-	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist loadfile -m 'not ros and not timing' \
+	@OMP_NUM_THREADS=1 $(PYTEST) -q $(EVERY_CORE) -m 'not ros and not timing' \
 	  --cov=avdet_ros --cov-report=term
 
 clean: ## undo set-up: .venv, .ros, build folders and caches (out/ and runs/ stay: they are yours)
