@@ -56,7 +56,8 @@ class Engine:
         total = np.bincount(self.band, weight, minlength=8)
         self.share = weight / np.maximum(total[self.band], 1e-30)
         has_tone = total > 1e-4 * max(total.max(), 1e-30)
-        self.tonal = np.where(has_tone, TONAL_PART, 0.0) if count else np.zeros(8)
+        tonal = TONAL_PART * self.sound.tonal_share
+        self.tonal = np.where(has_tone, tonal, 0.0) if count else np.zeros(8)
         self.avas = np.exp(-0.5 * ((octave - 3.2) / 0.6) ** 2) * np.isin(order % 4, (0, 3))
         self.avas = self.avas / max(self.avas.sum(), 1e-9)
         self.bin = np.round(order * self.cycle_hz * BLOCK / sample_rate_hz).astype(int)

@@ -17,6 +17,7 @@ from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.signals import Signal, harmonic_table
+from avdet_ros.simulation.vehicles import Vehicle
 
 MOST = 3
 """A drive has at most so many of them."""
@@ -24,7 +25,7 @@ MOST = 3
 TONAL_DB = -12.0
 """The noise of a tonal sound is this much softer than its tones."""
 
-_NUMBERS_FROM = 100
+_NUMBERS_FROM, _CARRIED_NUMBER = 100, 99
 _HIGHEST_HZ = 10_000.0
 
 
@@ -252,6 +253,65 @@ class OtherSound:
         swing = self.tone_hz * self.sweep
         cycles = self.tone_hz * t_s - swing / rate * np.cos(rate * t_s)
         return cycles, self.tone_hz + swing * np.sin(rate * t_s)
+
+
+@dataclass(frozen=True, eq=False)
+class CarriedSound(OtherSound):
+    """One that the ego vehicle carries: its place is in base_link.
+
+    Attributes:
+        ego: the ego vehicle.
+    """
+
+    ego: Vehicle | None = None
+
+    def place(self, t_s: ArrayLike) -> np.ndarray:
+        """World positions (..., 3)."""
+        position, rotation = self.ego.pose(t_s)
+        return position + rotation @ self.start_m
+
+
+CARRIED = {
+    'indicator': _Kind(
+        (-40, -35, -28, -20, -12, -6, -3, -5), (52, 72), (0.6, 0.8), (0.5, 1), (0, 0)
+    ),
+    'wipers': _Kind((-6, -4, -4, -6, -9, -12, -16, -22), (60, 80), (0.8, 2.0), (0.9, 1.3), (0, 0)),
+    'cabin': _Kind((-4, -2, -4, -6, -8, -12, -18, -26), (60, 82), (0, 0), (0.8, 1.2), (0, 0)),
+    'rattle': _Kind((-14, -10, -7, -5, -5, -6, -8, -12), (60, 84), (0.1, 0.5), (0.3, 1.2), (0, 0)),
+    'cooling': _Kind((-10, -6, -3, -3, -6, -10, -16, -24), (62, 82), (0, 0), (0.5, 0.8), (0, 0)),
+}
+"""Sounds of the ego vehicle itself besides its engine and tyres."""
+
+CARRIED_PART = 0.3
+"""Part of the drives in which one of them sounds."""
+
+
+def carried_sounds(rng: np.random.Generator, ego: Vehicle) -> tuple[SoundSource, ...]:
+    """Draw none or one of `CARRIED`.
+
+    Args:
+        rng: where the randomness comes from.
+        ego: who carries it.
+    """
+    if rng.random() >= CARRIED_PART:
+        return ()
+    name = str(rng.choice(list(CARRIED)))
+    kind = CARRIED[name]
+    half = ego.length_m / 2
+    place = [rng.uniform(-0.6, 0.9) * half, rng.uniform(-0.7, 0.7), rng.uniform(*kind.height_m)]
+    return (
+        CarriedSound(
+            name,
+            _CARRIED_NUMBER,
+            np.array(place),
+            np.zeros(3),
+            np.array(kind.shape_db) + rng.uniform(*kind.power_db) + rng.normal(0, 3, 8),
+            float(rng.uniform(*kind.beat_s)),
+            float(rng.uniform(0.1, 0.5)),
+            float(rng.uniform(10, 40)),
+            ego=ego,
+        ),
+    )
 
 
 def random_sounds(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.simulation import cnossos
-from avdet_ros.simulation.other_sounds import random_sounds
+from avdet_ros.simulation.other_sounds import carried_sounds, random_sounds
 from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.scene import Noise, Scene
 from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
@@ -34,10 +34,17 @@ class ColouredProfile(SoundProfile):
     Attributes:
         rolling_colour_db: (8,) added to the octave levels of its tyres.
         propulsion_colour_db: (8,) added to those of its engine.
+        tones: see `SoundProfile.tonal_share`.
     """
 
     rolling_colour_db: tuple[float, ...] = _ZERO
     propulsion_colour_db: tuple[float, ...] = _ZERO
+    tones: float = 1.0
+
+    @property
+    def tonal_share(self) -> float:
+        """See `SoundProfile.tonal_share`."""
+        return self.tones
 
     def rolling_db(self, speed_mps: ArrayLike) -> np.ndarray:
         """See `SoundProfile.rolling_db`."""
@@ -92,7 +99,7 @@ def varied(scene: Scene, recordings: SoundFolder | None = None) -> Scene:
         vehicles=vehicles,
         ego=ego,
         noise=_weather(world, scene.noise, wet),
-        distractors=(*scene.distractors, *sounds),
+        distractors=(*scene.distractors, *sounds, *carried_sounds(world, ego)),
     )
 
 
@@ -102,6 +109,8 @@ def _coloured(rng: np.random.Generator, vehicle: Vehicle, road_db: np.ndarray) -
     # a load lifts the engine's middle, a gear changes its speed
     load = rng.uniform(0, 6) if rng.random() < 0.3 else 0.0
     propulsion = propulsion + load * np.array([0.3, 0.6, 1, 1, 1, 0.8, 0.6, 0.4])
+    # a quarter of the vehicles has no tones that one hears
+    tones = rng.random()
     coloured = ColouredProfile(
         **{
             **vars(profile),
@@ -112,6 +121,7 @@ def _coloured(rng: np.random.Generator, vehicle: Vehicle, road_db: np.ndarray) -
         },
         rolling_colour_db=tuple((rolling + road_db).tolist()),
         propulsion_colour_db=tuple(propulsion.tolist()),
+        tones=0.0 if tones < 0.25 else float(min(1.0, tones * 1.3)),
     )
     return replace(vehicle, sound=coloured)
 

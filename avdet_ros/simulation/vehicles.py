@@ -195,6 +195,11 @@ class SoundProfile:
     engine_height_m: float = 0.3
     running: bool = True
 
+    @property
+    def tonal_share(self) -> float:
+        """The engine's tones against those that an engine of its kind has, 0 to 1."""
+        return 1.0
+
     def rolling_db(self, speed_mps: ArrayLike) -> np.ndarray:
         """(..., 8) octave sound power of all tyres, dB re 1 pW; -inf if silent."""
         if not self.running:

@@ -12,7 +12,8 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation import cnossos
-from avdet_ros.simulation.other_sounds import KINDS, OtherSound
+from avdet_ros.simulation.engine import Engine
+from avdet_ros.simulation.other_sounds import CARRIED, KINDS, OtherSound, carried_sounds
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
 from avdet_ros.simulation.scene import Noise
@@ -54,9 +55,33 @@ def test_the_same_seed_draws_the_same():
 
 def test_half_of_the_drives_have_other_sounds_of_every_kind():
     drives = [varied(random_scene(seed)) for seed in range(150)]
-    kinds = [sound.kind for drive in drives for sound in drive.distractors]
-    assert set(kinds) == set(KINDS)
-    assert 0.35 < np.mean([bool(drive.distractors) for drive in drives]) < 0.65
+    kinds = [[sound.kind for sound in drive.distractors] for drive in drives]
+    assert {kind for some in kinds for kind in some} == {*KINDS, *CARRIED}
+    assert 0.35 < np.mean([bool({*some} & {*KINDS}) for some in kinds]) < 0.65
+    assert 0.2 < np.mean([bool({*some} & {*CARRIED}) for some in kinds]) < 0.4
+
+
+def test_what_is_carried_keeps_its_place_on_the_vehicle(world):
+    scene = world(ego_speed=12.0)
+    for seed in range(20):
+        for sound in carried_sounds(np.random.default_rng(seed), scene.ego):
+            for t_s in (0.0, 3.0):
+                position, rotation = scene.ego.pose(t_s)
+                place = (sound.place(t_s) - position) @ rotation
+                assert np.abs(place[:2]).max() < scene.ego.length_m / 2
+                assert 0 < place[2] < 2
+            assert sound.place(np.zeros((4,))).shape == (4, 3)
+
+
+def test_some_vehicles_have_no_tones():
+    shares = [
+        v.sound.tonal_share for seed in range(30) for v in varied(random_scene(seed)).vehicles
+    ]
+    assert 0.15 < np.mean(np.array(shares) == 0) < 0.35
+    assert max(shares) == 1.0
+    profile = replace(varied(random_scene(1)).vehicles[0].sound, tones=0.0)
+    engine = Engine(replace(random_scene(1).vehicles[0], sound=profile), 1, 44100)
+    assert not engine.tonal.any()
 
 
 def test_rain_and_gusts_are_louder_in_both_renderers(world):
