@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import MICROPHONES
@@ -223,7 +224,7 @@ def _drive(
                 found.add('error', name, 'empty file', str(path))
     there = [frame for frame in frames if frame not in missing]
     count = len(there) if decode == 0 else min(decode, len(there))
-    chosen = [there[i] for i in np.unique(np.linspace(0, len(there) - 1, count).astype(int))]
+    chosen = [there[index] for index in evenly_spaced(len(there), count)]
     summary.checked = len(chosen)
     _pictures(root, name, chosen, summary, found)
     _sound(root, name, chosen, summary, found)

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -173,8 +174,9 @@ def write_labels(path: Path, labels: DriveLabels) -> None:
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
     """
+    arrays: dict[str, Any] = {name: np.asarray(getattr(labels, name)) for name in ARRAYS}
     with write_atomically(path) as file:
-        np.savez(file, **{name: np.asarray(getattr(labels, name)) for name in ARRAYS})
+        np.savez(file, **arrays)
 
 
 def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
@@ -276,7 +278,7 @@ def _boxes_alone(boxes_px: np.ndarray) -> FrameLabels:
     return FrameLabels(boxes_px, np.full(len(boxes_px), -1), unknown, unknown)
 
 
-def _true_labels(line: dict) -> FrameLabels:
+def _true_labels(line: dict[str, Any]) -> FrameLabels:
     """The vehicles of a line of the truth that a detector of sound should report."""
     wanted = np.array(line['label'], bool).reshape(-1)
     return FrameLabels(

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import value
@@ -90,3 +92,8 @@ def listed_motions(root: Path) -> dict[str, str]:
             for frame in layout.read_ids(path) if path.is_file() else []:
                 found[frame.drive] = motion
     return found
+
+
+def evenly_spaced(count: int, most: int) -> np.ndarray:
+    """At most so many places of a list of some length, evenly over it."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 import numpy as np
 
+from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.evaluation.detection_metrics import CENTRE_SCORE, DriveHits, precision_recall
 from avdet_ros.evaluation.error_maps import ErrorMaps
 
@@ -120,7 +121,7 @@ def _backdrop(axes: Axes, backdrop: np.ndarray | None, width: int, height: int) 
 def _arrows(axes: Axes, maps: ErrorMaps) -> None:
     start, end = maps.displaced_from, maps.displaced_to
     if len(start) > MOST_ARROWS:
-        some = np.linspace(0, len(start) - 1, MOST_ARROWS).astype(int)
+        some = evenly_spaced(len(start), MOST_ARROWS)
         start, end = start[some], end[some]
     if len(start):
         shift = end - start
@@ -140,7 +141,7 @@ def _arrows(axes: Axes, maps: ErrorMaps) -> None:
 def _thinned(x: np.ndarray, y: np.ndarray, most: int = 1500) -> tuple[np.ndarray, np.ndarray]:
     if len(x) <= most:
         return x, y
-    some = np.unique(np.linspace(0, len(x) - 1, most).astype(int))
+    some = evenly_spaced(len(x), most)
     return x[some], y[some]
 
 

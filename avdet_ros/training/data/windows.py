@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.training.data.batch import P5, Batch
 from avdet_ros.training.fitting.distributed import count, rank
 
@@ -88,11 +89,6 @@ class WindowDataset:
             list(places),
             [self.names[place] for place in places],
         )
-
-
-def evenly_spaced(count: int, most: int) -> np.ndarray:
-    """At most so many places of a set, evenly over it."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def loader(

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.data.augment import augment, generator_at
 from avdet_ros.training.data.batch import Batch
 from avdet_ros.training.data.mirror import Mirror
-from avdet_ros.training.data.windows import WindowDataset, evenly_spaced, loader
+from avdet_ros.training.data.windows import WindowDataset, loader
 from avdet_ros.training.fitting.distributed import balanced_over_ranks
 from avdet_ros.training.fitting.fit import (
     cosine_adamw,
