@@ -91,7 +91,7 @@ def test_a_drive_in_two_splits_is_warned_of(own, log_lines):
     assert any('in train and in test' in line for line in log_lines)
 
 
-def test_teachers_are_shown_what_can_be_seen(drives):
+def test_teachers_learn_from_visible_vehicles_only(drives):
     split = read_split(drives, 0.5)
     frames = true_frames(drives, split.teach, 'thermal')
     assert len(frames) == 8
@@ -107,7 +107,7 @@ def test_recordings_without_truth_ask_for_ready_teachers(own):
         true_frames(own, split.teach, 'rgb')
 
 
-def test_the_student_does_not_hear_what_ready_teachers_learned_from(drives, tmp_path, log_lines):
+def test_the_student_does_not_learn_from_drives_of_ready_teachers(drives, tmp_path, log_lines):
     taught = read_split(drives, 0.5)
     note_drives(tmp_path / 'rgb', taught.teach + taught.watch)
     whole = read_split(drives, 0.0)

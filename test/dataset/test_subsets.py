@@ -29,7 +29,7 @@ def names(root) -> list[str]:
     return sorted((path.name for path in root.glob('drive_*')), key=lambda name: name[-19:])
 
 
-def test_names_and_notes_tell_where_no_list_does(own):
+def test_names_and_notes_decide_without_a_list(own):
     of = names(own)
     found = {
         subset: list(by_drive(subset_frames(own, 'train', subset)))
@@ -45,7 +45,7 @@ def test_the_data_set_s_own_lists_come_first(own):
     assert subset_frames(own, 'train', Subset('night', 'static'), frames[2:5]) == frames[2:3]
 
 
-def test_lists_tell_the_motion_of_recorded_drives(own):
+def test_lists_give_the_motion_of_recorded_drives(own):
     for name in names(own):
         (own / name / 'parameters.json').unlink()
     frames = layout.read_ids(layout.split_path(own, 'train'))

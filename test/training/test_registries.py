@@ -56,7 +56,7 @@ def test_recipes_know_what_a_package_outside_registers(tmp_path, outside):
     assert recipe.transfer.loss == 'cosine'
 
 
-def test_what_nobody_registered_is_refused_with_the_names_there_are(tmp_path):
+def test_an_unregistered_name_is_refused_with_the_names_there_are(tmp_path):
     with pytest.raises(AvdetError, match=r'student\.model: expected one of .*steered.*loudness'):
         read_recipe(write(tmp_path))
 

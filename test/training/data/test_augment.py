@@ -125,7 +125,7 @@ def test_a_mixture_has_the_union_of_boxes_and_maps(batch):
     assert torch.equal(batch.spectrogram[2], mixed.spectrogram[2])
 
 
-def test_a_hidden_stretch_of_time_tells_nothing(batch):
+def test_a_masked_stretch_of_time_holds_no_information(batch):
     masked = mask_frames(batch.spectrogram, 0.5, generator())
     changed = (masked != batch.spectrogram).any(dim=2).any(dim=1)
     assert 0 < changed.sum() < changed.numel()

@@ -48,7 +48,7 @@ def test_the_first_does_what_the_others_wait_for(tmp_path):
     assert (tmp_path / 'rank_0').read_text() == (tmp_path / 'rank_1').read_text() == '2 0 1.5'
 
 
-def test_one_process_needs_nobody():
+def test_one_process_needs_no_group():
     import torch
 
     made: list[int] = []

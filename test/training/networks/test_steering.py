@@ -49,11 +49,11 @@ def test_the_response_is_largest_where_the_sound_comes_from(degrees):
     features = torch.from_numpy(front_end.compute(plane_wave(rig, np.radians(degrees))))[None]
     response = student.response(pool_frames(features))[0]
     assert response.shape == (80, 64, 44)
-    heard = int(response.mean(dim=(0, 2)).argmax())
+    loudest = int(response.mean(dim=(0, 2)).argmax())
     nearest = int(
         np.argmax(directions @ [np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
     )
-    assert heard == nearest
+    assert loudest == nearest
 
 
 def test_the_response_of_a_plane_wave_in_its_own_direction_is_near_one():

@@ -31,7 +31,7 @@ def test_data_is_windows_of_a_student_and_a_subset_of_mm_distillnet(read, log_li
         read('data: {train: 300}\nwindows: {val: 100}\n')
 
 
-def test_mm_distillnet_keeps_what_it_did_where_nothing_else_is_said(read, log_lines):
+def test_mm_distillnet_keeps_its_former_defaults(read, log_lines):
     old = read('kind: mm_distillnet\nfit: {epochs: 3}\n')
     new = read(
         'labels: teachers\nteachers: {modalities: [rgb, depth, thermal]}\n'

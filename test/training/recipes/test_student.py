@@ -10,7 +10,7 @@ RECIPES = sorted(share('config/recipes').glob('*.yaml'))
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
-def test_every_shipped_recipe_is_right_and_says_all_keys_again(path, tmp_path):
+def test_every_shipped_recipe_is_valid_and_written_with_all_keys(path, tmp_path):
     recipe = read_recipe(path)
     again = tmp_path / 'again.yaml'
     again.write_text(as_yaml(recipe))

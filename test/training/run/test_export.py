@@ -46,7 +46,7 @@ def many_boxes(name: str, seed: int = 0) -> StudentDetector:
 
 
 @pytest.mark.parametrize('name', GRIDS)
-def test_torch_and_onnx_runtime_say_the_same(name, tmp_path):
+def test_torch_and_onnx_runtime_agree(name, tmp_path):
     detector, path = many_boxes(name), tmp_path / 'student.onnx'
     contract = contract_for(load_rig(), FrontEnd(), -0.5)
     export(detector, contract, path)
@@ -77,7 +77,7 @@ def test_the_file_is_what_the_runtime_loads(tmp_path):
     np.testing.assert_allclose(found.scores, scores.numpy(), atol=1e-4)
 
 
-def test_a_model_that_says_something_else_is_refused(tmp_path):
+def test_a_model_that_predicts_something_else_is_refused(tmp_path):
     detector, path = many_boxes('steered'), tmp_path / 'student.onnx'
     export(detector, contract_for(load_rig(), FrontEnd(), -0.5), path)
     with torch.no_grad():

@@ -32,7 +32,7 @@ def sounds(count: int) -> list[np.ndarray]:
     return windows
 
 
-def test_the_shipped_student_in_half_precision_says_the_same(tmp_path):
+def test_the_shipped_student_in_half_precision_predicts_the_same(tmp_path):
     path, half = share('models/student.onnx'), tmp_path / 'half.onnx'
     write_half(path, half)
     assert half.stat().st_size < 0.6 * path.stat().st_size

@@ -84,7 +84,7 @@ def test_a_student_learns_where_things_are(taught, tmp_path, loss):
     ],
     ids=lambda how: f'{how.loss}-{how.mta}-{how.combine}',
 )
-def test_every_loss_teaches_and_says_how_strong_its_gradient_is(taught, tmp_path, transfer):
+def test_every_loss_is_fitted_and_its_gradient_logged(taught, tmp_path, transfer):
     student = small()
     how = recipe(transfer, epochs=1)
     fit_student(student, how, taught(32, 0), taught(16, 1), tmp_path, None)

@@ -164,7 +164,7 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
     assert table[2].startswith('| steered | 1.')
 
 
-def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
+def test_the_command_reports_an_error_in_one_sentence(tmp_path):
     result = CliRunner().invoke(app, ['train', 'student', str(write(tmp_path, 'fit: {epoch: 3}'))])
     assert isinstance(result.exception, AvdetError)
     assert 'fit.epoch' in str(result.exception)

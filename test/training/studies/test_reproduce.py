@@ -118,7 +118,7 @@ def test_table_has_mean_and_spread_of_several_seeds(tmp_path):
     assert f'| {ROWS[-1].title} {row}' in several
 
 
-def test_table_of_smoke_tells_no_order(tmp_path):
+def test_table_of_smoke_shows_no_order(tmp_path):
     results = [[made_up(0.01 * number)] for number, _ in enumerate(ROWS)]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
     assert 'the figures mean nothing' in text

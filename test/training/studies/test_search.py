@@ -12,7 +12,7 @@ from avdet_ros.training.run.context import open_run
 from avdet_ros.training.studies.search import SPACE, Range, changed, open_study, run_trial, search
 
 
-def test_values_go_where_their_key_says():
+def test_values_go_to_their_keys():
     recipe = changed(StudentRecipe(), {'fit.learning_rate': 0.003, 'transfer.mta': 'as_printed'})
     assert recipe.fit.learning_rate == 0.003
     assert recipe.transfer.mta == 'as_printed'

@@ -280,7 +280,7 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
     assert 'learns from 8 frames, 2 watch' in result.output
 
 
-def test_a_drive_that_cannot_be_read_is_empty_and_in_nobodys_way(own, bright_spots, tmp_path):
+def test_a_drive_that_cannot_be_read_has_empty_labels(own, bright_spots, tmp_path):
     root, drives = own
     ((name, frames),) = drives.items()
     others = list(read_split(root, 0.0).test)
