@@ -17,10 +17,10 @@ from avdet_ros.detection.boxes import box_iou
 KNOTS = 16
 """Groups of boxes that the curve is drawn through."""
 
-SUREST = 20
+TOP_GROUP = 20
 """Boxes in the group of the highest logits."""
 
-LEAST_SLOPE = 1e-3
+MIN_SLOPE = 1e-3
 """The curve rises at least so much a logit, so that better boxes stay better."""
 
 
@@ -82,8 +82,8 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
     """The rising curve that best explains which boxes were right.
 
     Isotonic regression (pool adjacent violators) over groups of boxes of neighbouring logits. The
-    surest group is the smallest, each next one larger by the same factor: few boxes are sure, but
-    the tracker's threshold is among them.
+    group of the highest logits is the smallest, each next one larger by the same factor: it is
+    small, but the tracker's threshold lies in it.
 
     Args:
         logits: (N,) of all boxes.
@@ -92,7 +92,7 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
     Returns:
         logits, scores: (KNOTS,) float64, both strictly rising, scores in (0, 1).
     """
-    if len(logits) < SUREST * KNOTS:
+    if len(logits) < TOP_GROUP * KNOTS:
         knots = np.linspace(-6, 6, KNOTS)
         return knots, 1 / (1 + np.exp(-knots))
     order = np.argsort(logits, kind='stable')
@@ -107,13 +107,13 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
     scores = isotonic_regression(shares, weights=counts).x
     knots = np.maximum.accumulate([values.mean() for values, _ in groups])
     knots = knots + 1e-4 * np.arange(KNOTS)
-    climb = LEAST_SLOPE * (knots - knots[0])
+    climb = MIN_SLOPE * (knots - knots[0])
     return knots, np.clip(scores * (1 - climb[-1]) + climb, 1e-4, 1 - 1e-4)
 
 
 def _group_sizes(count: int) -> np.ndarray:
-    """Sizes of `KNOTS` groups, the surest last, in geometric progression from `SUREST` up."""
-    growth = brentq(lambda g: SUREST * np.sum(g ** np.arange(KNOTS)) - count, 1.0, 10.0)
-    sizes = np.floor(SUREST * growth ** np.arange(KNOTS)).astype(int)
+    """Sizes of `KNOTS` groups from the lowest logits on: `TOP_GROUP` last, growing geometrically."""
+    growth = brentq(lambda g: TOP_GROUP * np.sum(g ** np.arange(KNOTS)) - count, 1.0, 10.0)
+    sizes = np.floor(TOP_GROUP * growth ** np.arange(KNOTS)).astype(int)
     sizes[-1] += count - sizes.sum()
     return sizes[::-1]

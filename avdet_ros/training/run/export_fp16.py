@@ -14,8 +14,8 @@ from avdet_ros.detection.boxes import box_iou
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_atomically
 
-LEAST_SCORE = 0.1
-"""Boxes that are compared score at least so much."""
+MIN_SCORE = 0.1
+"""Minimum score of the boxes that are compared."""
 
 SAME_IOU = 0.9
 SAME_SCORE = 0.03
@@ -26,7 +26,7 @@ class Agreement:
     """How a model's two precisions compare.
 
     Attributes:
-        boxes: boxes of the float32 model above `LEAST_SCORE`.
+        boxes: boxes of the float32 model above `MIN_SCORE`.
         found: how many of them the other one has too, at IoU 0.9 and within 0.03 of the score.
     """
 
@@ -64,7 +64,7 @@ def write_half(path: Path, out: Path) -> None:
         # The converter puts its casts at the end.
         OnnxModel.graph_topological_sort(half.graph)
         onnx.checker.check_model(half)
-    except Exception as error:  # the converter raises what it meets
+    except Exception as error:  # the converter raises errors of many kinds
         raise AvdetError(
             f'{path}: expected a model that half precision can hold, found {error!s:.120}'
         ) from error
@@ -92,10 +92,10 @@ def agreement(path: Path, half: Path, spectrograms: list[np.ndarray]) -> Agreeme
         (ours, our_scores, _), (theirs, their_scores, _) = (
             session.run(['boxes', 'scores', 'labels'], feed) for session in sessions
         )
-        sure = our_scores > LEAST_SCORE
-        same = (box_iou(ours[sure] * 1e4, theirs * 1e4) >= SAME_IOU) & (
-            np.abs(our_scores[sure][:, None] - their_scores[None]) <= SAME_SCORE
+        confident = our_scores > MIN_SCORE
+        same = (box_iou(ours[confident] * 1e4, theirs * 1e4) >= SAME_IOU) & (
+            np.abs(our_scores[confident][:, None] - their_scores[None]) <= SAME_SCORE
         )
-        boxes += int(sure.sum())
+        boxes += int(confident.sum())
         found += int(same.any(axis=1).sum()) if same.size else 0
     return Agreement(boxes, found)
