@@ -112,7 +112,7 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _group_sizes(count: int) -> np.ndarray:
-    """Sizes of `KNOTS` groups from the lowest logits on: `TOP_GROUP` last, growing geometrically."""
+    """Sizes of `KNOTS` groups from the lowest logits on, geometric, the last one `TOP_GROUP`."""
     growth = brentq(lambda g: TOP_GROUP * np.sum(g ** np.arange(KNOTS)) - count, 1.0, 10.0)
     sizes = np.floor(TOP_GROUP * growth ** np.arange(KNOTS)).astype(int)
     sizes[-1] += count - sizes.sum()
