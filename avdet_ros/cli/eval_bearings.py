@@ -17,7 +17,7 @@ def bearings(
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
     name: Annotated[
-        str, typer.Option(help='What the tables call it; the default is the name of its file.')
+        str, typer.Option(help='Its name in the tables; default: the name of the file.')
     ] = '',
     out: Annotated[
         Path, typer.Option(help='Folder of the scores; models measured before stay in the tables.')
@@ -128,7 +128,7 @@ def _draw(path: Path, request: Request) -> None:
     png = steered_picture(
         scene,
         {
-            'as the rig file says': rig,
+            'as in the rig file': rig,
             f'after {minutes:g} minutes of driving': arrays[PASSING_VEHICLE].rig,
             'as the array is': true_rig(rig, true_array(scene)),
         },

@@ -32,7 +32,7 @@ def evaluate(
     ] = 200_000,
     rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
     tracker: Annotated[
-        str | None, typer.Option(help='Tracker: iou or motion; the default is the nodes own.')
+        str | None, typer.Option(help='Tracker: iou or motion; the default as in the nodes.')
     ] = None,
     baselines: Annotated[bool, typer.Option(help='Run the two baselines too.')] = True,
     world: Annotated[
@@ -68,7 +68,7 @@ def evaluate(
     windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
     quiet_minutes: Annotated[
         float,
-        typer.Option(help='With --world: listen so long to roads without vehicles; 0 for not.'),
+        typer.Option(help='With --world: minutes of empty roads, for false vehicles; 0 for none.'),
     ] = 2.0,
     other_minutes: Annotated[
         float,
@@ -102,8 +102,8 @@ def evaluate(
 ) -> None:
     """Score a model beside constant boxes and SRP-PHAT, on simulated or on recorded drives.
 
-    Every metric is broken down by what the data tell: day and night, standing and driving, the
-    number of vehicles, their distance, and whether the camera sees them.
+    Every metric is broken down by what is known of the data: day and night, standing and driving,
+    the number of vehicles, their distance, and whether the camera sees them.
 
         avdet eval model --drives 20 --report out/report.html
 

@@ -54,8 +54,8 @@ class Request:
         seed_from: seed of the first drive.
         calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
             more row; 0 leaves that out.
-        quiet_minutes: to listen to roads without vehicles; 0 leaves that out.
-        other_minutes: to listen to such roads with one other sound in view, at each of `OTHER_DB`
+        quiet_minutes: length of drives without other vehicles; 0 leaves them out.
+        other_minutes: the same with one other sound in view, at each of `OTHER_DB`
             against all the rest; 0 leaves that out.
         baselines: run SRP-PHAT and constant boxes too.
         recordings: folder of loops as vehicles' sound.
@@ -65,7 +65,7 @@ class Request:
         cache: folder of rendered windows, None keeps nothing.
         cache_bytes: what it may take.
         jobs: processes.
-        name: of the model's row; '' takes that of its file.
+        name: of the model's row; '' takes the file's name.
     """
 
     model: Path
@@ -182,21 +182,21 @@ def measure(
             request.jobs,
             progress,
         )
-        plan = replace(plan, calibrated={seed: its.rig for seed, its in arrays.items()})
+        plan = replace(plan, calibrated={seed: array.rig for seed, array in arrays.items()})
     notes += [
-        f'array {seed}: not calibrated: {its.refused}'
-        for seed, its in arrays.items()
-        if its.refused
+        f'array {seed}: not calibrated: {array.refused}'
+        for seed, array in arrays.items()
+        if array.refused
     ]
     records = _run(plan, request, progress, str(request.condition), notes)
     quiet = None
     if request.quiet_minutes:
         empty = replace(request.condition, empty=True)
-        quiet = _listen(plan, request, progress, notes, empty, QUIET_CUT, request.quiet_minutes)
+        quiet = _run_empty(plan, request, progress, notes, empty, QUIET_CUT, request.quiet_minutes)
     others = {}
     for level_db in OTHER_DB if request.other_minutes else ():
         noisy = replace(request.condition, empty=True, other_db=level_db)
-        others[f'{level_db:g}'] = _listen(
+        others[f'{level_db:g}'] = _run_empty(
             plan, request, progress, notes, noisy, OTHER_CUT, request.other_minutes
         )
     rows = {
@@ -204,7 +204,8 @@ def measure(
         | {
             'quiet': _false_vehicles(quiet, name, request.tracker),
             'other': {
-                level: _false_vehicles(its, name, request.tracker) for level, its in others.items()
+                level: _false_vehicles(found, name, request.tracker)
+                for level, found in others.items()
             },
         }
         for name in records[0].record.detections
@@ -222,11 +223,11 @@ def measure(
             'calibration': [
                 {
                     'array': seed,
-                    'before_us': 1e6 * its.before_s,
-                    'after_us': 1e6 * its.after_s,
-                    'refused': its.refused,
+                    'before_us': 1e6 * array.before_s,
+                    'after_us': 1e6 * array.after_s,
+                    'refused': array.refused,
                 }
-                for seed, its in arrays.items()
+                for seed, array in arrays.items()
             ],
         },
         rows=rows,
@@ -239,13 +240,12 @@ def _run(
 ) -> list[WindowRecord]:
     store = WindowStore(plan.cache, plan.setting, load_rig(plan.rig_path))
     with progress.step('room for windows'):
-        kept, its_notes = store.prepare(list(plan.seeds), request.cache_bytes)
-    notes += its_notes
-    with progress.step(name, len(plan.seeds)) as advance:
-        return run_windows(replace(plan, kept=kept), request.jobs, advance)
+        kept, store_notes = store.prepare(list(plan.seeds), request.cache_bytes)
+    notes += store_notes
+    return run_windows(replace(plan, kept=kept), request.jobs, progress, name)
 
 
-def _listen(
+def _run_empty(
     plan: WindowPlan,
     request: Request,
     progress: Progress,
@@ -254,20 +254,20 @@ def _listen(
     cut: Cut,
     minutes: float,
 ) -> list[WindowRecord]:
-    """Run models over roads without vehicles."""
+    """Run models on roads without other vehicles."""
     count = quiet_drives(minutes, cut)
-    its_plan = replace(
+    empty_plan = replace(
         plan,
         setting=WindowSetting(condition, cut, sounds=request.sounds),
         seeds=tuple(range(request.seed_from, request.seed_from + count)),
         statistics=None,
     )
-    return _run(its_plan, request, progress, str(condition), notes)
+    return _run(empty_plan, request, progress, str(condition), notes)
 
 
 def _scores(windows: list[WindowRecord], name: str, rig: Rig) -> dict[str, Any]:
     size = rig.camera.width_px, rig.camera.height_px
-    records = [its.record for its in windows]
+    records = [window.record for window in windows]
     times = np.concatenate([record.milliseconds[name] for record in records])
     truth = [frame for record in records for frame in record.truth]
     found = [frame for record in records for frame in record.detections[name]]
@@ -284,8 +284,8 @@ def _scores(windows: list[WindowRecord], name: str, rig: Rig) -> dict[str, Any]:
 def _false_vehicles(
     windows: list[WindowRecord] | None, name: str, tracker: str
 ) -> dict[str, Any] | None:
-    """Models only: a baseline's boxes mean what their thresholds were chosen to mean."""
+    """Models only: a baseline's boxes depend on how its thresholds were chosen."""
     if windows is None or name not in windows[0].record.detections:
         return None
-    records = [its.record for its in windows]
+    records = [window.record for window in windows]
     return quiet_scores(records, name, make_tracker(tracker), QUIET_CUT.rate_hz)

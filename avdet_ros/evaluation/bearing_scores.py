@@ -132,7 +132,7 @@ def f_score(matched: MatchedBearings) -> float:
 
 
 def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, Any] | None:
-    """How good the ranges of the matched bearings are; None if the detector says none.
+    """Errors of the ranges of matched bearings; None if the detector gives none.
 
     Returns:
         ``by_distance`` (a list with ``name``, ``matches``, ``median`` and ``p90`` of

@@ -93,12 +93,12 @@ def chosen(names: Iterable[str]) -> dict[str, Studied]:
     names = list(names)
     found = {}
     for name in names:
-        its = [key for key in CONDITIONS if key == name or key.startswith(f'{name}-')]
-        if not its:
+        keys = [key for key in CONDITIONS if key == name or key.startswith(f'{name}-')]
+        if not keys:
             raise AvdetError(
                 f'condition: expected some of {", ".join(CONDITIONS)}, found {name!r}'
             )
-        found.update({key: CONDITIONS[key] for key in its})
+        found.update({key: CONDITIONS[key] for key in keys})
     return found or dict(CONDITIONS)
 
 
@@ -174,7 +174,7 @@ def read_study(folder: Path) -> dict[str, dict[str, Any]]:
     for key in CONDITIONS:
         contents = list(_contents(folder / key))
         if contents:
-            rows = {name: its for content in contents for name, its in content['rows'].items()}
+            rows = {name: row for content in contents for name, row in content['rows'].items()}
             calibrations = [content['settings'].get('calibration') for content in contents]
             calibration = next(filter(None, reversed(calibrations)), [])
             found[key] = {**contents[-1], 'rows': rows, 'calibration': calibration}

@@ -55,8 +55,8 @@ def part_cell(part: Mapping[str, Any]) -> str:
 
 
 def range_table(rows: Rows) -> Table | None:
-    """Error of the range by distance; None where no detector says one."""
-    known = {name: its['bearings']['range'] for name, its in rows.items()}
+    """Error of the range by distance; None where no detector gives one."""
+    known = {name: row['bearings']['range'] for name, row in rows.items()}
     known = {name: ranges for name, ranges in known.items() if ranges}
     if not known:
         return None

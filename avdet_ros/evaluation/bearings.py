@@ -21,7 +21,7 @@ FALSE_A_WINDOW = 0.1
 """Recall is read at the lowest threshold with at most so many false bearings a window."""
 
 INTERVAL_PERCENT = (2.5, 97.5)
-"""Percentiles of resampled drives between which a number is said to lie."""
+"""Percentiles of resampled drives that bound an interval."""
 
 _CHUNK = 50
 
@@ -70,7 +70,7 @@ class MatchedBearings:
         scores: (N,) float64, descending.
         label: (N,) int64, index of the matched label, -1 for a false bearing.
         error_deg: (N,) float64, found minus true azimuth, NaN for a false bearing.
-        range_m: (N, 3) float64, as in `FoundBearings`; NaN where the detector says none.
+        range_m: (N, 3) float64, as in `FoundBearings`; NaN where the detector gives none.
         found_drive: (N,) int64, index of the bearing's drive.
         label_drive: (M,) int64, index of the label's drive.
         distance_m: (M,) float64, of the labels.

@@ -1,8 +1,8 @@
 """Arrays calibrated from other drives of their vehicles, as a user's array is.
 
 A vehicle's minutes are drives of its own: the array it is measured with, one day's weather, seeds
-that no test window has. Vehicles that the camera sees tell the yaw; their true boxes stand in for
-a camera's detections. The ego vehicle's speed is known, as from its odometry.
+that no test window has. The yaw comes from vehicles in the camera's image; their true boxes stand
+in for detections in it. The ego vehicle's speed is known, as from its odometry.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def calibrate_arrays(
     Args:
         condition: with `vehicle`, and not empty.
         minutes: of driving for each.
-        rig: what the rig file says.
+        rig: of the rig file.
         cache: folder of sets of windows, None keeps nothing.
         cache_bytes: what it may take.
         jobs: processes that share the vehicles.
@@ -158,7 +158,7 @@ def calibrate_vehicle(
         condition: of the test drives.
         vehicle: seed of the array.
         minutes: of driving.
-        rig: what the rig file says.
+        rig: of the rig file.
         cache: folder of sets of windows.
         kept: how many drives may be kept there.
     """

@@ -1,4 +1,4 @@
-"""Everything that finds boxes, run over the windows of a set: the rows of the bearing tables."""
+"""Models and baselines run on the windows of a set: the rows of the bearing tables."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from avdet_ros.evaluation.drive_windows import TRUTH_OFFSETS_S, DriveWindows
 from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.window_detectors import WindowDetector
 from avdet_ros.evaluation.window_store import WindowSetting, WindowStore
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
 
 CALIBRATED = ', calibrated'
-"""Stands behind the name of a model that is given what calibration found."""
+"""Suffix of the name of a model that uses the calibrated geometry of each drive."""
 
 BOUND = ', true geometry'
-"""Stands behind the name of a model that is given the true geometry of each drive."""
+"""Suffix of the name of a model that uses the true geometry of each drive."""
 
 
 class Row(Protocol):
@@ -46,27 +47,27 @@ class Row(Protocol):
 
 
 RigOf = Callable[[DriveWindows], Rig]
-"""The rig a detector believes in on a drive."""
+"""The rig that a detector assumes on a drive."""
 
 
 def rig_file(drive: DriveWindows) -> Rig:
-    """What the rig file says."""
+    """The rig of the rig file."""
     return drive.rig
 
 
 def true_geometry(drive: DriveWindows) -> Rig:
-    """What the array really is, as a perfect calibration would find it."""
+    """The true rig, as a perfect calibration would find it."""
     return true_rig(drive.rig, drive.array)
 
 
 def calibrated_by(plan: WindowPlan) -> RigOf:
-    """What calibration found of each drive's array."""
+    """The rig that calibration found for each drive's array."""
     rigs, condition = plan.calibrated or {}, plan.setting.condition
     return lambda drive: rigs[condition.array_seed(drive.seed)]
 
 
 class ModelRow:
-    """A model with the rig that it is told.
+    """A model with the rig it is to assume.
 
     Attributes:
         detector: the model.
@@ -86,7 +87,7 @@ class ModelRow:
         self.detector = Detector(path, rig, self._front_end, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window; of the drive's true geometry only what `rig_of` gives is used."""
+        """Boxes of each window; uses only what `rig_of` gives of the drive's geometry."""
         rig = self._rig_of(drive)
         if rig is not self._rig:
             self._rig, self._front_end = rig, FrontEnd.of(rig)
@@ -101,13 +102,13 @@ class ModelRow:
 
 
 class BaselineRow:
-    """A baseline, which hears the waveform."""
+    """A baseline, which uses the waveform."""
 
     def __init__(self, make: Callable[[Rig], WindowDetector], rig: Rig) -> None:
         """Make it for a rig; it is made anew whenever a drive has another one.
 
         Args:
-            make: makes a baseline that looks at no features.
+            make: makes a baseline that uses no features.
             rig: of the first drive.
         """
         self._make, self._rig, self._detector = make, rig, make(rig)
@@ -156,26 +157,35 @@ class WindowPlan:
 
 
 def run_windows(
-    plan: WindowPlan, jobs: int = 1, tick: Callable[[], None] = lambda: None
+    plan: WindowPlan, jobs: int = 1, progress: Progress = SILENT, step: str = 'drives'
 ) -> list[WindowRecord]:
     """Run all rows over all drives, in the order of the seeds whatever the number of processes.
 
     Args:
         plan: see `WindowPlan`.
         jobs: processes that share the drives.
-        tick: called whenever a drive is done.
+        progress: shows how many drives are done.
+        step: name of the step.
 
     Raises:
         AvdetError: also when a process was ended from outside.
     """
     done: dict[int, WindowRecord] = {}
-    if jobs == 1:
-        with _without_warnings():
-            worker = _Worker(plan)
-            for seed in plan.seeds:
-                done[seed] = worker.run(seed)
-                tick()
-        return list(done.values())
+    with progress.step(step, len(plan.seeds)) as advance:
+        for seed, record in _in_this_process(plan) if jobs == 1 else _in_processes(plan, jobs):
+            done[seed] = record
+            advance()
+    return [done[seed] for seed in plan.seeds]
+
+
+def _in_this_process(plan: WindowPlan) -> Iterator[tuple[int, WindowRecord]]:
+    with _without_warnings():
+        worker = _Worker(plan)
+        for seed in plan.seeds:
+            yield seed, worker.run(seed)
+
+
+def _in_processes(plan: WindowPlan, jobs: int) -> Iterator[tuple[int, WindowRecord]]:
     # Spawned, not forked: the parent may hold threads of ONNX Runtime.
     context = multiprocessing.get_context('spawn')
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
@@ -184,17 +194,15 @@ def run_windows(
         waiting = {pool.submit(_work, seed): seed for seed in plan.seeds}
         try:
             for future in as_completed(waiting):
-                done[waiting[future]] = future.result()
-                tick()
+                yield waiting[future], future.result()
         except BrokenProcessPool as error:
             raise AvdetError(
-                'a process hearing windows was ended from outside, perhaps for want of memory; '
+                'a process that ran windows was ended from outside, perhaps for want of memory; '
                 'the same command goes on from the windows that are rendered'
             ) from error
         finally:
             for future in waiting:
                 future.cancel()
-    return [done[seed] for seed in plan.seeds]
 
 
 class _Worker:
@@ -282,7 +290,7 @@ def _work(seed: int) -> WindowRecord:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Whether a model was taught for an array is said once, by the caller; not for each drive."""
+    """The caller warns once if a model was trained for another array; not for each drive."""
     logger = logging.getLogger('avdet_ros.detection.session')
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""False vehicles: what is tracked on roads that nobody else drives on."""
+"""False vehicles: tracks on roads without other vehicles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from avdet_ros.evaluation.window_store import Cut
 from avdet_ros.tracking import Tracker
 
 QUIET_CUT = Cut(windows=0, seconds=20.0, rate_hz=10.0)
-"""Of drives without vehicles: whole stretches, since a tracker needs what comes one after the
-other."""
+"""Windows of drives without vehicles: whole drives, since a tracker needs consecutive windows."""
 
 
 OTHER_CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
@@ -30,16 +29,16 @@ def quiet_drives(minutes: float, cut: Cut = QUIET_CUT) -> int:
 def quiet_scores(
     records: Sequence[DriveRecord], detector: str, tracker: Tracker, rate_hz: float
 ) -> dict[str, Any]:
-    """Count what one detector's boxes make a tracker report where there is nobody.
+    """Count the tracks that one detector's boxes make on empty roads.
 
     Args:
         records: drives without a vehicle.
-        detector: its name in them.
+        detector: name in the records.
         tracker: links its boxes.
         rate_hz: windows a second.
 
     Returns:
-        ``minutes`` listened to, ``vehicles`` tracked, these ``a_minute``, and ``shown``, the share
+        ``minutes`` of drives, ``vehicles`` tracked, these ``a_minute``, and ``shown``, the share
         of the windows with at least one.
     """
     windows = vehicles = shown = 0

@@ -1,4 +1,4 @@
-"""A picture of what the array's geometry is worth: its steered response while a car passes."""
+"""A picture of the array's steered response while a car passes, with its rig and the true one."""
 
 from __future__ import annotations
 

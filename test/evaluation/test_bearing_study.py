@@ -19,9 +19,12 @@ from avdet_ros.simulation.conditions import Condition
 def test_conditions_are_chosen_by_name_or_kind():
     assert list(chosen(['plain-kept'])) == ['plain-kept']
     assert list(chosen(['shape'])) == [
-        'shape-hexagon_and_two', 'shape-corner', 'shape-cross', 'shape-ellipse',
+        'shape-hexagon_and_two',
+        'shape-corner',
+        'shape-cross',
+        'shape-ellipse',
         'shape-double_square',
-    ]  # fmt: skip
+    ]
     assert len(chosen([])) == 10
     with pytest.raises(AvdetError, match=r"condition: expected some of plain-kept, .* 'moon'"):
         chosen(['moon'])
@@ -97,8 +100,12 @@ def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path
     assert measured[1:] == [('loudness', False), ('loudness', True)]
     rows = read_study(study)['plain-kept']['rows']
     assert list(rows) == [
-        'SRP-PHAT', 'constant boxes', 'loudness', 'New one', 'New one, true geometry',
-    ]  # fmt: skip
+        'SRP-PHAT',
+        'constant boxes',
+        'loudness',
+        'New one',
+        'New one, true geometry',
+    ]
 
 
 @pytest.mark.slow
