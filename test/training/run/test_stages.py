@@ -168,7 +168,6 @@ def test_ready_teachers_that_are_not_there_are_named(drives, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.ros
 def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
     pytest.importorskip('rclpy')
     command = [
@@ -187,7 +186,6 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
-@pytest.mark.ros
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [

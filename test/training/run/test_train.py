@@ -196,7 +196,6 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
     assert (out / 'student.onnx').exists()
 
 
-@pytest.mark.ros
 def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder):
     pytest.importorskip('rclpy')
     command = [
