@@ -21,15 +21,15 @@ from avdet_ros.cli.bag_to_dataset import bag_to_dataset
 from avdet_ros.cli.eval_check_dataset import check_dataset
 from avdet_ros.cli.eval_compare import compare
 from avdet_ros.cli.eval_inspect_model import inspect_model
+from avdet_ros.cli.eval_model import evaluate
 from avdet_ros.cli.eval_trackers import evaluate_trackers
-from avdet_ros.cli.evaluate import evaluate
-from avdet_ros.cli.label import label
-from avdet_ros.cli.reproduce import reproduce
-from avdet_ros.cli.search import search
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
 from avdet_ros.cli.sim_windows import simulate_windows
-from avdet_ros.cli.train import train
+from avdet_ros.cli.train_label import label
+from avdet_ros.cli.train_reproduce import reproduce
+from avdet_ros.cli.train_search import search
+from avdet_ros.cli.train_student import train
 from avdet_ros.cli.train_teacher import train_teacher
 
 NAMES: dict[str, tuple[str, Callable[..., None]]] = {

@@ -28,7 +28,7 @@ def main() -> None:
         finally:
             rclpy.try_shutdown()
         from avdet_ros.cli.console import set_up_logging
-        from avdet_ros.cli.train import train
+        from avdet_ros.cli.train_student import train
 
         set_up_logging()
         train(**arguments)

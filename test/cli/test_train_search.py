@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 def test_a_search_is_not_shared_by_torchrun(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from avdet_ros.cli.search import search
+    from avdet_ros.cli.train_search import search
 
     monkeypatch.setenv('WORLD_SIZE', '2')
     with pytest.raises(AvdetError, match='expected one process, found 2 of torchrun'):

@@ -128,7 +128,7 @@ def evaluate(
     from avdet_ros.tracking import DEFAULT_TRACKER
 
     if world is not None or array is not None or one_vehicle is not None:
-        from avdet_ros.cli.evaluate_bearings import evaluate_bearings
+        from avdet_ros.cli.eval_model_bearings import evaluate_bearings
 
         for name, given in (('--data', data), ('--report', report)):
             if given is not None:
