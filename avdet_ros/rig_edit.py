@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -115,7 +116,9 @@ def _wanted(each: MicrophoneValues, has: Sequence[str]) -> dict[str, object]:
     return {key: value for key, value in values.items() if key in has or key not in needless}
 
 
-def _set(tree: dict, microphones: Sequence[MicrophoneValues], yaw_deg: float | None) -> None:
+def _set(
+    tree: dict[str, Any], microphones: Sequence[MicrophoneValues], yaw_deg: float | None
+) -> None:
     entries = tree['array']['microphones']
     for index, (entry, each) in enumerate(zip(entries, microphones, strict=True)):
         entries[index] = {**entry, **_wanted(each, list(entry))}
@@ -125,19 +128,19 @@ def _set(tree: dict, microphones: Sequence[MicrophoneValues], yaw_deg: float | N
 
 def _edit(text: str, microphones: Sequence[MicrophoneValues], yaw_deg: float | None) -> str:
     """The text with the values replaced in their places."""
-    array = _child(yaml.compose(text, yaml.SafeLoader), 'array')
+    array = _known(yaml.compose(text, yaml.SafeLoader), 'array')
     edits: list[tuple[int, int, str]] = []
     if yaw_deg is not None:
-        value = f'{round(float(yaw_deg), 3)}'
+        turned = f'{round(float(yaw_deg), 3)}'
         node = _child(array, 'yaw_deg')
         if node is None:
             key = array.value[0][0]
             indent = ' ' * key.start_mark.column
             at = key.start_mark.index
-            edits.append((at, at, f'yaw_deg: {value}\n{indent}'))
+            edits.append((at, at, f'yaw_deg: {turned}\n{indent}'))
         else:
-            edits.append((node.start_mark.index, _end(node), value))
-    for entry, each in zip(_child(array, 'microphones').value, microphones, strict=True):
+            edits.append((node.start_mark.index, _end(node), turned))
+    for entry, each in zip(_known(array, 'microphones').value, microphones, strict=True):
         last = _end(entry.value[-1][1])
         flow = bool(entry.flow_style)
         added = ''
@@ -177,14 +180,22 @@ def _comment(text: str, end: int, comment: str) -> tuple[int, int, str]:
     return at, at, f'; {comment}' if there.startswith('#') else f'  # {comment}'
 
 
+def _known(node: yaml.Node | None, key: str) -> yaml.CollectionNode:
+    """The mapping or list at a key that is there."""
+    found = None if node is None else _child(node, key)
+    if not isinstance(found, yaml.CollectionNode):
+        raise ValueError(f'no {key}')
+    return found
+
+
 def _child(node: yaml.Node, key: str) -> yaml.Node | None:
     return next((value for name, value in node.value if name.value == key), None)
 
 
 def _end(node: yaml.Node) -> int:
     """Where a value's text ends; a block's own mark lies behind comments and blank lines."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return node.end_mark.index
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+        return int(node.end_mark.index)
     last = node.value[-1]
     return _end(last[1] if isinstance(last, tuple) else last)
 

@@ -32,8 +32,14 @@ from avdet_ros.rig import MICROPHONES
 POSITION_SD_M = 0.010
 """How far microphones are from the rig file's places before anything is heard."""
 
+SCALE_SD = 0.025
+"""Of the speed of sound against 343 m/s: 15 degrees."""
+
 LEAST_FIT = 0.45
 """Part of a segment's wave that its best source explains; below it there are several."""
+
+LEAST_SIDE = 0.2
+"""What one side of the vehicle must have of the weight that the other has."""
 
 STAGES = ((0.2, 8), (0.35, 6), (0.6, 6), (1.0, 8))
 """Highest frequency, as a part of all, and rounds at it."""
@@ -53,6 +59,7 @@ class ArrayFit:
         late_s: (S, 8) what each channel is still late.
         agreement: (S, 8) how well each channel's phases agree with the others', -1 to 1.
         counts: (S,) bool, segments that count.
+        one_sided: whether next to nothing was heard on one side of the vehicle.
         information: (8, 3, 3) inverse covariance of x, y (m) and delay (s) without the prior.
     """
 
@@ -62,6 +69,7 @@ class ArrayFit:
     late_s: np.ndarray
     agreement: np.ndarray
     counts: np.ndarray
+    one_sided: bool
     information: np.ndarray
 
 
@@ -91,7 +99,7 @@ def fit_array(
     fronts = replace(fronts, vectors=fronts.vectors * array.alive)
     search = sources is None
     sources = sources or Sources.at(np.zeros(len(fronts.time_s)))
-    found = None
+    found: ArrayFit | None = None
     for part, rounds in stages:
         below = fronts.frequencies_hz <= part * fronts.frequencies_hz[-1]
         bands = replace(
@@ -108,7 +116,8 @@ def fit_array(
                 found.array, nominal, found.sources, found.counts, speeds_mps
             )
             found = replace(found, array=array, sources=sources)
-    assert found is not None  # stages have at least one round
+    if found is None:
+        raise ValueError('expected at least one round')
     return found
 
 
@@ -129,22 +138,58 @@ def _round(
     to_source = array.directions(sources)[:, :2] / array.crossing_mps(sources)[:, None]
     design = np.concatenate([-to_source, np.ones((len(to_source), 1))], axis=1)
     positions_m, delay_s = array.positions_m.copy(), array.delay_s.copy()
+    middle_m = _scaled(nominal, array)
     information = np.zeros((MICROPHONES, 3, 3))
     for i in np.flatnonzero(alive):
         spread = 1.5 * np.median(np.abs(late_s[counts, i])) + 5e-6 if counts.any() else 1.0
         robust = weights * (agreement[:, i] > 0.2) / (1 + (late_s[:, i] / spread) ** 2) ** 2
         weighted = design * (robust / SEGMENT_SD_S**2)[:, None]
         information[i] = weighted.T @ design
-        off = np.append((positions_m[i] - nominal.positions_m[i])[:2], delay_s[i])
+        off = np.append((positions_m[i] - middle_m[i])[:2], delay_s[i])
         off[2] -= nominal.delay_s[i]
         prior = _prior_precision(off, fixed_axis)
         step = np.linalg.solve(information[i] + prior, weighted.T @ late_s[:, i] - prior @ off)
         positions_m[i, :2] += step[:2]
         delay_s[i] += step[2]
+    if fixed_axis is None and one_sided(sources.azimuths, weights):
+        positions_m[:, :2] = _unstretched(middle_m, positions_m, alive)
     delay_s[alive] -= (delay_s - nominal.delay_s)[alive].mean()
     positions_m[:, :2] -= (positions_m - nominal.positions_m)[alive, :2].mean(axis=0)
     array = replace(array, positions_m=positions_m, delay_s=delay_s)
-    return ArrayFit(array, sources, fit, late_s, agreement, counts, information)
+    lopsided = one_sided(sources.azimuths, weights)
+    return ArrayFit(array, sources, fit, late_s, agreement, counts, lopsided, information)
+
+
+def one_sided(azimuths: np.ndarray, weights: np.ndarray) -> bool:
+    """Whether next to nothing is heard on the left, or on the right."""
+    side = np.sin(azimuths)
+    left, right = weights[side > 0.5].sum(), weights[side < -0.5].sum()
+    return bool(min(left, right) < LEAST_SIDE * max(left, right, 1e-9))
+
+
+def _unstretched(middle_m: np.ndarray, positions_m: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """(8, 2) positions without what stretches the whole array along one direction.
+
+    Sources on one side only do not tell it from delays across the array and from distances.
+    """
+    centre = middle_m[alive, :2].mean(axis=0)
+    a = middle_m[:, :2] - centre
+    linear = np.linalg.lstsq(a[alive], (positions_m[:, :2] - centre)[alive], rcond=None)[0]
+    u, stretch, v = np.linalg.svd(linear)
+    return positions_m[:, :2] - a @ (u @ np.diag(stretch - stretch.mean()) @ v)
+
+
+def _scaled(nominal: ArrayGuess, array: ArrayGuess) -> np.ndarray:
+    """(8, 3) the nominal positions, as much larger or smaller as the temperature makes them.
+
+    A wave crosses the array faster in warm air, as if the array were smaller.
+    """
+    alive = array.alive
+    a, b = nominal.positions_m[alive, :2], array.positions_m[alive, :2]
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    held = (POSITION_SD_M / SCALE_SD) ** 2
+    scale = 1 + ((a * (b - a)).sum()) / ((a * a).sum() + held)
+    return nominal.positions_m * np.clip(scale, 0.93, 1.07)
 
 
 def _prior_precision(off: np.ndarray, fixed_axis: np.ndarray | None) -> np.ndarray:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
-from avdet_ros.audio.wave_fronts import WaveFronts
+from avdet_ros.audio.wave_fronts import WaveFronts, aperture
 
 DELAY_SD_S = 4.5e-5
 """How late channels are before anything is heard: two samples."""
 
-SEGMENT_SD_S = 3e-5
+SEGMENT_SD_S = 4e-5
 """What one segment is trusted; neighbours are of one source and err alike."""
 
 TYPICAL_M, DISTANCE_FACTOR = 15.0, 2.5
@@ -89,8 +89,7 @@ class ArrayGuess:
     @property
     def aperture_m(self) -> float:
         """Largest distance of two microphones that count."""
-        places = self.positions_m[self.alive]
-        return float(np.linalg.norm(places[:, None] - places[None], axis=-1).max())
+        return aperture(self.positions_m[self.alive])
 
     def leads_s(self, sources: Sources) -> np.ndarray:
         """(S, 8) seconds by which each channel has a source earlier than the centre would."""
@@ -123,18 +122,38 @@ def search_azimuths(fronts: WaveFronts, array: ArrayGuess) -> tuple[np.ndarray, 
     """
     low = fronts.frequencies_hz <= SEARCH_HZ * 0.5 / min(array.aperture_m, 0.5)
     count = AZIMUTHS * max(1, round(array.aperture_m / 0.6))
-    grid = np.arange(count) * 2 * np.pi / count
-    leads_s = array.leads_s(Sources.at(grid))
-    power = np.zeros((len(fronts.time_s), count), np.float32)
-    for band in np.flatnonzero(low):
-        steering = np.exp(-2j * np.pi * fronts.frequencies_hz[band] * leads_s).astype('c8')
-        power += fronts.weights[:, band, None] * np.abs(fronts.vectors[:, band] @ steering.T) ** 2
-    power /= np.maximum(fronts.weights[:, low].sum(axis=1), 1e-9)[:, None] * array.alive.sum()
+    grid, power = steered_power(fronts, array, count, low)
     best = power.argmax(axis=1)
     row = np.arange(len(best))
     before, at, after = (power[row, (best + k) % count] for k in (-1, 0, 1))
     offset = 0.5 * (before - after) / np.minimum(before - 2 * at + after, -1e-9)
     return grid[best] + np.clip(offset, -0.5, 0.5) * grid[1], at
+
+
+def steered_power(
+    fronts: WaveFronts, array: ArrayGuess, count: int, bands: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each segment's wave comes from each direction.
+
+    Args:
+        fronts: the wave fronts.
+        array: the array that is steered.
+        count: directions, evenly all around.
+        bands: (B,) bool, those to use.
+
+    Returns:
+        azimuths: (count,) radians from 0.
+        power: (S, count) float32, 1 for a wave that fits a direction perfectly.
+    """
+    grid = np.arange(count) * 2 * np.pi / count
+    leads_s = array.leads_s(Sources.at(grid))
+    power = np.zeros((len(fronts.time_s), count), np.float32)
+    for band in np.flatnonzero(bands):
+        steering = np.exp(-2j * np.pi * fronts.frequencies_hz[band] * leads_s).astype('c8')
+        power += fronts.weights[:, band, None] * np.abs(fronts.vectors[:, band] @ steering.T) ** 2
+    live = (np.abs(fronts.vectors) > 0).any(axis=(0, 1)) & array.alive
+    power /= np.maximum(fronts.weights[:, bands].sum(axis=1), 1e-9)[:, None] * live.sum()
+    return grid, power
 
 
 def move_sources(

@@ -30,6 +30,9 @@ PARTS = 6
 GAIN_FLOOR_DB = 0.1
 """Nothing finer is told of a gain: shading is not quite the same for all microphones."""
 
+ONE_SIDED_S = 8e-6
+"""More error of every lead where next to nothing was heard on one side."""
+
 FRONT_DEG = 56.0
 """Leads count over this far to both sides of straight ahead."""
 
@@ -87,6 +90,7 @@ def standard_errors(
         along = fit.array.positions_m[:, 0] - fit.array.positions_m[fit.array.alive, 0].mean()
         delay = np.square(SLOWEST_SD_MPS * along / SPEED_OF_SOUND_MPS**2)
     place = variance(places) + held.diagonal(axis1=1, axis2=2)
+    delay = delay + fit.one_sided * ONE_SIDED_S**2
     place[:, 2] += delay
     return StandardErrors(
         np.sqrt(variance(gains) + GAIN_FLOOR_DB**2),

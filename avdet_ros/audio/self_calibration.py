@@ -127,6 +127,8 @@ def calibrate_from_driving(
     notes = [LINE_NOTE] if line is not None else []
     if not speed_is_known(fit, speeds_mps):
         notes.append(SPEED_NOTE)
+    if fit.one_sided and line is None:
+        notes.append(ONE_SIDED_NOTE)
     yaw, yaw_sd, vehicles = float('nan'), float('nan'), 0
     if seen is not None and len(seen.time_s):
         yaw, yaw_sd, vehicles = array_yaw(fronts.time_s, fit.sources.azimuths, fit.fit, seen)
@@ -149,6 +151,10 @@ def calibrate_from_driving(
 SPEED_NOTE = (
     'the speed is not known: the vehicle is taken to stand in the slowest tenth of the time, '
     f'give or take {SLOWEST_SD_MPS:.0f} m/s'
+)
+ONE_SIDED_NOTE = (
+    'nearly all vehicles were heard on one side: positions and delays across the vehicle are less '
+    'certain; drive where vehicles pass or stand on both sides'
 )
 LINE_NOTE = (
     'all microphones stand on one line: front and back (left and right of it) cannot be told '
@@ -249,13 +255,13 @@ def channel_findings(result: SelfCalibration, rig: Rig, share: np.ndarray) -> tu
     for i in range(MICROPHONES):
         words = []
         if not result.alive[i]:
-            words.append('dead: hears nothing of what the others hear')
+            words.append('is dead: hears nothing of what the others hear')
         elif share[i] < WEAK_SHARE:
-            words.append(f'weak: hears {100 * share[i]:.0f} % of what the others hear')
+            words.append(f'is weak: hears {100 * share[i]:.0f} % of what the others hear')
         if result.order[i] != i:
             words.append(f'carries {rig.names[result.order[i]]}: plugs exchanged')
         if result.alive[i] and abs(result.gain_db[i]) > 6:
             much = 'loud' if result.gain_db[i] > 0 else 'quiet'
-            words.append(f'{abs(result.gain_db[i]):.0f} dB too {much}')
+            words.append(f'is {abs(result.gain_db[i]):.0f} dB too {much}')
         findings.append('; '.join(words))
     return tuple(findings)

@@ -11,6 +11,7 @@ of sound become a few megabytes and no direction needs to be known yet.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,7 @@ class WaveFronts:
         weights: (S, B) float32, how strongly the wave stands out, from 0.
         level_db: (S, 8) float32 level of the wave front in each channel re the mean.
         power_db: (S, 8) float32 level of everything in each channel, dB.
-        seconds: of sound that was looked at.
+        seconds: from the recording's first sample to its last.
     """
 
     time_s: np.ndarray
@@ -74,6 +75,22 @@ class WaveFronts:
     level_db: np.ndarray
     power_db: np.ndarray
     seconds: float
+
+    @classmethod
+    def joined(cls, recordings: Sequence[WaveFronts]) -> WaveFronts:
+        """Recordings of one array one after the other, times counted on."""
+        starts_s = np.cumsum([0.0, *(each.seconds for each in recordings)])
+        return cls(
+            np.concatenate(
+                [each.time_s + at for each, at in zip(recordings, starts_s, strict=False)]
+            ),
+            recordings[0].frequencies_hz,
+            np.concatenate([each.vectors for each in recordings]),
+            np.concatenate([each.weights for each in recordings]),
+            np.concatenate([each.level_db for each in recordings]),
+            np.concatenate([each.power_db for each in recordings]),
+            float(starts_s[-1]),
+        )
 
     def chosen(self, keep: np.ndarray) -> WaveFronts:
         """Some of the segments: keep is (S,) bool or indices."""
@@ -92,6 +109,11 @@ def highest_hz(aperture_m: float, sample_rate_hz: int) -> float:
     """The highest frequency looked at: a small array tells nothing at low ones."""
     wanted = HIGHEST_HZ * float(np.clip(0.5 / max(aperture_m, 0.01), 1.0, 1.8))
     return min(wanted, 0.4 * sample_rate_hz)
+
+
+def aperture(microphones_m: np.ndarray) -> float:
+    """Largest distance of two of (n, 3) microphones, metres."""
+    return float(np.linalg.norm(microphones_m[:, None] - microphones_m[None], axis=-1).max())
 
 
 class WaveFrontFinder:
@@ -122,13 +144,15 @@ class WaveFrontFinder:
         self._kept.clear()
         self._seconds = 0.0
         self._count = 0
-        self.skip()
-
-    def skip(self) -> None:
-        """The next samples do not follow on the last ones."""
         self._tail = np.zeros((0, MICROPHONES), np.float32)
         self._matrices: list[np.ndarray] = []
         self._times_s: list[float] = []
+
+    def skip(self, samples: int) -> None:
+        """So many samples were lost: the next ones do not follow on the last ones."""
+        self._count += len(self._tail) + samples
+        self._seconds += samples / self.sample_rate_hz
+        self._tail = np.zeros((0, MICROPHONES), np.float32)
 
     @property
     def segments(self) -> int:

@@ -56,7 +56,7 @@ START: dict[str, tuple[str, Callable[..., None]]] = {
     'run': ('Start the nodes on microphones, a file or a simulation.', run),
     'view': ('Look at bags or at the running nodes.', view),
     'devices': ('List, meter, tap or record sound devices.', devices),
-    'calibrate': ("Estimate the microphones' errors from a recording.", calibrate),
+    'calibrate': ("Estimate the microphones' errors from ordinary driving.", calibrate),
 }
 """Commands without a group: their line of help, and the function."""
 

@@ -86,7 +86,7 @@ def test_exchanged_channels_and_a_dead_one_are_found(rig):
     assert lead_error_us(rig, result, errors) < 8
     assert result.findings[1] == 'carries right: plugs exchanged'
     assert result.findings[6] == 'carries front_left: plugs exchanged'
-    assert result.findings[4].startswith('dead')
+    assert result.findings[4].startswith('is dead')
     new = calibrated_rig(result, rig)
     assert new.names[1] == 'right'
     assert new.names[6] == 'front_left'

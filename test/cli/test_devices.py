@@ -128,9 +128,9 @@ def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
 def test_calibrate_names_what_it_lacks(tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)
-    status, _, error = avdet('calibrate', tmp_path / 'noise.wav')
+    status, _, error = avdet('calibrate', '--walk', tmp_path / 'noise.wav')
     assert status == 1
     assert 'expected one clear source carried around the vehicle' in error
-    status, _, error = avdet('calibrate', tmp_path / 'none.wav')
+    status, _, error = avdet('calibrate', '--walk', tmp_path / 'none.wav')
     assert status == 1
     assert 'none.wav: expected a sound file, found none' in error

@@ -1,0 +1,240 @@
+"""Ordinary driving for the self-calibration: sound of bags, drives and sound files as wave fronts.
+
+With what else a recording knows: the vehicle's speed, from odometry or since a simulated vehicle
+stood, and vehicles that a camera saw, from the true boxes or from a topic of camera detections.
+Boxes that were found in the sound are never used: they would only confirm the array as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.audio.array_yaw import Sightings, box_sightings
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.wave_fronts import WaveFrontFinder, WaveFronts, aperture
+from avdet_ros.bags.input_selection import messages_of, select_input
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.dataset import layout
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import DETECTIONS, decode_detections, decode_sound, stamp_ns
+from avdet_ros.messages.stream import StampedBlocks
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.sources.file import FileSource
+
+ODOMETRY = 'nav_msgs/msg/Odometry'
+TWIST = 'geometry_msgs/msg/TwistStamped'
+LONGEST_STEP_S = 1.0
+"""A speed holds this long."""
+
+LEAST_VISIBLE = 0.5
+"""Part of a true box that the camera must see."""
+
+LONGEST_GAP_S = 60.0
+
+
+@dataclass(frozen=True)
+class Driving:
+    """One recording, or several one after the other.
+
+    Attributes:
+        fronts: its wave fronts.
+        seen: vehicles that a camera saw; None where nothing is recorded of them.
+        speeds_mps: (S,) of the vehicle at each segment, nan where unknown.
+    """
+
+    fronts: WaveFronts
+    seen: Sightings | None
+    speeds_mps: np.ndarray
+
+
+def drive_rig(path: Path) -> Path | None:
+    """The rig file that lies beside a recorded drive's sound; None for others."""
+    own = path / 'rig.yaml'
+    return own if own.is_file() else None
+
+
+def read_driving(
+    paths: Sequence[Path],
+    rig: Rig,
+    speed_mps: float | None = None,
+    seen_topic: str | None = None,
+    progress: Progress = SILENT,
+) -> Driving:
+    """Read recordings of one array.
+
+    Args:
+        paths: bags, drives as `avdet sim drives` writes them, or sound files of eight channels.
+        rig: of the array; the sound is in the order of its microphones.
+        speed_mps: of the vehicle in all recordings; None reads it where it is recorded.
+        seen_topic: of camera detections in bags, with an identity for each vehicle; None takes
+            ``truth`` where there is one.
+        progress: shows the seconds read.
+
+    Raises:
+        AvdetError: a recording cannot be used.
+    """
+    parts = []
+    for path in paths:
+        with progress.step(path.name) as advance:
+            if (path / layout.DRIVE_SOUND).is_file():
+                part = _drive(path, rig, advance)
+            elif path.is_dir() or path.suffix in ('.mcap', '.db3'):
+                part = _bag(path, rig, seen_topic, advance)
+            else:
+                fronts = _file_fronts(path, rig, advance)
+                part = Driving(fronts, None, np.full(len(fronts.time_s), np.nan))
+        parts.append(part)
+    joined = join(parts)
+    if speed_mps is None:
+        return joined
+    return Driving(joined.fronts, joined.seen, np.full(len(joined.fronts.time_s), speed_mps))
+
+
+def join(parts: Sequence[Driving]) -> Driving:
+    """Recordings of one array one after the other."""
+    starts_s = np.cumsum([0.0, *(part.fronts.seconds for part in parts)])
+    seen = [
+        (part.seen.time_s + start, part.seen.azimuths, part.seen.distances_m, part.seen.ids, index)
+        for index, (part, start) in enumerate(zip(parts, starts_s, strict=False))
+        if part.seen is not None
+    ]
+    together = None
+    if seen:
+        together = Sightings(
+            np.concatenate([each[0] for each in seen]),
+            np.concatenate([each[1] for each in seen]),
+            np.concatenate([each[2] for each in seen]),
+            np.concatenate([each[3] + 1_000_000 * each[4] for each in seen]),
+        )
+    return Driving(
+        WaveFronts.joined([part.fronts for part in parts]),
+        together,
+        np.concatenate([part.speeds_mps for part in parts]),
+    )
+
+
+def _finder(rig: Rig) -> WaveFrontFinder:
+    return WaveFrontFinder(rig.sample_rate_hz, aperture(rig.microphones_m))
+
+
+def _file_fronts(path: Path, rig: Rig, advance: Any) -> WaveFronts:
+    finder = _finder(rig)
+    for samples in _blocks(path, rig.sample_rate_hz):
+        finder.add(samples)
+        advance(1)
+    return finder.fronts()
+
+
+def _blocks(path: Path, rate_hz: int) -> Iterator[np.ndarray]:
+    """About a second at a time."""
+    source = FileSource(path, rate_hz, paced=False)
+    source.start()
+    try:
+        waiting: list[np.ndarray] = []
+        while (block := source.read(1.0)) is not None:
+            waiting.append(block.samples)
+            if sum(map(len, waiting)) >= rate_hz:
+                yield np.concatenate(waiting)
+                waiting = []
+        if waiting:
+            yield np.concatenate(waiting)
+    finally:
+        source.stop()
+
+
+def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
+    """A drive of `avdet sim drives`, or one that `avdet bag to-dataset` wrote."""
+    fronts = _file_fronts(folder / layout.DRIVE_SOUND, rig, advance)
+    speeds_mps = np.full(len(fronts.time_s), np.nan)
+    if (folder / 'parameters.json').is_file() and layout.read_parameters(folder).get('static'):
+        speeds_mps[:] = 0.0
+    if not (folder / 'truth' / 'frames.jsonl').is_file():
+        return Driving(fronts, None, speeds_mps)
+    times, boxes, ids = [], [], []
+    for line in layout.read_truth(folder.parent, folder.name).values():
+        for box, name, visible in zip(
+            line['boxes_px'], line['ids'], line['visible_fraction'], strict=True
+        ):
+            if visible is None or visible >= LEAST_VISIBLE:
+                times.append(float(line['time_s']))
+                boxes.append(box)
+                ids.append(int(name))
+    seen = box_sightings(rig, np.array(times), np.array(boxes), np.array(ids, int))
+    return Driving(fronts, seen, speeds_mps)
+
+
+def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
+    with Bag(path) as bag:
+        selection = select_input(bag, FrontEnd.of(rig), 0.0)
+        if not selection.raw:
+            raise AvdetError(
+                f'bag {bag.path}: expected raw sound to calibrate from, found only spectrograms'
+            )
+        finder, blocks = _finder(rig), StampedBlocks(rig.sample_rate_hz)
+        begin_ns = None
+        for message in messages_of(bag, selection.topic):
+            samples = decode_sound(message, f'bag {bag.path}: {selection.topic}')
+            place = blocks.place(stamp_ns(message), len(samples))
+            if place.restarted:
+                raise AvdetError(
+                    f'bag {bag.path}: {selection.topic}: expected stamps that go on, found one '
+                    'that goes back'
+                )
+            if place.lost > LONGEST_GAP_S * rig.sample_rate_hz:
+                raise AvdetError(
+                    f'bag {bag.path}: {selection.topic}: expected gaps of at most '
+                    f'{LONGEST_GAP_S:.0f} s, found {place.lost / rig.sample_rate_hz:.0f} s'
+                )
+            if place.lost:
+                finder.skip(place.lost)
+            begin_ns = place.stamp_ns if begin_ns is None else begin_ns
+            finder.add(samples)
+            advance(1)
+        fronts = finder.fronts()
+        begin_ns = begin_ns or 0
+        speeds_mps = _bag_speeds(bag, begin_ns, fronts.time_s)
+        return Driving(fronts, _bag_sightings(bag, rig, seen_topic, begin_ns), speeds_mps)
+
+
+def _bag_speeds(bag: Bag, begin_ns: int, time_s: np.ndarray) -> np.ndarray:
+    """(S,) from the first topic of odometry or of a stamped twist; nan where there is none."""
+    topic = next((t.name for t in bag.topics.values() if t.msgtype in (ODOMETRY, TWIST)), None)
+    if topic is None:
+        return np.full(len(time_s), np.nan)
+    found = []
+    for message in bag.messages([topic]):
+        decoded: Any = decode(message)
+        twist = decoded.twist.twist if message.msgtype == ODOMETRY else decoded.twist
+        found.append((stamp_ns(decoded) * 1e-9, float(twist.linear.x)))
+    found = [(t, v) for t, v in sorted(found) if np.isfinite(v)]
+    if not found:
+        return np.full(len(time_s), np.nan)
+    times, speeds = np.array(found).T
+    wanted = begin_ns * 1e-9 + time_s
+    near = np.abs(times[np.searchsorted(times, wanted).clip(0, len(times) - 1)] - wanted)
+    speeds_mps = np.interp(wanted, times, speeds)
+    return np.where(near <= LONGEST_STEP_S, speeds_mps, np.nan)
+
+
+def _bag_sightings(bag: Bag, rig: Rig, seen_topic: str | None, begin_ns: int) -> Sightings | None:
+    """Boxes of a camera's detector that have an identity."""
+    topic = seen_topic or bag.find('truth', DETECTIONS)
+    if topic is None:
+        return None
+    times, boxes, ids = [], [], []
+    numbers: dict[str, int] = {}
+    for message in bag.messages([bag.require(topic, DETECTIONS).name]):
+        decoded = decode(message)
+        found, names = decode_detections(decoded)
+        for name, box in zip(names, found.boxes_px, strict=True):
+            if name:
+                times.append((stamp_ns(decoded) - begin_ns) * 1e-9)
+                boxes.append(box)
+                ids.append(numbers.setdefault(name, len(numbers)))
+    return box_sightings(rig, np.array(times), np.array(boxes), np.array(ids, int))
