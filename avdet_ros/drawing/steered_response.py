@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import IO
+
 from matplotlib.figure import Figure
 import numpy as np
 
@@ -14,7 +17,7 @@ def draw_steered_response(
     azimuths: np.ndarray,
     before: np.ndarray,
     after: np.ndarray,
-    path_or_file: object,
+    path_or_file: Path | IO[bytes],
 ) -> None:
     """Draw two maps of time and direction as a PNG.
 
