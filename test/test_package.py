@@ -178,6 +178,12 @@ def test_files_that_a_page_names_are_there(page):
         assert (page.parent / target).exists(), target
 
 
+def test_the_formatter_is_never_switched_off():
+    words = 'fmt: ' + 'skip', 'fmt: ' + 'off'
+    files = [*MODULES, *(ROOT / 'test').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
+    assert not [path for path in files if any(w in path.read_text('utf-8') for w in words)]
+
+
 def test_versions_agree():
     manifest = ElementTree.parse(ROOT / 'package.xml')
     version = manifest.findtext('version')

@@ -242,9 +242,16 @@ def test_roads_with_another_sound_are_listened_to_at_each_level(model, tmp_path)
         tmp_path / 'fan.wav', 0.01 * np.random.default_rng(1).normal(size=88200), 44100
     )
     request = Request(
-        model, Condition('plain', 'ideal'), drives=1, windows=1, quiet_minutes=0, baselines=False,
-        other_minutes=0.1, sounds=tmp_path, cache=tmp_path / 'cache',
-    )  # fmt: skip
+        model,
+        Condition('plain', 'ideal'),
+        drives=1,
+        windows=1,
+        quiet_minutes=0,
+        baselines=False,
+        other_minutes=0.1,
+        sounds=tmp_path,
+        cache=tmp_path / 'cache',
+    )
     result = measure(request)
     other = result.rows['loudness']['other']
     assert list(other) == ['0', '10']

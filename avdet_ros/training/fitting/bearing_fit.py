@@ -150,9 +150,13 @@ def fit(
             scores = scores_of(found, val)
             took.append(time.monotonic() - epoch_began)
             row = {
-                'epoch': state.epoch, 'step': state.step, 'seconds': round(state.seconds, 1),
-                'windows': len(train), **losses, **scores,
-            }  # fmt: skip
+                'epoch': state.epoch,
+                'step': state.step,
+                'seconds': round(state.seconds, 1),
+                'windows': len(train),
+                **losses,
+                **scores,
+            }
             _write(out, state, plan, row)
             _logger.info(_line(row))
     return state
@@ -217,9 +221,13 @@ def _open(
 
 
 def _epoch(
-    network: nn.Module, state: FitState, train: ArrayStore, plan: FitPlan,
-    progress: Progress, stop: threading.Event,
-) -> dict[str, float] | None:  # fmt: skip
+    network: nn.Module,
+    state: FitState,
+    train: ArrayStore,
+    plan: FitPlan,
+    progress: Progress,
+    stop: threading.Event,
+) -> dict[str, float] | None:
     """One pass over up to `FitPlan.epoch_windows`; None if it was broken off."""
     device = train.device
     seed = 1_000_003 * plan.seed + state.epoch

@@ -134,21 +134,28 @@ def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
         'data': f'{len(train)} windows of {run.train.name}, labels at the {run.labels_at}',
     }
     contract = contract_for_any_array(
-        FrontEnd(), LABEL_OFFSET_S[run.labels_at], run.azimuths_deg(), train.taught_ranges(),
+        FrontEnd(),
+        LABEL_OFFSET_S[run.labels_at],
+        run.azimuths_deg(),
+        train.taught_ranges(),
         metrics={name: _finite(value) for name, value in scores.items()},
-        git_commit=git_commit(), **about,
-    )  # fmt: skip
+        git_commit=git_commit(),
+        **about,
+    )
     path = run.out / MODEL
     export_any_array(detector, contract, path)
     apart = check_export(detector, path, topic_windows(run, CHECKED_WINDOWS))
     write_json(
         run.out / SCORES,
         {
-            **about, 'plan': asdict(run.plan), 'shape': asdict(run.shape),
-            'windows': len(train), 'torch_against_onnx': _finite(apart),
+            **about,
+            'plan': asdict(run.plan),
+            'shape': asdict(run.shape),
+            'windows': len(train),
+            'torch_against_onnx': _finite(apart),
             'validation': {name: _finite(value) for name, value in scores.items()},
         },
-    )  # fmt: skip
+    )
     _logger.info(
         f'{path}: {path.stat().st_size / 1e6:.1f} MB, torch and ONNX Runtime {apart:.1e} apart; '
         f'validation bearing AP {scores["bearing_ap"]:.3f}'

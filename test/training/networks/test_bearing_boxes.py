@@ -33,12 +33,14 @@ def test_ways_back():
     angles = torch.from_numpy(
         np.stack(
             [
-                rng.uniform(-56, 56, 64), rng.uniform(-20, 5, 64),
-                rng.uniform(0.7, 60, 64), rng.uniform(0.7, 30, 64),
+                rng.uniform(-56, 56, 64),
+                rng.uniform(-20, 5, 64),
+                rng.uniform(0.7, 60, 64),
+                rng.uniform(0.7, 30, 64),
             ],
             axis=-1,
         )
-    ).float()  # fmt: skip
+    ).float()
     columns = torch.zeros(64, VALUES)
     columns[:, 1:5] = encoded_boxes(angles, columns_deg(SHAPE), SHAPE)
     torch.testing.assert_close(decoded_angles(columns, SHAPE), angles, atol=1e-3, rtol=1e-4)

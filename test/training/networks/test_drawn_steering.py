@@ -16,9 +16,11 @@ def test_the_table_says_what_the_detector_computes():
     alive = np.ones((3, 8), bool)
     alive[1, 2] = alive[2, [0, 7]] = False
     found = table.steering(
-        torch.from_numpy(places), torch.from_numpy(yaw_deg),
-        torch.from_numpy(grid).float(), torch.from_numpy(alive),
-    ).numpy()  # fmt: skip
+        torch.from_numpy(places),
+        torch.from_numpy(yaw_deg),
+        torch.from_numpy(grid).float(),
+        torch.from_numpy(alive),
+    ).numpy()
     assert found.shape == (3, 80, 80, 24)
     for index in range(3):
         turned = np.radians(grid - yaw_deg[index])
