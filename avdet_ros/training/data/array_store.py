@@ -286,7 +286,10 @@ class ArrayStore:
             'spacing_m': pairs.min(axis=1),
             'live_microphones': np.clip(alive.sum(axis=1), 3, MICROPHONES),
         }
-        ends = {name: (float(value.min()), float(value.max())) for name, value in values.items()}
+        ends = {
+            name: (round(float(value.min()), 3), round(float(value.max()), 3))
+            for name, value in values.items()
+        }
         ends['live_microphones'] = (min(6.0, ends['live_microphones'][0]), float(MICROPHONES))
         ends |= {'array_height_m': (0.4, 2.5), 'field_of_view_deg': (10.0, 56.0)}
         return TaughtRanges(**{name: ends[name] for name in RANGE_NAMES})
