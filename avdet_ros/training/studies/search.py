@@ -108,6 +108,7 @@ def search(
         AvdetError: the storage cannot be opened, or no trial came to an end.
     """
     run = open_run(recipe, root, out, True, rig_path, progress)
+    recipe = run.recipe
     make_windows(run)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(storage or f'sqlite:///{out / "search.db"}', name, recipe.fit.epochs)
