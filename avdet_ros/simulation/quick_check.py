@@ -23,7 +23,7 @@ from avdet_ros.simulation.array_windows import (
     place_array,
     window_starts_s,
 )
-from avdet_ros.simulation.path_spectra import reading_filters
+from avdet_ros.simulation.path_ways import reading_filters
 from avdet_ros.simulation.propagation import sinc_filters
 from avdet_ros.simulation.quick_paths import Source
 from avdet_ros.simulation.quick_sound import QuickSound
@@ -64,7 +64,7 @@ class ExactSignals:
         self.renderer = renderer
 
     def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
-        """See `quick_sound.GivenSignals`."""
+        """See `quick_signals.GivenSignals`."""
         rate = self.renderer.rate
         first = int(low_s * rate) - 40
         if source.vehicle is not None:
@@ -78,7 +78,7 @@ class ExactSignals:
         return reading_filters(sound, sinc_filters(rate)), first
 
     def noise(self, first: int, count: int) -> np.ndarray:
-        """See `quick_sound.GivenSignals`."""
+        """See `quick_signals.GivenSignals`."""
         return np.stack([self.renderer._noise[m].read(first, count) for m in range(MICROPHONES)])
 
 

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.distractors import SoundSource
-from avdet_ros.simulation.other_sounds import KINDS, OtherSound
+from avdet_ros.simulation.other_sounds import OtherSound
 from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.signals import Signal
+from avdet_ros.simulation.sound_kinds import KINDS
 
 AZIMUTH_DEG = 40.0
 """The bearing lies within so much of the camera's heading."""
@@ -85,7 +86,7 @@ def with_sound_in_view(
         scene: a drive; its seed chooses the kind, bearing and distance.
         above_rest_db: A-weighted level at the array against ego vehicle, wind and hum, in the
             middle of the drive.
-        sounds: recordings to choose from; None takes the kinds of `other_sounds`.
+        sounds: recordings to choose from; None takes the kinds of `sound_kinds`.
     """
     rng = np.random.default_rng([scene.seed, _STREAM])
     heading = heading_rad(scene.rig.camera) + np.radians(rng.uniform(-AZIMUTH_DEG, AZIMUTH_DEG))

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-from avdet_ros.simulation.path_spectra import FRAME, HOP, reading_filters
+from avdet_ros.simulation.path_spectra import FRAME, HOP
+from avdet_ros.simulation.path_ways import reading_filters
 from avdet_ros.simulation.propagation import sinc_filters
 
 SAMPLES = 1 << 20

@@ -9,7 +9,7 @@ import pytest
 
 from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation import quick_sound
+from avdet_ros.simulation import quick_audible
 from avdet_ros.simulation.array_windows import (
     WindowPlan,
     array_of,
@@ -18,7 +18,8 @@ from avdet_ros.simulation.array_windows import (
     place_array,
 )
 from avdet_ros.simulation.fleet import fleet_poses, only_near
-from avdet_ros.simulation.path_spectra import density_db, solve_way
+from avdet_ros.simulation.path_spectra import density_db
+from avdet_ros.simulation.path_ways import solve_way
 from avdet_ros.simulation.propagation import emission
 from avdet_ros.simulation.quick_check import ExactSignals, differences
 from avdet_ros.simulation.quick_sound import QuickSound
@@ -50,7 +51,7 @@ def error_db(wanted, found, bins):
 
 @pytest.fixture
 def everything(monkeypatch):
-    monkeypatch.setattr(quick_sound, 'LEFT_OUT', 0.0)
+    monkeypatch.setattr(quick_audible, 'LEFT_OUT', 0.0)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_what_is_left_out_changes_nothing_that_is_heard():
     scene = replace(scene, corruption=errors)
     exact = SoundRenderer(scene)
     features = {}
-    for name, part in (('all', 0.0), ('less', quick_sound.LEFT_OUT)):
-        quick_sound.LEFT_OUT, before = part, quick_sound.LEFT_OUT
+    for name, part in (('all', 0.0), ('less', quick_audible.LEFT_OUT)):
+        quick_audible.LEFT_OUT, before = part, quick_audible.LEFT_OUT
         try:
             quick = QuickSound([scene], FRONT_END, ExactSignals(exact))
             features[name] = spectral_features(quick.spectra(2.0, 1)[0].copy(), FRONT_END)
         finally:
-            quick_sound.LEFT_OUT = before
+            quick_audible.LEFT_OUT = before
     difference = np.abs(features['all'] - features['less'])
     assert difference[:8].mean() < 0.1
     assert difference[8:].mean() < 0.02

@@ -13,11 +13,12 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.engine import Engine
-from avdet_ros.simulation.other_sounds import CARRIED, KINDS, OtherSound, carried_sounds
+from avdet_ros.simulation.other_sounds import OtherSound, carried_sounds
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.recorded_sounds import RecordedSound, SoundFolder
 from avdet_ros.simulation.scene import Noise
 from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.sound_kinds import CARRIED, KINDS
 from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.variety import StormyNoise, varied

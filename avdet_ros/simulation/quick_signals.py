@@ -1,0 +1,247 @@
+"""Signals of the sources of a window as spectra, one for each path.
+
+Noise is read from the bank and given the source's octaves, the air's and the buildings' losses as
+amplitudes that change every few frames. Tones are read along the engine's phase. What is neither,
+such as a recording, is read from its own signal.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import fft
+
+from avdet_ros.simulation import cnossos
+from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
+from avdet_ros.simulation.buildings import screen_loss_db
+from avdet_ros.simulation.distractors import SoundSource
+from avdet_ros.simulation.engine import Engine
+from avdet_ros.simulation.path_spectra import (
+    BINS,
+    FRAME,
+    HOP,
+    KNOT,
+    density_db,
+    shape_frames,
+    shape_rows,
+)
+from avdet_ros.simulation.path_ways import read_signal, read_tones, reading_filters
+from avdet_ros.simulation.propagation import POWERS, TAPS, sinc_filters
+from avdet_ros.simulation.quick_paths import GRID_S, Source, Stage
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, REFERENCE_PA, Signal
+from avdet_ros.simulation.white_noise import NoiseBank, noise_bank
+
+SHAPE_FRAMES = 16
+"""Frames between two spectral shapes; linear in between."""
+
+TONE_EVERY = 4
+"""Step in samples at which tones are read; they lie below an eighth of the sample rate."""
+
+_UNIT = REFERENCE_PA / FULL_SCALE_PA
+_UNIT_OF_POWER = _UNIT / np.sqrt(2 * np.pi)
+_NO_EXTRA = np.zeros((1, 0), np.float32)
+
+
+class GivenSignals(Protocol):
+    """Signals to play in place of the bank's noise, to compare with a renderer that has them."""
+
+    def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
+        """Rows of a signal (`path_spectra.reading_filters`), and the first one's place."""
+
+    def noise(self, first: int, count: int) -> np.ndarray:
+        """(8, count) noise of the microphones from a sample on."""
+
+
+class SourceReader:
+    """Reads the sources of one drive.
+
+    Args:
+        scene: the drive.
+        frames: of a window.
+        given: for checks, the signals to play.
+    """
+
+    def __init__(self, scene: Scene, frames: int, given: GivenSignals | None = None) -> None:
+        self.scene, self.frames, self.given = scene, frames, given
+        self.rate = scene.rig.sample_rate_hz
+        self.bank: NoiseBank = noise_bank(self.rate)
+        self._signals: dict[int, Signal] = {}
+        frequency = np.arange(BINS + 1) * self.rate / FRAME
+        self._loss = self._air_db(frequency)
+        self._octaves = np.log2(np.maximum(frequency[:-1], 1.0) / cnossos.BANDS_HZ[0]).astype(
+            np.float32
+        )
+        self._frequency = frequency[:-1]
+        self._asphalt = _asphalt(self.rate)
+
+    def _air_db(self, frequency_hz: np.ndarray) -> np.ndarray:
+        """(F,) float32 loss of the air, dB a metre."""
+        scene = self.scene
+        return air_absorption_db_per_m(
+            frequency_hz, scene.temperature_c, scene.humidity_percent
+        ).astype(np.float32)
+
+    def read(
+        self,
+        source: Source,
+        stage: Stage,
+        te: np.ndarray,
+        slope: np.ndarray,
+        out: np.ndarray,
+        rng: np.random.Generator,
+    ) -> None:
+        """Spectra of all paths of a source.
+
+        Args:
+            source: whose.
+            stage: the grid that its paths lie on.
+            te: (W, K) times of emission at the knots, see `path_ways.solve_way`.
+            slope: (W, K) their derivatives.
+            out: (W, frames, BINS) complex64, filled: without a window.
+            rng: chooses the stretch of the bank.
+        """
+        rate = self.rate
+        low_s, high_s = te.min(), te.max()
+        given = True
+        if self.given is not None:
+            rows, first = self.given.source(source, low_s, high_s)
+        elif source.sound is not None:
+            first = int(low_s * rate) - 40
+            signal = self._signal(source.sound)
+            sound = signal.read(first, int((high_s - low_s) * rate) + 400)
+            rows = reading_filters(sound, sinc_filters(rate))
+        else:
+            given = False
+            rows = self.bank.rows
+            span = int((high_s - low_s) * rate) + 16
+            first = int(low_s * rate) - 8 - int(rng.integers(0, len(rows) - span - 16))
+        samples = np.empty((out.shape[1] - 1) * HOP + FRAME, np.float32)
+        shapes = [] if given else self._shapes(source, stage, te, slope)
+        table = None
+        if source.engine is not None:
+            table = source.engine.table(float(te[0][te.shape[1] // 2]), _no_loss())
+        for index, way in enumerate(source.ways):
+            read_signal(rows, first, te[index], slope[index], KNOT / rate, float(rate), samples)
+            spectra = fft.rfft(sliding_window_view(samples, FRAME)[::HOP], axis=-1)
+            surface = self._asphalt if way.surface == 'asphalt' else np.float32(1)
+            if given:  # with its level and the air's losses
+                out[index] = spectra * surface
+                continue
+            noise, tones = shapes[index]
+            shape_frames(spectra, noise * surface, SHAPE_FRAMES, out[index], False)
+            if tones is not None:
+                if table is None:
+                    continue
+                received = self._tone_spectra(source.engine, table, te[index], slope[index])
+                limit = received.shape[1]
+                shape_frames(
+                    received,
+                    tones * (surface if np.ndim(surface) == 0 else surface[:limit]),
+                    SHAPE_FRAMES,
+                    out[index],
+                    True,
+                )
+
+    def _signal(self, sound: SoundSource) -> Signal:
+        """The signal of what is no vehicle, made at first use."""
+        if sound.number not in self._signals:
+            scene = self.scene
+            loss = self._air_db(np.arange(BLOCK // 2 + 1) * self.rate / BLOCK)
+
+            def loss_db(t_s: float) -> np.ndarray:
+                apart = sound.place(t_s) - scene.ego.pose(t_s)[0]
+                return loss * np.float32(np.linalg.norm(apart))
+
+            key = scene.seed, (2 << 32) + sound.number
+            self._signals[sound.number] = sound.signal(key, self.rate, loss_db)
+        return self._signals[sound.number]
+
+    def _tone_spectra(
+        self, engine: Engine, table: np.ndarray, te: np.ndarray, slope: np.ndarray
+    ) -> np.ndarray:
+        """(F, bins of the tones) complex64 spectra of an engine's tones without losses."""
+        length = FRAME // TONE_EVERY
+        cycles, per_s = engine.phase(te)
+        samples = np.empty((self.frames - 1) * HOP // TONE_EVERY + length, np.float32)
+        read_tones(table, cycles, per_s * slope * (KNOT / self.rate), TONE_EVERY, samples)
+        frames = sliding_window_view(samples, length)[:: HOP // TONE_EVERY]
+        return fft.rfft(frames, axis=-1) * np.float32(TONE_EVERY * _UNIT_OF_POWER)
+
+    def _shapes(
+        self, source: Source, stage: Stage, te: np.ndarray, slope: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Amplitudes (S, BINS) of noise and tones of each path, for a signal of mean square 1."""
+        steps = np.arange(0, self.frames + SHAPE_FRAMES, SHAPE_FRAMES) * HOP + FRAME // 2
+        knots = np.minimum(steps // KNOT, te.shape[1] - 1)
+        times = te[0][knots]
+        levels = np.maximum(source.noise_db(times), -200.0)
+        reference = levels[len(levels) // 2]
+        density = density_db(reference, float(self.rate)) + levels - reference
+        place = np.clip(times / GRID_S - stage.first, 0, len(stage.times_s) - 1)
+        air_m = np.interp(place, np.arange(len(source.air_m)), source.air_m)
+        extra = _NO_EXTRA
+        if source.detour_m is not None:
+            detour = source.detour_m[np.round(place).astype(int)]
+            c = self.scene.speed_of_sound_mps
+            extra = screen_loss_db(detour, self._frequency, c).astype(np.float32)
+        scale = _UNIT_OF_POWER * np.sqrt(self.rate / 2)
+        gain_db = None
+        if source.engine is not None:
+            power = source.engine.sound.propulsion_db(source.vehicle.speed_mps(times))
+            total = cnossos.add_levels(*np.moveaxis(power[:, :5], 1, 0))
+            middle = source.vehicle.speed_mps(te[0][te.shape[1] // 2])
+            then = cnossos.add_levels(*source.engine.sound.propulsion_db(middle)[:5])
+            gain_db = total - then if np.isfinite(then) else np.full(len(times), -200.0)
+        found = []
+        for index in range(len(source.ways)):
+            noise = np.empty((len(times), BINS), np.float32)
+            rates = slope[index][knots]
+            shape_rows(density, self._loss, air_m, extra, rates, self._octaves, scale, noise)
+            tones = None
+            if gain_db is not None:
+                tones = np.empty((len(times), FRAME // TONE_EVERY // 2 + 1), np.float32)
+                flat = np.repeat(gain_db[:, None], 8, axis=1)
+                flat_octaves = np.full(BINS, 3.5, np.float32)
+                shape_rows(flat, self._loss, air_m, extra, rates, flat_octaves, 1.0, tones)
+            found.append((noise, tones))
+        return found
+
+    def noise_amplitude(self, bands_db: np.ndarray) -> np.ndarray:
+        """(BINS,) float32 amplitude of a microphone's noise with some octave levels."""
+        density = density_db(np.maximum(bands_db, -200.0), float(self.rate))[None]
+        shape = np.empty((1, BINS), np.float32)
+        shape_rows(
+            density,
+            self._loss,
+            np.zeros(1),
+            _NO_EXTRA,
+            np.ones(1),
+            self._octaves,
+            _UNIT * np.sqrt(self.rate / 2),
+            shape,
+        )
+        # rounding to 16 bits is white, with a twelfth of a step's square
+        return np.sqrt(shape[0] ** 2 + np.float32(1 / 12 / 32768**2))
+
+
+@cache
+def _asphalt(sample_rate_hz: int) -> np.ndarray:
+    """(BINS,) float32 what `propagation.sinc_filters` make of a reflection, at each bin."""
+    place = np.linspace(0.05, 0.95, 19)
+    powers = np.vander(place - 0.5, POWERS, increasing=True)
+    distance = np.arange(TAPS) - (TAPS // 2 - 1) - place[:, None]
+    turn = np.exp(2j * np.pi * np.arange(BINS)[:, None, None] / FRAME * distance)
+    response = [
+        np.abs(np.sum(powers @ sinc_filters(sample_rate_hz, surface) * turn, axis=-1)).mean(axis=1)
+        for surface in ('asphalt', 'none')
+    ]
+    return (response[0] / np.maximum(response[1], 0.05)).astype(np.float32)
+
+
+@cache
+def _no_loss() -> np.ndarray:
+    return np.zeros(BLOCK // 2 + 1, np.float32)
