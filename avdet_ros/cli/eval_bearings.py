@@ -33,6 +33,9 @@ def bearings(
     other_minutes: Annotated[
         float, typer.Option(help='The same with another sound in view, at each level.')
     ] = 3.2,
+    early_drives: Annotated[
+        int, typer.Option(help='At most so many drives at blind corners.')
+    ] = 20,
     cache: Annotated[Path, typer.Option(help='Rendered windows are kept here.')] = Path(
         'out/windows'
     ),
@@ -71,6 +74,7 @@ def bearings(
         ('--drives', drives, 1, 10_000),
         ('--quiet-minutes', quiet_minutes, 0, 600),
         ('--other-minutes', other_minutes, 0, 600),
+        ('--early-drives', early_drives, 0, 1_000),
         ('--cache-gb', cache_gb, 0, 10_000),
         ('--jobs', jobs, 1, 1024),
     ):
@@ -84,6 +88,7 @@ def bearings(
         drives=drives,
         quiet_minutes=quiet_minutes,
         other_minutes=other_minutes,
+        early_drives=early_drives,
         cache=cache if cache_gb else None,
         cache_bytes=round(cache_gb * 1e9),
         jobs=jobs,

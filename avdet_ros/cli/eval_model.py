@@ -78,6 +78,13 @@ def evaluate(
         Path | None,
         typer.Option(help='With --other-minutes: folder of recordings as other sounds.'),
     ] = None,
+    early_drives: Annotated[
+        int,
+        typer.Option(
+            help='With --world furnished: so many drives at blind corners; are vehicles found '
+            'before they are seen?'
+        ),
+    ] = 0,
     recordings: Annotated[
         Path | None,
         typer.Option(help="With --world: folder of loops as the vehicles' sound."),
@@ -147,6 +154,7 @@ def evaluate(
             quiet_minutes=quiet_minutes,
             other_minutes=other_minutes,
             distractors=distractors,
+            early_drives=early_drives,
             baselines=baselines,
             recordings=recordings,
             rig=rig,

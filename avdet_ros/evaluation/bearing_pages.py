@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.evaluation.bearing_study import CONDITIONS
-from avdet_ros.evaluation.bearing_tables import cell_number, estimate, other_cell, quiet_cell
+from avdet_ros.evaluation.bearing_tables import (
+    cell_number,
+    early_cell,
+    estimate,
+    other_cell,
+    quiet_cell,
+)
 from avdet_ros.evaluation.page_section import marks, write_section
 
 Study = Mapping[str, Mapping[str, Any]]
@@ -75,6 +81,7 @@ _BEARINGS: dict[str, Cell] = {
     'mAP': lambda s: cell_number(s['detection']['map'], '{:.3f}'),
     'false vehicles a minute': quiet_cell,
     'other sound': other_cell,
+    'corners': early_cell,
 }
 
 

@@ -15,6 +15,12 @@ from avdet_ros.evaluation.bearing_scores import bearing_scores
 from avdet_ros.evaluation.box_bearings import WindowRecord, bearings_of
 from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
 from avdet_ros.evaluation.detection_metrics import detection_metrics
+from avdet_ros.evaluation.early_vehicles import (
+    EARLY_CUT,
+    CornerDrive,
+    corner_drives,
+    early_scores,
+)
 from avdet_ros.evaluation.on_simulation import (
     check_request,
     split_of,
@@ -57,6 +63,7 @@ class Request:
         quiet_minutes: length of drives without other vehicles; 0 leaves them out.
         other_minutes: the same with one other sound in view, at each of `OTHER_DB`
             against all the rest; 0 leaves that out.
+        early_drives: at blind corners, to see whether vehicles are found before they are seen.
         baselines: run SRP-PHAT and constant boxes too.
         recordings: folder of loops as vehicles' sound.
         sounds: folder of recordings as other sounds, None for synthetic ones.
@@ -76,6 +83,7 @@ class Request:
     calibrate_minutes: float = 0.0
     quiet_minutes: float = 2.0
     other_minutes: float = 0.0
+    early_drives: int = 0
     baselines: bool = True
     recordings: Path | None = None
     sounds: Path | None = None
@@ -106,6 +114,7 @@ class Request:
             'calibrate_minutes': self.calibrate_minutes,
             'quiet_minutes': self.quiet_minutes,
             'other_minutes': self.other_minutes,
+            'early_drives': self.early_drives,
             'recordings': str(self.recordings) if self.recordings else None,
             'sounds': str(self.sounds) if self.sounds else None,
             'tracker': self.tracker,
@@ -122,7 +131,7 @@ class Measurement:
         settings: for JSON.
         rows: by detector: ``bearings`` (`bearing_scores`), ``detection`` (`DetectionMetrics`),
             ``quiet`` (`quiet_scores`, None for baselines), ``other`` (the same with another
-            sound, by its level), ``milliseconds``.
+            sound, by its level), ``early`` (`early_scores`), ``milliseconds``.
         notes: what a reader must not miss.
     """
 
@@ -199,17 +208,19 @@ def measure(
         others[f'{level_db:g}'] = _run_empty(
             plan, request, progress, notes, noisy, OTHER_CUT, request.other_minutes
         )
-    rows = {
-        name: _scores(records, name, rig)
-        | {
-            'quiet': _false_vehicles(quiet, name, request.tracker),
-            'other': {
-                level: _false_vehicles(found, name, request.tracker)
-                for level, found in others.items()
-            },
+    corners = None
+    if request.early_drives:
+        corners = _corners(plan, request, rig, progress, notes)
+    rows = {name: _scores(records, name, rig) for name in records[0].record.detections}
+    for name, scores in rows.items():
+        scores['quiet'] = _false_vehicles(quiet, name, request.tracker)
+        scores['other'] = {
+            level: _false_vehicles(its, name, request.tracker) for level, its in others.items()
         }
-        for name in records[0].record.detections
-    }
+        scores['early'] = None
+        if corners is not None and name in corners[0][0].record.detections:
+            threshold = scores['bearings']['threshold']
+            scores['early'] = early_scores(*corners, name, threshold, plan.label_offset_s)
     split = split_of(seeds)
     return Measurement(
         title=(
@@ -243,6 +254,25 @@ def _run(
         kept, store_notes = store.prepare(list(plan.seeds), request.cache_bytes)
     notes += store_notes
     return run_windows(replace(plan, kept=kept), request.jobs, progress, name)
+
+
+def _corners(
+    plan: WindowPlan, request: Request, rig: Rig, progress: Progress, notes: list[str]
+) -> tuple[list[WindowRecord], list[CornerDrive]] | None:
+    """Run models over drives at blind corners; None where there are none."""
+    condition = request.condition
+    with progress.step('looking for blind corners'):
+        drives = corner_drives(condition, rig, request.seed_from, request.early_drives)
+    if not drives:
+        notes.append(f'{condition}: there are no blind corners')
+        return None
+    its_plan = replace(
+        plan,
+        setting=WindowSetting(condition, EARLY_CUT, request.recordings),
+        seeds=tuple(drive.scene.seed for drive in drives),
+        statistics=None,
+    )
+    return _run(its_plan, request, progress, 'blind corners', notes), drives
 
 
 def _run_empty(

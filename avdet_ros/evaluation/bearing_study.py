@@ -33,7 +33,14 @@ FIRST_VEHICLE, VEHICLES = 250_000, 6
 
 BASELINES = 'baselines'
 
-_OF_MODELS = ('calibrate_minutes', 'quiet_minutes', 'other_minutes', 'sounds', 'tracker')
+_OF_MODELS = (
+    'calibrate_minutes',
+    'quiet_minutes',
+    'other_minutes',
+    'early_drives',
+    'sounds',
+    'tracker',
+)
 """Settings that change nothing for baselines."""
 
 
@@ -47,6 +54,7 @@ class Studied:
         drives: how many.
         quiet_minutes: on roads without vehicles.
         other_minutes: on such roads with another sound in view, at each level.
+        early_drives: at blind corners.
         calibrate_minutes: of other drives that each vehicle's array is calibrated from.
     """
 
@@ -55,6 +63,7 @@ class Studied:
     drives: int = 200
     quiet_minutes: float = 0.0
     other_minutes: float = 0.0
+    early_drives: int = 0
     calibrate_minutes: float = 0.0
 
 
@@ -63,10 +72,16 @@ CONDITIONS: Mapping[str, Studied] = {
         'plain, kept array', Condition('plain', 'kept'), quiet_minutes=2.0, other_minutes=3.2
     ),
     'furnished-ideal': Studied(
-        'furnished, ideal array', Condition('furnished', 'ideal'), quiet_minutes=2.0
+        'furnished, ideal array',
+        Condition('furnished', 'ideal'),
+        quiet_minutes=2.0,
+        early_drives=20,
     ),
     'furnished-neglected': Studied(
-        'furnished, neglected array', Condition('furnished', 'neglected'), quiet_minutes=2.0
+        'furnished, neglected array',
+        Condition('furnished', 'neglected'),
+        quiet_minutes=2.0,
+        early_drives=20,
     ),
     'furnished-kept': Studied('furnished, kept array', Condition('furnished', 'kept')),
     'vehicles': Studied(
@@ -137,6 +152,7 @@ def run_study(
             calibrate_minutes=studied.calibrate_minutes,
             quiet_minutes=min(studied.quiet_minutes, request.quiet_minutes),
             other_minutes=min(studied.other_minutes, request.other_minutes),
+            early_drives=min(studied.early_drives, request.early_drives),
         )
         baselines = folder / key / f'{BASELINES}.json'
         model = folder / key / f'{slug(request.label)}.json'

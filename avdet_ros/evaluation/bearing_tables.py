@@ -95,6 +95,15 @@ def other_cell(scores: Mapping[str, Any]) -> str:
     return ', '.join(cells) or '-'
 
 
+def early_cell(scores: Mapping[str, Any]) -> str:
+    """Share of vehicles at corners found early, on the wrong side, and how many there are."""
+    its = scores.get('early')
+    if not its:
+        return '-'
+    found, wrong = (cell_number(its[key], '{:.2f}') for key in ('found', 'wrong_side'))
+    return f'{found} ({wrong}) of {its["vehicles"]}'
+
+
 _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ('AP, 3°', lambda s: estimate(s['bearings']['ap'])),
     ('recall, 3°, 0.1 false a window', lambda s: estimate(s['bearings']['recall'])),
@@ -122,5 +131,6 @@ _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ('mAP@0.5', lambda s: cell_number(s['detection']['map50'], '{:.3f}')),
     ('false vehicles a minute', quiet_cell),
     ('with another sound at 0, +10 dB', other_cell),
+    ('found 1.5 s before they are seen (wrong side)', early_cell),
     ('ms a window, median', lambda s: cell_number(s['milliseconds']['p50'], '{:.1f}')),
 )

@@ -265,7 +265,7 @@ def test_roads_with_another_sound_are_listened_to_at_each_level(model, tmp_path)
 def test_tables_show_every_row(result):
     table = main_table(result.rows, result.title)
     assert [column.header for column in table.columns[1:]] == list(result.rows)
-    assert table.row_count == 15
+    assert table.row_count == 16
     assert parts_table(result.rows).row_count == 9
     assert estimate({'value': 0.5984, 'low': 0.56, 'high': None}) == '.598'
     assert estimate({'value': 0.5984, 'low': 0.56, 'high': 0.63}) == '.598 (.560 to .630)'

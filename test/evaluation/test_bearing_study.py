@@ -56,6 +56,7 @@ def request_of(cache):
             windows=1,
             quiet_minutes=0.0,
             other_minutes=0.0,
+            early_drives=0,
             cache=cache,
             seed_from=100_000,
         )
