@@ -1,6 +1,6 @@
-"""The way of sound from a moving source to each microphone, and its signal at the array's middle.
+"""Paths of sound from a moving source to each microphone, and its signal at the array's middle.
 
-When sound that is heard at some knots was given off is solved once for the middle; each microphone
+The emission times of sound received at some knots are solved once for the middle; each microphone
 follows with one more step of Newton's method. Between the knots all of it is cubic.
 """
 

@@ -12,11 +12,6 @@ from avdet_ros.rig import load_rig
 
 
 @pytest.fixture(scope='module')
-def front_end():
-    return FrontEnd()
-
-
-@pytest.fixture(scope='module')
 def noise():
     """Eight independent noises, falling with frequency as road noise does, with unequal levels."""
     rng = np.random.default_rng(1)
