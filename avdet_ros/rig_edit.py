@@ -2,7 +2,7 @@
 
 The text is edited value by value, at the places where the YAML parser found them. What the edit
 made is read again and compared; a file that is written in a way that cannot be edited so (aliases,
-merge keys) is written out anew instead, without its comments.
+merge keys) is written out again instead, without its comments.
 """
 
 from __future__ import annotations

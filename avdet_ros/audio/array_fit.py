@@ -1,4 +1,4 @@
-"""Positions and delays of the microphones from wave fronts whose sources nobody knows.
+"""Positions and delays of the microphones from wave fronts of unknown sources.
 
 Each segment has one source at an unknown azimuth and distance; all segments share the array. Two
 steps alternate: the sources of the segments for the array as it is thought to be, and the array
@@ -30,7 +30,7 @@ from avdet_ros.audio.wave_fronts import WaveFronts
 from avdet_ros.rig import MICROPHONES
 
 POSITION_SD_M = 0.010
-"""How far microphones are from the rig file's places before anything is heard."""
+"""How far microphones are from the rig file's places before any sound is used."""
 
 SCALE_SD = 0.025
 """Of the speed of sound against 343 m/s: 15 degrees."""
@@ -59,7 +59,7 @@ class ArrayFit:
         late_s: (S, 8) what each channel is still late.
         agreement: (S, 8) how well each channel's phases agree with the others', -1 to 1.
         counts: (S,) bool, segments that count.
-        one_sided: whether next to nothing was heard on one side of the vehicle.
+        one_sided: whether next to nothing was received on one side of the vehicle.
         information: (8, 3, 3) inverse covariance of x, y (m) and delay (s) without the prior.
     """
 
@@ -161,7 +161,7 @@ def _round(
 
 
 def one_sided(azimuths: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether next to nothing is heard on the left, or on the right."""
+    """Whether next to nothing was received on the left, or on the right."""
     side = np.sin(azimuths)
     left, right = weights[side > 0.5].sum(), weights[side < -0.5].sum()
     return bool(min(left, right) < LEAST_SIDE * max(left, right, 1e-9))

@@ -1,4 +1,4 @@
-"""A moving array and the unknown source of each segment that it hears.
+"""A moving array and the unknown source of each segment of its sound.
 
 The array moves: sound from ahead crosses it at the speed of sound plus the vehicle's own speed,
 sound from behind at their difference, which at 30 m/s is worth twice the errors that a calibration
@@ -19,7 +19,7 @@ from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 from avdet_ros.audio.wave_fronts import WaveFronts, aperture
 
 DELAY_SD_S = 4.5e-5
-"""How late channels are before anything is heard: two samples."""
+"""How late channels are before any sound is used: two samples."""
 
 SEGMENT_SD_S = 4e-5
 """What one segment is trusted; neighbours are of one source and err alike."""

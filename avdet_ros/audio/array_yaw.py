@@ -1,4 +1,4 @@
-"""The array's yaw against the camera, from vehicles that are both seen and heard.
+"""The array's yaw against the camera, from vehicles that both camera and array detect.
 
 The sound alone cannot tell a turned array from a turned world. Where a camera saw vehicles, the
 azimuth of each loud segment is compared with those of the vehicles in view at that time: right
@@ -81,11 +81,11 @@ def box_sightings(
 def array_yaw(
     time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
 ) -> tuple[float, float, int]:
-    """How much further to the left the array hears than the camera sees.
+    """How much further to the left the array places vehicles than the camera does.
 
     Args:
         time_s: (S,) of each segment.
-        azimuths: (S,) radians, where the segment's source is heard.
+        azimuths: (S,) radians, the direction of the segment's source.
         fit: (S,) part of the segment's wave that the source explains.
         seen: the sightings.
 
@@ -119,16 +119,16 @@ def array_yaw(
 def _pairs(
     time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Differences heard minus seen of all pairs of one time, and the index of the vehicle."""
+    """Differences, array minus camera, of all pairs of one time, and the index of the vehicle."""
     differences, vehicles = [], []
     use = fit > LEAST_FIT
-    heard_s, heard = time_s[use], azimuths[use]
-    order = np.argsort(heard_s)
-    heard_s, heard = heard_s[order], heard[order]
+    sound_s, sound = time_s[use], azimuths[use]
+    order = np.argsort(sound_s)
+    sound_s, sound = sound_s[order], sound[order]
     for index, name in enumerate(np.unique(seen.ids)):
         mine = np.flatnonzero(seen.ids == name)
         mine = mine[np.argsort(seen.time_s[mine])]
-        if len(mine) < 3 or len(heard_s) == 0:
+        if len(mine) < 3 or len(sound_s) == 0:
             continue
         t, a = seen.time_s[mine], np.unwrap(seen.azimuths[mine])
         with np.errstate(divide='ignore', invalid='ignore'):
@@ -137,15 +137,15 @@ def _pairs(
         slow = lag < np.radians(LARGEST_LAG_DEG)
         if not slow.any():
             continue
-        place = np.clip(np.searchsorted(t[slow], heard_s), 1, max(slow.sum() - 1, 1))
+        place = np.clip(np.searchsorted(t[slow], sound_s), 1, max(slow.sum() - 1, 1))
         place = np.minimum(place, slow.sum() - 1)
         nearer = np.where(
-            np.abs(t[slow][place - 1] - heard_s) < np.abs(t[slow][place] - heard_s),
+            np.abs(t[slow][place - 1] - sound_s) < np.abs(t[slow][place] - sound_s),
             place - 1,
             place,
         )
-        together = np.abs(t[slow][nearer] - heard_s) < _WITHIN_S
-        apart = heard[together] - a[slow][nearer[together]]
+        together = np.abs(t[slow][nearer] - sound_s) < _WITHIN_S
+        apart = sound[together] - a[slow][nearer[together]]
         apart = (apart + np.pi) % (2 * np.pi) - np.pi
         apart = apart[np.abs(apart) < np.radians(LARGEST_YAW_DEG + 2)]
         differences.append(apart)

@@ -30,10 +30,10 @@ STRONG = 2.0
 
 LEAST_ALIVE = 4
 DEAD_SHARE = 0.4
-"""Of the part that a channel should have of the waves; one that has less hears something else."""
+"""Share of the waves that a channel should have; one with less receives something else."""
 
 DEAD_DB = 25.0
-"""A channel this far below the others' median hears nothing of what they hear."""
+"""A channel this far below the others' median does not receive what they receive."""
 
 
 def check_length(fronts: WaveFronts) -> None:
@@ -70,7 +70,7 @@ def check_shape(array: ArrayGuess) -> np.ndarray | None:
 
 
 def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which channels hear what the others hear.
+    """Which channels receive what the others receive.
 
     Args:
         fronts: of the drive.

@@ -31,7 +31,7 @@ GAIN_FLOOR_DB = 0.1
 """Nothing finer is told of a gain: shading is not quite the same for all microphones."""
 
 ONE_SIDED_S = 8e-6
-"""More error of every lead where next to nothing was heard on one side."""
+"""More error of every lead where next to nothing was received on one side."""
 
 FRONT_DEG = 56.0
 """Leads count over this far to both sides of straight ahead."""

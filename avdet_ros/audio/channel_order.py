@@ -2,7 +2,7 @@
 
 Waves cross an array wired as the rig file says without contradiction; with two plugs exchanged
 they do not. Below a kilohertz, errors of centimetres and of samples hardly matter while an
-exchange does. An array wired in a mirrored or rotated order hears perfect waves from wrong sides:
+exchange does. An array wired in a mirrored or rotated order shows perfect waves from wrong sides:
 only the camera or tapping tells that.
 """
 

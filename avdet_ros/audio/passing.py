@@ -1,4 +1,4 @@
-"""The stretch of a drive in which a vehicle passes most clearly, and how the array hears it."""
+"""The stretch of a drive in which a vehicle passes most clearly, as the array receives it."""
 
 from __future__ import annotations
 

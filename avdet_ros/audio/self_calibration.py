@@ -40,7 +40,7 @@ WEAK_SHARE = 0.75
 """Of the part that a channel should have of the waves."""
 
 YAW_FLOOR_DEG = 0.2
-"""Seen and heard directions never agree better than this."""
+"""Directions of camera and array never agree better than this."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class WaveFronts:
         time_s: (S,) middle of each segment, from the first sample.
         frequencies_hz: (B,) middle of each band.
         vectors: (S, B, 8) complex64 of norm 1, or 0: the phase of channel i grows with the time by
-            which it hears the wave earlier.
+            which the wave reaches it earlier.
         weights: (S, B) float32, how strongly the wave stands out, from 0.
         level_db: (S, 8) float32 level of the wave front in each channel re the mean.
         power_db: (S, 8) float32 level of everything in each channel, dB.
@@ -221,9 +221,9 @@ def block_fronts(matrices: np.ndarray, frequencies_hz: np.ndarray) -> WaveFronts
     """
     power = np.maximum(matrices.diagonal(axis1=2, axis2=3).real, 0)
     total = power.sum(axis=-1)
-    heard = total.sum(axis=1) > 0  # gaps are not what is steady
-    quiet = np.where(heard[:, None], total, np.inf)
-    count = max(1, min(int(heard.sum()), round(QUIET_SHARE * len(matrices))))
+    present = total.sum(axis=1) > 0  # gaps are not what is steady
+    quiet = np.where(present[:, None], total, np.inf)
+    count = max(1, min(int(present.sum()), round(QUIET_SHARE * len(matrices))))
     order = np.argpartition(quiet, count - 1, axis=0)[:count]
     steady = matrices[order, np.arange(matrices.shape[1])].mean(axis=0)
     # A segment may be quieter than what is steady: one with a gap in it.

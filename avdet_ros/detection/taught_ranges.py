@@ -1,7 +1,7 @@
 """The arrays and cameras that a model for any array was taught with, and whether a rig is one.
 
-A model of contract 2 is given the geometry, so it works on arrays it never saw; but nobody knows
-how well outside the ranges its training drew from. That is told, not refused.
+A model of contract 2 is given the geometry, so it works on arrays it never saw; how well
+outside the ranges of its training is unknown. That is reported, not refused.
 """
 
 from __future__ import annotations
