@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from avdet_ros.simulation.fleet import fleet_poses
 from avdet_ros.simulation.junctions import turn
 from avdet_ros.simulation.road import Road
 from avdet_ros.simulation.scene import HORIZON_M, Scene
@@ -130,12 +131,16 @@ def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle 
     """A vehicle that overtakes the ego vehicle or one near it."""
     at_s = rng.uniform(0, scene.duration_s)
     own = scene.ego.pose(at_s)[0]
-    hosts = [
+    moving = [
         v
         for v in (scene.ego, *scene.vehicles)
-        if v.road is scene.ego.road
-        and abs(v.motion.speed_mps) > 3
-        and (v is scene.ego or np.linalg.norm(v.pose(at_s)[0] - own) < 60)
+        if v.road is scene.ego.road and abs(v.motion.speed_mps) > 3
+    ]
+    places = fleet_poses(moving, np.array([at_s]))[0][:, 0]
+    hosts = [
+        v
+        for v, place in zip(moving, places, strict=True)
+        if v is scene.ego or np.linalg.norm(place - own) < 60
     ]
     if not hosts:
         return None

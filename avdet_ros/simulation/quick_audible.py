@@ -6,6 +6,7 @@ import numpy as np
 
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
+from avdet_ros.simulation.buildings import screen_loss_db
 from avdet_ros.simulation.path_spectra import BINS, FRAME
 from avdet_ros.simulation.quick_paths import GRID_S, Source, Stage, Way
 from avdet_ros.simulation.scene import Scene
@@ -34,10 +35,9 @@ def leave_out(
         begin_s: the window's begin.
         end_s: its end.
     """
-    c_mps, sample_rate_hz = scene.speed_of_sound_mps, scene.rig.sample_rate_hz
-    loss_db_per_m = air_absorption_db_per_m(
-        cnossos.BANDS_HZ, scene.temperature_c, scene.humidity_percent
-    )
+    # the octaves of the levels, and one more up to the highest frequency
+    bands_hz = np.append(cnossos.BANDS_HZ, 2 * cnossos.BANDS_HZ[-1])
+    air_db_per_m = air_absorption_db_per_m(bands_hz, scene.temperature_c, scene.humidity_percent)
     times = np.linspace(begin_s, end_s, 5)
     ways, energies = [], []
     for source in sources:
@@ -46,27 +46,26 @@ def leave_out(
             power = cnossos.add_levels(
                 power, source.engine.sound.propulsion_db(source.vehicle.speed_mps(times))
             )
-        for way in source.ways:
-            energies.append(_energy(source, way, power, stage, loss_db_per_m, times, c_mps))
-            ways.append((source, way))
+        energies.append(_energy(source, _with_top(power), stage, air_db_per_m, times, scene))
+        ways += [(source, way) for way in source.ways]
     if not ways:
         return []
-    energy = np.array(energies)  # (P, T, 8)
-    total = energy.sum(axis=0) + 10 ** (noise_db / 10)
-    part = (energy / total).max(axis=1)  # (P, 8)
+    energy = np.concatenate(energies)  # (P, T, 9)
+    total = energy.sum(axis=0) + 10 ** (_with_top(noise_db) / 10)
+    part = (energy / total).max(axis=1)  # (P, 9)
+    order = np.argsort(part, axis=0)
+    summed = np.cumsum(np.take_along_axis(part, order, axis=0), axis=0)
     needed = np.zeros(part.shape, bool)
-    for band in range(8):
-        order = np.argsort(part[:, band])
-        needed[order, band] = np.cumsum(part[order, band]) > LEFT_OUT
+    np.put_along_axis(needed, order, summed > LEFT_OUT, axis=0)
+    highest = (bands_hz * 2**0.75 * FRAME / scene.rig.sample_rate_hz).astype(int) + 4
+    highest[-1] = BINS
     for source in sources:
         source.bins = []
     kept: dict[int, list[Way]] = {}
     for (source, way), bands in zip(ways, needed, strict=True):
         if bands.any():
             last = int(np.flatnonzero(bands)[-1])
-            edge_hz = cnossos.BANDS_HZ[last] * 2**0.75
-            limit = BINS if last == 7 else int(edge_hz * FRAME / sample_rate_hz) + 4
-            source.bins.append(min(limit, BINS))
+            source.bins.append(min(int(highest[last]), BINS))
             kept.setdefault(id(source), []).append(way)
     found = []
     for source in sources:
@@ -76,22 +75,33 @@ def leave_out(
     return found
 
 
+def _with_top(bands_db: np.ndarray) -> np.ndarray:
+    """(..., 9) octave levels and that above them: densities go on falling by 9 dB an octave."""
+    return np.concatenate([bands_db, bands_db[..., -1:] - 6.0], axis=-1)
+
+
 def _energy(
     source: Source,
-    way: Way,
     power_db: np.ndarray,
     stage: Stage,
-    loss_db_per_m: np.ndarray,
+    air_db_per_m: np.ndarray,
     times: np.ndarray,
-    c_mps: float,
+    scene: Scene,
 ) -> np.ndarray:
-    """(T, 8) energy of a path at the array in each octave, re the reference pressure's."""
+    """(W, T, 9) energy of its paths at the array in each band, re the reference pressure's."""
+    c = scene.speed_of_sound_mps
+    places = np.stack([way.places_m for way in source.ways])
+    weights = np.stack([way.weight for way in source.ways])
+    row = np.arange(len(places))[:, None]
     at = np.clip(np.round(times / GRID_S - stage.first).astype(int), 0, len(stage.times_s) - 1)
-    distance = np.linalg.norm(way.places_m[at] - stage.array[at], axis=1)
+    distance = np.linalg.norm(places[:, at] - stage.array[at], axis=-1)
     # what is received now was emitted a little earlier
-    then = np.maximum(at - np.round(distance / c_mps / GRID_S).astype(int), 0)
-    distance = np.linalg.norm(way.places_m[then] - stage.array[at], axis=1)
-    weight = np.maximum(way.weight[then], way.weight[at])
+    then = np.maximum(at - np.round(distance / c / GRID_S).astype(int), 0)
+    distance = np.linalg.norm(places[row, then] - stage.array[at], axis=-1)
+    weight = np.maximum(weights[row, then], weights[:, at])
     spread = (weight / np.maximum(distance, 0.3)) ** 2 / (2 * np.pi)
-    level = power_db - loss_db_per_m * source.air_m[then][:, None]
-    return 10 ** (level / 10) * spread[:, None]
+    level = power_db - air_db_per_m * source.air_m[then][..., None]
+    if source.detour_m is not None:
+        frequency = np.append(cnossos.BANDS_HZ, 2 * cnossos.BANDS_HZ[-1])
+        level = level - screen_loss_db(source.detour_m[then], frequency, c)
+    return 10 ** (level / 10) * spread[..., None]
