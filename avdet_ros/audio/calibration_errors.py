@@ -6,7 +6,6 @@ width of the prior remains, and an unknown speed is counted as what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from avdet_ros.audio.array_sources import (
 from avdet_ros.audio.channel_gains import channel_gains
 from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 from avdet_ros.audio.wave_fronts import WaveFronts
+from avdet_ros.progress import Advance
 from avdet_ros.rig import MICROPHONES
 
 PARTS = 6
@@ -52,7 +52,7 @@ def standard_errors(
     fit: ArrayFit,
     line: np.ndarray | None,
     speeds_mps: np.ndarray | None,
-    tick: Callable[[], None],
+    advance: Advance,
 ) -> StandardErrors:
     """Errors of a fit.
 
@@ -62,7 +62,7 @@ def standard_errors(
         fit: the fit.
         line: see ``fixed_axis`` of `fit_array`.
         speeds_mps: see `fit_array`.
-        tick: called `PARTS` times.
+        advance: called `PARTS` times.
     """
     part = np.minimum(np.arange(len(fronts.time_s)) * PARTS // max(len(fronts.time_s), 1), PARTS)
     gain_parts, place_parts = [], []
@@ -71,7 +71,7 @@ def standard_errors(
         gain_parts.append(fitted_gains(fronts, fit, keep))
         again = _again(fronts, nominal, fit, line, speeds_mps, keep)
         place_parts.append(np.column_stack([again.positions_m[:, :2], again.delay_s]))
-        tick()
+        advance()
     gains, places = np.array(gain_parts), np.array(place_parts)
     azimuths = np.radians(np.linspace(-FRONT_DEG, FRONT_DEG, 17))
     slopes = np.stack([np.cos(azimuths), np.sin(azimuths), 0 * azimuths], axis=1)

@@ -7,7 +7,6 @@ time, and what the sound does not tell is refused, not guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +24,7 @@ from avdet_ros.audio.calibration_checks import (
     source_sectors,
 )
 from avdet_ros.audio.calibration_errors import (
+    PARTS,
     StandardErrors,
     fitted_gains,
     speed_is_known,
@@ -33,6 +33,7 @@ from avdet_ros.audio.calibration_errors import (
 from avdet_ros.audio.channel_order import find_order, reordered
 from avdet_ros.audio.wave_fronts import WaveFronts
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT, Advance, Progress
 from avdet_ros.rig import MICROPHONES, Rig
 
 LARGEST_CONTRADICTION_M = 0.05
@@ -90,7 +91,7 @@ def calibrate_from_driving(
     rig: Rig,
     seen: Sightings | None = None,
     speeds_mps: np.ndarray | None = None,
-    tick: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> SelfCalibration:
     """Estimate the array from the wave fronts of a drive.
 
@@ -100,11 +101,22 @@ def calibrate_from_driving(
         seen: vehicles that a camera saw, for the yaw.
         speeds_mps: (S,) the vehicle's speed at each segment, nan where unknown; None if nothing
             is known: then it is taken to stand in the slowest tenth of the time.
-        tick: called 8 times, for a progress bar.
+        progress: shows how far it is.
 
     Raises:
         AvdetError: the array or the drive cannot tell; the message says what is missing.
     """
+    with progress.step('calibration', PARTS + 2) as advance:
+        return _calibrate(fronts, rig, seen, speeds_mps, advance)
+
+
+def _calibrate(
+    fronts: WaveFronts,
+    rig: Rig,
+    seen: Sightings | None,
+    speeds_mps: np.ndarray | None,
+    advance: Advance,
+) -> SelfCalibration:
     nominal = nominal_array(rig)
     line = check_shape(nominal)
     check_length(fronts)
@@ -116,13 +128,13 @@ def calibrate_from_driving(
         )
     nominal = replace(nominal, alive=alive)
     check_traffic(fronts, nominal)
-    tick()
+    advance()
     order = find_order(fronts, nominal)
     nominal = reordered(nominal, order)
     fit = fit_array(fronts, nominal, fixed_axis=line, speeds_mps=speeds_mps)
     check_coverage(fit)
-    tick()
-    spread = standard_errors(fronts, nominal, fit, line, speeds_mps, tick)
+    advance()
+    spread = standard_errors(fronts, nominal, fit, line, speeds_mps, advance)
     gain_db = fitted_gains(fronts, fit, np.ones(len(fronts.time_s), bool))
     notes = [LINE_NOTE] if line is not None else []
     if not speed_is_known(fit, speeds_mps):

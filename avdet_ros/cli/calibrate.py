@@ -59,7 +59,6 @@ def calibrate(
             raise AvdetError(f'--walk: expected one recording, found {len(recordings)}')
         _walk(recordings[0], loaded_rig, distance_m, temperature_c)
         return
-    from avdet_ros.audio.calibration_errors import PARTS
     from avdet_ros.audio.passing import clearest_passing
     from avdet_ros.audio.self_calibration import calibrate_from_driving
     from avdet_ros.drawing.steered_response import draw_steered_response
@@ -69,10 +68,9 @@ def calibrate(
     bars = progress_bars()
     speed_mps = None if speed_kmh is None else speed_kmh / 3.6
     driving = read_driving(recordings, loaded_rig, speed_mps, seen, bars)
-    with bars.step('calibration', total=PARTS + 2) as advance:
-        result = calibrate_from_driving(
-            driving.fronts, loaded_rig, driving.seen, driving.speeds_mps, lambda: advance(1)
-        )
+    result = calibrate_from_driving(
+        driving.fronts, loaded_rig, driving.seen, driving.speeds_mps, bars
+    )
     _print_table(result, loaded_rig)
     microphones, yaw_deg = _microphones(result, loaded_rig)
     names = ', '.join(str(path) for path in recordings)
