@@ -77,7 +77,7 @@ def training(
     for rate in rates:
         reading.add_row(rate.what, f'{rate.frames_per_minute:,.0f}')
     console().print(reading)
-    verdict = 'at most' if inference.share <= costs.MOST_SHARE else 'MORE than'
+    verdict = 'at most' if inference.share <= costs.MAX_SHARE else 'MORE than'
     console().print(
         f'inference of a window on the processor, {inference.threads} thread(s), torch: compact '
         f'{inference.compact.p50:.1f} ms, paper (EfficientDet-D2, 768 x 768 x 8) '
