@@ -61,6 +61,19 @@ CAPTURE = (
         choices=('drop', 'send'),
         live=True,
     ),
+    Param(
+        'array_watch_s',
+        300.0,
+        'seconds of sound from one look at the array to the next; 0: none, else 60 or more',
+        0,
+        86400,
+    ),
+    Param(
+        'auto_calibrate',
+        False,
+        'when the watch finds the array changed, use what it found instead of the rig file',
+        live=True,
+    ),
 )
 """Parameters of node capture."""
 

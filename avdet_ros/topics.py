@@ -62,6 +62,15 @@ TOPICS = (
         'ASK_SPECTROGRAM',
     ),
     Topic(
+        'array',
+        'std_msgs/msg/String',
+        'the array in use, JSON: places, yaw, gains, delays and life of the microphones; latched',
+        ('capture',),
+        ('detector',),
+        'LATCHED',
+        'LATCHED',
+    ),
+    Topic(
         'truth',
         BOXES,
         'true boxes of the simulated drive',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 from typing import Any
@@ -11,12 +11,17 @@ import numpy as np
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image, TimeReference
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray
 
+from avdet_ros.audio.array_changes import Change
+from avdet_ros.audio.array_watch import ArrayWatch
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.living_channels import LivingChannels
+from avdet_ros.audio.self_calibration import SelfCalibration, calibrated_rig
 from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.array_state import array_text
 from avdet_ros.messages.decode import decode_sound, stamp_ns
 from avdet_ros.messages.encode import (
     encode_detections,
@@ -32,7 +37,7 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
-from avdet_ros.rig import MICROPHONES
+from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SOURCES, Block, StampedBlock
 from avdet_ros.sources.make import make_source
 
@@ -56,8 +61,8 @@ class _Due:
 class CaptureNode(AvdetNode):
     """Publishes `audio` and `spectrogram`, and `truth` and `drive_time` when it simulates.
 
-    Three threads: one reads the source, one computes features and publishes, and the executor's
-    serves ROS. None waits for another.
+    Four threads: one reads the source, one computes features and publishes, one watches the array
+    slowly, and the executor's serves ROS. None waits for another.
     """
 
     NAME = 'capture'
@@ -71,6 +76,8 @@ class CaptureNode(AvdetNode):
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
+        self._array = self.create_publisher(String, 'array', qos.LATCHED)
+        self._watch: ArrayWatch | None = None
         self._audio = self._truth = self._drive_time = None
         self._subscription = self._input = self._jump = None
         self._hanging: SourceReader | None = None
@@ -101,6 +108,13 @@ class CaptureNode(AvdetNode):
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
+        self._living = LivingChannels(self._rig.sample_rate_hz, self._rig.alive)
+        self._array_lock = threading.Lock()
+        self._calibrated = self._rig
+        self._use_array(self._rig)
+        if self.p['array_watch_s'] > 0:
+            self._watch = ArrayWatch(self._rig, self.p['array_watch_s'], self._on_changes)
+            self._watch.start()
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._with_gap = self._lost = self._jumps = 0
@@ -147,6 +161,9 @@ class CaptureNode(AvdetNode):
             self._input.stop()
             self._hanging = self._input if self._input.busy else None
             self._input = None
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -170,6 +187,29 @@ class CaptureNode(AvdetNode):
 
     def _new_buffer(self, hop_s: float) -> WindowBuffer:
         return WindowBuffer(MICROPHONES, self._rig.sample_rate_hz, self._front_end.window_s, hop_s)
+
+    # Any thread.
+
+    def _use_array(self, calibrated: Rig) -> None:
+        """Use and publish a calibration of the rig, less the channels that have died since."""
+        with self._array_lock:
+            self._calibrated = calibrated
+            rig = replace(calibrated, alive=calibrated.alive & self._living.alive)
+            self._front_end = FrontEnd.of(rig)
+            self._array.publish(String(data=array_text(rig)))
+
+    # The watch's thread.
+
+    def _on_changes(self, result: SelfCalibration, changes: list[Change]) -> None:
+        words = '; '.join(change.sentence for change in changes)
+        if not self.p['auto_calibrate']:
+            self.get_logger().warning(f'the array is not what the rig says: {words}')
+            return
+        rig = calibrated_rig(result, self._calibrated)
+        self._use_array(rig)
+        if self._watch is not None:
+            self._watch.use_rig(rig)
+        self.get_logger().warning(f'the array is calibrated anew: {words}')
 
     # The source's thread, or the executor's for source topic.
 
@@ -227,6 +267,10 @@ class CaptureNode(AvdetNode):
         self._samples.add(len(block.samples))
         self._lost += block.lost
         self._levels.add(block.samples)
+        if self._living.add(block.samples):
+            self._use_array(self._calibrated)
+        if self._watch is not None:
+            self._watch.add(block.samples, block.lost)
         with self._lock:
             windows = self._buffer.push(block.samples, block.first_sample)
         for window in windows:
@@ -244,6 +288,8 @@ class CaptureNode(AvdetNode):
         self._worker.clear()
         self._unpublished = []
         self._levels.reset()
+        if self._watch is not None:
+            self._watch.clear()
         self._next_truth_s = 0.0
         self._next_drive_time_sample = 0
 
@@ -314,8 +360,27 @@ class CaptureNode(AvdetNode):
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')
         self._levels.add_to(report, quiet=finished)
+        self._diagnose_array(report)
         if report.level == diagnostics.OK and not finished:
             report.ok(f'{self._windows.count} windows sent')
+
+    def _diagnose_array(self, report: diagnostics.Report) -> None:
+        """Channels that are out, and what the watch found."""
+        out = np.flatnonzero(self._rig.alive & ~self._living.alive)
+        report.value(channels_out=' '.join(self._rig.names[i] for i in out))
+        for i in out:
+            channel = self._rig.channels[i]
+            report.warn(f'{self._rig.names[i]} (channel {channel}) is dead and left out')
+        if (watch := self._watch) is None:
+            return
+        report.value(
+            array_watch=watch.summary,
+            array_estimates=watch.estimates,
+            array_calibrated=self._calibrated is not self._rig,
+        )
+        if not self.p['auto_calibrate']:
+            for change in watch.changes:
+                report.warn(f'the array has changed: {change.sentence}')
 
     def _diagnose_input(self, report: diagnostics.Report) -> bool:
         source = self._input.source

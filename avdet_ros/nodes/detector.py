@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 from sensor_msgs.msg import Image
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.array_state import read_array
 from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.nodes import diagnostics, qos
@@ -39,7 +40,7 @@ class DetectorNode(AvdetNode):
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
         self._inference_ms = self.create_publisher(Float64, 'debug/inference_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/detections_latency_ms', 10)
-        self._subscription = self._worker = self._detector = None
+        self._subscription = self._array = self._worker = self._detector = None
 
     def load(self) -> None:
         """Read the model and hold it against the rig."""
@@ -73,8 +74,13 @@ class DetectorNode(AvdetNode):
             qos_overriding_options=qos.overridable(),
         )
 
+        self._array = self.create_subscription(String, 'array', self._on_array, qos.LATCHED)
+
     def release(self) -> None:
         """Unsubscribe and end the thread."""
+        if self._array is not None:
+            self.destroy_subscription(self._array)
+            self._array = None
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
@@ -96,6 +102,14 @@ class DetectorNode(AvdetNode):
             for index, name in enumerate(self._detector.contract.classes)
         ]
         self._labels.publish(info)
+
+    def _on_array(self, message: String) -> None:
+        """Steer by the array that the features are made with: a calibrated one, or what lives."""
+        try:
+            rig = read_array(message.data, self._rig, self._array.topic_name)
+            self._detector.use_rig(rig, FrontEnd.of(rig))
+        except AvdetError as error:
+            self.refuse('array', str(error))
 
     def _on_spectrogram(self, message: Image, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()

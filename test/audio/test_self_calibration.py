@@ -60,7 +60,7 @@ def test_gains_delays_and_positions_are_found(rig):
     result = calibrated(rig, errors, 1)
     assert result.alive.all()
     assert result.order.tolist() == list(range(8))
-    assert lead_error_us(rig, result, errors) < 6
+    assert lead_error_us(rig, result, errors) < 8
     assert np.abs(result.gain_db - (errors.gain_db - errors.gain_db.mean())).max() < 0.3
     # What is said of the errors is neither far too little nor far too much.
     off_s = result.delay_s - (errors.late_s - errors.late_s.mean())
@@ -72,7 +72,7 @@ def test_gains_delays_and_positions_are_found(rig):
 def test_a_true_array_is_left_alone(rig):
     result = calibrated(rig, seed=2)
     assert not any(result.findings)
-    assert lead_error_us(rig, result, Errors()) < 5
+    assert lead_error_us(rig, result, Errors()) < 6
     assert np.abs(result.gain_db).max() < 0.2
     assert np.isnan(result.yaw_deg)
     assert result.notes == ("the yaw is the rig file's: no camera tells it",)
@@ -118,7 +118,7 @@ def test_the_yaw_comes_from_what_the_camera_sees(rig):
     standing = np.zeros(len(fronts.time_s))
     result = calibrate_from_driving(fronts, rig, seen, standing)
     assert result.yaw_deg == pytest.approx(2.0, abs=0.4)
-    assert lead_error_us(rig, result, errors) < 6
+    assert lead_error_us(rig, result, errors) < 8
     assert calibrated_rig(result, rig).array_yaw_deg == pytest.approx(2.0, abs=0.4)
     wrong = replace(seen, azimuths=np.random.default_rng(6).permutation(seen.azimuths))
     blind = calibrate_from_driving(fronts, rig, wrong, standing)

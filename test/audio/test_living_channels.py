@@ -1,0 +1,71 @@
+"""A channel that dies is out within two seconds, one that was quiet for a moment is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.living_channels import LivingChannels
+
+RATE = 8000
+BLOCK = 160
+
+
+def noise(seconds, seed=0):
+    """(n, 8) int16 of unequal channels."""
+    sound = np.random.default_rng(seed).standard_normal((round(seconds * RATE), 8))
+    return (sound * np.geomspace(300, 3000, 8)).astype(np.int16)
+
+
+def play(living, sound):
+    """Seconds at which channels died or came back, with who was alive then."""
+    found = []
+    for start in range(0, len(sound), BLOCK):
+        if living.add(sound[start : start + BLOCK]):
+            found.append(((start + BLOCK) / RATE, living.alive.copy()))
+    return found
+
+
+@pytest.mark.parametrize('dying', ['silent', 'stuck', 'whisper'])
+def test_a_dying_channel_is_out_within_two_seconds_and_comes_back(dying):
+    sound = noise(24)
+    gone = slice(round(5.2 * RATE), 12 * RATE)
+    sound[gone, 3] = {'silent': 0, 'stuck': 1234, 'whisper': sound[gone, 3] // 200}[dying]
+    living = LivingChannels(RATE, np.ones(8, bool))
+    (died_s, alive), (back_s, again) = play(living, sound)
+    assert 5.2 < died_s <= 7.3
+    assert np.flatnonzero(~alive).tolist() == [3]
+    assert 16 <= back_s <= 18
+    assert again.all()
+
+
+def test_a_short_silence_is_no_death():
+    sound = noise(8)
+    sound[2 * RATE : 3 * RATE, 5] = 0
+    assert play(LivingChannels(RATE, np.ones(8, bool)), sound) == []
+
+
+@pytest.mark.parametrize('level', [0, 1])
+def test_where_nothing_is_connected_no_channel_is_worse(level):
+    sound = np.zeros((6 * RATE, 8), np.int16)
+    sound[::7, 0] = level
+    living = LivingChannels(RATE, np.ones(8, bool))
+    assert play(living, sound) == []
+    assert living.alive.all()
+
+
+def test_channels_that_the_rig_calls_dead_are_not_asked():
+    known = np.arange(8) != 2
+    sound = noise(6)
+    sound[:, 2] = 0
+    living = LivingChannels(RATE, known)
+    assert play(living, sound) == []
+    assert living.alive.tolist() == known.tolist()
+
+
+def test_three_channels_always_stay():
+    sound = noise(6)
+    sound[:, :6] = 0
+    living = LivingChannels(RATE, np.ones(8, bool))
+    assert play(living, sound) == []
+    assert living.alive.all()

@@ -1,0 +1,82 @@
+"""The array in a message: the same after the way, and any other text is one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.array_state import array_text, read_array
+from avdet_ros.rig import Rig, load_rig
+
+
+def calibrated():
+    rng = np.random.default_rng(0)
+    rig = load_rig()
+    return replace(
+        rig,
+        microphones_m=rig.microphones_m + rng.normal(0, 0.01, (8, 3)),
+        array_yaw_deg=1.25,
+        gain_db=rng.normal(0, 2, 8),
+        delay_s=rng.normal(0, 3e-5, 8),
+        alive=np.arange(8) != 3,
+    )
+
+
+def test_an_array_goes_through_a_message():
+    rig = calibrated()
+    found = read_array(array_text(rig), load_rig(), 'array')
+    np.testing.assert_allclose(found.microphones_m, rig.microphones_m, atol=1e-6)
+    np.testing.assert_allclose(found.gain_db, rig.gain_db, atol=1e-3)
+    np.testing.assert_allclose(found.delay_s, rig.delay_s, atol=1e-9)
+    assert found.array_yaw_deg == 1.25
+    assert found.alive.tolist() == rig.alive.tolist()
+    assert found.camera is not None
+    assert len(array_text(rig)) < 1500
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'sentence'),
+    [
+        ('alive', [True] * 7, 'alive: expected 8 of true or false'),
+        ('alive', [1] * 8, 'alive: expected 8 of true or false'),
+        ('alive', [True, True] + [False] * 6, 'at least 3 true'),
+        ('gain_db', [50] * 8, 'gain_db: expected 8 numbers of at most 40'),
+        ('gain_db', [float('nan')] * 8, 'gain_db: expected 8 numbers'),
+        ('delay_s', None, 'delay_s: expected 8 numbers of at most 0.002, found None'),
+        ('microphones_m', [[0, 0]] * 8, 'microphones_m: expected 8 x 3 numbers'),
+        ('microphones_m', 'far', 'microphones_m: expected 8 x 3 numbers'),
+        ('array_yaw_deg', [1], 'array_yaw_deg: expected 1 numbers'),
+    ],
+)
+def test_each_mistake_names_its_key(key, value, sentence):
+    tree = {**json.loads(array_text(calibrated())), key: value}
+    with pytest.raises(AvdetError) as error:
+        read_array(json.dumps(tree), load_rig(), '/avdet/array')
+    assert str(error.value).startswith('/avdet/array: ')
+    assert sentence in str(error.value)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=30,
+)
+
+
+@given(st.text(max_size=200) | ANY.map(json.dumps) | st.just('[' * 9000) | st.just('1' * 30000))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_an_array_or_one_sentence(text):
+    sentence, found = '', None
+    try:
+        found = read_array(text, load_rig(), 'array')
+    except AvdetError as error:
+        sentence = str(error)
+    assert isinstance(found, Rig) != bool(sentence)
+    assert len(sentence) < 500
+    assert '\n' not in sentence
