@@ -24,6 +24,10 @@ WITHIN = {
 """What the sound and the boxes depend on, and how far apart values of one rig may be."""
 
 
+CALIBRATED_M = 0.05
+"""How far a calibration may move a microphone of the rig that a drive was recorded with."""
+
+
 def rig_numbers(rig: Rig) -> dict[str, Any]:
     """The values of `WITHIN`'s keys, as JSON has them."""
     camera = rig.camera
@@ -38,12 +42,15 @@ def rig_numbers(rig: Rig) -> dict[str, Any]:
     }
 
 
-def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
+def rig_difference(
+    rig: Rig, found: Mapping[str, Any], microphones_within_m: float = WITHIN['microphones_m']
+) -> str:
     """The first thing that another rig has otherwise.
 
     Args:
         rig: the one in use.
         found: `rig_numbers` of the other one, as a file has them; anything may be wrong there.
+        microphones_within_m: how far apart microphones of one rig may be.
 
     Returns:
         key, expected and found, for a message; '' if both are one rig.
@@ -57,12 +64,31 @@ def rig_difference(rig: Rig, found: Mapping[str, Any]) -> str:
         except (TypeError, ValueError):
             values = np.zeros(0)
         apart = np.abs(values - wanted).max() if values.shape == wanted.shape else np.nan
-        if apart <= WITHIN[key]:
+        if apart <= (microphones_within_m if key == 'microphones_m' else WITHIN[key]):
             continue
         if wanted.size > 3 and np.isfinite(apart):
             return f'{key}: expected those of the rig in use, found some {apart:.3f} away'
         return f'{key}: expected {brief_repr(expected)}, found {there}'
     return ''
+
+
+def recorded_difference(rig: Rig, recorded: Rig) -> str:
+    """The first thing in which the rig of a recorded drive is not the rig in use.
+
+    The rig in use may be the recorded one calibrated: then its microphones may be `CALIBRATED_M`
+    from where the recorded file has those of their names, on the same channels.
+
+    Returns:
+        key, expected and found, for a message; '' if both are one rig.
+    """
+    numbers = rig_numbers(recorded)
+    calibrated = bool(rig.gain_db.any() or rig.delay_s.any() or not rig.alive.all())
+    alike = sorted(rig.names) == sorted(recorded.names)
+    if not (calibrated and alike and np.array_equal(rig.channels, recorded.channels)):
+        return rig_difference(rig, numbers)
+    places = [recorded.microphones_m[recorded.names.index(name)] for name in rig.names]
+    numbers['microphones_m'] = np.round(places, 6).tolist()
+    return rig_difference(rig, numbers, CALIBRATED_M)
 
 
 def check_recorded_rig(path: Path, rig: Rig) -> None:
@@ -75,5 +101,5 @@ def check_recorded_rig(path: Path, rig: Rig) -> None:
     Raises:
         AvdetError: it is of another one.
     """
-    if path.is_file() and (difference := rig_difference(rig, rig_numbers(load_rig(path)))):
+    if path.is_file() and (difference := recorded_difference(rig, load_rig(path))):
         raise AvdetError(f'{path}: {difference}; use --rig {path}')

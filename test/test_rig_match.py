@@ -62,3 +62,27 @@ def test_a_recorded_drive_of_another_camera_is_refused(tmp_path):
     own.write_text(text.replace('pitch_deg: ', 'pitch_deg: 1'))
     with pytest.raises(AvdetError, match=r'rig\.yaml: camera_rotation: .* use --rig'):
         check_recorded_rig(own, load_rig())
+
+
+def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
+    own = tmp_path / 'rig.yaml'
+    own.write_bytes(default_rig_path().read_bytes())
+    rig = load_rig()
+    moved = rig.microphones_m + [0.02, -0.01, 0]
+    order = [0, 6, 2, 3, 4, 5, 1, 7]
+    calibrated = replace(
+        rig,
+        names=tuple(rig.names[k] for k in order),
+        microphones_m=moved[order],
+        gain_db=np.linspace(-1, 1, 8),
+    )
+    check_recorded_rig(own, calibrated)
+    for other in (
+        replace(rig, microphones_m=moved),  # moved, and nobody calibrated it
+        replace(calibrated, microphones_m=moved),  # the names are elsewhere
+        replace(calibrated, microphones_m=moved[order] + [0.04, 0, 0]),
+        replace(calibrated, channels=rig.channels[order]),
+        replace(calibrated, camera=replace(rig.camera, fx=rig.camera.fx + 9)),
+    ):
+        with pytest.raises(AvdetError, match='use --rig'):
+            check_recorded_rig(own, other)

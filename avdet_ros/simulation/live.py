@@ -11,7 +11,7 @@ import soundfile
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
-from avdet_ros.rig_match import rig_difference, rig_numbers
+from avdet_ros.rig_match import recorded_difference
 from avdet_ros.simulation.pictures import Conditions, random_conditions
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene
 from avdet_ros.simulation.scene import Scene
@@ -82,7 +82,7 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
             f'found {about.channels} at {about.samplerate} Hz'
         )
     own = folder / 'rig.yaml'
-    if own.exists() and (difference := rig_difference(rig, rig_numbers(load_rig(own)))):
+    if own.exists() and (difference := recorded_difference(rig, load_rig(own))):
         raise AvdetError(
             f'{folder}: expected a drive of the rig in use, found another one ({difference}): '
             f'use rig:={own}'
