@@ -8,7 +8,7 @@ interrupted, or to which a model is added, goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 import hashlib
 import json
 from pathlib import Path
@@ -210,6 +210,9 @@ def _holds(path: Path, request: Request, sha256: str | None) -> bool:
     if content is None:
         return False
     settings = content['settings']
+    # Fields that conditions did not have when the file was written say nothing.
+    if isinstance(settings.get('condition'), dict):
+        settings = {**settings, 'condition': asdict(Condition()) | settings['condition']}
     wanted = request.settings()
     if sha256 is None:
         wanted = {key: value for key, value in wanted.items() if key not in _OF_MODELS}

@@ -93,6 +93,11 @@ def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path
     monkeypatch.setattr(bearing_study, 'measure', count)
     run_study(request_of(model), study, ['plain-kept'])
     assert measured == []
+    older = json.loads((one / 'baselines.json').read_text())
+    del older['settings']['condition']['other_db'], older['settings']['early_drives']
+    (one / 'baselines.json').write_text(json.dumps(older))
+    run_study(request_of(model), study, ['plain-kept'])
+    assert measured == [], 'a setting that the file knows nothing of was not used'
     run_study(request_of(steered_model, name='New one'), study, ['plain-kept'])
     assert measured == [('New one', False)]
     (one / 'loudness.json').write_text('damaged')
