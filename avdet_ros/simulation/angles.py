@@ -63,20 +63,16 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
     position, rotation = scene.ego_pose(float(t_s))
     level = heading_frame(scene.rig).T
     by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
+    in_image = np.isin(truth.ids, truth.labels().ids)
+    near = truth.audible & (truth.distance_m <= LABEL_DISTANCE_M)
     found = np.full((len(truth), 4), np.nan)
-    for row, identity in enumerate(truth.ids.tolist()):
-        vehicle = by_id[identity]
+    for row in np.flatnonzero(in_image | near).tolist():
+        vehicle = by_id[int(truth.ids[row])]
         place, turned = vehicle.pose(float(t_s))
         corners = (place + vehicle.outline_m() @ turned.T - position) @ rotation
         found[row] = box_angles((corners - scene.rig.array_position_m) @ level)
-    in_image = np.isin(truth.ids, truth.labels().ids)
     wanted = (np.abs(found[:, 0]) <= FRONT_DEG) & (
-        in_image
-        | (
-            truth.audible
-            & (truth.distance_m <= LABEL_DISTANCE_M)
-            & (found[:, 3] >= LABEL_HEIGHT_DEG)
-        )
+        in_image | (near & (found[:, 3] >= LABEL_HEIGHT_DEG))
     )
     found = found[wanted].astype(np.float32)
     return AngleLabels(*found.T, in_image=in_image[wanted], truth=truth.only(wanted))

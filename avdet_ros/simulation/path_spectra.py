@@ -88,27 +88,13 @@ def phase_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _phase_re(a, b, c, d, gain, out):
-    for k in range(len(out)):
-        out[k] = gain * (a[k] * b[k] - c[k] * d[k])
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _phase_im(a, b, c, d, gain, out):
-    for k in range(len(out)):
-        out[k] = gain * (a[k] * b[k] + c[k] * d[k])
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _add_products(a, b, c, d, out):
-    for k in range(len(out)):
-        out[k] += a[k] * b[k] + c[k] * d[k]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _take_products(a, b, c, d, out):
-    for k in range(len(out)):
-        out[k] += a[k] * b[k] - c[k] * d[k]
+def _add_turned(re, im, a_re, a_im, b_re, b_im, gain, out_re, out_im):
+    """Add gain (re + i im) a b; one loop, which the compiler turns into SIMD."""
+    for k in range(len(out_re)):
+        c = a_re[k] * b_re[k] - a_im[k] * b_im[k]
+        s = a_re[k] * b_im[k] + a_im[k] * b_re[k]
+        out_re[k] += gain * (re[k] * c - im[k] * s)
+        out_im[k] += gain * (re[k] * s + im[k] * c)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -125,7 +111,6 @@ def add_ways(spectra, bins, delays, gains, whole, parts, out):
         out: (A, F, LANES, BINS) float32, added to.
     """
     re, im = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
-    turn_re, turn_im = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
     for f in range(out.shape[1]):
         middle = f * HOP + FRAME // 2
         k0 = middle // KNOT
@@ -147,11 +132,17 @@ def add_ways(spectra, bins, delays, gains, whole, parts, out):
                     steps = int(np.floor((delay + LONGEST) * STEPS + 0.5))
                     steps = min(max(steps, 0), 2 * LONGEST * STEPS)
                     i, j = steps // STEPS, steps % STEPS
-                    a_re, a_im, b_re, b_im = whole[0, i], whole[1, i], parts[0, j], parts[1, j]
-                    _phase_re(a_re, b_re, a_im, b_im, gain, turn_re[:n])
-                    _phase_im(a_re, b_im, a_im, b_re, gain, turn_im[:n])
-                    _take_products(re, turn_re, im, turn_im, out[a, f, m][:n])
-                    _add_products(re, turn_im, im, turn_re, out[a, f, MICROPHONES + m][:n])
+                    _add_turned(
+                        re,
+                        im,
+                        whole[0, i],
+                        whole[1, i],
+                        parts[0, j],
+                        parts[1, j],
+                        gain,
+                        out[a, f, m][:n],
+                        out[a, f, MICROPHONES + m][:n],
+                    )
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -191,14 +182,14 @@ def add_noise(bank_re, bank_im, first, turn, level, out):
             c, s = np.float32(np.cos(turn[a, m])), np.float32(np.sin(turn[a, m]))
             for f in range(out.shape[1]):
                 re, im = bank_re[first[a, m] + f], bank_im[first[a, m] + f]
-                _add_scaled(level[a, m], re, im, c, -s, out[a, f, m])
-                _add_scaled(level[a, m], re, im, s, c, out[a, f, MICROPHONES + m])
+                _add_scaled(level[a, m], re, im, c, s, out[a, f, m], out[a, f, MICROPHONES + m])
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _add_scaled(level, re, im, a, b, out):
-    for k in range(len(out)):
-        out[k] += level[k] * (a * re[k] + b * im[k])
+def _add_scaled(level, re, im, c, s, out_re, out_im):
+    for k in range(len(out_re)):
+        out_re[k] += level[k] * (c * re[k] - s * im[k])
+        out_im[k] += level[k] * (s * re[k] + c * im[k])
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

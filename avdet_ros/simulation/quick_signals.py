@@ -44,6 +44,8 @@ TONE_EVERY = 4
 _UNIT = REFERENCE_PA / FULL_SCALE_PA
 _UNIT_OF_POWER = _UNIT / np.sqrt(2 * np.pi)
 _NO_EXTRA = np.zeros((1, 0), np.float32)
+_LEVEL = np.full(BINS, 3.5, np.float32)
+"""Octaves of bins that all lie in the middle, where a flat density is what it is."""
 
 
 class GivenSignals(Protocol):
@@ -77,6 +79,12 @@ class SourceReader:
         )
         self._frequency = frequency[:-1]
         self._asphalt = _asphalt(self.rate)
+        # read into again for each path, and the frames of what was read
+        self._samples = np.empty((frames - 1) * HOP + FRAME, np.float32)
+        self._cut = sliding_window_view(self._samples, FRAME)[::HOP]
+        hop, length = HOP // TONE_EVERY, FRAME // TONE_EVERY
+        self._tone_samples = np.empty((frames - 1) * hop + length, np.float32)
+        self._tone_cut = sliding_window_view(self._tone_samples, length)[::hop]
 
     def _air_db(self, frequency_hz: np.ndarray) -> np.ndarray:
         """(F,) float32 loss of the air, dB a metre."""
@@ -119,23 +127,24 @@ class SourceReader:
             rows = self.bank.rows
             span = int((high_s - low_s) * rate) + 16
             first = int(low_s * rate) - 8 - int(rng.integers(0, len(rows) - span - 16))
-        samples = np.empty((out.shape[1] - 1) * HOP + FRAME, np.float32)
         shapes = [] if given else self._shapes(source, stage, te, slope)
         table = None
         if source.engine is not None:
             table = source.engine.table(float(te[0][te.shape[1] // 2]), _no_loss())
+            if table is not None:  # each sample that is read stands for those left out
+                table = table * np.float32(TONE_EVERY * _UNIT_OF_POWER)
         for index, way in enumerate(source.ways):
-            read_signal(rows, first, te[index], slope[index], KNOT / rate, float(rate), samples)
-            spectra = fft.rfft(sliding_window_view(samples, FRAME)[::HOP], axis=-1)
+            read_signal(
+                rows, first, te[index], slope[index], KNOT / rate, float(rate), self._samples
+            )
+            spectra = fft.rfft(self._cut, axis=-1)
             surface = self._asphalt if way.surface == 'asphalt' else np.float32(1)
             if given:  # with its level and the air's losses
                 out[index] = spectra * surface
                 continue
             noise, tones = shapes[index]
             shape_frames(spectra, noise * surface, SHAPE_FRAMES, out[index], False)
-            if tones is not None:
-                if table is None:
-                    continue
+            if table is not None:
                 received = self._tone_spectra(source.engine, table, te[index], slope[index])
                 limit = received.shape[1]
                 shape_frames(
@@ -164,12 +173,10 @@ class SourceReader:
         self, engine: Engine, table: np.ndarray, te: np.ndarray, slope: np.ndarray
     ) -> np.ndarray:
         """(F, bins of the tones) complex64 spectra of an engine's tones without losses."""
-        length = FRAME // TONE_EVERY
         cycles, per_s = engine.phase(te)
-        samples = np.empty((self.frames - 1) * HOP // TONE_EVERY + length, np.float32)
-        read_tones(table, cycles, per_s * slope * (KNOT / self.rate), TONE_EVERY, samples)
-        frames = sliding_window_view(samples, length)[:: HOP // TONE_EVERY]
-        return fft.rfft(frames, axis=-1) * np.float32(TONE_EVERY * _UNIT_OF_POWER)
+        step = KNOT / self.rate
+        read_tones(table, cycles, per_s * slope * step, TONE_EVERY, self._tone_samples)
+        return fft.rfft(self._tone_cut, axis=-1)
 
     def _shapes(
         self, source: Source, stage: Stage, te: np.ndarray, slope: np.ndarray
@@ -196,6 +203,7 @@ class SourceReader:
             middle = source.vehicle.speed_mps(te[0][te.shape[1] // 2])
             then = cnossos.add_levels(*source.engine.sound.propulsion_db(middle)[:5])
             gain_db = total - then if np.isfinite(then) else np.full(len(times), -200.0)
+            flat = np.repeat(gain_db[:, None], 8, axis=1)
         found = []
         for index in range(len(source.ways)):
             noise = np.empty((len(times), BINS), np.float32)
@@ -204,9 +212,7 @@ class SourceReader:
             tones = None
             if gain_db is not None:
                 tones = np.empty((len(times), FRAME // TONE_EVERY // 2 + 1), np.float32)
-                flat = np.repeat(gain_db[:, None], 8, axis=1)
-                flat_octaves = np.full(BINS, 3.5, np.float32)
-                shape_rows(flat, self._loss, air_m, extra, rates, flat_octaves, 1.0, tones)
+                shape_rows(flat, self._loss, air_m, extra, rates, _LEVEL, 1.0, tones)
             found.append((noise, tones))
         return found
 

@@ -57,9 +57,17 @@ def _mel(values, first, last, weights, out):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _products(a, b, c, d, sign, out):
+def _power(re, im, out):
     for k in range(len(out)):
-        out[k] = a[k] * b[k] + sign * (c[k] * d[k])
+        out[k] = re[k] * re[k] + im[k] * im[k]
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _cross(a_re, a_im, b_re, b_im, re, im):
+    """A times the conjugate of b."""
+    for k in range(len(re)):
+        re[k] = a_re[k] * b_re[k] + a_im[k] * b_im[k]
+        im[k] = a_im[k] * b_re[k] - a_re[k] * b_im[k]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -67,32 +75,30 @@ def _compute(spectra, first, last, weights, pairs, out):
     frames, lanes, bins = spectra.shape
     count, mels = lanes // 2, len(first)
     floor = np.float32(POWER_FLOOR)
-    line = np.zeros(bins, np.float32)
+    line, other = np.zeros(bins, np.float32), np.zeros(bins, np.float32)
     power = np.zeros((count, mels), np.float32)
     scale = np.zeros((count, mels), np.float32)
     mean = np.zeros(mels, np.float32)
     product = np.ones((count, mels))
-    one, minus = np.float32(1), np.float32(-1)
+    one = np.float32(1)
     for g in range(len(out)):
         start, stop = g * POOL_FRAMES, min((g + 1) * POOL_FRAMES, frames)
         product[:] = 1.0
         for f in range(start, stop):
             x = spectra[f]
             for m in range(count):
-                _products(x[m], x[m], x[count + m], x[count + m], one, line)
+                _power(x[m], x[count + m], line)
                 _mel(line, first, last, weights, power[m])
                 for b in range(mels):
                     product[m, b] *= max(power[m, b], floor)
                     scale[m, b] = one / np.sqrt(power[m, b] + floor)
             for p in range(len(pairs)):
                 i, j = pairs[p]
-                # X_i conj(X_j)
-                _products(x[i], x[j], x[count + i], x[count + j], one, line)
+                _cross(x[i], x[count + i], x[j], x[count + j], line, other)
                 _mel(line, first, last, weights, mean)
                 for b in range(mels):
                     out[g, count + 2 * p, b] += mean[b] * scale[i, b] * scale[j, b]
-                _products(x[count + i], x[j], x[i], x[count + j], minus, line)
-                _mel(line, first, last, weights, mean)
+                _mel(other, first, last, weights, mean)
                 for b in range(mels):
                     out[g, count + 2 * p + 1, b] += mean[b] * scale[i, b] * scale[j, b]
         weight = np.float32(1.0 / (stop - start))
