@@ -28,7 +28,7 @@ from avdet_ros.rig import load_rig
 from avdet_ros.simulation.arrays import HELD_OUT
 from avdet_ros.simulation.conditions import Condition
 
-FIRST_VEHICLE, VEHICLES = 250_000, 6
+FIRST_VEHICLE, VEHICLES = 250_000, 3
 """Seeds of the arrays that drives share where one calibrates them."""
 
 BASELINES = 'baselines'
@@ -87,6 +87,7 @@ CONDITIONS: Mapping[str, Studied] = {
     'vehicles': Studied(
         f'furnished, {VEHICLES} neglected vehicles',
         Condition('furnished', 'neglected', vehicle=FIRST_VEHICLE, vehicles=VEHICLES),
+        drives=30,
         calibrate_minutes=5.0,
     ),
     **{

@@ -20,8 +20,7 @@ BAND_HZ = (500.0, 5000.0)
 """Mel bands that are looked at: below, all directions sound alike; above, pairs are too wide."""
 
 PASSING_SEED, PASSING_VEHICLE, PASSING_S = 200_057, 250_005, 9.0
-"""A drive on which a car crosses the road ahead, 10 dB above all the rest, and an array that the
-study calibrates."""
+"""A drive on which a car crosses the road ahead, 10 dB above all the rest, and an array."""
 
 FRONT_DEG, COLUMNS = 56.0, 224
 PIECE_S = 0.1
