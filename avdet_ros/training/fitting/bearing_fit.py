@@ -153,7 +153,7 @@ def fit(
                 'epoch': state.epoch,
                 'step': state.step,
                 'seconds': round(state.seconds, 1),
-                'windows': len(train),
+                'training_windows': len(train),
                 **losses,
                 **scores,
             }
@@ -368,7 +368,7 @@ def _plain(value: Any) -> Any:
 def _line(row: dict[str, float]) -> str:
     return (
         f'epoch {row["epoch"]:.0f}: {row["step"]:.0f} steps, {row["seconds"]:.0f} s, '
-        f'{row["windows"]:.0f} windows, loss {row["loss"]:.3f}, bearing AP '
+        f'{row["training_windows"]:.0f} training windows, loss {row["loss"]:.3f}, bearing AP '
         f'{row["bearing_ap"]:.3f}, recall {row["bearing_recall"]:.3f}, AP50 {row["ap50"]:.3f}, '
         f'azimuth {row["azimuth_error_deg"]:.2f} deg, range {row["range_error"]:.2f} '
         f'({row["range_covered"]:.2f} inside)'

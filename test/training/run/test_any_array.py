@@ -58,6 +58,7 @@ def test_it_learns_to_hear_from_arrays_it_has_not_seen(finished):
     with (run.out / LOG).open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]['loss']) < float(rows[0]['loss'])
+    assert int(rows[-1]['training_windows']) == run.store(run.train, None).refresh()
 
 
 def middle(found) -> float:
