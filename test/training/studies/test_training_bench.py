@@ -7,6 +7,7 @@ import json
 import pytest
 
 from avdet_ros.cli import bench_training as command
+from avdet_ros.cli.console import console
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.studies import training_bench as costs
 from avdet_ros.training.studies.loading_bench import loading_rates
@@ -42,7 +43,7 @@ def test_command_prints_and_writes(window_folder, tmp_path, monkeypatch, capsys)
         real = getattr(costs, name)
         monkeypatch.setattr(costs, name, lambda *args, real=real: real(*args, **SMALL))
     monkeypatch.setattr(command, 'STEPS', 1)
-    monkeypatch.setenv('COLUMNS', '200')
+    monkeypatch.setattr(console(), 'width', 200)
     out = tmp_path / 'bench.json'
     command.training(None, 1, window_folder / 'train', out)
     printed = capsys.readouterr().out
