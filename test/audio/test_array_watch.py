@@ -54,6 +54,7 @@ def test_a_true_array_is_as_the_rig_says(rig, watched):
     assert (watch.changes, called, watch.estimates) == ([], [], 1)
 
 
+@pytest.mark.slow
 def test_a_loose_microphone_and_a_new_gain_are_named(rig, watched):
     moved, gain_db = np.zeros((8, 3)), np.zeros(8)
     moved[6] = [0.02, 0.02, 0]

@@ -103,6 +103,7 @@ def test_a_silent_channel_is_dead_too(rig):
     assert np.flatnonzero(~result.alive).tolist() == [2]
 
 
+@pytest.mark.slow
 def test_the_yaw_comes_from_what_the_camera_sees(rig):
     errors = Errors(yaw_deg=2.0)
     azimuths = traffic_azimuths(SECONDS, 5)

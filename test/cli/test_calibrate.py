@@ -30,6 +30,7 @@ def calibrate(*words):
     return CliRunner().invoke(app, ['calibrate', *map(str, words)], catch_exceptions=True)
 
 
+@pytest.mark.slow
 def test_driving_makes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
     errors = Errors(gain_db=np.linspace(-3, 3, 8), late_s=np.linspace(0, 4e-5, 8), dead=(5,))
     sound = driving_sound(small_rig(), traffic_azimuths(SECONDS, 1), errors)

@@ -186,6 +186,7 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [

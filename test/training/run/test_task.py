@@ -59,6 +59,7 @@ def rows(folder) -> list[dict[str, str]]:
     return list(csv.DictReader(log.open()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('loss', ['none', 'mta'])
 def test_a_student_learns_where_things_are(taught, tmp_path, loss):
     train, val = taught(256, 0), taught(64, 1)

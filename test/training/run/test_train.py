@@ -88,6 +88,7 @@ def test_whole_windows_pool_to_the_stored_ones(window_folder):
     np.testing.assert_allclose(pooled, windows.spectrogram[2].astype(np.float32), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_from_recipe_to_model_card_and_again(tmp_path, window_folder, log_lines):
     out = tmp_path / 'run'
 
@@ -146,6 +147,7 @@ def test_only_a_run_folder_is_ever_emptied(tmp_path):
     assert (tmp_path / 'precious.txt').exists()
 
 
+@pytest.mark.slow
 def test_a_comparison_makes_a_table(tmp_path, window_folder):
     recipe = write(
         tmp_path,
@@ -196,6 +198,7 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
     assert (out / 'student.onnx').exists()
 
 
+@pytest.mark.slow
 def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder):
     pytest.importorskip('rclpy')
     command = [

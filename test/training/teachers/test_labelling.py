@@ -129,6 +129,7 @@ def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
             np.testing.assert_allclose(box, truth[frame.stamp]['boxes_px'][0], atol=8)
 
 
+@pytest.mark.slow
 def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path, log_lines):
     """What counts is the part of all frames that is skipped, now as at the first time."""
     root, _ = own
