@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 import signal
 import sys
+import threading
+from typing import Any
 
 NICENESS = 10
 """Of processes that can wait: a tenth of a normal one's share when both want a core."""
@@ -76,6 +78,8 @@ class SignalFlag:
     A `threading.Event` would not do: a handler runs between two steps of the main thread, which
     may just then hold the event's lock, and would wait for it for ever.
 
+    As a context it gives them back at its end; only the main thread can take them.
+
     Attributes:
         received: whether one has come.
     """
@@ -83,8 +87,17 @@ class SignalFlag:
     def __init__(self) -> None:
         """Take the signals from now on."""
         self.received = False
-        for number in END_SIGNALS:
-            signal.signal(number, self._note)
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in END_SIGNALS:
+                self._before[number] = signal.signal(number, self._note)
+
+    def __enter__(self) -> SignalFlag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, *_: object) -> None:
         self.received = True

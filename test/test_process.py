@@ -149,3 +149,14 @@ def test_a_signal_is_noted_wherever_the_main_thread_is(number):
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_a_flag_takes_two_signals_and_gives_them_back():
+    """The second one may come while the first is still being noted."""
+    before = signal.getsignal(signal.SIGINT)
+    with SignalFlag() as stop:
+        assert not stop.received
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        assert stop.received
+    assert signal.getsignal(signal.SIGINT) is before

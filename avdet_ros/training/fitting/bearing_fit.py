@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field
 import logging
 import math
 from pathlib import Path
-import signal
-import threading
 import time
 from typing import Any
 
@@ -28,6 +26,7 @@ from torch import nn
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_atomically
+from avdet_ros.process import SignalFlag
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.data.array_store import ArrayStore, Augmentation
 from avdet_ros.training.fitting.bearing_validation import found_in, scores_of
@@ -135,8 +134,8 @@ def fit(
     state = _open(out, plan, shape, train, device)
     step_network = torch.compile(state.network) if compiled else state.network
     took: list[float] = []
-    with _stoppable() as stop:
-        while not finished(state, plan) and not stop.is_set():
+    with SignalFlag() as stop:
+        while not finished(state, plan) and not stop.received:
             spent = time.monotonic() - began
             if took and spent + 1.1 * max(took) > stop_after_s:
                 _logger.info('stopped after %.0f s; the same command goes on', spent)
@@ -226,7 +225,7 @@ def _epoch(
     train: ArrayStore,
     plan: FitPlan,
     progress: Progress,
-    stop: threading.Event,
+    stop: SignalFlag,
 ) -> dict[str, float] | None:
     """One pass over up to `FitPlan.epoch_windows`; None if it was broken off."""
     device = train.device
@@ -242,7 +241,7 @@ def _epoch(
     count = 0
     with progress.step(f'epoch {state.epoch + 1}', total=len(batches)) as advance:
         for index in batches:
-            if stop.is_set():
+            if stop.received:
                 return None
             if finished(state, plan):
                 break
@@ -305,21 +304,6 @@ def _rate(share: float) -> float:
         return max(share / WARM_UP, 0.01)
     fallen = min((share - WARM_UP) / (1 - WARM_UP), 1.0)
     return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
-
-
-class _stoppable:
-    """While it lasts, Ctrl-C and SIGTERM ask for an end instead of breaking off."""
-
-    def __enter__(self) -> threading.Event:
-        self._stop, self._before = threading.Event(), {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, lambda *_: self._stop.set())
-        return self._stop
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def _write(out: Path, state: FitState, plan: FitPlan, row: dict[str, float]) -> None:
