@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import threading
 import time
 from typing import Any
@@ -10,43 +10,30 @@ from typing import Any
 import numpy as np
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from sensor_msgs.msg import Image, TimeReference
+from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
-from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.audio.array_changes import Change
-from avdet_ros.audio.array_watch import ArrayWatch
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.living_channels import LivingChannels
-from avdet_ros.audio.self_calibration import SelfCalibration, calibrated_rig
 from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.array_state import array_text
 from avdet_ros.messages.decode import decode_sound, stamp_ns
-from avdet_ros.messages.encode import (
-    encode_detections,
-    encode_header,
-    encode_sound,
-    encode_spectrogram,
-    encode_stamp,
-)
+from avdet_ros.messages.encode import encode_header, encode_spectrogram
 from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.capture_array import CaptureArray
+from avdet_ros.nodes.capture_audio import AudioPublisher
+from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
-from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.rig import MICROPHONES
 from avdet_ros.sources.base import SOURCES, Block, StampedBlock
 from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
-
-
-AUDIO_S = 0.02
-"""Shortest message on topic audio; sources may read in smaller blocks."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ class CaptureNode(AvdetNode):
     """Publishes `audio` and `spectrogram`, and `truth` and `drive_time` when it simulates.
 
     Four threads: one reads the source, one computes features and publishes, one watches the array
-    slowly, and the executor's serves ROS. None waits for another.
+    slowly (`capture_array`), and the executor's serves ROS. None waits for another.
     """
 
     NAME = 'capture'
@@ -76,9 +63,10 @@ class CaptureNode(AvdetNode):
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
-        self._array = self.create_publisher(String, 'array', qos.LATCHED)
-        self._watch: ArrayWatch | None = None
-        self._audio = self._truth = self._drive_time = None
+        self._array_state = self.create_publisher(String, 'array', qos.LATCHED)
+        self._array: CaptureArray | None = None
+        self._audio: AudioPublisher | None = None
+        self._truth: TruthPublisher | None = None
         self._subscription = self._input = self._jump = None
         self._hanging: SourceReader | None = None
         self._worker: LatestValueWorker[_Due] | None = None
@@ -86,10 +74,10 @@ class CaptureNode(AvdetNode):
     def load(self) -> None:
         """Read the rig and prepare the source."""
         self._rig = self.load_rig()
-        self._front_end = FrontEnd.of(self._rig)
+        front_end = FrontEnd.of(self._rig)
         # The filters are made, and the transforms planned, before the first window needs them.
-        silence = np.zeros((MICROPHONES, self._front_end.samples), 'f4')
-        self._front_end.compute(silence)
+        front_end.compute(np.zeros((MICROPHONES, front_end.samples), 'f4'))
+        self._window_s = front_end.window_s
         self._kind = self.p['source']
         if self._kind != TOPIC:
             parameters = SOURCES.find(self._kind).parameters
@@ -108,21 +96,11 @@ class CaptureNode(AvdetNode):
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
-        self._living = LivingChannels(self._rig.sample_rate_hz, self._rig.alive)
-        self._array_lock = threading.Lock()
-        self._calibrated = self._rig
-        self._use_array(self._rig)
-        if self.p['array_watch_s'] > 0:
-            self._watch = ArrayWatch(self._rig, self.p['array_watch_s'], self._on_changes)
-            self._watch.start()
+        self._array = CaptureArray(self, self._rig, self._array_state)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._with_gap = self._lost = self._jumps = 0
         self._last_block_s: float | None = None
-        self._unpublished: list[Block] = []
-        self._next_truth_s = 0.0
-        self._next_drive_time_sample = 0
-        self._scene = None
         self._worker = make_worker(self, 'features', PENDING_WINDOWS, self._publish)
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
@@ -137,10 +115,9 @@ class CaptureNode(AvdetNode):
             self._jump = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
             return
         if self._audio is None:
-            self._audio = self.create_publisher(Image, 'audio', qos.OFFER_STREAM, **how)
+            self._audio = AudioPublisher(self, self._rig)
         if self._source.has_truth and self._truth is None:
-            self._truth = self.create_publisher(Detection2DArray, 'truth', qos.RESULTS, **how)
-            self._drive_time = self.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
+            self._truth = TruthPublisher(self, self._rig, self._source.label)
         self._input = SourceReader(
             self._source,
             lambda: self.now_ns() * 1e-9,
@@ -153,7 +130,8 @@ class CaptureNode(AvdetNode):
         self._input.start()
         if self._source.notice:
             self.get_logger().info(self._source.notice)
-        self._scene = self._source.scene
+        if self._truth is not None:
+            self._truth.scene = self._source.scene
 
     def release(self) -> None:
         """Stop the threads and close the source."""
@@ -161,9 +139,8 @@ class CaptureNode(AvdetNode):
             self._input.stop()
             self._hanging = self._input if self._input.busy else None
             self._input = None
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+        if self._array is not None:
+            self._array.stop()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -173,10 +150,12 @@ class CaptureNode(AvdetNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-        for name in ('_audio', '_truth', '_drive_time'):
-            if getattr(self, name) is not None:
-                self.destroy_publisher(getattr(self, name))
-                setattr(self, name, None)
+        if self._audio is not None:
+            self._audio.destroy()
+            self._audio = None
+        if self._truth is not None:
+            self._truth.destroy()
+            self._truth = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
         """A new hop begins a new grid of windows."""
@@ -186,64 +165,15 @@ class CaptureNode(AvdetNode):
                 self._buffer = buffer
 
     def _new_buffer(self, hop_s: float) -> WindowBuffer:
-        return WindowBuffer(MICROPHONES, self._rig.sample_rate_hz, self._front_end.window_s, hop_s)
-
-    # Any thread.
-
-    def _use_array(self, calibrated: Rig) -> None:
-        """Use and publish a calibration of the rig, less the channels that have died since."""
-        with self._array_lock:
-            self._calibrated = calibrated
-            rig = replace(calibrated, alive=calibrated.alive & self._living.alive)
-            self._front_end = FrontEnd.of(rig)
-            self._array.publish(String(data=array_text(rig)))
-
-    # The watch's thread.
-
-    def _on_changes(self, result: SelfCalibration, changes: list[Change]) -> None:
-        words = '; '.join(change.sentence for change in changes)
-        if not self.p['auto_calibrate']:
-            self.get_logger().warning(f'the array is not what the rig says: {words}')
-            return
-        rig = calibrated_rig(result, self._calibrated)
-        self._use_array(rig)
-        if self._watch is not None:
-            self._watch.use_rig(rig)
-        self.get_logger().warning(f'the array is calibrated anew: {words}')
+        return WindowBuffer(MICROPHONES, self._rig.sample_rate_hz, self._window_s, hop_s)
 
     # The source's thread, or the executor's for source topic.
 
     def _take(self, stamped: StampedBlock) -> None:
         self._push(stamped)
-        block = stamped.block
-        if self._drive_time is not None and block.first_sample >= self._next_drive_time_sample:
-            self._publish_drive_time(stamped)
-        if not self.p['publish_audio']:
-            self._unpublished = []
-            return
-        if block.lost:
-            self._publish_audio(stamped)
-        self._unpublished.append(block)
-        count = sum(len(part.samples) for part in self._unpublished)
-        if count >= AUDIO_S * self._rig.sample_rate_hz:
-            self._publish_audio(stamped)
-
-    def _publish_drive_time(self, stamped: StampedBlock) -> None:
-        """Publish when the drive began, once a second: its pictures are shown by it."""
-        self._next_drive_time_sample = stamped.block.first_sample + self._rig.sample_rate_hz
-        head = encode_header(stamped.time_ns(0), '')
-        label = self._source.label
-        self._drive_time.publish(
-            TimeReference(header=head, time_ref=encode_stamp(0), source=label)
-        )
-
-    def _publish_audio(self, newest: StampedBlock) -> None:
-        blocks, self._unpublished = self._unpublished, []
-        if blocks:
-            time_ns = newest.time_ns(blocks[0].first_sample)
-            head = encode_header(time_ns, self._rig.array_frame_id)
-            samples = np.concatenate([block.samples for block in blocks])
-            self._audio.publish(encode_sound(head, samples))
+        if self._truth is not None:
+            self._truth.publish_drive_time(stamped)
+        self._audio.take(stamped, wanted=self.p['publish_audio'])
 
     def _on_audio(self, message: Image) -> None:
         topic = self._subscription.topic_name
@@ -267,10 +197,7 @@ class CaptureNode(AvdetNode):
         self._samples.add(len(block.samples))
         self._lost += block.lost
         self._levels.add(block.samples)
-        if self._living.add(block.samples):
-            self._use_array(self._calibrated)
-        if self._watch is not None:
-            self._watch.add(block.samples, block.lost)
+        self._array.add(block)
         with self._lock:
             windows = self._buffer.push(block.samples, block.first_sample)
         for window in windows:
@@ -286,12 +213,12 @@ class CaptureNode(AvdetNode):
         with self._lock:
             self._buffer.reset()
         self._worker.clear()
-        self._unpublished = []
         self._levels.reset()
-        if self._watch is not None:
-            self._watch.clear()
-        self._next_truth_s = 0.0
-        self._next_drive_time_sample = 0
+        self._array.clear()
+        if self._audio is not None:
+            self._audio.clear()
+        if self._truth is not None:
+            self._truth.restart()
 
     def _on_jump(self, jump: TimeJump) -> None:
         self._jumps += 1
@@ -303,7 +230,7 @@ class CaptureNode(AvdetNode):
     def _publish(self, due: _Due) -> None:
         window, end_ns = due.window, due.end_ns
         began = time.perf_counter()
-        features = self._front_end.compute(window.waveform)
+        features = self._array.front_end.compute(window.waveform)
         milliseconds = (time.perf_counter() - began) * 1e3
         head = encode_header(end_ns, self._rig.array_frame_id)
         self._spectrogram.publish(encode_spectrogram(head, features))
@@ -315,24 +242,8 @@ class CaptureNode(AvdetNode):
         self._gap_samples.publish(Float64(data=float(window.gap_samples)))
         self._features_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
-        if self._scene is not None:
-            self._publish_truth(window.end_sample, due.start_ns)
-
-    def _publish_truth(self, end_sample: int, start_ns: int) -> None:
-        """The truth at each hop up to a window's end.
-
-        It begins with the stream and not with the first window's end, since boxes hold for an
-        instant inside their window.
-        """
-        rate = self._rig.sample_rate_hz
-        while round(self._next_truth_s * rate) <= end_sample:
-            time_s = self._next_truth_s
-            truth = self._scene.labels(time_s)
-            head = encode_header(start_ns + round(time_s * 1e9), self._rig.camera.frame_id)
-            ids = [str(identity) for identity in truth.ids]
-            scores = np.ones(len(ids))
-            self._truth.publish(encode_detections(head, truth.boxes_px, scores, ids))
-            self._next_truth_s += self.p['hop_s']
+        if self._truth is not None:
+            self._truth.publish(window.end_sample, due.start_ns, self.p['hop_s'])
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Samples, windows, losses, clock and channels."""
@@ -360,27 +271,9 @@ class CaptureNode(AvdetNode):
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')
         self._levels.add_to(report, quiet=finished)
-        self._diagnose_array(report)
+        self._array.diagnose(report)
         if report.level == diagnostics.OK and not finished:
             report.ok(f'{self._windows.count} windows sent')
-
-    def _diagnose_array(self, report: diagnostics.Report) -> None:
-        """Channels that are out, and what the watch found."""
-        out = np.flatnonzero(self._rig.alive & ~self._living.alive)
-        report.value(channels_out=' '.join(self._rig.names[i] for i in out))
-        for i in out:
-            channel = self._rig.channels[i]
-            report.warn(f'{self._rig.names[i]} (channel {channel}) is dead and left out')
-        if (watch := self._watch) is None:
-            return
-        report.value(
-            array_watch=watch.summary,
-            array_estimates=watch.estimates,
-            array_calibrated=self._calibrated is not self._rig,
-        )
-        if not self.p['auto_calibrate']:
-            for change in watch.changes:
-                report.warn(f'the array has changed: {change.sentence}')
 
     def _diagnose_input(self, report: diagnostics.Report) -> bool:
         source = self._input.source
