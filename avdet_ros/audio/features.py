@@ -41,6 +41,10 @@ _LOUDEST = 1e3
 """No sample of a working source is this far above full scale; whatever is, is damage."""
 
 
+_CACHED_FRAMES = 256
+"""Frames of a pair's cross spectrum that a core's cache holds beside what they are made from."""
+
+
 @dataclass(frozen=True)
 class FrontEnd:
     """Log-mel spectrograms and mel-band coherences of a window.
@@ -148,24 +152,45 @@ class FrontEnd:
         Raises:
             AvdetError: shape or type is not the one above.
         """
-        spectrum = self._spectrum(waveform)
-        power = self._mel_power(spectrum)
         features = np.empty((len(self.feature_names), self.n_mels, self.frames), np.float32)
-        levels, phases = features[:MICROPHONES], features[MICROPHONES:]
+        self._features_of(self._spectrum(waveform), features)
+        return features
+
+    def frame_features(self, frames: np.ndarray, out: np.ndarray) -> None:
+        """The features of single frames, each of which depends on its own samples alone.
+
+        Args:
+            frames: (8, n, n_fft) float32 samples around each frame's centre, overwritten.
+            out: (32, n_mels, n) float32 of any strides, for channels as in `feature_names`.
+        """
+        self._features_of(self._transform(_without_damage(frames)), out)
+
+    def _features_of(self, spectrum: np.ndarray, out: np.ndarray) -> None:
+        """(32, n_mels, n) features of (bins, 8, n) spectra."""
+        power = self._mel_power(spectrum)
+        levels, phases = out[:MICROPHONES], out[MICROPHONES:]
         levels[...] = _decibel(power).transpose(1, 0, 2)
 
         scale = 1 / np.sqrt(power + np.float32(POWER_FLOOR))
         conjugate = spectrum.conj()
-        # One pair at a time stays in the cache: four times as fast as all twelve at once.
-        cross = np.empty((spectrum.shape[0], self.frames), np.complex64)
-        for pair, (i, j) in enumerate(PAIRS):
-            np.multiply(spectrum[:, i], conjugate[:, j], out=cross)
+        # As many pairs at a time as stay in the cache: all twelve of a whole window take four
+        # times as long together as one by one.
+        bins, _, frames = spectrum.shape
+        most = max(1, _CACHED_FRAMES // max(frames, 1))
+        room = np.empty(bins * min(most, len(PAIRS)) * frames, np.complex64)
+        for first in range(0, len(PAIRS), most):
+            group = PAIRS[first : first + most]
+            cross = room[: bins * len(group) * frames].reshape(bins, len(group), frames)
+            for place, (i, j) in enumerate(group):
+                np.multiply(spectrum[:, i], conjugate[:, j], out=cross[:, place])
             # The filters are real, so interleaved real and imaginary parts sum side by side.
-            coherence = (self._mel_filters @ cross.view(np.float32)).view(np.complex64)
-            coherence *= scale[:, i] * scale[:, j]
-            phases[2 * pair] = coherence.real
-            phases[2 * pair + 1] = coherence.imag
-        return features
+            sums = self._mel_filters @ cross.reshape(bins, -1).view(np.float32)
+            coherence = sums.view(np.complex64).reshape(-1, len(group), frames)
+            here, there = ([pair[side] for pair in group] for side in (0, 1))
+            coherence *= scale[:, here] * scale[:, there]
+            end = 2 * (first + len(group))
+            phases[2 * first : end : 2] = coherence.real.transpose(1, 0, 2)
+            phases[2 * first + 1 : end : 2] = coherence.imag.transpose(1, 0, 2)
 
     def log_mel(self, waveform: np.ndarray) -> np.ndarray:
         """The first eight channels of `compute` alone, (8, n_mels, frames) float32."""
@@ -193,7 +218,11 @@ class FrontEnd:
         half = self.n_fft // 2
         padded = np.pad(waveform, ((0, 0), (half, self.n_fft - half)), mode='reflect')
         frames = sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop_length]
-        spectrum = scipy.fft.rfft(frames[:, : self.frames] * self._taper, axis=-1)
+        return self._transform(frames[:, : self.frames])
+
+    def _transform(self, frames: np.ndarray) -> np.ndarray:
+        """(bins, 8, n) complex64 of (8, n, n_fft) samples."""
+        spectrum = scipy.fft.rfft(frames * self._taper, axis=-1)
         spectrum = np.ascontiguousarray(spectrum.transpose(2, 0, 1))
         if self._correction is not None:
             spectrum *= self._correction
@@ -224,12 +253,7 @@ class FrontEnd:
             raise AvdetError(f'window of sound: expected {expected}, found {found}')
         if waveform.shape != (MICROPHONES, self.samples):
             raise AvdetError(f'window of sound: expected {expected}, found shape {waveform.shape}')
-        waveform = np.ascontiguousarray(waveform, np.float32)
-        peak = max(waveform.max(), -waveform.min())
-        if not peak < _LOUDEST:  # also true of NaN
-            waveform = np.nan_to_num(waveform, nan=0.0, posinf=0.0, neginf=0.0)
-            waveform = np.clip(waveform, -1, 1)
-        return waveform
+        return _without_damage(np.ascontiguousarray(waveform, np.float32))
 
 
 def paper_log_mel(waveform: np.ndarray, front_end: FrontEnd | None = None) -> np.ndarray:
@@ -286,6 +310,17 @@ def _hz_to_mel(hz: float) -> float:
 def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
     above = _KNEE_HZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL))
     return np.where(mel < _KNEE_MEL, mel * _MEL_HZ, above)
+
+
+def _without_damage(samples: np.ndarray) -> np.ndarray:
+    """The samples with 0 for what is no number and full scale for what no source delivers.
+
+    Each sample by itself: a frame's features depend on nothing outside the frame.
+    """
+    if max(samples.max(initial=0), -samples.min(initial=0)) < _LOUDEST:  # false for NaN, too
+        return samples
+    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(np.abs(samples) < _LOUDEST, samples, np.sign(samples))
 
 
 def _decibel(power: np.ndarray) -> np.ndarray:

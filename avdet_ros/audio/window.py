@@ -1,13 +1,16 @@
 """From blocks of any size to one window of sound a hop, exact to the sample.
 
 Windows lie on a grid of sample numbers that blocks, late readers and lost samples do not move:
-window k ends ``window + round(k * hop)`` samples after the first sample of the stream.
+window k starts ``grid * round(k * hop / grid)`` samples after the first sample of the stream. With
+the front end's hop_length as grid, windows share the frames of their Fourier transforms.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+import itertools
+import math
 
 import numpy as np
 
@@ -19,6 +22,8 @@ HOP_S = 0.1
 
 SHORTEST_HOP_S = 0.005
 
+_streams = itertools.count(1)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -28,11 +33,19 @@ class Window:
         waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0.
         end_sample: number of the sample after the last one, counted as the source counts them.
         gap_samples: how many of its samples were lost.
+        stream: another number for each stream: windows of one and the same stream have the same
+            samples where they overlap.
     """
 
     waveform: np.ndarray
     end_sample: int
     gap_samples: int
+    stream: int
+
+    @property
+    def start_sample(self) -> int:
+        """Number of its first sample."""
+        return self.end_sample - self.waveform.shape[1]
 
 
 class WindowBuffer:
@@ -45,7 +58,13 @@ class WindowBuffer:
     """
 
     def __init__(
-        self, channels: int, sample_rate_hz: int, window_s: float = 1.0, hop_s: float = HOP_S
+        self,
+        channels: int,
+        sample_rate_hz: int,
+        window_s: float = 1.0,
+        hop_s: float = HOP_S,
+        grid_samples: int = 1,
+        phase: float = 0.0,
     ) -> None:
         """Make room for two windows.
 
@@ -53,13 +72,17 @@ class WindowBuffer:
             channels: channels of each block.
             sample_rate_hz: samples a second.
             window_s: length of a window.
-            hop_s: from one window's end to the next one's.
+            hop_s: from one window's end to the next one's, on average; at least the grid.
+            grid_samples: windows start on multiples of it, counted from the first sample.
+            phase: where between two points of the grid the first window is due, -0.5 to 0.5, for
+                a stream whose beginning was not received.
 
         Raises:
             AvdetError: the hop is longer than the window or absurdly short.
         """
         self._window = round(window_s * sample_rate_hz)
-        self._hop = hop_s * sample_rate_hz
+        self._grid, self._phase = grid_samples, phase
+        self._hop = max(hop_s * sample_rate_hz / grid_samples, 1.0)  # in steps of the grid
         if not SHORTEST_HOP_S <= hop_s <= window_s:
             raise AvdetError(
                 f'hop_s: expected a hop from {SHORTEST_HOP_S:g} s to the window of '
@@ -112,6 +135,7 @@ class WindowBuffer:
 
     def _begin(self, first_sample: int) -> None:
         self._started = True
+        self._stream = next(_streams)
         self._origin = self._next = first_sample
         self._length = 0  # samples in the buffer
         self._made = 0  # windows made or skipped
@@ -119,7 +143,10 @@ class WindowBuffer:
 
     def _end(self) -> int:
         """Number of the sample after the window that comes next."""
-        return self._origin + self._window + round(self._made * self._hop)
+        steps = math.floor(
+            self._phase + self._made * self._hop + 0.5
+        )  # `round` goes to the even one of two
+        return self._origin + self._window + self._grid * steps
 
     def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:
         """Append samples, or silence in place of lost ones, and cut windows on the way."""
@@ -147,7 +174,8 @@ class WindowBuffer:
         """Step over lost samples when the newest window already holds nothing else."""
         self._next += count
         before = self._made
-        self._made = max(before, int((self._next - self._origin - self._window) / self._hop) - 1)
+        steps = (self._next - self._origin - self._window) / self._grid
+        self._made = max(before, int(steps / self._hop) - 1)
         while self._end() <= self._next:
             self._made += 1
         self.skipped_windows += self._made - before
@@ -169,4 +197,4 @@ class WindowBuffer:
             self.skipped_windows += 1
             return []
         waveform = self._buffer[:, self._length - self._window : self._length].copy()
-        return [Window(waveform, self._next, gap)]
+        return [Window(waveform, self._next, gap, self._stream)]

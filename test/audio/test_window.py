@@ -105,6 +105,35 @@ def test_a_source_that_begins_anew_restarts_the_grid():
     assert ring.restarts == 1
 
 
+@given(
+    hop_s=st.sampled_from([0.1, 0.05, 0.037, 0.032, 0.005]),
+    phase=st.sampled_from([0.0, 0.3, -0.5]),
+    first_sample=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_windows_start_on_the_grid_as_near_as_can_be_to_their_time(hop_s, phase, first_sample):
+    ring = WindowBuffer(8, RATE, 0.5, hop_s, grid_samples=32, phase=phase)
+    windows = play(ring, [700] * 10, first_sample=first_sample)
+    starts = np.array([window.start_sample for window in windows]) - first_sample
+    assert not (starts % 32).any()
+    assert (np.diff(starts) > 0).all()
+    hop = max(hop_s * RATE, 32)
+    due = 32 * phase + hop * np.arange(len(starts))
+    assert np.abs(starts - due).max() <= 16 + 1e-6
+    assert len(starts) == pytest.approx((7000 - 500) / hop, abs=2)
+    for window in windows[::7]:
+        begin = window.start_sample - first_sample
+        assert np.array_equal(window.waveform, expected_waveform(begin, begin + 500))
+
+
+def test_streams_have_numbers_of_their_own():
+    ring, other = buffer(), buffer()
+    (first,), (second,) = play(ring, [500]), play(other, [500])
+    ring.reset()
+    (third,) = play(ring, [500])
+    assert len({first.stream, second.stream, third.stream}) == 3
+
+
 def test_float_blocks_pass_unchanged():
     ring = buffer()
     sound = SOUND[:500].astype(np.float32) / 32768
