@@ -13,7 +13,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded, write_atomically
 from avdet_ros.rig import load_rig
 from avdet_ros.training.recipes.read import read_recipe
-from avdet_ros.training.run.evaluation_files import write_scores
+from avdet_ros.training.results.evaluation_files import write_scores
 
 ANOTHER = """
 from pathlib import Path

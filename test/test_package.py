@@ -11,7 +11,16 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from import_graph import LEVEL, PACKAGE, ROOT, module_arrows, modules, room_of
+from import_graph import (
+    LEVEL,
+    PACKAGE,
+    ROOT,
+    TRAINING_LEVEL,
+    module_arrows,
+    modules,
+    room_of,
+    training_room_of,
+)
 import pytest
 
 import avdet_ros
@@ -89,6 +98,29 @@ def test_no_import_climbs():
         if room_of(name) != room_of(other) and LEVEL[room_of(other)] >= LEVEL[room_of(name)]
     ]
     assert not climbing
+
+
+def test_no_import_climbs_inside_training():
+    climbing = [
+        f'{name} imports {other}'
+        for name, others in module_arrows().items()
+        for other in others
+        if (above := training_room_of(name)) and (below := training_room_of(other))
+        if above != below and TRAINING_LEVEL[below] >= TRAINING_LEVEL[above]
+    ]
+    assert not climbing
+
+
+MANY = 10
+"""Modules that a room of training may have: more and one no longer finds one's way."""
+
+
+def test_the_rooms_of_training_are_small():
+    folders = [path for path in (PACKAGE / 'training').rglob('*') if path.is_dir()]
+    counts = {
+        str(folder.relative_to(PACKAGE)): len([*folder.glob('[!_]*.py')]) for folder in folders
+    }
+    assert {room: count for room, count in counts.items() if count > MANY} == {}
 
 
 def test_no_imports_in_a_circle():

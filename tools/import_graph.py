@@ -31,7 +31,20 @@ ROOMS = (
 )
 """Rooms of the package from the ground up: each imports from those below it and from itself."""
 
+TRAINING_ROOMS = (
+    {'registries'},
+    {'recipes'},
+    {'boxes', 'efficientdet', 'fitting'},
+    {'data'},
+    {'any_array', 'losses', 'networks', 'results'},
+    {'pretexts', 'teachers'},
+    {'run'},
+    {'studies'},
+)
+"""Rooms inside `training`, held to the same rule."""
+
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+TRAINING_LEVEL = {name: level for level, names in enumerate(TRAINING_ROOMS) for name in names}
 
 
 def modules() -> list[Path]:
@@ -42,6 +55,12 @@ def modules() -> list[Path]:
 def room_of(module: str) -> str:
     """The room a module stands in, e.g. ``audio`` of ``avdet_ros.audio.clock``."""
     return module.split('.')[1]
+
+
+def training_room_of(module: str) -> str:
+    """The room inside `training`, e.g. ``run`` of ``avdet_ros.training.run.train``; or ''."""
+    parts = module.split('.')
+    return parts[2] if parts[1:2] == ['training'] and parts[2] != '__init__' else ''
 
 
 def module_arrows() -> dict[str, set[str]]:

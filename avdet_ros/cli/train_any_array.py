@@ -57,9 +57,9 @@ def train_any_array(
 
     from avdet_ros.cli.console import progress_bars
     from avdet_ros.errors import AvdetError
-    from avdet_ros.training.fitting.bearing_fit import FitPlan
-    from avdet_ros.training.networks.bearing_first import BearingShape
-    from avdet_ros.training.run import any_array
+    from avdet_ros.training.any_array import run as any_array
+    from avdet_ros.training.any_array.bearing_first import BearingShape
+    from avdet_ros.training.any_array.fitting.fit import FitPlan
 
     if labels not in any_array.LABEL_OFFSET_S:
         raise AvdetError(f'--labels: expected centre or end, found {labels!r}')

@@ -1,1 +1,1 @@
-"""Losses between teachers and student, and of anchors."""
+"""What a student learns from teachers beside their boxes."""

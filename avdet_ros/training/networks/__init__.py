@@ -1,1 +1,1 @@
-"""The networks: students, detectors, what turns their predictions into boxes."""
+"""The students behind one interface."""

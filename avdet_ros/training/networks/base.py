@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from avdet_ros.rig import Rig
+from avdet_ros.training.boxes.grid import decode, make_targets
+from avdet_ros.training.boxes.grid_loss import divisors, grid_loss
 from avdet_ros.training.data.batch import StudentOutput
 from avdet_ros.training.data.picture_area import PictureArea
-from avdet_ros.training.networks.grid import decode, make_targets
-from avdet_ros.training.networks.grid_loss import divisors, grid_loss
 from avdet_ros.training.recipes.parts import LossRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
+from avdet_ros.training.boxes.postprocess import scored, suppress_each
+from avdet_ros.training.boxes.score_calibration import Calibration, fit_curve, matches
 from avdet_ros.training.data.windows import WindowDataset, loader
 from avdet_ros.training.networks.base import StudentAdapter
-from avdet_ros.training.networks.postprocess import scored, suppress_each
-from avdet_ros.training.networks.score_calibration import Calibration, fit_curve, matches
 
 
 class StudentDetector(nn.Module):

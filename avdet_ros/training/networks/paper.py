@@ -11,9 +11,9 @@ from torch.nn import functional
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.training.data.batch import StudentOutput
 from avdet_ros.training.data.picture_area import PictureArea
-from avdet_ros.training.losses.anchors import anchor_detection_loss, decode_boxes
+from avdet_ros.training.efficientdet.anchors import anchor_detection_loss, decode_boxes
+from avdet_ros.training.efficientdet.network import EfficientDetector, Prediction
 from avdet_ros.training.networks.base import StudentAdapter
-from avdet_ros.training.networks.efficientdet import EfficientDetector, Prediction
 from avdet_ros.training.recipes.parts import LossRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS

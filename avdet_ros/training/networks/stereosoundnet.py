@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.training.boxes.grid import CHANNELS
 from avdet_ros.training.data.batch import StudentOutput
 from avdet_ros.training.data.picture_area import PictureArea
 from avdet_ros.training.networks.base import GridPredictions, StudentAdapter
-from avdet_ros.training.networks.grid import CHANNELS
 from avdet_ros.training.networks.paper import relative_db, unit_levels
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS

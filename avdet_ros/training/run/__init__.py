@@ -1,1 +1,1 @@
-"""One training from drives to an ONNX file with its card."""
+"""One training from drives to a calibrated student and its model file."""

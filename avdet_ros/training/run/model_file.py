@@ -25,18 +25,18 @@ from avdet_ros.evaluation import evaluation_run
 from avdet_ros.evaluation.detection_metrics import DetectionMetrics
 from avdet_ros.files import write_atomically
 from avdet_ros.tracking import DEFAULT_TRACKER
+from avdet_ros.training.boxes.score_calibration import matches
 from avdet_ros.training.data.simulated import about_windows
 from avdet_ros.training.data.windows import WindowDataset
 from avdet_ros.training.fitting.commit import git_commit
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.networks.calibrated import StudentDetector, predict, topic_windows
-from avdet_ros.training.networks.score_calibration import matches
-from avdet_ros.training.run import model_card
+from avdet_ros.training.results import model_card
+from avdet_ros.training.results.evaluation_files import ARRAYS, SCORES, write_arrays, write_scores
+from avdet_ros.training.results.export import EXPORT_WINDOWS, check_export, export
+from avdet_ros.training.results.export_fp16 import agreement, write_half
+from avdet_ros.training.results.scores import constant_metrics, metrics
 from avdet_ros.training.run.context import RunContext
-from avdet_ros.training.run.evaluation_files import ARRAYS, SCORES, write_arrays, write_scores
-from avdet_ros.training.run.export import EXPORT_WINDOWS, check_export, export
-from avdet_ros.training.run.export_fp16 import agreement, write_half
-from avdet_ros.training.run.scores import constant_metrics, metrics
 from avdet_ros.training.run.stages import load_windows, make_detector
 
 _logger = logging.getLogger(__name__)

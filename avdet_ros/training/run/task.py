@@ -39,7 +39,7 @@ from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.networks.calibrated import found_boxes
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import LOSSES
-from avdet_ros.training.run.scores import average_precisions
+from avdet_ros.training.results.scores import average_precisions
 
 GRADIENTS_EVERY = 50
 """Steps between two measurements of each term's gradient norm; their mean is logged per epoch."""

@@ -20,9 +20,9 @@ from avdet_ros.training.fitting.distributed import process_group, rank_zero_firs
 from avdet_ros.training.fitting.run_folder import begin_run, cached_stage_rank_zero
 from avdet_ros.training.recipes.read import read_recipe
 from avdet_ros.training.recipes.student import ComparisonRecipe, StudentRecipe
-from avdet_ros.training.run import model_card
+from avdet_ros.training.results import model_card
+from avdet_ros.training.results.evaluation_files import SCORES
 from avdet_ros.training.run.context import RunContext, open_run
-from avdet_ros.training.run.evaluation_files import SCORES
 from avdet_ros.training.run.model_file import make_model_file, score_windows
 from avdet_ros.training.run.stages import load_windows, make_detector, make_windows
 from avdet_ros.training.teachers.base import Teacher

@@ -29,6 +29,7 @@ from avdet_ros.files import explain_os_error, jsonable
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import make_tracker
+from avdet_ros.training.boxes.postprocess import suppress
 from avdet_ros.training.fitting.commit import git_commit
 from avdet_ros.training.fitting.distributed import process_group, rank_zero_first
 from avdet_ros.training.fitting.run_folder import (
@@ -37,7 +38,6 @@ from avdet_ros.training.fitting.run_folder import (
     cached_stage_rank_zero,
 )
 from avdet_ros.training.networks.calibrated import StudentDetector
-from avdet_ros.training.networks.postprocess import suppress
 from avdet_ros.training.run.context import RunContext, open_run
 from avdet_ros.training.run.stages import make_detector, make_windows
 from avdet_ros.training.studies.paper_rows import ROWS, SCALES, Row, Scale, row_recipe

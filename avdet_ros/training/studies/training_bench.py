@@ -26,7 +26,7 @@ from avdet_ros.training.data.mirror import find_mirror
 from avdet_ros.training.data.picture_area import picture_area
 from avdet_ros.training.data.simulated import map_windows
 from avdet_ros.training.data.windows import WindowDataset, loader
-from avdet_ros.training.losses.anchors import anchor_detection_loss
+from avdet_ros.training.efficientdet.anchors import anchor_detection_loss
 from avdet_ros.training.networks.base import StudentAdapter, make_student
 from avdet_ros.training.networks.layers import pooled_frames
 from avdet_ros.training.networks.paper import LOWEST_DB, PaperStudent

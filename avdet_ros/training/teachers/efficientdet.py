@@ -23,10 +23,10 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import brief_repr
 from avdet_ros.training.data.camera_frames import MODALITIES, require_modality
 from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame, collate
+from avdet_ros.training.efficientdet.network import EfficientDetector, load_weights
 from avdet_ros.training.fitting.distributed import count, rank, rank_zero_first
 from avdet_ros.training.fitting.fit import load_best, run_fit, save_weights
 from avdet_ros.training.losses.attention_alignment import attention_map
-from avdet_ros.training.networks.efficientdet import EfficientDetector, load_weights
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import TEACHER_FILE, Teacher, TeacherOutput, TeacherRecipe
 from avdet_ros.training.teachers.efficientdet_task import CountEpochs, TeacherTask

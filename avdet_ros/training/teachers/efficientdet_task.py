@@ -12,9 +12,9 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.detection_metrics import coco_average_precision
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.training.data.labelled_frames import FrameSet
+from avdet_ros.training.efficientdet.anchors import anchor_detection_loss
+from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.fitting.fit import refuse_bad_loss
-from avdet_ros.training.losses.anchors import anchor_detection_loss
-from avdet_ros.training.networks.efficientdet import EfficientDetector
 from avdet_ros.training.teachers.base import TeacherRecipe
 
 BOX_WEIGHT = 50.0

@@ -5,7 +5,7 @@ import torch
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.rig import load_rig
-from avdet_ros.training.networks.grid import CHANNELS
+from avdet_ros.training.boxes.grid import CHANNELS
 from avdet_ros.training.networks.grid_student import GridStudent
 from avdet_ros.training.registries import STUDENTS
 

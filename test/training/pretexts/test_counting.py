@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from avdet_ros.training.networks.efficientdet import EfficientDetector
+from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.pretexts.counting import VehicleCounter
 
 

@@ -28,7 +28,7 @@ from avdet_ros.training.recipes.parts import (
     TransferRecipe,
 )
 from avdet_ros.training.recipes.student import StudentRecipe
-from avdet_ros.training.run.scores import average_precisions, constant_metrics
+from avdet_ros.training.results.scores import average_precisions, constant_metrics
 from avdet_ros.training.run.task import fit_student
 
 AREA = picture_area((128, 256), 1920, 650, crop=False)

@@ -16,7 +16,7 @@ from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.drives import drive_windows
-from avdet_ros.training.networks.efficientdet import EfficientDetector
+from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.teachers.base import TeacherRecipe
 from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher, save_teacher
 from avdet_ros.training.teachers.labelling import (

@@ -1,0 +1,1 @@
+"""The student for any array: its network, losses, fitting, calibration and model file."""

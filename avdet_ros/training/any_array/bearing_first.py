@@ -1,0 +1,246 @@
+"""The network for any array: where first, then what is there.
+
+The array's geometry comes in as `steering`, so nothing learned belongs to one array. Per band,
+azimuth and time it sees how much of the sound comes from there: the steered response, its
+logarithm, and both again with the array's blur taken off (`deconvolution`). Bands are mixed, and
+what is learned is shared by all azimuths: a column of the front sector says whether a vehicle's
+middle is in it, then offset, elevation, angular size and range of that one. Directions behind and
+beside the front sector are looked at as well, so that what is heard from there is explained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.audio.features import PAIRS
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.deconvolution import (
+    deconvolve,
+    gram,
+    grouped_bands,
+    pooled_by_power,
+)
+
+LEAST_RESPONSE = 0.02
+"""A direction from which less of a band's sound comes is as good as silent: -17 dB."""
+
+LEAST_PART = 0.003
+"""The same where the blur is taken off: sound then is in few directions."""
+
+RARE = 0.02
+"""What a fresh network says of the probability of a vehicle in a column: about the truth."""
+
+RANGE_BINS = 24
+LEAST_RANGE_M, LARGEST_RANGE_M = 2.0, 100.0
+
+VALUES = 5 + RANGE_BINS
+"""Of a column: presence logit, offset, elevation, log width, log height; range logits."""
+
+_PAIR_ENDS = torch.tensor(PAIRS)
+"""(12, 2)."""
+
+
+@dataclass(frozen=True)
+class BearingShape:
+    """Sizes of a `BearingFirst`.
+
+    Attributes:
+        n_mels: mel bands.
+        frames: pooled frames of a window, 4 to a pooled one.
+        front: columns of the front sector, the first of the steering's directions.
+        around: further directions.
+        front_deg: half of the front sector.
+        width: channels after mixing bands; all others follow.
+        deep: channels of a column.
+        unblurred_bands: first mel band that is deconvolved and the one after the last: below,
+            arrays of this size have no beam, above, there is little sound of vehicles.
+        band_group: mel bands that are deconvolved together.
+        frame_group: pooled frames that are deconvolved together.
+        steps: of the deconvolution; 0 leaves it out.
+        dropout: part of the columns' channels that is left out while learning.
+    """
+
+    n_mels: int = 80
+    frames: int = 44
+    front: int = 64
+    around: int = 16
+    front_deg: float = 56.0
+    width: int = 48
+    deep: int = 192
+    unblurred_bands: tuple[int, int] = (2, 66)
+    band_group: int = 2
+    frame_group: int = 2
+    steps: int = 12
+    dropout: float = 0.1
+
+    @property
+    def column_deg(self) -> float:
+        """Width of a column of the front sector."""
+        return 2 * self.front_deg / self.front
+
+    @property
+    def groups(self) -> int:
+        """Groups of bands that are deconvolved."""
+        first, last = self.unblurred_bands
+        return (last - first) // self.band_group
+
+
+class BearingFirst(nn.Module):
+    """See the module.
+
+    Attributes:
+        shape: its sizes.
+    """
+
+    def __init__(self, shape: BearingShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or BearingShape()
+        bands, width, deep = shape.n_mels, shape.width, shape.deep
+        groups, frames = shape.groups, shape.frames
+        self.register_buffer('level_mean', torch.full((bands, 1), -50.0))
+        self.register_buffer('level_spread', torch.tensor(15.0))
+        self.from_response = nn.Conv2d(2 * bands, width, 1, bias=False)
+        self.from_level = nn.Conv1d(bands, width, 3, padding=1, bias=False)
+        self.mixed = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
+        widths = (width, 4 * width // 3, 2 * width, 8 * width // 3)
+        self.shorten = nn.ModuleList()
+        for before, after in itertools.pairwise(widths):
+            self.shorten.append(
+                nn.Conv2d(before, after, (3, 4), stride=(1, 2), padding=(1, 1), bias=False)
+            )
+            frames = (frames - 2) // 2 + 1
+        self.norms = nn.ModuleList(nn.BatchNorm2d(after) for after in widths[1:])
+        if shape.steps:
+            self.from_parts = nn.Conv2d(2 * groups, widths[1], 1, bias=False)
+        self.to_columns = nn.Sequential(*_conv1d(widths[-1] * frames, deep, 1))
+        self.from_beam = nn.Conv1d(groups, deep, 1)
+        # Whether a direction is one of the front sector or a wide one of the rest.
+        self.sector = nn.Parameter(torch.zeros(2, deep))
+        self.dropout = nn.Dropout1d(shape.dropout)
+        self.context = nn.ModuleList(_Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
+        self.presence = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, 1, 1))
+        self.box = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, VALUES - 1, 1))
+        nn.init.constant_(self.presence[-1].bias, math.log(RARE / (1 - RARE)))
+
+    def set_levels(self, level_db: Tensor) -> None:
+        """Take mean per band and one spread from (N, n_mels, T) levels of training windows."""
+        mean = level_db.float().mean(dim=(0, 2))[:, None]
+        self.level_mean.copy_(mean)
+        self.level_spread.copy_((level_db.float() - mean).std().clamp(min=1.0))
+
+    def forward(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """What the columns say.
+
+        Args:
+            level_db: (B, n_mels, T) mean level of the live microphones.
+            coherence: (B, n_mels, 24, T).
+            steering: (B or 1, n_mels, front + around, 24).
+
+        Returns:
+            (B, VALUES, front).
+        """
+        response = torch.matmul(steering, coherence)
+        power = torch.log(response.clamp(min=LEAST_RESPONSE))
+        level = self.from_level((level_db - self.level_mean) / self.level_spread)
+        mixed = self.from_response(torch.cat([response, power], dim=1)) + level[:, :, None]
+        parts, beam = self.unblurred(level_db, coherence, steering)
+        maps = self.mixed(mixed)
+        for index, (layer, norm) in enumerate(zip(self.shorten, self.norms, strict=True)):
+            maps = layer(maps)
+            if index == 0 and parts is not None:
+                maps = maps + self.from_parts(parts)
+            maps = functional.relu(norm(maps))
+        columns = self.to_columns(maps.transpose(2, 3).flatten(1, 2))
+        where = self.sector[0][:, None].expand(-1, self.shape.front)
+        if self.shape.around:
+            behind = self.sector[1][:, None].expand(-1, self.shape.around)
+            where = torch.cat([where, behind], dim=1)
+        columns = self.dropout(columns + self.from_beam(beam) + where)
+        for layer in self.context:
+            columns = layer(columns)
+        columns = columns[:, :, : self.shape.front]
+        return torch.cat([self.presence(columns), self.box(columns)], dim=1)
+
+    def unblurred(
+        self, level_db: Tensor, coherence: Tensor, steering: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """The deconvolved response, and how wide the array's beam is.
+
+        Nothing of it is learned, so no gradient goes through.
+
+        Returns:
+            parts: (B, 2 * groups, A, T / frame_group) q and log q, or None; beam: (B or 1,
+            groups, A) mean likeness of a direction to all others.
+        """
+        shape = self.shape
+        # In whole precision: rounding to 8 bits would be taken for sound.
+        with torch.no_grad(), torch.autocast(steering.device.type, enabled=False):
+            first, last = shape.unblurred_bands
+            steering = steering[:, first:last].float()
+            level_db, coherence = level_db[:, first:last], coherence[:, first:last]
+            pairs = live_pairs(steering)[:, None, None, None]
+            scale = (pairs / shape.band_group).sqrt()
+            expected = grouped_bands(steering, shape.band_group) * scale
+            alike = gram(expected)
+            beam = alike.clamp(min=0).mean(dim=-1)
+            if not shape.steps:
+                return None, beam
+            pooled = pooled_by_power(coherence.float(), level_db.float(), shape.frame_group)
+            measured = grouped_bands(pooled.transpose(2, 3), shape.band_group)
+            # Coherences are of size 1 a pair, the expected ones are scaled.
+            measured = measured / (pairs * shape.band_group).sqrt()
+            response = torch.matmul(measured, expected.transpose(-1, -2))
+            parts = deconvolve(response, alike, shape.steps).transpose(2, 3)
+            logarithm = torch.log(parts.clamp(min=LEAST_PART))
+            return torch.cat([parts, logarithm], dim=1), beam
+
+
+def live_pairs(steering: Tensor) -> Tensor:
+    """How many pairs of microphones are alive: those with any expected coherence.
+
+    Args:
+        steering: (B, n_mels, A, 24).
+
+    Returns:
+        (B,) float32, at least 1.
+    """
+    real = steering[..., ::2].abs().amax(dim=(1, 2))
+    return (real > 0).float().sum(dim=-1).clamp(min=1.0)
+
+
+def live_microphones(steering: Tensor) -> Tensor:
+    """(B, 8) float32, 1 for each microphone that is in a live pair of (B, n_mels, A, 24)."""
+    real = (steering[..., ::2].abs().amax(dim=(1, 2)) > 0).float()
+    ends = functional.one_hot(_PAIR_ENDS, MICROPHONES).sum(dim=1).to(real)
+    return (torch.matmul(real, ends) > 0).float()
+
+
+def mean_level(levels_db: Tensor, alive: Tensor) -> Tensor:
+    """Mean level of the live microphones: (B, 8, n_mels, T) and (B or 1, 8) to (B, n_mels, T)."""
+    weights = alive / alive.sum(dim=1, keepdim=True).clamp(min=1.0)
+    return (levels_db * weights[:, :, None, None]).sum(dim=1)
+
+
+class _Residual1d(nn.Module):
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_conv1d(channels, channels, 3, dilation=dilation),
+            nn.Conv1d(channels, channels, 1, bias=False),
+            nn.BatchNorm1d(channels),
+        )
+
+    def forward(self, columns: Tensor) -> Tensor:
+        return functional.relu(columns + self.layers(columns))
+
+
+def _conv1d(before: int, after: int, kernel: int, dilation: int = 1) -> list[nn.Module]:
+    padding = dilation * (kernel // 2)
+    convolution = nn.Conv1d(before, after, kernel, 1, padding, dilation=dilation, bias=False)
+    return [convolution, nn.BatchNorm1d(after), nn.ReLU()]

@@ -1,0 +1,122 @@
+"""From a `BearingDetector` to a model file of contract 2, and the proof that it is the same."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from avdet_ros.detection.contract import ModelContract, write_metadata
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_atomically
+from avdet_ros.training.any_array.detector import BearingDetector
+
+OPSET = 17
+"""Every operator in it is in ONNX Runtime since 1.12."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a box's side (at distance 1), a score or a range's logarithm between torch
+and ONNX Runtime: a millimetre a metre."""
+
+NUDGE = np.float32(1 + 1e-6)
+"""A change of the input that no answer should depend on."""
+
+Window = tuple[np.ndarray, np.ndarray]
+"""Spectrogram (32, n_mels, frames) and steering (n_mels, A, 24), float32."""
+
+
+def export_any_array(detector: BearingDetector, contract: ModelContract, path: Path) -> None:
+    """Write the model file; a file that is there stays whole until the new one is.
+
+    Args:
+        detector: trained and calibrated.
+        contract: what the file says about itself; gives the inputs' shapes.
+        path: the file.
+    """
+    detector = detector.eval().cpu()
+    example = (torch.zeros(1, *contract.input_shape), torch.zeros(*contract.steering_shape))
+    buffer = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracing exporter is frozen, not gone; shapes are read as whole numbers on purpose.
+        warnings.filterwarnings('ignore', category=DeprecationWarning)
+        warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
+        warnings.filterwarnings('ignore', category=UserWarning)
+        torch.onnx.export(
+            detector,
+            example,
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=contract.input_names,
+            output_names=contract.output_names,
+            dynamic_axes={name: {0: 'N'} for name in contract.output_names},
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    write_metadata(model, contract)
+    onnx.checker.check_model(model)
+    with write_atomically(path) as file:
+        file.write(model.SerializeToString())
+
+
+def check_export(detector: BearingDetector, path: Path, windows: list[Window]) -> float:
+    """See that the file finds what the network finds.
+
+    Args:
+        detector: what was exported.
+        path: the model file.
+        windows: to compare on.
+
+    Returns:
+        The largest difference, see `TOLERANCE`. Windows where torch itself answers otherwise when
+        its input changes by a millionth decide nothing; NaN if there are no others.
+
+    Raises:
+        AvdetError: the file does not say what the network says.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    detector.eval()
+    worst = np.nan
+    for spectrogram, steering in windows:
+        feed = {'spectrogram': spectrogram[None], 'steering': steering}
+        theirs = _rows(session.run(['boxes', 'scores', 'range_m'], feed))
+        ours = _torch_rows(detector, spectrogram, steering)
+        apart = _farthest(ours, theirs)
+        if apart > TOLERANCE:
+            nudged = _torch_rows(detector, spectrogram * NUDGE, steering)
+            if _farthest(ours, nudged) > TOLERANCE:
+                continue
+        worst = np.fmax(worst, apart)
+    if worst > TOLERANCE:
+        raise AvdetError(
+            f'{path}: expected torch and ONNX Runtime within {TOLERANCE:g} on {len(windows)} '
+            f'windows, found {worst:g} apart'
+        )
+    return float(worst)
+
+
+def _torch_rows(
+    detector: BearingDetector, spectrogram: np.ndarray, steering: np.ndarray
+) -> np.ndarray:
+    with torch.inference_mode():
+        boxes, scores, _, range_m = detector(
+            torch.from_numpy(spectrogram[None]), torch.from_numpy(steering)
+        )
+    return _rows([part.numpy() for part in (boxes, scores, range_m)])
+
+
+def _rows(parts: list[np.ndarray]) -> np.ndarray:
+    boxes, scores, range_m = parts
+    return np.column_stack([boxes, scores, np.log(range_m)])
+
+
+def _farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest distance of a row to the nearest one of the other side, both ways."""
+    if not len(ours) or not len(theirs):
+        return 0.0 if len(ours) == len(theirs) else float('inf')
+    distance = np.abs(ours[:, None] - theirs[None]).max(axis=2)
+    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))

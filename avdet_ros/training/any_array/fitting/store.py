@@ -1,0 +1,320 @@
+"""Windows of any arrays (format 2) in the memory of the device that trains, and batches of them.
+
+A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come. Of a window
+is kept what the network looks at: coherences in steps of 1/127 and the mean level of the live
+microphones, 92 kB, so that 400,000 windows fit beside the network on one GPU. Augmentation is
+drawn on the device as well: what is changed is the geometry that the network is told, and which
+microphones are left, so every window can be another vehicle's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.features import PAIRS
+from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.bearing_first import mean_level
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.losses import BearingLabels
+
+ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
+
+LABELS_AT = {'centre': '', 'end': 'end_'}
+"""Prefix of the labels of the window's instant that is learned."""
+
+_FULL = 127.0
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn anew for every window of every pass.
+
+    Attributes:
+        mirror: probability that left and right are exchanged.
+        level_db: spread of the level, as microphones differ in sensitivity.
+        missing: probability that one microphone is missing, and again that a second one is.
+        position_m: most of the spread of errors of the positions that the network is told.
+        yaw_deg: spread of the error of the yaw that it is told.
+        masked: probability that some neighbouring bands are silent, and again that some
+            neighbouring frames are.
+        masked_bands: most of them.
+        masked_frames: most of them.
+        wind: probability that noise that is another one in each microphone is added, more of it
+            in low bands; coherences shrink and levels rise as by so much power.
+        wind_part: largest part of the power that it then has.
+    """
+
+    mirror: float = 0.5
+    level_db: float = 1.5
+    missing: float = 0.2
+    position_m: float = 0.002
+    yaw_deg: float = 0.3
+    masked: float = 0.3
+    masked_bands: int = 10
+    masked_frames: int = 8
+    wind: float = 0.3
+    wind_part: float = 0.6
+
+
+NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0)
+
+
+@dataclass(frozen=True)
+class ArrayBatch:
+    """Some windows, ready for the network.
+
+    Attributes:
+        level_db: (B, n_mels, T) float32.
+        coherence: (B, n_mels, 24, T) float32 (or what autocast likes).
+        steering: (B, n_mels, A, 24) float32.
+        labels: what is true.
+    """
+
+    level_db: Tensor
+    coherence: Tensor
+    steering: Tensor
+    labels: BearingLabels
+
+
+class ArrayStore:
+    """All windows of a folder of format 2, as far as they are there.
+
+    Attributes:
+        folder: of the shards.
+        device: where windows lie.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        table: SteeringTable,
+        azimuths_deg: np.ndarray,
+        device: torch.device | str = 'cpu',
+        labels_at: str = 'centre',
+        geometry: str = 'rig',
+        most: int | None = None,
+    ) -> None:
+        """Begin with an empty store; `refresh` fills it.
+
+        Args:
+            folder: of ``windows_*.npz``.
+            table: makes steering.
+            azimuths_deg: (A,) the network's directions.
+            device: where windows are kept.
+            labels_at: a key of `LABELS_AT`.
+            geometry: 'rig' for what the rig file says, 'true' for where microphones really are.
+            most: windows at most; None for all.
+        """
+        self.folder, self.device, self.most = Path(folder), torch.device(device), most
+        self._table, self._geometry = table, geometry
+        self._azimuths = torch.as_tensor(azimuths_deg, dtype=torch.float32, device=self.device)
+        self._prefix = LABELS_AT[labels_at]
+        self._seen: set[str] = set()
+        self._parts: dict[str, Tensor] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on the device, room for growth included."""
+        return sum(part.nbytes for part in self._parts.values())
+
+    def refresh(self) -> int:
+        """Take in shards that have come since the last time.
+
+        Returns:
+            How many windows are new.
+
+        Raises:
+            AvdetError: a shard cannot be read or is of another format.
+        """
+        before = self._count
+        for path in sorted(self.folder.glob('windows_*.npz')):
+            if path.name in self._seen or self._count >= (self.most or np.inf):
+                continue
+            self._seen.add(path.name)
+            self._append(self._read(path))
+        return self._count - before
+
+    def _read(self, path: Path) -> dict[str, Tensor]:
+        names = ['features', 'count', 'range_m', *ANGLES]
+        names[1:] = [self._prefix + name for name in names[1:]]
+        told = '' if self._geometry == 'true' else 'rig_'
+        names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed']
+        try:
+            with np.load(path, allow_pickle=False) as shard:
+                raw = {name: shard[name] for name in names if name != 'features'}
+                late = shard['delay_s'] if self._geometry == 'true' else None
+                extra = {
+                    name: shard[self._prefix + name] for name in ('level_db', 'visible_fraction')
+                }
+            # Mapped, not read: without the archive's checksum it is several times as fast.
+            raw['features'] = np.array(map_member(path, 'features'))
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+            raise AvdetError(
+                f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
+            ) from error
+        on_device = {
+            name: torch.from_numpy(values).to(self.device)
+            for name, values in raw.items()
+            if name != 'features'
+        }
+        features = torch.from_numpy(raw['features']).to(self.device).float()
+        alive = on_device['alive'].bool()
+        count = on_device[self._prefix + 'count']
+        angles = torch.stack([on_device[self._prefix + name] for name in ANGLES], dim=-1)
+        coherence = features[:, MICROPHONES:].clamp(-1, 1).transpose(1, 2)
+        return {
+            'level_db': mean_level(features[:, :MICROPHONES], alive.float()).half(),
+            'coherence': (coherence * _FULL).round().to(torch.int8),
+            'angles_deg': angles.float(),
+            'range_m': on_device[self._prefix + 'range_m'].float(),
+            'count': count.long(),
+            'microphones_m': on_device[told + 'microphones_m'].float(),
+            'yaw_deg': on_device[told + 'array_yaw_deg'].float(),
+            'alive': alive,
+            'late_s': (
+                torch.zeros(len(count), MICROPHONES, device=self.device)
+                if late is None
+                else torch.from_numpy(late).to(self.device).float()
+            ),
+            'seed': on_device['seed'].long(),
+            'level_db_of': torch.from_numpy(extra['level_db']).to(self.device).float(),
+            'visible_fraction': torch.from_numpy(extra['visible_fraction']).to(self.device),
+        }
+
+    def _append(self, new: dict[str, Tensor]) -> None:
+        """Put windows behind the others; memory grows by half when it is full."""
+        count = len(new['count'])
+        if self.most is not None:
+            count = min(count, self.most - self._count)
+        needed = self._count + count
+        for name, values in new.items():
+            there = self._parts.get(name)
+            if there is None or len(there) < needed:
+                room = max(needed, int(1.5 * self._count), 1024)
+                if self.most is not None:
+                    room = self.most
+                grown = torch.empty(
+                    (room, *values.shape[1:]), dtype=values.dtype, device=self.device
+                )
+                if there is not None:
+                    grown[: self._count] = there[: self._count]
+                # One array at a time is doubled, not all at once.
+                self._parts[name] = there = grown
+            there[self._count : needed] = values[:count]
+        self._count = needed
+
+    def column(self, name: str) -> np.ndarray:
+        """All windows' values of one of the arrays kept, e.g. ``seed`` or ``count``."""
+        return self._parts[name][: self._count].cpu().numpy()
+
+    def levels(self, most: int = 2048) -> Tensor:
+        """(N, n_mels, T) level of up to so many windows, evenly over the set."""
+        step = max(1, self._count // most)
+        return self._parts['level_db'][: self._count : step].float()
+
+    def batch(
+        self,
+        index: Tensor,
+        augmentation: Augmentation = NO_AUGMENTATION,
+        generator: torch.Generator | None = None,
+    ) -> ArrayBatch:
+        """Some windows, augmented.
+
+        Args:
+            index: (B,) which.
+            augmentation: what is drawn.
+            generator: of the device; draws it.
+        """
+        take = {name: part[index] for name, part in self._parts.items()}
+        count = len(index)
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(count, *shape, device=self.device, generator=generator)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(count, *shape, device=self.device, generator=generator)
+
+        slots = torch.arange(take['range_m'].shape[1], device=self.device)
+        labels = BearingLabels(take['angles_deg'], take['range_m'], slots < take['count'][:, None])
+        mirrored = uniform() < augmentation.mirror
+        sign = torch.where(mirrored, -1.0, 1.0)
+        spread_m = augmentation.position_m * uniform()[:, None, None]
+        places = take['microphones_m'] + spread_m * normal(MICROPHONES, 3)
+        places = torch.stack([places[..., 0], places[..., 1] * sign[:, None]], dim=-1)
+        yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign
+        alive = take['alive'] & ~_missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
+        first, second = torch.tensor(PAIRS, device=self.device).T
+        live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
+        # Whole numbers on a GPU are read once and made floats there.
+        coherence = take['coherence'].float() * (live / _FULL)[:, None, :, None]
+        level_db = take['level_db'].float() + augmentation.level_db * normal(1, 1)
+        bands, frames = level_db.shape[1:]
+        calm = 1 - _wind(uniform(4), augmentation, bands)
+        level_db = level_db - 10 * torch.log10(calm)[:, :, None]
+        quiet = level_db.mean(dim=(1, 2), keepdim=True)
+        silent = _stretch(uniform(3), augmentation.masked, augmentation.masked_bands, bands)
+        still = _stretch(uniform(3), augmentation.masked, augmentation.masked_frames, frames)
+        silent = silent[:, :, None] | still[:, None]
+        level_db = torch.where(silent, quiet, level_db)
+        coherence = coherence * torch.where(silent, 0.0, calm[:, :, None])[:, :, None]
+        steering = self._table.steering(places, yaw, self._azimuths, alive, take['late_s'])
+        return ArrayBatch(level_db, coherence, steering, labels.mirrored(mirrored))
+
+    def taught_ranges(self) -> TaughtRanges:
+        """What arrays the set has; camera and number of microphones as drawn in training."""
+        places = self.column('microphones_m')[..., :2]
+        alive = self.column('alive')
+        first, second = np.array(PAIRS).T
+        apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+        apart *= alive[:, :, None] & alive[:, None]
+        pairs = np.where(alive[:, first] & alive[:, second], apart[:, first, second], np.inf)
+        values = {
+            'aperture_m': apart.max(axis=(1, 2)),
+            'spacing_m': pairs.min(axis=1),
+            'live_microphones': np.clip(alive.sum(axis=1), 3, MICROPHONES),
+        }
+        ends = {
+            name: (round(float(value.min()), 3), round(float(value.max()), 3))
+            for name, value in values.items()
+        }
+        ends['live_microphones'] = (min(6.0, ends['live_microphones'][0]), float(MICROPHONES))
+        ends |= {'array_height_m': (0.4, 2.5), 'field_of_view_deg': (10.0, 56.0)}
+        return TaughtRanges(**{name: ends[name] for name in RANGE_NAMES})
+
+
+def _missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
+    """(B, 8) bool, microphones left out: none, one, or two with the square of the probability."""
+    rank = order.argsort(dim=1).argsort(dim=1)
+    many = (chance[:, 0] < probability).long()
+    many = many + many * (chance[:, 1] < probability).long()
+    return rank < many[:, None]
+
+
+def _stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:
+    """(B, length) bool: with a probability, 1 to ``most`` neighbours of a row are true."""
+    width = (1 + (drawn[:, 1] * most).floor()).clamp(max=length)
+    start = (drawn[:, 2] * (length - width + 1)).floor()
+    place = torch.arange(length, device=drawn.device)
+    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+    return inside & (drawn[:, :1] < probability)
+
+
+def _wind(drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
+    """(B, bands) part of the power that is wind, falling around some band."""
+    band = torch.arange(bands, device=drawn.device)
+    around, width = drawn[:, 1:2] * bands, 2 + 10 * drawn[:, 2:3]
+    part = augmentation.wind_part * drawn[:, 3:4] * torch.sigmoid((around - band) / width)
+    return part * (drawn[:, :1] < augmentation.wind)

@@ -1,0 +1,142 @@
+"""What a `BearingFirst` finds in windows, and how good that is: bearings, boxes, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+import torch
+
+from avdet_ros.evaluation.bearings import (
+    FoundBearings,
+    TrueBearings,
+    average_precision,
+    match_bearings,
+    operating_point,
+    recall_at,
+)
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.boxes import plane_boxes, range_quantiles
+from avdet_ros.training.any_array.detector import ranked
+from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.boxes.score_calibration import matches
+
+WITHIN_DEG = 3.0
+"""A bearing this near to a vehicle's is right."""
+
+LEAST_LOGIT = -6.0
+"""Less likely columns are not looked at: one in four hundred of them is right."""
+
+
+@dataclass(frozen=True)
+class FoundInWindow:
+    """What the network finds in one window, likeliest first.
+
+    Attributes:
+        angles_deg: (N, 4) azimuth, elevation, width and height.
+        logits: (N,).
+        range_m: (N, 3).
+        boxes: (N, 4) as a model of contract 2 says them.
+    """
+
+    angles_deg: np.ndarray
+    logits: np.ndarray
+    range_m: np.ndarray
+    boxes: np.ndarray
+
+
+@torch.no_grad()
+def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list[FoundInWindow]:
+    """What the network finds in every window of a set."""
+    network.eval()
+    found: list[FoundInWindow] = []
+    every = torch.arange(len(store), device=store.device)
+    for index in every.split(batch):
+        windows = store.batch(index)
+        with torch.autocast(
+            store.device.type, torch.bfloat16, enabled=store.device.type == 'cuda'
+        ):
+            said = network(windows.level_db, windows.coherence, windows.steering)
+        columns, angles, first = ranked(said.float().transpose(1, 2), network.shape)
+        first &= columns[..., 0] > LEAST_LOGIT
+        parts = (angles, columns[..., 0], range_quantiles(columns), plane_boxes(angles), first)
+        arrays = [part.cpu().numpy() for part in parts]
+        for *window, kept in zip(*arrays, strict=True):
+            found.append(FoundInWindow(*(part[kept] for part in window)))
+    return found
+
+
+def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]:
+    """Numbers for a log: how well a set's vehicles are found.
+
+    Args:
+        found: see `found_in`, with the store's windows in order.
+        store: the set.
+
+    Returns:
+        ``bearing_ap`` and ``bearing_recall`` (within `WITHIN_DEG`, the latter at 0.1 false
+        bearings a window), ``azimuth_error_deg`` (median of what is matched there),
+        ``ap50`` of the boxes in angles at IoU 0.5, ``range_error`` (median of |d - d'| / d),
+        ``range_covered`` (share of true ranges between the 5 and 95 % quantiles; all three of
+        matched vehicles), ``vehicles`` and ``windows``.
+    """
+    count, angles = store.column('count'), store.column('angles_deg')
+    level_db, range_m = store.column('level_db_of'), store.column('range_m')
+    visible, seed = store.column('visible_fraction'), store.column('seed')
+    drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
+    for row, window in enumerate(found):
+        there = slice(0, int(count[row]))
+        true = TrueBearings(
+            angles[row, there, 0].astype(np.float64),
+            range_m[row, there].astype(np.float64),
+            level_db[row, there].astype(np.float64),
+            visible[row, there].astype(np.float64),
+        )
+        bearings = FoundBearings(
+            window.angles_deg[:, 0].astype(np.float64),
+            window.logits.astype(np.float64),
+            window.range_m.astype(np.float64),
+        )
+        drives.setdefault(int(seed[row]), []).append((bearings, true))
+    matched = match_bearings(list(drives.values()), WITHIN_DEG)
+    point = operating_point(matched)
+    counted = np.arange(len(matched.scores)) < point.bearings
+    hit = matched.hit & counted
+    true_m = matched.distance_m[matched.label[hit]]
+    said_m = matched.range_m[hit]
+    inside = (said_m[:, 0] <= true_m) & (true_m <= said_m[:, 2])
+    return {
+        'bearing_ap': average_precision(matched),
+        'bearing_recall': recall_at(matched, point),
+        'azimuth_error_deg': _median(np.abs(matched.error_deg[hit])),
+        'ap50': box_precision(found, store),
+        'range_error': _median(np.abs(said_m[:, 1] - true_m) / np.maximum(true_m, 0.1)),
+        'range_covered': float(inside.mean()) if len(inside) else math.nan,
+        'vehicles': float(count.sum()),
+        'windows': float(len(count)),
+    }
+
+
+def true_boxes(store: ArrayStore) -> list[np.ndarray]:
+    """(M, 4) boxes of each window's vehicles, as a model of contract 2 says them."""
+    count = store.column('count')
+    boxes = plane_boxes(torch.from_numpy(store.column('angles_deg'))).numpy()
+    return [row[: int(many)] for row, many in zip(boxes, count, strict=True)]
+
+
+def box_precision(found: list[FoundInWindow], store: ArrayStore) -> float:
+    """Area under precision over recall of all windows' boxes at IoU 0.5; NaN without vehicles."""
+    right = np.concatenate(matches([window.boxes for window in found], true_boxes(store)))
+    order = np.argsort(-np.concatenate([window.logits for window in found]), kind='stable')
+    vehicles = int(store.column('count').sum())
+    if not vehicles:
+        return math.nan
+    hits = np.cumsum(right[order])
+    precision = hits / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((best * right[order]).sum() / vehicles)
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else math.nan

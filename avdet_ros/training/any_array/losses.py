@@ -1,0 +1,161 @@
+"""What the columns of a `BearingFirst` should say, and how far they are from it.
+
+Presence is learned with a Gaussian around the middle of each vehicle along azimuth (the focal loss
+of H. Law and J. Deng, "CornerNet", arXiv 1808.01244, in one dimension), the box by the columns
+near that middle: Huber on offset, elevation and log sizes, generalised IoU of the box in angles,
+and cross entropy of the range's distribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from avdet_ros.training.any_array.bearing_first import (
+    LARGEST_RANGE_M,
+    LEAST_RANGE_M,
+    RANGE_BINS,
+    BearingShape,
+)
+from avdet_ros.training.any_array.boxes import column_boxes, columns_deg, encoded_boxes
+
+NEAR = 0.5
+"""Columns where the Gaussian is above this learn the box, too."""
+
+WEIGHTS = {'focal': 1.0, 'huber': 1.0, 'giou': 2.0, 'range': 0.3}
+
+
+@dataclass(frozen=True)
+class BearingLabels:
+    """Vehicles of a batch of windows, in degrees about the camera's heading.
+
+    Attributes:
+        angles_deg: (B, M, 4) azimuth (left positive), elevation, width and height.
+        range_m: (B, M).
+        valid: (B, M) bool, False for padding.
+    """
+
+    angles_deg: Tensor
+    range_m: Tensor
+    valid: Tensor
+
+    def mirrored(self, which: Tensor) -> BearingLabels:
+        """Left and right exchanged in the windows where (B,) bool is true."""
+        sign = torch.where(which, -1.0, 1.0)[:, None, None]
+        turned = torch.cat([self.angles_deg[..., :1] * sign, self.angles_deg[..., 1:]], dim=-1)
+        return BearingLabels(turned, self.range_m, self.valid)
+
+
+@dataclass(frozen=True)
+class BearingTargets:
+    """The same, column by column.
+
+    Attributes:
+        heat: (B, columns) in [0, 1], 1 where a vehicle's middle is.
+        weights: (B, columns) how much a column's box counts.
+        angles_deg: (B, columns, 4) of the vehicle it belongs to.
+        range_m: (B, columns).
+        vehicles: how many there are in the batch, at least 1.
+    """
+
+    heat: Tensor
+    weights: Tensor
+    angles_deg: Tensor
+    range_m: Tensor
+    vehicles: Tensor
+
+
+def bearing_targets(labels: BearingLabels, shape: BearingShape) -> BearingTargets:
+    """Spread labels over the columns of the front sector."""
+    azimuth_deg, width_deg = labels.angles_deg[..., 0], labels.angles_deg[..., 2]
+    place = (shape.front_deg - azimuth_deg) / shape.column_deg - 0.5
+    inside = labels.valid & (azimuth_deg.abs() < shape.front_deg)
+    peak = place.round().clamp(0, shape.front - 1)
+    sigma = (width_deg / shape.column_deg / 6).clamp(min=0.5)
+    columns = torch.arange(shape.front, device=place.device)
+    bumps = torch.exp(-((columns - peak[..., None]) ** 2) / (2 * sigma[..., None] ** 2))
+    heat, owner = (bumps * inside[..., None]).max(dim=1)
+    chosen = torch.gather(labels.angles_deg, 1, owner[..., None].expand(-1, -1, 4))
+    return BearingTargets(
+        heat=heat,
+        weights=torch.where(heat > NEAR, heat, 0.0),
+        angles_deg=chosen,
+        range_m=torch.gather(labels.range_m, 1, owner),
+        vehicles=inside.sum().clamp(min=1),
+    )
+
+
+def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) -> dict[str, Tensor]:
+    """The loss of a batch; a batch without vehicles is a valid all-negative example.
+
+    Args:
+        columns: (B, VALUES, front) float32, what the network says.
+        labels: what is true.
+        shape: of the network.
+
+    Returns:
+        scalars: ``focal``, ``huber``, ``giou``, ``range`` as they enter the sum, and ``loss``.
+    """
+    targets = bearing_targets(labels, shape)
+    weights = targets.weights / targets.weights.sum().clamp(min=1.0)
+    said = columns.transpose(1, 2)
+    # Where nothing is, the target is a box like any other: its weight is 0.
+    centres = columns_deg(shape, columns.device)
+    asked = encoded_boxes(targets.angles_deg, centres, shape)
+    huber = functional.huber_loss(said[..., 1:5], asked, reduction='none').sum(dim=-1)
+    boxes = column_boxes(said, shape)
+    giou = generalised_iou_loss(boxes, _edges(targets.angles_deg))
+    logits = functional.log_softmax(said[..., 5:], dim=-1)
+    nearness = -(range_shares(targets.range_m) * logits).sum(dim=-1)
+    terms = {
+        'focal': focal_loss(said[..., 0], targets.heat).sum() / targets.vehicles,
+        'huber': (huber * weights).sum(),
+        'giou': (giou * weights).sum(),
+        'range': (nearness * weights).sum(),
+    }
+    terms = {name: WEIGHTS[name] * term for name, term in terms.items()}
+    return {**terms, 'loss': torch.stack(list(terms.values())).sum()}
+
+
+def focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
+    """-(1 - p)^2 log p where heat is 1, else -(1 - heat)^4 p^2 log(1 - p), of each element."""
+    probability = torch.sigmoid(logits)
+    there = (1 - probability) ** 2 * functional.logsigmoid(logits)
+    elsewhere = (1 - heat) ** 4 * probability**2 * functional.logsigmoid(-logits)
+    return -torch.where(heat >= 1, there, elsewhere)
+
+
+def range_shares(range_m: Tensor) -> Tensor:
+    """A range as shares of the two bins beside it: (...) metres to (..., RANGE_BINS)."""
+    span = math.log(LARGEST_RANGE_M / LEAST_RANGE_M)
+    place = torch.log(range_m.clamp(LEAST_RANGE_M, LARGEST_RANGE_M) / LEAST_RANGE_M) / span
+    # Of the bins' middles: half a bin inside both ends.
+    place = (place * RANGE_BINS - 0.5).clamp(0, RANGE_BINS - 1)
+    bins = torch.arange(RANGE_BINS, device=range_m.device)
+    return (1 - (place[..., None] - bins).abs()).clamp(min=0)
+
+
+def generalised_iou_loss(found: Tensor, true: Tensor) -> Tensor:
+    """1 - GIoU of (..., 4) boxes x_min, y_min, x_max, y_max (H. Rezatofighi et al., 2019)."""
+    low = torch.maximum(found[..., :2], true[..., :2])
+    high = torch.minimum(found[..., 2:], true[..., 2:])
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    union = _area(found) + _area(true) - shared
+    hull_low = torch.minimum(found[..., :2], true[..., :2])
+    hull_high = torch.maximum(found[..., 2:], true[..., 2:])
+    hull = (hull_high - hull_low).clamp(min=0).prod(dim=-1).clamp(min=1e-6)
+    return 1 - shared / union.clamp(min=1e-6) + (hull - union) / hull
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)
+
+
+def _edges(angles_deg: Tensor) -> Tensor:
+    """Boxes in degrees, to the right and downwards, of azimuth, elevation, width, height."""
+    middle, size = -angles_deg[..., :2], angles_deg[..., 2:]
+    return torch.cat([middle - size / 2, middle + size / 2], dim=-1)

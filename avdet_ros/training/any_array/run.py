@@ -1,0 +1,191 @@
+"""From windows of drawn arrays to a model file that takes any array.
+
+Fit, calibrate the scores on the validation windows, export, hold the file against the network,
+write down what it scores. It needs torch, onnx and ONNX Runtime, and nothing that draws pictures,
+plays sound or talks to ROS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
+from avdet_ros.detection.contract import contract_for_any_array
+from avdet_ros.detection.steering import azimuth_grid, expected_coherences
+from avdet_ros.files import write_json
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.detector import BearingDetector
+from avdet_ros.training.any_array.export import Window, check_export, export_any_array
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.fitting.fit import (
+    BEST,
+    FitPlan,
+    finished,
+    fit,
+    load_best,
+)
+from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
+from avdet_ros.training.boxes.score_calibration import fit_curve, matches
+from avdet_ros.training.fitting.commit import git_commit
+
+MODEL, SCORES = 'student.onnx', 'scores.json'
+
+LABEL_OFFSET_S = {'centre': -0.5, 'end': 0.0}
+"""When boxes hold against the window's end, by the labels that are learned, for windows of 1 s."""
+
+CHECKED_WINDOWS = 48
+"""Windows on which the file has to say what the network says."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AnyArrayRun:
+    """What a run is made of.
+
+    Attributes:
+        train: folder of training windows (format 2); it may still be growing.
+        val: folder of validation windows.
+        out: folder of the run.
+        plan: how to fit.
+        shape: of the network.
+        labels_at: 'centre' or 'end' of the window.
+        device: 'cuda' or 'cpu'.
+        most: training windows at most; memory for so many is taken at once.
+        most_val: validation windows at most.
+    """
+
+    train: Path
+    val: Path
+    out: Path
+    plan: FitPlan = field(default_factory=FitPlan)
+    shape: BearingShape = field(default_factory=BearingShape)
+    labels_at: str = 'centre'
+    device: str = 'cpu'
+    most: int | None = None
+    most_val: int | None = None
+
+    def azimuths_deg(self) -> np.ndarray:
+        """The network's directions."""
+        return azimuth_grid(self.shape.front, self.shape.front_deg, self.shape.around)
+
+    def store(self, folder: Path, most: int | None, **options: Any) -> ArrayStore:
+        """An empty store of one of the sets."""
+        table = SteeringTable(FrontEnd(), self.device)
+        return ArrayStore(
+            folder, table, self.azimuths_deg(), self.device, self.labels_at, most=most, **options
+        )
+
+
+def train_any_array(
+    run: AnyArrayRun,
+    stop_after_s: float = math.inf,
+    compiled: bool = False,
+    progress: Progress = SILENT,
+) -> Path | None:
+    """Fit and export, or go on with it.
+
+    Args:
+        run: what.
+        stop_after_s: fit no longer than this in one call; the model of the best epoch so far is
+            exported, and the same call goes on.
+        compiled: whether the network goes through torch.compile.
+        progress: shows how far it is.
+
+    Returns:
+        The model file; None if no epoch was done.
+    """
+    train, val = run.store(run.train, run.most), run.store(run.val, run.most_val)
+    with progress.step('reading windows', total=None):
+        train.refresh()
+        val.refresh()
+    _logger.info(
+        f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation'
+    )
+    state = fit(train, val, run.out, run.plan, run.shape, stop_after_s, compiled, progress)
+    if not (run.out / BEST).exists():
+        return None
+    _logger.info(
+        'done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far'
+    )
+    return export_best(run, train, val)
+
+
+def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
+    """Calibrate, export, check and score the best epoch's network."""
+    network = load_best(run.out, run.device)
+    found = found_in(network, val)
+    scores = scores_of(found, val)
+    detector = BearingDetector(network)
+    logits = np.concatenate([window.logits for window in found])
+    right = np.concatenate(matches([window.boxes for window in found], true_boxes(val)))
+    detector.calibration.set(*fit_curve(logits, right))
+    detector = detector.float().cpu()
+    about = {
+        'recipe': f'any array: {run.plan}, {run.shape}',
+        'data': f'{len(train)} windows of {run.train.name}, labels at the {run.labels_at}',
+    }
+    contract = contract_for_any_array(
+        FrontEnd(),
+        LABEL_OFFSET_S[run.labels_at],
+        run.azimuths_deg(),
+        train.taught_ranges(),
+        metrics={name: _finite(value) for name, value in scores.items()},
+        git_commit=git_commit(),
+        **about,
+    )
+    path = run.out / MODEL
+    export_any_array(detector, contract, path)
+    apart = check_export(detector, path, topic_windows(run, CHECKED_WINDOWS))
+    write_json(
+        run.out / SCORES,
+        {
+            **about,
+            'plan': asdict(run.plan),
+            'shape': asdict(run.shape),
+            'windows': len(train),
+            'torch_against_onnx': _finite(apart),
+            'validation': {name: _finite(value) for name, value in scores.items()},
+        },
+    )
+    _logger.info(
+        f'{path}: {path.stat().st_size / 1e6:.1f} MB, torch and ONNX Runtime {apart:.1e} apart; '
+        f'validation bearing AP {scores["bearing_ap"]:.3f}'
+    )
+    return path
+
+
+def topic_windows(run: AnyArrayRun, most: int) -> list[Window]:
+    """Some validation windows as the topic has them, with the steering of their rig files.
+
+    Pooled frames are repeated: pooling them again gives them back.
+    """
+    front_end, windows = FrontEnd(), []
+    azimuths = np.radians(run.azimuths_deg())
+    for path in sorted(run.val.glob('windows_*.npz')):
+        with np.load(path, allow_pickle=False) as shard:
+            parts = {
+                name: shard[name]
+                for name in ('features', 'rig_microphones_m', 'rig_array_yaw_deg', 'alive')
+            }
+        for features, places, yaw_deg, alive in zip(*parts.values(), strict=True):
+            repeated = np.repeat(features.astype(np.float32), POOL_FRAMES, axis=-1)
+            turned = azimuths - np.radians(float(yaw_deg))
+            directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
+            steering = expected_coherences(front_end, places, directions, alive)
+            windows.append((repeated[..., : front_end.frames], steering))
+            if len(windows) == most:
+                return windows
+    return windows
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None

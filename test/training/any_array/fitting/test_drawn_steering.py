@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.detection.steering import azimuth_grid, expected_coherences
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+
+
+def test_the_table_says_what_the_detector_computes():
+    rng, front_end = np.random.default_rng(0), FrontEnd()
+    table, grid = SteeringTable(front_end), azimuth_grid()
+    places = rng.uniform(-0.6, 0.6, (3, 8, 3)).astype(np.float32)
+    yaw_deg = np.array([0.0, 33.0, -170.0], np.float32)
+    alive = np.ones((3, 8), bool)
+    alive[1, 2] = alive[2, [0, 7]] = False
+    found = table.steering(
+        torch.from_numpy(places),
+        torch.from_numpy(yaw_deg),
+        torch.from_numpy(grid).float(),
+        torch.from_numpy(alive),
+    ).numpy()
+    assert found.shape == (3, 80, 80, 24)
+    for index in range(3):
+        turned = np.radians(grid - yaw_deg[index])
+        directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
+        exact = expected_coherences(front_end, places[index], directions, alive[index])
+        # Up to 8 kHz, where vehicles are heard; in parts of one pair.
+        assert np.abs(found[index] - exact)[:60].max() * 12 < 0.004
+        assert np.abs(found[index] - exact).max() * 12 < 0.04
+        assert np.all(found[index][..., ~np.repeat(alive_pairs(alive[index]), 2)] == 0)
+
+
+def alive_pairs(alive):
+    return np.array([alive[i] and alive[j] for i, j in PAIRS])
+
+
+def test_a_late_channel_and_a_microphone_further_away_are_the_same():
+    front_end = FrontEnd()
+    table = SteeringTable(front_end)
+    rng = np.random.default_rng(1)
+    places = torch.from_numpy(rng.uniform(-0.3, 0.3, (1, 8, 3))).float()
+    moved = places.clone()
+    moved[0, 4, 0] -= 343.0 * 50e-6
+    late_s = torch.zeros(1, 8)
+    late_s[0, 4] = 50e-6
+    ahead, all_alive = torch.tensor([0.0]), torch.ones(1, 8, dtype=torch.bool)
+    by_delay = table.steering(places, torch.zeros(1), ahead, all_alive, late_s)
+    by_place = table.steering(moved, torch.zeros(1), ahead, all_alive)
+    torch.testing.assert_close(by_delay, by_place, atol=1e-4, rtol=0)
+    assert (by_delay - table.steering(places, torch.zeros(1), ahead, all_alive)).abs().max() > 0.05

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from helpers.array_windows import write_shard
+import numpy as np
+import pytest
+import torch
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.steering import azimuth_grid, live_pairs
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.fitting.store import ArrayStore, Augmentation
+
+
+@pytest.fixture(scope='module')
+def table():
+    return SteeringTable(FrontEnd())
+
+
+@pytest.fixture
+def make_store(table, tmp_path):
+    def make(**options) -> ArrayStore:
+        return ArrayStore(tmp_path / 'set', table, azimuth_grid(), **options)
+
+    return make
+
+
+def only(**changes) -> Augmentation:
+    nothing = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {
+        'masked_bands': 10,
+        'masked_frames': 8,
+    }
+    return Augmentation(**(nothing | changes))
+
+
+def test_a_set_grows_while_it_is_read(make_store, tmp_path):
+    store = make_store()
+    assert store.refresh() == len(store) == 0
+    write_shard(tmp_path / 'set', 5, 40)
+    assert store.refresh() == len(store) == 40
+    write_shard(tmp_path / 'set', 3, 40)
+    (tmp_path / 'set' / 'windows_0000007.partial').write_bytes(b'not yet')
+    assert store.refresh() == 40
+    assert store.refresh() == 0
+    assert store.column('seed').tolist() == [5] * 40 + [3] * 40
+    assert store.nbytes / 1024 < 130e3
+
+
+def test_no_more_than_asked_for(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    write_shard(tmp_path / 'set', 1, 40)
+    store = make_store(most=50)
+    store.refresh()
+    assert len(store) == 50
+    assert store.refresh() == 0
+
+
+def test_a_batch_is_what_the_shard_has(make_store, tmp_path):
+    path = write_shard(tmp_path / 'set', 0, 16)
+    store = make_store()
+    store.refresh()
+    batch = store.batch(torch.tensor([3, 9]))
+    with np.load(path) as shard:
+        features, alive = shard['features'][[3, 9]].astype(np.float32), shard['alive'][[3, 9]]
+        azimuth, count = shard['azimuth_deg'][[3, 9]], shard['count'][[3, 9]]
+    coherence = batch.coherence.transpose(1, 2).numpy()
+    np.testing.assert_allclose(coherence, features[:, 8:].clip(-1, 1), atol=0.5 / 127 + 1e-6)
+    mean = [levels[live].mean(axis=0) for levels, live in zip(features[:, :8], alive, strict=True)]
+    np.testing.assert_allclose(batch.level_db.numpy(), mean, atol=0.05)
+    assert batch.labels.valid.sum(dim=1).tolist() == count.tolist()
+    np.testing.assert_allclose(batch.labels.angles_deg[..., 0].numpy(), azimuth)
+    assert batch.steering.shape == (2, 80, 80, 24)
+
+
+def test_where_the_label_is_the_response_is_largest_mirrored_or_not(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    store = make_store()
+    store.refresh()
+    alone = torch.from_numpy(np.flatnonzero(store.column('count') == 1))
+    for mirror in (0.0, 1.0):
+        batch = store.batch(alone, only(mirror=mirror))
+        response = torch.matmul(batch.steering, batch.coherence).mean(dim=(1, 3))
+        found = azimuth_grid()[:64][response[:, :64].argmax(dim=1)]
+        np.testing.assert_allclose(found, batch.labels.angles_deg[:, 0, 0], atol=1.0)
+    plain = store.batch(alone).labels.angles_deg[..., 0]
+    assert torch.equal(batch.labels.angles_deg[..., 0], -plain)
+
+
+def test_missing_microphones_leave_neither_coherence_nor_steering(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    store = make_store()
+    store.refresh()
+    every = torch.arange(40)
+    batch = store.batch(every, only(missing=1.0), torch.Generator().manual_seed(0))
+    silent = batch.coherence.abs().amax(dim=(1, 3)) == 0
+    unsteered = batch.steering.abs().amax(dim=(1, 2)) == 0
+    assert torch.equal(silent | unsteered, unsteered)
+    # Two of eight are gone: each is in three pairs of two coherences.
+    gone = unsteered.sum(dim=1)
+    assert gone.min() >= 10
+    kept = [live_pairs(alive).sum() * 2 for alive in store.column('alive')]
+    assert all(24 - int(many) < before for many, before in zip(gone, kept, strict=True))
+
+
+def test_what_is_drawn_comes_from_the_generator(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 20)
+    store = make_store()
+    store.refresh()
+    index = torch.arange(20)
+    drawn = [
+        store.batch(index, Augmentation(), torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(drawn[0].steering, drawn[1].steering)
+    assert torch.equal(drawn[0].level_db, drawn[1].level_db)
+    assert not torch.equal(drawn[0].steering, drawn[2].steering)
+    masked = store.batch(index, only(masked=1.0)).coherence.abs() == 0
+    for axes, most in (((2, 3), 10), ((1, 2), 8)):
+        silent = masked.all(dim=axes[1]).all(dim=axes[0]).sum(dim=1)
+        assert 1 <= silent.min() <= silent.max() <= most
+
+
+def test_wind_adds_power_that_no_two_microphones_share(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 20)
+    store = make_store()
+    store.refresh()
+    index = torch.arange(20)
+    plain = store.batch(index)
+    windy = store.batch(index, only(wind=1.0, wind_part=0.6), torch.Generator().manual_seed(0))
+    rise = 10 ** ((windy.level_db - plain.level_db) / 10)
+    assert 1 <= rise.min() < rise.max() < 2.51
+    # Cross-spectra stay what they were.
+    torch.testing.assert_close(
+        windy.coherence * rise[:, :, None], plain.coherence, atol=1e-4, rtol=1e-3
+    )
+
+
+def test_ranges_of_the_arrays_that_were_taught(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    store = make_store()
+    store.refresh()
+    ranges = store.taught_ranges()
+    assert 0.3 < ranges.aperture_m[0] < ranges.aperture_m[1] < 0.65
+    assert 0 < ranges.spacing_m[0] < 0.3
+    assert ranges.live_microphones == (6.0, 8.0)
+
+
+@pytest.mark.parametrize('content', [b'', b'no archive'])
+def test_damaged_shards_are_named(make_store, tmp_path, content):
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'set' / 'windows_0000000.npz').write_bytes(content)
+    with pytest.raises(AvdetError, match=r'windows_0000000\.npz: expected a shard of windows of'):
+        make_store().refresh()
+
+
+def test_windows_of_one_array_are_another_format(make_store, tmp_path):
+    (tmp_path / 'set').mkdir()
+    with (tmp_path / 'set' / 'windows_0000000.npz').open('wb') as file:
+        np.savez(file, features=np.zeros((1, 32, 80, 44), np.float16), count=np.zeros(1))
+    with pytest.raises(AvdetError, match=r'format 2, found .*range_m'):
+        make_store().refresh()

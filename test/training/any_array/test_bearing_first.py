@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from helpers.array_models import scattered_rig, wave_from
+import numpy as np
+import pytest
+import torch
+
+from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.detection.steering import azimuth_grid, steering
+from avdet_ros.training.any_array.bearing_first import (
+    VALUES,
+    BearingFirst,
+    BearingShape,
+    live_microphones,
+    live_pairs,
+    mean_level,
+)
+
+SMALL = BearingShape(width=12, deep=24)
+
+
+def inputs(rig, azimuth_deg: float, dead: tuple[int, ...] = ()):
+    """Level, coherences and steering as a network has them, of noise from one direction."""
+    front_end = FrontEnd()
+    alive = np.ones(8, bool)
+    alive[list(dead)] = False
+    rig = replace(rig, alive=alive)
+    features = front_end.calibrated(np.zeros(8), np.zeros(8), alive).compute(
+        wave_from(rig, azimuth_deg)
+    )
+    pooled = torch.from_numpy(pool_frames(features))[None]
+    weights = torch.from_numpy(steering(rig, front_end))[None]
+    level_db = mean_level(pooled[:, :8], live_microphones(weights))
+    return level_db, pooled[:, 8:].transpose(1, 2), weights
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('dead', [(), (3,), (0, 5)])
+def test_the_unblurred_response_is_largest_where_sound_comes_from(seed, dead):
+    level_db, coherence, weights = inputs(scattered_rig(seed), 23.0, dead)
+    parts, beam = BearingFirst(SMALL).unblurred(level_db, coherence, weights)
+    groups = SMALL.groups
+    assert parts.shape == (1, 2 * groups, 80, 22)
+    assert beam.shape == (1, groups, 80)
+    found = azimuth_grid()[int(parts[0, :groups].mean(dim=(0, 2)).argmax())]
+    assert found == pytest.approx(23, abs=1.75)
+
+
+def test_columns_of_any_batch():
+    torch.manual_seed(0)
+    network = BearingFirst(SMALL).eval()
+    level_db, coherence, weights = inputs(scattered_rig(0), -10.0)
+    said = network(level_db, coherence, weights)
+    assert said.shape == (1, VALUES, 64)
+    assert said.isfinite().all()
+    twice = network(
+        level_db.repeat(2, 1, 1), coherence.repeat(2, 1, 1, 1), weights.repeat(2, 1, 1, 1)
+    )
+    torch.testing.assert_close(twice[1], said[0], atol=1e-4, rtol=1e-3)
+
+
+def test_what_is_learned_belongs_to_no_azimuth():
+    """A turned array and a turned wave: the same in another column, far from the edges."""
+    torch.manual_seed(0)
+    network = BearingFirst(replace(SMALL, around=0)).eval()
+    rig, front_end = scattered_rig(1), FrontEnd()
+    features = torch.from_numpy(pool_frames(front_end.compute(wave_from(rig, 0.0))))[None]
+    said = []
+    for turn_deg in (0.0, 10 * 1.75):
+        grid = azimuth_grid()[:64] - turn_deg
+        weights = torch.from_numpy(steering(rig, front_end, grid))[None]
+        level_db = mean_level(features[:, :8], live_microphones(weights))
+        said.append(network(level_db, features[:, 8:].transpose(1, 2), weights)[0])
+    # 15 columns of context to each side and the strided layers' three.
+    here, there = said[0][:, 24:40], said[1][:, 14:30]
+    assert (here - there).abs().max() < 0.05 * here.abs().max()
+
+
+def test_a_dead_microphone_is_not_listened_to():
+    network = BearingFirst(SMALL).eval()
+    level_db, coherence, weights = inputs(scattered_rig(0), 5.0, (2,))
+    assert live_microphones(weights).tolist() == [[1, 1, 0, 1, 1, 1, 1, 1]]
+    assert live_pairs(weights).tolist() == [9]
+    levels = torch.randn(1, 8, 80, 44)
+    changed = levels.clone()
+    changed[:, 2] = -100
+    alive = live_microphones(weights)
+    assert torch.equal(mean_level(levels, alive), mean_level(changed, alive))
+    assert network(level_db, coherence, weights).isfinite().all()
+
+
+def test_without_deconvolution_and_other_sizes():
+    network = BearingFirst(replace(SMALL, steps=0, width=24)).eval()
+    level_db, coherence, weights = inputs(scattered_rig(0), 5.0)
+    assert network(level_db, coherence, weights).shape == (1, VALUES, 64)
+    assert not hasattr(network, 'from_parts')
+
+
+def test_levels_are_scaled_by_what_training_has():
+    network = BearingFirst(SMALL)
+    network.set_levels(torch.randn(50, 80, 44) * 4 - 70)
+    assert float(network.level_mean.mean()) == pytest.approx(-70, abs=0.5)
+    assert float(network.level_spread) == pytest.approx(4, abs=0.2)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from avdet_ros.training.any_array.bearing_first import RANGE_BINS, VALUES, BearingShape
+from avdet_ros.training.any_array.boxes import columns_deg, encoded_boxes
+from avdet_ros.training.any_array.losses import (
+    BearingLabels,
+    bearing_loss,
+    bearing_targets,
+    generalised_iou_loss,
+    range_shares,
+)
+
+SHAPE = BearingShape()
+
+
+def labels(*windows):
+    """Windows of (azimuth, elevation, width, height, range) rows."""
+    angles, range_m = torch.zeros(len(windows), 4, 4), torch.zeros(len(windows), 4)
+    valid = torch.zeros(len(windows), 4, dtype=torch.bool)
+    for row, window in enumerate(windows):
+        for slot, (*vehicle, away_m) in enumerate(window):
+            angles[row, slot] = torch.tensor(vehicle)
+            range_m[row, slot], valid[row, slot] = away_m, True
+    return BearingLabels(angles, range_m, valid)
+
+
+NEAR, FAR = (20.3, -6.0, 18.0, 8.0, 9.0), (-31.0, -1.0, 3.0, 2.0, 40.0)
+
+
+def perfect(truth: BearingLabels) -> torch.Tensor:
+    targets = bearing_targets(truth, SHAPE)
+    columns = torch.zeros(len(truth.valid), 64, VALUES)
+    columns[..., 0] = torch.where(targets.heat >= 1, 12.0, -12.0)
+    columns[..., 1:5] = encoded_boxes(targets.angles_deg, columns_deg(SHAPE), SHAPE)
+    columns[..., 5:] = (range_shares(targets.range_m) + 1e-6).log()
+    return columns.transpose(1, 2)
+
+
+def test_columns_of_the_targets():
+    targets = bearing_targets(labels([NEAR, FAR], []), SHAPE)
+    assert float(targets.vehicles) == 2
+    assert targets.heat[1].max() == 0
+    peaks = torch.nonzero(targets.heat[0] >= 1).flatten().tolist()
+    centres = columns_deg(SHAPE)
+    assert [round(float(centres[peak]), 1) for peak in peaks] == [20.1, -30.6]
+    # The wide one is learned by more columns than the narrow one.
+    assert (targets.weights[0, :32] > 0).sum() > (targets.weights[0, 32:] > 0).sum() >= 1
+    assert targets.range_m[0, peaks].tolist() == [9, 40]
+
+
+def test_the_truth_costs_next_to_nothing_and_every_fault_costs():
+    truth = labels([NEAR, FAR], [], [FAR])
+    said = perfect(truth)
+    terms = bearing_loss(said, truth, SHAPE)
+    best = float(terms['loss'])
+    assert float(terms['focal']) < 1e-3
+    assert float(terms['huber']) < 1e-3
+    assert float(terms['giou']) < 1e-3
+    for value, error in enumerate((-20.0, 3.0, 3.0, 3.0, 3.0, 30.0)):
+        worse = said.clone()
+        worse[:, value] += error
+        assert float(bearing_loss(worse, truth, SHAPE)['loss']) > best + 0.05
+
+
+def test_windows_without_vehicles_teach_silence():
+    truth = labels([], [])
+    terms = bearing_loss(torch.zeros(2, VALUES, 64), truth, SHAPE)
+    assert float(terms['focal']) > 1
+    assert float(terms['huber']) == float(terms['giou']) == float(terms['range']) == 0
+
+
+def test_a_vehicle_outside_the_front_sector_is_no_target():
+    targets = bearing_targets(labels([(57.0, 0, 4.0, 3.0, 10.0)]), SHAPE)
+    assert targets.heat.max() == 0
+
+
+def test_mirrored():
+    truth = labels([NEAR], [NEAR])
+    turned = truth.mirrored(torch.tensor([True, False]))
+    heat = bearing_targets(turned, SHAPE).heat
+    torch.testing.assert_close(heat[0], heat[1].flip(0))
+
+
+def test_ranges_lie_between_two_bins():
+    shares = range_shares(torch.tensor([1.0, 2.0, 9.0, 100.0, 500.0]))
+    torch.testing.assert_close(shares.sum(dim=-1), torch.ones(5))
+    assert shares[0, 0] == shares[4, RANGE_BINS - 1] == 1
+    assert (shares[2] > 0).sum() == 2
+
+
+def test_giou():
+    box = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
+    assert float(generalised_iou_loss(box, box)) == 0
+    apart = torch.tensor([[4.0, 0.0, 6.0, 2.0]])
+    assert float(generalised_iou_loss(box, apart)) == pytest.approx(1 + 4 / 12)

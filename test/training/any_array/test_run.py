@@ -1,0 +1,134 @@
+"""Windows with a known answer, a small network, and the whole way to a model file."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+import json
+
+from helpers.array_models import scattered_rig, wave_from
+from helpers.array_windows import write_shard
+import numpy as np
+import pytest
+import torch
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.detector import BearingDetector
+from avdet_ros.training.any_array.export import check_export
+from avdet_ros.training.any_array.fitting.fit import LAST, LOG, FitPlan, fit, load_best
+from avdet_ros.training.any_array.fitting.store import Augmentation
+from avdet_ros.training.any_array.run import AnyArrayRun, topic_windows, train_any_array
+
+SMALL = BearingShape(width=12, deep=32, steps=4)
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp('sets')
+    for seed in range(3):
+        write_shard(root / 'train', seed)
+    write_shard(root / 'val', 100_000)
+    return root
+
+
+def run_in(folders, out, steps=60, **changes) -> AnyArrayRun:
+    plan = FitPlan(steps=steps, batch=16, epoch_windows=10_000, learning_rate=4e-3, average=0.9)
+    return AnyArrayRun(
+        folders / 'train', folders / 'val', folders / out, replace(plan, **changes), SMALL
+    )
+
+
+@pytest.fixture(scope='module')
+def finished(folders):
+    run = run_in(folders, 'run', steps=120, augmentation=Augmentation(masked=0.0))
+    return run, train_any_array(run)
+
+
+@pytest.mark.slow
+def test_it_learns_to_hear_from_arrays_it_has_not_seen(finished):
+    run, path = finished
+    scores = json.loads((run.out / 'scores.json').read_text())['validation']
+    assert scores['bearing_ap'] > 0.8
+    assert scores['azimuth_error_deg'] < 0.7
+    assert scores['range_error'] < 0.4
+    assert path.stat().st_size < 25e6
+    with (run.out / LOG).open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]['loss']) < float(rows[0]['loss'])
+    assert int(rows[-1]['training_windows']) == run.store(run.train, None).refresh()
+
+
+def middle(found) -> float:
+    """Where across the image the likeliest box is, pixels."""
+    return float(found.boxes_px[0, [0, 2]].mean())
+
+
+@pytest.mark.slow
+def test_the_file_runs_on_any_rig_and_the_geometry_matters(finished):
+    _, path = finished
+    front_end, rig, other = FrontEnd(), scattered_rig(5), scattered_rig(6)
+    detector = Detector(path, rig, front_end, providers=['cpu'])
+    assert detector.contract.contract_version == 2
+    features = front_end.compute(wave_from(other, 12.0))
+    features[:8] = -35.0
+    strangers = detector.detect(features)
+    detector.use_rig(other, front_end)
+    found = detector.detect(features)
+    assert len(strangers.scores) == 0 or abs(middle(strangers) - middle(found)) > 100
+    assert middle(found) == pytest.approx(960 - 1000 * np.tan(np.radians(12)), abs=40)
+    assert np.all(np.diff(found.range_m, axis=1) >= 0)
+    zoomed = replace(other, camera=replace(other.camera, fx=2000.0, fy=2000.0))
+    detector.use_rig(zoomed, front_end)
+    assert middle(detector.detect(features)) == pytest.approx(
+        960 - 2000 * np.tan(np.radians(12)), abs=80
+    )
+
+
+@pytest.mark.slow
+def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(finished):
+    run, path = finished
+    detector = BearingDetector(load_best(run.out))
+    windows = topic_windows(run, 4)
+    assert windows[0][0].shape == (32, 80, 173)
+    with torch.no_grad():
+        detector.network.box[-1].bias += 0.5
+    with pytest.raises(AvdetError, match='expected torch and ONNX Runtime within'):
+        check_export(detector, path, windows)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
+    whole, parts = run_in(folders, 'whole', 18), run_in(folders, 'parts', 18)
+
+    def go(run, stop_after_s=1e9):
+        train, val = (run.store(folder, None) for folder in (run.train, run.val))
+        val.refresh()
+        return fit(train, val, run.out, run.plan, run.shape, stop_after_s)
+
+    once = go(whole)
+    # An epoch is 9 steps: after the first, no time is left for a second.
+    first = go(parts, stop_after_s=0.5)
+    assert (first.epoch, first.step) == (1, 9)
+    assert (parts.out / LAST).exists()
+    again = go(parts)
+    assert (once.epoch, once.step) == (again.epoch, again.step) == (2, 18)
+    for one, other in zip(
+        once.averaged.state_dict().values(), again.averaged.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    changed = replace(parts, plan=replace(parts.plan, learning_rate=1e-3))
+    with pytest.raises(AvdetError, match=r'learning_rate: expected 0\.004 as the run was begun'):
+        go(changed)
+    (parts.out / LAST).write_bytes(b'broken')
+    with pytest.raises(AvdetError, match=r'last\.pt: expected the state of a fitting'):
+        go(parts)
+
+
+def test_too_few_windows_are_refused(folders, tmp_path):
+    (tmp_path / 'none').mkdir()
+    run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')
+    with pytest.raises(AvdetError, match='expected at least 16 windows for a batch, found 0'):
+        train_any_array(run)
