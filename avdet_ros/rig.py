@@ -278,6 +278,12 @@ def _camera(camera: _Section) -> Camera:
     )
 
 
+def yaw_pitch_roll_deg(rotation: np.ndarray) -> np.ndarray:
+    """A camera's angles in degrees, as a rig file has them; see `Camera.rotation`."""
+    body = (_OPTICAL_FROM_BODY.T @ rotation).T
+    return Rotation.from_matrix(body).as_euler('ZYX', degrees=True)
+
+
 class _Section:
     """A mapping of the file together with its place, for errors that name the key."""
 

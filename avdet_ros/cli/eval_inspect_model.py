@@ -28,12 +28,11 @@ def inspect_model(
 
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.detection.contract import metadata
-    from avdet_ros.detection.contract_check import differences, remarks
+    from avdet_ros.detection.contract_check import check, differences, remarks
     from avdet_ros.detection.model_file import read_model
     from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector
     from avdet_ros.detection.taught_ranges import values_of
-    from avdet_ros.errors import AvdetError
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
@@ -64,7 +63,7 @@ def inspect_model(
             value = json.dumps(contract.metrics, indent=1)
         fits = ''
         if key in differing:
-            fits = f'[red]no: expected {differing[key].expected}'
+            fits = f'[red]no: the rig has {escape(differing[key].found.rstrip(","))}'
         elif (name := key.removeprefix('avdet.')) in checked:
             fits = '[green]yes'
         elif name in ours:
@@ -73,8 +72,7 @@ def inspect_model(
         table.add_row(key, escape(value), fits)
     console().print(table)
     if found:
-        more = f' and {len(found) - 1} more keys differ' if len(found) > 1 else ''
-        raise AvdetError(f'{file} does not fit the rig: {found[0]}{more}')
+        check(contract, loaded_rig, front_end, where=file)  # which raises
     detector = Detector(file, loaded_rig, front_end, providers=provider)
     for note in dict.fromkeys([*detector.notes, *noted]):
         print_line(note, 'yellow')

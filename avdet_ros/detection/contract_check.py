@@ -17,6 +17,7 @@ from avdet_ros.detection.contract import (
 )
 from avdet_ros.detection.taught_ranges import outside
 from avdet_ros.errors import AvdetError
+from avdet_ros.paths import share
 from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig
 
@@ -27,6 +28,18 @@ GEOMETRY_TOLERANCE_M = 0.005
 """How far a microphone may stand from its place in training: half of what costs 10 degrees of
 phase at 1 kHz."""
 
+ANY_ARRAY_MODEL = 'models/any_array.onnx'
+"""The shipped model of contract 2, in the package's share."""
+
+RECIPE = 'config/recipes/simulated_labels.yaml'
+"""The recipe of the shipped model for one rig, in the package's share."""
+
+TEACHING_TIME = 'some three hours of 2 cores'
+"""What it takes; docs/own-vehicle.md has the parts."""
+
+FRONT_END_KEYS = {'window_s', 'n_fft', 'hop_length', 'n_mels', 'features'}
+"""What only another version of the front end changes."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -34,8 +47,8 @@ class Difference:
 
     Attributes:
         key: the metadata key.
-        expected: what the rig or the front end gives.
-        found: what the model declares.
+        expected: what the model was taught with.
+        found: what the rig or the front end gives.
     """
 
     key: str
@@ -43,7 +56,10 @@ class Difference:
     found: str
 
     def __str__(self) -> str:
-        return f'{self.key}: expected {self.expected}, found {self.found}'
+        return (
+            f'{self.key}: expected {self.expected} as the model was taught, '
+            f'found {self.found} on this vehicle'
+        )
 
 
 def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[Difference]:
@@ -61,7 +77,7 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
             ('image_height', rig.camera.height_px, contract.image_height_px),
         ]
     found = [
-        Difference(KEY_PREFIX + key, f'{ours:g}', f'{theirs:g}')
+        Difference(KEY_PREFIX + key, f'{theirs:g}', f'{ours:g}')
         for key, ours, theirs in pairs
         if theirs is not None and not math.isclose(ours, theirs, rel_tol=1e-9)
     ]
@@ -71,8 +87,8 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
         found += _geometry_differences(ours, contract.microphones_m, rig.names)
         if contract.mounting is not None:
             found += [
-                Difference(KEY_PREFIX + key, expected, there)
-                for key, expected, there in contract.mounting.differences(rig)
+                Difference(KEY_PREFIX + key, expected, here)
+                for key, expected, here in contract.mounting.differences(rig)
             ]
     return found
 
@@ -102,15 +118,39 @@ def check(
         where: the model's file, for the message.
 
     Raises:
-        AvdetError: names the first key that differs, what was expected and what was found, and
-            how many more differ.
+        AvdetError: names the first key that differs, what was expected and what was found, which
+            others differ, and what to do.
     """
     found = differences(contract, rig, front_end)
     if not found:
         return
     more = ', '.join(difference.key for difference in found[1:])
     raise AvdetError(
-        f'{where} does not fit: {found[0]}' + (f'; {more} differ too' if more else '')
+        f'{where} does not fit: {found[0]}'
+        + (f'; {more} differ too' if more else '')
+        + f'. {next_step(found)}'
+    )
+
+
+def next_step(found: list[Difference]) -> str:
+    """What the owner of a rig does about a model that does not fit it, in one or two sentences.
+
+    Args:
+        found: of `differences`, at least one.
+    """
+    keys = {difference.key.removeprefix(KEY_PREFIX) for difference in found}
+    teach = f'avdet train student {share(RECIPE)} --rig RIG ({TEACHING_TIME})'
+    if 'sample_rate' in keys:
+        rate = next(difference.expected for difference in found if 'sample_rate' in difference.key)
+        return (
+            f'Say sample_rate_hz: {rate} in the rig file if the sound card has that rate, as '
+            f'avdet devices shows; else teach a model for this rig: {teach}'
+        )
+    if keys & FRONT_END_KEYS:
+        return f'The model is of another version of this package; a new one is made by {teach}'
+    return (
+        f'Take model:={share(ANY_ARRAY_MODEL)} (commands: --model), which fits any eight '
+        f'microphones and any camera, or teach a model for this rig: {teach}'
     )
 
 
@@ -118,13 +158,13 @@ def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list
     if ours == theirs:
         return []
     if len(ours) != len(theirs):
-        return [Difference(KEY_PREFIX + 'features', f'{len(ours)} channels', f'{len(theirs)}')]
+        return [Difference(KEY_PREFIX + 'features', f'{len(theirs)} channels', f'{len(ours)}')]
     first = next(index for index, name in enumerate(ours) if name != theirs[index])
     return [
         Difference(
             KEY_PREFIX + 'features',
-            f'{ours[first]!r} as channel {first}',
-            brief_repr(theirs[first], 80),
+            f'channel {first} to be {brief_repr(theirs[first], 80)}',
+            f'{ours[first]!r}',
         )
     ]
 
@@ -139,9 +179,9 @@ def _geometry_differences(
     return [
         Difference(
             KEY_PREFIX + 'microphones',
-            f'microphone {worst} ({names[worst]}) at {_point(ours[worst])} m in the array '
+            f'microphone {worst} ({names[worst]}) at {_point(theirs[worst])} m in the array '
             f'within {GEOMETRY_TOLERANCE_M * 1e3:g} mm',
-            f'{_point(theirs[worst])} m, {apart_m[worst] * 1e3:.0f} mm away',
+            f'it at {_point(ours[worst])} m, {apart_m[worst] * 1e3:.0f} mm away,',
         )
     ]
 

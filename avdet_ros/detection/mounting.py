@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.rig import Rig
+from avdet_ros.rig import Rig, yaw_pitch_roll_deg
 
 FOCAL_PART = 0.02
 """How much another focal length may be, in parts: half a degree at the edge of the image."""
@@ -50,7 +50,7 @@ class Mounting:
         return {name: np.asarray(value, np.float64) for name, value in vars(self).items()}
 
     def differences(self, rig: Rig) -> list[tuple[str, str, str]]:
-        """Key, expected and found of everything that a rig has otherwise."""
+        """Key, what was taught and what the rig has, of everything in which the two differ."""
         ours, found = mounting_of(rig), []
         focal = np.abs(self.focal_px / ours.focal_px - 1).max()
         principal = np.abs(self.principal_px - ours.principal_px).max() / rig.camera.width_px
@@ -59,19 +59,22 @@ class Mounting:
             ('principal_px', principal, PRINCIPAL_PART),
         ):
             if apart > most:
-                found.append((key, _listed(getattr(ours, key)), _listed(getattr(self, key))))
+                found.append((key, _listed(getattr(self, key)), _listed(getattr(ours, key))))
         for key in ('camera_position_m', 'array_position_m'):
-            mine, theirs = getattr(ours, key), getattr(self, key)
-            if (apart_m := float(np.linalg.norm(mine - theirs))) > PLACE_M:
-                there = f'{_listed(theirs)} m, {apart_m:.2f} m away'
-                found.append((key, f'{_listed(mine)} m', there))
+            taught, here = getattr(self, key), getattr(ours, key)
+            if (apart_m := float(np.linalg.norm(here - taught))) > PLACE_M:
+                there = f'{_listed(here)} m, {apart_m:.2f} m away,'
+                found.append((key, f'{_listed(taught)} m', there))
         turn_deg = _turn_deg(ours.camera_rotation, self.camera_rotation)
         if turn_deg > TURN_DEG:
-            there = f'another direction, {turn_deg:.1f} degrees away'
-            found.append(('camera_rotation', "the rig's", there))
+            taught_deg, here_deg = (
+                _angles_deg(self.camera_rotation),
+                _angles_deg(ours.camera_rotation),
+            )
+            found.append(('camera_rotation', taught_deg, f'{here_deg}, {turn_deg:.1f} away,'))
         yaw_deg = abs((self.array_yaw_deg - ours.array_yaw_deg + 180) % 360 - 180)
         if yaw_deg > TURN_DEG:
-            found.append(('array_yaw_deg', f'{ours.array_yaw_deg:g}', f'{self.array_yaw_deg:g}'))
+            found.append(('array_yaw_deg', f'{self.array_yaw_deg:g}', f'{ours.array_yaw_deg:g}'))
         return found
 
 
@@ -92,6 +95,12 @@ def _turn_deg(one: np.ndarray, other: np.ndarray) -> float:
     """Angle of the turn from one rotation to another."""
     cos = (np.trace(one @ other.T) - 1) / 2
     return float(np.degrees(np.arccos(np.clip(cos, -1, 1))))
+
+
+def _angles_deg(rotation: np.ndarray) -> str:
+    """A camera's yaw, pitch and roll as a rig file has them."""
+    angles = yaw_pitch_roll_deg(rotation).round(1) + 0.0  # no -0
+    return f'yaw, pitch, roll {_listed(angles)} degrees'
 
 
 def _listed(values: np.ndarray) -> str:

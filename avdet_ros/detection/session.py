@@ -115,9 +115,9 @@ class Detector:
         self._view = _View.of(self.contract, rig, front_end)
         told = remarks(self.contract, rig)
         if self.contract.contract_version == FIXED_RIG:
-            # Files from before the mounting was held are right on the rig they are used on.
+            # Said, not reported: files from before the mounting was held may well be right.
             for sentence in told:
-                _logger.info('%s: %s', self.path, sentence)
+                _logger.warning('%s: %s', self.path, sentence)
             return
         for sentence in told:
             if sentence not in self.rig_notes:

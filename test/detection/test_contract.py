@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -220,26 +221,43 @@ def test_graph_must_be_what_the_keys_say(make_model, save):
 @pytest.mark.parametrize(
     ('front_end', 'key', 'expected', 'found'),
     [
-        (FrontEnd(n_mels=64), 'avdet.n_mels', '64', '80'),
-        (FrontEnd(sample_rate_hz=48000), 'avdet.sample_rate', '48000', '44100'),
-        (FrontEnd(window_s=0.5), 'avdet.window_s', '0.5', '1'),
-        (FrontEnd(n_fft=2048), 'avdet.n_fft', '2048', '1024'),
-        (FrontEnd(hop_length=512), 'avdet.hop_length', '512', '256'),
+        (FrontEnd(n_mels=64), 'avdet.n_mels', '80', '64'),
+        (FrontEnd(sample_rate_hz=48000), 'avdet.sample_rate', '44100', '48000'),
+        (FrontEnd(window_s=0.5), 'avdet.window_s', '1', '0.5'),
+        (FrontEnd(n_fft=2048), 'avdet.n_fft', '1024', '2048'),
+        (FrontEnd(hop_length=512), 'avdet.hop_length', '256', '512'),
     ],
 )
 def test_other_front_end(rig, front_end, key, expected, found):
     contract = contract_for(rig, FrontEnd(), -0.5)
-    with pytest.raises(AvdetError, match=rf'm\.onnx .*{key}: expected {expected}, found {found}'):
+    sentence = rf'm\.onnx .*{key}: expected {expected} as the model was taught, found {found} on'
+    with pytest.raises(AvdetError, match=sentence):
         check(contract, rig, front_end, where='m.onnx')
+
+
+def test_the_message_names_the_next_step(rig, front_end):
+    """Each kind of difference has its own way out, and what is named is there."""
+    contract = contract_for(rig, front_end, -0.5)
+    for other, other_front_end, way, remark in (
+        (replace(rig, array_yaw_deg=90.0), front_end, 'any_array.onnx', 'three hours'),
+        (rig, FrontEnd(sample_rate_hz=48000), 'sample_rate_hz: 44100', 'avdet devices'),
+        (rig, FrontEnd(n_mels=64), 'another version of this package', 'simulated_labels.yaml'),
+    ):
+        with pytest.raises(AvdetError, match=way) as caught:
+            check(contract, other, other_front_end)
+        assert remark in str(caught.value)
+        for word in str(caught.value).replace('model:=', '').split():
+            if word.endswith(('any_array.onnx', 'simulated_labels.yaml')):
+                assert Path(word).is_file()
 
 
 def test_other_features_and_image(rig, front_end):
     contract = contract_for(rig, front_end, -0.5)
     fewer = replace(contract, features=contract.features[:8])
-    with pytest.raises(AvdetError, match=r'avdet\.features: expected 32 channels, found 8'):
+    with pytest.raises(AvdetError, match=r'avdet\.features: expected 8 channels .*, found 32'):
         check(fewer, rig, front_end)
     swapped = replace(contract, features=contract.features[::-1])
-    with pytest.raises(AvdetError, match="expected 'log_mel_0' as channel 0"):
+    with pytest.raises(AvdetError, match=r"channel 0 to be 'coher.* found 'log_mel_0'"):
         check(swapped, rig, front_end)
     small = replace(contract, image_width_px=768, image_height_px=328)
     with pytest.raises(AvdetError, match=r'image_width: .*; avdet\.image_height differ too'):
@@ -259,3 +277,4 @@ def test_geometry_tolerance(rig, front_end, moved_mm, fits):
         assert found[0].key == 'avdet.microphones'
         assert 'microphone 3 (rear_left)' in found[0].expected
         assert f'{moved_mm:.0f} mm away' in found[0].found
+        assert 'it at (-0.177, 0.177, 0.000) m' in found[0].found  # where the rig has it

@@ -153,6 +153,16 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
     assert code == 1
     assert 'avdet.microphones' in complaint
     assert '50 mm away' in complaint
+    assert 'any_array.onnx' in complaint
+    turned = default_rig_path().read_text().replace('[1000.0, 1000.0]', '[2000.0, 2000.0]')
+    other.write_text(turned)
+    code, printed, complaint = run_command(
+        monkeypatch, capsys, 'eval', 'inspect-model', model, '--rig', other
+    )
+    assert code == 1
+    line = next(line for line in printed.splitlines() if 'avdet.focal_px' in line)
+    assert 'no: the rig has' in line
+    assert 'expected (1000, 1000) as the model was taught, found (2000, 2000)' in complaint
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract_check import differences, remarks
+from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.session import Detector
 from avdet_ros.paths import share
-from avdet_ros.rig import Rig
+from avdet_ros.rig import Rig, default_rig_path, parse_rig
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
 
@@ -37,9 +40,30 @@ def rectangle(rig: Rig) -> Rig:
     return replace(rig, microphones_m=rig.array_position_m + offsets)
 
 
+def turned(rig: Rig) -> Rig:
+    """The same vehicle with its array turned to the left and its camera, of longer focus, too."""
+    tree = yaml.safe_load(default_rig_path().read_text())
+    tree['array']['yaw_deg'] = 90.0
+    tree['camera'] |= {'yaw_deg': 12.0, 'focal_px': [1300.0, 1300.0]}
+    return parse_rig(tree)
+
+
+def test_the_model_for_one_rig_is_refused_on_another(rig):
+    contract = read_model(share('models/student.onnx'))[1]
+    assert remarks(contract, rig) == []
+    keys = {difference.key for difference in differences(contract, turned(rig), FrontEnd.of(rig))}
+    assert keys == {'avdet.focal_px', 'avdet.camera_rotation', 'avdet.array_yaw_deg'}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('name', 'changed'), [('student', None), ('any_array', None), ('any_array', rectangle)]
+    ('name', 'changed'),
+    [
+        ('student', None),
+        ('any_array', None),
+        ('any_array', rectangle),
+        ('any_array', turned),
+    ],
 )
 def test_loud_vehicles_are_found_where_they_are(rig, name, changed):
     """The likeliest box lies over the loudest vehicle's azimuth, within 3 degrees."""

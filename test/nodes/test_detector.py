@@ -238,7 +238,9 @@ def test_a_model_that_does_not_fit_names_the_key(start, watcher, tmp_path, make_
     path = tmp_path / 'model.onnx'
     path.write_bytes(make_network(FrontEnd(n_mels=64)).SerializeToString())
     start(DetectorNode, model=str(path))
-    status = watcher.wait_status('detector', 'avdet.n_mels: expected 80, found 64', level=2)
+    status = watcher.wait_status(
+        'detector', 'avdet.n_mels: expected 64 as the model was taught, found 80', level=2
+    )
     assert str(path) in status[1]
 
 
