@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from avdet_ros.audio.sound_rate import SURE_S, WATCH_S, RateWatch, other_rate
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_sound, stamp_ns
@@ -44,7 +45,7 @@ class DriveSound:
         self.note: str | None = None
         self.samples = 0
         stamps, firsts, clock = [], [], []
-        blocks = StampedBlocks(sample_rate_hz)
+        blocks, watch = StampedBlocks(sample_rate_hz), RateWatch(sample_rate_hz)
         where = f'bag {bag.path}: {topic}'
         dtype: Any = None
         with scratch.open('wb') as file:
@@ -57,6 +58,9 @@ class DriveSound:
                 dtype = dtype or block.dtype
                 if block.dtype != dtype:
                     raise AvdetError(f'{where}: expected {dtype} as before, found {block.dtype}')
+                watch.add(now, len(block))
+                if watch.other_s > SURE_S:
+                    break
                 place = blocks.place(now, len(block))
                 if place.restarted or place.lost > LONGEST_GAP_S * sample_rate_hz:
                     what = 'go back' if place.restarted else 'leap'
@@ -71,6 +75,14 @@ class DriveSound:
                 stamps.append(now)
                 firsts.append(place.first_sample)
                 clock.append(message.stamp_ns - now)
+        if watch.other_hz is not None:
+            # It began somewhere in what was measured, so that is left out as well.
+            whole = self.samples - round((WATCH_S + watch.other_s) * sample_rate_hz)
+            kept = int(np.searchsorted(firsts, max(whole, 0)))
+            self.samples = firsts[kept] if kept < len(firsts) else self.samples
+            del stamps[kept:], firsts[kept:], clock[kept:]
+            after = f'{where}: after {self.samples / sample_rate_hz:.1f} s'
+            self.note = other_rate(after, watch.other_hz, sample_rate_hz)
         if not stamps:
             raise AvdetError(f'{where}: expected sound, found none that is whole')
         self.clock_ns = np.array(clock, np.int64)

@@ -16,6 +16,7 @@ import numpy as np
 
 from avdet_ros.audio.array_yaw import Sightings, box_sightings
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sound_rate import SURE_S, RateWatch, other_rate
 from avdet_ros.audio.wave_fronts import WaveFrontFinder, WaveFronts, aperture
 from avdet_ros.bags.input_selection import messages_of, select_input
 from avdet_ros.bags.reader import Bag, decode
@@ -177,9 +178,13 @@ def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
                 f'bag {bag.path}: expected raw sound to calibrate from, found only spectrograms'
             )
         finder, blocks = _finder(rig), StampedBlocks(rig.sample_rate_hz)
-        begin_ns = None
+        begin_ns, watch = None, RateWatch(rig.sample_rate_hz)
+        where = f'bag {bag.path}: {selection.topic}'
         for message in messages_of(bag, selection.topic):
-            samples = decode_sound(message, f'bag {bag.path}: {selection.topic}')
+            samples = decode_sound(message, where)
+            watch.add(stamp_ns(message), len(samples))
+            if watch.other_s > SURE_S:
+                raise AvdetError(other_rate(where, watch.other_hz, rig.sample_rate_hz))
             place = blocks.place(stamp_ns(message), len(samples))
             if place.restarted:
                 raise AvdetError(

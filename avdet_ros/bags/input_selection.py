@@ -8,15 +8,13 @@ import itertools
 import statistics
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sound_rate import MEASURE_S, WATCH_S, measure_rate, other_rate
 from avdet_ros.audio.window import HOP_S
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.rig import MICROPHONES
-
-RATE_TOLERANCE = 0.01
-"""Samples that come at another rate than the rig's by more than this are another array's."""
 
 _RATE_BLOCKS = 64
 
@@ -76,7 +74,7 @@ def select_input(
     decode_sound(first, where)
     if stamp_ns(first) == 0:
         raise AvdetError(f'{where}: expected stamps in the headers, found 0')
-    _check_rate(bag, topic, front_end.sample_rate_hz)
+    require_rate(bag, topic, front_end.sample_rate_hz)
     selection = InputSelection(topic, raw=True, hop_s=hop_s or HOP_S)
     if recorded is not None:
         _align(bag, selection, recorded, 0.0, front_end, hop_s is not None)
@@ -102,25 +100,29 @@ def _decode(bag: Bag, message: BagMessage) -> object:
         raise AvdetError(f'bag {bag.path}: {error}') from error
 
 
-def _check_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
-    """Compare stamps with sample counts; a wrong rate would shift every frequency."""
-    blocks = [
-        (stamp_ns(message), message.height)
-        for message in itertools.islice(messages_of(bag, topic), _RATE_BLOCKS)
-    ]
-    rates = [
-        count * 1e9 / (later - now)
-        for (now, count), (later, _) in itertools.pairwise(blocks)
-        if later > now
-    ]
-    if len(rates) < 4:
+def require_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
+    """Compare stamps with sample counts; a wrong rate would shift every frequency.
+
+    Raises:
+        AvdetError: the sound has another rate.
+    """
+    stamps: list[int] = []
+    counts: list[int] = []
+    held, early = 0, 0
+    for message in messages_of(bag, topic):
+        stamps.append(stamp_ns(message))
+        counts.append(message.height)
+        held += message.height
+        early += held <= WATCH_S * sample_rate_hz
+        if held > MEASURE_S * sample_rate_hz:
+            break
+    measured = measure_rate(stamps, counts)
+    if measured is None or not measured.is_other(sample_rate_hz):
         return
-    rate_hz = statistics.median(rates)
-    if abs(rate_hz / sample_rate_hz - 1) > RATE_TOLERANCE:
-        raise AvdetError(
-            f'bag {bag.path}: {topic}: expected {sample_rate_hz} samples a second as the rig '
-            f'says, found about {rate_hz:.0f}'
-        )
+    begins = measure_rate(stamps[:early], counts[:early])
+    # One that begins well and changes is read up to there, by who reads on.
+    if begins is None or not begins.is_certainly(sample_rate_hz):
+        raise AvdetError(other_rate(f'bag {bag.path}: {topic}', measured.hz, sample_rate_hz))
 
 
 def _align(

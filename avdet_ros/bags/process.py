@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sound_rate import SURE_S, RateWatch, other_rate
 from avdet_ros.audio.window import WindowBuffer
 from avdet_ros.bags.input_selection import InputSelection, messages_of, select_input
 from avdet_ros.bags.reader import Bag
@@ -217,11 +218,16 @@ def _windows(
     where = f'bag {bag.path}: {selection.topic}'
     rate_hz = front_end.sample_rate_hz
     buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, selection.hop_s)
-    blocks = StampedBlocks(rate_hz)
+    blocks, watch = StampedBlocks(rate_hz), RateWatch(rate_hz)
     to_skip = selection.skip_samples
     for message in messages_of(bag, selection.topic):
         samples = decode_sound(message, where)
-        place = blocks.place(stamp_ns(message), len(samples))
+        now = stamp_ns(message)
+        if not watch.add(now, len(samples)):
+            if watch.other_s > SURE_S:
+                break
+            continue
+        place = blocks.place(now, len(samples))
         report.restarts += place.restarted
         report.lost_samples += place.lost
         report.sound_s = round(report.sound_s + len(samples) / rate_hz, 9)
@@ -235,6 +241,9 @@ def _windows(
                 continue
             yield place.time_ns(window.end_sample), window.waveform
         report.skipped_windows = buffer.skipped_windows
+    if watch.other_hz is not None:
+        after = f'{where}: after {report.sound_s:.1f} s'
+        raise AvdetError(other_rate(after, watch.other_hz, rate_hz))
 
 
 def _spectrograms(

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.sound_rate import RateWatch, other_rate
 from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_sound, stamp_ns
@@ -94,6 +95,7 @@ class CaptureNode(AvdetNode):
             )
         self._lock = threading.Lock()
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
+        self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
         self._array = CaptureArray(self, self._rig, self._array_state)
@@ -182,6 +184,10 @@ class CaptureNode(AvdetNode):
             first_ns = stamp_ns(message)
             if first_ns <= 0:
                 raise AvdetError(f'{topic}: expected a stamp in the header, found {first_ns}')
+            if not self._rate_watch.add(first_ns, len(samples)):
+                self._last_block_s = time.monotonic()
+                other_hz = self._rate_watch.other_hz or 0.0
+                raise AvdetError(other_rate(topic, other_hz, self._rig.sample_rate_hz))
             place = self._blocks.place(first_ns, len(samples))
             if place.restarted:
                 self._jumps += 1
@@ -223,6 +229,7 @@ class CaptureNode(AvdetNode):
     def _on_jump(self, jump: TimeJump) -> None:
         self._jumps += 1
         self._blocks = StampedBlocks(self._rig.sample_rate_hz)
+        self._rate_watch.reset()
         self._restart()
 
     # The worker's thread.
@@ -291,6 +298,8 @@ class CaptureNode(AvdetNode):
             return True
         if self._input.fault:
             report.error(f'{self._input.fault}; trying again')
+        elif source.trouble:
+            report.error(f'{source.trouble}; its sound is not used')
         elif self._input.still:
             report.warn('ROS time stands still: sound of this time is not sent')
         elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:

@@ -70,6 +70,7 @@ class Source(ABC):
         overflows: times the driver reported that samples were lost.
         bad_samples: samples that were not numbers and were set to 0.
         notice: one sentence that a person should see once, or ''.
+        trouble: why its sound is not handed out although it comes, or ''.
         scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
             time_s * sample_rate_hz; None where there is none.
     """
@@ -83,7 +84,7 @@ class Source(ABC):
         self, label: str, sample_rate_hz: int, channels: int = MICROPHONES, notice: str = ''
     ) -> None:
         """Set the attributes; nothing is opened before `start`."""
-        self.label, self.notice = label, notice
+        self.label, self.notice, self.trouble = label, notice, ''
         self.sample_rate_hz, self.channels = sample_rate_hz, channels
         self.exhausted = False
         self.lost_samples = self.overflows = self.bad_samples = 0

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.audio.dropouts import LossFinder
+from avdet_ros.audio.sound_rate import ArrivalRate, nearest_rate
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
@@ -226,6 +227,8 @@ class DeviceSource(Source):
         deadline = time.monotonic() + timeout_s
         while True:
             self._collect()
+            if self.trouble:
+                self._ready.clear()
             if self._ready:
                 return self._ready.popleft()
             if self._stream is None or not self._stream.active:
@@ -253,6 +256,8 @@ class DeviceSource(Source):
 
     def _reset(self) -> None:
         self.lost_samples = self.overflows = 0
+        self.trouble = ''
+        self._delivery = ArrivalRate(self.sample_rate_hz)
         self._finder = LossFinder(self.sample_rate_hz)
         self._next_sample = 0
         self._ready: deque[Block] = deque()
@@ -298,11 +303,19 @@ class DeviceSource(Source):
             self._read_samples += frames
             self._read_blocks += 1
             self._silent_s = 0.0
+            self._delivery.add(arrival_s, frames, overflow)
             self.overflows += overflow
             self._waiting.append((samples, arrival_s - frames / self.sample_rate_hz))
             lost = self._finder.add(frames, arrival_s, overflow)
             if lost is not None:
                 self._release(lost)
+
+        self.trouble = ''
+        if (found_hz := self._delivery.other_hz) is not None:
+            self.trouble = (
+                f'sound device {self.label!r}: expected {self.sample_rate_hz} samples a second '
+                f'as it was opened, found about {nearest_rate(found_hz)}'
+            )
 
     def _release(self, lost: int) -> None:
         self.lost_samples += lost

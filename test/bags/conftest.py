@@ -33,7 +33,7 @@ def model_path(rig, front_end, tmp_path_factory):
 
 @pytest.fixture
 def write_sound(waveform):
-    """Write sound as a bag; ``drop`` leaves blocks out, ``shift_ns`` moves stamps."""
+    """Write sound as a bag; ``drop`` leaves blocks out, ``stamps_ns`` are the blocks' own."""
 
     def write(
         path,
@@ -44,6 +44,7 @@ def write_sound(waveform):
         topic='/avdet/audio',
         rate_hz=RATE_HZ,
         close=True,
+        stamps_ns=None,
     ):
         samples = waveform if samples is None else samples
         writer = BagWriter(path, storage=storage)
@@ -51,6 +52,7 @@ def write_sound(waveform):
             if index in drop:
                 continue
             now = stamp_ns + round(first * 1e9 / rate_hz) if stamp_ns else 0
+            now = now if stamps_ns is None else stamps_ns[index]
             header = make_header(now, 'microphone_array')
             block = make_sound(header, samples[first : first + BLOCK])
             writer.write(topic, IMAGE, serialize(block), (now or START_NS) + 30_000_000)

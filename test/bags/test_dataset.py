@@ -184,6 +184,27 @@ def test_gaps_in_the_sound_cost_the_frames_around_them(record, tmp_path):
         assert middle + 0.5 <= 60 * 1024 / 44100 + 1e-4 or middle - 0.5 >= 63 * 1024 / 44100 - 1e-4
 
 
+@pytest.mark.parametrize('rate_hz', [48000, 32000])
+def test_sound_of_another_rate_makes_no_drive(record, tmp_path, rate_hz):
+    bag = record(tmp_path / 'drive', rate_hz=rate_hz)
+    words = f'/avdet/audio: expected 44100 samples a second as the rig says, found about {rate_hz}'
+    with pytest.raises(AvdetError, match=words):
+        convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert not (tmp_path / 'out' / 'drive').exists()
+
+
+def test_a_rate_that_changes_in_the_drive_ends_it_there(record, tmp_path):
+    right = [START_NS + round(i * 1024e9 / 44100) for i in range(43 * 4)]
+    wrong = [right[-1] + round((i + 1) * 1024e9 / 48000) for i in range(47 * 5)]
+    samples = np.random.default_rng(1).normal(size=(len(right + wrong) * 1024, 8)) * 1000
+    bag = record(tmp_path / 'drive', samples=samples.astype(np.int16), stamps_ns=right + wrong)
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert 'found about 48000' in report.partial
+    ids = layout.read_ids(tmp_path / 'out' / 'train_all.txt')
+    assert ids
+    assert ids[-1].stamp_ns < right[-1]
+
+
 def test_drives_are_split_by_bag(record, tmp_path):
     bags = [record(tmp_path / f'drive_{index}') for index in range(3)]
     reports = convert(bags, tmp_path / 'out', {'rgb': RGB}, rate_hz=2.0)

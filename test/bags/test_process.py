@@ -164,6 +164,18 @@ def test_damage_half_way_keeps_what_came_before(process, write_sound, waveform, 
     assert summary['windows'] == len(results(tmp_path / 'out')) == 21
 
 
+def test_a_rate_that_changes_in_the_drive_keeps_what_came_before(process, write_sound, tmp_path):
+    right = [START_NS + round(i * 1024e9 / 44100) for i in range(43 * 32)]
+    wrong = [right[-1] + round((i + 1) * 1024e9 / 48000) for i in range(47 * 6)]
+    samples = np.zeros((len(right + wrong) * 1024, 8), np.int16)
+    write_sound(tmp_path / 'drive', samples=samples, stamps_ns=right + wrong)
+    with pytest.raises(AvdetError, match=r'after 3\d.* s: expected 44100 .* found about 48000'):
+        process(tmp_path / 'drive', tmp_path / 'out', hop_s=1.0)
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert 'found about 48000' in summary['partial']
+    assert 30 <= summary['windows'] <= 33
+
+
 def test_bags_without_usable_sound_are_refused_before_anything_is_written(
     process, write_sound, waveform, tmp_path
 ):

@@ -153,6 +153,26 @@ def feed(start, watcher, wait):
     return node, publisher, received, feed
 
 
+def test_sound_of_another_rate_is_refused_until_the_right_one_comes(watcher, start, wait):
+    node = start(CaptureNode, source='topic')
+    received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
+    publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
+    wait(publisher.get_subscription_count, 'the capture to listen')
+
+    def send(rate_hz, start_s, until):
+        block = 4096
+        for i, _ in enumerate(iter(until, True)):
+            head = encode_header(round((start_s + i * block / rate_hz) * 1e9), 'microphone_array')
+            publisher.publish(encode_sound(head, noise(block / RATE_HZ)[:block]))
+            time.sleep(0.02)
+
+    words = '/avdet/audio: expected 44100 samples a second as the rig says, found about 48000'
+    send(48000, 50.0, lambda: words in watcher.status.get('/avdet/capture', (0, ''))[1])
+    assert not received
+    send(RATE_HZ, 500.0, lambda: bool(received))
+    assert node._rate_watch.other_hz is None
+
+
 def test_sound_from_a_topic(feed, wait):
     _, _, received, talk = feed
     talk(noise(1.5), 50.0)

@@ -12,6 +12,7 @@ import soundfile
 import yaml
 
 from avdet_ros.audio.dropouts import LossFinder
+from avdet_ros.bench.clocked_device import ClockedDevice
 from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, parse_rig
@@ -291,3 +292,20 @@ def test_an_overflow_that_lost_nothing_counts_nothing():
     answers = [finder.add(512, block * 512 / RATE, block == 300) for block in range(1000)]
     assert set(answers) == {0, None}
     assert answers[-1] == 0
+
+
+@pytest.mark.slow
+def test_a_device_that_runs_at_another_rate_is_not_used(monkeypatch, rig):
+    sound = (np.random.default_rng(1).normal(size=(RATE, 8)) * 1000).astype(np.int16)
+    with ClockedDevice(sound, drift=RATE / 48000 - 1) as device:
+        for name, value in device.environment.items():
+            monkeypatch.setitem(os.environ, name, value)
+        source = make_source('device', rig, device=DEVICE)
+        source.start()
+        end = time.monotonic() + 30
+        while not source.trouble and time.monotonic() < end:
+            source.read(0.2)
+        assert 'expected 44100 samples a second as it was opened' in source.trouble
+        assert source.trouble.endswith('found about 48000')
+        assert source.read(0.2) is None
+        source.stop()

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from avdet_ros.audio.levels import ChannelState, check_channels, swapped_looking
 from avdet_ros.audio.samples import to_float
+from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.device import DeviceSource
 
@@ -48,6 +49,8 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
             began = judged = shown = time.monotonic()
             while seconds is None or time.monotonic() - began < seconds:
                 block = source.read(_REFRESH_S)
+                if source.trouble:
+                    raise AvdetError(source.trouble)
                 if block is not None:
                     recent.append(block.samples)
                     held = sum(map(len, recent))

@@ -61,6 +61,8 @@ def record_device(
                 try:
                     while written < total:
                         block = source.read(0.5)
+                        if source.trouble:
+                            raise SourceLost(source.trouble)
                         if block is None:
                             continue
                         lost += block.lost
