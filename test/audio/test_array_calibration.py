@@ -89,3 +89,15 @@ def test_noise_without_a_source_is_refused(rig, seconds):
     noise = np.random.default_rng(2).standard_normal((int(seconds * RATE), 8)).astype(np.float32)
     with pytest.raises(AvdetError, match='found 0 clear frames from 0 sectors'):
         calibrate(0.1 * noise, rig)
+
+
+@pytest.mark.slow
+def test_a_walk_that_lingers_on_one_side_gives_the_same_gains(rig):
+    # The source is 2 x 0.25 m nearer to one side of the array, 0.4 dB at 10 m: nothing of a
+    # channel's own over the whole circle, however long one stays ahead.
+    around = walk(rig, 12)
+    once = calibrate(around, rig).gain_db
+    ahead = walk(rig, 18, turns=1 / 12)
+    lingering = calibrate(np.concatenate([ahead, around]), rig).gain_db
+    assert np.abs(once).max() < 0.03
+    assert np.abs(lingering).max() < 0.03

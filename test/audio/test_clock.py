@@ -111,3 +111,20 @@ def test_before_the_first_reading_there_is_no_time():
     assert clock.ready
     clock.reset()
     assert not clock.ready
+
+
+def test_a_clock_set_back_by_more_than_a_second_is_a_jump_at_once():
+    clock = SampleClock()
+    for block in range(200):
+        assert not clock.update(block * 0.02, 100 + block * 0.02)
+    assert clock.update(4.0, 102.0)
+    assert clock.jumps == 1
+    assert clock.to_ros(4.0) == pytest.approx(102.0)
+
+
+def test_a_clock_set_ahead_by_more_than_a_second_is_a_jump_at_once():
+    clock = SampleClock()
+    for block in range(200):
+        clock.update(block * 0.02, 100 + block * 0.02)
+    assert clock.update(4.0, 106.0)
+    assert clock.to_ros(4.0) == pytest.approx(106.0)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avdet_ros.bags.dataset import convert, split_drives
+from avdet_ros.bags.dataset import _choose, convert, split_drives
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
@@ -243,3 +243,13 @@ def test_bags_that_cannot_be_used_are_named(record, write_sound, tmp_path):
         convert([tmp_path / 'small'], tmp_path, {'rgb': RGB})
     with pytest.raises(AvdetError, match='twice'):
         convert([tmp_path / 'small', tmp_path / 'x' / 'small'], tmp_path / 'y', {'rgb': RGB})
+
+
+def test_frames_are_chosen_in_spite_of_a_cameras_jitter():
+    rng = np.random.default_rng(4)
+    jitter = rng.uniform(-400_000, 400_000, 50).round().astype(int)
+    stamps = [10**9 + 100_000_000 * index + int(late) for index, late in enumerate(jitter)]
+    stamps[0], stamps[1] = 10**9 + 400_000, 10**9 + 100_000_000 - 400_000
+    assert _choose(stamps, 10.0) == stamps
+    assert _choose(stamps, 5.0) == stamps[::2]
+    assert len(_choose([10**9 + 33_333_333 * index for index in range(90)], 10.0)) == 30

@@ -52,6 +52,16 @@ def test_boxes_are_cut_to_the_image(make_model, save, rig, front_end, blank):
     np.testing.assert_allclose(detector.detect(blank).boxes_px, [[0, 325, 960, 650]])
 
 
+def test_scores_that_rounding_leaves_outside_are_put_to_0_and_1(
+    make_model, save, rig, front_end, blank
+):
+    detector = Detector(save(make_model(scores=[1 + 5e-6, -5e-6])), rig, front_end)
+    assert detector.detect(blank).scores.tolist() == [1, 0]
+    wrong = Detector(save(make_model(scores=[1.01, 0.5])), rig, front_end)
+    with pytest.raises(AvdetError, match='output scores: expected numbers from 0 to 1'):
+        wrong.detect(blank)
+
+
 @pytest.mark.parametrize('shape', [(31, 80, 173), (32, 64, 173), (1, 32, 80, 173), (32, 80, 172)])
 def test_other_shapes_are_refused(make_model, save, rig, front_end, shape):
     detector = Detector(save(make_model()), rig, front_end)

@@ -67,3 +67,11 @@ def test_identities_are_local_to_a_drive():
     other = drive_scores(two(), [tracks((2, LEFT), (1, RIGHT))] * 10)
     assert combine([good, other]).switches == 0
     assert combine([good, other]).mota == 1
+
+
+def test_hota_is_the_mean_over_nineteen_thresholds():
+    # Every box is shifted so that its IoU is 0.6: a match at 0.05, 0.10, ... 0.60 and not above.
+    shift = 100 * (1 - 0.6) / (1 + 0.6)
+    moved = tracks((1, [shift, 0, 100 + shift, 100]), (2, [500 + shift, 0, 600 + shift, 100]))
+    metrics = track_metrics([two()], [[moved] * 10])
+    assert 11 / 19 - 1e-6 <= metrics.hota <= 12 / 19 + 1e-6

@@ -70,3 +70,17 @@ def test_a_spectrogram_without_frames_is_refused():
 def test_a_picture_of_too_many_pixels_is_refused():
     message = make('mono8', LARGEST_IMAGE_PX // 4096 + 1, 4096, 4096, 1)
     assert f'1 to {LARGEST_IMAGE_PX} pixels' in refused(decode_picture, message)
+
+
+def test_a_big_endian_publishers_numbers_are_the_same():
+    values = np.array([[1, 2], [3, 4]], np.uint16)
+    for big, data in ((1, values.astype('>u2')), (0, values.astype('<u2'))):
+        data = np.frombuffer(data.tobytes(), np.uint8)
+        message = typestore().types[IMAGE](make_header(1, 'x'), 2, 2, 'mono16', big, 4, data)
+        assert decode_picture(message, 'x').tolist() == [[1, 2], [3, 4]]
+
+
+def test_rows_that_are_padded_are_cut():
+    rows = np.array([[1, 2, 99], [3, 4, 99]], np.uint8)
+    message = typestore().types[IMAGE](make_header(1, 'x'), 2, 2, 'mono8', 0, 3, rows.ravel())
+    assert decode_picture(message, 'x').tolist() == [[1, 2], [3, 4]]

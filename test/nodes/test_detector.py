@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from helpers.models import fixed_boxes_model, save_model
 import numpy as np
 from onnx import numpy_helper
 import onnxruntime
@@ -275,3 +276,17 @@ def test_two_captures_are_noticed(start, watcher, model_path):
         watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     words = 'several nodes publish /avdet/spectrogram, expected one capture (or one of them has'
     watcher.wait_status('detector', words)
+
+
+def test_of_two_boxes_the_best_comes_when_one_is_asked_for(
+    start, watcher, features, rig, front_end, tmp_path, wait
+):
+    path = save_model(fixed_boxes_model(rig, front_end, scores=[0.9, 0.4]), tmp_path / 'two.onnx')
+    start(DetectorNode, model=str(path), max_detections=1, min_score=0.1)
+    received = watcher.collect(Detection2DArray, 'detections')
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    publisher.publish(spectrogram(features))
+    wait(lambda: received, 'detections')
+    (entry,) = received[0].detections
+    assert entry.results[0].hypothesis.score == pytest.approx(0.9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -154,3 +155,15 @@ def test_bad_images_are_reported_and_the_road_is_drawn_again(tracks, watcher, wa
     wait(reported, 'the wrong encoding to be reported')
     count = len(pictures)
     wait(lambda: tracks() or (time.sleep(0.2) or len(pictures) > count), 'a picture')
+
+
+def test_truth_of_another_instant_is_not_drawn():
+    def near(instant_ns, *stamps_ns):
+        truth = [(stamp, [f'box of {stamp}']) for stamp in stamps_ns]
+        return OverlayNode._truth_at(SimpleNamespace(_truth=truth), instant_ns)
+
+    assert near(0) is None
+    assert near(10**9, 0) is None
+    assert near(10**9, 10**9 - 50_000_000) == ['box of 950000000']
+    assert near(10**9, 10**9 + 50_000_000, 10**9 - 40_000_000) == ['box of 960000000']
+    assert near(10**9, 10**9 + 70_000_000) is None

@@ -27,6 +27,7 @@ from avdet_ros.messages.encode import encode_header, encode_image, encode_sound
 from avdet_ros.messages.encode_offline import make_header, make_sound
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.nodes import qos
+from avdet_ros.nodes import recorder as recorder_module
 from avdet_ros.nodes.recorder import RecorderNode
 
 pytestmark = pytest.mark.ros
@@ -223,3 +224,31 @@ def test_a_killed_recorder_leaves_what_was_on_the_disk(talker, start, tmp_path):
     assert 'cut off' in partial or 'damaged' in partial
     assert len(kept) >= len(published)
     assert np.array_equal(kept, np.concatenate([published, more])[: len(kept)])
+
+
+def test_the_backlog_empties_as_the_disk_writes(talker, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, 'LARGEST_BACKLOG_BYTES', 1 << 20)
+    node = RecorderNode(
+        namespace='/drive',
+        parameter_overrides=[
+            Parameter('path', value=str(tmp_path / 'bag')),
+            Parameter('topics', value=['audio']),
+        ],
+    )
+    node.try_start()
+    block = serialize(make_sound(make_header(10**9, 'array'), np.zeros((1024, 8), np.int16)))
+    for _ in range(320):  # 5 MB through a backlog of 1 MB
+        until = time.monotonic() + 20
+        while node._backlog_bytes + len(block) > 1 << 20:
+            assert time.monotonic() < until, 'the backlog does not empty'
+            time.sleep(0.005)
+        node._take('audio', '/drive/audio', IMAGE, block)
+    until = time.monotonic() + 20
+    while node._backlog_bytes and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (node._backlog_bytes, node._dropped) == (0, 0)
+    # What does not fit is dropped and counted.
+    node._take('audio', '/drive/audio', IMAGE, bytes(2 << 20))
+    assert node._dropped == 1
+    node.trigger_deactivate()
+    node.destroy_node()

@@ -149,3 +149,13 @@ def test_a_detection_without_a_result_is_no_track(chain, wait):
     publisher.publish(message)
     wait(lambda: received, 'tracks')
     assert received[0].detections == []
+
+
+def test_identities_begin_anew_after_a_reactivation(chain, wait):
+    node, _, feed, _ = chain()
+    assert [entry.id for entry in feed(10.0).detections] == ['1']
+    assert {entry.id for entry in feed(10.1, BOX + 900).detections} == {'2'}
+    node.trigger_deactivate()
+    node.trigger_activate()
+    wait(lambda: node._subscription is not None, 'the subscription')
+    assert [entry.id for entry in feed(10.2).detections] == ['1']

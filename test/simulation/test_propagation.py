@@ -146,3 +146,35 @@ def test_echo_of_the_road_interferes():
         tone, -RATE // 2, (distance, 0, -height), (0, 0, 0), (0, 0, receiver_m), 1.0, 'asphalt'
     )
     assert two.std() < 0.25 * one.std()
+
+
+@pytest.mark.parametrize('shading_db', [2.0, 8.0])
+def test_shading_is_the_level_between_the_near_and_the_far_side(shading_db):
+    signal = np.sin(2 * np.pi * 500 * np.arange(-RATE // 2, RATE) / RATE).astype(np.float32)
+    count = 200
+    microphones = np.zeros((3, count, 3))
+    outward = np.zeros((3, count, 3))
+    outward[0, :, 0], outward[1, :, 1], outward[2, :, 0] = 1, 1, -1  # towards, across, away
+    out = np.zeros((3, RATE // 4), np.float32)
+    source = _line((20.0, 0.0, 0.0), (0.0, 0.0, 0.0), -80, count)
+    add_path(
+        out,
+        0,
+        float(RATE),
+        1.0,
+        np.zeros(3),
+        signal,
+        -RATE // 2,
+        source,
+        np.ones(count),
+        microphones,
+        outward,
+        shading_db,
+        -80,
+        GRID_S,
+        C,
+        sinc_filters(RATE, 'none'),
+    )
+    level_db = 20 * np.log10(out[:, RATE // 8 :].std(axis=1))
+    assert level_db[0] - level_db[2] == pytest.approx(shading_db, abs=0.1)
+    assert level_db[0] - level_db[1] == pytest.approx(shading_db / 2, abs=0.1)

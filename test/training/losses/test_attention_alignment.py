@@ -160,3 +160,16 @@ def test_levels_must_pair_up():
     student, others = maps(8)
     with pytest.raises(ValueError, match='3 levels'):
         mta_corrected(student, others[:2])
+
+
+def test_corrected_follows_the_equation_at_any_temperature():
+    student, others = maps(11, teachers=2, sizes=((3, 4), (2, 2)), batch=1)
+    temperature, beta = 3.0, 0.5
+    expected = 0.0
+    for own, (first, second) in zip(student, others, strict=True):
+        s = own[0].double() ** (1 / temperature)
+        t = (first[0].double() * second[0].double()) ** (1 / temperature)
+        s, t = s / s.sum(), t / t.sum()
+        expected += beta * temperature**2 * (t * (t / s).log()).sum().item()
+    found = mta_corrected(student, others, beta=beta, temperature=temperature).item()
+    assert found == pytest.approx(expected, rel=1e-3)

@@ -1,0 +1,84 @@
+"""What the sound card's callback hands over, fed by hand: times, overruns and their flags."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from avdet_ros.sources.device import RING_S, DeviceSource
+
+FRAMES = 4410
+
+
+class Status:
+    """PortAudio's flags of one callback."""
+
+    def __init__(self, input_overflow=False):
+        self.input_overflow = input_overflow
+
+
+@pytest.fixture
+def source(rig):
+    """A source that was never opened: its callback is called by the test."""
+    source = DeviceSource(rig)
+    source._reset()
+    return source
+
+
+def call(source, value=1, frames=FRAMES, status=None):
+    indata = np.full((frames, source._opened), value, np.int16)
+    source._callback(indata, frames, None, status or Status())
+
+
+def released(source):
+    source._collect()
+    source._release(0)
+    blocks = list(source._ready)
+    source._ready.clear()
+    return blocks
+
+
+def test_a_blocks_time_is_that_of_its_first_sample(source):
+    before = time.monotonic()
+    call(source)
+    after = time.monotonic()
+    (block,) = released(source)
+    assert before - 0.1 <= block.time_s <= after - 0.1 + 1e-6
+    assert len(block.samples) == FRAMES
+
+
+def test_an_overrun_of_the_own_ring_is_an_overflow_of_the_next_block(source):
+    fits = int(RING_S * source.sample_rate_hz) // FRAMES
+    for number in range(fits + 10):
+        call(source, number)
+    blocks = released(source)
+    assert [block.samples[0, 0] for block in blocks] == list(range(fits))
+    assert source.overflows == 0
+    call(source, 99)
+    (block,) = released(source)
+    assert source.overflows == 1
+    assert block.samples[0, 0] == 99
+    call(source, 100)
+    released(source)
+    assert source.overflows == 1
+
+
+def test_portaudios_flag_counts_once_for_each_block(source):
+    call(source, status=Status(input_overflow=True))
+    call(source)
+    call(source, status=Status(input_overflow=True))
+    released(source)
+    assert source.overflows == 2
+
+
+def test_a_block_that_wraps_round_the_ring_is_whole(source):
+    size = int(RING_S * source.sample_rate_hz)
+    frames = 1000
+    rng = np.random.default_rng(3)
+    for _ in range(size // frames + 2):
+        sent = rng.integers(-1000, 1000, (frames, source._opened)).astype(np.int16)
+        source._callback(sent, frames, None, Status())
+        (block,) = released(source)
+        assert np.array_equal(block.samples, sent[:, source._columns])

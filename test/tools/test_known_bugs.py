@@ -1,0 +1,26 @@
+"""The list of known bugs fits the code it changes and the tests it names, and the page fits it."""
+
+from __future__ import annotations
+
+import re
+
+from import_graph import ROOT
+import known_bugs
+import pytest
+
+BUGS = known_bugs.known_bugs()
+
+
+@pytest.mark.parametrize('bug', BUGS, ids=[bug['bug'] for bug in BUGS])
+def test_each_bug_can_be_put_in_and_its_test_exists(bug):
+    text = (ROOT / bug['file']).read_text(encoding='utf-8')
+    assert bug['old'] in text, 'the code has changed: bring the list up to date'
+    assert bug['old'] != bug['new']
+    path, name = bug['test'].split('::')
+    test = (ROOT / path).read_text(encoding='utf-8')
+    assert re.search(rf'^def {name.split("[")[0]}\(', test, re.MULTILINE)
+
+
+def test_the_page_is_current():
+    written = known_bugs.PAGE.read_text(encoding='utf-8')
+    assert written == known_bugs.page(), 'stale: run python tools/known_bugs.py --page'

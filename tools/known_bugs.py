@@ -1,0 +1,90 @@
+"""Put known bugs into a copy of the package, one at a time, and see that a test notices each.
+
+    python tools/known_bugs.py              every bug of test/known_bugs.yaml
+    python tools/known_bugs.py kalman clock those whose file, bug or test holds one of the words
+    python tools/known_bugs.py --page       write the table of docs/tests.md and run nothing
+
+A test compares the table with the list. A bug is noticed when its test passes without it and fails
+with it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from import_graph import ROOT
+import yaml
+
+LIST = ROOT / 'test' / 'known_bugs.yaml'
+PAGE = ROOT / 'docs' / 'tests.md'
+BEGIN, END = '<!-- known bugs -->', '<!-- end of known bugs -->'
+LEFT_OUT = shutil.ignore_patterns(
+    '.git', '.venv', '.ros', '.*_cache', '__pycache__', 'out', 'runs', '*.egg-info'
+)
+
+
+def known_bugs() -> list[dict[str, str]]:
+    """The list: `file`, `old` and `new` text, `bug` in words, `test` that notices it."""
+    return yaml.safe_load(LIST.read_text(encoding='utf-8'))
+
+
+def table(bugs: list[dict[str, str]]) -> str:
+    """The list as the page shows it."""
+    rows = [f'| {b["bug"]} | `{b["file"]}` | `{b["test"].split("::")[-1]}` |' for b in bugs]
+    return '\n'.join(['| bug | file | noticed by |', '| --- | --- | --- |', *rows])
+
+
+def page() -> str:
+    """docs/tests.md with the table of now."""
+    text = PAGE.read_text(encoding='utf-8')
+    before, rest = text.split(BEGIN)
+    return f'{before}{BEGIN}\n\n{table(known_bugs())}\n\n{END}{rest.split(END)[1]}'
+
+
+def passes(root: Path, test: str) -> bool:
+    """Whether a test passes in a copy of the package."""
+    command = [sys.executable, '-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', test]
+    environment = os.environ | {'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
+    found = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    if found.returncode not in (0, 1):
+        raise SystemExit(f'{test}: expected a test that runs, found:\n{found.stdout[-2000:]}')
+    return found.returncode == 0
+
+
+def notice(root: Path, bug: dict[str, str]) -> bool:
+    """Whether a bug's test passes without the bug and fails with it."""
+    path = root / bug['file']
+    text = path.read_text(encoding='utf-8')
+    if not passes(root, bug['test']):
+        raise SystemExit(f'{bug["test"]}: fails without the bug')
+    path.write_text(text.replace(bug['old'], bug['new'], 1), encoding='utf-8')
+    try:
+        return not passes(root, bug['test'])
+    finally:
+        path.write_text(text, encoding='utf-8')
+
+
+def main(words: list[str]) -> int:
+    """Run the bugs asked for; the exit status is 1 if one is not noticed."""
+    if words == ['--page']:
+        PAGE.write_text(page(), encoding='utf-8')
+        return 0
+    bugs = [b for b in known_bugs() if not words or any(w in str(b) for w in words)]
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(shutil.copytree(ROOT, Path(folder) / 'package', ignore=LEFT_OUT))
+        for number, bug in enumerate(bugs, 1):
+            noticed = notice(root, bug)
+            missed += not noticed
+            word = 'noticed' if noticed else 'NOT NOTICED'
+            print(f'{number} of {len(bugs)}: {word}: {bug["bug"]} ({bug["file"]})', flush=True)
+    return min(missed, 1)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main(sys.argv[1:]))
