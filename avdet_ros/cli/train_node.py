@@ -9,16 +9,27 @@ from pathlib import Path
 import sys
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.fields import Param, find
+from avdet_ros.nodes.command_line import take_words
 from avdet_ros.paths import share
-from avdet_ros.quoting import did_you_mean
 
-PATHS = ('recipe', 'data', 'out', 'rig')
-CHOICES = ('resume', 'progress')
+PARAMS = (
+    Param('recipe', '', "recipe file; empty: the package's config/recipes/simulated_labels.yaml"),
+    Param('data', '', 'drives in the MAVD layout; of labels: simulated the windows'),
+    Param('out', '', "run folder; empty: runs/ and the recipe's name"),
+    Param('rig', '', "rig file to train for; empty: the package's config/rig.yaml"),
+    Param('resume', True, 'go on with the run folder; false empties it'),
+    Param('progress', True, 'draw progress bars'),
+)
+"""What `avdet train student` takes, as parameters."""
+
 OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 
 
 def main() -> None:
     """Train; errors that the user can mend are one sentence and exit status 1."""
+    about = 'Train a model: the same as avdet train student.'
+    take_words('train', about, PARAMS, sys.argv)
     import rclpy
 
     rclpy.init(args=sys.argv)
@@ -47,19 +58,14 @@ def _arguments() -> dict:
         given = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
     finally:
         node.destroy_node()
-    arguments = dict.fromkeys(PATHS) | dict.fromkeys(CHOICES, True)
+    values = {param.name: param.default for param in PARAMS}
     for name, value in given.items():
-        if name in OF_EVERY_NODE:
-            continue
-        if name not in arguments:
-            raise AvdetError(
-                f'parameter {name}: expected one of {", ".join(arguments)}, found another'
-                + did_you_mean(name, arguments)
-            )
-        kind, wanted = (str, 'a path') if name in PATHS else (bool, 'true or false')
-        if not isinstance(value, kind):
-            raise AvdetError(f'parameter {name}: expected {wanted}, found {value!r}')
-        arguments[name] = value if name in CHOICES else Path(value) if value else None
+        if name not in OF_EVERY_NODE:
+            values[name] = find(PARAMS, name).check(value)
+    arguments = {
+        name: value if isinstance(value, bool) else Path(value) if value else None
+        for name, value in values.items()
+    }
     arguments['recipe'] = arguments['recipe'] or share('config/recipes/simulated_labels.yaml')
     return arguments
 

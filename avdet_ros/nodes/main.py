@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+from avdet_ros.nodes.command_line import take_words, words_outside_ros_args
 from avdet_ros.process import END_SIGNALS, keep_freed_memory, lower_priority, use_one_arena
 
 CLASSES = {
@@ -21,6 +22,16 @@ CLASSES = {
     'overlay': 'OverlayNode',
     'recorder': 'RecorderNode',
 }
+
+ABOUT = {
+    'camera': 'Publishes pictures of a simulated drive.',
+    'capture': 'Turns the sound of eight microphones into a spectrogram for each window.',
+    'detector': 'Turns each spectrogram into boxes of vehicles in the picture of the camera.',
+    'tracker': 'Gives the boxes identities.',
+    'overlay': 'Draws tracks, sound and markers for people.',
+    'recorder': 'Records topics into a bag.',
+}
+"""What each node does, for its help."""
 
 _LOW_PRIORITY = ('camera', 'overlay')
 """Nodes off the latency-critical path."""
@@ -63,7 +74,15 @@ def recorder() -> None:
 
 
 def run(name: str) -> None:
-    """Run one node until SIGINT or SIGTERM; both end it with exit status 0."""
+    """Run one node until SIGINT or SIGTERM; both end it with exit status 0.
+
+    Raises:
+        SystemExit: the command line asks for help, or has a word that nobody knows.
+    """
+    if words_outside_ros_args(sys.argv) or {'-h', '--help'} & set(sys.argv):
+        from avdet_ros.parameters import NODES
+
+        take_words(name, ABOUT[name], NODES[name], sys.argv)
     handing_over = False
 
     def on_signal(number: int, _: object) -> None:

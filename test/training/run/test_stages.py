@@ -192,10 +192,10 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
     [
         (
             'recipie:=mine.yaml',
-            'parameter recipie: expected one of recipe, .* did you mean recipe',
+            'parameter recipie: expected a known name.* did you mean recipe',
         ),
         ('resume:=maybe', "parameter resume: expected true or false, found 'maybe'"),
-        ('data:=3', 'parameter data: expected a path, found 3'),
+        ('data:=3', 'parameter data: expected a text, found 3'),
     ],
 )
 def test_ros2_run_refuses_what_it_does_not_know(tmp_path, wrong, words):

@@ -1,0 +1,87 @@
+"""The command line of a program that ROS starts: `--help`, and no word that means nothing.
+
+Free of ROS, and asked before anything is opened: what rcl does not know it passes over, so a
+mistyped word would start the node as if it had not been there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import sys
+import textwrap
+
+from avdet_ros.fields import Param
+from avdet_ros.graph import as_text
+from avdet_ros.quoting import brief_repr, did_you_mean
+
+MISUSED = 2
+"""Exit status of a command line with a wrong word."""
+
+_WIDTH = 98
+_INDENT = ' ' * 6
+
+
+def take_words(program: str, about: str, params: Iterable[Param], argv: list[str]) -> None:
+    """Print the help and end where it is asked for; refuse words that are not ROS's.
+
+    Args:
+        program: as `ros2 run avdet_ros` has it.
+        about: what it does, one sentence.
+        params: its parameters.
+        argv: the command line, with the program's path first.
+
+    Raises:
+        SystemExit: status 0 after the help, `MISUSED` with a sentence about the first wrong word.
+    """
+    if any(word in ('-h', '--help') for word in argv[1:]):
+        print(help_text(program, about, params))
+        sys.exit(0)
+    words = words_outside_ros_args(argv)
+    if words:
+        print(f'error: {_refusal(program, words[0], params)}', file=sys.stderr)
+        sys.exit(MISUSED)
+
+
+def words_outside_ros_args(argv: list[str]) -> list[str]:
+    """Words that rcl leaves to the program: all that lie outside ``--ros-args ... --``."""
+    words, of_ros = [], False
+    for word in argv[1:]:
+        if word == '--ros-args':
+            of_ros = True
+        elif of_ros and word == '--':
+            of_ros = False
+        elif not of_ros:
+            words.append(word)
+    return words
+
+
+def help_text(program: str, about: str, params: Iterable[Param]) -> str:
+    """What `--help` prints."""
+    lines = [
+        f'usage: ros2 run avdet_ros {program} [--ros-args -p NAME:=VALUE ... -r TOPIC:=OTHER ...]',
+        '',
+        *textwrap.wrap(about, _WIDTH),
+        '',
+        'parameters:',
+    ]
+    for param in params:
+        default = as_text(param.default) or "''"
+        lines.append(f'  {param.name}:={default}')
+        allowed = '' if param.expected() == 'a text' else f' ({param.expected()})'
+        live = '; may change while it runs' if param.live else ''
+        text = f'{param.description}{allowed}{live}'
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    return '\n'.join(lines)
+
+
+def _refusal(program: str, word: str, params: Iterable[Param]) -> str:
+    name, separator, _ = word.partition(':=')
+    names = [param.name for param in params]
+    shown = brief_repr(word)
+    if separator and name in names:
+        return f'{program}: expected --ros-args -p {word}, found {shown} alone'
+    hint = did_you_mean(name, names) if separator else ''
+    return (
+        f'{program}: expected parameters as --ros-args -p NAME:=VALUE, found {shown}{hint}; '
+        '--help lists them'
+    )
