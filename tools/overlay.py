@@ -1,7 +1,7 @@
-"""Compile vision_msgs, which no wheel holds, with the build system that the ROS wheels bring.
+"""Compile the messages that no wheel holds with the build system that the ROS wheels bring.
 
-It is installed into the environment itself, beside the messages of the wheels: Python, the
-dynamic linker and the type support find it as they find those, with nothing sourced.
+They are installed into the environment itself, beside the messages of the wheels: Python, the
+dynamic linker and the type support find them as they find those, with nothing sourced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import shutil
 
 from commands import SetupError, answers, run
 
-SOURCE = Path(__file__).resolve().parent / 'vision_msgs'
+SOURCES = tuple(Path(__file__).resolve().parent / name for name in ('vision_msgs', 'tf2_msgs'))
+"""A folder each package."""
+
+_IMPORTS = (
+    'from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo; '
+    'from tf2_msgs.msg import TFMessage'
+)
 
 # Folders of the machine that built the wheels, as they stand in the CMake exports.
 THEIR_PYTHON = '/opt/python/cp311-cp311/include/python3.11'
@@ -20,7 +26,7 @@ THEIR_NUMPY = '/opt/python/cp311-cp311/lib/python3.11/site-packages/numpy/_core/
 
 
 def build(venv: Path, scratch: Path) -> None:
-    """Compile tools/vision_msgs and install it into the environment.
+    """Compile the packages of `SOURCES` and install them into the environment.
 
     Args:
         venv: environment with the wheels of requirements/ros.txt.
@@ -30,11 +36,11 @@ def build(venv: Path, scratch: Path) -> None:
         SetupError: no compiler, no Python headers, or the build failed.
     """
     if not shutil.which('g++'):
-        raise SetupError('no C++ compiler to build vision_msgs with: apt-get install g++')
+        raise SetupError(
+            'no C++ compiler to build vision_msgs and tf2_msgs with: apt-get install g++'
+        )
     python = str(venv / 'bin' / 'python')
     adapt_exports(venv, python)
-    tree = scratch / 'vision_msgs'
-    shutil.rmtree(tree, ignore_errors=True)
     tools = {
         'PATH': os.pathsep.join([str(venv / 'bin'), os.environ.get('PATH', os.defpath)]),
         'AMENT_PREFIX_PATH': str(venv),
@@ -51,12 +57,15 @@ def build(venv: Path, scratch: Path) -> None:
         'Python3_FIND_VIRTUALENV': 'ONLY',
     }
     defines = [f'-D{key}={value}' for key, value in options.items()]
-    run([cmake, '-G', 'Ninja', '-S', str(SOURCE), '-B', str(tree), *defines], log, tools)
-    run([cmake, '--build', str(tree)], log, tools)
-    run([cmake, '--install', str(tree)], log, tools)
-    if not answers(python, '-c', 'from vision_msgs.msg import Detection2DArray, LabelInfo'):
-        raise SetupError(f'vision_msgs was built but does not import (the build: {log})')
-    shutil.rmtree(tree)
+    for source in SOURCES:
+        tree = scratch / source.name
+        shutil.rmtree(tree, ignore_errors=True)
+        run([cmake, '-G', 'Ninja', '-S', str(source), '-B', str(tree), *defines], log, tools)
+        run([cmake, '--build', str(tree)], log, tools)
+        run([cmake, '--install', str(tree)], log, tools)
+        shutil.rmtree(tree)
+    if not answers(python, '-c', _IMPORTS):
+        raise SetupError(f'vision_msgs or tf2_msgs was built but does not import (build: {log})')
 
 
 def adapt_exports(venv: Path, python: str) -> None:

@@ -21,11 +21,14 @@ class Detections:
         scores: (N,) float32 in [0, 1], descending.
         range_m: (N, 3) float32 distances from the array, metres, below which the vehicle is with
             a probability of 5, 50 and 95 %; None where the model gives none.
+        azimuth_rad: (N,) float32 bearings of the boxes' middles from the array, in base_link, left
+            positive; None where the model gives none.
     """
 
     boxes_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     range_m: np.ndarray | None = None
+    azimuth_rad: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -43,7 +46,8 @@ class Detections:
     def only(self, keep: np.ndarray) -> Detections:
         """Only the detections where an (N,) bool mask is true."""
         range_m = None if self.range_m is None else self.range_m[keep]
-        return Detections(self.boxes_px[keep], self.scores[keep], range_m)
+        azimuth_rad = None if self.azimuth_rad is None else self.azimuth_rad[keep]
+        return Detections(self.boxes_px[keep], self.scores[keep], range_m, azimuth_rad)
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from avdet_ros.detection.angles import to_pixels
+from avdet_ros.detection.angles import degrees_from_boxes, to_pixels
 from avdet_ros.detection.boxes import Detections, clip_boxes
 from avdet_ros.detection.contract import FIXED_RIG, ModelContract
 from avdet_ros.detection.contract_check import check, remarks
 from avdet_ros.detection.model_file import read_model
-from avdet_ros.detection.steering import steering
+from avdet_ros.detection.steering import heading_rad, steering
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
@@ -124,15 +124,17 @@ class Detector:
                 _logger.warning('%s: %s', self.path, sentence)
         self.rig_notes = told
 
-    def detect(self, spectrogram: np.ndarray) -> Detections:
+    def detect(self, spectrogram: np.ndarray, beyond_image: bool = False) -> Detections:
         """Find vehicles in one window.
 
         Args:
             spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it.
+            beyond_image: whether boxes wholly outside the image are returned too, not clipped,
+                where the model hears further than the camera sees (contract 2).
 
         Returns:
             Boxes in pixels, clipped to the image, best first. Boxes wholly outside the image
-            are left out.
+            are left out unless asked for.
 
         Raises:
             AvdetError: the spectrogram has another shape or is not finite, or the model's
@@ -152,11 +154,17 @@ class Detector:
         self._check_outputs(boxes, scores, labels)
         if ranges:
             self._check_ranges(ranges[0], len(scores))
+        azimuth_rad = view.azimuth_rad(boxes) if ranges else None
         boxes, width_px, height_px = view.in_pixels(boxes, ranges)
         camera_boxes = clip_boxes(boxes, width_px, height_px)
         inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
-        range_m = ranges[0][inside] if ranges else None
-        return Detections(camera_boxes[inside], np.clip(scores[inside], 0, 1), range_m)
+        range_m = ranges[0] if ranges else None
+        if beyond_image and ranges:
+            # Boxes outside of the image keep their place, those behind the camera have none.
+            camera_boxes = np.where(inside[:, None], camera_boxes, boxes)
+            inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
+        found = Detections(camera_boxes, np.clip(scores, 0, 1), range_m, azimuth_rad)
+        return found.only(inside)
 
     def _run(self, spectrogram: np.ndarray, view: _View) -> list[np.ndarray]:
         try:
@@ -265,6 +273,11 @@ class _View:
         """The model's inputs for one spectrogram."""
         feed = {'spectrogram': spectrogram[None]}
         return feed if self.steering is None else feed | {'steering': self.steering}
+
+    def azimuth_rad(self, boxes: np.ndarray) -> np.ndarray:
+        """(N,) float32 bearings in base_link of the middles of a model's boxes in angles."""
+        azimuth = np.radians(degrees_from_boxes(boxes)[:, 0]) + heading_rad(self.rig.camera)
+        return ((azimuth + np.pi) % (2 * np.pi) - np.pi).astype(np.float32)
 
     def in_pixels(
         self, boxes: np.ndarray, ranges: list[np.ndarray]

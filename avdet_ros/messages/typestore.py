@@ -27,6 +27,11 @@ VISION_MSGS = {
         'std_msgs/Header header\nObjectHypothesisWithPose[] results\nBoundingBox2D bbox\nstring id'
     ),
     'vision_msgs/msg/Detection2DArray': 'std_msgs/Header header\nDetection2D[] detections',
+    'vision_msgs/msg/BoundingBox3D': 'geometry_msgs/Pose center\ngeometry_msgs/Vector3 size',
+    'vision_msgs/msg/Detection3D': (
+        'std_msgs/Header header\nObjectHypothesisWithPose[] results\nBoundingBox3D bbox\nstring id'
+    ),
+    'vision_msgs/msg/Detection3DArray': 'std_msgs/Header header\nDetection3D[] detections',
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name',
     'vision_msgs/msg/LabelInfo': (
         'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold'

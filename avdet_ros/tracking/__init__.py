@@ -7,6 +7,9 @@ import logging
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import did_you_mean
+from avdet_ros.rig import Rig
+from avdet_ros.tracking.ground import GroundTracker
+from avdet_ros.tracking.ground_track import GroundTrack
 from avdet_ros.tracking.iou import IouTracker
 from avdet_ros.tracking.motion import MotionTracker
 from avdet_ros.tracking.track import TRACKERS, Track, Tracker
@@ -24,6 +27,8 @@ RENAMED = {
 __all__ = [
     'DEFAULT_TRACKER',
     'TRACKERS',
+    'GroundTrack',
+    'GroundTracker',
     'IouTracker',
     'MotionTracker',
     'Track',
@@ -45,16 +50,21 @@ def tracker_parameters(name: str) -> dict[str, float]:
     """
     kind = TRACKERS.find(name)
     defaults = {
-        key: parameter.default for key, parameter in inspect.signature(kind).parameters.items()
+        key: parameter.default
+        for key, parameter in inspect.signature(kind).parameters.items()
+        if isinstance(parameter.default, int | float)
     }
     return {**defaults, **getattr(kind, 'for_the_student', {})}
 
 
-def make_tracker(name: str = DEFAULT_TRACKER, **parameters: float) -> Tracker:
+def make_tracker(
+    name: str = DEFAULT_TRACKER, rig: Rig | None = None, **parameters: float
+) -> Tracker:
     """A tracker by name.
 
     Args:
         name: one of `TRACKERS`.
+        rig: for those that ask for it (`needs_rig`); None for the package's own.
         **parameters: those of the tracker's constructor that are not to be the default.
 
     Raises:
@@ -72,4 +82,5 @@ def make_tracker(name: str = DEFAULT_TRACKER, **parameters: float) -> Tracker:
                 f'found {key!r}{did_you_mean(key, known)}'
             )
         values[key] = value
-    return TRACKERS.find(name)(**values)
+    kind = TRACKERS.find(name)
+    return kind(rig, **values) if getattr(kind, 'needs_rig', False) else kind(**values)

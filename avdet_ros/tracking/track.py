@@ -42,9 +42,11 @@ class Tracker(Protocol):
     the stamps alone. They must be given windows without detections too: that is how a track ends.
 
     A tracker of this package or of another one is a class of its own, registered in `TRACKERS`
-    with two more attributes: ``name``, as parameters and commands have it, and optionally
+    with a ``name``, as parameters and commands have it, and optionally more attributes:
     ``for_the_student``, the parameters that differ from the constructor's defaults for the
-    shipped student, chosen on validation drives (docs/trackers.md).
+    shipped student, chosen on validation drives (docs/trackers.md); ``needs_rig``, true if the
+    constructor's first argument is the rig; ``remembers``, true if a track that was not reported
+    for a while may come back under its identity.
     """
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:

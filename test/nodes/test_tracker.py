@@ -78,7 +78,7 @@ def test_thresholds_change_at_run_time_and_nonsense_is_refused(chain):
     for name, value, words in (
         ('start_score', -0.5, 'expected -1 or 0 to 1'),
         ('start_score', 7.0, 'out of range'),
-        ('tracker', 'magic', 'expected one of iou, motion'),
+        ('tracker', 'magic', 'expected one of ground, iou, motion'),
         ('rig', '/elsewhere.yaml', 'deactivate it first'),
     ):
         result = node.set_parameters([Parameter(name, value=value)])[0]

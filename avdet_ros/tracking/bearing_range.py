@@ -1,0 +1,97 @@
+"""Where detections are from the array: bearing and distance on the ground, with its uncertainty.
+
+A model for any array gives both. An older one gives a box in the image: its middle has a bearing,
+and its size a range, since vehicles are about as high as each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.rig import Rig
+from avdet_ros.tracking.ground_filter import FARTHEST_M, NEAREST_M, PlaneMeasurement
+
+VEHICLE_HEIGHT_M = 1.6
+"""Median of the simulator's vehicles, which is that of European traffic."""
+
+SIZE_LOG_STD = 0.45
+"""How far ranges from the box of an older model are off, standard deviation of the logarithm."""
+
+QUANTILE_WIDTH = 3.29
+"""Standard deviations of a normal distribution between its 5 and 95 % quantiles."""
+
+_LEAST_STD, _LARGEST_STD = 0.05, 1.2
+_MIDDLE_HEIGHT_M = 0.8
+
+
+def measure(detections: Detections, rig: Rig) -> list[PlaneMeasurement]:
+    """Bearing and range of every detection.
+
+    Args:
+        detections: boxes in pixels of the rig's camera, ranges where the model gives them.
+        rig: array and camera.
+
+    Returns:
+        one measurement a detection, bearings in base_link.
+    """
+    if not len(detections):
+        return []
+    if detections.range_m is None:
+        range_m, std = range_from_size(detections.boxes_px, rig)
+    else:
+        quantiles = np.clip(np.asarray(detections.range_m, np.float64), NEAREST_M, FARTHEST_M)
+        range_m = quantiles[:, 1]
+        std = np.log(quantiles[:, 2] / quantiles[:, 0]) / QUANTILE_WIDTH
+    if detections.azimuth_rad is None:
+        azimuth = bearings(detections.boxes_px, range_m, rig)
+    else:
+        azimuth = np.asarray(detections.azimuth_rad, np.float64)
+    down_m = rig.array_position_m[2] - _MIDDLE_HEIGHT_M
+    flat_m = np.sqrt(np.maximum(range_m**2 - down_m**2, NEAREST_M**2))
+    std = np.clip(std, _LEAST_STD, _LARGEST_STD)
+    return [
+        PlaneMeasurement(float(angle), float(np.log(distance)), float(wide))
+        for angle, distance, wide in zip(azimuth, flat_m, std, strict=True)
+    ]
+
+
+def bearings(boxes_px: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
+    """(N,) azimuths in base_link, from the array, of the middles of boxes at these distances.
+
+    Args:
+        boxes_px: (N, 4) boxes.
+        range_m: (N,) distances from the array.
+        rig: array and camera.
+    """
+    middles = (np.asarray(boxes_px, np.float64)[:, :2] + boxes_px[:, 2:]) / 2
+    rays = rig.camera.directions(middles)
+    apart_m = rig.camera.position_m - rig.array_position_m
+    along = rays @ apart_m
+    reach = along**2 - apart_m @ apart_m + np.asarray(range_m, np.float64) ** 2
+    places = apart_m + rays * (np.sqrt(np.maximum(reach, 1e-6)) - along)[:, None]
+    return np.arctan2(places[:, 1], places[:, 0])
+
+
+def range_from_size(boxes_px: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges of boxes by their height, since vehicles are about as high as each other.
+
+    Args:
+        boxes_px: (N, 4) boxes.
+        rig: array and camera.
+
+    Returns:
+        (N,) distance from the array, metres; (N,) standard deviation of its logarithm.
+    """
+    boxes = np.asarray(boxes_px, np.float64)
+    height_px = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
+    camera = rig.camera
+    depth_m = VEHICLE_HEIGHT_M * camera.fy / height_px
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    slant = np.hypot(1.0, (middles[:, 0] - camera.cx) / camera.fx)
+    ahead_m = camera.position_m[:2] - rig.array_position_m[:2]
+    distance_m = depth_m * slant + float(np.hypot(*ahead_m))
+    # A box that the image's edge cuts off is less high than its vehicle.
+    cut = (boxes[:, 1] <= 0) | (boxes[:, 3] >= camera.height_px)
+    std = np.where(cut, 1.5 * SIZE_LOG_STD, SIZE_LOG_STD)
+    return np.clip(distance_m, NEAREST_M, FARTHEST_M), std

@@ -1,0 +1,178 @@
+"""How the ego vehicle moves on the plane, from odometry that may jump, stop or go back.
+
+Poses are joined to one path without jumps: where a step is faster than any vehicle, the motion
+before is carried on and the jump is left out, since only differences are used. A path that ends is
+carried on for a moment; after that the motion is unknown.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.tracking.ground_filter import wrap
+
+CARRIED_ON_S = 0.5
+"""So long a path is carried on at its last speed."""
+
+FASTEST_MPS, FASTEST_RAD_S = 100.0, 4.0
+"""A step faster than this is a jump."""
+
+LARGEST_M = 1e7
+"""Positions beyond are no odometry."""
+
+_KEPT_S = 20.0
+_MOST_KEPT = 20_000
+_SHORTEST_S = 1e-3
+_JUMP_M, _JUMP_RAD = 0.5, 0.1
+_SPEED_OVER_S = 0.1
+
+
+@dataclass(frozen=True)
+class PlanarPose:
+    """Where base_link is in a fixed frame.
+
+    Attributes:
+        x_m: position.
+        y_m: position.
+        yaw_rad: turn to the left.
+    """
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+
+    def place(self, point_m: np.ndarray) -> np.ndarray:
+        """(2,) a point of base_link in the fixed frame."""
+        cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
+        x, y = point_m[0], point_m[1]
+        return np.array([self.x_m + cos * x - sin * y, self.y_m + sin * x + cos * y])
+
+
+class EgoMotion:
+    """The ego vehicle's path of the last seconds.
+
+    Attributes:
+        jumps: steps that were left out.
+        returns: how often time went back.
+    """
+
+    def __init__(self) -> None:
+        """No path yet."""
+        self.jumps = self.returns = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the path."""
+        self._path: deque[tuple[float, PlanarPose]] = deque(maxlen=_MOST_KEPT)
+        self._raw: tuple[float, PlanarPose] | None = None
+
+    def add(self, stamp_s: float, x_m: float, y_m: float, yaw_rad: float) -> str:
+        """Take a pose.
+
+        Args:
+            stamp_s: when.
+            x_m: position in a fixed frame.
+            y_m: position in a fixed frame.
+            yaw_rad: turn to the left.
+
+        Returns:
+            what is odd about it, '' if nothing is.
+
+        Raises:
+            AvdetError: a value is not a finite number; nothing has changed then.
+        """
+        values = (stamp_s, x_m, y_m, yaw_rad)
+        if not all(map(math.isfinite, values)) or max(abs(x_m), abs(y_m)) > LARGEST_M:
+            raise AvdetError(
+                f'odometry: expected finite metres and radians within {LARGEST_M:g} m, found '
+                f'x {x_m}, y {y_m}, yaw {yaw_rad} at {stamp_s}'
+            )
+        pose = PlanarPose(x_m, y_m, wrap(yaw_rad))
+        if self._raw is None:
+            self._raw = (stamp_s, pose)
+            self._path.append((stamp_s, pose))
+            return ''
+        before_s, before = self._raw
+        seconds = stamp_s - before_s
+        if seconds < -_KEPT_S / 4:
+            self.returns += 1
+            self.clear()
+            self.add(*values)
+            return f'odometry: expected rising stamps, found one {-seconds:.3f} s back: begun anew'
+        if seconds < _SHORTEST_S:
+            return (
+                ''
+                if seconds > -_SHORTEST_S
+                else (
+                    f'odometry: expected rising stamps, found one {-seconds:.3f} s back: left out'
+                )
+            )
+        self._raw = (stamp_s, pose)
+        step = _relative(before, pose)
+        way_m, turn = math.hypot(step.x_m, step.y_m), abs(step.yaw_rad)
+        odd = ''
+        if way_m > FASTEST_MPS * seconds + _JUMP_M or turn > FASTEST_RAD_S * seconds + _JUMP_RAD:
+            self.jumps += 1
+            odd = (
+                f'odometry: expected steps of a vehicle, found one of {way_m:.1f} m and '
+                f'{math.degrees(turn):.0f} degrees in {seconds:.3f} s: left out'
+            )
+            step = _scaled(self._speed(), min(seconds, CARRIED_ON_S))
+        self._path.append((stamp_s, _joined(self._path[-1][1], step)))
+        while self._path[0][0] < stamp_s - _KEPT_S:
+            self._path.popleft()
+        return odd
+
+    def at(self, stamp_s: float) -> PlanarPose | None:
+        """The pose of an instant on the path without jumps, None where it is unknown."""
+        if len(self._path) < 2 or stamp_s < self._path[0][0] - CARRIED_ON_S:
+            return None
+        index = bisect_right(self._path, stamp_s, key=lambda entry: entry[0])
+        if index == len(self._path):
+            last_s, last = self._path[-1]
+            if stamp_s - last_s > CARRIED_ON_S:
+                return None
+            return _joined(last, _scaled(self._speed(), stamp_s - last_s))
+        if index == 0:
+            return self._path[0][1]
+        (early_s, early), (late_s, late) = self._path[index - 1], self._path[index]
+        share = (stamp_s - early_s) / (late_s - early_s)
+        step = _relative(early, late)
+        return _joined(early, _scaled(step, share))
+
+    def newest_s(self) -> float:
+        """Stamp of the newest pose; minus infinity without any."""
+        return self._path[-1][0] if self._path else -math.inf
+
+    def _speed(self) -> PlanarPose:
+        """The latest step a second, in base_link, over a tenth of a second at least."""
+        if len(self._path) < 2:
+            return PlanarPose(0.0, 0.0, 0.0)
+        last_s, last = self._path[-1]
+        index = len(self._path) - 2
+        while index > 0 and last_s - self._path[index][0] < _SPEED_OVER_S:
+            index -= 1
+        first_s, first = self._path[index]
+        return _scaled(_relative(first, last), 1 / max(last_s - first_s, _SHORTEST_S))
+
+
+def _relative(before: PlanarPose, after: PlanarPose) -> PlanarPose:
+    """The second pose as seen from the first."""
+    x, y = after.x_m - before.x_m, after.y_m - before.y_m
+    cos, sin = math.cos(before.yaw_rad), math.sin(before.yaw_rad)
+    return PlanarPose(cos * x + sin * y, cos * y - sin * x, wrap(after.yaw_rad - before.yaw_rad))
+
+
+def _joined(pose: PlanarPose, step: PlanarPose) -> PlanarPose:
+    x, y = pose.place(np.array([step.x_m, step.y_m]))
+    return PlanarPose(float(x), float(y), wrap(pose.yaw_rad + step.yaw_rad))
+
+
+def _scaled(step: PlanarPose, share: float) -> PlanarPose:
+    return PlanarPose(step.x_m * share, step.y_m * share, step.yaw_rad * share)

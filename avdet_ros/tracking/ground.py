@@ -1,0 +1,299 @@
+"""A tracker on the ground plane: vehicles in metres, which go on where the camera sees nothing.
+
+Detections are linked by bearing: a range that is wrong does not break a track, it only decides
+between vehicles in one bearing. The ego vehicle's motion is taken out, so that a vehicle that is
+not heard for some seconds is looked for where it should be by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.tracking.bearing_range import measure
+from avdet_ros.tracking.ego_motion import PlanarPose
+from avdet_ros.tracking.ground_filter import (
+    GroundFilter,
+    GroundNoise,
+    PlaneMeasurement,
+    wrap,
+)
+from avdet_ros.tracking.ground_track import GroundTrack, placed
+from avdet_ros.tracking.ground_vehicle import GroundVehicle
+from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_finite
+
+_ROUNDING_S = 1e-4
+_UNKNOWN_SPEED_MPS = 15.0
+"""Of the ego vehicle each way, where it has no odometry: it is part of all relative velocities."""
+
+_WIDENING = 2.0
+"""Factor on the acceleration's density without odometry: the ego vehicle turns and brakes too."""
+
+_DRIFT = 0.02
+"""Odometry's error as a share of the way."""
+
+_MOST_RANGE_COST = 4.0
+"""Beyond this a range speaks no more against a link: it may be wrong altogether."""
+
+_ORIGIN = PlanarPose(0.0, 0.0, 0.0)
+
+
+@TRACKERS.register
+class GroundTracker:
+    """Links detections by bearing and knows each vehicle's place and velocity on the road."""
+
+    name = 'ground'
+    needs_rig = True
+    remembers = True
+    for_the_student: ClassVar = {}
+
+    def __init__(
+        self,
+        rig: Rig | None = None,
+        new_track_threshold: float = 0.4,
+        high_threshold: float = 0.3,
+        low_threshold: float = 0.1,
+        gate: float = 3.5,
+        confirm_s: float = 0.1,
+        coast_s: float = 0.0,
+        hidden_s: float = 3.0,
+        longest_gap_s: float = 1.5,
+        noise: GroundNoise | None = None,
+    ) -> None:
+        """Set thresholds and times.
+
+        Args:
+            rig: array and camera; None for the package's own.
+            new_track_threshold: an unlinked detection must exceed it to start a track.
+            high_threshold: detections above it are linked first.
+            low_threshold: detections above it may continue a track; the rest is ignored.
+            gate: standard deviations in bearing up to which a detection may be a track's.
+            confirm_s: a track is reported once its detections span this long; before, it ends
+                at the first window without one.
+            coast_s: how long its box is still reported in the image without a detection.
+            hidden_s: how long it goes on in metres without one, never for longer than twice what
+                its detections span.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end.
+            noise: of measurements and motion; None for what docs/trackers.md was measured with.
+        """
+        self._rig = rig or load_rig()
+        self._new_track_threshold = require_between(
+            'new_track_threshold', new_track_threshold, 0, 1
+        )
+        self._high_threshold = require_between('high_threshold', high_threshold, 0, 1)
+        self._low_threshold = require_between('low_threshold', low_threshold, 0, 1)
+        self._gate = require_between('gate', gate, 0.1, 100)
+        self._confirm_s = require_between('confirm_s', confirm_s, 0, 60)
+        self._coast_s = require_between('coast_s', coast_s, 0, 60)
+        self._hidden_s = require_between('hidden_s', hidden_s, 0, 60)
+        self._longest_gap_s = require_between('longest_gap_s', longest_gap_s, 0, 3600)
+        self._noise = noise or GroundNoise()
+        self.reset()
+
+    def reset(self, first_id: int = 1) -> None:
+        """Forget all tracks; see `Tracker.reset`."""
+        self._vehicles: list[GroundVehicle] = []
+        self._next_id = first_id
+        self._stamp_s = -math.inf
+        self._pose: PlanarPose | None = None
+        self._ego_mps = np.zeros(2)
+
+    def update(
+        self, stamp_s: float, detections: Detections, ego: PlanarPose | None = None
+    ) -> list[Track]:
+        """Take one window's detections; see `Tracker.update`.
+
+        Args:
+            stamp_s: the instant the detections hold for.
+            detections: possibly none.
+            ego: pose of base_link at that instant in a frame that does not jump; None where it is
+                unknown, which makes what is known of the vehicles wider.
+
+        Returns:
+            tracks whose box is to be seen in the image; `vehicles` has all.
+        """
+        require_finite(stamp_s, detections)
+        if stamp_s < self._stamp_s:
+            self.reset()
+        elif stamp_s - self._stamp_s > self._longest_gap_s:
+            self._vehicles = []
+        since_s = stamp_s - self._stamp_s if math.isfinite(self._stamp_s) else 0.0
+        self._stamp_s = stamp_s
+        self._move(since_s, ego)
+
+        found = [self._in_frame(each) for each in measure(detections, self._rig)]
+        scores = detections.scores
+        high = np.flatnonzero(scores > self._high_threshold)
+        low = np.flatnonzero((scores > self._low_threshold) & (scores <= self._high_threshold))
+        unlinked = self._link(self._vehicles, high, found, detections)
+        self._link(unlinked, low, found, detections)
+        taken = {vehicle.detection for vehicle in self._vehicles if vehicle.detection is not None}
+        self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
+        for index in np.flatnonzero(scores > self._new_track_threshold):
+            if index not in taken:
+                self._start(int(index), found[index], detections)
+        self._leave_out_doubles()
+        return [
+            vehicle.track(stamp_s)
+            for vehicle in self._vehicles
+            if self._confirmed(vehicle)
+            and stamp_s - vehicle.last_seen_s <= self._coast_s + _ROUNDING_S
+            and vehicle.in_image
+        ]
+
+    def vehicles(self, ahead_s: float = 0.0, ego: PlanarPose | None = None) -> list[GroundTrack]:
+        """All vehicles in metres, heard now or not, in base_link.
+
+        Args:
+            ahead_s: how long after the last update; their motion is carried on.
+            ego: pose of base_link then; None where it is unknown: as it moved before.
+
+        Returns:
+            the confirmed tracks, by id.
+        """
+        pose = self._pose or _ORIGIN
+        later = self._carried_on(ahead_s) if ego is None or self._pose is None else ego
+        before, after = self._array_m(pose), self._array_m(later)
+        tracks = []
+        for vehicle in self._vehicles:
+            if not self._confirmed(vehicle):
+                continue
+            filter_ = vehicle.filter.copy()
+            if ahead_s > 0:
+                filter_.predict(ahead_s, before, after, self._drift(before, after), self._widening)
+            plane, covariance = filter_.on_plane()
+            tracks.append(
+                GroundTrack(
+                    vehicle.track_id,
+                    *placed(plane, covariance, later.yaw_rad, self._rig.array_position_m[:2]),
+                    size_m=vehicle.size_m,
+                    score=vehicle.score,
+                    age_s=self._stamp_s - vehicle.born_s,
+                    unseen_s=self._stamp_s - vehicle.last_seen_s,
+                    over_ground=self._pose is not None,
+                )
+            )
+        return tracks
+
+    # Motion of the ego vehicle.
+
+    @property
+    def _widening(self) -> float:
+        return 1.0 if self._pose is not None else _WIDENING
+
+    def _array_m(self, pose: PlanarPose) -> np.ndarray:
+        return pose.place(self._rig.array_position_m)
+
+    @staticmethod
+    def _drift(before: np.ndarray, after: np.ndarray) -> float:
+        return _DRIFT * float(np.hypot(*(after - before)))
+
+    def _carried_on(self, seconds: float) -> PlanarPose:
+        if self._pose is None:
+            return _ORIGIN
+        x, y = np.array([self._pose.x_m, self._pose.y_m]) + seconds * self._ego_mps
+        return PlanarPose(float(x), float(y), self._pose.yaw_rad)
+
+    def _move(self, since_s: float, ego: PlanarPose | None) -> None:
+        """Bring all vehicles to the new instant, seen from where the array is then."""
+        known = self._pose is not None and ego is not None
+        before = self._pose or _ORIGIN
+        after = ego if known else self._carried_on(since_s)
+        places = self._array_m(before), self._array_m(after)
+        for vehicle in self._vehicles:
+            vehicle.detection = None
+            vehicle.box.predict(since_s)
+            vehicle.filter.predict(since_s, *places, self._drift(*places), self._widening)
+        if known and since_s > 0:
+            step = np.array([ego.x_m - before.x_m, ego.y_m - before.y_m])
+            share = min(since_s / 0.3, 1.0)
+            self._ego_mps = self._ego_mps + share * (step / since_s - self._ego_mps)
+        if (ego is None) != (self._pose is None):
+            self._change_frame(after, ego)
+        self._pose = ego
+
+    def _change_frame(self, old: PlanarPose, ego: PlanarPose | None) -> None:
+        """Odometry came or went: from base_link to the fixed frame or back."""
+        new = _ORIGIN if ego is None else ego
+        angle = wrap(new.yaw_rad - old.yaw_rad)
+        if ego is None:
+            cos, sin = math.cos(angle), math.sin(angle)
+            speed = -np.array([[cos, -sin], [sin, cos]]) @ self._ego_mps
+            std_mps = 1.0
+        else:  # relative velocities; the ego vehicle's own is not known yet
+            speed, std_mps = np.zeros(2), _UNKNOWN_SPEED_MPS
+        for vehicle in self._vehicles:
+            vehicle.filter.turn(angle, speed, std_mps)
+        self._ego_mps = np.zeros(2)
+
+    def _in_frame(self, found: PlaneMeasurement) -> PlaneMeasurement:
+        if self._pose is None:
+            return found
+        return replace(found, bearing_rad=wrap(found.bearing_rad + self._pose.yaw_rad))
+
+    # Life of a track.
+
+    def _start(self, index: int, found: PlaneMeasurement, detections: Detections) -> None:
+        speed = self._noise.speed_mps
+        if self._pose is None:
+            speed = math.hypot(speed, _UNKNOWN_SPEED_MPS)
+        filter_ = GroundFilter(found, self._noise, speed)
+        self._vehicles.append(
+            GroundVehicle(self._next_id, filter_, detections, index, self._stamp_s, self._rig)
+        )
+        self._next_id += 1
+
+    def _confirmed(self, vehicle: GroundVehicle) -> bool:
+        return vehicle.last_seen_s - vehicle.born_s >= self._confirm_s - _ROUNDING_S
+
+    def _goes_on(self, vehicle: GroundVehicle) -> bool:
+        if vehicle.detection is not None:
+            return True
+        span_s = vehicle.last_seen_s - vehicle.born_s
+        gap_s = self._stamp_s - vehicle.last_seen_s
+        longest_s = max(self._coast_s, self._hidden_s)
+        return self._confirmed(vehicle) and gap_s <= min(longest_s, 2 * span_s) + _ROUNDING_S
+
+    def _link(
+        self,
+        vehicles: list[GroundVehicle],
+        indices: np.ndarray,
+        found: list[PlaneMeasurement],
+        detections: Detections,
+    ) -> list[GroundVehicle]:
+        """Link vehicles with detections, nearest in all; returns the vehicles left over."""
+        if not vehicles or not len(indices):
+            return vehicles
+        cost = np.full((len(vehicles), len(indices)), np.inf)
+        for row, vehicle in enumerate(vehicles):
+            for column, index in enumerate(indices):
+                apart, spread = vehicle.filter.innovation(found[index])
+                bearing = apart[0] ** 2 / spread[0, 0]
+                if bearing <= self._gate**2:
+                    distance = min(apart[1] ** 2 / spread[1, 1], _MOST_RANGE_COST)
+                    cost[row, column] = bearing + distance
+        worst = self._gate**2 + _MOST_RANGE_COST + 1
+        rows, columns = linear_sum_assignment(np.where(np.isfinite(cost), cost, 10 * worst))
+        linked = set()
+        for row, column in zip(rows, columns, strict=True):
+            if np.isfinite(cost[row, column]):
+                index = int(indices[column])
+                vehicles[row].filter.correct(found[index])
+                vehicles[row].see(detections, index, self._stamp_s)
+                linked.add(row)
+        return [vehicle for row, vehicle in enumerate(vehicles) if row not in linked]
+
+    def _leave_out_doubles(self) -> None:
+        """End a track that is not heard where another one is that is: they are one vehicle."""
+        heard = [vehicle for vehicle in self._vehicles if vehicle.detection is not None]
+        self._vehicles = [
+            vehicle
+            for vehicle in self._vehicles
+            if vehicle.detection is not None or not any(vehicle.like(other) for other in heard)
+        ]

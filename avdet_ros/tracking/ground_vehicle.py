@@ -1,0 +1,107 @@
+"""One vehicle of the tracker on the ground plane: its filter, and its box in the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.rig import Camera, Rig
+from avdet_ros.tracking.bearing_range import VEHICLE_HEIGHT_M
+from avdet_ros.tracking.ground_filter import LOG_RANGE, GroundFilter, wrap
+from avdet_ros.tracking.kalman import BoxFilter
+from avdet_ros.tracking.track import Track
+
+SAME_BEARING_RAD = math.radians(3.0)
+SAME_LOG_RANGE = 0.5
+"""Two tracks nearer to each other than both are one vehicle."""
+
+_SIZE_SHARE = 0.1
+_SMALLEST_M, _LARGEST_M = 0.5, 20.0
+
+
+class GroundVehicle:
+    """What is known of one vehicle.
+
+    Attributes:
+        track_id: its identity.
+        filter: place and velocity.
+        box: its box in the image, smoothed.
+        size_m: (2,) width across the line of sight, and height.
+        born_s: stamp of its first detection.
+        last_seen_s: of its last one.
+        detection: number of its detection in the present window, None without.
+        score: of its last detection.
+    """
+
+    def __init__(
+        self,
+        track_id: int,
+        ground: GroundFilter,
+        detections: Detections,
+        index: int,
+        stamp_s: float,
+        rig: Rig,
+    ) -> None:
+        """Begin with a detection."""
+        self.track_id, self.filter, self._rig = track_id, ground, rig
+        self.born_s = self.last_seen_s = stamp_s
+        self.detection: int | None = index
+        self.score = float(detections.scores[index])
+        # As `MotionTracker` smooths boxes: a detected centre is off by some tenths of a box.
+        self.box = BoxFilter(
+            detections.boxes_px[index],
+            measurement_noise=0.1,
+            velocity_std=0.7,
+            acceleration_noise=0.7,
+        )
+        self.size_m = np.array([VEHICLE_HEIGHT_M * 1.2, VEHICLE_HEIGHT_M])
+        self._grow(detections.boxes_px[index])
+
+    @property
+    def in_image(self) -> bool:
+        """Whether any of its box lies in the image."""
+        return inside_image(self.box.box_px, self._rig.camera)
+
+    def see(self, detections: Detections, index: int, stamp_s: float) -> None:
+        """Take its detection of this window."""
+        self.box.correct(detections.boxes_px[index])
+        self.last_seen_s = stamp_s
+        self.detection, self.score = index, float(detections.scores[index])
+        self._grow(detections.boxes_px[index])
+
+    def track(self, stamp_s: float) -> Track:
+        """As a track in the image."""
+        return Track(
+            self.track_id,
+            self.box.box_px,
+            self.score,
+            age_s=stamp_s - self.born_s,
+            last_seen_s=self.last_seen_s,
+            coasting=self.detection is None,
+        )
+
+    def like(self, other: GroundVehicle) -> bool:
+        """Whether both may be one vehicle: the same bearing, and ranges that agree."""
+        mine, its = self.filter.state, other.filter.state
+        near = abs(wrap(mine[0] - its[0])) < SAME_BEARING_RAD
+        return near and abs(mine[LOG_RANGE] - its[LOG_RANGE]) < SAME_LOG_RANGE
+
+    def _grow(self, box_px: np.ndarray) -> None:
+        """Average the size that its boxes have at its range."""
+        camera = self._rig.camera
+        middle = (float(box_px[0] + box_px[2]) / 2 - camera.cx) / camera.fx
+        depth_m = math.exp(self.filter.state[LOG_RANGE]) / math.hypot(1.0, middle)
+        seen = np.array([box_px[2] - box_px[0], box_px[3] - box_px[1]], np.float64)
+        size = np.clip(depth_m * seen / [camera.fx, camera.fy], _SMALLEST_M, _LARGEST_M)
+        self.size_m = self.size_m * (size / self.size_m) ** _SIZE_SHARE
+
+
+def inside_image(box_px: np.ndarray, camera: Camera) -> bool:
+    """Whether any of a box lies in the image."""
+    low, high = (
+        np.maximum(box_px[:2], 0),
+        np.minimum(box_px[2:], [camera.width_px, camera.height_px]),
+    )
+    return bool((high > low).all())

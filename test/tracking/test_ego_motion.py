@@ -1,0 +1,90 @@
+"""The ego vehicle's path out of odometry as it comes."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
+
+
+def driven(speed_mps=10.0, turn_rad_s=0.2, until_s=2.0, start_s=100.0):
+    motion = EgoMotion()
+    for step in range(round(until_s * 50) + 1):
+        t = step / 50
+        yaw = turn_rad_s * t
+        radius = speed_mps / turn_rad_s
+        motion.add(start_s + t, radius * math.sin(yaw), radius * (1 - math.cos(yaw)), yaw)
+    return motion
+
+
+@pytest.mark.parametrize('t', [0.0, 0.5, 1.234, 2.0, 2.2])
+def test_a_circle_is_found_again_between_and_after_its_poses(t):
+    pose = driven().at(100.0 + t)
+    expected = (50 * math.sin(0.2 * t), 50 * (1 - math.cos(0.2 * t)), 0.2 * t)
+    assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_path_that_ends_is_carried_on_for_half_a_second():
+    motion = driven()
+    assert motion.at(102.45) is not None
+    assert motion.at(102.55) is None
+    assert EgoMotion().at(1.0) is None
+
+
+def test_a_jump_is_left_out_and_said():
+    motion = driven(turn_rad_s=1e-6)
+    told = motion.add(102.02, 500.0, 0.0, 0.0)
+    assert 'found one of 480.0 m' in told
+    assert motion.add(102.04, 500.2, 0.0, 0.0) == ''
+    assert motion.jumps == 1
+    assert motion.at(102.04).x_m == pytest.approx(20.4, abs=0.01)
+
+
+def test_time_that_goes_back_begins_anew_and_a_late_pose_is_left_out():
+    motion = driven()
+    assert 'left out' in motion.add(101.9, 0.0, 0.0, 0.0)
+    assert motion.at(102.0).x_m == pytest.approx(50 * math.sin(0.4), abs=0.01)
+    assert 'begun anew' in motion.add(3.0, 0.0, 0.0, 0.0)
+    motion.add(3.1, 1.0, 0.0, 0.0)
+    assert motion.at(3.05).x_m == pytest.approx(0.5)
+    assert motion.at(101.0) is None
+
+
+@pytest.mark.parametrize('place', range(4))
+@pytest.mark.parametrize('value', [math.nan, math.inf, 1e9])
+def test_numbers_that_are_none_are_refused(place, value):
+    if value == 1e9 and place in (0, 3):
+        return
+    motion = driven()
+    values = [103.0, 1.0, 2.0, 0.1]
+    values[place] = value
+    with pytest.raises(AvdetError, match='odometry: expected finite'):
+        motion.add(*values)
+    assert motion.at(102.0) is not None
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-1, 1), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(-9, 9)),
+        max_size=20,
+    )
+)
+def test_no_odometry_makes_a_pose_that_is_no_number(steps):
+    motion, stamp_s = EgoMotion(), 50.0
+    for step_s, x_m, y_m, yaw in steps:
+        stamp_s += step_s
+        motion.add(stamp_s, x_m, y_m, yaw)
+        pose = motion.at(stamp_s + 0.1)
+        assert pose is None or np.isfinite([pose.x_m, pose.y_m, pose.yaw_rad]).all()
+
+
+def test_a_point_of_the_vehicle_in_the_fixed_frame():
+    place = PlanarPose(3.0, 4.0, math.pi / 2).place(np.array([2.0, 1.0, 9.0]))
+    assert place == pytest.approx([2.0, 6.0])
