@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import inspect
 import logging
 
@@ -82,5 +83,5 @@ def make_tracker(
                 f'found {key!r}{did_you_mean(key, known)}'
             )
         values[key] = value
-    kind = TRACKERS.find(name)
+    kind: Callable[..., Tracker] = TRACKERS.find(name)
     return kind(rig, **values) if getattr(kind, 'needs_rig', False) else kind(**values)

@@ -38,6 +38,9 @@ _WIDENING = 2.0
 _DRIFT = 0.02
 """Odometry's error as a share of the way."""
 
+_SPEED_OVER_S = 0.3
+"""The ego vehicle's speed is averaged over this."""
+
 _MOST_RANGE_COST = 4.0
 """Beyond this a range speaks no more against a link: it may be wrong altogether."""
 
@@ -51,7 +54,7 @@ class GroundTracker:
     name = 'ground'
     needs_rig = True
     remembers = True
-    for_the_student: ClassVar = {}
+    for_the_student: ClassVar[dict[str, float]] = {}
 
     def __init__(
         self,
@@ -202,17 +205,17 @@ class GroundTracker:
 
     def _move(self, since_s: float, ego: PlanarPose | None) -> None:
         """Bring all vehicles to the new instant, seen from where the array is then."""
-        known = self._pose is not None and ego is not None
         before = self._pose or _ORIGIN
-        after = ego if known else self._carried_on(since_s)
+        known = ego if self._pose is not None else None
+        after = known or self._carried_on(since_s)
         places = self._array_m(before), self._array_m(after)
         for vehicle in self._vehicles:
             vehicle.detection = None
             vehicle.box.predict(since_s)
             vehicle.filter.predict(since_s, *places, self._drift(*places), self._widening)
         if known and since_s > 0:
-            step = np.array([ego.x_m - before.x_m, ego.y_m - before.y_m])
-            share = min(since_s / 0.3, 1.0)
+            step = np.array([known.x_m - before.x_m, known.y_m - before.y_m])
+            share = min(since_s / _SPEED_OVER_S, 1.0)
             self._ego_mps = self._ego_mps + share * (step / since_s - self._ego_mps)
         if (ego is None) != (self._pose is None):
             self._change_frame(after, ego)

@@ -170,7 +170,7 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
     [
         (('eval', 'model', '--model', 'none.onnx'), 'none.onnx: No such file'),
         (('eval', 'model', '--drives', 0), 'drives: expected at least 1'),
-        (('eval', 'model', '--tracker', 'sort'), "expected one of ground, iou, motion, found 'sort'"),
+        (('eval', 'model', '--tracker', 'sort'), "one of ground, iou, motion, found 'sort'"),
         (('eval', 'model', '--rate', 0), 'rate: expected'),
         (('eval', 'compare', 'a.onnx', 'b.onnx'), 'a.onnx: No such file'),
         (('eval', 'compare', 'a.onnx', 'b.onnx', '--resamples', 1), 'resamples: expected'),

@@ -114,7 +114,7 @@ def test_an_inactive_upstream_is_named(start, watcher):
 
 def test_a_wrong_start_value_is_reported_and_mended_at_run_time(start, watcher, wait):
     node = start(TrackerNode, tracker='magic')
-    watcher.wait_status('tracker', "parameter tracker: expected one of ground, iou, motion, found 'magic'")
+    watcher.wait_status('tracker', "expected one of ground, iou, motion, found 'magic'")
     assert node.state == 'unconfigured'
     assert node.set_parameters([Parameter('tracker', value='iou')])[0].successful
     wait(lambda: node.state == 'active', 'the tracker to come up')
