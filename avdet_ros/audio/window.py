@@ -1,7 +1,7 @@
 """From blocks of any size to one window of sound a hop, exact to the sample.
 
 Windows lie on a grid of sample numbers that blocks, late readers and lost samples do not move:
-window k starts ``grid * round(k * hop / grid)`` samples after the first sample of the stream. With
+window k starts ``grid * floor(k * hop / grid)`` samples after the first sample of the stream. With
 the front end's hop_length as grid, windows share the frames of their Fourier transforms.
 """
 
@@ -21,6 +21,9 @@ HOP_S = 0.1
 """From one window's end to the next one's, where nothing else is set."""
 
 SHORTEST_HOP_S = 0.005
+
+_ROUNDING = 1e-9
+"""Of a product of floating-point numbers that should be whole."""
 
 _streams = itertools.count(1)
 
@@ -74,8 +77,8 @@ class WindowBuffer:
             window_s: length of a window.
             hop_s: from one window's end to the next one's, on average; at least the grid.
             grid_samples: windows start on multiples of it, counted from the first sample.
-            phase: where between two points of the grid the first window is due, -0.5 to 0.5, for
-                a stream whose beginning was not received.
+            phase: where between two points of the grid the first window is due, 0 to 1, for a
+                stream whose beginning was not received.
 
         Raises:
             AvdetError: the hop is longer than the window or absurdly short.
@@ -143,9 +146,7 @@ class WindowBuffer:
 
     def _end(self) -> int:
         """Number of the sample after the window that comes next."""
-        steps = math.floor(
-            self._phase + self._made * self._hop + 0.5
-        )  # `round` goes to the even one of two
+        steps = math.floor(self._phase + self._made * self._hop + _ROUNDING)
         return self._origin + self._window + self._grid * steps
 
     def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 import itertools
@@ -9,8 +10,9 @@ import statistics
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.sound_rate import MEASURE_S, WATCH_S, measure_rate, other_rate
-from avdet_ros.audio.window import HOP_S
+from avdet_ros.audio.window import HOP_S, SHORTEST_HOP_S
 from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.window_grid import LOOKED_AT, find_grid, usual_hop_s
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.stream import StampedBlocks
@@ -28,12 +30,16 @@ class InputSelection:
         raw: whether the topic carries raw sound.
         hop_s: from window to window.
         skip_samples: left out at the start so that windows end where the drive's windows did.
+        grid_samples: windows start on multiples of it, see `avdet_ros.audio.window`.
+        phase: see there.
     """
 
     topic: str
     raw: bool
     hop_s: float = HOP_S
     skip_samples: int = 0
+    grid_samples: int = 1
+    phase: float = 0.0
 
 
 def select_input(
@@ -75,7 +81,8 @@ def select_input(
     if stamp_ns(first) == 0:
         raise AvdetError(f'{where}: expected stamps in the headers, found 0')
     require_rate(bag, topic, front_end.sample_rate_hz)
-    selection = InputSelection(topic, raw=True, hop_s=hop_s or HOP_S)
+    grid = front_end.hop_length
+    selection = InputSelection(topic, raw=True, hop_s=hop_s or HOP_S, grid_samples=grid)
     if recorded is not None:
         _align(bag, selection, recorded, 0.0, front_end, hop_s is not None)
     elif found is not None:
@@ -135,24 +142,40 @@ def _align(
 ) -> None:
     """Lay the grid of windows where the drive's own windows were.
 
-    A recorder that came late missed the first blocks, and the grid counts from the first. The
-    first window's end is looked up in the block that holds it: stamps follow the estimated clock
-    of the sound card, so counting from an earlier stamp would be off by some samples.
+    A recorder that came late missed the first blocks, and the grid counts from the first. Each
+    window's end is looked up in the block that holds it: stamps follow the estimated clock of the
+    sound card, so counting from an earlier stamp would be off by some samples.
     """
-    stamps = [stamp_ns(m) for m in itertools.islice(messages_of(bag, recorded), _RATE_BLOCKS)]
-    if len(stamps) > 2 and not keep_hop:
-        step_s = statistics.median(b - a for a, b in itertools.pairwise(stamps)) * 1e-9
-        if 0.005 <= step_s <= front_end.window_s:
-            selection.hop_s = round(step_s, 3)
+    stamps = [stamp_ns(m) for m in itertools.islice(messages_of(bag, recorded), LOOKED_AT)]
+    rate_hz, grid_samples = front_end.sample_rate_hz, front_end.hop_length
+    usual_s = usual_hop_s(stamps, grid_samples / rate_hz)
+    if usual_s is not None and not keep_hop and SHORTEST_HOP_S <= usual_s <= front_end.window_s:
+        selection.hop_s = usual_s
+    starts = _starts(bag, selection.topic, stamps, offset_s, front_end)
+    if starts:
+        grid = find_grid(starts, selection.hop_s * rate_hz, grid_samples)
+        selection.skip_samples, selection.phase = grid.first_sample, grid.phase
+        selection.grid_samples = grid.grid_samples
+
+
+def _starts(
+    bag: Bag, topic: str, stamps: list[int], offset_s: float, front_end: FrontEnd
+) -> list[int]:
+    """Numbers of the recorded windows' first samples, of those whose end is in a block."""
     rate_hz = front_end.sample_rate_hz
     blocks = StampedBlocks(rate_hz)
-    for message in messages_of(bag, selection.topic):
+    ends_ns = deque(sorted(stamp - round(offset_s * 1e9) for stamp in stamps))
+    starts = []
+    for message in messages_of(bag, topic):
         now = stamp_ns(message)
-        first = blocks.place(now, message.height).first_sample
-        ends = [round((stamp - now) * 1e-9 * rate_hz - offset_s * rate_hz) for stamp in stamps]
-        inside = [end for end in ends if 0 < end <= message.height]
-        if inside:
-            hop = round(selection.hop_s * rate_hz)
-            # The first block that was recorded may begin inside that window.
-            selection.skip_samples = (first + inside[0] - front_end.samples) % hop
-            return
+        place = blocks.place(now, message.height)
+        if place.restarted or not ends_ns:
+            break
+        while ends_ns:
+            inside = round((ends_ns[0] - now) * 1e-9 * rate_hz)
+            if inside > message.height:
+                break
+            ends_ns.popleft()
+            if inside > 0:
+                starts.append(place.first_sample + inside - front_end.samples)
+    return starts

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.sound_rate import SURE_S, RateWatch, other_rate
-from avdet_ros.audio.window import WindowBuffer
+from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.bags.input_selection import InputSelection, messages_of, select_input
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.writer import BagWriter
@@ -108,14 +109,13 @@ def process_windows(
         AvdetError: a message on the way is not what the topic's first one was.
     """
     if selection.raw:
-        pieces = _windows(bag, selection, front_end, report)
+        pieces = _computed(bag, selection, front_end, report)
     else:
         pieces = _spectrograms(bag, selection, report)
     offset_ns = round(detector.contract.label_offset_s * 1e9)
 
     def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
-        end_ns, array = piece
-        features = front_end.compute(array) if selection.raw else array
+        end_ns, features = piece
         return end_ns, detector.detect(features).best(MIN_SCORE, MAX_DETECTIONS)
 
     for end_ns, found in _in_order(work, pieces):
@@ -205,19 +205,33 @@ def spectrograms(
     Returns:
         Each window's end, nanoseconds, and its (channels, n_mels, frames) features.
     """
-    if not selection.raw:
-        yield from _spectrograms(bag, selection, report)
-        return
-    for end_ns, waveform in _windows(bag, selection, front_end, report):
-        yield end_ns, front_end.compute(waveform)
+    if selection.raw:
+        return _computed(bag, selection, front_end, report)
+    return _spectrograms(bag, selection, report)
+
+
+def _computed(
+    bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Features of the sound, made as node capture makes them."""
+    features = FeatureStream(front_end)
+    for end_ns, window in _windows(bag, selection, front_end, report):
+        yield end_ns, features.compute(window)
 
 
 def _windows(
     bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Iterator[tuple[int, Window]]:
     where = f'bag {bag.path}: {selection.topic}'
     rate_hz = front_end.sample_rate_hz
-    buffer = WindowBuffer(MICROPHONES, rate_hz, front_end.window_s, selection.hop_s)
+    buffer = WindowBuffer(
+        MICROPHONES,
+        rate_hz,
+        front_end.window_s,
+        selection.hop_s,
+        selection.grid_samples,
+        selection.phase,
+    )
     blocks, watch = StampedBlocks(rate_hz), RateWatch(rate_hz)
     to_skip = selection.skip_samples
     for message in messages_of(bag, selection.topic):
@@ -239,7 +253,7 @@ def _windows(
             if window.gap_samples:
                 report.windows_with_gaps += 1
                 continue
-            yield place.time_ns(window.end_sample), window.waveform
+            yield place.time_ns(window.end_sample), window
         report.skipped_windows = buffer.skipped_windows
     if watch.other_hz is not None:
         after = f'{where}: after {report.sound_s:.1f} s'

@@ -78,7 +78,7 @@ class CaptureNode(AvdetNode):
         front_end = FrontEnd.of(self._rig)
         # The filters are made, and the transforms planned, before the first window needs them.
         front_end.compute(np.zeros((MICROPHONES, front_end.samples), 'f4'))
-        self._window_s = front_end.window_s
+        self._window_s, self._grid = front_end.window_s, front_end.hop_length
         self._kind = self.p['source']
         if self._kind != TOPIC:
             parameters = SOURCES.find(self._kind).parameters
@@ -167,7 +167,8 @@ class CaptureNode(AvdetNode):
                 self._buffer = buffer
 
     def _new_buffer(self, hop_s: float) -> WindowBuffer:
-        return WindowBuffer(MICROPHONES, self._rig.sample_rate_hz, self._window_s, hop_s)
+        rate_hz = self._rig.sample_rate_hz
+        return WindowBuffer(MICROPHONES, rate_hz, self._window_s, hop_s, self._grid)
 
     # The source's thread, or the executor's for source topic.
 
@@ -237,7 +238,7 @@ class CaptureNode(AvdetNode):
     def _publish(self, due: _Due) -> None:
         window, end_ns = due.window, due.end_ns
         began = time.perf_counter()
-        features = self._array.front_end.compute(window.waveform)
+        features = self._array.features.compute(window)
         milliseconds = (time.perf_counter() - began) * 1e3
         head = encode_header(end_ns, self._rig.array_frame_id)
         self._spectrogram.publish(encode_spectrogram(head, features))

@@ -11,6 +11,7 @@ from std_msgs.msg import String
 
 from avdet_ros.audio.array_changes import Change
 from avdet_ros.audio.array_watch import ArrayWatch
+from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.living_channels import LivingChannels
 from avdet_ros.audio.self_calibration import SelfCalibration, calibrated_rig
@@ -28,7 +29,8 @@ class CaptureArray:
     a thread of its own estimates gains, delays and positions (parameter `array_watch_s`).
 
     Attributes:
-        front_end: computes features for the array as it is now; replaced, never changed.
+        features: computes features for the array as it is now; replaced, never changed. Its
+            frames belong to the thread that computes.
         watch: the slow watch, or None without one.
     """
 
@@ -90,7 +92,7 @@ class CaptureArray:
         with self._lock:  # the stream's thread and the watch's
             self._calibrated = calibrated
             rig = replace(calibrated, alive=calibrated.alive & self._living.alive)
-            self.front_end = FrontEnd.of(rig)
+            self.features = FeatureStream(FrontEnd.of(rig))
             self._publisher.publish(String(data=array_text(rig)))
 
     def _on_changes(self, result: SelfCalibration, changes: list[Change]) -> None:

@@ -39,7 +39,7 @@ def test_any_blocks_give_the_same_windows(sizes, hop_s):
     total = min(sum(sizes), len(SOUND))
     ring = buffer(hop_s=hop_s)
     windows = play(ring, sizes)
-    ends = [500 + round(k * hop_s * RATE) for k in range(20_000)]
+    ends = [500 + int(k * hop_s * RATE + 1e-9) for k in range(20_000)]
     assert [window.end_sample for window in windows] == [end for end in ends if end <= total]
     for window in windows:
         assert window.waveform.dtype == np.float32
@@ -107,11 +107,11 @@ def test_a_source_that_begins_anew_restarts_the_grid():
 
 @given(
     hop_s=st.sampled_from([0.1, 0.05, 0.037, 0.032, 0.005]),
-    phase=st.sampled_from([0.0, 0.3, -0.5]),
+    phase=st.sampled_from([0.0, 0.3, 0.99]),
     first_sample=st.integers(0, 1000),
 )
 @settings(max_examples=40, deadline=None)
-def test_windows_start_on_the_grid_as_near_as_can_be_to_their_time(hop_s, phase, first_sample):
+def test_windows_start_on_the_last_point_of_the_grid_before_their_time(hop_s, phase, first_sample):
     ring = WindowBuffer(8, RATE, 0.5, hop_s, grid_samples=32, phase=phase)
     windows = play(ring, [700] * 10, first_sample=first_sample)
     starts = np.array([window.start_sample for window in windows]) - first_sample
@@ -119,7 +119,8 @@ def test_windows_start_on_the_grid_as_near_as_can_be_to_their_time(hop_s, phase,
     assert (np.diff(starts) > 0).all()
     hop = max(hop_s * RATE, 32)
     due = 32 * phase + hop * np.arange(len(starts))
-    assert np.abs(starts - due).max() <= 16 + 1e-6
+    assert (starts <= due + 1e-6).all()
+    assert (starts > due - 32 - 1e-6).all()
     assert len(starts) == pytest.approx((7000 - 500) / hop, abs=2)
     for window in windows[::7]:
         begin = window.start_sample - first_sample

@@ -56,7 +56,7 @@ def test_windows_and_boxes_are_those_of_the_parts(
 ):
     write_sound(tmp_path / 'drive')
     report = process(tmp_path / 'drive', tmp_path / 'out')
-    windows = WindowBuffer(8, 44100, 1.0, 0.1).push(waveform, 0)
+    windows = WindowBuffer(8, 44100, 1.0, 0.1, 256).push(waveform, 0)
     found = results(tmp_path / 'out')
     assert report.windows == len(windows) == len(found) == 21
     for window, (at_ns, boxes, _) in zip(windows, found, strict=True):
@@ -86,7 +86,7 @@ def test_recorded_spectrograms_give_the_boxes_that_the_sound_gave(
     write_sound(tmp_path / 'drive')
     process(tmp_path / 'drive', tmp_path / 'from_sound')
     with BagWriter(tmp_path / 'spectrograms') as writer:
-        for window in WindowBuffer(8, 44100, 1.0, 0.1).push(waveform, 0):
+        for window in WindowBuffer(8, 44100, 1.0, 0.1, 256).push(waveform, 0):
             end_ns = START_NS + round(window.end_sample * 1e9 / 44100)
             header = make_header(end_ns, 'microphone_array')
             image = make_spectrogram(header, front_end.compute(window.waveform))
@@ -103,7 +103,7 @@ def test_the_grid_is_the_drives_even_when_the_recorder_came_late(
     process, write_sound, waveform, front_end, tmp_path
 ):
     """The recorder missed nine blocks of sound: windows still end where capture's ended."""
-    windows = WindowBuffer(8, 44100, 1.0, 0.1).push(waveform, 0)
+    windows = WindowBuffer(8, 44100, 1.0, 0.1, 256).push(waveform, 0)
     writer = write_sound(tmp_path / 'drive', drop=range(9), close=False)
     ends = []
     for window in windows[3:]:

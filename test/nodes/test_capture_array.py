@@ -89,12 +89,12 @@ def test_a_loose_microphone_is_named_and_if_wanted_followed(
         before = json.loads(arrays[0].data)['microphones_m']
         off_m = np.array(told['microphones_m']) - np.array(before)
         assert np.linalg.norm(off_m[6]) > 0.012
-        assert node._array.front_end.gain_db[2] == pytest.approx(5 * 7 / 8, abs=0.5)
+        assert node._array.features.front_end.gain_db[2] == pytest.approx(5 * 7 / 8, abs=0.5)
     else:
         watcher.wait_status('capture', 'right (channel 6) is off by')
         watcher.wait_status('capture', 'left (channel 2) is +5')
         assert len(arrays) == 1
-        assert node._array.front_end.gain_db == ()
+        assert node._array.features.front_end.gain_db == ()
 
 
 def test_a_detector_follows_the_array_and_refuses_nonsense(start, watcher, wait, model_path, rig):

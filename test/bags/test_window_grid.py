@@ -1,0 +1,59 @@
+"""A bag's windows are laid where the drive's own were, whenever the recorder came."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from avdet_ros.audio.window import WindowBuffer
+from avdet_ros.bags.window_grid import LOOKED_AT, find_grid, usual_hop_s
+
+RATE, GRID = 1600, 18
+SILENCE = np.zeros((12_000, 8), np.int16)
+
+
+def starts_of(ring, first_sample):
+    return [window.start_sample for window in ring.push(SILENCE[first_sample:], first_sample)]
+
+
+@given(
+    late=st.integers(0, 3000),
+    hop_s=st.sampled_from([0.1, 0.05, 0.033, 1 / 30, 0.025]),
+    missed=st.integers(0, 6),
+    lost=st.sets(st.integers(1, 60), max_size=20),
+    seed=st.integers(0, 5),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_late_recorder_finds_the_drives_windows(late, hop_s, missed, lost, seed):
+    """Some windows lost, the first ones not recorded, stamps off by a sample or two."""
+    live = starts_of(WindowBuffer(8, RATE, 0.25, hop_s, GRID), 0)
+    there = [start - late for start in live if start >= late]
+    seen = [start for i, start in enumerate(there) if i >= missed and i - missed not in lost]
+    seen = np.array(seen[:LOOKED_AT])
+    jitter = np.random.default_rng(seed).integers(-1, 2, len(seen))
+    grid = find_grid(seen + jitter, hop_s * RATE, GRID)
+    assert grid.grid_samples == GRID
+    ring = WindowBuffer(8, RATE, 0.25, hop_s, GRID, grid.phase)
+    found = starts_of(ring, grid.first_sample)
+    assert found[: len(there)] == there
+
+
+def test_windows_of_single_samples_stay_where_they_were():
+    live = starts_of(WindowBuffer(8, RATE, 0.5, 0.1005), 0)
+    grid = find_grid([start - 1000 for start in live[10:50]], 0.1005 * RATE, GRID)
+    assert grid.grid_samples == 1
+    assert grid.first_sample == (live[10] - 1000) % 161
+
+
+@pytest.mark.parametrize('hop_s', [0.1, 0.05, 0.033, 1 / 30, 0.02, 0.5])
+def test_the_hop_is_the_one_that_was_set(hop_s):
+    starts = np.arange(200) * hop_s * 44100
+    stamps_ns = np.round(np.floor(starts / 256) * 256 * 1e9 / 44100)
+    assert usual_hop_s(stamps_ns[:64], 256 / 44100) == pytest.approx(hop_s, rel=1e-9)
+    kept = np.delete(stamps_ns, [5, 6, 7, 30, 41, 80])
+    assert usual_hop_s(kept, 256 / 44100) == pytest.approx(hop_s, rel=1e-9)
+
+
+def test_too_few_windows_tell_no_hop():
+    assert usual_hop_s([10**9, 2 * 10**9], 0.006) is None
+    assert usual_hop_s([10**9, 10**9, 10**9], 0.006) is None
