@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 import itertools
-import statistics
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.sound_rate import MEASURE_S, WATCH_S, measure_rate, other_rate

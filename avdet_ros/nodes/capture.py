@@ -251,7 +251,8 @@ class CaptureNode(AvdetNode):
         self._features_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
         if self._truth is not None:
-            self._truth.publish(window.end_sample, due.start_ns, self.p['hop_s'])
+            due_sample = window.end_sample + self._grid  # it may end so much before its time
+            self._truth.publish(due_sample, due.start_ns, self.p['hop_s'])
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Samples, windows, losses, clock and channels."""
