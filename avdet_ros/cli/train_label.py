@@ -13,6 +13,9 @@ def label(
     teachers: Annotated[
         Path, typer.Option(help='Folder with rgb, depth, thermal from avdet train teacher.')
     ],
+    model: Annotated[
+        str, typer.Option(help='What they are: efficientdet or another registered teacher.')
+    ] = 'efficientdet',
     modalities: Annotated[
         str, typer.Option(help='Which teachers are asked, separated by commas.')
     ] = 'rgb,depth,thermal',
@@ -73,7 +76,7 @@ def label(
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    ready = open_teachers(teachers, names, score)
+    ready = open_teachers(teachers, names, score, model)
     label_drives(data, drives, ready, folder, crop, progress_bars(progress))
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'frames', *names, 'fused'):

@@ -20,6 +20,10 @@ def train_teacher(
     ],
     modality: Annotated[str, typer.Option(help='What it sees: rgb, depth or thermal.')],
     out: Annotated[Path, typer.Option(help='Folder of the teacher; an interrupted one goes on.')],
+    model: Annotated[
+        str,
+        typer.Option(help='efficientdet; or centre_points, small enough to be taught on a CPU.'),
+    ] = 'efficientdet',
     coco: Annotated[
         Path | None,
         typer.Option(help='Annotations in the format of COCO (COCO, FLIR ADAS, ...).'),
@@ -71,8 +75,9 @@ def train_teacher(
     from avdet_ros.dataset.splits import read_split
     from avdet_ros.training.data.camera_frames import require_modality
     from avdet_ros.training.data.labelled_frames import read_coco, true_frames
+    from avdet_ros.training.registries import TEACHERS
     from avdet_ros.training.teachers.base import TEACHER_FILE, TeacherRecipe
-    from avdet_ros.training.teachers.efficientdet import fit_teacher
+    from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher, fit_teacher
 
     for name, number, low, high in (
         ('share', share, 0.05, 0.95),
@@ -85,6 +90,9 @@ def train_teacher(
         if not low <= number <= high:
             raise AvdetError(f'--{name}: expected {low:g} to {high:g}, found {number:g}')
     require_modality(modality, '--modality')
+    kind = TEACHERS.find(model)
+    if not issubclass(kind, EfficientDetTeacher):
+        raise AvdetError(f'--model: expected efficientdet or centre_points, found {model}')
     if coco is None:
         split = read_split(data, share)
         drives = split.teach + split.watch
@@ -101,5 +109,5 @@ def train_teacher(
     _logger.info(
         '%s: a %s teacher learns from %d frames, %d watch', out, modality, len(learn), len(watch)
     )
-    fit_teacher(recipe, learn, watch, out, weights, drives, progress_bars(progress))
+    fit_teacher(recipe, learn, watch, out, weights, drives, progress_bars(progress), kind)
     _logger.info('made %s', out / TEACHER_FILE)

@@ -1,6 +1,8 @@
-"""Depth as the MAVD layout stores it: disparities in JET colours."""
+"""Depth as the MAVD layout stores it: disparities in JET colours, and how far a box is by them."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import cv2
 import numpy as np
@@ -25,3 +27,62 @@ def colour_coded(disparity_px: np.ndarray) -> np.ndarray:
         255 / LARGEST_DISPARITY_PX
     )
     return cv2.applyColorMap(scaled.astype(np.uint8), cv2.COLORMAP_JET)
+
+
+MIDDLE = 0.5
+"""Part of a box's width and height about its middle that its distance is read in: its corners
+show what is behind."""
+
+LEAST_PIXELS = 0.3
+"""Part of these pixels that must have a disparity."""
+
+FAINTEST_PX = 3.0
+"""Disparities below it are beyond 200 m or none."""
+
+
+@cache
+def _codes() -> np.ndarray:
+    """(32, 32, 32) uint8, the code whose JET colour is nearest to a colour in steps of 8."""
+    steps = np.arange(32) * 8 + 4
+    cells = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), axis=-1).reshape(-1, 3)
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_JET)[:, 0]
+    apart = np.square(cells[:, None].astype(np.int32) - colours[None].astype(np.int32)).sum(axis=2)
+    return apart.argmin(axis=1).astype(np.uint8).reshape(32, 32, 32)
+
+
+def disparities(colours: np.ndarray) -> np.ndarray:
+    """The inverse of `colour_coded`, within a step or two of 255 where JPEG has changed colours.
+
+    Args:
+        colours: (H, W, 3) uint8 BGR.
+
+    Returns:
+        (H, W) float32 pixels, 0 where unknown.
+    """
+    blue, green, red = np.moveaxis(colours >> 3, -1, 0)
+    return _codes()[blue, green, red].astype(np.float32) * np.float32(LARGEST_DISPARITY_PX / 255)
+
+
+def box_disparities(colours: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
+    """How far away what fills a box is, by the picture of depth.
+
+    Args:
+        colours: (H, W, 3) uint8 BGR, as `colour_coded` makes it.
+        boxes_px: (N, 4) in the same picture.
+
+    Returns:
+        (N,) float32 median disparity of the box's middle; NaN where too little of it has one.
+    """
+    found = np.full(len(boxes_px), np.nan, np.float32)
+    height, width = colours.shape[:2]
+    for index, (x_min, y_min, x_max, y_max) in enumerate(np.asarray(boxes_px, np.float64)):
+        x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
+        half_x = max(MIDDLE * (x_max - x_min) / 2, 1.0)
+        half_y = max(MIDDLE * (y_max - y_min) / 2, 1.0)
+        rows = slice(max(0, round(y - half_y)), min(height, round(y + half_y)))
+        columns = slice(max(0, round(x - half_x)), min(width, round(x + half_x)))
+        inside = disparities(colours[rows, columns])
+        seen = inside[inside >= FAINTEST_PX]
+        if inside.size and len(seen) >= LEAST_PIXELS * inside.size:
+            found[index] = np.median(seen)
+    return found

@@ -5,6 +5,8 @@ Teachers are asked once. What they see is one ``.npz`` file a drive, without pic
 ===================  ==================  =========================================================
 ``ids``              (F,) str            frame ids, ``<secs>_<nsec>_<code>``
 ``skipped``          (S,) str            ids of frames that have no readable picture
+``disparity_px``     (K,) float32        of what fills each box, where the teachers' pictures are of
+                                         depth, too (`dataset.depth_colours`); NaN elsewhere
 ``teachers``         (M,) str            modality of each teacher, in the order used below
 ``boxes_px``         (K, 4) float32      every teacher's boxes in camera pixels
 ``scores``           (K,) float32        their scores
@@ -52,6 +54,7 @@ ARRAYS = {
     'embedding': (4, 'f'),
     'features': (5, 'f'),
     'skipped': (1, 'U'),
+    'disparity_px': (1, 'f'),
 }
 """Dimensions and kind of each array of a label file."""
 
@@ -64,6 +67,9 @@ LARGE = ('attention', 'embedding', 'features')
 NONE = np.zeros(0, 'U1')
 """No frame skipped, which a file need not say."""
 
+NO_DISPARITIES = np.zeros(0, np.float32)
+"""Those of a file that has none, whatever boxes it has."""
+
 
 @dataclass(frozen=True)
 class FrameLabels:
@@ -74,12 +80,14 @@ class FrameLabels:
         ids: (N,) int64, a vehicle's identity within its drive, -1 where unknown.
         distance_m: (N,) float64 from the array, NaN where unknown.
         visible: (N,) float64, the share that the camera sees, NaN where unknown.
+        disparity_px: (N,) float32, of what fills the box, NaN where unknown; None for all unknown.
     """
 
     boxes_px: np.ndarray
     ids: np.ndarray
     distance_m: np.ndarray
     visible: np.ndarray
+    disparity_px: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ class DriveLabels:
     embedding: np.ndarray
     features: np.ndarray
     skipped: np.ndarray = field(default_factory=lambda: NONE)
+    disparity_px: np.ndarray = field(default_factory=lambda: NO_DISPARITIES)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,8 +131,16 @@ class DriveLabels:
             index: of the frame.
             modalities: whose boxes count.
         """
+        rows = self.fused_rows(index, modalities)
+        return Detections(
+            self.boxes_px[rows].astype(np.float32), self.scores[rows].astype(np.float32)
+        )
+
+    def fused_rows(self, index: int, modalities: Sequence[str]) -> np.ndarray:
+        """(N,) int64 places of the boxes that `fused` keeps, best first."""
         of_frame = (self.frame == index) & np.isin(self.teacher, self.columns(modalities))
-        return fuse_boxes(self.boxes_px[of_frame], self.scores[of_frame])
+        rows = np.flatnonzero(of_frame)
+        return rows[fused_places(self.boxes_px[rows], self.scores[rows])]
 
     def attention_levels(self, index: int, modality: str) -> Iterator[np.ndarray]:
         """The attention maps P3..P7 of a frame and teacher, each (H, W) float32."""
@@ -145,10 +162,14 @@ def fuse_boxes(boxes_px: np.ndarray, scores: np.ndarray) -> Detections:
     Returns:
         those above a score of 0.3 after non-maximum suppression at IoU 0.5, best first.
     """
-    sure = scores > SCORE_THRESHOLD
-    boxes_px, scores = boxes_px[sure], scores[sure]
-    best = nms(boxes_px, scores, FUSION_IOU)
+    best = fused_places(boxes_px, scores)
     return Detections(boxes_px[best].astype(np.float32), scores[best].astype(np.float32))
+
+
+def fused_places(boxes_px: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(K,) int64 places of the boxes that `fuse_boxes` keeps, best first."""
+    sure = np.flatnonzero(scores > SCORE_THRESHOLD)
+    return sure[nms(boxes_px[sure], scores[sure], FUSION_IOU)]
 
 
 def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
@@ -194,6 +215,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ARRAYS if name in file and name not in large}
             arrays.setdefault('skipped', NONE)
+            arrays.setdefault('disparity_px', NO_DISPARITIES)
             there = [name for name in large if name in file]
         arrays |= {name: map_member(path, name) for name in there}
     except FileNotFoundError:
@@ -238,7 +260,7 @@ def labels_of(
         # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
         names = teachers or table.teachers
         return {
-            str(stamp): _boxes_alone(table.fused(index, names).boxes_px)
+            str(stamp): _boxes_alone(table, table.fused_rows(index, names))
             for index, stamp in enumerate(table.ids)
         }
     require_labels(root, [drive], source)
@@ -273,9 +295,11 @@ def label_sources(root: Path, drive: str, folder: Path | None = None) -> tuple[s
     return tuple(source for source, path in there.items() if path.is_file())
 
 
-def _boxes_alone(boxes_px: np.ndarray) -> FrameLabels:
-    unknown = np.full(len(boxes_px), np.nan)
-    return FrameLabels(boxes_px, np.full(len(boxes_px), -1), unknown, unknown)
+def _boxes_alone(table: DriveLabels, rows: np.ndarray) -> FrameLabels:
+    unknown = np.full(len(rows), np.nan)
+    disparity_px = table.disparity_px[rows] if len(table.disparity_px) else None
+    boxes_px = table.boxes_px[rows].astype(np.float32)
+    return FrameLabels(boxes_px, np.full(len(rows), -1), unknown, unknown, disparity_px)
 
 
 def _true_labels(line: dict[str, Any]) -> FrameLabels:

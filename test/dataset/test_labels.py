@@ -1,7 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from avdet_ros.dataset.labels import DriveLabels, fuse_boxes, read_labels, write_labels
+from avdet_ros.dataset.labels import (
+    DriveLabels,
+    fuse_boxes,
+    labels_of,
+    read_labels,
+    write_labels,
+)
 from avdet_ros.errors import AvdetError
 
 
@@ -70,3 +78,13 @@ def test_objects_are_never_unpickled(tmp_path):
     np.savez(tmp_path / 'evil.npz', ids=np.array([{'a': 1}], dtype=object))
     with pytest.raises(AvdetError, match='expected arrays'):
         read_labels(tmp_path / 'evil.npz')
+
+
+def test_the_distance_of_a_box_stays_with_it(labels, tmp_path):
+    ranged = replace(labels, disparity_px=np.array([10, 20, np.nan, 30], np.float32))
+    write_labels(tmp_path / 'labels' / 'one.npz', ranged)
+    write_labels(tmp_path / 'labels' / 'other.npz', labels)
+    found = labels_of(tmp_path, 'one', 'teachers')['1_000000001_001']
+    np.testing.assert_array_equal(found.boxes_px, [[1, 0, 11, 10], [50, 50, 60, 60]])
+    np.testing.assert_array_equal(found.disparity_px, [20, np.nan])
+    assert labels_of(tmp_path, 'other', 'teachers')['1_000000001_001'].disparity_px is None

@@ -4,11 +4,14 @@ Presence is learned with a Gaussian around the middle of each vehicle along azim
 of H. Law and J. Deng, "CornerNet", arXiv 1808.01244, in one dimension), the box by the columns
 near that middle: Huber on offset, elevation and log sizes, generalised IoU of the box in angles,
 and cross entropy of the range's distribution.
+
+Labels need not say everything. Detectors that look at a camera's image see nothing beside it, know
+no box that its edge cuts, and often no range: what labels do not know gives no loss.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import torch
@@ -35,19 +38,28 @@ class BearingLabels:
 
     Attributes:
         angles_deg: (B, M, 4) azimuth (left positive), elevation, width and height.
-        range_m: (B, M).
+        range_m: (B, M), NaN where it is not known.
         valid: (B, M) bool, False for padding.
+        seen_deg: (B, 2) azimuths of the left and the right end of the sector in which all vehicles
+            are labelled; None for everywhere. Elsewhere nothing is learned.
+        unsure: (B, M) bool, labels of which only the directions they cover are known: nothing is
+            learned there; None for none.
     """
 
     angles_deg: Tensor
     range_m: Tensor
     valid: Tensor
+    seen_deg: Tensor | None = None
+    unsure: Tensor | None = None
 
     def mirrored(self, which: Tensor) -> BearingLabels:
         """Left and right exchanged in the windows where (B,) bool is true."""
         sign = torch.where(which, -1.0, 1.0)[:, None, None]
         turned = torch.cat([self.angles_deg[..., :1] * sign, self.angles_deg[..., 1:]], dim=-1)
-        return BearingLabels(turned, self.range_m, self.valid)
+        seen = self.seen_deg
+        if seen is not None:
+            seen = torch.where(which[:, None], -seen.flip(-1), seen)
+        return replace(self, angles_deg=turned, seen_deg=seen)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,8 @@ class BearingTargets:
         heat: (B, columns) in [0, 1], 1 where a vehicle's middle is.
         weights: (B, columns) how much a column's box counts.
         angles_deg: (B, columns, 4) of the vehicle it belongs to.
-        range_m: (B, columns).
+        range_m: (B, columns), NaN where it is not known.
+        known: (B, columns) bool, whether labels know what is there.
         vehicles: how many there are in the batch, at least 1.
     """
 
@@ -66,6 +79,7 @@ class BearingTargets:
     weights: Tensor
     angles_deg: Tensor
     range_m: Tensor
+    known: Tensor
     vehicles: Tensor
 
 
@@ -74,19 +88,47 @@ def bearing_targets(labels: BearingLabels, shape: BearingShape) -> BearingTarget
     azimuth_deg, width_deg = labels.angles_deg[..., 0], labels.angles_deg[..., 2]
     place = (shape.front_deg - azimuth_deg) / shape.column_deg - 0.5
     inside = labels.valid & (azimuth_deg.abs() < shape.front_deg)
+    if labels.unsure is not None:
+        inside = inside & ~labels.unsure
     peak = place.round().clamp(0, shape.front - 1)
     sigma = (width_deg / shape.column_deg / 6).clamp(min=0.5)
     columns = torch.arange(shape.front, device=place.device)
     bumps = torch.exp(-((columns - peak[..., None]) ** 2) / (2 * sigma[..., None] ** 2))
     heat, owner = (bumps * inside[..., None]).max(dim=1)
     chosen = torch.gather(labels.angles_deg, 1, owner[..., None].expand(-1, -1, 4))
+    known = known_columns(labels, shape, heat > NEAR)
     return BearingTargets(
         heat=heat,
-        weights=torch.where(heat > NEAR, heat, 0.0),
+        weights=torch.where(known & (heat > NEAR), heat, 0.0),
         angles_deg=chosen,
         range_m=torch.gather(labels.range_m, 1, owner),
+        known=known,
         vehicles=inside.sum().clamp(min=1),
     )
+
+
+def known_columns(labels: BearingLabels, shape: BearingShape, labelled: Tensor) -> Tensor:
+    """Where labels know what is there: in the sector that is seen, not where they are unsure.
+
+    Args:
+        labels: of B windows.
+        shape: of the network.
+        labelled: (B, columns) bool, where a vehicle is labelled for sure.
+
+    Returns:
+        (B, columns) bool.
+    """
+    known = torch.ones_like(labelled)
+    centres = columns_deg(shape, labelled.device)
+    if labels.unsure is not None:
+        doubtful = labels.valid & labels.unsure
+        azimuth_deg, width_deg = labels.angles_deg[..., 0, None], labels.angles_deg[..., 2, None]
+        covered = (centres - azimuth_deg).abs() <= (width_deg + shape.column_deg) / 2
+        known = labelled | ~(covered & doubtful[..., None]).any(dim=1)
+    if labels.seen_deg is not None:
+        left, right = labels.seen_deg[:, :1], labels.seen_deg[:, 1:]
+        known = known & (centres <= left) & (centres >= right)
+    return known
 
 
 def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) -> dict[str, Tensor]:
@@ -110,12 +152,15 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
     boxes = column_boxes(said, shape)
     giou = generalised_iou_loss(boxes, _edges(targets.angles_deg))
     logits = functional.log_softmax(said[..., 5:], dim=-1)
-    nearness = -(range_shares(targets.range_m) * logits).sum(dim=-1)
+    measured = torch.isfinite(targets.range_m)
+    nearness = -(range_shares(targets.range_m.nan_to_num(LEAST_RANGE_M)) * logits).sum(dim=-1)
+    ranged = targets.weights * measured
+    presence = focal_loss(said[..., 0], targets.heat) * targets.known
     terms = {
-        'focal': focal_loss(said[..., 0], targets.heat).sum() / targets.vehicles,
+        'focal': presence.sum() / targets.vehicles,
         'huber': (huber * weights).sum(),
         'giou': (giou * weights).sum(),
-        'range': (nearness * weights).sum(),
+        'range': (nearness * ranged).sum() / ranged.sum().clamp(min=1.0),
     }
     terms = {name: WEIGHTS[name] * term for name, term in terms.items()}
     return {**terms, 'loss': torch.stack(list(terms.values())).sum()}

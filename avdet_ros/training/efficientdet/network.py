@@ -18,13 +18,16 @@ from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image, nms
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.efficientdet.anchors import decode_boxes
+from avdet_ros.training.efficientdet.anchors import anchor_detection_loss, decode_boxes
 
 STRIDE = 128
 """The stride of P7: the input's sides must be multiples of it."""
 
 PRIOR = 0.01
 """Score of an untrained anchor, so that the first steps are not lost on background."""
+
+BOX_WEIGHT = 50.0
+"""Of the box loss against the class loss, effdet's own."""
 
 MOMENTUM = 0.03
 """Of the running statistics of batch norms: effdet's 0.01 forgets its beginning after 300 steps,
@@ -107,6 +110,13 @@ class EfficientDetector(nn.Module):
             offsets=_flatten(self.network.box_net(pyramid), 4),
             pyramid=list(pyramid),
         )
+
+    def loss(self, prediction: Prediction, boxes: list[Tensor]) -> dict[str, Tensor]:
+        """Terms of the loss against boxes (N, 4) of each frame, pixels, as they enter the sum."""
+        terms = anchor_detection_loss(
+            prediction.logits.float(), prediction.offsets.float(), self.anchors, boxes
+        )
+        return {'class': terms['class'], 'box': BOX_WEIGHT * terms['box']}
 
     @torch.no_grad()
     def boxes(

@@ -55,7 +55,7 @@ class EfficientDetTeacher(Teacher):
     @torch.inference_mode()
     def predict(self, pictures: Tensor) -> list[TeacherOutput]:
         """See `Teacher`."""
-        prediction = self.detector(pictures.to(self.detector.anchors.device))
+        prediction = self.detector(pictures.to(next(self.detector.parameters()).device))
         found = self.detector.boxes(prediction, self.score)
         maps = [attention_map(level.float()).cpu().numpy() for level in prediction.pyramid]
         means = torch.stack([level.mean(dim=(2, 3)) for level in prediction.pyramid], dim=1)
@@ -73,7 +73,7 @@ class EfficientDetTeacher(Teacher):
     @classmethod
     def load(cls, folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTeacher:
         """See `Teacher.load`."""
-        teacher = load_teacher(folder, score)
+        teacher = load_teacher(folder, score, cls)
         teacher.detector.to('cuda' if torch.cuda.is_available() else 'cpu')
         return teacher
 
@@ -88,7 +88,17 @@ class EfficientDetTeacher(Teacher):
         progress: Progress = SILENT,
     ) -> EfficientDetTeacher:
         """See `Teacher.fit`."""
-        return fit_teacher(recipe, train, val, folder, None, taught_by, progress)
+        return fit_teacher(recipe, train, val, folder, None, taught_by, progress, cls)
+
+    @staticmethod
+    def fresh(recipe: TeacherRecipe) -> EfficientDetector:
+        """The detector, its weights drawn anew."""
+        return EfficientDetector(
+            recipe.config_name,
+            MODALITIES[recipe.modality],
+            recipe.image_size,
+            recipe.anchor_scale,
+        )
 
 
 def fit_teacher(
@@ -99,6 +109,7 @@ def fit_teacher(
     weights: Path | None = None,
     taught_by: Sequence[FrameId] = (),
     progress: Progress = SILENT,
+    kind: type[EfficientDetTeacher] = EfficientDetTeacher,
 ) -> EfficientDetTeacher:
     """Teach a teacher, or go on where a killed run stopped.
 
@@ -110,6 +121,7 @@ def fit_teacher(
         weights: a published checkpoint to start from, see `load_weights`.
         taught_by: frames of the drives that no student of this teacher may learn from.
         progress: shows how far it is.
+        kind: which teacher.
 
     Raises:
         AvdetError: no frames, a folder that was begun otherwise, weights that do not fit, or a
@@ -119,11 +131,11 @@ def fit_teacher(
     for name, frames in (('training', train), ('validation', val)):
         if not frames:
             raise AvdetError(f'teacher {recipe.modality}: expected {name} frames, found none')
-    rank_zero_first(lambda: _begin(folder, recipe, train, weights))
+    rank_zero_first(lambda: _begin(folder, recipe, train, weights, kind.name))
     if taught_by:
         rank_zero_first(lambda: note_drives(folder, taught_by))
     seed_everything(recipe.seed, workers=True, verbose=False)
-    detector = _fresh(recipe)
+    detector = kind.fresh(recipe)
     if weights is not None:
         fresh = load_weights(detector, weights)
         _logger.info('%s: all layers taken but %s', weights, ', '.join(fresh) or 'none')
@@ -149,7 +161,7 @@ def fit_teacher(
         callbacks=[CountEpochs(learn)],
     )
     load_best(detector, best, 'detector.')
-    teacher = EfficientDetTeacher(detector, recipe.modality, crop=recipe.crop)
+    teacher = kind(detector, recipe.modality, crop=recipe.crop)
     rank_zero_first(lambda: save_teacher(teacher, recipe, folder))
     return teacher
 
@@ -160,12 +172,17 @@ def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Pa
     save_weights(folder / TEACHER_FILE, teacher.detector.network.state_dict())
 
 
-def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTeacher:
+def load_teacher(
+    folder: Path,
+    score: float = SCORE_THRESHOLD,
+    kind: type[EfficientDetTeacher] = EfficientDetTeacher,
+) -> EfficientDetTeacher:
     """Read what `save_teacher` wrote.
 
     Args:
         folder: with weights and recipe.
         score: boxes below it are left out.
+        kind: which teacher.
 
     Raises:
         AvdetError: a file is missing or does not fit.
@@ -173,7 +190,7 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
     try:
         tree = json.loads((folder / 'teacher.json').read_text())
         recipe = TeacherRecipe(**{**tree, 'image_size': tuple(tree['image_size'])})
-        detector = _fresh(recipe)
+        detector = kind.fresh(recipe)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(
             f'{folder}: expected a teacher made by avdet train teacher, found {error!s:.100}'
@@ -185,11 +202,15 @@ def load_teacher(folder: Path, score: float = SCORE_THRESHOLD) -> EfficientDetTe
             f'shapes for {", ".join(new)}; avdet train teacher --weights starts from such a file'
         )
     fingerprint = hashlib.sha256((folder / TEACHER_FILE).read_bytes()).hexdigest()[:16]
-    return EfficientDetTeacher(detector, recipe.modality, score, recipe.crop, fingerprint)
+    return kind(detector, recipe.modality, score, recipe.crop, fingerprint)
 
 
 def _begin(
-    folder: Path, recipe: TeacherRecipe, train: Sequence[LabelledFrame], weights: Path | None
+    folder: Path,
+    recipe: TeacherRecipe,
+    train: Sequence[LabelledFrame],
+    weights: Path | None,
+    model: str,
 ) -> None:
     """Note a teacher's settings, or check that they are those noted; epochs may be added."""
     pictures = '\n'.join(sorted(str(frame.path.resolve()) for frame in train))
@@ -197,6 +218,7 @@ def _begin(
         **asdict(recipe),
         'image_size': list(recipe.image_size),
         'weights': str(weights or ''),
+        **({} if model == EfficientDetTeacher.name else {'model': model}),
         'frames': f'{len(train)} of {hashlib.sha256(pictures.encode()).hexdigest()[:12]}',
     }
     path = folder / 'begun.json'
@@ -214,9 +236,3 @@ def _begin(
                 f'{folder}: a teacher was begun there with other settings: {key}: expected '
                 f'{brief_repr(wanted)}, found {brief_repr(found)}; choose another folder'
             )
-
-
-def _fresh(recipe: TeacherRecipe) -> EfficientDetector:
-    return EfficientDetector(
-        recipe.config_name, MODALITIES[recipe.modality], recipe.image_size, recipe.anchor_scale
-    )

@@ -12,13 +12,9 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.detection_metrics import coco_average_precision
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.training.data.labelled_frames import FrameSet
-from avdet_ros.training.efficientdet.anchors import anchor_detection_loss
 from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.fitting.fit import refuse_bad_loss
 from avdet_ros.training.teachers.base import TeacherRecipe
-
-BOX_WEIGHT = 50.0
-"""Of the box loss against the class loss, effdet's own."""
 
 
 class TeacherTask(LightningModule):
@@ -36,10 +32,8 @@ class TeacherTask(LightningModule):
         """Focal and box loss of one batch."""
         pictures, boxes = batch
         prediction = self.detector(pictures.to(memory_format=torch.channels_last))
-        terms = anchor_detection_loss(
-            prediction.logits.float(), prediction.offsets.float(), self.detector.anchors, boxes
-        )
-        loss = terms['class'] + BOX_WEIGHT * terms['box']
+        terms = self.detector.loss(prediction, boxes)
+        loss = torch.stack(list(terms.values())).sum()
         refuse_bad_loss(terms, loss, self, index, f'teacher {self.recipe.modality}')
         named = {
             f'train/{name}': value.detach() for name, value in {**terms, 'loss': loss}.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import json
 import logging
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.depth_colours import box_disparities
 from avdet_ros.dataset.labels import (
     SCORE_THRESHOLD,
     DriveLabels,
@@ -34,6 +35,21 @@ BATCH = 8
 
 ABOUT = 'labels.json'
 """Beside the label files: which teachers they are of, and how a picture lies on their input."""
+
+
+@dataclass(frozen=True)
+class FoundInPicture:
+    """What one teacher finds in one picture.
+
+    Attributes:
+        boxes_px: (N, 4) float32, camera pixels, cut to what the teacher sees.
+        scores: (N,) float32.
+        disparity_px: (N,) float32, see `depth_colours.box_disparities`; NaN where unknown.
+    """
+
+    boxes_px: np.ndarray
+    scores: np.ndarray
+    disparity_px: np.ndarray
 
 
 def open_teachers(
@@ -140,9 +156,11 @@ def label_drive(
     kept: list[str] = []
     unreadable: list[str] = []
     outputs: list[list[TeacherOutput]] = []
-    canvases: list[Canvas] = []
+    found: list[list[FoundInPicture]] = []
     for first in range(0, len(frames), BATCH):
         part = frames[first : first + BATCH]
+        canvases: list[Canvas] = []
+        depths: list[np.ndarray | None] = []
         pictures: dict[str, list[np.ndarray]] = {modality: [] for modality in teachers}
         for frame in part:
             try:
@@ -156,6 +174,7 @@ def label_drive(
                 continue
             kept.append(frame.stamp)
             canvases.append(canvas)
+            depths.append(seen.get('depth'))
             for name, pixels in inputs.items():
                 pictures[name].append(pixels)
         if pictures[next(iter(teachers))]:
@@ -163,10 +182,15 @@ def label_drive(
                 teacher.predict(torch.from_numpy(np.stack(pictures[name])))
                 for name, teacher in teachers.items()
             ]
-            outputs += [list(of_frame) for of_frame in zip(*predicted, strict=True)]
+            answers = [list(of_frame) for of_frame in zip(*predicted, strict=True)]
+            outputs += answers
+            found += [
+                [found_in_picture(output, canvas, depth) for output in of_frame]
+                for of_frame, canvas, depth in zip(answers, canvases, depths, strict=True)
+            ]
         tick(len(part))
     names = tuple(teachers)
-    labels = _gathered(kept, outputs, canvases, names) if kept else empty_labels(names)
+    labels = _gathered(kept, outputs, found, names) if kept else empty_labels(names)
     return replace(labels, skipped=np.array(unreadable, 'U64'))
 
 
@@ -197,31 +221,45 @@ def read_about(folder: Path) -> dict:
         ) from error
 
 
+def found_in_picture(
+    output: TeacherOutput, canvas: Canvas, depth: np.ndarray | None
+) -> FoundInPicture:
+    """A teacher's boxes in the camera's pixels, and how far away they are.
+
+    Args:
+        output: of the teacher.
+        canvas: how the picture lies on its input.
+        depth: the picture of depth of the same instant, None where there is none.
+    """
+    placed = canvas.to_image(output.boxes)
+    placed[:, [0, 2]] = placed[:, [0, 2]].clip(
+        canvas.left_px, canvas.left_px + canvas.kept_width_px
+    )
+    placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, canvas.image_height_px)
+    whole = np.all(placed[:, 2:] - placed[:, :2] >= 1, axis=1)
+    boxes = placed[whole].astype(np.float32)
+    disparity = np.full(len(boxes), np.nan, np.float32)
+    if depth is not None:
+        disparity = box_disparities(depth, boxes)
+    return FoundInPicture(boxes, output.scores[whole].astype(np.float32), disparity)
+
+
 def _gathered(
     ids: list[str],
     outputs: list[list[TeacherOutput]],
-    canvases: list[Canvas],
+    found: list[list[FoundInPicture]],
     teachers: tuple[str, ...],
 ) -> DriveLabels:
-    boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
-    frame: list[int] = []
-    teacher: list[int] = []
-    for index, (of_frame, canvas) in enumerate(zip(outputs, canvases, strict=True)):
-        for column, output in enumerate(of_frame):
-            placed = canvas.to_image(output.boxes)
-            placed[:, [0, 2]] = placed[:, [0, 2]].clip(
-                canvas.left_px, canvas.left_px + canvas.kept_width_px
-            )
-            placed[:, [1, 3]] = placed[:, [1, 3]].clip(0, canvas.image_height_px)
-            whole = np.all(placed[:, 2:] - placed[:, :2] >= 1, axis=1)
-            boxes.append(placed[whole])
-            scores.append(output.scores[whole])
-            frame += [index] * int(whole.sum())
-            teacher += [column] * int(whole.sum())
+    each = [item for of_frame in found for item in of_frame]
+    counts = [len(item.scores) for item in each]
+    frame = np.repeat(np.arange(len(found)).repeat(len(teachers)), counts)
+    teacher = np.repeat(np.tile(np.arange(len(teachers)), len(found)), counts)
     try:
-        maps = np.array([[_flat_maps(output) for output in each] for each in outputs], np.float16)
-        embedding = np.array([[output.embedding for output in each] for each in outputs])
-        features = np.array([[output.features for output in each] for each in outputs])
+        maps = np.array(
+            [[_flat_maps(one) for one in of_frame] for of_frame in outputs], np.float16
+        )
+        embedding = np.array([[one.embedding for one in of_frame] for of_frame in outputs])
+        features = np.array([[one.features for one in of_frame] for of_frame in outputs])
     except ValueError as error:
         raise AvdetError(
             'teachers: expected feature maps of one shape, found different ones: take one '
@@ -231,10 +269,11 @@ def _gathered(
     return DriveLabels(
         ids=np.array(ids),
         teachers=teachers,
-        boxes_px=np.concatenate(boxes).astype(np.float32),
-        scores=np.concatenate(scores).astype(np.float32),
-        frame=np.array(frame, np.int32),
-        teacher=np.array(teacher, np.int8),
+        boxes_px=np.concatenate([item.boxes_px for item in each]),
+        scores=np.concatenate([item.scores for item in each]),
+        frame=frame.astype(np.int32),
+        teacher=teacher.astype(np.int8),
+        disparity_px=np.concatenate([item.disparity_px for item in each]),
         attention=maps,
         attention_sizes=np.array(sizes, np.int32),
         embedding=embedding.astype(np.float16),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -96,3 +98,62 @@ def test_giou():
     assert float(generalised_iou_loss(box, box)) == 0
     apart = torch.tensor([[4.0, 0.0, 6.0, 2.0]])
     assert float(generalised_iou_loss(box, apart)) == pytest.approx(1 + 4 / 12)
+
+
+def watched(*windows, seen=(20.0, -20.0), unsure=()):
+    """The same as a camera of that sector sees them; ``unsure`` are (window, slot)."""
+    truth = labels(*windows)
+    doubtful = torch.zeros_like(truth.valid)
+    for place in unsure:
+        doubtful[place] = True
+    return replace(truth, seen_deg=torch.tensor([seen] * len(windows)), unsure=doubtful)
+
+
+def columns_with_gradient(truth: BearingLabels) -> torch.Tensor:
+    said = torch.zeros(len(truth.valid), VALUES, 64, requires_grad=True)
+    bearing_loss(said, truth, SHAPE)['loss'].backward()
+    return said.grad.abs().sum(dim=1) > 0
+
+
+def test_directions_that_no_camera_sees_learn_nothing():
+    truth = watched(
+        [(5.0, -1.0, 6.0, 3.0, 20.0), (19.0, -1.0, 9.0, 5.0, 12.0)], [], seen=(20, -40)
+    )
+    centres = columns_deg(SHAPE)
+    seen = (centres <= 20) & (centres >= -40)
+    learned = columns_with_gradient(truth)
+    assert learned.tolist() == [seen.tolist()] * 2
+    everywhere = columns_with_gradient(labels([FAR], []))
+    assert everywhere.all()
+
+
+def test_a_vehicle_of_doubtful_place_teaches_neither_presence_nor_silence():
+    near, cut = (5.0, -1.0, 4.0, 3.0, 20.0), (14.0, -2.0, 12.0, 8.0, 7.0)
+    learned = columns_with_gradient(watched([near, cut], unsure=[(0, 1)]))[0]
+    centres = columns_deg(SHAPE)
+    covered = (centres <= 20.9) & (centres >= 7.1)
+    assert not learned[covered].any()
+    assert learned[(centres <= 7) & (centres >= -20)].all()
+    # A vehicle in front of it that is sure is learned all the same.
+    small = (13.1, -1.0, 3.0, 2.0, 5.0)
+    front = columns_with_gradient(watched([small, cut], unsure=[(0, 1)]))[0]
+    assert front[(centres - 13.1).abs().argmin()]
+
+
+def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
+    known, unknown = labels([NEAR]), labels([(*NEAR[:4], float('nan'))])
+    said = torch.zeros(1, VALUES, 64, requires_grad=True)
+    terms = bearing_loss(said, unknown, SHAPE)
+    assert float(terms['range']) == 0
+    terms['loss'].backward()
+    assert torch.isfinite(said.grad).all()
+    assert said.grad[:, 5:].abs().sum() == 0
+    both = labels([NEAR, (*FAR[:4], float('nan'))])
+    assert float(bearing_loss(said, both, SHAPE)['range']) == pytest.approx(
+        float(bearing_loss(said, known, SHAPE)['range'])
+    )
+
+
+def test_mirrored_the_seen_sector_is_on_the_other_side():
+    truth = watched([NEAR], [NEAR], seen=(30.0, -10.0)).mirrored(torch.tensor([True, False]))
+    assert truth.seen_deg.tolist() == [[10.0, -30.0], [30.0, -10.0]]

@@ -154,6 +154,7 @@ class ArrayStore:
         names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed']
         try:
             with np.load(path, allow_pickle=False) as shard:
+                known = {name: shard[name] for name in ('seen_deg', 'unsure') if name in shard}
                 raw = {name: shard[name] for name in names if name != 'features'}
                 late = shard['delay_s'] if self._geometry == 'true' else None
                 extra = {
@@ -192,6 +193,19 @@ class ArrayStore:
             'seed': on_device['seed'].long(),
             'level_db_of': torch.from_numpy(extra['level_db']).to(self.device).float(),
             'visible_fraction': torch.from_numpy(extra['visible_fraction']).to(self.device),
+            **self._known(known, len(count), angles.shape[1]),
+        }
+
+    def _known(self, given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, Tensor]:
+        """Where labels are complete, and which of them are unsure; shards of truth say neither."""
+        seen, unsure = given.get('seen_deg'), given.get('unsure')
+        if seen is None:
+            seen = np.tile(np.float32([180, -180]), (count, 1))
+        if unsure is None:
+            unsure = np.zeros((count, slots), bool)
+        return {
+            'seen_deg': torch.from_numpy(seen).to(self.device).float(),
+            'unsure': torch.from_numpy(unsure).to(self.device).bool(),
         }
 
     def _append(self, new: dict[str, Tensor]) -> None:
@@ -248,7 +262,13 @@ class ArrayStore:
             return torch.randn(count, *shape, device=self.device, generator=generator)
 
         slots = torch.arange(take['range_m'].shape[1], device=self.device)
-        labels = BearingLabels(take['angles_deg'], take['range_m'], slots < take['count'][:, None])
+        labels = BearingLabels(
+            take['angles_deg'],
+            take['range_m'],
+            slots < take['count'][:, None],
+            take['seen_deg'],
+            take['unsure'],
+        )
         mirrored = uniform() < augmentation.mirror
         sign = torch.where(mirrored, -1.0, 1.0)
         spread_m = augmentation.position_m * uniform()[:, None, None]

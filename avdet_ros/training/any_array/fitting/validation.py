@@ -20,6 +20,7 @@ from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import plane_boxes, range_quantiles
 from avdet_ros.training.any_array.detector import ranked
 from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.boxes.score_calibration import matches
 
 WITHIN_DEG = 3.0
@@ -48,7 +49,7 @@ class FoundInWindow:
 
 @torch.no_grad()
 def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list[FoundInWindow]:
-    """What the network finds in every window of a set."""
+    """What the network finds in every window of a set, where the set's labels know what is there."""
     network.eval()
     found: list[FoundInWindow] = []
     every = torch.arange(len(store), device=store.device)
@@ -59,12 +60,29 @@ def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list
         ):
             said = network(windows.level_db, windows.coherence, windows.steering)
         columns, angles, first = ranked(said.float().transpose(1, 2), network.shape)
-        first &= columns[..., 0] > LEAST_LOGIT
+        first &= (columns[..., 0] > LEAST_LOGIT) & judged(angles[..., 0], windows.labels)
         parts = (angles, columns[..., 0], range_quantiles(columns), plane_boxes(angles), first)
         arrays = [part.cpu().numpy() for part in parts]
         for *window, kept in zip(*arrays, strict=True):
             found.append(FoundInWindow(*(part[kept] for part in window)))
     return found
+
+
+def judged(azimuth_deg: torch.Tensor, labels: BearingLabels) -> torch.Tensor:
+    """(B, N) bool for (B, N) bearings: whether the labels can tell right from wrong there.
+
+    That is in the sector they are complete in, and not where one of them is unsure.
+    """
+    known = torch.ones_like(azimuth_deg, dtype=torch.bool)
+    if labels.seen_deg is not None:
+        left, right = labels.seen_deg[:, :1], labels.seen_deg[:, 1:]
+        known = (azimuth_deg <= left) & (azimuth_deg >= right)
+    if labels.unsure is not None:
+        middle, width = labels.angles_deg[..., 0], labels.angles_deg[..., 2]
+        covered = (azimuth_deg[:, :, None] - middle[:, None]).abs() <= width[:, None] / 2
+        doubtful = (labels.valid & labels.unsure)[:, None]
+        known = known & ~(covered & doubtful).any(dim=-1)
+    return known
 
 
 def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]:
@@ -81,12 +99,12 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
         ``range_covered`` (share of true ranges between the 5 and 95 % quantiles; all three of
         matched vehicles), ``vehicles`` and ``windows``.
     """
-    count, angles = store.column('count'), store.column('angles_deg')
+    sure, angles = sure_labels(store), store.column('angles_deg')
     level_db, range_m = store.column('level_db_of'), store.column('range_m')
     visible, seed = store.column('visible_fraction'), store.column('seed')
     drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
     for row, window in enumerate(found):
-        there = slice(0, int(count[row]))
+        there = sure[row]
         true = TrueBearings(
             angles[row, there, 0].astype(np.float64),
             range_m[row, there].astype(np.float64),
@@ -104,7 +122,8 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
     counted = np.arange(len(matched.scores)) < point.bearings
     hit = matched.hit & counted
     true_m = matched.distance_m[matched.label[hit]]
-    said_m = matched.range_m[hit]
+    known = np.isfinite(true_m)
+    true_m, said_m = true_m[known], matched.range_m[hit][known]
     inside = (said_m[:, 0] <= true_m) & (true_m <= said_m[:, 2])
     return {
         'bearing_ap': average_precision(matched),
@@ -113,23 +132,28 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
         'ap50': box_precision(found, store),
         'range_error': _median(np.abs(said_m[:, 1] - true_m) / np.maximum(true_m, 0.1)),
         'range_covered': float(inside.mean()) if len(inside) else math.nan,
-        'vehicles': float(count.sum()),
-        'windows': float(len(count)),
+        'vehicles': float(sure.sum()),
+        'windows': float(len(sure)),
     }
 
 
+def sure_labels(store: ArrayStore) -> np.ndarray:
+    """(N, M) bool: which labels of each window are there and sure."""
+    unsure = store.column('unsure')
+    return (np.arange(unsure.shape[1]) < store.column('count')[:, None]) & ~unsure
+
+
 def true_boxes(store: ArrayStore) -> list[np.ndarray]:
-    """(M, 4) boxes of each window's vehicles, as a model of contract 2 says them."""
-    count = store.column('count')
+    """(M, 4) boxes of each window's sure labels, as a model of contract 2 says them."""
     boxes = plane_boxes(torch.from_numpy(store.column('angles_deg'))).numpy()
-    return [row[: int(many)] for row, many in zip(boxes, count, strict=True)]
+    return [row[sure] for row, sure in zip(boxes, sure_labels(store), strict=True)]
 
 
 def box_precision(found: list[FoundInWindow], store: ArrayStore) -> float:
     """Area under precision over recall of all windows' boxes at IoU 0.5; NaN without vehicles."""
     right = np.concatenate(matches([window.boxes for window in found], true_boxes(store)))
     order = np.argsort(-np.concatenate([window.logits for window in found]), kind='stable')
-    vehicles = int(store.column('count').sum())
+    vehicles = int(sure_labels(store).sum())
     if not vehicles:
         return math.nan
     hits = np.cumsum(right[order])

@@ -1,0 +1,110 @@
+"""Boxes in a camera's image as labels for a network that knows no camera.
+
+Teachers find pixels; a `BearingFirst` says directions from the array's centre. Between the two lie
+the camera of the rig, and how far the vehicle is away: camera and array stand apart. The range
+comes from the picture of depth where the teachers had one; else it is read off the road that a
+box stands on, which is good enough for that shift and no label of a range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avdet_ros.audio.features import MAX_LABELS
+from avdet_ros.dataset.depth_colours import BASELINE_M
+from avdet_ros.dataset.labels import FrameLabels
+from avdet_ros.detection.angles import degrees_from_boxes, from_pixels
+from avdet_ros.detection.steering import FRONT_DEG, heading_rad
+from avdet_ros.rig import Rig
+
+ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
+
+EDGE_PX = 2.0
+"""A box that comes so near to the image's left or right edge goes on beyond it: where its middle
+is nobody knows."""
+
+SURFACE_TO_MIDDLE_M = 1.6
+"""From what a camera sees of a vehicle to its middle: half a width from the side, half a length
+from behind."""
+
+NEAREST_M, FARTHEST_M = 3.0, 100.0
+"""Ranges that are read off the road are kept between these."""
+
+
+def label_fields(
+    labels: FrameLabels, rig: Rig, columns_px: tuple[float, float] | None = None
+) -> dict[str, np.ndarray]:
+    """A frame's boxes as the fields of a window of format 2 (`simulation.array_windows`).
+
+    Args:
+        labels: of the frame; distances that are known (the truth's) are taken as they are.
+        rig: camera and array.
+        columns_px: first and last column of the image that was looked at; None for all.
+
+    Returns:
+        ``azimuth_deg``, ``elevation_deg``, ``width_deg``, ``height_deg``, ``range_m`` (NaN where it
+        is not known), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge), each
+        (`MAX_LABELS`,), nearest to the heading first; ``count`` and ``seen_deg`` (2,), the ends of
+        the sector in which vehicles are labelled.
+    """
+    left_px, right_px = columns_px or (0.0, float(rig.camera.width_px))
+    boxes_px = np.asarray(labels.boxes_px, np.float64).reshape(-1, 4)
+    range_m = known_ranges(labels, rig)
+    shown_m = np.where(np.isfinite(range_m), range_m, ranges_on_road(boxes_px, rig))
+    angles = degrees_from_boxes(from_pixels(boxes_px, shown_m, rig))
+    unsure = (boxes_px[:, 0] <= left_px + EDGE_PX) | (boxes_px[:, 2] >= right_px - EDGE_PX)
+    order = np.argsort(np.abs(angles[:, 0]), kind='stable')[:MAX_LABELS]
+    order = order[np.abs(angles[order, 0]) < FRONT_DEG]
+    fields = {name: _padded(angles[order, place]) for place, name in enumerate(ANGLES)}
+    return {
+        **fields,
+        'range_m': _padded(range_m[order]),
+        'level_db': np.full(MAX_LABELS, np.nan, np.float32),
+        'visible_fraction': _padded(np.asarray(labels.visible, np.float64)[order]),
+        'unsure': _padded(unsure[order], bool),
+        'count': np.int64(len(order)),
+        'seen_deg': seen_sector(rig, (left_px, right_px)),
+    }
+
+
+def seen_sector(rig: Rig, columns_px: tuple[float, float]) -> np.ndarray:
+    """(2,) float32 azimuths of two of the image's columns about the heading, at the horizon."""
+    camera = rig.camera
+    edges = camera.directions(np.array([[column, camera.cy] for column in columns_px]))
+    away = np.arctan2(edges[:, 1], edges[:, 0]) - heading_rad(camera)
+    ends = np.degrees(np.angle(np.exp(1j * away)))
+    return np.clip(ends, -FRONT_DEG, FRONT_DEG).astype(np.float32)
+
+
+def known_ranges(labels: FrameLabels, rig: Rig) -> np.ndarray:
+    """(N,) metres from the array's centre to a vehicle's middle; NaN where nothing tells."""
+    range_m = np.asarray(labels.distance_m, np.float64).copy()
+    if labels.disparity_px is None:
+        return range_m
+    boxes_px = np.asarray(labels.boxes_px, np.float64).reshape(-1, 4)
+    middles_px = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
+    camera = rig.camera
+    ahead_m = camera.fx * BASELINE_M / np.asarray(labels.disparity_px, np.float64)
+    rays = camera.directions(middles_px)
+    along = rays @ np.asarray(camera.rotation)[2]
+    points_m = camera.position_m + rays * (ahead_m / along + SURFACE_TO_MIDDLE_M)[:, None]
+    seen_m = np.linalg.norm(points_m - rig.array_position_m, axis=1)
+    return np.where(np.isfinite(range_m), range_m, seen_m)
+
+
+def ranges_on_road(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
+    """(N,) metres from the array's centre to where the boxes' lower edges lie on a flat road."""
+    camera = rig.camera
+    feet_px = np.stack([(boxes_px[:, 0] + boxes_px[:, 2]) / 2, boxes_px[:, 3]], axis=-1)
+    rays = camera.directions(feet_px)
+    # Above the horizon the road is as far away as it gets.
+    reach_m = camera.position_m[2] / np.maximum(-rays[:, 2], camera.position_m[2] / FARTHEST_M)
+    points_m = camera.position_m + rays * reach_m[:, None]
+    away_m = np.linalg.norm(points_m - rig.array_position_m, axis=1)
+    return np.clip(away_m + SURFACE_TO_MIDDLE_M, NEAREST_M, FARTHEST_M)
+
+
+def _padded(values: np.ndarray, kind: type = np.float32) -> np.ndarray:
+    out = np.zeros(MAX_LABELS, kind)
+    out[: len(values)] = values
+    return out

@@ -1,0 +1,21 @@
+"""A small teacher: `CentreDetector`, taught, kept and asked as the EfficientDets are."""
+
+from __future__ import annotations
+
+from avdet_ros.training.data.camera_frames import MODALITIES
+from avdet_ros.training.teachers.centre_network import CentreDetector
+from avdet_ros.training.registries import TEACHERS
+from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher
+
+
+@TEACHERS.register
+class CentrePointTeacher(EfficientDetTeacher):
+    """The teacher where there is no GPU and no published checkpoint to begin with."""
+
+    name = 'centre_points'
+
+    @staticmethod
+    def fresh(recipe: TeacherRecipe) -> CentreDetector:
+        """See `EfficientDetTeacher.fresh`; `config_name` and `anchor_scale` have no meaning."""
+        return CentreDetector(MODALITIES[recipe.modality], recipe.image_size)
