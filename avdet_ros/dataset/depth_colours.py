@@ -6,6 +6,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from scipy.spatial import KDTree
 
 BASELINE_M = 0.6
 
@@ -45,9 +46,9 @@ def _codes() -> np.ndarray:
     """(32, 32, 32) uint8, the code whose JET colour is nearest to a colour in steps of 8."""
     steps = np.arange(32) * 8 + 4
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), axis=-1).reshape(-1, 3)
-    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_JET)[:, 0]
-    apart = np.square(cells[:, None].astype(np.int32) - colours[None].astype(np.int32)).sum(axis=2)
-    return apart.argmin(axis=1).astype(np.uint8).reshape(32, 32, 32)
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
+    _, nearest = KDTree(colours.reshape(-1, 3).astype(np.float64)).query(cells)
+    return nearest.astype(np.uint8).reshape(32, 32, 32)
 
 
 def disparities(colours: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ Teachers are asked once. What they see is one ``.npz`` file a drive, without pic
 ===================  ==================  =========================================================
 ``ids``              (F,) str            frame ids, ``<secs>_<nsec>_<code>``
 ``skipped``          (S,) str            ids of frames that have no readable picture
-``disparity_px``     (K,) float32        of what fills each box, where the teachers' pictures are of
-                                         depth, too (`dataset.depth_colours`); NaN elsewhere
+``disparity_px``     (K,) float32        of what fills each box, where there are pictures of depth
+                                         (`dataset.depth_colours`); NaN elsewhere
 ``teachers``         (M,) str            modality of each teacher, in the order used below
 ``boxes_px``         (K, 4) float32      every teacher's boxes in camera pixels
 ``scores``           (K,) float32        their scores

@@ -42,10 +42,10 @@ def label_fields(
         columns_px: first and last column of the image that was looked at; None for all.
 
     Returns:
-        ``azimuth_deg``, ``elevation_deg``, ``width_deg``, ``height_deg``, ``range_m`` (NaN where it
-        is not known), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge), each
-        (`MAX_LABELS`,), nearest to the heading first; ``count`` and ``seen_deg`` (2,), the ends of
-        the sector in which vehicles are labelled.
+        ``azimuth_deg``, ``elevation_deg``, ``width_deg``, ``height_deg``, ``range_m`` (NaN where
+        it is not known), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge),
+        each (`MAX_LABELS`,), nearest to the heading first; ``count`` and
+        ``seen_deg`` (2,), the ends of the sector in which vehicles are labelled.
     """
     left_px, right_px = columns_px or (0.0, float(rig.camera.width_px))
     boxes_px = np.asarray(labels.boxes_px, np.float64).reshape(-1, 4)

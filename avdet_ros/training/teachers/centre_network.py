@@ -112,7 +112,7 @@ class CentreDetector(nn.Module):
         return CentrePrediction(grid, pyramid)
 
     def loss(self, prediction: CentrePrediction, boxes: list[Tensor]) -> dict[str, Tensor]:
-        """Terms of the loss against boxes (N, 4) of each picture, pixels, as they enter the sum."""
+        """Terms of the loss against boxes (N, 4) of each picture, pixels, as they are added."""
         grid = prediction.grid.float()
         parts = [item / self.size for item in boxes]
         return grid_loss(grid, make_targets(parts, *grid.shape[-2:]))

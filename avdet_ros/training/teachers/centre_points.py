@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from avdet_ros.training.data.camera_frames import MODALITIES
-from avdet_ros.training.teachers.centre_network import CentreDetector
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.centre_network import CentreDetector
 from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher
 
 

@@ -49,7 +49,7 @@ class FoundInWindow:
 
 @torch.no_grad()
 def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list[FoundInWindow]:
-    """What the network finds in every window of a set, where the set's labels know what is there."""
+    """What the network finds in every window of a set, where its labels know what is there."""
     network.eval()
     found: list[FoundInWindow] = []
     every = torch.arange(len(store), device=store.device)

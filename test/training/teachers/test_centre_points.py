@@ -1,0 +1,32 @@
+"""The small teacher is taught, kept and opened as the EfficientDets are."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from avdet_ros.training.data.labelled_frames import LabelledFrame
+from avdet_ros.training.registries import TEACHERS
+from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.labelling import open_teachers
+
+
+def test_taught_for_an_epoch_and_opened_again(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = []
+    for index in range(4):
+        picture = rng.integers(0, 60, (65, 192), np.uint8)
+        picture[20:50, 60:120] = 240
+        path = tmp_path / f'{index}.png'
+        cv2.imwrite(str(path), picture)
+        frames.append(LabelledFrame(path, np.array([[60, 20, 120, 50]], np.float32)))
+    recipe = TeacherRecipe('thermal', image_size=(64, 192), crop=False, epochs=1, batch=2)
+    folder = tmp_path / 'teachers' / 'thermal'
+    taught = TEACHERS.find('centre_points').fit(recipe, frames, frames[:1], folder)
+    (opened,) = open_teachers(tmp_path / 'teachers', ['thermal'], 0.3, 'centre_points').values()
+    assert opened.fingerprint
+    picture = torch.rand(1, 1, 64, 192)
+    assert len(opened.predict(picture)[0].attention) == 5
+    ours, theirs = (teacher.detector.cpu()(picture).grid for teacher in (taught, opened))
+    torch.testing.assert_close(ours, theirs)
