@@ -12,6 +12,7 @@ import hashlib
 import json
 from pathlib import Path
 import re
+import shutil
 
 import numpy as np
 import yaml
@@ -19,7 +20,6 @@ import yaml
 from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import StaticTransforms, alignment, camera_model, rig_tree
-from avdet_ros.bags.input_selection import require_rate
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.dataset import layout
@@ -107,7 +107,11 @@ def convert(
     ids: list[layout.FrameId] = []
     try:
         for path, drive in names.items():
-            report, frames = _convert_drive(path, out, drive, topics, audio, rig_path, rate_hz)
+            try:
+                report, frames = _convert_drive(path, out, drive, topics, audio, rig_path, rate_hz)
+            except BaseException:
+                shutil.rmtree(out / drive, ignore_errors=True)
+                raise
             report.split = splits[drive]
             reports.append(report)
             ids.extend(frames)
@@ -171,7 +175,6 @@ def _convert_drive(
         camera, transforms = camera_model(bag, topics['rgb']), StaticTransforms(bag)
         tree = rig_tree(rig_path, camera, transforms)
         rig = parse_rig(tree, where=f'bag {path}')
-        require_rate(bag, audio, rig.sample_rate_hz)
         folder.mkdir(parents=True)
         scratch = folder / 'sound.part'
         try:

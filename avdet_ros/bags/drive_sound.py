@@ -7,24 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.audio.sound_rate import SURE_S, WATCH_S, RateWatch, other_rate
-from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.audio.sound_rate import WATCH_S, other_rate
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import decode_sound, stamp_ns
-from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.rig import MICROPHONES
-
-LONGEST_GAP_S = 600.0
-"""After a longer silence the rest is another drive."""
 
 
 class DriveSound:
     """The sound of one bag.
 
     Attributes:
+        sound: where it came from, with what was wrong there.
         gaps: lost pieces, (first sample, samples).
         samples: length of the drive, gaps included.
-        note: why the sound ends before the bag does, or None.
+        note: where the stamps leave their line for good, or None.
         clock_ns: (B,) int64, receive time less stamp of each block.
     """
 
@@ -38,51 +35,54 @@ class DriveSound:
             scratch: file to use; the caller removes it.
 
         Raises:
-            AvdetError: a message is not sound of eight channels with a stamp.
+            AvdetError: the topic carries no sound of eight channels with stamps at this rate.
         """
         self._rate = sample_rate_hz
         self.gaps: list[tuple[int, int]] = []
         self.note: str | None = None
         self.samples = 0
-        stamps, firsts, clock = [], [], []
-        blocks, watch = StampedBlocks(sample_rate_hz), RateWatch(sample_rate_hz)
-        where = f'bag {bag.path}: {topic}'
+        self.sound = BagSound(bag, topic, sample_rate_hz)
+        where = self.sound.where
+        stamps: list[int] = []
+        firsts: list[int] = []
+        clock: list[int] = []
         dtype: Any = None
+        begin = 0  # number of the stream's first sample in the file
         with scratch.open('wb') as file:
-            for message in bag.messages([topic]):
-                decoded = decode(message)
-                block = decode_sound(decoded, where)
-                now = stamp_ns(decoded)
-                if now <= 0:
-                    raise AvdetError(f'{where}: expected stamps in the headers, found {now}')
-                dtype = dtype or block.dtype
-                if block.dtype != dtype:
-                    raise AvdetError(f'{where}: expected {dtype} as before, found {block.dtype}')
-                watch.add(now, len(block))
-                if watch.other_s > SURE_S:
-                    break
-                place = blocks.place(now, len(block))
-                if place.restarted or place.lost > LONGEST_GAP_S * sample_rate_hz:
-                    what = 'go back' if place.restarted else 'leap'
+            for place, block in self.sound.blocks():
+                dtype = block.samples.dtype
+                silence = place.lost
+                if place.restarted and len(stamps) == 1:  # one block, with a stamp of nobody's
+                    file.seek(0)
+                    file.truncate()
+                    stamps, firsts, clock = [], [], []
+                    begin = self.samples = 0
+                elif place.restarted:
+                    back = place.stamp_ns < stamps[-1]
+                    what = 'go back' if back else 'leap'
                     seconds = self.samples / sample_rate_hz
-                    self.note = f'{where}: stamps {what} after {seconds:.1f} s, the rest is left'
-                    break
-                if place.lost:
-                    self.gaps.append((place.first_sample - place.lost, place.lost))
-                    file.write(bytes(place.lost * MICROPHONES * dtype.itemsize))
-                block.tofile(file)
-                self.samples = place.first_sample + len(block)
-                stamps.append(now)
-                firsts.append(place.first_sample)
-                clock.append(message.stamp_ns - now)
-        if watch.other_hz is not None:
+                    self.note = f'{where}: stamps {what} after {seconds:.1f} s'
+                    if back:
+                        self.note += ', the rest is left'
+                        break
+                    silence, begin = 1, self.samples + 1  # a border that no clip crosses
+                if silence:
+                    self.gaps.append((self.samples, silence))
+                    file.write(bytes(silence * MICROPHONES * dtype.itemsize))
+                block.samples.tofile(file)
+                first = begin + place.first_sample
+                self.samples = first + len(block)
+                stamps.append(place.stamp_ns)
+                firsts.append(first)
+                clock.append(block.received_ns - place.stamp_ns)
+        if self.sound.other_hz is not None:
             # It began somewhere in what was measured, so that is left out as well.
-            whole = self.samples - round((WATCH_S + watch.other_s) * sample_rate_hz)
+            whole = self.samples - round(WATCH_S * sample_rate_hz)
             kept = int(np.searchsorted(firsts, max(whole, 0)))
             self.samples = firsts[kept] if kept < len(firsts) else self.samples
             del stamps[kept:], firsts[kept:], clock[kept:]
             after = f'{where}: after {self.samples / sample_rate_hz:.1f} s'
-            self.note = other_rate(after, watch.other_hz, sample_rate_hz)
+            self.note = other_rate(after, self.sound.other_hz, sample_rate_hz)
         if not stamps:
             raise AvdetError(f'{where}: expected sound, found none that is whole')
         self.clock_ns = np.array(clock, np.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ import numpy as np
 
 from avdet_ros.audio.array_yaw import Sightings, box_sightings
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.sound_rate import SURE_S, RateWatch, other_rate
+from avdet_ros.audio.sound_rate import other_rate
 from avdet_ros.audio.wave_fronts import WaveFrontFinder, WaveFronts, aperture
-from avdet_ros.bags.input_selection import messages_of, select_input
-from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.input_selection import select_input
+from avdet_ros.bags.left_out import whole_messages
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import DETECTIONS, decode_detections, decode_sound, stamp_ns
-from avdet_ros.messages.stream import StampedBlocks
+from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.sources.file import FileSource
+
+_logger = logging.getLogger(__name__)
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
 TWIST = 'geometry_msgs/msg/TwistStamped'
@@ -177,20 +181,14 @@ def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
             raise AvdetError(
                 f'bag {bag.path}: expected raw sound to calibrate from, found only spectrograms'
             )
-        finder, blocks = _finder(rig), StampedBlocks(rig.sample_rate_hz)
-        begin_ns, watch = None, RateWatch(rig.sample_rate_hz)
-        where = f'bag {bag.path}: {selection.topic}'
-        for message in messages_of(bag, selection.topic):
-            samples = decode_sound(message, where)
-            watch.add(stamp_ns(message), len(samples))
-            if watch.other_s > SURE_S:
-                raise AvdetError(other_rate(where, watch.other_hz, rig.sample_rate_hz))
-            place = blocks.place(stamp_ns(message), len(samples))
-            if place.restarted:
-                raise AvdetError(
-                    f'bag {bag.path}: {selection.topic}: expected stamps that go on, found one '
-                    'that goes back'
-                )
+        finder, begin_ns = _finder(rig), None
+        sound = BagSound(bag, selection.topic, rig.sample_rate_hz)
+        for taken, (place, block) in enumerate(sound.blocks()):
+            if place.restarted and taken == 1:  # one block, with a stamp of nobody's
+                finder, begin_ns = _finder(rig), None
+            elif place.restarted:
+                _logger.info('%s: stamps go elsewhere, the rest is left', sound.where)
+                break
             if place.lost > LONGEST_GAP_S * rig.sample_rate_hz:
                 raise AvdetError(
                     f'bag {bag.path}: {selection.topic}: expected gaps of at most '
@@ -199,8 +197,10 @@ def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
             if place.lost:
                 finder.skip(place.lost)
             begin_ns = place.stamp_ns if begin_ns is None else begin_ns
-            finder.add(samples)
+            finder.add(block.samples)
             advance(1)
+        if sound.other_hz is not None:
+            raise AvdetError(other_rate(sound.where, sound.other_hz, rig.sample_rate_hz))
         fronts = finder.fronts()
         begin_ns = begin_ns or 0
         speeds_mps = _bag_speeds(bag, begin_ns, fronts.time_s)
@@ -213,9 +213,9 @@ def _bag_speeds(bag: Bag, begin_ns: int, time_s: np.ndarray) -> np.ndarray:
     if topic is None:
         return np.full(len(time_s), np.nan)
     found = []
-    for message in bag.messages([topic]):
-        decoded: Any = decode(message)
-        twist = decoded.twist.twist if message.msgtype == ODOMETRY else decoded.twist
+    odometry = bag.topics[topic].msgtype == ODOMETRY
+    for decoded in whole_messages(bag, topic):
+        twist = decoded.twist.twist if odometry else decoded.twist
         found.append((stamp_ns(decoded) * 1e-9, float(twist.linear.x)))
     found = [(t, v) for t, v in sorted(found) if np.isfinite(v)]
     if not found:
@@ -234,8 +234,7 @@ def _bag_sightings(bag: Bag, rig: Rig, seen_topic: str | None, begin_ns: int) ->
         return None
     times, boxes, ids = [], [], []
     numbers: dict[str, int] = {}
-    for message in bag.messages([bag.require(topic, DETECTIONS).name]):
-        decoded = decode(message)
+    for decoded in whole_messages(bag, bag.require(topic, DETECTIONS).name):
         found, names = decode_detections(decoded)
         for name, box in zip(names, found.boxes_px, strict=True):
             if name:

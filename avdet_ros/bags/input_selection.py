@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 import itertools
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.sound_rate import MEASURE_S, WATCH_S, measure_rate, other_rate
 from avdet_ros.audio.window import HOP_S, SHORTEST_HOP_S
-from avdet_ros.bags.reader import Bag, BagMessage, decode
+from avdet_ros.bags.left_out import whole_messages
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.bags.window_grid import LOOKED_AT, find_grid, usual_hop_s
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, IMAGE, decode_sound, decode_spectrogram, stamp_ns
-from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.rig import MICROPHONES
-
-_RATE_BLOCKS = 64
 
 
 @dataclass
@@ -69,17 +66,9 @@ def select_input(
         bag.require('/avdet/audio', IMAGE)  # its error lists what the bag has
         raise AvdetError(f'bag {bag.path}: expected audio or spectrogram of {IMAGE}, found others')
     bag.require(topic, IMAGE)
-    first = next(messages_of(bag, topic), None)
-    if first is None:
-        raise AvdetError(f'bag {bag.path}: {topic}: expected messages, found none that are whole')
-    where = f'bag {bag.path}: {topic}'
-    if first.encoding.startswith('32FC') and first.encoding != f'32FC{MICROPHONES}':
-        decode_spectrogram(first, where)
+    if not _is_sound(bag, topic):
         return InputSelection(topic, raw=False)
-    decode_sound(first, where)
-    if stamp_ns(first) == 0:
-        raise AvdetError(f'{where}: expected stamps in the headers, found 0')
-    require_rate(bag, topic, front_end.sample_rate_hz)
+    BagSound(bag, topic, front_end.sample_rate_hz)
     grid = front_end.hop_length
     selection = InputSelection(topic, raw=True, hop_s=hop_s or HOP_S, grid_samples=grid)
     if recorded is not None:
@@ -89,46 +78,24 @@ def select_input(
     return selection
 
 
-def messages_of(bag: Bag, topic: str) -> Iterator[object]:
-    """The deserialized messages of one topic.
+def _is_sound(bag: Bag, topic: str) -> bool:
+    """Whether a topic's first messages are sound and not spectrograms.
 
     Raises:
-        AvdetError: one is damaged.
+        AvdetError: they are neither.
     """
-    for message in bag.messages([topic]):
-        yield _decode(bag, message)
-
-
-def _decode(bag: Bag, message: BagMessage) -> object:
-    try:
-        return decode(message)
-    except AvdetError as error:
-        raise AvdetError(f'bag {bag.path}: {error}') from error
-
-
-def require_rate(bag: Bag, topic: str, sample_rate_hz: int) -> None:
-    """Compare stamps with sample counts; a wrong rate would shift every frequency.
-
-    Raises:
-        AvdetError: the sound has another rate.
-    """
-    stamps: list[int] = []
-    counts: list[int] = []
-    held, early = 0, 0
-    for message in messages_of(bag, topic):
-        stamps.append(stamp_ns(message))
-        counts.append(message.height)
-        held += message.height
-        early += held <= WATCH_S * sample_rate_hz
-        if held > MEASURE_S * sample_rate_hz:
-            break
-    measured = measure_rate(stamps, counts)
-    if measured is None or not measured.is_other(sample_rate_hz):
-        return
-    begins = measure_rate(stamps[:early], counts[:early])
-    # One that begins well and changes is read up to there, by who reads on.
-    if begins is None or not begins.is_certainly(sample_rate_hz):
-        raise AvdetError(other_rate(f'bag {bag.path}: {topic}', measured.hz, sample_rate_hz))
+    where = f'bag {bag.path}: {topic}'
+    problem = None
+    for message in itertools.islice(whole_messages(bag, topic), LOOKED_AT):
+        try:
+            if message.encoding.startswith('32FC') and message.encoding != f'32FC{MICROPHONES}':
+                decode_spectrogram(message, where)
+                return False
+            decode_sound(message, where)
+            return True
+        except AvdetError as error:
+            problem = problem or error
+    raise problem or AvdetError(f'{where}: expected messages, found none that are whole')
 
 
 def _align(
@@ -145,7 +112,7 @@ def _align(
     window's end is looked up in the block that holds it: stamps follow the estimated clock of the
     sound card, so counting from an earlier stamp would be off by some samples.
     """
-    stamps = [stamp_ns(m) for m in itertools.islice(messages_of(bag, recorded), LOOKED_AT)]
+    stamps = [stamp_ns(m) for m in itertools.islice(whole_messages(bag, recorded), LOOKED_AT)]
     rate_hz, grid_samples = front_end.sample_rate_hz, front_end.hop_length
     usual_s = usual_hop_s(stamps, grid_samples / rate_hz)
     if usual_s is not None and not keep_hop and SHORTEST_HOP_S <= usual_s <= front_end.window_s:
@@ -162,17 +129,14 @@ def _starts(
 ) -> list[int]:
     """Numbers of the recorded windows' first samples, of those whose end is in a block."""
     rate_hz = front_end.sample_rate_hz
-    blocks = StampedBlocks(rate_hz)
-    ends_ns = deque(sorted(stamp - round(offset_s * 1e9) for stamp in stamps))
+    ends_ns = deque(sorted(stamp - round(offset_s * 1e9) for stamp in stamps if stamp > 0))
     starts = []
-    for message in messages_of(bag, topic):
-        now = stamp_ns(message)
-        place = blocks.place(now, message.height)
+    for place, block in BagSound(bag, topic, rate_hz).blocks():
         if place.restarted or not ends_ns:
             break
         while ends_ns:
-            inside = round((ends_ns[0] - now) * 1e-9 * rate_hz)
-            if inside > message.height:
+            inside = round((ends_ns[0] - place.stamp_ns) * 1e-9 * rate_hz)
+            if inside > len(block):
                 break
             ends_ns.popleft()
             if inside > 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
@@ -19,18 +19,19 @@ import numpy as np
 
 from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.sound_rate import SURE_S, RateWatch, other_rate
+from avdet_ros.audio.sound_rate import other_rate
 from avdet_ros.audio.window import Window, WindowBuffer
-from avdet_ros.bags.input_selection import InputSelection, messages_of, select_input
-from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.input_selection import InputSelection, select_input
+from avdet_ros.bags.left_out import LeftOut
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import find
-from avdet_ros.messages.decode import DETECTIONS, decode_sound, decode_spectrogram, stamp_ns
+from avdet_ros.messages.decode import DETECTIONS, decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode_offline import make_detections, make_header, make_tracks
-from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.parameters import DETECTOR
 from avdet_ros.rig import MICROPHONES, Rig
@@ -55,7 +56,9 @@ class Report:
         lost_samples: samples missing between blocks.
         windows_with_gaps: windows left out since samples were missing, as the live chain does.
         skipped_windows: windows without one sample.
-        restarts: times that the stamps went back and everything was restarted.
+        restarts: times that the stamps went elsewhere and everything was restarted.
+        bad: how many of what was wrong and left out or mended, in words.
+        left_out: None, or one sentence about messages that could not be used.
         partial: None, or why the results are not those of the whole drive.
     """
 
@@ -67,6 +70,8 @@ class Report:
     windows_with_gaps: int = 0
     skipped_windows: int = 0
     restarts: int = 0
+    bad: dict[str, int] = field(default_factory=dict)
+    left_out: str | None = None
     partial: str | None = None
 
 
@@ -222,7 +227,6 @@ def _computed(
 def _windows(
     bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, Window]]:
-    where = f'bag {bag.path}: {selection.topic}'
     rate_hz = front_end.sample_rate_hz
     buffer = WindowBuffer(
         MICROPHONES,
@@ -232,32 +236,28 @@ def _windows(
         selection.grid_samples,
         selection.phase,
     )
-    blocks, watch = StampedBlocks(rate_hz), RateWatch(rate_hz)
+    sound = BagSound(bag, selection.topic, rate_hz)
     to_skip = selection.skip_samples
-    for message in messages_of(bag, selection.topic):
-        samples = decode_sound(message, where)
-        now = stamp_ns(message)
-        if not watch.add(now, len(samples)):
-            if watch.other_s > SURE_S:
-                break
-            continue
-        place = blocks.place(now, len(samples))
-        report.restarts += place.restarted
-        report.lost_samples += place.lost
-        report.sound_s = round(report.sound_s + len(samples) / rate_hz, 9)
-        first = place.first_sample
-        cut = min(max(to_skip - first, 0), len(samples)) if not report.restarts else 0
-        if cut == len(samples):
-            continue
-        for window in buffer.push(samples[cut:], first + cut):
-            if window.gap_samples:
-                report.windows_with_gaps += 1
+    try:
+        for place, block in sound.blocks():
+            report.restarts += place.restarted
+            report.lost_samples += place.lost
+            report.sound_s = round(report.sound_s + len(block) / rate_hz, 9)
+            first = place.first_sample
+            cut = min(max(to_skip - first, 0), len(block)) if not report.restarts else 0
+            if cut == len(block):
                 continue
-            yield place.time_ns(window.end_sample), window
-        report.skipped_windows = buffer.skipped_windows
-    if watch.other_hz is not None:
-        after = f'{where}: after {report.sound_s:.1f} s'
-        raise AvdetError(other_rate(after, watch.other_hz, rate_hz))
+            for window in buffer.push(block.samples[cut:], first + cut):
+                if window.gap_samples:
+                    report.windows_with_gaps += 1
+                    continue
+                yield place.time_ns(window.end_sample), window
+            report.skipped_windows = buffer.skipped_windows
+        if sound.other_hz is not None:
+            after = f'{sound.where}: after {report.sound_s:.1f} s'
+            raise AvdetError(other_rate(after, sound.other_hz, rate_hz))
+    finally:
+        report.bad, report.left_out = sound.notes, sound.left_out.sentence
 
 
 def _spectrograms(
@@ -265,13 +265,32 @@ def _spectrograms(
 ) -> Iterator[tuple[int, np.ndarray]]:
     where = f'bag {bag.path}: {selection.topic}'
     before = None
-    for message in messages_of(bag, selection.topic):
-        now = stamp_ns(message)
+    left_out = LeftOut(where)
+    shape: tuple[int, ...] | None = None
+    for message in bag.messages([selection.topic]):
+        try:
+            decoded = decode(message)
+            now, features = stamp_ns(decoded), decode_spectrogram(decoded, where)
+            shape = shape or features.shape
+            if features.shape != shape or not np.isfinite(features).all():
+                raise AvdetError(
+                    f'{where}: expected finite numbers of shape {shape}, '
+                    f'found shape {features.shape} at {now} ns'
+                )
+            if now <= 0:
+                raise AvdetError(f'{where}: expected stamps in the headers, found {now}')
+        except AvdetError as error:
+            left_out.add(error)
+            report.bad = {'messages that are not spectrograms': left_out.bad}
+            report.left_out = left_out.sentence
+            continue
+        left_out.good += 1
         if before is not None:
             report.restarts += now < before
             report.sound_s = round(report.sound_s + max(now - before, 0) * 1e-9, 9)
         before = now
-        yield now, decode_spectrogram(message, where)
+        yield now, features
+    left_out.check()
 
 
 def _in_order(work: Callable, pieces: Iterable) -> Iterator:

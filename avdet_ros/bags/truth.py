@@ -7,7 +7,8 @@ from itertools import count
 
 import numpy as np
 
-from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.left_out import whole_messages
+from avdet_ros.bags.reader import Bag
 from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
 
 APART_NS = 250_000_000
@@ -24,8 +25,7 @@ class RecordedTruth:
         entries = {}
         identities: dict[str, int] = {}
         unknown = count(1)
-        for message in bag.messages([bag.require(topic, DETECTIONS).name]):
-            decoded = decode(message)
+        for decoded in whole_messages(bag, bag.require(topic, DETECTIONS).name):
             found, names = decode_detections(decoded)
             boxes: dict[int, np.ndarray] = {}
             for name, box in zip(names, found.boxes_px, strict=True):

@@ -57,9 +57,12 @@ def process(
         ('samples lost', report.lost_samples),
         ('windows with gaps', report.windows_with_gaps),
         ('windows without sound', report.skipped_windows),
-        ('times the clock went back', report.restarts),
+        ('times the clock went elsewhere', report.restarts),
+        *report.bad.items(),
     ):
         if count:
             print_line(f'{what}: {count}', 'yellow')
+    if report.left_out:
+        print_line(report.left_out, 'yellow')
     if report.partial:
         print_line(f'partial: {report.partial}', 'yellow')

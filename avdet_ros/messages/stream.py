@@ -1,11 +1,38 @@
-"""Sample numbers for blocks of sound that carry only a stamp each."""
+"""Sample numbers for blocks of sound that carry only a stamp each.
+
+Good stamps follow the sender's crystal. Others are what drivers make of them: whole milliseconds
+or tenths of a second, the time at which a block came, one 0 or one from another year among
+thousands. So a stamp that leaves the line of those before is believed when the next ones agree,
+and a block whose stamp nothing agrees with is put where its neighbours leave it room.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
+import math
+from typing import Generic, TypeVar
+
+T = TypeVar('T', bound=Sized)
 
 GAP_S = 0.010
 """Stamps may be off by this, or by half a block if that is more, before sound counts as lost."""
+
+FINE_S = 0.002
+"""Stamps that are off by less are followed; others only pull the line down: nothing is early."""
+
+RESTART_S = 1.5
+"""Stamps that go back by more, together, are another stream; by less, a clock that was set."""
+
+LEAP_S = 600.0
+"""Stamps that leap forward by more, together, are another stream and not sound that was lost."""
+
+_AGREE_S = 0.020
+_AGREE_ROUGH_S = 0.150
+_ROUGH_MEMORY_S = 5.0
+_LATE_FOR_GOOD_S, _LATE_FOR_GOOD_BLOCKS = 1.0, 16
+_LONGEST_DOUBT_S = 1.4
+_WIDEST_S = 1.2
 
 
 @dataclass(frozen=True)
@@ -17,7 +44,7 @@ class Place:
         stamp_ns: time of that sample.
         sample_rate_hz: samples a second.
         lost: samples lost just before it.
-        restarted: its stamp lies before the end of the block before: the stream was restarted.
+        restarted: it begins another stream, since its stamp and the next ones lie elsewhere.
     """
 
     first_sample: int
@@ -31,34 +58,167 @@ class Place:
         return self.stamp_ns + round((sample - self.first_sample) * 1e9 / self.sample_rate_hz)
 
 
-class StampedBlocks:
+@dataclass(frozen=True, eq=False)
+class _Held(Generic[T]):
+    """A block that waits for the next ones, and how far its stamp is from where it would fit."""
+
+    stamp_ns: int
+    samples: T
+    off_s: float
+
+
+class StampedBlocks(Generic[T]):
     """Puts blocks one after the other.
 
-    The sender's stamps follow its crystal, so a block is compared with the one before it and not
-    with the first: drift never adds up to a gap.
+    A block is compared with the ones before it and not with the first: drift never adds up to
+    a gap. One whose stamp does not fit is held back until the next blocks tell what it was.
+
+    Attributes:
+        wrong_stamps: blocks with a stamp that no neighbour agreed with; they were put between
+            their neighbours.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
         """Begin a stream at this rate."""
+        self.wrong_stamps = 0
         self._rate = sample_rate_hz
         self._last: Place | None = None
         self._next = 0
+        self._held: list[_Held[T]] = []
+        self._rough_s = self._off_s = 0.0
+        self._late: list[float] = []  # by how much the newest blocks were all late, seconds
 
-    def place(self, stamp_ns: int, count: int) -> Place:
-        """Number a block's samples.
+    @property
+    def begun(self) -> bool:
+        """Whether there is a line that a stamp can be compared with."""
+        return self._last is not None
+
+    def add(self, stamp_ns: int, samples: T) -> list[tuple[Place, T]]:
+        """Take a block; gives the blocks whose place is known now, in their order.
 
         Args:
             stamp_ns: time of its first sample.
-            count: how many samples it has.
+            samples: what has as many entries as the block has samples.
         """
-        first, lost, restarted = 0, 0, False
-        if self._last is not None:
-            error_s = (stamp_ns - self._last.time_ns(self._next)) * 1e-9
-            allowed_s = max(GAP_S, 0.5 * count / self._rate)
-            restarted = error_s < -allowed_s
-            if not restarted:
-                lost = round(error_s * self._rate) if error_s > allowed_s else 0
-                first = self._next + lost
+        if not len(samples):
+            return []
+        if self._last is None:
+            return [self._put(stamp_ns, samples)]
+        strangers = [held for held in self._held if abs(held.off_s) > RESTART_S]
+        allowed_s = self._allowed_s(len(samples))
+        for left_out in ([], strangers) if strangers else ([],):
+            off_s = self._off(stamp_ns, [one for one in self._held if one not in left_out])
+            if abs(off_s) <= allowed_s:
+                self._held = [one for one in self._held if one not in left_out]
+                self.wrong_stamps += len(left_out)
+                return [*self._release(off_s), self._fit(stamp_ns, samples)]
+        self._held.append(_Held(stamp_ns, samples, self._off(stamp_ns, self._held)))
+        run = self._agreeing()
+        since_s = self._seconds(self._held[run:-1])
+        enough_s = _AGREE_S if self._fine() else _AGREE_ROUGH_S
+        if run < len(self._held) - 1 and since_s >= enough_s:
+            return self._settle(run)
+        return self._settle(run) if self._seconds(self._held) > _LONGEST_DOUBT_S else []
+
+    def flush(self) -> list[tuple[Place, T]]:
+        """The blocks that still wait, at the end of a recording."""
+        if not self._held:
+            return []
+        last, run = self._held[-1].off_s, self._agreeing()
+        known = self._fine() and not self.wrong_stamps
+        if -RESTART_S < last <= LEAP_S and (known or run < len(self._held) - 1):
+            return self._settle(run)
+        return self._release(last)
+
+    def _off(self, stamp_ns: int, before: list[_Held[T]]) -> float:
+        """How much later a stamp is than it would be right after these blocks, seconds."""
+        waiting = sum(len(one.samples) for one in before)
+        return (stamp_ns - self._time_ns(self._next + waiting)) * 1e-9
+
+    def _time_ns(self, sample: int) -> int:
+        assert self._last is not None
+        return self._last.time_ns(sample)
+
+    def _seconds(self, blocks: list[_Held[T]]) -> float:
+        return sum(len(one.samples) for one in blocks) / self._rate
+
+    def _fine(self) -> bool:
+        return self._rough_s <= FINE_S
+
+    def _allowed_s(self, count: int) -> float:
+        rough_s = min(1.5 * self._rough_s, _WIDEST_S)
+        return max(GAP_S, 0.5 * count / self._rate, rough_s)
+
+    def _agreeing(self) -> int:
+        """Where the newest held blocks begin that all tell of one and the same shift."""
+        newest = self._held[-1].off_s
+        apart_s = max(FINE_S, min(2 * self._rough_s, _WIDEST_S))
+        run = len(self._held)
+        while run and abs(self._held[run - 1].off_s - newest) <= apart_s:
+            run -= 1
+        return run
+
+    def _release(self, off_s: float) -> list[tuple[Place, T]]:
+        """Put the held blocks one after the other, their stamps being wrong.
+
+        Args:
+            off_s: how well the block after them fits; one stamp among fine ones is a mistake,
+                several are what this stream is like.
+        """
+        held, self._held = self._held, []
+        alone = len(held) == 1 and self._fine() and abs(off_s) <= FINE_S
+        for one in held:
+            if alone or abs(one.off_s) > RESTART_S:
+                self.wrong_stamps += 1
+            else:
+                self._rough_s = max(self._rough_s, abs(one.off_s))
+        return [self._put(self._time_ns(self._next), one.samples) for one in held]
+
+    def _settle(self, run: int) -> list[tuple[Place, T]]:
+        """Believe the stamps of the held blocks from number `run` on."""
+        first, *others = self._held[run:]
+        shift_s = min(one.off_s for one in self._held[run:])
+        self._held = self._held[:run]
+        placed = self._release(0.0)
+        restarted = shift_s <= -RESTART_S or shift_s > LEAP_S
+        lost = 0 if restarted else max(round(shift_s * self._rate), 0)
+        begin_ns = first.stamp_ns
+        if not self._fine():
+            begin_ns -= round((first.off_s - shift_s) * 1e9)
+        placed.append(self._put(begin_ns, first.samples, lost, restarted))
+        self._late.clear()
+        self._off_s = 0.0
+        return placed + [self._fit(one.stamp_ns, one.samples) for one in others]
+
+    def _fit(self, stamp_ns: int, samples: T) -> tuple[Place, T]:
+        """Put a block right after the one before."""
+        expected_ns, seconds = self._time_ns(self._next), len(samples) / self._rate
+        off_s = (stamp_ns - expected_ns) * 1e-9
+        self._rough_s *= math.exp(-seconds / _ROUGH_MEMORY_S)
+        # Once late and once early is what rounding and waiting do; a clock that settles is one.
+        swing_s = min(abs(off_s), abs(self._off_s)) if off_s * self._off_s < 0 else 0.0
+        self._rough_s = max(self._rough_s, swing_s if self._fine() else abs(off_s))
+        self._off_s = off_s
+        if self._fine() or off_s <= FINE_S:
+            self._late.clear()
+            return self._put(stamp_ns, samples)
+        if self._late_for_good(off_s, seconds):
+            return self._put(stamp_ns, samples, round(off_s * self._rate) if off_s > GAP_S else 0)
+        return self._put(expected_ns, samples)
+
+    def _late_for_good(self, off_s: float, seconds: float) -> bool:
+        """Whether all stamps have been late for long: sound was lost, and rough stamps hid it."""
+        self._late.append(off_s)
+        enough = max(_LATE_FOR_GOOD_S / seconds, _LATE_FOR_GOOD_BLOCKS)
+        if len(self._late) < enough or off_s > min(self._late) + FINE_S:
+            return False
+        self._late.clear()
+        return True
+
+    def _put(
+        self, stamp_ns: int, samples: T, lost: int = 0, restarted: bool = False
+    ) -> tuple[Place, T]:
+        first = 0 if restarted else self._next + lost
         self._last = Place(first, stamp_ns, self._rate, lost, restarted)
-        self._next = first + count
-        return self._last
+        self._next = first + len(samples)
+        return self._last, samples

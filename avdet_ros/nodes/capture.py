@@ -94,7 +94,7 @@ class CaptureNode(AvdetNode):
                 'is the sound server stopped?'
             )
         self._lock = threading.Lock()
-        self._blocks = StampedBlocks(self._rig.sample_rate_hz)
+        self._blocks: StampedBlocks[np.ndarray] = StampedBlocks(self._rig.sample_rate_hz)
         self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
@@ -173,6 +173,7 @@ class CaptureNode(AvdetNode):
     # The source's thread, or the executor's for source topic.
 
     def _take(self, stamped: StampedBlock) -> None:
+        self._arrived(len(stamped.block.samples))
         self._push(stamped)
         if self._truth is not None:
             self._truth.publish_drive_time(stamped)
@@ -183,25 +184,28 @@ class CaptureNode(AvdetNode):
         try:
             samples = decode_sound(message, topic)
             first_ns = stamp_ns(message)
-            if first_ns <= 0:
+            if first_ns <= 0 and not self._blocks.begun:
                 raise AvdetError(f'{topic}: expected a stamp in the header, found {first_ns}')
             if not self._rate_watch.add(first_ns, len(samples)):
                 self._last_block_s = time.monotonic()
                 other_hz = self._rate_watch.other_hz or 0.0
                 raise AvdetError(other_rate(topic, other_hz, self._rig.sample_rate_hz))
-            place = self._blocks.place(first_ns, len(samples))
-            if place.restarted:
-                self._jumps += 1
-            # Sample numbers restart with the stream; the window buffer notices by itself.
-            block = Block(samples, place.first_sample, time.monotonic(), place.lost)
-            self._push(StampedBlock(block, place.time_ns))
+            self._arrived(len(samples))
+            # A block whose stamp is in doubt comes out with the next ones, in its place.
+            for place, part in self._blocks.add(first_ns, samples):
+                self._jumps += place.restarted
+                # Sample numbers restart with the stream; the window buffer notices by itself.
+                block = Block(part, place.first_sample, time.monotonic(), place.lost)
+                self._push(StampedBlock(block, place.time_ns))
         except AvdetError as error:
             self.refuse('audio', str(error))
 
+    def _arrived(self, samples: int) -> None:
+        self._last_block_s = time.monotonic()
+        self._samples.add(samples)
+
     def _push(self, stamped: StampedBlock) -> None:
         block = stamped.block
-        self._last_block_s = time.monotonic()
-        self._samples.add(len(block.samples))
         self._lost += block.lost
         self._levels.add(block.samples)
         self._array.add(block)
@@ -276,6 +280,7 @@ class CaptureNode(AvdetNode):
             windows_skipped=self._buffer.skipped_windows,
             samples_lost=self._lost,
             time_jumps=self._jumps,
+            wrong_stamps=self._blocks.wrong_stamps,
         )
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')

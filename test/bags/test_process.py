@@ -151,13 +151,30 @@ def test_a_cut_off_bag_gives_partial_results(process, write_sound, tmp_path):
     assert len(results(tmp_path / 'out')) == report.windows
 
 
-def test_damage_half_way_keeps_what_came_before(process, write_sound, waveform, tmp_path):
+def test_one_message_that_is_no_sound_costs_itself(process, write_sound, waveform, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     now = START_NS + 3_000_000_000
     block = make_sound(make_header(now, 'array'), waveform[:1024, :4])
-    writer.write('/avdet/audio', IMAGE, serialize(block), now + 10**9)
+    writer.write('/avdet/audio', IMAGE, serialize(block), START_NS + 15 * 10**8)
     writer.close()
-    with pytest.raises(AvdetError, match=r'/avdet/audio.*8 channels.*16SC4'):
+    report = process(tmp_path / 'drive', tmp_path / 'out')
+    assert report.windows == 21
+    assert report.bad == {'messages that are not sound': 1}
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert '8 channels' in summary['left_out']
+    assert '16SC4' in summary['left_out']
+
+
+def test_a_topic_that_turns_into_something_else_keeps_what_came_before(
+    process, write_sound, waveform, tmp_path
+):
+    writer = write_sound(tmp_path / 'drive', close=False)
+    for index in range(200):
+        now = START_NS + 3_000_000_000 + index
+        block = make_sound(make_header(now, 'array'), waveform[:1024, :4])
+        writer.write('/avdet/audio', IMAGE, serialize(block), now + 10**9)
+    writer.close()
+    with pytest.raises(AvdetError, match=r'/avdet/audio.*8 channels.*16SC4.*200 of 330 messages'):
         process(tmp_path / 'drive', tmp_path / 'out')
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert '16SC4' in summary['partial']

@@ -1,0 +1,127 @@
+"""Blocks find their place, whatever a driver makes of their stamps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.messages.stream import Place, StampedBlocks
+
+RATE_HZ = 44100
+BEGIN_NS = 1_750_000_000_000_000_000
+
+
+def place(stamp_of, block=1024, count=400, lost=()):
+    """Blocks with these stamps; gives the stream, and where each block was put, by its number."""
+    blocks = StampedBlocks(RATE_HZ)
+    placed = []
+    for index in range(count):
+        if index not in lost:
+            true_ns = BEGIN_NS + round(index * block * 1e9 / RATE_HZ)
+            placed += blocks.add(
+                stamp_of(index, true_ns), range(index * block, (index + 1) * block)
+            )
+    return blocks, [*placed, *blocks.flush()]
+
+
+def rounded_to(unit_ns):
+    return lambda index, true_ns: true_ns // unit_ns * unit_ns
+
+
+def errors_ms(placed):
+    times = [(p.stamp_ns - BEGIN_NS) * 1e-6 - part.start * 1e3 / RATE_HZ for p, part in placed]
+    return np.array(times)
+
+
+@pytest.mark.parametrize('block', [64, 441, 512, 1024, 4410])
+@pytest.mark.parametrize('unit_ms', [1, 10, 100])
+def test_rounded_stamps_lose_nothing(block, unit_ms):
+    blocks, placed = place(rounded_to(unit_ms * 1_000_000), block)
+    assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
+    assert not any(p.lost or p.restarted for p, _ in placed)
+    assert np.abs(errors_ms(placed)).max() <= unit_ms
+    assert blocks.wrong_stamps == 0
+
+
+@pytest.mark.parametrize('block', [441, 1024, 4410])
+@pytest.mark.parametrize('kind', ['arrival', 'exponential', 'both ways'])
+def test_late_stamps_lose_nothing(block, kind):
+    rng = np.random.default_rng(5)
+    late_s = {
+        'arrival': np.abs(rng.normal(scale=0.010, size=400)),
+        'exponential': rng.exponential(0.005, 400),
+        'both ways': rng.normal(scale=0.004, size=400),
+    }[kind]
+    _, placed = place(lambda index, true_ns: true_ns + round(late_s[index] * 1e9), block)
+    assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
+    assert not any(p.restarted for p, _ in placed)
+    assert np.abs(errors_ms(placed)).max() < 1.1 * np.abs(late_s).max() * 1e3
+
+
+@pytest.mark.parametrize('number', [60, 150, 398])
+@pytest.mark.parametrize('stamp', [0, 1, BEGIN_NS - 10**9, BEGIN_NS + 10**11, 4 * 10**18])
+def test_one_wrong_stamp_is_one_wrong_stamp(number, stamp):
+    blocks, placed = place(lambda index, true_ns: stamp if index == number else true_ns)
+    assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
+    assert np.abs(errors_ms(placed)).max() < 1e-3
+    assert blocks.wrong_stamps == 1
+
+
+def test_a_stranger_between_the_blocks_is_left_out():
+    blocks = StampedBlocks(RATE_HZ)
+    placed = []
+    for index in range(50):
+        true_ns = BEGIN_NS + round(index * 1024 * 1e9 / RATE_HZ)
+        placed += blocks.add(true_ns, range(index * 1024, (index + 1) * 1024))
+        if index == 20:
+            placed += blocks.add(BEGIN_NS - 10**13, range(1024))
+    assert [part.start for _, part in placed] == [1024 * index for index in range(50)]
+    assert not any(p.lost or p.restarted for p, _ in placed)
+    assert blocks.wrong_stamps == 1
+
+
+@pytest.mark.parametrize('rough', [False, True])
+@pytest.mark.parametrize('lost', [1, 3, 40])
+def test_lost_blocks_are_counted(lost, rough):
+    rng = np.random.default_rng(3)
+    late_ns = np.abs(rng.normal(scale=0.005e9, size=400)) if rough else np.zeros(400)
+    _, placed = place(
+        lambda index, true_ns: true_ns + round(late_ns[index]), lost=range(100, 100 + lost)
+    )
+    found = [p.lost for p, _ in placed if p.lost]
+    slack = 0.015 * RATE_HZ if rough else 1
+    assert sum(found) == pytest.approx(lost * 1024, abs=slack)
+    assert not any(p.restarted for p, _ in placed)
+
+
+def test_a_lost_block_after_a_wrong_stamp_is_counted_too():
+    _, placed = place(lambda index, true_ns: 0 if index == 99 else true_ns, lost=(100,))
+    assert sum(p.lost for p, _ in placed) == 1024
+    assert not any(p.restarted for p, _ in placed)
+
+
+@pytest.mark.parametrize('back_s', [3, 3600, 1_700_000_000])
+def test_stamps_that_stay_elsewhere_are_another_stream(back_s):
+    _, placed = place(lambda index, true_ns: true_ns - back_s * 10**9 * (index >= 200))
+    begun = [index for index, (p, _) in enumerate(placed) if p.restarted]
+    assert begun == [200]
+    assert placed[200][0] == Place(0, placed[200][0].stamp_ns, RATE_HZ, restarted=True)
+    assert sum(p.lost for p, _ in placed) == 0
+
+
+def test_a_clock_set_at_the_start_is_another_stream_and_not_decades_of_silence():
+    _, placed = place(lambda index, true_ns: true_ns - BEGIN_NS * (index < 20) + 10**9)
+    assert [index for index, (p, _) in enumerate(placed) if p.restarted] == [20]
+    assert sum(p.lost for p, _ in placed) == 0
+
+
+def test_a_clock_that_is_set_a_little_moves_the_times_and_no_sound():
+    _, placed = place(lambda index, true_ns: true_ns - 50_000_000 * (index >= 200))
+    assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
+    assert errors_ms(placed)[[100, 300]] == pytest.approx([0, -50], abs=0.01)
+
+
+def test_drift_never_adds_up():
+    _, placed = place(lambda index, true_ns: true_ns + index * 5_000, count=4000)
+    assert not any(p.lost or p.restarted for p, _ in placed)
+    assert errors_ms(placed)[-1] == pytest.approx(3999 * 0.005, abs=0.01)
