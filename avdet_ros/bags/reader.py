@@ -13,6 +13,7 @@ from pathlib import Path
 import struct
 
 import apsw
+from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 
@@ -79,6 +80,7 @@ class Bag:
             may find more damage, so look again after the last message.
         start_ns: receive time of the first message.
         end_ns: receive time of the last message.
+        latched: topics that late subscribers got when they were recorded.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -95,6 +97,7 @@ class Bag:
         self.topics: dict[str, Topic] = {}
         self.start_ns = 0
         self.end_ns = 0
+        self.latched: set[str] = set()
         self._readers: list[Reader] = []
         self._damaged: list[Path] = []
         if not self.path.exists():
@@ -230,6 +233,9 @@ class Bag:
             return one_line(error, 300)
         self._readers.append(reader)
         for connection in reader.connections:
+            offered = getattr(connection.ext, 'offered_qos_profiles', ())
+            if any(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in offered):
+                self.latched.add(connection.topic)
             self._count(
                 connection.topic, connection.msgtype, connection.msgcount, connection.digest
             )

@@ -106,7 +106,12 @@ class BagWriter:
         return sum(entry.stat().st_size for entry in files)
 
     def write(
-        self, topic: str, msgtype: str, cdr_bytes: bytes | memoryview, stamp_ns: int
+        self,
+        topic: str,
+        msgtype: str,
+        cdr_bytes: bytes | memoryview,
+        stamp_ns: int,
+        latched: bool = False,
     ) -> None:
         """Append one message.
 
@@ -116,12 +121,14 @@ class BagWriter:
             cdr_bytes: the serialized message, encapsulation header included, as a raw
                 subscription of rclpy hands it over or `typestore().serialize_cdr` makes it.
             stamp_ns: when it was received; the order of playing.
+            latched: whether late subscribers must get it when the bag is played, as those of
+                `LATCHED_TOPICS` do anyway; what holds for a topic's first message holds for all.
 
         Raises:
             AvdetError: the type is unknown or changes within a topic, the stamp is negative, or
                 the disk is full.
         """
-        connection = self._connection(topic, msgtype)
+        connection = self._connection(topic, msgtype, latched)
         if stamp_ns < 0:
             raise AvdetError(
                 f'{self.path}: {topic}: expected a time after 1970, found {stamp_ns} ns'
@@ -179,14 +186,14 @@ class BagWriter:
             storage.close_chunk()
             storage.bio.flush()
 
-    def _connection(self, topic: str, msgtype: str) -> Connection:
+    def _connection(self, topic: str, msgtype: str, latched: bool) -> Connection:
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._writer.add_connection(
                 topic,
                 known(msgtype),
                 typestore=typestore(),
-                offered_qos_profiles=[_qos(topic.rsplit('/', 1)[-1] in LATCHED_TOPICS)],
+                offered_qos_profiles=[_qos(latched or topic.rsplit('/', 1)[-1] in LATCHED_TOPICS)],
             )
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:

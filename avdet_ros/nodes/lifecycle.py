@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.parameter_server import ParameterServer
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
 from avdet_ros.parameters import NODES
@@ -49,6 +50,7 @@ class AvdetNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and start reporting; nothing is loaded yet."""
+        self._adaptive: list[AdaptiveSubscription] = []
         super().__init__(self.NAME, **options)
         self.p = ParameterServer(
             self, NODES[self.NAME], lambda: self.state == 'active', self._on_parameters
@@ -101,9 +103,27 @@ class AvdetNode(LifecycleNode):
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
-    ) -> Subscription:
-        """As rclpy's, see `create_publisher`."""
-        return super().create_subscription(msg_type, topic, callback, copy(qos_profile), **options)
+    ) -> Subscription | AdaptiveSubscription:
+        """As rclpy's; one whose QoS a user may change also adapts to what is offered."""
+        if 'qos_overriding_options' not in options:
+            profile = copy(qos_profile)
+            return super().create_subscription(msg_type, topic, callback, profile, **options)
+        adaptive = AdaptiveSubscription(self, msg_type, topic, callback, qos_profile, **options)
+        self._adaptive.append(adaptive)
+        return adaptive
+
+    def destroy_subscription(self, subscription: Subscription | AdaptiveSubscription) -> bool:
+        """As rclpy's."""
+        if isinstance(subscription, AdaptiveSubscription):
+            self._adaptive.remove(subscription)
+            return subscription.destroy()
+        return super().destroy_subscription(subscription)
+
+    def adapt_subscriptions(self) -> None:
+        """Request what is offered where that is less than was requested."""
+        for subscription in self._adaptive:
+            if sentence := subscription.adapt():
+                self.refuse(f'QoS of {subscription.topic_name}', sentence)
 
     @property
     def state(self) -> str:
@@ -295,6 +315,7 @@ class AvdetNode(LifecycleNode):
         elif self.state == 'active':
             self.problems.add_to(report)
             self._check_clock(report)
+            self.adapt_subscriptions()
             try:
                 self.diagnose(report)
             except Exception as error:

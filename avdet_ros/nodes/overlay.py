@@ -25,6 +25,7 @@ from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
+from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.nodes.worker import make_worker
 from avdet_ros.rig import MICROPHONES
 
@@ -72,6 +73,7 @@ class OverlayNode(AvdetNode):
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
         self._images: deque[tuple[float, Image]] = deque(maxlen=_IMAGES_KEPT)
+        self._image_pulse = StreamPulse()
         self._last_in_s: float | None = None
         self._note = ''
         self._first_ns = 0
@@ -122,6 +124,7 @@ class OverlayNode(AvdetNode):
 
     def _on_image(self, message: Image) -> None:
         """Keep the images of the last seconds: boxes hold for an instant that has passed."""
+        self._image_pulse.add()
         instant_ns = stamp_ns(message)
         if instant_ns <= 0:
             self.refuse('image', f'image: expected a stamp in the header, found {instant_ns} ns')
@@ -235,8 +238,22 @@ class OverlayNode(AvdetNode):
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=self._worker.dropped,
             looking=subscribers,
-            camera='live' if self._images else 'none, drawn road',
+            camera=self._diagnose_camera(report),
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
             report.ok(f'{self._painted.count} pictures' if subscribers else 'no subscribers')
+
+    def _diagnose_camera(self, report: diagnostics.Report) -> str:
+        """Whether pictures come; one that came and no longer does is reported."""
+        pulse = self._image_pulse
+        if not self._images:
+            return 'none, drawn road'
+        if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
+            return 'live'
+        why = self.publisher_watch.why_silent(self._inputs[2], pulse.since_s)
+        if pulse.since_s < SILENT_AFTER_S:
+            return 'live'
+        if pulse.has_stopped:
+            report.warn(f'the camera no longer comes: {why}')
+        return f'none for {pulse.since_s:.0f} s, drawn road'

@@ -126,13 +126,15 @@ class Player(Node):
         except AvdetError:
             self.left_out[name] = topic.msgtype
             return
-        latched = name.rsplit('/', 1)[-1] in LATCHED_TOPICS
-        profile = qos.LATCHED_OF_ALL if latched else OFFER
+        profile = qos.LATCHED_OF_ALL if self._is_latched(name) else OFFER
         self._publishers_by_topic[name] = self.create_publisher(msgtype, name, profile)
+
+    def _is_latched(self, name: str) -> bool:
+        return name in self._bag.latched or name.rsplit('/', 1)[-1] in LATCHED_TOPICS
 
     def _messages(self) -> Iterator[BagMessage]:
         topics = set(self._publishers_by_topic)
-        latched = [name for name in topics if name.rsplit('/', 1)[-1] in LATCHED_TOPICS]
+        latched = [name for name in topics if self._is_latched(name)]
         if latched and self._start_ns > self._bag.start_ns:
             # What was published once before the start still holds.
             for message in self._bag.messages(latched):

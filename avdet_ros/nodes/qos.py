@@ -103,3 +103,8 @@ def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> str:
     if 'ERROR' not in reason.upper():
         return ''
     return ' '.join(reason.replace('ERROR:', '').split()).rstrip(';')
+
+
+def type_name(message_class: Any) -> str:
+    """A message's type as the graph has it, e.g. ``sensor_msgs/msg/Image``."""
+    return '/'.join([message_class.__module__.split('.')[0], 'msg', message_class.__name__])

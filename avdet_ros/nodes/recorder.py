@@ -10,16 +10,16 @@ from typing import Any
 
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.validate_topic_name import validate_topic_name
 
 from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.typestore import known
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.adaptive import AdaptiveSubscription, all_latched, fitting, is_latched
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
-from avdet_ros.nodes.topic_health import SILENT_AFTER_S
+from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 
 TYPES = {
     'audio': 'sensor_msgs/msg/Image',
@@ -56,7 +56,7 @@ class RecorderNode(AvdetNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._subscriptions_by_topic: dict[str, Subscription] = {}
+        self._subscriptions_by_topic: dict[str, AdaptiveSubscription] = {}
         self._looking = None
         self._writer: BagWriter | None = None
         self._thread: threading.Thread | None = None
@@ -84,11 +84,12 @@ class RecorderNode(AvdetNode):
             number += 1
             path = path.with_name(f'{Path(self.p["path"]).name}_{number}')
         self._stopped = ''
-        self._counts = dict.fromkeys(self.p['topics'], 0)
+        self._pulses = {name: StreamPulse() for name in self.p['topics']}
+        self._changed_s: dict[str, tuple[set[bytes], float]] = {}
         self._wanted_topics = list(self.p['topics'])
         self._backlog: queue.SimpleQueue = queue.SimpleQueue()
         self._backlog_bytes = self._dropped = 0
-        self._early: list[tuple[str, str, bytes]] = []
+        self._early: list[tuple[str, str, bytes, bool]] = []
         self._silent_since_s: dict[str, float] = {}
         self._thread = threading.Thread(target=self._work, name='disk', daemon=True)
         self._writer = BagWriter(path)
@@ -117,7 +118,10 @@ class RecorderNode(AvdetNode):
     # The executor's thread.
 
     def _look(self) -> None:
-        """Subscribe to what has appeared since."""
+        """Subscribe to what has appeared since, and as it is offered now."""
+        for name, subscription in self._subscriptions_by_topic.items():
+            if sentence := subscription.adapt(may_latch=self._nothing_yet(name, subscription)):
+                self.get_logger().warning(sentence)
         types = None
         for name in list(self._wanted_topics):
             msgtype = TYPES.get(name)
@@ -139,15 +143,12 @@ class RecorderNode(AvdetNode):
         if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
             requested = qos.LATCHED_OF_ALL
         else:
+            requested = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+            infos = self.get_publishers_info_by_topic(full)
+            if all_latched(infos):
+                requested = qos.LATCHED_OF_ALL
             # Cameras often offer best effort only, so no more may be requested.
-            offers = [info.qos_profile for info in self.get_publishers_info_by_topic(full)]
-            best_effort = any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offers)
-            requested = QoSProfile(
-                depth=50,
-                reliability=ReliabilityPolicy.BEST_EFFORT
-                if best_effort
-                else ReliabilityPolicy.RELIABLE,
-            )
+            requested = fitting(requested, infos)
         self._subscriptions_by_topic[name] = self.create_subscription(
             message_class(msgtype),
             name,
@@ -157,6 +158,15 @@ class RecorderNode(AvdetNode):
             qos_overriding_options=qos.overridable(),
         )
 
+    def _nothing_yet(self, name: str, subscription: AdaptiveSubscription) -> bool:
+        """Whether the publishers that there are now have sent nothing since they came."""
+        ids = {bytes(info.endpoint_gid) for info in subscription.publishers()}
+        before, since_s = self._changed_s.get(name, (set(), 0.0))
+        if not ids <= before:
+            since_s = time.monotonic()
+        self._changed_s[name] = ids, since_s
+        return (self._pulses[name].last_s or 0.0) < since_s
+
     def _take(self, name: str, full: str, msgtype: str, data: bytes) -> None:
         if self._stopped:
             return
@@ -164,15 +174,17 @@ class RecorderNode(AvdetNode):
             self._dropped += 1
             return
         self._backlog_bytes += len(data)
-        self._counts[name] += 1
+        self._pulses[name].add()
+        subscription = self._subscriptions_by_topic.get(name)
+        latched = subscription is not None and is_latched(subscription.qos_profile)
         now_ns = self.now_ns()
         if now_ns <= 0:  # sim time has not begun; what is latched came before it
-            self._early.append((full, msgtype, data))
+            self._early.append((full, msgtype, data, latched))
             return
         for entry in self._early:
             self._backlog.put((*entry, now_ns))
         self._early.clear()
-        self._backlog.put((full, msgtype, data, now_ns))
+        self._backlog.put((full, msgtype, data, latched, now_ns))
 
     # The disk's thread.
 
@@ -189,7 +201,8 @@ class RecorderNode(AvdetNode):
                 if entry is None:
                     break
                 if entry:
-                    writer.write(*entry)
+                    full, msgtype, data, latched, received_ns = entry
+                    writer.write(full, msgtype, data, received_ns, latched)
                     self._backlog_bytes -= len(entry[2])
                 now_s = time.monotonic()
                 if now_s >= next_flush_s:
@@ -231,7 +244,7 @@ class RecorderNode(AvdetNode):
             messages=self._writer.messages,
             messages_dropped=self._dropped,
             waiting_for_publishers=', '.join(self._wanted_topics),
-            **self._counts,
+            **{name: pulse.count for name, pulse in self._pulses.items()},
         )
         if report.level == diagnostics.OK:
             report.ok(self._summary())
@@ -241,7 +254,10 @@ class RecorderNode(AvdetNode):
         if self._dropped:
             report.error(f'the disk is too slow: {self._dropped} messages dropped')
         for name, subscription in self._subscriptions_by_topic.items():
-            if self._counts[name] or not self.count_publishers(subscription.topic_name):
+            pulse = self._pulses[name]
+            if pulse.count and not is_latched(subscription.qos_profile):
+                self._diagnose_stop(report, subscription, pulse)
+            if pulse.count or not self.count_publishers(subscription.topic_name):
                 self._silent_since_s.pop(name, None)
                 continue
             now_s = time.monotonic()
@@ -252,6 +268,17 @@ class RecorderNode(AvdetNode):
             why = self.publisher_watch.why_silent(subscription, since_s)
             if since_s >= SILENT_AFTER_S:
                 report.warn(f'not recorded: {why}')
-        received = self._silent_since_s or any(self._counts.values())
+        received = self._silent_since_s or any(pulse.count for pulse in self._pulses.values())
         if not received and self.active_s > SILENT_AFTER_S:
             report.warn(f'nothing recorded yet: no publisher on {", ".join(self.p["topics"])}')
+
+    def _diagnose_stop(
+        self, report: diagnostics.Report, subscription: AdaptiveSubscription, pulse: StreamPulse
+    ) -> None:
+        """A stream that was there and no longer comes."""
+        if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
+            return
+        why = self.publisher_watch.why_silent(subscription, pulse.since_s)
+        if pulse.has_stopped:
+            seconds = '' if why.endswith(' s') else f', for {pulse.since_s:.0f} s'
+            report.warn(f'no longer recorded after {pulse.count} messages: {why}{seconds}')

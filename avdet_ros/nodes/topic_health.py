@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 import time
 
 from lifecycle_msgs.srv import GetState
+import numpy as np
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 
 from avdet_ros.nodes.diagnostics import Report
-from avdet_ros.nodes.qos import incompatible_policies
+from avdet_ros.nodes.qos import incompatible_policies, type_name
 
 SILENT_AFTER_S = 2.0
 """Silence this long needs an explanation."""
@@ -21,6 +23,44 @@ LEASE_S = 20.0
 
 RESPONSE_S = 5.0
 """A request without a response for this long will never get one."""
+
+
+STREAM_MESSAGES = 3
+"""From so many messages on a topic is a stream that should go on."""
+
+
+class StreamPulse:
+    """When messages of a topic came, and so when none come any more.
+
+    Attributes:
+        count: how many came.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_s: float | None = None
+        self._steps_s: deque[float] = deque(maxlen=21)
+
+    def add(self) -> None:
+        """A message has come."""
+        now_s = time.monotonic()
+        if self.last_s is not None:
+            self._steps_s.append(now_s - self.last_s)
+        self.last_s = now_s
+        self.count += 1
+
+    @property
+    def since_s(self) -> float:
+        """Seconds since the last message; 0 before the first."""
+        return 0.0 if self.last_s is None else time.monotonic() - self.last_s
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether a stream no longer comes: for longer than is usual for it."""
+        if self.count < STREAM_MESSAGES:
+            return False
+        usual_s = float(np.median(self._steps_s))
+        return self.since_s > max(SILENT_AFTER_S, STREAM_MESSAGES * usual_s)
 
 
 class PublisherWatch:
@@ -37,7 +77,7 @@ class PublisherWatch:
     def count(self, subscription: Subscription) -> int:
         """How many publishers of the right type there are."""
         infos = self._node.get_publishers_info_by_topic(subscription.topic_name)
-        return sum(info.topic_type == _type_name(subscription) for info in infos)
+        return sum(info.topic_type == type_name(subscription.msg_type) for info in infos)
 
     def report_count(self, report: Report, topic: str, count: int, sentence: str) -> None:
         """Report that several nodes publish what one should.
@@ -82,7 +122,7 @@ class PublisherWatch:
         if not infos:
             return f'no publisher on {topic}'
         requested = subscription.qos_profile
-        wanted = _type_name(subscription)
+        wanted = type_name(subscription.msg_type)
         names = []
         for info in infos:
             name = _full_name(info.node_namespace, info.node_name)
@@ -123,8 +163,3 @@ class PublisherWatch:
 
 def _full_name(namespace: str, name: str) -> str:
     return f'{namespace.rstrip("/")}/{name}'
-
-
-def _type_name(subscription: Subscription) -> str:
-    kind = subscription.msg_type
-    return '/'.join([kind.__module__.split('.')[0], 'msg', kind.__name__])

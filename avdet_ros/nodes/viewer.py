@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
@@ -22,7 +23,11 @@ from avdet_ros.messages.decode import (
     stamp_ns,
 )
 from avdet_ros.nodes import qos
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.shutdown import until_ros_ends
+
+_LOOK_S = 1.0
+"""Time between looks at what the publishers offer."""
 
 
 class Viewer(Node):
@@ -41,6 +46,8 @@ class Viewer(Node):
         self._pending: list[np.ndarray] = []
         self._newest_ns = 0
         self.shown = 0
+        self._adaptive: list[AdaptiveSubscription] = []
+        self.create_timer(_LOOK_S, self._adapt, clock=Clock(clock_type=ClockType.STEADY_TIME))
         stream, results = qos.ASK_STREAM, qos.RESULTS
         self._subscribe(Image, image, self._on_picture, stream)
         self._subscribe(Image, 'audio', self._on_audio, qos.ASK_SOUND)
@@ -61,7 +68,12 @@ class Viewer(Node):
             except AvdetError as error:
                 self.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
-        self.create_subscription(kind, topic, guarded, profile)
+        self._adaptive.append(AdaptiveSubscription(self, kind, topic, guarded, profile))
+
+    def _adapt(self) -> None:
+        for subscription in self._adaptive:
+            if sentence := subscription.adapt():
+                self.get_logger().warning(sentence)
 
     def _on_picture(self, message: Image) -> None:
         self._page.picture(decode_picture(message, 'image'))

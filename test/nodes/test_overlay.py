@@ -167,3 +167,16 @@ def test_truth_of_another_instant_is_not_drawn():
     assert near(10**9, 10**9 - 50_000_000) == ['box of 950000000']
     assert near(10**9, 10**9 + 50_000_000, 10**9 - 40_000_000) == ['box of 960000000']
     assert near(10**9, 10**9 + 70_000_000) is None
+
+
+def test_a_camera_that_stops_is_missed(tracks, watcher, wait):
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    for second in range(50, 56):
+        head = encode_header(second * 1_000_000_000, 'camera')
+        camera.publish(encode_image(head, 'bgr8', np.full((650, 1920, 3), 90, np.uint8)))
+        tracks(second)
+        time.sleep(0.1)
+    watcher.wait_status('overlay', values=lambda values: values.get('camera') == 'live')
+    words = 'the camera no longer comes: nothing on /avdet/image from /avdet/watcher for '
+    _, _, values = watcher.wait_status('overlay', words)
+    assert values['camera'].startswith('none for ')

@@ -149,6 +149,26 @@ def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp
     assert [message.threshold for message in received] == [0.25, 0.5, 0.75]
 
 
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_any_topic_that_was_latched_is_latched_again(ros, listener, tmp_path, storage):
+    with BagWriter(tmp_path / 'drive', storage=storage) as writer:
+        block = make_sound(make_header(START_NS, 'camera'), np.zeros((2, 8), np.int16))
+        writer.write('/drive/once', IMAGE, serialize(block), START_NS, latched=True)
+        writer.write('/drive/stream', IMAGE, serialize(block), START_NS + STEP_NS)
+    with Bag(tmp_path / 'drive') as bag:
+        assert bag.latched == {'/drive/once'}
+        player = Player(bag, list(bag.topics))
+        player.play()
+        received = []
+        for name in bag.topics:
+            listener.create_subscription(Image, name, received.append, qos.LATCHED)
+        until = time.monotonic() + 20
+        while not received:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        player.destroy_node()
+
+
 def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
     with pytest.raises(AvdetError, match='start: expected 0 to'):
         Player(bag, ['/drive/audio'], start_s=99.0)

@@ -10,15 +10,15 @@ import sys
 import threading
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray
+from helpers.running_nodes import Spinning
 from nav_msgs.msg import Goals
 import numpy as np
 import pytest
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
-from vision_msgs.msg import LabelInfo
+from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
@@ -26,7 +26,7 @@ from avdet_ros.messages.decode import IMAGE, decode_sound
 from avdet_ros.messages.encode import encode_header, encode_image, encode_sound
 from avdet_ros.messages.encode_offline import make_header, make_sound
 from avdet_ros.messages.typestore import serialize
-from avdet_ros.nodes import qos
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes import recorder as recorder_module
 from avdet_ros.nodes.recorder import RecorderNode
 
@@ -160,25 +160,88 @@ def test_a_topic_that_can_have_no_such_name_is_reported(tmp_path):
     assert not (tmp_path / 'bag').exists()
 
 
-def test_a_topic_that_cannot_be_subscribed_is_reported(talker, start, tmp_path):
-    recorder = start(tmp_path / 'bag')
-    printed = set()
-    talker.create_subscription(
-        DiagnosticArray, '/diagnostics', lambda m: printed.update(s.message for s in m.status), 10
-    )
+@pytest.fixture
+def recorder(talker, tmp_path):
+    """A recorder in this process, spinning."""
+    values = {'path': str(tmp_path / 'bag'), 'topics': ['audio', 'label_info', '/cam/info']}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
+    spinning = Spinning(node)
+    node.try_start()
+    yield node
+    spinning.close()
+
+
+def report_of(node):
+    report = diagnostics.Report()
+    node.diagnose(report)
+    return report.level, report.message
+
+
+def send(publisher, wait, count=5):
+    wait(publisher.get_subscription_count, 'the recorder to find the publisher')
+    for index in range(count):
+        publisher.publish(Image(width=index))
+        time.sleep(0.05)
+
+
+def count_of(node, name):
+    return node._pulses[name].count
+
+
+def test_a_sender_that_comes_back_with_best_effort_is_recorded_again(talker, recorder, wait):
+    reliable = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
+    send(reliable, wait)
+    wait(lambda: count_of(recorder, 'audio') == 5, 'five messages')
+    talker.destroy_publisher(reliable)
+    again = talker.create_publisher(Image, 'audio', BEST_EFFORT)
+    send(again, wait)
+    wait(lambda: count_of(recorder, 'audio') > 5, 'messages that come with best effort')
+
+
+@pytest.mark.parametrize('when', ['before', 'after'])
+def test_what_was_latched_before_is_recorded(talker, wait, tmp_path, when):
+    values = {'path': str(tmp_path / 'bag'), 'topics': ['/cam/info', 'detections']}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
+    if when == 'after':
+        node.try_start()  # and subscribes what is ours before anyone publishes
+    topics = ((CameraInfo, '/cam/info'), (Detection2DArray, 'detections'))
+    publishers = [talker.create_publisher(kind, name, qos.LATCHED) for kind, name in topics]
+    for publisher, (kind, _) in zip(publishers, topics, strict=True):
+        publisher.publish(kind())
+    time.sleep(0.5)
+    spinning = Spinning(node)
+    try:
+        node.try_start()
+        wait(lambda: count_of(node, '/cam/info') and count_of(node, 'detections'), 'what was sent')
+    finally:
+        spinning.close()
+    with Bag(tmp_path / 'bag') as bag:
+        assert {topic.count for topic in bag.topics.values()} == {1}
+        assert '/cam/info' in bag.latched
+
+
+def test_a_stream_that_stops_is_missed_and_what_is_sent_once_is_not(talker, recorder, wait):
     labels = talker.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
-    labels.publish(LabelInfo(threshold=0.25))  # so that something is recorded
-    until = time.monotonic() + 30
-    while not talker.count_subscribers('/drive/audio'):
-        assert time.monotonic() < until, 'the recorder did not subscribe'
-        time.sleep(0.02)
-    talker.create_publisher(Image, 'audio', BEST_EFFORT)
-    words = 'not recorded: /drive/audio: QoS of publisher /drive/talker is incompatible'
-    while not any(words in sentence for sentence in printed):
-        assert time.monotonic() < until, printed
-        rclpy.spin_once(talker, timeout_sec=0.1)
-    recorder.send_signal(signal.SIGINT)
-    assert recorder.wait(20) == 0
+    once = talker.create_publisher(LabelInfo, '/cam/info', 10)
+    wait(once.get_subscription_count, 'the recorder to find the publisher')
+    for threshold in (0.1, 0.2, 0.3):
+        labels.publish(LabelInfo(threshold=threshold))
+    once.publish(LabelInfo())
+    audio = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
+    send(audio, wait)
+    wait(lambda: count_of(recorder, 'audio') == 5, 'five messages')
+    assert report_of(recorder)[0] == diagnostics.OK
+    words = 'no longer recorded after 5 messages: nothing on /drive/audio from /drive/talker for '
+    wait(lambda: report_of(recorder)[1].startswith(words), 'the stream to be missed', 5)
+    assert 'label_info' not in report_of(recorder)[1]
+    assert '/cam/info' not in report_of(recorder)[1]
+    talker.destroy_publisher(audio)
+    words = 'no longer recorded after 5 messages: no publisher on /drive/audio, for '
+    wait(lambda: report_of(recorder)[1].startswith(words), 'the publisher to be missed')
+    send(talker.create_publisher(Image, 'audio', qos.OFFER_STREAM), wait)
+    wait(lambda: report_of(recorder)[0] == diagnostics.OK, 'the stream to be well again')
 
 
 def test_a_signal_before_the_disks_thread_runs_leaves_a_bag_that_is_whole(

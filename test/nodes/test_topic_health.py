@@ -9,7 +9,7 @@ import rclpy
 
 from avdet_ros.nodes import topic_health
 from avdet_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from avdet_ros.nodes.topic_health import PublisherWatch
+from avdet_ros.nodes.topic_health import PublisherWatch, StreamPulse
 
 pytestmark = pytest.mark.ros
 
@@ -83,3 +83,31 @@ def test_a_crowd_may_be_a_dead_node_for_as_long_as_a_lease(watcher, monkeypatch)
     monkeypatch.setattr(topic_health, 'LEASE_S', 20.0)
     assert reported(watch, 1) == (OK, '')
     assert reported(watch, 2) == reported(watch, 3) == reported(watch, 2) == may_be_dead
+
+
+@pytest.mark.parametrize(
+    ('steps_s', 'silence_s', 'stopped'),
+    [
+        ([0.1] * 30, 1.9, False),
+        ([0.1] * 30, 2.1, True),
+        ([0.1] * 30 + [10.0] + [0.1] * 5, 2.1, True),  # a hiccup before makes no one patient
+        ([5.0] * 4, 14.0, False),  # a slow topic is waited for
+        ([5.0] * 4, 16.0, True),
+        ([0.1], 60.0, False),  # two messages are no stream
+        ([], 60.0, False),
+    ],
+)
+def test_a_stream_has_stopped_when_it_is_silent_for_longer_than_usual(
+    monkeypatch, steps_s, silence_s, stopped
+):
+    now_s = [100.0]
+    monkeypatch.setattr(topic_health.time, 'monotonic', lambda: now_s[0])
+    pulse = StreamPulse()
+    pulse.add()
+    for step_s in steps_s:
+        now_s[0] += step_s
+        pulse.add()
+        assert not pulse.has_stopped
+    now_s[0] += silence_s
+    assert pulse.since_s == pytest.approx(silence_s)
+    assert pulse.has_stopped == stopped

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2D, Detection2DArray
 
@@ -159,3 +160,21 @@ def test_identities_begin_anew_after_a_reactivation(chain, wait):
     node.trigger_activate()
     wait(lambda: node._subscription is not None, 'the subscription')
     assert [entry.id for entry in feed(10.2).detections] == ['1']
+
+
+def test_a_detector_that_comes_back_with_best_effort_is_taken(start, watcher, wait):
+    start(TrackerNode, tracker='iou')
+    received = watcher.collect(Detection2DArray, 'tracks', 100)
+    effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = watcher.publisher(Detection2DArray, 'detections', effort)
+    head = encode_header(10 * 10**9, 'camera_optical_frame')
+    publisher.publish(encode_detections(head, BOX, np.array([0.9])))
+    wait(lambda: received, 'tracks')
+
+
+def test_what_a_user_requests_is_kept(start, watcher):
+    name = 'qos_overrides./avdet/detections.subscription.reliability'
+    start(TrackerNode, **{name: 'reliable'})
+    effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    watcher.publisher(Detection2DArray, 'detections', effort, matched=0)
+    watcher.wait_status('tracker', 'QoS of publisher /avdet/watcher is incompatible')
