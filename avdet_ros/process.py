@@ -25,19 +25,22 @@ _KEPT_BYTES = 256 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 
 
-def lower_priority() -> None:
+def lower_priority(by: int = NICENESS) -> None:
     """Let other processes go first from now on; works without privileges, but not back.
+
+    Args:
+        by: how much, see nice(1): 5 steps weigh three to one.
 
     Linux may share cores among sessions before it shares them among a session's processes
     (sched(7), autogroup): a process that leads a session sets it there too.
     """
-    niceness = os.nice(NICENESS)
+    niceness = os.nice(by)
     for task in _THREADS.glob('*'):  # on Linux each thread has its own, inherited when it began
         with suppress(OSError):  # it has just ended
             os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # not every kernel has them
-            _AUTOGROUP.write_text(str(NICENESS))
+            _AUTOGROUP.write_text(str(by))
 
 
 def keep_freed_memory() -> None:

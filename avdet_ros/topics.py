@@ -215,6 +215,8 @@ TOPICS = (
         'diagnostic_msgs/msg/DiagnosticArray',
         'what the node does, and why when it does nothing; once a second',
         ('camera', 'capture', 'detector', 'tracker', 'overlay', 'recorder'),
+        ('detector', 'tracker', 'overlay'),
+        asked_when='while nothing comes in',
     ),
 )
 """Topics in the order that sound takes."""

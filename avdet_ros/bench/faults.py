@@ -102,7 +102,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
         lambda: (
             (status := graph.monitor.status('capture'))
             and status.at_s > back_s
-            and status.level == 0
+            and status.level < 2  # a warning that windows were lost is right for some seconds
         ),
         'capture without errors',
     )

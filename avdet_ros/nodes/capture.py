@@ -27,6 +27,7 @@ from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
+from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
 from avdet_ros.rig import MICROPHONES
@@ -35,6 +36,9 @@ from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
+
+BEHIND_S = 0.5
+"""A source that hands its sound out this much later than real time cannot keep up."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class CaptureNode(AvdetNode):
         self._array = CaptureArray(self, self._rig, self._array_state)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
+        self._flow = WindowFlow()
         self._with_gap = self._lost = self._jumps = 0
         self._last_block_s: float | None = None
         self._worker = make_worker(self, 'features', PENDING_WINDOWS, self._publish)
@@ -250,6 +255,7 @@ class CaptureNode(AvdetNode):
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._compute_times.add(milliseconds)
         self._latency.add(late_ms)
+        self._flow.add(self.now_ns(), end_ns, late_ms)
         # The mark of a window that was sent although samples were lost in it.
         self._gap_samples.publish(Float64(data=float(window.gap_samples)))
         self._features_ms.publish(Float64(data=milliseconds))
@@ -286,6 +292,10 @@ class CaptureNode(AvdetNode):
         self._latency.add_to(report, 'spectrogram_latency')
         self._levels.add_to(report, quiet=finished)
         self._array.diagnose(report)
+        if not finished:
+            flow = self._flow.sentences(self.now_ns(), self._worker.dropped, self.p['hop_s'])
+            for sentence in flow:
+                report.warn(sentence)
         if report.level == diagnostics.OK and not finished:
             report.ok(f'{self._windows.count} windows sent')
 
@@ -299,6 +309,7 @@ class CaptureNode(AvdetNode):
             clock_jumps=self._input.clock.jumps,
             reopened=self._input.reopened,
             finished=source.exhausted,
+            behind_s=source.behind_s,
         )
         if source.exhausted:
             report.ok(f'{source.label} has ended after {self._windows.count} windows')
@@ -307,6 +318,11 @@ class CaptureNode(AvdetNode):
             report.error(f'{self._input.fault}; trying again')
         elif source.trouble:
             report.error(f'{source.trouble}; its sound is not used')
+        elif source.behind_s > BEHIND_S:
+            report.warn(
+                f'{source.label} is {source.behind_s:.1f} s behind real time: this machine is too '
+                'slow for it'
+            )
         elif self._input.still:
             report.warn('ROS time stands still: sound of this time is not sent')
         elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:

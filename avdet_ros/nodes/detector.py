@@ -18,6 +18,7 @@ from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import make_worker
 from avdet_ros.paths import share
 
@@ -62,6 +63,7 @@ class DetectorNode(AvdetNode):
         self._refused = 0
         self._missed = MessageLossCounter(self.refuse)
         self._last_in_s: float | None = None
+        self._flow = WindowFlow()
         self._inference, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._publish_labels(self.p['min_score'])
         self._worker = make_worker(self, 'inference', 1, self._detect, self._on_refused)
@@ -140,6 +142,7 @@ class DetectorNode(AvdetNode):
         late_ms = (self.now_ns() - end_ns) * 1e-6
         self._inference.add(milliseconds)
         self._latency.add(late_ms)
+        self._flow.add(self.now_ns(), end_ns, late_ms)
         self._inference_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
 
@@ -148,7 +151,7 @@ class DetectorNode(AvdetNode):
         model = self._detector
         for note in model.notes:
             report.warn(note)
-        silent = self.explain_silence(report, self._subscription, self._last_in_s)
+        silent = self.explain_silence(report, self._subscription, self._last_in_s, may_end=True)
         self.publisher_watch.report_publishers(report, self._subscription, 'one capture')
         report.value(
             model=model.path,
@@ -164,5 +167,8 @@ class DetectorNode(AvdetNode):
         )
         self._inference.add_to(report, 'inference')
         self._latency.add_to(report, 'detections_latency')
+        if not silent:
+            for sentence in self._flow.sentences(self.now_ns(), self._worker.dropped):
+                report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._out.count} windows on {model.provider}')

@@ -40,6 +40,11 @@ class Report:
         shown = [sentence for level, sentence in worst_first if level >= least]
         return '; '.join(dict.fromkeys(shown))
 
+    @property
+    def faults(self) -> list[tuple[int, str]]:
+        """Level and sentence of all that is wrong, in the order they were added."""
+        return [entry for entry in self._sentences if entry[0] > OK]
+
     def add(self, level: int, sentence: str) -> None:
         """Add a sentence."""
         self.level = max(level, self.level)
@@ -80,6 +85,11 @@ class RecentProblems:
     def end(self, key: str) -> None:
         """Forget a problem."""
         self._found.pop(key, None)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Those of all problems, newest words."""
+        return [sentence for _, _, sentence in self._found.values()]
 
     def add_to(self, report: Report) -> None:
         """Add those that are still remembered to a report."""

@@ -22,6 +22,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.parameter_server import ParameterServer
+from avdet_ros.nodes.sentence_log import SentenceLog
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
 from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
@@ -65,6 +66,7 @@ class AvdetNode(LifecycleNode):
         self._active_since = self._born
         self._clock_ns, self._clock_moved_s = -1, self._born
         self.clock_still = False
+        self._sentences = SentenceLog()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(diagnostics.PERIOD_S, self._publish_diagnostics, clock=self._steady)
@@ -160,7 +162,12 @@ class AvdetNode(LifecycleNode):
         self.problems.add(what, diagnostics.ERROR, sentence)
 
     def explain_silence(
-        self, report: diagnostics.Report, subscription: Any, last_s: float | None
+        self,
+        report: diagnostics.Report,
+        subscription: Any,
+        last_s: float | None,
+        *,
+        may_end: bool = False,
     ) -> bool:
         """Report why a subscription is silent, if it is.
 
@@ -168,17 +175,23 @@ class AvdetNode(LifecycleNode):
             report: to add it to.
             subscription: which.
             last_s: monotonic time of its last message, None before the first.
+            may_end: a source that has come to its end explains it, and is no fault.
 
         Returns:
             Whether it is silent.
         """
         since_s = time.monotonic() - max(last_s or 0.0, self._active_since)
         if since_s < SILENT_AFTER_S / 2:
+            self.publisher_watch.source_runs()
             return False
         # Requested before it is needed: the other node's state comes with the next status.
+        ended = may_end and self.publisher_watch.source_ended()
         why = self.publisher_watch.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
             return False
+        if ended:
+            report.ok('the source has ended')
+            return True
         if not self.clock_still:  # which is reported already, and explains it
             report.error(why)
         return True
@@ -330,9 +343,24 @@ class AvdetNode(LifecycleNode):
             report.warn(f'{self.state}: activate it or call {name}/enable')
         for sentence in self.p.warnings:
             report.warn(sentence)
+        self._log_news(report)
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name()
         self._diagnostics.publish(diagnostics.to_message(stamp, name, report))
+
+    def _log_news(self, report: diagnostics.Report) -> None:
+        """One line where the report says something new that the log has not had yet."""
+        told = {self.fault, *self.problems.sentences, *self.p.warnings}
+        news = self._sentences.news(report, time.monotonic(), told)
+        if news is None:
+            return
+        log, (level, line) = self.get_logger(), news
+        if level == diagnostics.ERROR:
+            log.error(line)
+        elif level == diagnostics.WARN:
+            log.warning(line)
+        else:
+            log.info(line)
 
     def _check_clock(self, report: diagnostics.Report) -> None:
         self.clock_still = False

@@ -230,7 +230,7 @@ class OverlayNode(AvdetNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Pictures, subscribers, and why there is nothing to show."""
         tracks = self._inputs[0]
-        silent = self.explain_silence(report, tracks, self._last_in_s)
+        silent = self.explain_silence(report, tracks, self._last_in_s, may_end=True)
         self._note = report.message if silent else ''
         subscribers = self._overlay.get_subscription_count()
         report.value(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 import numpy as np
 from rclpy.client import Client
@@ -20,6 +21,9 @@ SILENT_AFTER_S = 2.0
 
 LEASE_S = 20.0
 """A killed node stays in the graph this long (Fast DDS, unless its profile sets another time)."""
+
+STATUS_S = 3.0
+"""A status older than this says nothing of now."""
 
 RESPONSE_S = 5.0
 """A request without a response for this long will never get one."""
@@ -73,6 +77,32 @@ class PublisherWatch:
         self._clients: dict[str, Client] = {}
         self._requested: dict[str, tuple[Future, float]] = {}
         self._counts: dict[str, tuple[int, float]] = {}
+        self._statuses: Subscription | None = None
+        self._ended_s = -STATUS_S
+
+    def source_ended(self) -> bool:
+        """Whether a node of this namespace says that the sound it reads has come to its end.
+
+        Asked while nothing comes in: the first time only begins to listen to ``/diagnostics``.
+        """
+        if self._statuses is None:
+            self._statuses = self._node.create_subscription(
+                DiagnosticArray, '/diagnostics', self._on_status, 10
+            )
+        return time.monotonic() - self._ended_s < STATUS_S
+
+    def source_runs(self) -> None:
+        """Listen no longer: something comes in."""
+        if self._statuses is not None:
+            self._node.destroy_subscription(self._statuses)
+            self._statuses = None
+
+    def _on_status(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.rpartition('/')[0] == self._node.get_namespace().rstrip('/') and any(
+                value.key == 'finished' and value.value == 'True' for value in status.values
+            ):
+                self._ended_s = time.monotonic()
 
     def count(self, subscription: Subscription) -> int:
         """How many publishers of the right type there are."""

@@ -16,6 +16,7 @@ from avdet_ros.messages.encode import encode_tracks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.tracking import Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
@@ -57,6 +58,7 @@ class TrackerNode(AvdetNode):
         self._last_in_s: float | None = None
         self._last_ns = 0
         self._highest_id = self._given = 0
+        self._flow = WindowFlow()
         self._update, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._subscription = self.create_subscription(
             Detection2DArray,
@@ -121,6 +123,7 @@ class TrackerNode(AvdetNode):
         self._highest_id = max([self._highest_id, *ids])
         self._update.add(milliseconds)
         self._latency.add(late_ms)
+        self._flow.add(self.now_ns(), instant_ns, late_ms)
         self._tracker_ms.publish(Float64(data=milliseconds))
         self._latency_ms.publish(Float64(data=late_ms))
 
@@ -149,7 +152,7 @@ class TrackerNode(AvdetNode):
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, tracks and the whole chain's latency."""
-        silent = self.explain_silence(report, self._subscription, self._last_in_s)
+        silent = self.explain_silence(report, self._subscription, self._last_in_s, may_end=True)
         self.publisher_watch.report_publishers(report, self._subscription, 'one detector')
         report.value(
             tracker=self.p['tracker'],
@@ -165,5 +168,8 @@ class TrackerNode(AvdetNode):
         )
         self._update.add_to(report, 'tracker')
         self._latency.add_to(report, 'latency')
+        if not silent:
+            for sentence in self._flow.sentences(self.now_ns()):
+                report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._alive} tracks alive')

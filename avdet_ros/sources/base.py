@@ -69,6 +69,8 @@ class Source(ABC):
         lost_samples: samples lost since `start`.
         overflows: times the driver reported that samples were lost.
         bad_samples: samples that were not numbers and were set to 0.
+        behind_s: how much later than real time the newest block came, of a paced source that
+            makes its sound; a device is never behind.
         notice: one sentence that a person should see once, or ''.
         trouble: why its sound is not handed out although it comes, or ''.
         scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
@@ -88,6 +90,7 @@ class Source(ABC):
         self.sample_rate_hz, self.channels = sample_rate_hz, channels
         self.exhausted = False
         self.lost_samples = self.overflows = self.bad_samples = 0
+        self.behind_s = 0.0
         self.scene: Any = None
 
     @classmethod

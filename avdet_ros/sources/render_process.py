@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avdet_ros.process import keep_freed_memory, lower_priority
+from avdet_ros.process import NICENESS, keep_freed_memory, lower_priority
 
 if TYPE_CHECKING:
     from avdet_ros.simulation.scene import Scene
 
 CHUNK_S = 0.25
 """Sound rendered at a time."""
+
+SOUND_NICENESS = NICENESS // 2
+"""After the nodes, but before a simulated drive's pictures: without sound nothing is heard."""
 
 SOUND, END = b'S', b'E'
 """First byte of a message: three more and float32 (n, 8), or why there is no more, if not done."""
@@ -63,7 +66,7 @@ def main() -> None:
             for number, sound in enumerate(_chunks(*reader.recv())):
                 reader.send_bytes(SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
                 if not number:  # not before: on a busy machine the first would take minutes
-                    lower_priority()
+                    lower_priority(SOUND_NICENESS)
             reader.send_bytes(END)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             pass

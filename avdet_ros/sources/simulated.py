@@ -123,6 +123,7 @@ class SimulationSource(Source):
                 time.sleep(max(0.0, min(due_s, deadline) - now_s))
             if due_s > max(now_s, deadline):
                 return None
+            self.behind_s = max(now_s - due_s, 0.0)
         self._chunk = self._chunk[len(samples) :]
         first_sample = self._next_sample
         self._next_sample += len(samples)

@@ -24,6 +24,7 @@ QUESTIONS = {
 AT_TIMES = {
     ('topics', 'subscribe'): {
         '/clock',
+        '/diagnostics',
         '/tf_static',
         '/avdet/camera_info',
         '/avdet/image',

@@ -209,7 +209,7 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     )
     assert level == 1
     assert 'ONNXRuntimeError' in sentence
-    assert sentence.endswith('falling back to CPUExecutionProvider')
+    assert 'falling back to CPUExecutionProvider' in sentence
     assert values['provider'] == 'CPUExecutionProvider'
     assert int(values['windows_refused']) == 0
     assert len(received) == int(values['windows_out']) == sent - int(values['windows_dropped'])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 import pytest
+from rcl_interfaces.msg import Log
 import rclpy
 
 from avdet_ros.nodes import topic_health
 from avdet_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from avdet_ros.nodes.topic_health import PublisherWatch, StreamPulse
+from avdet_ros.nodes.tracker import TrackerNode
 
 pytestmark = pytest.mark.ros
 
@@ -65,6 +68,31 @@ def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wai
         wait(answered, 'an answer')
         assert watch._state(MUTE) == 'inactive'
         assert len(pending) == 1
+
+
+def test_a_source_that_has_ended_is_no_fault_downstream(start, watcher, wait):
+    """Told by any node of the namespace, for as long as it says so; and the log has the rest."""
+    lines = []
+    watcher.node.create_subscription(Log, '/rosout', lines.append, 100)
+    tracker = start(TrackerNode)
+    watcher.wait_status('tracker', 'no publisher on /avdet/detections', level=ERROR)
+    logged = [line.msg for line in lines if line.name.endswith('tracker')]
+    wait(lambda: any('no publisher' in line.msg for line in lines), f'a line; there are {logged}')
+    publisher = watcher.node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+
+    def say(finished):
+        values = [KeyValue(key='finished', value=str(finished))]
+        status = DiagnosticStatus(level=b'\x00', name='/avdet/capture', values=values)
+        publisher.publish(DiagnosticArray(status=[status]))
+
+    saying = watcher.node.create_timer(0.2, lambda: say(True))
+    watcher.wait_status('tracker', 'the source has ended', level=OK)
+    wait(lambda: any('well again' in line.msg for line in lines), 'a line that all is well')
+    watcher.node.destroy_timer(saying)
+    saying = watcher.node.create_timer(0.2, lambda: say(False))
+    watcher.wait_status('tracker', 'no publisher on /avdet/detections', level=ERROR)
+    assert sum('no publisher' in line.msg for line in lines) == 1
+    assert tracker.publisher_watch._statuses is not None
 
 
 def reported(watch, count):

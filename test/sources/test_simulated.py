@@ -46,6 +46,21 @@ def test_a_paced_drive_takes_its_time_and_stops_at_once():
     assert source.read(0.0) is None
 
 
+def test_a_drive_that_is_not_kept_up_with_says_by_how_much():
+    source = make_source('simulation', load_rig(), seed=300_004, duration_s=3.0)
+    source.start()
+    try:
+        while (block := source.read(5)) is None:
+            pass
+        assert source.behind_s < 0.3
+        time.sleep(0.6)  # as a renderer that is too slow would
+        block = source.read(5)
+        assert 0.5 < source.behind_s < 5
+        assert block.first_sample / source.sample_rate_hz < 0.1
+    finally:
+        source.stop()
+
+
 def test_a_failing_renderer_is_reported(monkeypatch):
     source = make_source('simulation', load_rig(), seed=300_003, duration_s=5.0)
     source.scene = None  # nothing to render

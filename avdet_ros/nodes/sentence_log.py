@@ -1,0 +1,63 @@
+"""Which sentences of a node's diagnostics go to its log: each once, when it comes, and the end.
+
+Who looks at the terminal and not at ``/diagnostics`` learns there why nothing comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+import math
+import re
+
+from avdet_ros.nodes.diagnostics import OK, WARN, Report
+
+QUIET_S = 60.0
+"""A sentence that comes again within this time is not logged again."""
+
+WELL_S = 3.0
+"""After so long without a fault it is logged that all is well."""
+
+_NUMBER = re.compile(r'\d+(\.\d+)?')
+
+
+class SentenceLog:
+    """Remembers what was logged of one node's reports."""
+
+    def __init__(self) -> None:
+        self._logged_s: dict[str, float] = {}
+        self._faulty = False
+        self._well_since_s: float | None = None
+
+    def news(self, report: Report, now_s: float, told: Collection[str]) -> tuple[int, str] | None:
+        """The level and the one line to log for a report, or None.
+
+        Args:
+            report: the newest.
+            now_s: monotonic time.
+            told: sentences that the node has logged by itself.
+        """
+        if report.level == OK:
+            return self._well(report, now_s)
+        self._well_since_s = None
+        fresh = []
+        level = WARN
+        for its_level, sentence in report.faults:
+            key = _NUMBER.sub('#', sentence)  # seconds and counts go on; the sentence is the same
+            is_new = now_s - self._logged_s.get(key, -math.inf) > QUIET_S
+            self._logged_s[key] = now_s
+            self._faulty |= is_new
+            if is_new and sentence not in told:
+                fresh.append(sentence)
+                level = max(level, its_level)
+        self._logged_s = {
+            key: at_s for key, at_s in self._logged_s.items() if now_s - at_s <= QUIET_S
+        }
+        return (level, '; '.join(fresh)) if fresh else None
+
+    def _well(self, report: Report, now_s: float) -> tuple[int, str] | None:
+        if self._well_since_s is None:
+            self._well_since_s = now_s
+        if not self._faulty or now_s - self._well_since_s < WELL_S:
+            return None
+        self._faulty = False
+        return OK, f'well again: {report.message or "working"}'

@@ -1,0 +1,78 @@
+"""Overload in words: dropped, too few and late windows; and no words where all is well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.nodes.window_flow import WindowFlow
+
+S = 1_000_000_000
+BEGAN_NS = 1_700_000_000 * S
+
+
+def run(seconds, hop_s=0.1, keep=lambda n: True, late_s=lambda t: 0.03, known_hop=False):
+    """The sentences at the end of a stream of windows that are handed on when they are ready."""
+    flow = WindowFlow()
+    for n in range(round(seconds / hop_s)):
+        stamp_ns = BEGAN_NS + round(n * hop_s * S)
+        late = late_s(n * hop_s)
+        if keep(n):
+            flow.add(stamp_ns + round(late * S), stamp_ns, late * 1e3)
+    end_ns = BEGAN_NS + round(seconds * S) + round(late_s(seconds) * S)
+    return flow.sentences(end_ns, 0, hop_s if known_hop else None)
+
+
+@pytest.mark.parametrize('known_hop', [True, False])
+@pytest.mark.parametrize('hop_s', [0.02, 0.1, 1.0])
+def test_a_stream_that_is_in_time_has_no_sentence(hop_s, known_hop):
+    assert run(20, hop_s, known_hop=known_hop) == []
+    uneven = np.random.default_rng(0).uniform(0.01, 0.08, 2000)
+    uneven_late = lambda t: uneven[round(t / hop_s) % 2000]  # noqa: E731
+    assert run(20, hop_s, late_s=uneven_late, known_hop=known_hop) == []
+
+
+def test_a_stream_that_has_just_begun_is_given_time():
+    assert run(1.5, known_hop=True) == []
+    assert WindowFlow().sentences(BEGAN_NS, 0, 0.1) == []
+
+
+def test_too_few_windows_are_said():
+    # A node that was stopped half of the time, as in the field: whole seconds are missing.
+    assert run(20, keep=lambda n: n % 20 < 12)[0].startswith('too few windows: ')
+    # One in five.
+    assert 'of 50 in the last 5 s' in run(20, keep=lambda n: n % 5)[0]
+    assert run(20, keep=lambda n: n % 2, known_hop=True)[0].startswith('too few windows: 2')
+
+
+def test_late_windows_are_said():
+    assert run(10, late_s=lambda t: 0.43)[0].startswith('late: windows come 0.4 s after')
+    growing = run(20, late_s=lambda t: t)  # at half speed
+    assert any(sentence.startswith('late: ') for sentence in growing)
+    assert any(sentence.startswith('too few windows: ') for sentence in growing)
+    assert run(20, hop_s=1.0, late_s=lambda t: 0.43) == []
+
+
+def test_stamps_of_another_clock_are_not_called_late():
+    assert 'without use_sim_time' in run(10, late_s=lambda t: 86400.0)[0]
+
+
+def test_dropped_windows_are_said_until_they_have_passed():
+    flow = WindowFlow()
+    said = []
+    for second in range(20):
+        dropped = min(max(second - 3, 0), 4) * 3
+        said.append(flow.sentences(BEGAN_NS + second * S, dropped))
+    assert said[3] == []
+    assert said[4] == ['too slow: windows dropped in the last 5 s: 3']
+    assert said[7] == ['too slow: windows dropped in the last 5 s: 12']
+    assert said[13] == said[19] == []
+
+
+def test_time_that_goes_back_begins_anew():
+    flow = WindowFlow()
+    for n in range(100):
+        flow.add(BEGAN_NS + n * S // 10, BEGAN_NS + n * S // 10, 10.0)
+    assert flow.sentences(BEGAN_NS + 10 * S) == []
+    flow.add(5 * S, 5 * S, 10.0)
+    assert flow.sentences(6 * S, 7) == ['too slow: windows dropped in the last 5 s: 7']
