@@ -232,19 +232,20 @@ class OverlayNode(AvdetNode):
         tracks = self._inputs[0]
         silent = self.explain_silence(report, tracks, self._last_in_s, may_end=True)
         self._note = report.message if silent else ''
+        ended = silent and report.level == diagnostics.OK  # and so a simulated camera has
         subscribers = self._overlay.get_subscription_count()
         report.value(
             pictures=self._painted.count,
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=self._worker.dropped,
             looking=subscribers,
-            camera=self._diagnose_camera(report),
+            camera=self._diagnose_camera(report, ended),
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
             report.ok(f'{self._painted.count} pictures' if subscribers else 'no subscribers')
 
-    def _diagnose_camera(self, report: diagnostics.Report) -> str:
+    def _diagnose_camera(self, report: diagnostics.Report, ended: bool) -> str:
         """Whether pictures come; one that came and no longer does is reported."""
         pulse = self._image_pulse
         if not self._images:
@@ -254,6 +255,6 @@ class OverlayNode(AvdetNode):
         why = self.publisher_watch.why_silent(self._inputs[2], pulse.since_s)
         if pulse.since_s < SILENT_AFTER_S:
             return 'live'
-        if pulse.has_stopped:
+        if pulse.has_stopped and not ended:
             report.warn(f'the camera no longer comes: {why}')
         return f'none for {pulse.since_s:.0f} s, drawn road'
