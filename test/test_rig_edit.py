@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -111,7 +112,7 @@ def test_yaw_is_changed_or_added(yaw_line):
     st.lists(st.tuples(st.floats(-40, 40), st.floats(-0.002, 0.002)), min_size=8, max_size=8),
     st.sets(st.integers(0, 7), max_size=5),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_values_within_the_bounds_are_written_to_rounding(errors, dead):
     values = [
         replace(each, gain_db=gain, delay_s=delay, dead=index in dead)

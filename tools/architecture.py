@@ -17,7 +17,7 @@ import textwrap
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from import_graph import PACKAGE, ROOMS, ROOT, room_arrows
+from import_graph import PACKAGE, ROOMS, ROOT, room_arrows, tree_of
 
 PICTURE = ROOT / 'docs' / 'images' / 'architecture.svg'
 WIDTH, GAP = 236, 26
@@ -64,7 +64,7 @@ def first_sentence(room: str) -> str:
     """What a room is, from the first sentence of its docstring."""
     path = PACKAGE / room / '__init__.py'
     path = path if path.exists() else PACKAGE / f'{room}.py'
-    text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+    text = ast.get_docstring(tree_of(path)) or ''
     return ' '.join(text.split('\n\n')[0].split()).split('. ')[0].rstrip('.')
 
 

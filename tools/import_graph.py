@@ -7,6 +7,7 @@ package (tools/architecture.py) and by the test of the import rule (test/test_pa
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,13 +64,19 @@ def training_room_of(module: str) -> str:
     return parts[2] if parts[1:2] == ['training'] and parts[2] != '__init__' else ''
 
 
+def tree_of(path: Path) -> ast.Module:
+    """The code of a file."""
+    return ast.parse(path.read_text(encoding='utf-8'))
+
+
+@cache
 def module_arrows() -> dict[str, set[str]]:
-    """Which module of the package imports which, anywhere in its code."""
+    """Which module of the package imports which, anywhere in its code; do not change it."""
     names = {'.'.join(path.relative_to(ROOT).with_suffix('').parts): path for path in modules()}
     found: dict[str, set[str]] = {}
     for name, path in names.items():
         found[name] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('avdet_ros'):
                 for alias in node.names:
                     whole = f'{node.module}.{alias.name}'

@@ -71,6 +71,7 @@ def test_a_loose_microphone_and_a_new_gain_are_named(rig, watched):
     assert called == []
 
 
+@pytest.mark.slow
 def test_exchanged_plugs_are_named(rig, watched):
     errors = Errors(order=np.array([0, 1, 2, 7, 4, 5, 6, 3]), dead=(1,))
     _, ((_, changes),) = watched(loosened(rig, errors))

@@ -1,5 +1,6 @@
 """Features made frame by frame are those of the whole window, whatever comes and goes."""
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -54,7 +55,7 @@ def assert_equal(stream, window):
     hop_s=st.sampled_from([0.05, 0.031, 0.2, 0.008]),
     left_out=st.lists(st.booleans(), max_size=20),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_window_is_as_if_computed_whole(blocks, calibration, hop_s, left_out):
     """Blocks of any size, gaps before them, restarts, and windows that nobody asked for."""
     stream = FeatureStream(small_front_end(calibration))
@@ -76,7 +77,7 @@ def test_every_window_is_as_if_computed_whole(blocks, calibration, hop_s, left_o
     n_fft=st.sampled_from([64, 250, 256, 1024, 2500]),
     grid=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_any_front_end_on_any_grid(hop_length, n_fft, grid):
     stream = FeatureStream(small_front_end(hop_length=hop_length, n_fft=n_fft))
     for window in buffer(stream.front_end, 0.06, grid).push(SOUND[:5000], 17):

@@ -1,5 +1,6 @@
 """Recorded samples tell their numbers, and where some are missing."""
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -11,7 +12,7 @@ def noise(count, seed=0):
     return np.random.default_rng(seed).integers(-3000, 3000, (count, 8)).astype(np.int16)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.integers(0, 2**31), st.integers(12, 500))
 def test_every_block_knows_its_place(first, count):
     sound = noise(count)

@@ -1,5 +1,6 @@
 """Windows do not depend on how the sound was cut into blocks, and know what they lack."""
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -34,7 +35,7 @@ def expected_waveform(start, stop):
     sizes=st.lists(st.integers(0, 1500), max_size=30),
     hop_s=st.sampled_from([0.1, 0.037, 1 / 30, 0.5, 0.005]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_blocks_give_the_same_windows(sizes, hop_s):
     total = min(sum(sizes), len(SOUND))
     ring = buffer(hop_s=hop_s)
@@ -55,7 +56,7 @@ def test_any_blocks_give_the_same_windows(sizes, hop_s):
         max_size=20,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_windows_know_their_gaps(blocks):
     """Against the plain way: lay everything out in one array with a mask of what arrived."""
     ring = buffer(hop_s=0.037)
@@ -110,7 +111,7 @@ def test_a_source_that_begins_anew_restarts_the_grid():
     phase=st.sampled_from([0.0, 0.3, 0.99]),
     first_sample=st.integers(0, 1000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_windows_start_on_the_last_point_of_the_grid_before_their_time(hop_s, phase, first_sample):
     ring = WindowBuffer(8, RATE, 0.5, hop_s, grid_samples=32, phase=phase)
     windows = play(ring, [700] * 10, first_sample=first_sample)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import cv2
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -69,7 +70,7 @@ def test_ids_survive_being_written(stamp_ns: int, code: int) -> None:
     assert not frame.is_day
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(max_size=60))
 def test_any_text_is_an_id_or_one_sentence(text: str) -> None:
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -166,7 +167,7 @@ def some_drives(draw):
     return drives
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(some_drives(), st.sampled_from([0.1, 0.5, 1.0]))
 def test_one_pass_gives_what_the_definition_gives(drives, most_false):
     if not any(len(truth.azimuth_deg) for drive in drives for _, truth in drive):
@@ -177,7 +178,7 @@ def test_one_pass_gives_what_the_definition_gives(drives, most_false):
     assert recall_at(matched, operating_point(matched, most_false)) == pytest.approx(recall)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(some_drives())
 def test_a_resample_is_what_the_drives_drawn_twice_would_give(drives):
     """One draw of the bootstrap against the same drives written out."""

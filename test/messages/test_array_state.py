@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -70,7 +71,7 @@ ANY = st.recursive(
 
 
 @given(st.text(max_size=200) | ANY.map(json.dumps) | st.just('[' * 9000) | st.just('1' * 30000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_is_an_array_or_one_sentence(text):
     sentence, found = '', None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -74,7 +75,7 @@ def test_two_corners_are_gone_around_when_one_is_not_enough():
     assert detour[0] == pytest.approx(near + 60 + far - 70)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 2.4))
 def test_a_detour_is_never_shorter_and_moves_smoothly(x, y, ex, ey):
     source, array = np.array([[x, y, 0.0]]), np.array([[ex, ey, 0.0]])

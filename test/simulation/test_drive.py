@@ -213,6 +213,7 @@ def test_splits_are_by_drive_and_their_seeds_apart() -> None:
     assert nights['test', True] == nights['test', False] == 4
 
 
+@pytest.mark.slow
 def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
     plan = replace(PLAN, drives=1, clips=False, clean_too=True)
     drive = plan_drives(plan)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -32,7 +33,7 @@ def changed(scene, lively):
     return [v for v in lively.vehicles if before.get(v.vehicle_id, v) is not v]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.floats(0, 10), st.floats(-1, 1), st.floats(0.5, 5), st.floats(2, 9))
 def test_speeds_are_the_slopes_of_ways(t, lanes, length, by):
     motion = Motion(

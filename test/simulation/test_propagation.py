@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -53,7 +54,7 @@ def _receive(signal, signal_first, start, velocity, microphones, seconds=1.0, su
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.floats(-60, 60), st.floats(2, 40), st.floats(-40, 40), st.floats(-5, 5), st.floats(0, 0.9)
 )

@@ -110,6 +110,7 @@ def test_delays_of_moving_sources_are_the_exact_ones():
             assert abs(20 * np.log10(gain[0, k, m] * r)) < 0.02
 
 
+@pytest.mark.slow
 def test_what_is_left_out_changes_nothing_that_is_heard():
     scene = place_array(
         draw_world(25, RIG, WindowPlan('plain')), array_of(25, RIG, WindowPlan('plain'))
@@ -172,6 +173,7 @@ def test_many_poses_are_those_of_each():
     np.testing.assert_array_equal(truth.rest_db, near.rest_db)
 
 
+@pytest.mark.slow
 def test_windows_are_repeatable_and_share_labels_between_arrays():
     plan = WindowPlan('plain', windows_a_drive=1, arrays_a_window=2, quick=True)
     first, second = (list(array_windows(33, RIG, FRONT_END, plan)) for _ in range(2))
@@ -202,7 +204,9 @@ def test_a_gap_is_silent_in_all_channels(world):
     assert (found[:8, :, ~silent].mean(axis=1) > -99).all()
 
 
-@pytest.mark.parametrize('world_name', ['plain', 'furnished'])
+@pytest.mark.parametrize(
+    'world_name', ['plain', pytest.param('furnished', marks=pytest.mark.slow)]
+)
 def test_windows_differ_little_from_the_exact_ones(world_name):
     found = differences(world_name, RIG, range(100_300, 100_304))
     assert np.median([each.level_db for each in found]) < 0.15

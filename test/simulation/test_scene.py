@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -76,7 +77,7 @@ def test_label_rules(world):
     assert np.isneginf(scene.truth(2.0).level_db[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 99_999), st.floats(0, 8))
 def test_any_drive_gives_sane_truth(seed, t):
     scene = random_scene(seed)
@@ -97,7 +98,7 @@ def test_any_drive_gives_sane_truth(seed, t):
     assert np.all(labels.boxes_px[:, 3] - labels.boxes_px[:, 1] >= scene_module.LABEL_HEIGHT_PX)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 10_000))
 def test_roads_are_smooth_and_frames_orthonormal(seed):
     road = random_road(np.random.default_rng(seed), -150, 250, 1 / 150, 0.04, 3.2)

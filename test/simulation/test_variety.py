@@ -85,6 +85,7 @@ def test_some_vehicles_have_no_tones():
     assert not engine.tonal.any()
 
 
+@pytest.mark.slow
 def test_rain_and_gusts_are_louder_in_both_renderers(world):
     noise = random_scene(2).noise
     gusts = (0.0, 20.0, *[0.0] * 6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -15,7 +16,7 @@ from avdet_ros.simulation.walls import Walls
 RATE = 44100
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.floats(-3, 3), st.floats(-50, 50), st.floats(0, 1.5))
 def test_images_on_a_straight_road(aside, along, height):
     walls = Walls(straight_road(), 6.0, -5.0, 5.5, 0.9)

@@ -54,6 +54,7 @@ def test_a_shard_holds_what_the_scene_says(tmp_path, small):
     np.testing.assert_array_equal(rows[1]['features'], found['features'][1])
 
 
+@pytest.mark.slow
 def test_goes_on_where_it_was(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', _in_this_process)
     assert sum(windows.make_windows(tmp_path, 6, (30, 40), 1)) == 6

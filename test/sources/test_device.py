@@ -84,6 +84,7 @@ def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones)
     assert np.percentile(late - late.min(), 90) < 0.2
 
 
+@pytest.mark.slow
 def test_the_rigs_channel_map_is_obeyed(virtual_device, tones):
     tree = yaml.safe_load(default_rig_path().read_text())
     order = [7, 2, 0, 5, 1, 6, 4, 3]
@@ -98,6 +99,7 @@ def test_the_rigs_channel_map_is_obeyed(virtual_device, tones):
         assert tone_of(sound[:, microphone]) == pytest.approx(400 + 300 * channel, abs=4)
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_noticed_and_its_return_used(virtual_device, rig, tones):
     source = DeviceSource(rig, DEVICE)
     source.start()

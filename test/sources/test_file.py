@@ -3,6 +3,7 @@
 import io
 import time
 
+from helpers.examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -227,7 +228,7 @@ def survives(path, content):
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=6))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_headers_never_crash(scratch, changes):
     content = bytearray(WHOLE)
     for place, value in changes:
@@ -236,7 +237,7 @@ def test_damaged_headers_never_crash(scratch, changes):
 
 
 @given(cut=st.integers(0, len(WHOLE)), tail=st.binary(max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_cut_and_continued_files_never_crash(scratch, cut, tail):
     survives(scratch, WHOLE[:cut] + tail)
 
@@ -245,6 +246,6 @@ def test_cut_and_continued_files_never_crash(scratch, cut, tail):
     magic=st.sampled_from([b'RIFF', b'RF64', b'FORM', b'fLaC', b'OggS', b'caff', b'.snd', b'ID3']),
     rest=st.binary(max_size=400),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_never_crash(scratch, magic, rest):
     survives(scratch, magic + rest)

@@ -27,6 +27,7 @@ def test_blocks_are_the_rendered_drive():
     assert np.array_equal(np.concatenate(pieces).T, expected)
 
 
+@pytest.mark.slow
 def test_a_paced_drive_takes_its_time_and_stops_at_once():
     source = make_source('simulation', load_rig(), seed=300_002, duration_s=30.0)
     source.start()

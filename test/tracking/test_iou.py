@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.examples import examples
 from helpers.tracks import detections_of, drives, ids
 from hypothesis import given, settings
 import numpy as np
@@ -12,7 +13,7 @@ from avdet_ros.tracking import IouTracker
 from avdet_ros.tracking.iou import greatest_first
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(windows=drives())
 def test_the_papers_rules(windows):
     tracker, before, last_s = IouTracker(), [], None

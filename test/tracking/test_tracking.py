@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.examples import examples
 from helpers.tracks import detections_of, drives, ids
 from hypothesis import given, settings
 import numpy as np
@@ -24,7 +25,7 @@ def plain(results):
 
 
 @pytest.mark.parametrize('name', NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(windows=drives())
 def test_laws_of_every_tracker(name, windows):
     tracker, other = make_tracker(name), make_tracker(name)
@@ -51,7 +52,7 @@ def test_laws_of_every_tracker(name, windows):
 
 
 @pytest.mark.parametrize('name', NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(windows=drives())
 def test_a_jump_back_in_time_starts_anew(name, windows):
     fresh, tracker = make_tracker(name), make_tracker(name)
@@ -61,7 +62,7 @@ def test_a_jump_back_in_time_starts_anew(name, windows):
 
 
 @pytest.mark.parametrize('name', NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(windows=drives())
 def test_identities_are_first_published_in_ascending_order(name, windows):
     tracker = make_tracker(name)

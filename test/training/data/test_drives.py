@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 import shutil
 
 import numpy as np
@@ -13,21 +15,34 @@ from avdet_ros.dataset.features import cache_sound
 from avdet_ros.dataset.labels import LABELS, DriveLabels, write_labels
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
 from avdet_ros.training.data.drives import drive_windows
 
 SIZE = (1920, 650)
 
 
-@pytest.fixture
-def own(drives, tmp_path):
+@pytest.fixture(scope='module')
+def cached(drives, tmp_path_factory):
     """A copy of the drives with features, and the training frames."""
-    root = tmp_path / 'drives'
+    root = tmp_path_factory.mktemp('cached') / 'drives'
     shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
     frames = read_split(root, 0.0).train
-    from avdet_ros.rig import load_rig
-
     cache_sound(root, by_drive(frames), 'window', load_rig())
     return root, frames
+
+
+@pytest.fixture
+def own(cached, tmp_path):
+    """Drives whose labels a test may change; their large files are those of `cached`."""
+    root, frames = cached
+    shutil.copytree(root, tmp_path / 'drives', copy_function=copy_or_link)
+    return tmp_path / 'drives', frames
+
+
+def copy_or_link(source, target):
+    (shutil.copy2 if Path(source).suffix in ('.txt', '.json', '.jsonl') else os.link)(
+        source, target
+    )
 
 
 def lines_of(root, drive: str) -> tuple:

@@ -1,3 +1,4 @@
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
@@ -30,7 +31,7 @@ def test_an_ambiguous_anchor_is_ignored():
     assert match_anchors(anchors, boxes).tolist() == [-2, 0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(coordinates, coordinates, sizes, sizes, coordinates, coordinates, sizes, sizes)
 def test_decoding_undoes_encoding(x, y, w, h, ax, ay, aw, ah):
     box = torch.tensor([[x, y, x + w, y + h]], dtype=torch.float64)

@@ -48,6 +48,7 @@ def test_boxes_undo_the_encoding(detector):
     assert scores[0] > scores[1] > 0.98
 
 
+@pytest.mark.slow
 def test_it_learns_a_bright_rectangle():
     torch.manual_seed(1)
     detector = EfficientDetector(NAME, channels=1, image_size=(128, 128)).train()

@@ -32,6 +32,7 @@ def sounds(count: int) -> list[np.ndarray]:
     return windows
 
 
+@pytest.mark.slow
 def test_the_shipped_student_in_half_precision_predicts_the_same(tmp_path):
     path, half = share('models/student.onnx'), tmp_path / 'half.onnx'
     write_half(path, half)
@@ -48,7 +49,9 @@ def test_the_shipped_student_in_half_precision_predicts_the_same(tmp_path):
     Detector(half, load_rig(), FrontEnd()).detect(sounds(1)[0])
 
 
-@pytest.mark.parametrize('model', ['paper', 'stereosoundnet'])
+@pytest.mark.parametrize(
+    'model', [pytest.param('paper', marks=pytest.mark.slow), 'stereosoundnet']
+)
 def test_the_papers_students_are_exported_and_halved(model, tmp_path):
     size = (128, 256)
     torch.manual_seed(0)

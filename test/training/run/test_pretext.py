@@ -31,6 +31,7 @@ def small(seed: int = 0) -> Steered:
     return Steered(network, AREA)
 
 
+@pytest.mark.slow
 def test_counting_is_learned_and_its_weights_begin_the_student(taught, tmp_path):
     train, val = taught(128, 0), taught(64, 1)
     student = small()
@@ -46,7 +47,7 @@ def test_counting_is_learned_and_its_weights_begin_the_student(taught, tmp_path)
 
 
 def test_more_than_the_most_counts_as_the_most(taught, tmp_path):
-    train, val = taught(32, 0), taught(16, 1)
+    train, val = taught(16, 0), taught(8, 1)
     train.boxes[1] = np.repeat(train.boxes[1], 9, axis=0)
     how = replace(RECIPE, pretext=replace(RECIPE.pretext, epochs=1))
     assert fit_pretext(small(), how, train, val, tmp_path, None)['loss'] > 0
@@ -54,7 +55,7 @@ def test_more_than_the_most_counts_as_the_most(taught, tmp_path):
 
 def test_weights_of_another_student_are_refused(taught, tmp_path):
     how = replace(RECIPE, pretext=replace(RECIPE.pretext, epochs=1))
-    fit_pretext(small(), how, taught(32, 0), taught(16, 1), tmp_path, None)
+    fit_pretext(small(), how, taught(16, 0), taught(8, 1), tmp_path, None)
     other = make_student(
         StudentRecipe(student=NetworkRecipe('image_grid')), load_rig(), AREA, (128, 256)
     )

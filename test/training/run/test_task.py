@@ -106,6 +106,7 @@ def test_the_released_loss_hardly_has_a_gradient(taught, tmp_path):
     assert norms['as_released'] < 0.02 * norms['corrected']
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_path):
     from lightning.pytorch.callbacks import Callback
 
