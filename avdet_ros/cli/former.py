@@ -26,6 +26,7 @@ from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
 from avdet_ros.cli.sim_windows import simulate_windows
+from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_label import label
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
@@ -36,6 +37,7 @@ NAMES: dict[str, tuple[str, Callable[..., None]]] = {
     'bag-to-dataset': ('bag to-dataset', bag_to_dataset),
     'check-dataset': ('eval check-dataset', check_dataset),
     'compare': ('eval compare', compare),
+    'convert-checkpoint': ('train convert-checkpoint', convert_checkpoint),
     'drive-to-bag': ('bag from-drive', drive_to_bag),
     'evaluate': ('eval model', evaluate),
     'evaluate-trackers': ('eval trackers', evaluate_trackers),

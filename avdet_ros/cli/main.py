@@ -42,6 +42,7 @@ from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train_any_array import train_any_array
+from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_label import label
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
@@ -81,6 +82,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'any-array': train_any_array,
             'teacher': train_teacher,
             'label': label,
+            'convert-checkpoint': convert_checkpoint,
             'search': search,
             'reproduce': reproduce,
         },

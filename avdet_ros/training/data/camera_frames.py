@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.data.released_pictures import released_picture
 
 CROP_COLUMNS = (200, 1720)
 """The columns of a 1920 pixel wide image that the teachers see."""
@@ -26,6 +27,10 @@ THERMAL_COUNTS = (21800, 25000)
 
 MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
 """Channels of each teacher's input."""
+
+SCALINGS = ('own', 'released')
+"""How pixels become numbers: as here, or as in the authors' program, see `released_picture`. A
+network keeps what it was taught with."""
 
 
 def require_modality(name: str, where: str = 'modality') -> None:
@@ -102,7 +107,9 @@ def canvas_for(
     return Canvas(*image_size, left, right - left, height_px, width_px, scale)
 
 
-def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarray:
+def network_input(
+    image: np.ndarray, modality: str, canvas: Canvas, scaling: str = 'own'
+) -> np.ndarray:
     """Crop, scale and normalise one frame.
 
     Args:
@@ -110,6 +117,7 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
             (H, W, 3) uint8 or (H, W) uint16 counts for ``thermal``.
         modality: ``rgb``, ``depth`` or ``thermal``.
         canvas: of `canvas_for`.
+        scaling: of `SCALINGS`, the network's.
 
     Returns:
         (channels, canvas.height, canvas.width) float32; zeros beside the picture.
@@ -127,16 +135,22 @@ def network_input(image: np.ndarray, modality: str, canvas: Canvas) -> np.ndarra
             f'found {image.shape[1]} x {image.shape[0]} of {image.dtype}'
         )
     kept = image[:, canvas.left_px : canvas.left_px + canvas.kept_width_px]
-    size = tuple(round(side * canvas.scale) for side in kept.shape[1::-1])
+    if scaling == 'released':
+        values = released_picture(kept, modality, canvas.scale)
+    else:
+        values = _own_picture(kept, modality, canvas.scale)
+    placed = np.zeros((len(values), canvas.height, canvas.width), np.float32)
+    placed[:, : values.shape[1], : values.shape[2]] = values
+    return placed
+
+
+def _own_picture(kept: np.ndarray, modality: str, scale: float) -> np.ndarray:
+    size = tuple(round(side * scale) for side in kept.shape[1::-1])
     pixels = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
     if modality == 'thermal':
-        values = _thermal(pixels)[None]
-    else:
-        colour = pixels[..., ::-1].astype(np.float32) / 255
-        values = ((colour - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
-    placed = np.zeros((len(values), canvas.height, canvas.width), np.float32)
-    placed[:, : size[1], : size[0]] = values
-    return placed
+        return _thermal(pixels)[None]
+    colour = pixels[..., ::-1].astype(np.float32) / 255
+    return ((colour - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
 
 
 def _thermal(pixels: np.ndarray) -> np.ndarray:

@@ -107,6 +107,7 @@ class FrameSet(Dataset):
         crop: the paper's columns only, see `canvas_for`.
         flip: exchange left and right in half of the frames, drawn by seed, epoch and place.
         seed: of the flips.
+        scaling: of the pictures, see `camera_frames.SCALINGS`.
     """
 
     def __init__(
@@ -117,7 +118,9 @@ class FrameSet(Dataset):
         crop: bool = True,
         flip: bool = False,
         seed: int = 0,
+        scaling: str = 'own',
     ) -> None:
+        self.scaling = scaling
         self.frames, self.modality, self.image_size = frames, modality, image_size
         self.crop, self.flip, self.seed = crop, flip, seed
         self.epoch = 0
@@ -141,7 +144,7 @@ class FrameSet(Dataset):
             boxes = boxes[:, [2, 1, 0, 3]] * np.float32([-1, 1, -1, 1])
             boxes = boxes + np.float32([width, 0, width, 0])
         canvas = canvas_for(self.image_size, width, height, self.crop)
-        pixels = network_input(picture, self.modality, canvas)
+        pixels = network_input(picture, self.modality, canvas, self.scaling)
         placed = canvas.to_network(boxes)
         large = np.all(placed[:, 2:] - placed[:, :2] >= 2, axis=1)
         return torch.from_numpy(pixels), torch.from_numpy(placed[large])

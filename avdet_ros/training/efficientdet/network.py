@@ -19,6 +19,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.efficientdet.anchors import anchor_detection_loss, decode_boxes
+from avdet_ros.training.efficientdet.zero_padding import pad_pools_with_zeros
 
 STRIDE = 128
 """The stride of P7: the input's sides must be multiples of it."""
@@ -57,6 +58,8 @@ class EfficientDetector(nn.Module):
         channels: of the input; 3 for pictures and depth, 1 for thermal, 8 for sound.
         image_size: height and width of the input; multiples of 128.
         anchor_scale: smallest anchor in strides of its level.
+        zero_padded_pools: the pyramid's max pools pad with zeros, as the authors' program of
+            MM-DistillNet does, see `ZeroPaddedPool`.
 
     Raises:
         AvdetError: the configuration is unknown, or the size does not fit the pyramid.
@@ -68,6 +71,7 @@ class EfficientDetector(nn.Module):
         channels: int,
         image_size: tuple[int, int],
         anchor_scale: float = 4.0,
+        zero_padded_pools: bool = False,
     ) -> None:
         super().__init__()
         try:
@@ -92,6 +96,8 @@ class EfficientDetector(nn.Module):
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = MOMENTUM
+        if zero_padded_pools:
+            pad_pools_with_zeros(self.network.fpn)
         anchors = Anchors.from_config(config).boxes[:, [1, 0, 3, 2]]
         self.register_buffer('anchors', anchors, persistent=False)
         self.image_size = tuple(image_size)
@@ -149,6 +155,32 @@ class EfficientDetector(nn.Module):
         return frames
 
 
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """Read names and tensors; nothing else is unpickled.
+
+    Args:
+        path: a state dict saved by torch, or a checkpoint that has one as ``state_dict``.
+
+    Raises:
+        AvdetError: the file is missing, too large or no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AvdetError(
+            f'weights {path}: expected a checkpoint file, found none; weights are not downloaded'
+        )
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise AvdetError(f'weights {path}: expected a state dict, found {error!s:.120}') from error
+    state = state.get('state_dict', state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise AvdetError(
+            f'weights {path}: expected names with tensors, found {type(state).__name__}'
+        )
+    return state
+
+
 def load_weights(detector: EfficientDetector, path: str | Path) -> list[str]:
     """Load a checkpoint strictly; only the stem and the class layer may be new.
 
@@ -167,20 +199,7 @@ def load_weights(detector: EfficientDetector, path: str | Path) -> list[str]:
     Raises:
         AvdetError: the file is missing or not a state dict, or other layers do not fit.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise AvdetError(
-            f'weights {path}: expected a checkpoint file, found none; weights are not downloaded'
-        )
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise AvdetError(f'weights {path}: expected a state dict, found {error!s:.120}') from error
-    state = state.get('state_dict', state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise AvdetError(
-            f'weights {path}: expected names with tensors, found {type(state).__name__}'
-        )
+    state = read_state(path)
     own = detector.network.state_dict()
     state = {_bare(name): value for name, value in state.items()}
     state = {name: value for name, value in state.items() if not name.startswith('anchors')}

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 import re
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.efficientdet.network import EfficientDetector
 
 CLASSES = 20
 """Outputs an anchor of the released class layer."""
@@ -110,39 +108,6 @@ def rename_released(state: Mapping[str, Tensor], where: str = 'checkpoint') -> d
             value = _car_alone(value, name, where)
         renamed[new] = value
     return renamed
-
-
-def pad_pools_with_zeros(detector: EfficientDetector) -> None:
-    """Make the pyramid's max pools pad with zeros, as the authors' program does.
-
-    effdet pads with minus infinity, which no maximum takes; with zeros a map that is negative at
-    its edge comes out differently.
-    """
-    pyramid = detector.network.fpn
-    found = [
-        (parent, name)
-        for parent in pyramid.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, nn.MaxPool2d)
-    ]
-    for parent, name in found:
-        setattr(parent, name, ZeroPaddedPool())
-
-
-class ZeroPaddedPool(nn.Module):
-    """Maximum over 3 x 3 places, every second one, "same" padding with zeros."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
-        height, width = features.shape[-2:]
-        padded = functional.pad(features, _same(width) + _same(height))
-        return functional.max_pool2d(padded, 3, stride=2)
-
-
-def _same(side: int) -> list[int]:
-    """Padding before and after a side of a 3 x 3 window with a step of 2."""
-    needed = max((-(-side // 2) - 1) * 2 + 3 - side, 0)
-    return [needed // 2, needed - needed // 2]
 
 
 def _stages(state: Mapping[str, Tensor], blocks: list[int]) -> dict[int, str]:

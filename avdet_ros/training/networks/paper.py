@@ -41,6 +41,8 @@ class PaperStudent(nn.Module):
         image_size: what the spectrograms are resized to; the paper's is (768, 768).
         channels: microphones; 8, or 2 for StereoSoundNet's two.
         anchor_scale: smallest anchor in strides of its level; the paper's is 4.
+        scaling: ``own``: [0, 1], resized bilinearly, as the paper says. ``released``: the authors'
+            program, decibels as they are, resized by cubics, and zeros round the pyramid's pools.
     """
 
     def __init__(
@@ -49,16 +51,24 @@ class PaperStudent(nn.Module):
         image_size: tuple[int, int] = (768, 768),
         channels: int = 8,
         anchor_scale: float = 4.0,
+        scaling: str = 'own',
     ) -> None:
         super().__init__()
-        self.detector = EfficientDetector(config_name, channels, image_size, anchor_scale)
-        self.channels = channels
+        released = scaling == 'released'
+        self.detector = EfficientDetector(
+            config_name, channels, image_size, anchor_scale, zero_padded_pools=released
+        )
+        self.channels, self.released = channels, released
 
     def picture(self, log_mel_db: Tensor) -> Tensor:
-        """(B, 8, 80, 173) dB to the detector's (B, channels, height, width) in [0, 1]."""
-        levels = unit_levels(log_mel_db[:, : self.channels])
+        """(B, 8, 80, 173) dB to the detector's (B, channels, height, width)."""
+        levels = log_mel_db[:, : self.channels]
+        if not self.released:
+            levels = unit_levels(levels)
+        # Torch's bicubic is OpenCV's: the same coefficient (-0.75), pixels' centres aligned.
+        mode = 'bicubic' if self.released else 'bilinear'
         return functional.interpolate(
-            levels, size=self.detector.image_size, mode='bilinear', align_corners=False
+            levels, size=self.detector.image_size, mode=mode, align_corners=False
         )
 
     def forward(self, log_mel_db: Tensor) -> Prediction:
@@ -102,7 +112,12 @@ class AnchorStudent(StudentAdapter):
     ) -> AnchorStudent:
         """See `StudentAdapter.make`; its anchors are as large as the teachers'."""
         anchor_scale = recipe.teachers.anchor_scale
-        student = PaperStudent(recipe.student.config_name, image_size, anchor_scale=anchor_scale)
+        student = PaperStudent(
+            recipe.student.config_name,
+            image_size,
+            anchor_scale=anchor_scale,
+            scaling=recipe.student.scaling,
+        )
         return cls(student, area, (rig.camera.width_px, rig.camera.height_px))
 
     def from_topic(self, spectrogram: Tensor) -> Tensor:

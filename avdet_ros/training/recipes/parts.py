@@ -38,10 +38,13 @@ class NetworkRecipe:
         model: a student of `avdet_ros.training.networks`.
         config_name: of ``paper``: an effdet configuration. Its input has the teachers' size and
             its anchors have their scale, `TeachersRecipe.anchor_scale`.
+        scaling: of ``paper``: ``own`` feeds levels from 0 to 1, as printed; ``released`` feeds
+            decibels and pads pools with zeros, as the authors' program.
     """
 
     model: str = value('steered', choices=STUDENTS.names)
     config_name: str = value('tf_efficientdet_d2')
+    scaling: str = value('own', choices=('own', 'released'))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class TeacherRecipe:
         batch: frames a step.
         learning_rate: AdamW's; it falls to 0 along a cosine.
         seed: of weights, order and flips.
+        scaling: of its pictures, see `camera_frames.SCALINGS`.
+        zero_padded_pools: of its pyramid, see `EfficientDetector`.
     """
 
     modality: str
@@ -48,6 +50,8 @@ class TeacherRecipe:
     batch: int = 8
     learning_rate: float = 1e-3
     seed: int = 0
+    scaling: str = 'own'
+    zero_padded_pools: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Teacher(ABC):
         image_size: height and width of its input, pixels.
         crop: it sees the paper's columns only, see `canvas_for`.
         score: boxes below it are left out.
+        scaling: of its pictures, see `camera_frames.SCALINGS`.
         fingerprint: tells its labels from those of other teachers, for example a hash of its
             weights.
     """
@@ -90,6 +95,7 @@ class Teacher(ABC):
     image_size: tuple[int, int]
     crop: bool
     score: float
+    scaling: str = 'own'
     fingerprint: str
 
     @abstractmethod

@@ -47,10 +47,12 @@ class EfficientDetTeacher(Teacher):
         score: float = SCORE_THRESHOLD,
         crop: bool = True,
         fingerprint: str = '',
+        scaling: str = 'own',
     ) -> None:
         self.detector = detector.eval()
         self.modality, self.image_size = modality, detector.image_size
         self.score, self.crop, self.fingerprint = score, crop, fingerprint
+        self.scaling = scaling
 
     @torch.inference_mode()
     def predict(self, pictures: Tensor) -> list[TeacherOutput]:
@@ -98,6 +100,7 @@ class EfficientDetTeacher(Teacher):
             MODALITIES[recipe.modality],
             recipe.image_size,
             recipe.anchor_scale,
+            recipe.zero_padded_pools,
         )
 
 
@@ -139,7 +142,12 @@ def fit_teacher(
     if weights is not None:
         fresh = load_weights(detector, weights)
         _logger.info('%s: all layers taken but %s', weights, ', '.join(fresh) or 'none')
-    size = {'modality': recipe.modality, 'image_size': recipe.image_size, 'crop': recipe.crop}
+    size = {
+        'modality': recipe.modality,
+        'image_size': recipe.image_size,
+        'crop': recipe.crop,
+        'scaling': recipe.scaling,
+    }
     learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
     watch = FrameSet(list(val), **size)
     several, own = count(), max(1, recipe.batch // count())
@@ -161,7 +169,7 @@ def fit_teacher(
         callbacks=[CountEpochs(learn)],
     )
     load_best(detector, best, 'detector.')
-    teacher = kind(detector, recipe.modality, crop=recipe.crop)
+    teacher = kind(detector, recipe.modality, crop=recipe.crop, scaling=recipe.scaling)
     rank_zero_first(lambda: save_teacher(teacher, recipe, folder))
     return teacher
 
@@ -202,7 +210,9 @@ def load_teacher(
             f'shapes for {", ".join(new)}; avdet train teacher --weights starts from such a file'
         )
     fingerprint = hashlib.sha256((folder / TEACHER_FILE).read_bytes()).hexdigest()[:16]
-    return kind(detector, recipe.modality, score, recipe.crop, fingerprint)
+    if recipe.scaling != 'own':
+        fingerprint += f'-{recipe.scaling}'  # the same weights, fed otherwise, see other boxes
+    return kind(detector, recipe.modality, score, recipe.crop, fingerprint, recipe.scaling)
 
 
 def _begin(
@@ -229,9 +239,11 @@ def _begin(
         before = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise AvdetError(f'cannot begin a teacher in {folder}: {error!s:.100}') from error
+    unset = asdict(TeacherRecipe(recipe.modality))
     for key, wanted in about.items():
-        if key != 'epochs' and (not isinstance(before, dict) or before.get(key) != wanted):
-            found = before.get(key) if isinstance(before, dict) else before
+        # Settings that are newer than the folder were as they are by default.
+        found = before.get(key, unset.get(key)) if isinstance(before, dict) else before
+        if key != 'epochs' and found != wanted:
             raise AvdetError(
                 f'{folder}: a teacher was begun there with other settings: {key}: expected '
                 f'{brief_repr(wanted)}, found {brief_repr(found)}; choose another folder'

@@ -153,6 +153,8 @@ def label_drive(
         tick: called with how many more frames are done.
     """
     size = next(iter(teachers.values())).image_size
+    # A teacher of one's own need not have heard of scalings.
+    scaling = {name: getattr(teacher, 'scaling', 'own') for name, teacher in teachers.items()}
     kept: list[str] = []
     unreadable: list[str] = []
     outputs: list[list[TeacherOutput]] = []
@@ -167,7 +169,10 @@ def label_drive(
                 seen = {name: layout.read_picture(root, frame, name) for name in teachers}
                 height, width = next(iter(seen.values())).shape[:2]
                 canvas = canvas_for(size, width, height, crop)
-                inputs = {name: network_input(seen[name], name, canvas) for name in teachers}
+                inputs = {
+                    name: network_input(seen[name], name, canvas, scaling[name])
+                    for name in teachers
+                }
             except AvdetError as error:
                 skipped.add(f'frame {frame}: {error}')
                 unreadable.append(frame.stamp)
