@@ -29,3 +29,14 @@ def share(name: str) -> Path:
         return installed
     places = ' or '.join(str(place) for place in (checkout, installed) if place)
     raise AvdetError(f'{name} of the package avdet_ros: expected at {places}, found nothing')
+
+
+def ros_package_installed(name: str) -> bool:
+    """Whether a package of ROS is in the sourced workspaces."""
+    try:
+        from ament_index_python.packages import get_package_prefix
+
+        get_package_prefix(name)
+    except (ImportError, LookupError, OSError, ValueError):  # no ROS, no workspace, no package
+        return False
+    return True

@@ -10,11 +10,12 @@ import shutil
 import sys
 
 from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.timeline import chain_topics
+from avdet_ros.bags.timeline import chain_topics, moved_topics
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
 from avdet_ros.graph import ARGUMENTS, SOURCE_ARGUMENTS, Argument, Graph, make_graph
 from avdet_ros.messages.decode import IMAGE
+from avdet_ros.paths import ros_package_installed
 
 _FIXED = (
     'source',
@@ -89,19 +90,33 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         graph = replace(graph, nodes=others)
     rate, start = str(values['rate']), str(values['start'])
     loop = ['--loop'] if values['loop'] else []
-    if rosbag2_installed() and not damaged:
+    moved = moved_topics(topics, source, graph.namespace)
+    by_rosbag2 = not damaged and rosbag2_plays(values['bag'])
+    if by_rosbag2:
         player = ['ros2', 'bag', 'play', values['bag'], '--clock', '100', '--rate', rate]
         player += ['--start-offset', start, '--delay', str(NODES_UP_S), *loop]
         player += ['--topics', *topics]
+        if moved:
+            player += ['--remap', *(f'{name}:={there}' for name, there in moved.items())]
     else:
         player = [sys.executable, '-m', 'avdet_ros.cli.replay_process', values['bag'], '--chain']
         player += ['--rate', rate, '--start', start, *loop]
+        player += ['--namespace', graph.namespace] if moved else []
+    by = 'ros2 bag play' if by_rosbag2 else 'avdet bag replay'
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'
-    return ReplayPlan(
-        graph, tuple(player), f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics'
-    )
+    where = f', recorded as {source}, played as {moved[source]}' if moved else ''
+    note = f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics by {by}{where}'
+    return ReplayPlan(graph, tuple(player), note)
 
 
-def rosbag2_installed() -> bool:
-    """Whether ``ros2 bag play`` is there."""
-    return shutil.which('ros2') is not None and importlib.util.find_spec('ros2bag') is not None
+def rosbag2_plays(bag: str) -> bool:
+    """Whether ``ros2 bag play`` is there, with the storage plugin that this bag needs.
+
+    Args:
+        bag: folder or file.
+    """
+    if shutil.which('ros2') is None or importlib.util.find_spec('ros2bag') is None:
+        return False
+    names = [Path(bag).name] + [path.name for path in Path(bag).glob('*')]
+    storage = 'mcap' if any(name.endswith('.mcap') for name in names) else 'sqlite3'
+    return ros_package_installed(f'rosbag2_storage_{storage}')

@@ -101,6 +101,27 @@ def chain_topics(bag: Bag) -> tuple[list[str], bool]:
     return [name for name in bag.topics if name == keep or not _made_by_nodes(name)], bool(audio)
 
 
+def moved_topics(topics: Collection[str], source: str, namespace: str) -> dict[str, str]:
+    """New names of a recording's topics for nodes in another namespace.
+
+    Args:
+        topics: full names.
+        source: the recorded topic that the nodes begin with; what lies beside and below it moves.
+        namespace: where the nodes are, absolute or not.
+
+    Returns:
+        New full names by the recorded ones; nothing where both namespaces are one.
+    """
+    before, there = source.rpartition('/')[0], '/' + namespace.strip('/')
+    there = there.rstrip('/')
+    if before == there:
+        return {}
+    if not before:  # recorded at the root, where other programs' topics are
+        return {source: there + source}
+    below = [name for name in topics if name.startswith(before + '/')]
+    return {name: there + name.removeprefix(before) for name in below}
+
+
 def _made_by_nodes(topic: str) -> bool:
     parts = topic.split('/')
     return parts[-1] in CHAIN_OUTPUTS or 'debug' in parts or topic in ('/diagnostics', '/clock')

@@ -26,10 +26,14 @@ def replay(
             'they have subscribed.',
         ),
     ] = False,
+    namespace: Annotated[
+        str | None,
+        typer.Option(help='With --chain: the namespace of the nodes, if not the recorded one.'),
+    ] = None,
 ) -> None:
     """Play a bag to ROS nodes; the space bar pauses. Nodes need use_sim_time."""
     from avdet_ros.bags.reader import Bag
-    from avdet_ros.bags.timeline import chain_topics, require_topics
+    from avdet_ros.bags.timeline import chain_topics, moved_topics, require_topics
     from avdet_ros.errors import AvdetError
     from avdet_ros.process import until_signal
 
@@ -45,13 +49,18 @@ def replay(
 
     with until_signal(), Bag(bag) as opened, keys() as pressed:
         wait_for: list[str] = []
+        moved: dict[str, str] = {}
         if chain:
             topics, raw = chain_topics(opened)
             name = 'audio' if raw else 'spectrogram'
             source = next(t for t in topics if t.rsplit('/', 1)[-1] == name)
-            namespace = source.rsplit('/', 1)[0]
+            if namespace is None:
+                namespace = source.rsplit('/', 1)[0]
+            moved = moved_topics(topics, source, namespace)
+            there = '/' + namespace.strip('/')
             following = ('spectrogram', 'detections') if raw else ('detections',)
-            wait_for = [source, *(f'{namespace}/{name}' for name in following)]
+            wait_for = [moved.get(source, source)]
+            wait_for += [f'{there.rstrip("/")}/{name}' for name in following]
         else:
             topics = require_topics(opened, topic) if topic else list(opened.topics)
         if opened.partial:
@@ -66,6 +75,6 @@ def replay(
                 state = 'paused ' if player.timeline.paused else 'playing'
                 console().print(f'{state} {player.position_s:7.1f} of {end_s:.1f} s', end='\r')
 
-        player = play_bag(opened, topics, rate, loop, start, wait_for, 20.0, watch)
+        player = play_bag(opened, topics, rate, loop, start, wait_for, 20.0, watch, moved)
         if player is not None:
             print_line(f'{player.sent} messages sent')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 import importlib
 import sys
@@ -48,6 +48,7 @@ class Player(Node):
         rate: float = 1.0,
         loop: bool = False,
         start_s: float = 0.0,
+        moved: Mapping[str, str] | None = None,
     ) -> None:
         """Make publishers.
 
@@ -57,6 +58,7 @@ class Player(Node):
             rate: how much faster than it was recorded.
             loop: begin again at the end.
             start_s: seconds after the bag's beginning at which to begin.
+            moved: full names to publish under, by recorded name; what is left out keeps its own.
 
         Raises:
             AvdetError: a value is out of range, or nothing in the bag can be played here.
@@ -67,6 +69,7 @@ class Player(Node):
                 f'bag {bag.path}: start: expected 0 to {bag.duration_s:.1f} s, found {start_s:g}'
             )
         self._bag, self._loop = bag, loop
+        self._moved = moved or {}
         self._start_ns = bag.start_ns + round(start_s * 1e9)
         self.timeline = Timeline(self._start_ns, rate, time.monotonic())
         self.sent = 0
@@ -127,7 +130,9 @@ class Player(Node):
             self.left_out[name] = topic.msgtype
             return
         profile = qos.LATCHED_OF_ALL if self._is_latched(name) else OFFER
-        self._publishers_by_topic[name] = self.create_publisher(msgtype, name, profile)
+        self._publishers_by_topic[name] = self.create_publisher(
+            msgtype, self._moved.get(name, name), profile
+        )
 
     def _is_latched(self, name: str) -> bool:
         return name in self._bag.latched or name.rsplit('/', 1)[-1] in LATCHED_TOPICS
@@ -195,6 +200,7 @@ def play_bag(
     wait_for: Collection[str],
     wait_s: float,
     watch: Callable[[Player], None] | None = None,
+    moved: Mapping[str, str] | None = None,
 ) -> Player | None:
     """Start ROS, play until the end or a signal, and end ROS; see `Player`.
 
@@ -207,6 +213,7 @@ def play_bag(
         wait_for: topics that must have a subscriber before the first message.
         wait_s: how long to wait for them at most.
         watch: see `Player.play`.
+        moved: see `Player`.
 
     Returns:
         The player; None where the signal came before there was one.
@@ -215,7 +222,7 @@ def play_bag(
     player = None
     try:
         with until_ros_ends():
-            player = Player(bag, topics, rate, loop, start_s)
+            player = Player(bag, topics, rate, loop, start_s, moved)
             log = player.get_logger()
             for name, msgtype in player.left_out.items():
                 log.warning(f'{name} is left out: {msgtype} is not installed here')

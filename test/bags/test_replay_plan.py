@@ -8,6 +8,7 @@ import pytest
 
 from avdet_ros.bags import replay_plan
 from avdet_ros.bags.replay_plan import REPLAY_ARGUMENTS, plan_replay
+from avdet_ros.bags.timeline import moved_topics
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import IMAGE
@@ -40,13 +41,54 @@ def test_spectrograms_alone_run_from_the_detector_on(tmp_path):
 
 
 def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, monkeypatch):
-    monkeypatch.setattr(replay_plan, 'rosbag2_installed', lambda: True)
+    monkeypatch.setattr(replay_plan, 'rosbag2_plays', lambda bag: True)
     plan = plan_replay({'bag': str(bag)})
     assert plan.player[:3] == ('ros2', 'bag', 'play')
     assert plan.player[-2:] == ('--topics', '/truck/audio')
     file = bag / 'drive.mcap'
     os.truncate(file, file.stat().st_size * 3 // 4)
     assert 'avdet_ros.cli.replay_process' in plan_replay({'bag': str(bag)}).player
+
+
+def test_a_bag_is_played_into_the_namespace_of_the_nodes(write_sound, tmp_path, monkeypatch):
+    write_sound(tmp_path / 'drive', topic='/truck/audio')
+    given = {'bag': str(tmp_path / 'drive'), 'namespace': 'car1'}
+    plan = plan_replay(given)
+    assert plan.graph.namespace == '/car1'
+    assert plan.player[-2:] == ('--namespace', '/car1')
+    assert 'recorded as /truck/audio, played as /car1/audio' in plan.note
+    monkeypatch.setattr(replay_plan, 'rosbag2_plays', lambda bag: True)
+    assert plan_replay(given).player[-2:] == ('--remap', '/truck/audio:=/car1/audio')
+    same = plan_replay({**given, 'namespace': '/truck'})
+    assert '--remap' not in same.player
+
+
+def test_what_lies_beside_the_sound_moves_with_it():
+    topics = ['/a/b/audio', '/a/b/camera/image_raw', '/tf_static', '/a/other', '/a/bc']
+    moved = moved_topics(topics, '/a/b/audio', 'car1/x')
+    assert moved == {
+        '/a/b/audio': '/car1/x/audio',
+        '/a/b/camera/image_raw': '/car1/x/camera/image_raw',
+    }
+    assert moved_topics(['/audio', '/tf_static'], '/audio', 'c') == {'/audio': '/c/audio'}
+    assert moved_topics(topics, '/a/b/audio', '/') == {
+        '/a/b/audio': '/audio',
+        '/a/b/camera/image_raw': '/camera/image_raw',
+    }
+
+
+def test_rosbag2_without_the_storage_of_the_bag_is_not_asked(bag, monkeypatch):
+    monkeypatch.setattr(replay_plan.shutil, 'which', lambda name: '/opt/ros/bin/ros2')
+    monkeypatch.setattr(replay_plan.importlib.util, 'find_spec', lambda name: True)
+    asked = []
+
+    def installed(name):
+        asked.append(name)
+        return False
+
+    monkeypatch.setattr(replay_plan, 'ros_package_installed', installed)
+    assert 'by avdet bag replay' in plan_replay({'bag': str(bag)}).note
+    assert asked == ['rosbag2_storage_mcap']
 
 
 def test_wrong_arguments_are_reported_in_one_sentence(bag):

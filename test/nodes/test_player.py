@@ -89,6 +89,19 @@ def test_every_message_arrives_in_order_under_a_monotonic_clock(bag, listener):
     assert listener.clocks[-1] <= START_NS + COUNT * STEP_NS
 
 
+def test_it_plays_under_another_name(bag, listener, wait):
+    moved = []
+    listener.create_subscription(Image, '/car1/audio', moved.append, 100)
+    player = Player(bag, ['/drive/audio'], rate=5.0, moved={'/drive/audio': '/car1/audio'})
+    try:
+        assert player.wait(['/car1/audio'], 10)
+        player.play()
+    finally:
+        player.destroy_node()
+    wait(lambda: len(moved) == COUNT, 'every message')
+    assert listener.blocks == []
+
+
 def test_it_starts_in_the_middle(bag, listener):
     play(bag, rate=5.0, start_s=0.5)
     assert listener.blocks[0].data[0] == 25
