@@ -17,9 +17,10 @@ import shutil
 import numpy as np
 import yaml
 
+from avdet_ros.bags.camera_info import camera_model, drive_camera
 from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
 from avdet_ros.bags.drive_sound import DriveSound
-from avdet_ros.bags.geometry import StaticTransforms, alignment, camera_model, rig_tree
+from avdet_ros.bags.geometry import StaticTransforms, alignment, rig_tree
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.dataset import layout
@@ -50,6 +51,7 @@ class DriveReport:
         with_truth: frames whose true boxes the bag holds, as bags of simulated drives do.
         gaps: pieces of sound lost.
         lost_s: seconds of sound lost.
+        camera: where size and matrix of the RGB camera come from.
         alignment: how other cameras' pictures were laid over the RGB camera's.
         split: train, val or test.
         partial: None, or why this is not the whole drive.
@@ -63,6 +65,7 @@ class DriveReport:
     with_truth: int = 0
     gaps: int = 0
     lost_s: float = 0.0
+    camera: str = ''
     alignment: dict[str, str] = field(default_factory=dict)
     split: str = ''
     partial: str | None = None
@@ -172,7 +175,8 @@ def _convert_drive(
         bag.require(audio, IMAGE)
         for topic in topics.values():
             bag.require(topic, IMAGE, COMPRESSED_IMAGE)
-        camera, transforms = camera_model(bag, topics['rgb']), StaticTransforms(bag)
+        camera, report.camera = drive_camera(bag, topics['rgb'], rig_path)
+        transforms = StaticTransforms(bag)
         tree = rig_tree(rig_path, camera, transforms)
         rig = parse_rig(tree, where=f'bag {path}')
         folder.mkdir(parents=True)
@@ -196,12 +200,13 @@ def _convert_drive(
                 write_clip(out, frame, sound.around(frame.stamp_ns, layout.CLIP_S), rig)
             size = rig.camera.width_px, rig.camera.height_px
             for kind, name in topics.items():
-                other = camera if kind == 'rgb' else camera_model(bag, name)
                 if kind == 'rgb':
                     undistort = camera.undistort() if camera else lambda image: image
                     fit = _exactly(undistort, size, f'bag {path}: {name}', camera is not None)
                 else:
-                    fit, report.alignment[kind] = alignment(camera, other, transforms, size)
+                    other, why = camera_model(bag, name)
+                    fit, how = alignment(camera, other, transforms, size, why)
+                    report.alignment[kind] = how
                 wanted = _nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
                 report.missing[kind] = len(ids) - sum(map(len, wanted.values()))
                 for frame, image in _pictures(bag, name, wanted):

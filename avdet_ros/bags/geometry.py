@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,79 +11,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 import yaml
 
+from avdet_ros.bags.camera_info import CameraModel, interpolation
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
+from avdet_ros.messages.decode import TRANSFORMS
 from avdet_ros.rig import default_rig_path, load_rig, parse_rig
 
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _LONGEST_CHAIN = 64
-
-
-@dataclass(frozen=True)
-class CameraModel:
-    """The content of a ``camera_info``.
-
-    Attributes:
-        frame_id: the optical frame.
-        size_px: width and height.
-        matrix: (3, 3) float64 K.
-        distortion: coefficients, empty without distortion.
-        fisheye: the coefficients are those of the equidistant model.
-    """
-
-    frame_id: str
-    size_px: tuple[int, int]
-    matrix: np.ndarray
-    distortion: np.ndarray
-    fisheye: bool
-
-    def undistort(self) -> Callable[[np.ndarray], np.ndarray]:
-        """A function that makes this camera's pictures those of a pinhole camera of the same K."""
-        if not self.distortion.any():
-            return lambda image: image
-        maps = (cv2.fisheye if self.fisheye else cv2).initUndistortRectifyMap(
-            self.matrix, self.distortion, np.eye(3), self.matrix, self.size_px, cv2.CV_32FC1
-        )
-        return lambda image: cv2.remap(image, *maps, interpolation=_interpolation(image))
-
-
-def camera_model(bag: Bag, image_topic: str) -> CameraModel | None:
-    """The ``camera_info`` beside an image topic; None if the bag has none.
-
-    Raises:
-        AvdetError: it is there and is not a calibrated camera's.
-    """
-    base = image_topic.removesuffix('/compressed')
-    topic = f'{base.rsplit("/", 1)[0]}/camera_info'
-    if topic not in bag.topics or not bag.topics[topic].count:
-        return None
-    bag.require(topic, CAMERA_INFO)
-    info = decode(next(bag.messages([topic])))
-    matrix = np.asarray(info.k, np.float64).reshape(3, 3)
-    distortion = np.asarray(info.d, np.float64).ravel()
-    models = {
-        '': (0, 4, 5, 8, 12, 14),
-        'plumb_bob': (4, 5),
-        'rational_polynomial': (8, 12, 14),
-        'equidistant': (4,),
-        'fisheye': (4,),
-    }
-    model = info.distortion_model
-    finite = np.isfinite(matrix).all() and np.isfinite(distortion).all()
-    if not finite or min(matrix[0, 0], matrix[1, 1]) <= 0 or min(info.width, info.height) < 16:
-        raise AvdetError(
-            f'bag {bag.path}: {topic}: expected a calibrated camera with K and size, '
-            f'found K[0] {matrix[0, 0]:g} and size {info.width} x {info.height}'
-        )
-    if model not in models or (distortion.any() and len(distortion) not in models[model]):
-        raise AvdetError(
-            f'bag {bag.path}: {topic}: expected distortion model plumb_bob, '
-            f'rational_polynomial or equidistant, found {model!r} with {len(distortion)} numbers'
-        )
-    fisheye = model in ('equidistant', 'fisheye')
-    size = int(info.width), int(info.height)
-    return CameraModel(info.header.frame_id, size, matrix, distortion, fisheye)
 
 
 class StaticTransforms:
@@ -143,6 +77,7 @@ def alignment(
     other: CameraModel | None,
     transforms: StaticTransforms,
     size_px: tuple[int, int],
+    why: str = '',
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     """How pictures of another camera are laid over the RGB camera's.
 
@@ -154,6 +89,7 @@ def alignment(
         other: the other camera.
         transforms: of the bag.
         size_px: width and height of the RGB picture.
+        why: why the other camera is not known, where it is not.
 
     Returns:
         align: makes a picture of the RGB picture's size.
@@ -167,17 +103,25 @@ def alignment(
         def resize(image: np.ndarray) -> np.ndarray:
             if image.shape[1::-1] == size_px:
                 return image
-            return cv2.resize(image, size_px, interpolation=_interpolation(image))
+            return cv2.resize(image, size_px, interpolation=interpolation(image))
 
-        return resize, 'taken as aligned: no camera_info with static TF'
+        if other is not None:
+            why = 'no camera_info of the RGB camera' if reference is None else 'no static TF'
+        return resize, f'taken as aligned: {why or "no camera_info"}'
     homography = reference.matrix @ turn[:3, :3] @ np.linalg.inv(other.matrix)
     undistort = other.undistort()
 
     def warp(image: np.ndarray) -> np.ndarray:
-        flags = _interpolation(image)
+        if image.shape[1::-1] != other.size_px:
+            raise AvdetError(
+                f'{other.frame_id}: expected pictures of {other.size_px[0]} x '
+                f'{other.size_px[1]} as before, found {image.shape[1]} x {image.shape[0]}'
+            )
+        flags = interpolation(image)
         return cv2.warpPerspective(undistort(image), homography, size_px, flags=flags)
 
-    return warp, 'aligned by camera_info and static TF'
+    how = f' ({other.how})' if other.how else ''
+    return warp, f'aligned by camera_info{how} and static TF'
 
 
 def rig_tree(
@@ -221,8 +165,3 @@ def rig_tree(
         tree['array'].update(position_m=[float(x) for x in pose[:3, 3]], yaw_deg=float(yaw))
     parse_rig(tree, where=f'{path} with camera_info and static TF of the bag')
     return tree
-
-
-def _interpolation(image: np.ndarray) -> int:
-    # Between a vehicle's depth and the road's behind it there is nothing.
-    return cv2.INTER_NEAREST if image.dtype != np.uint8 else cv2.INTER_LINEAR

@@ -41,6 +41,7 @@ def bag_to_dataset(
             print_line(f'  {count} frames without {kind}', 'yellow')
         if report.with_truth:
             print_line(f'  {report.with_truth} frames with recorded truth')
+        print_line(f'  camera by {report.camera}')
         for kind, how in report.alignment.items():
             print_line(f'  {kind} {how}')
         if report.partial:

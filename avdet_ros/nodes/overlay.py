@@ -38,6 +38,7 @@ _MOST_IDS = 10_000
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
 _IMAGES_KEPT = 20
+_SHAPE = 0.02
 _IMAGE_STEP_NS = 80_000_000
 
 
@@ -216,7 +217,18 @@ class OverlayNode(AvdetNode):
         picture = eight_bit(decode_picture(nearest[1], 'image'))
         if picture.ndim == 2:
             picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+        self._check_shape(*picture.shape[1::-1])
         return picture
+
+    def _check_shape(self, width_px: int, height_px: int) -> None:
+        """Pictures may be scaled; those of another shape are cut otherwise than the rig says."""
+        camera = self._rig.camera
+        if abs(width_px * camera.height_px / (height_px * camera.width_px) - 1) > _SHAPE:
+            self.refuse(
+                'shape',
+                f'image: expected pictures of {camera.width_px} x {camera.height_px}, or these '
+                f'scaled, as the rig says, found {width_px} x {height_px}: boxes do not fit them',
+            )
 
     def _feed_strip(self) -> None:
         message, self._spectrogram = self._spectrogram, None

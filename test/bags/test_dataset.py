@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from avdet_ros.bags.dataset import _choose, convert, split_drives
 from avdet_ros.dataset import layout
@@ -14,7 +15,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
 from avdet_ros.messages.encode_offline import make_header, make_image
 from avdet_ros.messages.typestore import serialize, typestore
-from avdet_ros.rig import load_rig
+from avdet_ros.rig import default_rig_path, load_rig
 
 START_NS = 1_700_000_000_000_000_000
 RGB, THERMAL, DEPTH = '/camera/image_raw', '/thermal/image_raw', '/depth/image_raw'
@@ -74,7 +75,8 @@ def record(write_sound, picture_message):
             writer.write(topic, message.__msgtype__, serialize(message), START_NS + late_ns)
 
         if info:
-            put('/camera/camera_info', camera_info('cam', distortion=distortion))
+            made = camera_info('cam', distortion=distortion) if info is True else info
+            put('/camera/camera_info', made)
         if tf:
             half = np.sqrt(0.5)
             optical = (-0.5, 0.5, -0.5, 0.5)
@@ -166,6 +168,32 @@ def test_the_rig_follows_camera_info_and_static_tf(record, tmp_path):
     assert np.isclose(depth_m, 10.0)
     # The array is turned left by 90 degrees, so its front microphone points to the left.
     assert np.allclose(rig.microphones_m[0], (0.0, 0.25, 2.0), atol=1e-6)
+
+
+def test_pictures_of_half_the_calibrated_size_have_half_the_matrix(record, tmp_path):
+    twice = camera_info('cam', (2 * WIDTH, 2 * HEIGHT), 200.0)
+    bag = record(tmp_path / 'drive', info=twice)
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    rig = load_rig(tmp_path / 'out' / 'drive' / 'rig.yaml')
+    assert (rig.camera.width_px, rig.camera.fx, rig.camera.cx) == (WIDTH, 100.0, WIDTH / 2)
+    assert report.camera == '/camera/camera_info, scaled from 384 x 130 to 192 x 65'
+
+
+def test_a_named_rig_file_stands_in_for_an_uncalibrated_camera(record, tmp_path):
+    for name, size in {'zeros': (0, 0), 'other': (640, 480)}.items():
+        info = camera_info('cam', size, 0.0 if name == 'zeros' else 300.0)
+        info.k[:] = 0 if name == 'zeros' else info.k
+        bag = record(tmp_path / name, info=info)
+        with pytest.raises(AvdetError, match='/camera/camera_info: expected'):
+            convert([bag], tmp_path / f'{name}_refused', {'rgb': RGB})
+        tree = yaml.safe_load(default_rig_path().read_text())
+        tree['camera'].update(image_size_px=[WIDTH, HEIGHT], focal_px=[77.0, 77.0])
+        tree['camera'].update(principal_px=[90.0, 30.0])
+        rig_path = tmp_path / 'mine.yaml'
+        rig_path.write_text(yaml.safe_dump(tree))
+        (report,) = convert([bag], tmp_path / f'{name}_out', {'rgb': RGB}, rig_path=rig_path)
+        assert report.camera.startswith(f'{rig_path}, since ')
+        assert load_rig(tmp_path / f'{name}_out' / name / 'rig.yaml').camera.fx == 77.0
 
 
 def test_distortion_is_taken_out(record, tmp_path):

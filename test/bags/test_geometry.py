@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from avdet_ros.bags.geometry import CameraModel, alignment
+from avdet_ros.bags.camera_info import CameraModel
+from avdet_ros.bags.geometry import alignment
 
 SIZE = (1000, 600)
 K = np.array([[500.0, 0, 500], [0, 500, 300], [0, 0, 1]])

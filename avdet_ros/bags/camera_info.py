@@ -1,0 +1,314 @@
+"""The matrix of a bag's pictures, from ``camera_info`` as drivers send it.
+
+A ``camera_info`` speaks of the whole sensor as it was calibrated. The pictures beside it may be a
+crop of that (``roi``), binned, scaled down by the driver, or rectified already; until the driver
+has loaded its calibration, or for ever, all of it may be zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+import re
+from typing import Any
+
+import cv2
+import numpy as np
+
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import CAMERA_INFO, decode_picture
+from avdet_ros.quoting import brief_repr
+from avdet_ros.rig import load_rig
+
+_TRANSPORTS = ('compressed', 'compressedDepth', 'theora', 'ffmpeg', 'zstd')
+_RECTIFIED = re.compile(r'(^|[_/])rect(ified)?(?![a-z])', re.IGNORECASE)
+_BROWN = 'plumb_bob', 'radtan', 'radial_tangential', 'brown_conrady', 'opencv', 'pinhole'
+_RATIONAL = 'rational_polynomial', 'rational', 'thin_prism', 'tilted'
+_FISHEYE = 'equidistant', 'fisheye', 'equi', 'kannala_brandt', 'kannala_brandt4'
+_COUNTS = {
+    **dict.fromkeys(_BROWN, (4, 5)),
+    **dict.fromkeys(_RATIONAL, (4, 5, 8, 12, 14)),
+    **dict.fromkeys(_FISHEYE, (4,)),
+    '': (4, 5, 8, 12, 14),
+}
+"""Numbers that a distortion model has, by its name as drivers write it; OpenCV's order."""
+
+NO_INFO = 'no camera_info'
+_SMALLEST_PX = 16
+_MOST_PICTURES = 100
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """A camera as its pictures show it.
+
+    Attributes:
+        frame_id: the optical frame.
+        size_px: width and height.
+        matrix: (3, 3) float64 K.
+        distortion: coefficients, empty without distortion.
+        fisheye: the coefficients are those of the equidistant model.
+        how: what was made of the ``camera_info``, '' where it was taken as it is.
+    """
+
+    frame_id: str
+    size_px: tuple[int, int]
+    matrix: np.ndarray
+    distortion: np.ndarray
+    fisheye: bool
+    how: str = ''
+
+    def undistort(self) -> Callable[[np.ndarray], np.ndarray]:
+        """A function that makes this camera's pictures those of a pinhole camera of the same K."""
+        if not self.distortion.any():
+            return lambda image: image
+        maps = (cv2.fisheye if self.fisheye else cv2).initUndistortRectifyMap(
+            self.matrix, self.distortion, np.eye(3), self.matrix, self.size_px, cv2.CV_32FC1
+        )
+        return lambda image: cv2.remap(image, *maps, interpolation=interpolation(image))
+
+
+def interpolation(image: np.ndarray) -> int:
+    """How to resample a picture: between a vehicle's depth and the road's there is nothing."""
+    return cv2.INTER_NEAREST if image.dtype != np.uint8 else cv2.INTER_LINEAR
+
+
+def info_topic(image_topic: str) -> str:
+    """Where the ``camera_info`` of an image topic is published."""
+    base, _, last = image_topic.rpartition('/')
+    if last in _TRANSPORTS:
+        base = base.rpartition('/')[0]
+    return f'{base}/camera_info'
+
+
+def camera_model(bag: Bag, image_topic: str) -> tuple[CameraModel | None, str]:
+    """The camera of an image topic.
+
+    Returns:
+        model: of the pictures as they are; None where nothing calibrated is known of them.
+        why: a sentence where there is none, else ''.
+
+    Raises:
+        AvdetError: the ``camera_info`` does not belong to these pictures, or has a distortion
+            that is unknown.
+    """
+    topic = info_topic(image_topic)
+    if topic not in bag.topics or not bag.topics[topic].count:
+        return None, NO_INFO
+    bag.require(topic, CAMERA_INFO)
+    info, found = first_calibrated(bag, topic)
+    if info is None:
+        return None, f'no calibrated camera on {topic} ({found})'
+    size, frame_id = first_picture(bag, image_topic)
+    where = f'bag {bag.path}: {topic}'
+    return model_of(info, size, bool(_RECTIFIED.search(image_topic)), where, frame_id), ''
+
+
+def drive_camera(
+    bag: Bag, image_topic: str, rig_path: Path | None
+) -> tuple[CameraModel | None, str]:
+    """The camera that a drive's boxes are in, by its ``camera_info`` or else by the rig file.
+
+    Args:
+        bag: the recording.
+        image_topic: of the RGB camera.
+        rig_path: the rig file that a person named; None where none was named.
+
+    Returns:
+        model: None where the rig file is what counts.
+        how: where size and matrix come from, for the report.
+
+    Raises:
+        AvdetError: the ``camera_info`` cannot be used and no rig file is named that could stand
+            in for it.
+    """
+    topic = info_topic(image_topic)
+    where = f'bag {bag.path}: {topic}'
+    try:
+        model, why = camera_model(bag, image_topic)
+    except AvdetError as error:
+        camera = load_rig(rig_path).camera if rig_path else None
+        size, _ = first_picture(bag, image_topic)
+        if camera is None or 'distortion' in str(error):
+            raise
+        if size != (camera.width_px, camera.height_px):
+            raise
+        return None, f'{rig_path}, since {error}'
+    if model is not None:
+        return model, ', '.join(filter(None, (topic, model.how)))
+    if rig_path is None and why != NO_INFO:
+        raise AvdetError(
+            f'{where}: expected a calibrated camera with K and size, found {why}; calibrate it, '
+            'or name a rig file that knows it'
+        )
+    return None, f'{rig_path or "the example rig file"}, since there is {why}'
+
+
+def first_calibrated(bag: Bag, topic: str) -> tuple[Any, str]:
+    """The first ``camera_info`` with numbers in it; until a driver has loaded its file, all are 0.
+
+    Returns:
+        info: the message, or None.
+        found: what the first one held, where none is calibrated.
+    """
+    found = ''
+    for message in bag.messages([topic]):
+        info: Any = decode(message)
+        if _matrix(info.k) is not None or _matrix(_of_projection(info)) is not None:
+            return info, ''
+        k = np.asarray(info.k, np.float64).ravel()
+        found = found or f'K[0] {k[0]:g}, size {info.width} x {info.height}'
+    return None, found or 'no message that is whole'
+
+
+def first_picture(bag: Bag, topic: str) -> tuple[tuple[int, int] | None, str]:
+    """Width and height of a topic's pictures, and their frame; None where none can be read."""
+    for count, message in enumerate(bag.messages([topic])):
+        try:
+            decoded: Any = decode(message)
+            image = decode_picture(decoded, topic)
+        except AvdetError:
+            if count > _MOST_PICTURES:
+                break
+            continue
+        return (image.shape[1], image.shape[0]), decoded.header.frame_id
+    return None, ''
+
+
+def model_of(
+    info: Any, picture_px: tuple[int, int] | None, rectified: bool, where: str, frame_id: str = ''
+) -> CameraModel:
+    """What a calibrated ``camera_info`` says of pictures of a size.
+
+    Args:
+        info: the message.
+        picture_px: width and height of the pictures; None takes what the message says.
+        rectified: the pictures are, so P is their matrix and there is no distortion.
+        where: of the message, for errors.
+        frame_id: of the pictures, for a message without one.
+
+    Raises:
+        AvdetError: the pictures are no part or scaling of what was calibrated, or the distortion
+            is unknown.
+    """
+    raw, projected = _matrix(info.k), _matrix(_of_projection(info))
+    distortion, fisheye = np.zeros(0), False
+    if rectified or raw is None:
+        matrix, how = (projected, 'P') if projected is not None else (raw, 'K, since P is empty')
+        how = f'rectified pictures: {how}' if rectified else 'P, since K is empty'
+    else:
+        matrix, how = raw, ''
+    if not rectified:
+        distortion, fisheye = _distortion(info, where)
+    matrix, size, fitted = _of_pictures(info, matrix, picture_px, where)
+    return CameraModel(
+        info.header.frame_id or frame_id,
+        size,
+        matrix,
+        distortion,
+        fisheye,
+        '; '.join(filter(None, (how, fitted))),
+    )
+
+
+def _of_projection(info: Any) -> np.ndarray:
+    """(9,) K of the rectified pictures, which P holds."""
+    return np.asarray(info.p, np.float64).reshape(3, 4)[:, :3].ravel()
+
+
+def _matrix(numbers: Any) -> np.ndarray | None:
+    """(3, 3) float64; None for what is no camera's."""
+    matrix = np.array(numbers, np.float64).reshape(3, 3)
+    focal = matrix[0, 0], matrix[1, 1]
+    if not np.isfinite(matrix).all() or min(focal) <= 0:
+        return None
+    # Some drivers send the identity for "unknown"; no axis meets the picture in its corner.
+    return matrix if matrix[:2, 2].any() else None
+
+
+def _distortion(info: Any, where: str) -> tuple[np.ndarray, bool]:
+    """Coefficients as OpenCV takes them, and whether they are the fisheye model's."""
+    numbers = np.asarray(info.d, np.float64).ravel()
+    if not numbers.any():
+        return np.zeros(0), False
+    model = re.sub('[^a-z0-9]+', '_', str(info.distortion_model).strip().lower()).strip('_')
+    counts = _COUNTS.get(model, ())
+    if counts and np.isfinite(numbers).all():
+        used = int(np.flatnonzero(numbers)[-1]) + 1
+        # Drivers pad with zeros, and leave out p1 and p2 or k3.
+        fits = [count for count in counts if count >= used]
+        if fits and (used <= 2 or len(numbers) >= min(counts)):
+            padded = np.zeros(fits[0])
+            padded[:used] = numbers[:used]
+            return padded, model in _FISHEYE
+    raise AvdetError(
+        f'{where}: expected distortion model plumb_bob, rational_polynomial or equidistant, '
+        f'found {brief_repr(info.distortion_model)} with {len(numbers)} numbers'
+    )
+
+
+def _of_pictures(
+    info: Any, matrix: np.ndarray, picture_px: tuple[int, int] | None, where: str
+) -> tuple[np.ndarray, tuple[int, int], str]:
+    """The matrix of the pictures: cropped, binned and scaled as they are."""
+    whole = int(info.width), int(info.height)
+    roi, binning = info.roi, (max(info.binning_x, 1), max(info.binning_y, 1))
+    crop = (int(roi.width) or whole[0], int(roi.height) or whole[1])
+    size = (crop[0] // binning[0], crop[1] // binning[1])
+    if min(whole) == 0:  # a driver that knows its matrix and not its size
+        if picture_px is None or not _inside(matrix, picture_px):
+            found = 'none' if picture_px is None else f'{picture_px[0]} x {picture_px[1]}'
+            raise AvdetError(
+                f'{where}: expected the size of the calibrated pictures, found 0 x 0 beside '
+                f'pictures of {found}'
+            )
+        return matrix, picture_px, 'without a size: that of the pictures'
+    if min(whole) < _SMALLEST_PX:
+        raise AvdetError(
+            f'{where}: expected a calibrated camera with K and size, found K[0] '
+            f'{matrix[0, 0]:g} and size {whole[0]} x {whole[1]}'
+        )
+    picture_px = picture_px or size
+    shifted = matrix - np.array([[0, 0, roi.x_offset], [0, 0, roi.y_offset], [0, 0, 0]])
+    cropped = f'cropped to {crop[0]} x {crop[1]} at {roi.x_offset}, {roi.y_offset}'
+    here = (shifted, cropped) if crop != whole else (matrix, '')
+    binned = all(abs(a - b) <= (n > 1) for a, b, n in zip(picture_px, size, binning, strict=True))
+    if binned and (size != whole or picture_px == whole):  # as it says itself
+        return _scaled(*here, crop, picture_px, (1 / binning[0], 1 / binning[1]))
+    if picture_px == whole:  # crop and binning are what the calibration was made with
+        return matrix, whole, ''
+    for (base, words), of in ((here, crop), ((matrix, ''), whole)):
+        if scale := _scale(of, picture_px):
+            return _scaled(base, words, of, picture_px, scale)
+    part = f' or a crop of {crop[0]} x {crop[1]}' if crop != whole else ''
+    raise AvdetError(
+        f'{where}: expected pictures of {whole[0]} x {whole[1]}{part}, or these scaled, '
+        f'found {picture_px[0]} x {picture_px[1]}'
+    )
+
+
+def _scaled(
+    matrix: np.ndarray,
+    words: str,
+    size: tuple[int, int],
+    picture_px: tuple[int, int],
+    scale: tuple[float, float],
+) -> tuple[np.ndarray, tuple[int, int], str]:
+    """As ROS's image_geometry: pixels count from the picture's edge."""
+    scaling = f'scaled from {size[0]} x {size[1]} to {picture_px[0]} x {picture_px[1]}'
+    how = ', '.join(filter(None, (words, scaling if picture_px != size else '')))
+    return np.diag([*scale, 1.0]) @ matrix, picture_px, how
+
+
+def _inside(matrix: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether the optical axis meets the middle half of the picture."""
+    return all(0.25 * size[i] < matrix[i, 2] < 0.75 * size[i] for i in range(2))
+
+
+def _scale(calibrated: tuple[int, int], pictures: tuple[int, int]) -> tuple[float, float] | None:
+    """Scale of width and height; None unless it is the same but for rounding to pixels."""
+    x, y = pictures[0] / calibrated[0], pictures[1] / calibrated[1]
+    even = abs(pictures[1] - calibrated[1] * x) < 1 or abs(pictures[0] - calibrated[0] * y) < 1
+    return (x, y) if even else None

@@ -1,0 +1,185 @@
+"""The matrix of a camera's pictures, from camera_info as real drivers send it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Of
+
+import numpy as np
+import pytest
+
+from avdet_ros.bags.camera_info import first_calibrated, info_topic, model_of
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import CAMERA_INFO
+from avdet_ros.messages.encode_offline import make_header
+from avdet_ros.messages.typestore import serialize, typestore
+
+SIZE = (1920, 1080)
+K = [1000.0, 0, 950, 0, 1010, 550, 0, 0, 1]
+P = [900.0, 0, 955, 0, 0, 910, 545, 0, 0, 0, 1, 0]
+NO_CROP = (0, 0, 0, 0)
+
+
+def info(size=SIZE, k=K, p=P, d=(), model='plumb_bob', binning=(0, 0), crop=NO_CROP, frame='cam'):
+    """A camera_info; ``crop`` is x, y, width, height."""
+    roi = Of(x_offset=crop[0], y_offset=crop[1], width=crop[2], height=crop[3], do_rectify=False)
+    return Of(
+        header=Of(frame_id=frame),
+        width=size[0],
+        height=size[1],
+        distortion_model=model,
+        d=np.array(d, np.float64),
+        k=np.array(k, np.float64),
+        p=np.array(p, np.float64),
+        binning_x=binning[0],
+        binning_y=binning[1],
+        roi=roi,
+    )
+
+
+def found(message, picture_px, rectified=False):
+    """Focal length and principal point of the pictures."""
+    model = model_of(message, picture_px, rectified, '/camera/camera_info', 'picture frame')
+    assert model.size_px == picture_px
+    return [model.matrix[0, 0], model.matrix[1, 1], model.matrix[0, 2], model.matrix[1, 2]]
+
+
+OF_K = [1000, 1010, 950, 550]
+HALF = [500, 505, 475, 275]
+PICTURES = {
+    'as calibrated': (info(), SIZE, OF_K),
+    'binned and said so': (info(binning=(2, 2)), (960, 540), HALF),
+    'binned along one side': (info(binning=(1, 2)), (1920, 540), [1000, 505, 950, 275]),
+    'binned, calibrated binned': (info(binning=(2, 2)), SIZE, OF_K),
+    'binned by three, rounded': (info(binning=(7, 7)), (274, 154), [x / 7 for x in OF_K]),
+    'scaled without a word': (info(), (960, 540), HALF),
+    'scaled up': (info(), (3840, 2160), [2 * x for x in OF_K]),
+    'scaled and rounded': (info(), (853, 480), [x * 853 / 1920 for x in OF_K]),
+    'cropped': (info(crop=(100, 50, 1600, 900)), (1600, 900), [1000, 1010, 850, 500]),
+    'cropped and binned': (
+        info(crop=(100, 50, 1600, 900), binning=(2, 2)),
+        (800, 450),
+        [500, 505, 425, 250],
+    ),
+    'cropped and scaled': (info(crop=(100, 50, 1600, 900)), (400, 225), [250, 252.5, 212.5, 125]),
+    'whole, with a crop that is not used': (info(crop=(100, 50, 1600, 900)), SIZE, OF_K),
+    'a crop of all': (info(crop=(0, 0, 1920, 1080)), SIZE, OF_K),
+    'calibrated as cropped': (info(crop=(300, 200, 1920, 1080)), SIZE, OF_K),
+    'without a size': (info(size=(0, 0)), SIZE, OF_K),
+    'only P': (info(k=[0] * 9), SIZE, [900, 910, 955, 545]),
+    'K the identity': (info(k=np.eye(3).ravel()), SIZE, [900, 910, 955, 545]),
+}
+
+
+@pytest.mark.parametrize('name', PICTURES)
+def test_the_matrix_is_that_of_the_pictures(name):
+    message, picture_px, expected = PICTURES[name]
+    within = 1.0 if 'round' in name else 1e-9
+    assert found(message, picture_px) == pytest.approx(expected, rel=1e-2, abs=within)
+    if 'round' not in name:
+        assert found(message, picture_px) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('message', 'picture_px', 'words'),
+    [
+        (info(), (1920, 650), 'pictures of 1920 x 1080, .*found 1920 x 650'),
+        (info(), (640, 480), 'pictures of 1920 x 1080, .*found 640 x 480'),
+        (info(crop=(0, 0, 1600, 900)), (1000, 900), 'or a crop of 1600 x 900.*found 1000 x 900'),
+        (info(size=(0, 0)), (640, 480), 'found 0 x 0 beside pictures of 640 x 480'),
+        (info(size=(4, 4)), (4, 4), 'size 4 x 4'),
+    ],
+)
+def test_other_pictures_are_refused_with_both_sizes(message, picture_px, words):
+    with pytest.raises(AvdetError, match=words):
+        found(message, picture_px)
+
+
+def test_rectified_pictures_have_the_matrix_p_and_no_distortion():
+    message = info(d=(-0.3, 0.1, 0, 0, 0))
+    assert found(message, SIZE, rectified=True) == [900, 910, 955, 545]
+    assert not model_of(message, SIZE, True, 'x').distortion.any()
+    assert model_of(message, SIZE, False, 'x').distortion.any()
+    assert found(info(p=[0] * 12), SIZE, rectified=True) == OF_K
+
+
+@pytest.mark.parametrize(
+    ('topic', 'expected'),
+    [
+        ('/cam/image_raw', '/cam/camera_info'),
+        ('/cam/image_raw/compressed', '/cam/camera_info'),
+        ('/cam/depth/image_rect_raw/compressedDepth', '/cam/depth/camera_info'),
+        ('/image', '/camera_info'),
+    ],
+)
+def test_camera_info_stands_beside_the_pictures(topic, expected):
+    assert info_topic(topic) == expected
+
+
+@pytest.mark.parametrize(
+    ('model', 'd', 'kept', 'fisheye'),
+    [
+        ('plumb_bob', (0.1, 0.2, 0.3, 0.4, 0.5), 5, False),
+        ('plumb_bob', (0.1, 0.2, 0, 0, 0, 0, 0, 0), 4, False),  # padded to eight
+        ('Plumb Bob', (0.1, 0.2), 4, False),
+        ('radtan', (0.1, 0.2, 0.3, 0.4), 4, False),
+        ('Brown_Conrady', (0.1, 0.2, 0.3, 0.4, 0.5), 5, False),
+        ('rational_polynomial', tuple(np.arange(1, 9) / 10), 8, False),
+        ('rational_polynomial', tuple(np.arange(1, 13) / 10), 12, False),
+        ('rational_polynomial', (0.1, 0.2, 0.3, 0.4, 0.5, 0, 0, 0), 5, False),
+        ('', tuple(np.arange(1, 15) / 10), 14, False),
+        ('equidistant', (0.1, 0.2, 0.3, 0.4), 4, True),
+        ('fisheye', (0.1, 0.2, 0.3, 0.4, 0.0), 4, True),
+        ('kannala_brandt4', (0.1, 0.2, 0.3, 0.4), 4, True),
+        ('none', (0, 0, 0, 0, 0), 0, False),
+        ('inverse_brown_conrady', (), 0, False),
+        ('double_sphere', (0.0, 0.0), 0, False),
+    ],
+)
+def test_distortions_by_the_names_that_drivers_give_them(model, d, kept, fisheye):
+    camera = model_of(info(model=model, d=d), SIZE, False, 'x')
+    assert (len(camera.distortion), camera.fisheye) == (kept, fisheye)
+    assert camera.distortion == pytest.approx(np.pad(d, (0, 20))[:kept])
+    picture = np.full((SIZE[1], SIZE[0]), 9, np.uint8)
+    assert camera.undistort()(picture).shape == picture.shape
+
+
+@pytest.mark.parametrize(
+    ('model', 'd'),
+    [
+        ('double_sphere', (0.1, 0.2)),
+        ('inverse_brown_conrady', (0.1, 0.2, 0, 0, 0)),
+        ('equidistant', (0.1, 0.2, 0.3, 0.4, 0.5)),
+        ('plumb_bob', (0.1, 0.2, 0.3)),
+        ('plumb_bob', (0.1, np.nan, 0, 0, 0)),
+    ],
+)
+def test_distortions_that_nobody_can_take_out_are_refused(model, d):
+    with pytest.raises(AvdetError, match=f"expected distortion model plumb_bob.*'{model}' with"):
+        model_of(info(model=model, d=d), SIZE, False, 'x')
+
+
+def test_a_frame_that_only_the_picture_names():
+    assert model_of(info(frame=''), SIZE, False, 'x', 'picture frame').frame_id == 'picture frame'
+
+
+@pytest.mark.parametrize('empty', [[0.0] * 9, list(np.eye(3).ravel()), [np.nan] * 9])
+def test_the_first_message_with_numbers_counts(tmp_path, empty):
+    types = typestore().types
+    roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+
+    def message(k):
+        parts = np.zeros(5), np.array(k, np.float64), np.eye(3).ravel(), np.zeros(12)
+        return types[CAMERA_INFO](make_header(1, 'cam'), 8, 8, '', *parts, 0, 0, roi)
+
+    for name, rows in {'late': [empty, empty, K, P[:9]], 'never': [empty, empty]}.items():
+        with BagWriter(tmp_path / name) as writer:
+            for index, k in enumerate(rows):
+                writer.write('/camera_info', CAMERA_INFO, serialize(message(k)), index + 1)
+    with Bag(tmp_path / 'late') as bag:
+        assert first_calibrated(bag, '/camera_info')[0].k.tolist() == K
+    with Bag(tmp_path / 'never') as bag:
+        nothing, words = first_calibrated(bag, '/camera_info')
+    assert nothing is None
+    assert words.endswith('size 8 x 8')
