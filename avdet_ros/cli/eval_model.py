@@ -106,6 +106,10 @@ def evaluate(
         typer.Option(help='Write a report here, one HTML file that opens without a network.'),
     ] = None,
     pictures: Annotated[int, typer.Option(help='Frames to show in the report.')] = 12,
+    as_released: Annotated[
+        bool,
+        typer.Option('--as-released', help="Print the metrics of MM-DistillNet's program too."),
+    ] = False,
 ) -> None:
     """Score a model beside constant boxes and SRP-PHAT, on simulated or on recorded drives.
 
@@ -186,6 +190,8 @@ def evaluate(
     for result in run.results:
         title = run.title if len(run.results) == 1 else f'{run.title}, against {result.truth}'
         console().print(tables.metrics_table(result.scores, title))
+        if as_released:
+            console().print(tables.as_released_table(result.scores))
         console().print(tables.breakdown_table(result.scores))
     for note in run.notes:
         console().print(f'[yellow]{note}')

@@ -28,14 +28,32 @@ _ROWS = [
     ('ms a window, median', ('milliseconds', 'p50'), '{:.1f}'),
 ]
 
+_AS_RELEASED_ROWS = [
+    ('mAP@Avg (0.50:0.90)', ('as_released', 'map'), '{:.3f}'),
+    ('mAP@0.5', ('as_released', 'map50'), '{:.3f}'),
+    ('mAP@0.75', ('as_released', 'map75'), '{:.3f}'),
+    ('CDx (widths), % of the canvas', ('as_released', 'cdx'), '{:.2f}'),
+    ('CDy (heights), % of the canvas', ('as_released', 'cdy'), '{:.2f}'),
+]
+
 
 def metrics_table(scores: dict[str, dict[str, Any]], title: str) -> Table:
     """One column a detector, one row a metric."""
+    return _table(scores, title, _ROWS)
+
+
+def as_released_table(scores: dict[str, dict[str, Any]]) -> Table:
+    """The metrics of MM-DistillNet's program, see `avdet_ros.evaluation.released_metrics`."""
+    title = "As the authors' program counts (no other number here is comparable with it)"
+    return _table(scores, title, _AS_RELEASED_ROWS)
+
+
+def _table(scores: dict[str, dict[str, Any]], title: str, rows: list) -> Table:
     table = Table(title=title, title_justify='left')
     table.add_column('')
     for name in scores:
         table.add_column(name, justify='right')
-    for label, (family, key), form in _ROWS:
+    for label, (family, key), form in rows:
         table.add_row(label, *(number(result[family][key], form) for result in scores.values()))
     return table
 

@@ -25,6 +25,7 @@ from avdet_ros.evaluation.detection_metrics import (
     match,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.released_metrics import released_metrics
 from avdet_ros.evaluation.track_metrics import TrackMetrics, track_metrics
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import Track, Tracker
@@ -87,8 +88,9 @@ def score(
         parts: break the metrics down too.
 
     Returns:
-        ``detection`` and ``tracking`` (the metrics by name), ``false_alarms`` a frame, ``parts``
-        (a list, see `Part`) and ``milliseconds`` a window: median and 99th percentile.
+        ``detection`` and ``tracking`` (the metrics by name), ``as_released`` (see
+        `released_metrics`), ``false_alarms`` a frame, ``parts`` (a list, see `Part`) and
+        ``milliseconds`` a window: median and 99th percentile.
     """
     size = rig.camera.width_px, rig.camera.height_px
     times = np.concatenate([record.milliseconds[detector] for record in records])
@@ -99,6 +101,11 @@ def score(
     return {
         'detection': whole.detection,
         'tracking': whole.tracking,
+        'as_released': released_metrics(
+            [frame for drive in drives for frame in drive.truth],
+            [frame for drive in drives for frame in drive.detections],
+            size[0],
+        ),
         'false_alarms': whole.false_alarms,
         'parts': [asdict(part) for part in break_down(drives, size)] if parts else [],
         'milliseconds': {
