@@ -200,6 +200,16 @@ TOPICS = (
         ('tracker',),
         ('overlay', 'recorder'),
     ),
+    Topic(
+        'debug/steps',
+        'std_msgs/msg/String',
+        "when each step of a window was done, JSON, milliseconds after the window's end",
+        ('capture', 'detector', 'tracker'),
+        (),
+        '',
+        '',
+        'while somebody subscribes',
+    ),
     Topic('debug/overlay_ms', NUMBER, 'time to draw a picture', ('overlay',)),
     Topic(
         '/tf_static',

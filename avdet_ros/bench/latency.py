@@ -7,12 +7,13 @@ tracker node publishes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from avdet_ros.bench.latency_budget import StepBudget, budget
 from avdet_ros.bench.running_graph import NodeLoad, RunningGraph
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import make_graph
@@ -35,6 +36,7 @@ class PipelineResult:
         p99: 99th percentile, ms.
         worst: greatest, ms.
         nodes: their loads.
+        steps: what each step of the way takes.
     """
 
     rate_hz: float
@@ -45,6 +47,7 @@ class PipelineResult:
     p99: float
     worst: float
     nodes: list[NodeLoad]
+    steps: list[StepBudget] = field(default_factory=list)
 
 
 def run_pipeline(
@@ -76,7 +79,7 @@ def run_pipeline(
         'log_level': 'warn',
     }
     given |= {'rig': str(rig)} if rig else {}
-    with RunningGraph(lambda: make_graph(given)) as graph:
+    with RunningGraph(lambda: make_graph(given), ('tracks', 'debug/steps')) as graph:
         graph.wait(lambda: graph.monitor.tracks, 'tracks', _START_S)
         graph.run_for(SETTLE_S)
         graph.monitor.clear()
@@ -85,7 +88,8 @@ def run_pipeline(
         loads, monitor = read_loads(), graph.monitor
     latency_ms = [ms for _, ms in monitor.latency_ms]
     stamps_ns = [message.stamp_ns for message in monitor.tracks]
-    return summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
+    result = summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
+    return replace(result, steps=budget(monitor.steps.copy()))
 
 
 def summarise(

@@ -17,7 +17,7 @@ def latency(
     seconds: Annotated[float, typer.Option(help='How long to measure, at each rate.')] = 60,
     out: ResultsFile = None,
 ) -> None:
-    """Run the real nodes at 10 and at 20 Hz; print how late tracks are and what nodes take."""
+    """Run the real nodes at 10 and at 20 Hz; print how late tracks are, step by step."""
     from avdet_ros.bench.step_costs import machine
 
     check_seconds(seconds)
@@ -41,6 +41,7 @@ def show_latency(model: Path | None, rig: Path | None, seconds: float) -> dict[s
     from dataclasses import asdict
 
     from avdet_ros.bench.latency import RATES_HZ, load_table, pipeline_table, run_pipeline
+    from avdet_ros.bench.latency_budget import budget_table
     from avdet_ros.bench.step_costs import DEMO_SEED
     from avdet_ros.paths import share
 
@@ -51,5 +52,7 @@ def show_latency(model: Path | None, rig: Path | None, seconds: float) -> dict[s
         with progress.step(f'the nodes at {rate_hz:g} Hz for {seconds:g} s'):
             results.append(run_pipeline(model, rate_hz, seconds, DEMO_SEED, rig))
     console().print(pipeline_table(results))
+    for result in results:
+        console().print(budget_table(result.rate_hz, result.steps))
     console().print(load_table(results))
     return {'pipeline': [asdict(result) for result in results]}

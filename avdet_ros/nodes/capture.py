@@ -27,6 +27,7 @@ from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
+from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
@@ -43,11 +44,15 @@ BEHIND_S = 0.5
 
 @dataclass(frozen=True)
 class _Due:
-    """A window that waits for its features, with the times of its end and of sample 0."""
+    """A window that waits for its features, with the times of its end and of sample 0.
+
+    `taken_ns` is the time at which its last block was taken from the source.
+    """
 
     window: Window
     end_ns: int
     start_ns: int
+    taken_ns: int
 
 
 class CaptureNode(AvdetNode):
@@ -68,6 +73,7 @@ class CaptureNode(AvdetNode):
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
+        self._steps = StepTimes(self)
         self._array_state = self.create_publisher(String, 'array', qos.LATCHED)
         self._array: CaptureArray | None = None
         self._audio: AudioPublisher | None = None
@@ -210,7 +216,7 @@ class CaptureNode(AvdetNode):
         self._samples.add(samples)
 
     def _push(self, stamped: StampedBlock) -> None:
-        block = stamped.block
+        block, taken_ns = stamped.block, self.now_ns()
         self._lost += block.lost
         self._levels.add(block.samples)
         self._array.add(block)
@@ -222,7 +228,7 @@ class CaptureNode(AvdetNode):
                 if self.p['gap_windows'] == 'drop':
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
-            self._worker.put(_Due(window, end_ns, start_ns))
+            self._worker.put(_Due(window, end_ns, start_ns, taken_ns))
 
     def _restart(self) -> None:
         """The source was reopened: its sample numbers begin at 0."""
@@ -246,16 +252,28 @@ class CaptureNode(AvdetNode):
 
     def _publish(self, due: _Due) -> None:
         window, end_ns = due.window, due.end_ns
-        began = time.perf_counter()
+        began_ns, began = self.now_ns(), time.perf_counter()
         features = self._array.features.compute(window)
         milliseconds = (time.perf_counter() - began) * 1e3
+        computed_ns = self.now_ns()
         head = encode_header(end_ns, self._rig.array_frame_id)
-        self._spectrogram.publish(encode_spectrogram(head, features))
+        message = encode_spectrogram(head, features)
+        built_ns = self.now_ns()
+        self._spectrogram.publish(message)
+        sent_ns = self.now_ns()
         self._windows.add()
-        late_ms = (self.now_ns() - end_ns) * 1e-6
+        late_ms = (sent_ns - end_ns) * 1e-6
         self._compute_times.add(milliseconds)
         self._latency.add(late_ms)
-        self._flow.add(self.now_ns(), end_ns, late_ms)
+        self._flow.add(sent_ns, end_ns, late_ms)
+        self._steps.publish(
+            end_ns,
+            block=due.taken_ns,
+            handed=began_ns,
+            features=computed_ns,
+            message=built_ns,
+            sent=sent_ns,
+        )
         # The mark of a window that was sent although samples were lost in it.
         self._gap_samples.publish(Float64(data=float(window.gap_samples)))
         self._features_ms.publish(Float64(data=milliseconds))

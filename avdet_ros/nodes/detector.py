@@ -18,6 +18,7 @@ from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import make_worker
 from avdet_ros.paths import share
@@ -41,6 +42,7 @@ class DetectorNode(AvdetNode):
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
         self._inference_ms = self.create_publisher(Float64, 'debug/inference_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/detections_latency_ms', 10)
+        self._steps = StepTimes(self)
         self._subscription = self._array = self._worker = self._detector = None
 
     def load(self) -> None:
@@ -117,7 +119,7 @@ class DetectorNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._in.add()
         self._missed.add(self._subscription, info)
-        self._worker.put(message)
+        self._worker.put((message, self.now_ns()))
 
     # The worker's thread.
 
@@ -125,26 +127,36 @@ class DetectorNode(AvdetNode):
         self._refused += 1
         self.refuse('spectrogram', str(error))
 
-    def _detect(self, message: Image) -> None:
-        topic = 'spectrogram'
+    def _detect(self, came: tuple[Image, int]) -> None:
+        topic, (message, received_ns), begun_ns = 'spectrogram', came, self.now_ns()
         features = decode_spectrogram(message, topic)
         end_ns = stamp_ns(message)
         if end_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
-        began = time.perf_counter()
+        decoded_ns, began = self.now_ns(), time.perf_counter()
         found = self._detector.detect(features)
         found = found.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
+        inferred_ns = self.now_ns()
         instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
         head = encode_header(instant_ns, self._rig.camera.frame_id)
         self._detections.publish(encode_detections(head, found.boxes_px, found.scores))
+        sent_ns = self.now_ns()
         self._out.add()
-        late_ms = (self.now_ns() - end_ns) * 1e-6
+        late_ms = (sent_ns - end_ns) * 1e-6
         self._inference.add(milliseconds)
         self._latency.add(late_ms)
-        self._flow.add(self.now_ns(), end_ns, late_ms)
+        self._flow.add(sent_ns, end_ns, late_ms)
         self._inference_ms.publish(Float64(data=milliseconds))
         self._sent_ms.publish(Float64(data=late_ms))
+        self._steps.publish(
+            end_ns,
+            received=received_ns,
+            begun=begun_ns,
+            decoded=decoded_ns,
+            inferred=inferred_ns,
+            sent=sent_ns,
+        )
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+import json
 import struct
 import threading
 import time
@@ -21,7 +22,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, String
 from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray
 
@@ -108,6 +109,8 @@ class GraphMonitor:
         truth: the same of the simulation.
         sound: runs of marked sound.
         latency_ms: (arrival, milliseconds) from sound to tracks.
+        steps: by a window's end (nanoseconds) and (node, step), when the step was done,
+            milliseconds after that end.
         statuses: diagnostics by node's name without the namespace, oldest first.
         failure: what ended the thread, None while it runs.
     """
@@ -122,7 +125,8 @@ class GraphMonitor:
 
         Args:
             namespace: of the graph.
-            topics: which of spectrogram, detections, tracks, truth and audio to take as well.
+            topics: which of spectrogram, detections, tracks, truth, audio and debug/steps to take
+                as well.
             on_picture: gets each overlay picture, in a thread of its own; None: none is taken.
         """
         self.spectrograms: list[StampedMessage] = []
@@ -131,6 +135,7 @@ class GraphMonitor:
         self.truth: list[StampedMessage] = []
         self.sound: list[SoundRun] = []
         self.latency_ms: list[tuple[float, float]] = []
+        self.steps: dict[int, dict[tuple[str, str], float]] = {}
         self.statuses: dict[str, list[Status]] = {}
         self.failure: Exception | None = None
         self._namespace = namespace
@@ -150,6 +155,8 @@ class GraphMonitor:
             subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, raw=True)
         if 'audio' in topics:
             subscribe(Image, 'audio', self._on_audio, QoSProfile(depth=200))
+        if 'debug/steps' in topics:
+            subscribe(String, 'debug/steps', self._on_steps, 50)
         subscribe(Float64, 'debug/latency_ms', self._on_latency, 50)
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, 50)
         self._pictures: LatestValueWorker[Image] | None = None
@@ -267,6 +274,7 @@ class GraphMonitor:
         for kept in (self.spectrograms, self.detections, self.tracks, self.truth, self.sound):
             kept.clear()
         self.latency_ms.clear()
+        self.steps.clear()
         self.statuses.clear()
 
     def close(self) -> None:
@@ -313,6 +321,11 @@ class GraphMonitor:
 
     def _on_latency(self, message: Float64) -> None:
         self.latency_ms.append((time.monotonic(), message.data))
+
+    def _on_steps(self, message: String) -> None:
+        content = json.loads(message.data)
+        window = self.steps.setdefault(content['end_ns'], {})
+        window |= {(content['node'], step): ms for step, ms in content['done_ms'].items()}
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

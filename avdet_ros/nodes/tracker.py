@@ -16,6 +16,7 @@ from avdet_ros.messages.encode import encode_tracks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.tracking import Tracker, make_tracker
 
@@ -39,6 +40,7 @@ class TrackerNode(AvdetNode):
         self._tracks = self.create_publisher(Detection2DArray, 'tracks', qos.RESULTS, **how)
         self._tracker_ms = self.create_publisher(Float64, 'debug/tracker_ms', 10)
         self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
+        self._steps = StepTimes(self)
         self._subscription = None
         self._tracker: Tracker | None = None
         self._highest_id = 0
@@ -98,7 +100,7 @@ class TrackerNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._in.add()
         self._missed.add(self._subscription, info)
-        began = time.perf_counter()
+        received_ns, began = self.now_ns(), time.perf_counter()
         try:
             instant_ns = stamp_ns(message)
             detections = self._decode(message, instant_ns)
@@ -112,10 +114,12 @@ class TrackerNode(AvdetNode):
             return
         self._last_ns = instant_ns
         milliseconds = (time.perf_counter() - began) * 1e3
+        tracked_ns = self.now_ns()
         self._tracks.publish(encode_tracks(message.header, found))
         self._out += 1
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
-        late_ms = (self.now_ns() - end_ns) * 1e-6
+        sent_ns = self.now_ns()
+        late_ms = (sent_ns - end_ns) * 1e-6
         self._alive = len(found)
         # Identities ascend, also in the order in which they are first published.
         ids = [track.track_id for track in found]
@@ -126,6 +130,7 @@ class TrackerNode(AvdetNode):
         self._flow.add(self.now_ns(), instant_ns, late_ms)
         self._tracker_ms.publish(Float64(data=milliseconds))
         self._latency_ms.publish(Float64(data=late_ms))
+        self._steps.publish(end_ns, received=received_ns, tracked=tracked_ns, sent=sent_ns)
 
     def _decode(self, message: Detection2DArray, instant_ns: int) -> Detections:
         topic = self._subscription.topic_name
