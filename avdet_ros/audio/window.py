@@ -1,8 +1,9 @@
 """From blocks of any size to one window of sound a hop, exact to the sample.
 
 Windows lie on a grid of sample numbers that blocks, late readers and lost samples do not move:
-window k starts ``grid * floor(k * hop / grid)`` samples after the first sample of the stream. With
-the front end's hop_length as grid, windows share the frames of their Fourier transforms.
+window k ends ``grid * floor((window + k * hop) / grid)`` samples after the first sample of the
+stream. With the front end's hop_length as grid, windows share the frames of their Fourier
+transforms, and a source whose blocks are of that length ends a block where it ends a window.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class WindowBuffer:
         window_s: float = 1.0,
         hop_s: float = HOP_S,
         grid_samples: int = 1,
-        phase: float = 0.0,
+        phase: float | None = None,
     ) -> None:
         """Make room for two windows.
 
@@ -76,9 +77,10 @@ class WindowBuffer:
             sample_rate_hz: samples a second.
             window_s: length of a window.
             hop_s: from one window's end to the next one's, on average; at least the grid.
-            grid_samples: windows start on multiples of it, counted from the first sample.
-            phase: where between two points of the grid the first window is due, 0 to 1, for a
-                stream whose beginning was not received.
+            grid_samples: windows end on multiples of it, counted from the first sample.
+            phase: for a stream whose beginning was not received: its first sample is one that a
+                window may start with, and where between this and the next such sample the first
+                window is due, 0 to 1.
 
         Raises:
             AvdetError: the hop is longer than the window or absurdly short.
@@ -146,8 +148,13 @@ class WindowBuffer:
 
     def _end(self) -> int:
         """Number of the sample after the window that comes next."""
-        steps = math.floor(self._phase + self._made * self._hop + _ROUNDING)
-        return self._origin + self._window + self._grid * steps
+        if self._phase is not None:
+            steps = math.floor(self._phase + self._made * self._hop + _ROUNDING)
+            return self._origin + self._window + self._grid * steps
+        window = self._window / self._grid
+        steps = math.floor(window + self._made * self._hop + _ROUNDING)
+        # The first one cannot end before a window's sound is there.
+        return self._origin + self._grid * max(steps, math.ceil(window) + self._made)
 
     def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:
         """Append samples, or silence in place of lost ones, and cut windows on the way."""

@@ -26,7 +26,7 @@ class InputSelection:
         raw: whether the topic carries raw sound.
         hop_s: from window to window.
         skip_samples: left out at the start so that windows end where the drive's windows did.
-        grid_samples: windows start on multiples of it, see `avdet_ros.audio.window`.
+        grid_samples: where windows may end, see `avdet_ros.audio.window.WindowBuffer`.
         phase: see there.
     """
 
@@ -35,7 +35,7 @@ class InputSelection:
     hop_s: float = HOP_S
     skip_samples: int = 0
     grid_samples: int = 1
-    phase: float = 0.0
+    phase: float | None = None
 
 
 def select_input(

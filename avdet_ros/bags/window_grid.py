@@ -1,8 +1,8 @@
 """Where the windows of a drive lay, from those that were recorded.
 
-A live capture starts windows on multiples of the front end's hop_length, counted from its first
-sample. A recorder that came later knows neither that sample nor which of the two multiples beside
-a window's time each window took; both show in the windows' own places.
+A live capture ends windows on multiples of the front end's hop_length, counted from its first
+sample. A recorder that came later knows neither that sample nor by how much less than such a step
+each window ended before its time; both show in the windows' own places.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> W
     since = numbers - numbers[0]
     # Window m starts at floor(phase + m hop + 1/2): each one says where the phase may be.
     room = since - np.round(since / hop) * hop
+    room = room[1:] if len(room) > 1 else room  # a drive's very first window ends late
     low, high = room.max(), room.min() + 1
     phase = float(numbers[0] + (low + high) / 2)
     # Whole hops before it, as long as the sound of a window is there.

@@ -218,8 +218,6 @@ class CaptureNode(AvdetNode):
     def _push(self, stamped: StampedBlock) -> None:
         block, taken_ns = stamped.block, self.now_ns()
         self._lost += block.lost
-        self._levels.add(block.samples)
-        self._array.add(block)
         with self._lock:
             windows = self._buffer.push(block.samples, block.first_sample)
         for window in windows:
@@ -229,6 +227,9 @@ class CaptureNode(AvdetNode):
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
             self._worker.put(_Due(window, end_ns, start_ns, taken_ns))
+        # After the windows, which are waited for.
+        self._levels.add(block.samples)
+        self._array.add(block)
 
     def _restart(self) -> None:
         """The source was reopened: its sample numbers begin at 0."""

@@ -1,5 +1,6 @@
 """A bag's windows are laid where the drive's own were, whenever the recorder came."""
 
+from helpers.examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -23,7 +24,7 @@ def starts_of(ring, first_sample):
     lost=st.sets(st.integers(1, 60), max_size=20),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_late_recorder_finds_the_drives_windows(late, hop_s, missed, lost, seed):
     """Some windows lost, the first ones not recorded, stamps off by a sample or two."""
     live = starts_of(WindowBuffer(8, RATE, 0.25, hop_s, GRID), 0)
@@ -35,7 +36,8 @@ def test_a_late_recorder_finds_the_drives_windows(late, hop_s, missed, lost, see
     assert grid.grid_samples == GRID
     ring = WindowBuffer(8, RATE, 0.25, hop_s, GRID, grid.phase)
     found = starts_of(ring, grid.first_sample)
-    assert found[: len(there)] == there
+    expected = there[live[0] >= late :]  # a drive's very first window ends late
+    assert found[: len(expected)] == expected
 
 
 def test_windows_of_single_samples_stay_where_they_were():
