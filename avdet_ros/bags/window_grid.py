@@ -79,12 +79,12 @@ def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> W
         return WindowGrid(int(places[0]) % hop, 1, 0.0)
     numbers = np.round((places - off) / grid_samples).astype(np.int64)
     hop = max(hop_samples / grid_samples, 1.0)
-    since = numbers - numbers[0]
-    # Window m starts at floor(phase + m hop + 1/2): each one says where the phase may be.
+    since = numbers - numbers[-1]
+    # Window m starts at floor(phase + m hop): each one says where the phase may be.
     room = since - np.round(since / hop) * hop
     room = room[1:] if len(room) > 1 else room  # a drive's very first window ends late
     low, high = room.max(), room.min() + 1
-    phase = float(numbers[0] + (low + high) / 2)
+    phase = float(numbers[-1] + (low + high) / 2)
     # Whole hops before it, as long as the sound of a window is there.
     before = math.floor((phase - (off < 0)) / hop)
     while math.floor(phase - before * hop) * grid_samples + off < 0:
