@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.samples import to_float
-from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.left_out import LeftOut
+from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
@@ -70,7 +73,7 @@ class RollingLevels:
 
 
 def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, int]:
-    """Show all of a bag that the page has a place for.
+    """Show all of a bag that the page has a place for; messages that are damaged are left out.
 
     Args:
         bag: the recording.
@@ -81,7 +84,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
         Messages shown, by topic.
 
     Raises:
-        AvdetError: the bag has nothing to show, or a message is damaged.
+        AvdetError: the bag has nothing to show, or nothing in it can be read.
     """
     if image:
         bag.require(image, IMAGE, COMPRESSED_IMAGE)
@@ -99,35 +102,73 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
             f'bag {bag.path}: expected pictures, sound, detections or tracks, '
             f'found only {", ".join(sorted(bag.topics)) or "no topics"}'
         )
-    shown: dict[str, int] = dict.fromkeys(roles, 0)
-    pending: list[np.ndarray] = []
-    newest_ns = 0
-    second = None if 'spectrogram' in roles.values() else RollingLevels()
+    left_out = {topic: LeftOut(f'bag {bag.path}: {topic}') for topic in roles}
+    show = _Shower(page, 'spectrogram' not in roles.values())
     for message in bag.messages(roles):
-        decoded = decode(message)
-        role, where = roles[message.topic], f'bag {bag.path}: {message.topic}'
-        shown[message.topic] += 1
+        counts = left_out[message.topic]
+        try:
+            show.message(roles[message.topic], message, counts.where)
+            counts.good += 1
+        except AvdetError as error:
+            text = str(error)
+            counts.add(text if text.startswith('bag ') else f'bag {bag.path}: {text}')
+    page.close()
+    if not any(counts.good for counts in left_out.values()):
+        for counts in left_out.values():
+            counts.check()
+    return {topic: counts.good for topic, counts in left_out.items()}
+
+
+class _Shower:
+    """Puts one message after the other on the page."""
+
+    def __init__(self, page: LivePage, sound_picture: bool) -> None:
+        self._page = page
+        self._pending: list[np.ndarray] = []
+        self._newest_ns = 0
+        self._second = RollingLevels() if sound_picture else None
+
+    def message(self, role: str, message: BagMessage, where: str) -> None:
+        """Show a message.
+
+        Raises:
+            AvdetError: it is damaged, or not what its topic's name says.
+        """
+        decoded: Any = decode(message)
+        page = self._page
         if role in NUMBERS:  # which have no stamp of their own
-            page.at(newest_ns or message.stamp_ns)
+            page.at(self._newest_ns or message.stamp_ns)
             page.number(role.removesuffix('_ms'), decoded.data)
-            continue
+            return
         at_ns = stamp_ns(decoded)
-        newest_ns = max(newest_ns, at_ns)
-        page.at(at_ns)
+        if at_ns <= 0:
+            raise AvdetError(f'{where}: expected stamps in the headers, found {at_ns}')
         if role == 'picture':
-            page.picture(decode_picture(decoded, where))
+            picture = decode_picture(decoded, where)
+            self._at(at_ns)
+            page.picture(picture)
         elif role == 'spectrogram':
-            page.sound(decode_spectrogram(decoded, where))
+            features = decode_spectrogram(decoded, where)
+            self._at(at_ns)
+            page.sound(features)
         elif role in _BOXES:
             found, ids = decode_detections(decoded)
+            self._at(at_ns)
             page.boxes(role, found.boxes_px, found.scores, ids)
         else:
-            pending.append(decode_sound(decoded, where))
-            if sum(map(len, pending)) >= LEVEL_SAMPLES:
-                block = np.concatenate(pending)
-                pending.clear()
-                page.levels(block)
-                if second is not None and (features := second.add(block)) is not None:
-                    page.sound(features)
-    page.close()
-    return shown
+            self._sound(decode_sound(decoded, where), at_ns)
+
+    def _at(self, at_ns: int) -> None:
+        self._newest_ns = max(self._newest_ns, at_ns)
+        self._page.at(at_ns)
+
+    def _sound(self, samples: np.ndarray, at_ns: int) -> None:
+        self._at(at_ns)
+        self._pending.append(samples)
+        if sum(map(len, self._pending)) < LEVEL_SAMPLES:
+            return
+        block = np.concatenate(self._pending)
+        self._pending.clear()
+        self._page.levels(block)
+        if self._second is not None and (features := self._second.add(block)) is not None:
+            self._page.sound(features)

@@ -15,7 +15,8 @@ import numpy as np
 from avdet_ros import LARGEST_IMAGE_PX
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
-from avdet_ros.image_codec import decode_bytes
+from avdet_ros.messages.camera_encodings import ENCODINGS
+from avdet_ros.messages.compressed import decode_compressed
 from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import MICROPHONES
 
@@ -27,23 +28,7 @@ NUMBER = 'std_msgs/msg/Float64'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 _SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
-_PICTURES = {
-    'rgb8': ('u1', 3),
-    'bgr8': ('u1', 3),
-    'rgba8': ('u1', 4),
-    'bgra8': ('u1', 4),
-    'mono8': ('u1', 1),
-    '8UC1': ('u1', 1),
-    '8UC3': ('u1', 3),
-    'mono16': ('u2', 1),
-    '16UC1': ('u2', 1),
-    '32FC1': ('f4', 1),
-}
-_TO_BGR = {
-    'rgb8': cv2.COLOR_RGB2BGR,
-    'rgba8': cv2.COLOR_RGBA2BGR,
-    'bgra8': cv2.COLOR_BGRA2BGR,
-}
+_SOME_ENCODINGS = 'bgr8, rgb8, mono8, mono16, bayer_rggb8, yuv422, nv12, 32FC1'
 _SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
 _MOST_CHANNELS = 512
 
@@ -108,19 +93,21 @@ def decode_picture(message: Any, where: str) -> np.ndarray:
         AvdetError: the encoding is unknown or the data are not a picture.
     """
     if hasattr(message, 'format'):
-        return _compressed(message, where)
-    if message.encoding not in _PICTURES:
+        return decode_compressed(message, where)
+    encoding = ENCODINGS.get(message.encoding) or ENCODINGS.get(message.encoding.lower())
+    if encoding is None:
         raise AvdetError(
-            f'{where}: expected a picture with encoding {", ".join(_PICTURES)}, '
-            f'found {brief_repr(message.encoding)}'
+            f'{where}: expected a picture with encoding {_SOME_ENCODINGS} or another of '
+            f'sensor_msgs, found {brief_repr(message.encoding)}'
         )
-    kind, channels = _PICTURES[message.encoding]
-    pixels = _array(message, kind, channels, where)
-    if channels == 1:
-        return np.ascontiguousarray(pixels[..., 0])
-    if message.encoding in _TO_BGR:
-        return cv2.cvtColor(np.ascontiguousarray(pixels), _TO_BGR[message.encoding])
-    return np.ascontiguousarray(pixels)
+    pixels = _array(message, encoding.kind, encoding.channels, where, encoding.rows)
+    try:
+        return np.ascontiguousarray(encoding.decode(np.ascontiguousarray(pixels)))
+    except (cv2.error, ValueError) as error:  # an odd width or height where colours are shared
+        raise AvdetError(
+            f'{where}: expected a size that encoding {message.encoding} can have, '
+            f'found {message.width} x {message.height}'
+        ) from error
 
 
 def decode_detections(message: Any) -> tuple[Detections, list[str]]:
@@ -136,8 +123,16 @@ def decode_detections(message: Any) -> tuple[Detections, list[str]]:
     return found, ids
 
 
-def _array(message: Any, kind: str, channels: int, where: str) -> np.ndarray:
-    """(height, width, channels) of an Image's data, rows' padding left out."""
+def _array(message: Any, kind: str, channels: int, where: str, rows: float = 1.0) -> np.ndarray:
+    """(rows of data, width, channels) of an Image's data, the padding of rows left out.
+
+    Args:
+        message: the Image.
+        kind: of one number.
+        channels: numbers a pixel.
+        where: for errors.
+        rows: rows of data for a row of pixels.
+    """
     if not 0 < message.height * message.width <= LARGEST_IMAGE_PX:
         raise AvdetError(
             f'{where}: expected 1 to {LARGEST_IMAGE_PX} pixels, '
@@ -146,31 +141,16 @@ def _array(message: Any, kind: str, channels: int, where: str) -> np.ndarray:
     order = '>' if message.is_bigendian else '<'
     dtype = np.dtype(order + kind)
     row_bytes = message.width * channels * dtype.itemsize
-    needed = message.step * message.height
+    height = round(message.height * rows)
+    needed = message.step * height
     data = np.frombuffer(message.data, np.uint8)
     if message.step < row_bytes or data.size != needed:
         raise AvdetError(
-            f'{where}: expected {message.height} rows of at least {row_bytes} bytes as encoding '
+            f'{where}: expected {height} rows of at least {row_bytes} bytes as encoding '
             f'{message.encoding} and width {message.width} say, '
             f'found step {message.step} and {data.size} bytes'
         )
-    rows = data.reshape(message.height, message.step)[:, :row_bytes]
-    pixels = np.ascontiguousarray(rows).view(dtype)
+    lines = data.reshape(height, message.step)[:, :row_bytes]
+    pixels = np.ascontiguousarray(lines).view(dtype)
     native = dtype.newbyteorder('=')
-    return pixels.astype(native, copy=False).reshape(message.height, message.width, channels)
-
-
-def _compressed(message: Any, where: str) -> np.ndarray:
-    if 'compressedDepth' in message.format:
-        raise AvdetError(
-            f'{where}: expected JPEG or PNG data, found {brief_repr(message.format)}; '
-            f'record the uncompressed topic instead'
-        )
-    data = np.frombuffer(message.data, np.uint8)
-    pixels = decode_bytes(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    if pixels is None:
-        raise AvdetError(
-            f'{where}: expected a JPEG or PNG picture of at most {LARGEST_IMAGE_PX} pixels, '
-            f'found {data.size} bytes that are not one'
-        )
-    return pixels
+    return pixels.astype(native, copy=False).reshape(height, message.width, channels)

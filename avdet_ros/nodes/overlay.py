@@ -8,13 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
 
 from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.picture import Box, Painter, View
+from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
     decode_picture,
@@ -39,6 +40,7 @@ _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
 _IMAGES_KEPT = 20
 _SHAPE = 0.02
+_PICTURES_TRIED = 3
 _IMAGE_STEP_NS = 80_000_000
 
 
@@ -73,10 +75,10 @@ class OverlayNode(AvdetNode):
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
-        self._images: deque[tuple[float, Image]] = deque(maxlen=_IMAGES_KEPT)
+        self._images: deque[tuple[float, Any]] = deque(maxlen=_IMAGES_KEPT)
         self._image_pulse = StreamPulse()
         self._last_in_s: float | None = None
-        self._note = ''
+        self._note = self._unread = ''
         self._first_ns = 0
         self._ids: dict[str, int] = {}
         self._painted = diagnostics.RateCounter()
@@ -91,11 +93,14 @@ class OverlayNode(AvdetNode):
         )
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
+        self._image_topic = self.resolve_topic_name('image')
+        # image_transport names a compressed stream by the raw one's name with this behind it.
+        picture = CompressedImage if self._image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
         self._inputs = [
             self.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
             self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
-            self.create_subscription(Image, 'image', self._on_image, stream, **how),
+            self.create_subscription(picture, 'image', self._on_image, stream, **how),
             self.create_subscription(
                 Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, **how
             ),
@@ -123,12 +128,13 @@ class OverlayNode(AvdetNode):
             self._truth.clear()
         self._truth.append((instant_ns, self._boxes(message)))
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Any) -> None:
         """Keep the images of the last seconds: boxes hold for an instant that has passed."""
         self._image_pulse.add()
         instant_ns = stamp_ns(message)
         if instant_ns <= 0:
-            self.refuse('image', f'image: expected a stamp in the header, found {instant_ns} ns')
+            topic = self._image_topic
+            self.refuse('image', f'{topic}: expected a stamp in the header, found {instant_ns} ns')
             return
         stamps = [stamp_ns(image) for _, image in list(self._images)[-2:]]
         if stamps and instant_ns < stamps[-1]:
@@ -189,7 +195,7 @@ class OverlayNode(AvdetNode):
             latency_ms=self._latency_ms if newest else None,
             time_s=instant_ns * 1e-9,
             since_s=(instant_ns - self._first_ns) * 1e-9,
-            facts='camera' if camera_image is not None else 'no camera: drawn road',
+            facts='camera' if camera_image is not None else self._why_no_camera(),
             note='' if newest else self._note,
         )
         picture = self._painter.paint(view)
@@ -213,12 +219,25 @@ class OverlayNode(AvdetNode):
         kept = list(self._images)
         if not kept or time.monotonic() - kept[-1][0] > self.p['image_timeout_s']:
             return None
-        nearest = min(kept, key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
-        picture = eight_bit(decode_picture(nearest[1], 'image'))
-        if picture.ndim == 2:
-            picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-        self._check_shape(*picture.shape[1::-1])
-        return picture
+        kept.sort(key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
+        problem = ''
+        for _, message in kept[:_PICTURES_TRIED]:  # one that is broken is not the camera's end
+            try:
+                picture = eight_bit(decode_picture(message, self._image_topic))
+            except AvdetError as error:
+                problem = problem or str(error)
+                continue
+            self._unread = ''
+            self._check_shape(*picture.shape[1::-1])
+            return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
+        self._unread = problem
+        self.refuse('image', problem)
+        return None
+
+    def _why_no_camera(self) -> str:
+        if self._unread and self._images:
+            return 'camera cannot be read: drawn road'
+        return 'no camera: drawn road'
 
     def _check_shape(self, width_px: int, height_px: int) -> None:
         """Pictures may be scaled; those of another shape are cut otherwise than the rig says."""
@@ -260,13 +279,14 @@ class OverlayNode(AvdetNode):
     def _diagnose_camera(self, report: diagnostics.Report, ended: bool) -> str:
         """Whether pictures come; one that came and no longer does is reported."""
         pulse = self._image_pulse
+        live = f'not readable, drawn road: {self._unread}' if self._unread else 'live'
         if not self._images:
             return 'none, drawn road'
         if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
-            return 'live'
+            return live
         why = self.publisher_watch.why_silent(self._inputs[2], pulse.since_s)
         if pulse.since_s < SILENT_AFTER_S:
-            return 'live'
+            return live
         if pulse.has_stopped and not ended:
             report.warn(f'the camera no longer comes: {why}')
         return f'none for {pulse.since_s:.0f} s, drawn road'

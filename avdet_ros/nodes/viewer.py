@@ -8,7 +8,7 @@ import numpy as np
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
@@ -49,7 +49,8 @@ class Viewer(Node):
         self._adaptive: list[AdaptiveSubscription] = []
         self.create_timer(_LOOK_S, self._adapt, clock=Clock(clock_type=ClockType.STEADY_TIME))
         stream, results = qos.ASK_STREAM, qos.RESULTS
-        self._subscribe(Image, image, self._on_picture, stream)
+        picture = CompressedImage if image.endswith('/compressed') else Image
+        self._subscribe(picture, image, self._on_picture, stream)
         self._subscribe(Image, 'audio', self._on_audio, qos.ASK_SOUND)
         self._subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM)
         for name in ('detections', 'tracks', 'truth'):
@@ -75,7 +76,7 @@ class Viewer(Node):
             if sentence := subscription.adapt():
                 self.get_logger().warning(sentence)
 
-    def _on_picture(self, message: Image) -> None:
+    def _on_picture(self, message: Any) -> None:
         self._page.picture(decode_picture(message, 'image'))
 
     def _on_spectrogram(self, message: Image) -> None:

@@ -81,3 +81,23 @@ def test_a_bag_with_nothing_to_show_lists_what_it_has(rig, tmp_path):
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     with Bag(tmp_path / 'drive') as bag, pytest.raises(AvdetError, match='/some/odometry'):
         show_bag(bag, page)
+
+
+def test_a_broken_picture_and_a_bayer_one_do_not_end_the_page(
+    write_sound, picture_message, rig, tmp_path
+):
+    writer = write_sound(tmp_path / 'drive', close=False)
+    for index in range(5):
+        image = picture_message(START_NS + index * 100_000_000, index)
+        if index == 1:
+            image.data = image.data[:-7]
+        if index == 2:
+            image.encoding, image.step, image.width = 'bayer_grbg8', 3 * 192, 3 * 192
+        if index == 3:
+            image.header.stamp.sec = image.header.stamp.nanosec = 0
+        writer.write('/camera/image_raw', IMAGE, serialize(image), START_NS + index * 100_000_000)
+    writer.close()
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    with Bag(tmp_path / 'drive') as bag:
+        shown = show_bag(bag, page)
+    assert shown == {'/avdet/audio': 130, '/camera/image_raw': 3}
