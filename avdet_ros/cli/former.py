@@ -25,6 +25,7 @@ from avdet_ros.cli.eval_model import evaluate
 from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
+from avdet_ros.cli.sim_export_mavd import export_mavd
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_label import label
@@ -41,6 +42,7 @@ NAMES: dict[str, tuple[str, Callable[..., None]]] = {
     'drive-to-bag': ('bag from-drive', drive_to_bag),
     'evaluate': ('eval model', evaluate),
     'evaluate-trackers': ('eval trackers', evaluate_trackers),
+    'export-mavd': ('sim export-mavd', export_mavd),
     'inspect-model': ('eval inspect-model', inspect_model),
     'label': ('train label', label),
     'process': ('bag process', process),

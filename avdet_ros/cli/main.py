@@ -40,6 +40,7 @@ from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.run import run
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
+from avdet_ros.cli.sim_export_mavd import export_mavd
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train_any_array import train_any_array
 from avdet_ros.cli.train_convert import convert_checkpoint
@@ -64,7 +65,12 @@ START: dict[str, tuple[str, Callable[..., None]]] = {
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     'sim': (
         'Simulate: drives with pictures, sound and truth; windows.',
-        {'drives': simulate, 'windows': simulate_windows, 'check': simulate_check},
+        {
+            'drives': simulate,
+            'windows': simulate_windows,
+            'check': simulate_check,
+            'export-mavd': export_mavd,
+        },
     ),
     'bag': (
         'Recordings: process, replay, to and from a data set.',
