@@ -13,8 +13,8 @@ import numpy as np
 
 from avdet_ros.audio.geometry import (
     SPEED_OF_SOUND_MPS,
-    azimuth_grid,
     cross_phases,
+    directions_around,
     phase_spectra,
     steered_power,
 )
@@ -91,7 +91,7 @@ def calibrate(
     # frequencies is not needed.
     spectra, frequencies_hz = spectra[..., ::EVERY_BIN], frequencies_hz[::EVERY_BIN]
     positions = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2]
-    grid, _ = azimuth_grid(180)
+    grid, _ = directions_around(180)
     lead_s = _leads(positions, grid, distance_m, speed_of_sound_mps)
     pieces = [
         steered_power(cross_phases(some), frequencies_hz, lead_s)

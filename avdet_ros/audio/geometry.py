@@ -28,7 +28,7 @@ def speed_of_sound_mps(temperature_c: float) -> float:
     return 343.2 * float(np.sqrt((temperature_c + 273.15) / 293.15))
 
 
-def azimuth_grid(count: int) -> tuple[np.ndarray, np.ndarray]:
+def directions_around(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Directions all around.
 
     Args:

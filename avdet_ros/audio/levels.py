@@ -8,8 +8,8 @@ import numpy as np
 
 from avdet_ros.audio.geometry import (
     SPEED_OF_SOUND_MPS,
-    azimuth_grid,
     cross_phases,
+    directions_around,
     phase_spectra,
     steered_power,
 )
@@ -188,7 +188,7 @@ def swapped_looking(
     if len(spectra) == 0:
         return None
     cross = cross_phases(spectra[:: max(1, len(spectra) // 40)])
-    _, directions = azimuth_grid(48)
+    _, directions = directions_around(48)
     lead_s = directions @ (microphones_m - microphones_m.mean(axis=0)).T / SPEED_OF_SOUND_MPS
 
     def fit(order: np.ndarray) -> float:

@@ -6,28 +6,28 @@ run that was ended is resumed. One run at a time writes into a folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
-import errno
 from itertools import islice
-import json
 import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_windows
-from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
+from avdet_ros.simulation.one_run import end_with_parent
+from avdet_ros.simulation.shard_folder import (
+    explain_failed_workers,
+    missing_shards,
+    use_folder,
+    write_rows,
+)
 
-MANIFEST = 'windows.json'
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
 
@@ -58,12 +58,9 @@ def make_array_windows(
             f'--seeds: expected at least {drives} drives for {windows} windows, '
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
-    _prepare(out, seeds[0], plan, base)
+    use_folder(out, _settings(seeds[0], plan, base))
     firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
-    with exclusive_lock(out):
-        for stale in out.glob('*.partial'):
-            stale.unlink()
-        todo = [first for first in firsts if not _shard(out, first).exists()]
+    with missing_shards(out, firsts) as todo:
         for _ in range(len(firsts) - len(todo)):
             yield a_shard
         if todo:
@@ -78,17 +75,7 @@ def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -
         for seed in range(first_seed, first_seed + plan.drives_a_shard)
         for row in array_windows(seed, base, front_end, plan)
     ]
-    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    path = _shard(out, first_seed)
-    partial = path.with_suffix('.partial')
-    try:
-        with partial.open('wb') as file:
-            np.savez(file, **arrays)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return len(rows)
+    return write_rows(out, first_seed, rows)
 
 
 def _write_all(
@@ -101,28 +88,18 @@ def _write_all(
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
         running: set[Future[int]] = set()
         try:
-            # one alone first, so that what is compiled lies in the cache for the others
-            pool.submit(_warm_up, plan, base).result()
-            following = iter(todo)
-            for first in islice(following, 2 * jobs):
-                running.add(pool.submit(write_array_shard, out, first, plan, base))
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for task in done:
-                    yield task.result()
-                while len(running) < 2 * jobs and (first := next(following, None)) is not None:
+            with explain_failed_workers(out):
+                # one alone first, so that what is compiled lies in the cache for the others
+                pool.submit(_warm_up, plan, base).result()
+                following = iter(todo)
+                for first in islice(following, 2 * jobs):
                     running.add(pool.submit(write_array_shard, out, first, plan, base))
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise AvdetError(
-                    f'{out}: the disk is full: make room and run the same command again to go on'
-                ) from error
-            raise AvdetError(f'cannot write into {out}: {error.strerror or error}') from error
-        except BrokenProcessPool as error:
-            raise AvdetError(
-                f'{out}: a process making windows was ended from outside, perhaps for want of '
-                'memory; the same command goes on from here'
-            ) from error
+                while running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for task in done:
+                        yield task.result()
+                    while len(running) < 2 * jobs and (first := next(following, None)) is not None:
+                        running.add(pool.submit(write_array_shard, out, first, plan, base))
         finally:
             for task in running:
                 task.cancel()
@@ -136,14 +113,10 @@ def _warm_up(plan: WindowPlan, base: Rig) -> None:
             pass
 
 
-def _shard(out: Path, first_seed: int) -> Path:
-    return out / f'windows_{first_seed:07d}.npz'
-
-
-def _prepare(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> None:
-    """Make the folder, or check that it holds a set with the same settings."""
+def _settings(first_seed: int, plan: WindowPlan, base: Rig) -> dict[str, Any]:
+    """What makes a set."""
     front_end = FrontEnd.of(base)
-    manifest = {
+    return {
         'format': FORMAT,
         'first_seed': first_seed,
         **asdict(plan),
@@ -151,24 +124,3 @@ def _prepare(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> None:
         'window_s': front_end.window_s,
         **rig_numbers(base),
     }
-    path = out / MANIFEST
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            _check_same(path, manifest, json.loads(path.read_text(encoding='utf-8')))
-        elif any(out.glob('windows_*.npz')):
-            raise AvdetError(f'{out}: expected {MANIFEST} beside the shards, found none')
-        else:
-            path.write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
-    except (OSError, ValueError) as error:
-        raise AvdetError(f'cannot use the folder {out}: {error}') from error
-
-
-def _check_same(path: Path, manifest: Mapping[str, Any], found: object) -> None:
-    for key, value in manifest.items():
-        other = found.get(key) if isinstance(found, dict) else found
-        if not isinstance(found, dict) or other != value:
-            raise AvdetError(
-                f'{path}: {key}: expected {str(value)[:60]} for this set, '
-                f'found {str(other)[:60]}; choose another folder'
-            )

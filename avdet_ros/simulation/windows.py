@@ -29,13 +29,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-import errno
-import json
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -43,11 +41,16 @@ import numpy as np
 from avdet_ros.audio.features import MAX_LABELS, POOL_FRAMES, FrontEnd, pool_frames
 from avdet_ros.audio.samples import to_float, to_int16
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
+from avdet_ros.simulation.one_run import end_with_parent
 from avdet_ros.simulation.scene import Scene, Truth
+from avdet_ros.simulation.shard_folder import (
+    explain_failed_workers,
+    missing_shards,
+    use_folder,
+    write_rows,
+)
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.vehicles import KINDS
@@ -56,7 +59,6 @@ SCENES_A_SHARD = 50
 WINDOWS_A_SCENE = 3
 SPACING_S = 3.0
 FORMAT = 1
-_MANIFEST = 'windows.json'
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,9 @@ def make_windows(
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
     rig = rig or load_rig()
-    _prepare(out, seeds[0], corrupted, rig)
+    use_folder(out, _settings(seeds[0], corrupted, rig))
     firsts = range(seeds[0], seeds[0] + drives, SCENES_A_SHARD)
-    with exclusive_lock(out):
-        for stale in out.glob('*.partial'):
-            stale.unlink()
-        todo = [first for first in firsts if not _shard(out, first).exists()]
+    with missing_shards(out, firsts) as todo:
         for _ in range(len(firsts) - len(todo)):
             yield SCENES_A_SHARD * WINDOWS_A_SCENE
         if todo:
@@ -160,19 +159,9 @@ def _write_shards(
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
         tasks = [pool.submit(write_shard, out, first, corrupted, rig) for first in todo]
         try:
-            for task in as_completed(tasks):
-                yield task.result()
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise AvdetError(
-                    f'{out}: the disk is full: make room and run the same command again to go on'
-                ) from error
-            raise AvdetError(f'cannot write into {out}: {explain_os_error(error)}') from error
-        except BrokenProcessPool as error:
-            raise AvdetError(
-                f'{out}: a process making windows was ended from outside, perhaps for want of '
-                'memory; the same command goes on from here'
-            ) from error
+            with explain_failed_workers(out):
+                for task in as_completed(tasks):
+                    yield task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -187,17 +176,7 @@ def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
         for seed in range(first_seed, first_seed + SCENES_A_SHARD)
         for row in scene_windows(random_scene(seed, rig, duration_s, corrupted), front_end)
     ]
-    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    path = _shard(out, first_seed)
-    partial = path.with_suffix('.partial')
-    try:
-        with partial.open('wb') as file:
-            np.savez(file, **arrays)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return len(rows)
+    return write_rows(out, first_seed, rows)
 
 
 def load_windows(folder: str | Path, limit: int | None = None) -> WindowSet:
@@ -240,14 +219,10 @@ def _relative(truth: Truth) -> np.ndarray:
     return truth.level_db - truth.rest_db
 
 
-def _shard(out: Path, first_seed: int) -> Path:
-    return out / f'windows_{first_seed:07d}.npz'
-
-
-def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
-    """Make the folder, or check that it holds a set with the same settings."""
+def _settings(first_seed: int, corrupted: bool, rig: Rig) -> dict[str, Any]:
+    """What makes a set."""
     front_end = FrontEnd.of(rig)
-    manifest = {
+    return {
         'format': FORMAT,
         'first_seed': first_seed,
         'corrupted': corrupted,
@@ -256,21 +231,3 @@ def _prepare(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> None:
         'window_s': front_end.window_s,
         **rig_numbers(rig),
     }
-    path = out / _MANIFEST
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            found = json.loads(path.read_text(encoding='utf-8'))
-            for key, value in manifest.items():
-                if not isinstance(found, dict) or found.get(key) != value:
-                    raise AvdetError(
-                        f'{path}: {key}: expected {str(value)[:60]} for this set, found '
-                        f'{str(found.get(key) if isinstance(found, dict) else found)[:60]}; '
-                        'choose another folder'
-                    )
-        elif any(out.glob('windows_*.npz')):
-            raise AvdetError(f'{out}: expected {_MANIFEST} beside the shards, found none')
-        else:
-            path.write_text(json.dumps(manifest, indent=1) + '\n', encoding='utf-8')
-    except (OSError, ValueError) as error:
-        raise AvdetError(f'cannot use the folder {out}: {error}') from error

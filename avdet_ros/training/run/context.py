@@ -67,7 +67,21 @@ def open_run(
     labels: Path | None = None,
     given: Mapping[str, Teacher] | None = None,
 ) -> RunContext:
-    """Begin a run, or go on with it; see `avdet_ros.training.run.train.run_student`."""
+    """Begin a run, or go on with it.
+
+    Args:
+        recipe: how.
+        data: see `avdet_ros.training.run.train.train`.
+        out: the run's folder.
+        resume: go on with what is there; False begins anew.
+        rig_path: the rig to train for.
+        progress: shows how far it is.
+        labels: folder of labels to share between runs; None keeps them in the run's folder.
+        given: teachers by modality, ready to be asked, in place of those that the recipe names.
+
+    Raises:
+        AvdetError: recipe, data or folders are not as they should be.
+    """
     if data is not None and layout.is_dataset(data) and recipe.labels == 'simulated':
         recipe = labelled_as_found(recipe, data)
     split = None

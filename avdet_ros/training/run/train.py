@@ -6,7 +6,6 @@ was killed is started again with the same command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 import json
@@ -19,13 +18,12 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.fitting.distributed import process_group, rank_zero_first
 from avdet_ros.training.fitting.run_folder import begin_run, cached_stage_rank_zero
 from avdet_ros.training.recipes.read import read_recipe
-from avdet_ros.training.recipes.student import ComparisonRecipe, StudentRecipe
+from avdet_ros.training.recipes.student import ComparisonRecipe
 from avdet_ros.training.results import model_card
 from avdet_ros.training.results.evaluation_files import SCORES
 from avdet_ros.training.run.context import RunContext, open_run
 from avdet_ros.training.run.model_file import make_model_file, score_windows
 from avdet_ros.training.run.stages import load_windows, make_detector, make_windows
-from avdet_ros.training.teachers.base import Teacher
 
 _logger = logging.getLogger(__name__)
 
@@ -61,41 +59,24 @@ def train(
     rig_path = Path(rig_path) if rig_path else None
     if isinstance(recipe, ComparisonRecipe):
         return compare(recipe, data, out, resume, rig_path, progress)
-    return run_student(recipe, data, out, resume, rig_path, progress)
+    with process_group():
+        return run_student(open_run(recipe, data, out, resume, rig_path, progress))
 
 
-def run_student(
-    recipe: StudentRecipe,
-    data: Path | None,
-    out: Path,
-    resume: bool = True,
-    rig_path: Path | None = None,
-    progress: Progress = SILENT,
-    labels: Path | None = None,
-    teachers: Mapping[str, Teacher] | None = None,
-) -> Path:
+def run_student(run: RunContext) -> Path:
     """Make one student, all stages.
 
     Args:
-        recipe: how.
-        data: see `train`.
-        out: the run's folder.
-        resume: go on with what is there; False begins anew.
-        rig_path: the rig to train for.
-        progress: shows how far it is.
-        labels: folder of labels to share between runs; None keeps them in the run's folder.
-        teachers: by modality, ready to be asked, in place of those that the recipe names.
+        run: what `open_run` gave; its teachers and labels are made, found or given.
 
     Returns:
         ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json.
 
     Raises:
-        AvdetError: recipe, data or folders are not as they should be.
+        AvdetError: data or folders are not as they should be.
     """
-    with process_group():
-        run = open_run(recipe, data, out, resume, rig_path, progress, labels, teachers)
-        make_windows(run)
-        return make_model_file(run)
+    make_windows(run)
+    return make_model_file(run)
 
 
 def compare(

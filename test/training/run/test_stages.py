@@ -21,6 +21,7 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training.recipes.read import read_recipe
+from avdet_ros.training.run.context import open_run
 from avdet_ros.training.run.train import run_student, train
 
 TINY = """
@@ -140,7 +141,7 @@ def test_a_teacher_of_another_kind_teaches_a_student(drives, bright_spots, tmp_p
         'pretext: {epochs: 1', 'pretext: {epochs: 0'
     )
     recipe, out = read_recipe(write(tmp_path, text)), tmp_path / 'run'
-    model = run_student(recipe, drives, out, teachers={'rgb': bright_spots})
+    model = run_student(open_run(recipe, drives, out, given={'rgb': bright_spots}))
     assert json.loads((out / 'labels' / 'labels.json').read_text())['teachers'] == {
         'rgb': 'bright spots'
     }

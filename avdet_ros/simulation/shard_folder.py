@@ -1,0 +1,130 @@
+"""The folder of a set of windows: what made it, its shards, and one run at a time that writes.
+
+``windows.json`` holds the settings, ``windows_<first seed>.npz`` the windows of some drives. A
+shard appears under its name only when complete, so that a reader may follow a growing folder and
+a run that was ended goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import explain_os_error
+from avdet_ros.simulation.one_run import exclusive_lock
+
+MANIFEST = 'windows.json'
+
+
+def shard_path(folder: Path, first_seed: int) -> Path:
+    """Where the windows of the drives from a seed on lie."""
+    return folder / f'windows_{first_seed:07d}.npz'
+
+
+def write_rows(folder: Path, first_seed: int, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Write a shard, whole or not at all.
+
+    Args:
+        folder: of the set.
+        first_seed: of its drives.
+        rows: arrays of each window by name.
+
+    Returns:
+        How many windows.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    path = shard_path(folder, first_seed)
+    partial = path.with_suffix('.partial')
+    try:
+        with partial.open('wb') as file:
+            np.savez(file, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return len(rows)
+
+
+@contextmanager
+def missing_shards(folder: Path, firsts: Sequence[int]) -> Iterator[list[int]]:
+    """Hold a folder and tell which shards are still to be made.
+
+    Args:
+        folder: of the set.
+        firsts: first seeds of all shards that it is to have.
+
+    Yields:
+        first seeds of those that are not there.
+
+    Raises:
+        AvdetError: another run holds it.
+    """
+    with exclusive_lock(folder):
+        for stale in folder.glob('*.partial'):
+            stale.unlink()
+        yield [first for first in firsts if not shard_path(folder, first).exists()]
+
+
+@contextmanager
+def explain_failed_workers(folder: Path) -> Iterator[None]:
+    """Say in one sentence why processes that write into a folder failed.
+
+    Raises:
+        AvdetError: the disk is full, the folder cannot be written, or a process was ended.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AvdetError(
+                f'{folder}: the disk is full: make room and run the same command again to go on'
+            ) from error
+        raise AvdetError(f'cannot write into {folder}: {explain_os_error(error)}') from error
+    except BrokenProcessPool as error:
+        raise AvdetError(
+            f'{folder}: a process making windows was ended from outside, perhaps for want of '
+            'memory; the same command goes on from here'
+        ) from error
+
+
+def use_folder(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Make a set's folder, or check that it holds one with the same settings.
+
+    Args:
+        folder: of the set.
+        settings: what makes the set, as JSON holds it.
+
+    Raises:
+        AvdetError: it holds another set, shards without settings, or cannot be used.
+    """
+    path = folder / MANIFEST
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            _check_same(path, settings, json.loads(path.read_text(encoding='utf-8')))
+        elif any(folder.glob('windows_*.npz')):
+            raise AvdetError(f'{folder}: expected {MANIFEST} beside the shards, found none')
+        else:
+            path.write_text(json.dumps(settings, indent=1) + '\n', encoding='utf-8')
+    except (OSError, ValueError) as error:
+        raise AvdetError(f'cannot use the folder {folder}: {error}') from error
+
+
+def _check_same(path: Path, settings: Mapping[str, Any], found: object) -> None:
+    for key, value in settings.items():
+        other = found.get(key) if isinstance(found, dict) else found
+        if not isinstance(found, dict) or other != value:
+            raise AvdetError(
+                f'{path}: {key}: expected {str(value)[:60]} for this set, '
+                f'found {str(other)[:60]}; choose another folder'
+            )

@@ -1,0 +1,64 @@
+"""The folder of a set: settings that agree, whole shards, and why writing failed."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+import errno
+
+import numpy as np
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.simulation.shard_folder import (
+    MANIFEST,
+    explain_failed_workers,
+    missing_shards,
+    shard_path,
+    use_folder,
+    write_rows,
+)
+
+
+def test_shards_that_are_there_are_not_made_again(tmp_path):
+    assert write_rows(tmp_path, 50, [{'count': np.int64(2)}, {'count': np.int64(0)}]) == 2
+    with np.load(shard_path(tmp_path, 50)) as shard:
+        assert shard['count'].tolist() == [2, 0]
+    (tmp_path / 'windows_0000100.partial').write_bytes(b'half')
+    with missing_shards(tmp_path, [0, 50, 100]) as todo:
+        assert todo == [0, 100]
+        with (
+            pytest.raises(AvdetError, match='another run is writing'),
+            missing_shards(tmp_path, [0]),
+        ):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ['windows_0000050.npz']
+
+
+@pytest.mark.parametrize(
+    ('error', 'sentence'),
+    [
+        (OSError(errno.ENOSPC, 'x'), 'set: the disk is full: make room and run the same command'),
+        (OSError(errno.EROFS, 'read-only'), 'cannot write into set: read-only'),
+        (BrokenProcessPool(), 'set: a process making windows was ended from outside'),
+    ],
+)
+def test_why_workers_failed_is_one_sentence(tmp_path, monkeypatch, error, sentence):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(AvdetError, match=f'^{sentence}'),
+        explain_failed_workers((tmp_path / 'set').relative_to(tmp_path)),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize('found', ['[]', '{"format": 2}', 'no JSON'])
+def test_a_folder_of_another_set_is_refused(tmp_path, found):
+    use_folder(tmp_path, {'format': 1})
+    use_folder(tmp_path, {'format': 1})
+    (tmp_path / MANIFEST).write_text(found)
+    with pytest.raises(AvdetError, match=r'format: expected 1 for this set|cannot use the folder'):
+        use_folder(tmp_path, {'format': 1})
+    (tmp_path / MANIFEST).unlink()
+    shard_path(tmp_path, 0).touch()
+    with pytest.raises(AvdetError, match=r'expected windows\.json beside the shards, found none'):
+        use_folder(tmp_path, {'format': 1})
