@@ -278,7 +278,9 @@ class RecorderNode(AvdetNode):
         """A stream that was there and no longer comes."""
         if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
             return
+        ours = subscription.topic_name.startswith(f'{self.get_namespace().rstrip("/")}/')
+        ended = self.publisher_watch.source_ended() and ours
         why = self.publisher_watch.why_silent(subscription, pulse.since_s)
-        if pulse.has_stopped:
+        if pulse.has_stopped and not ended:
             seconds = '' if why.endswith(' s') else f', for {pulse.since_s:.0f} s'
             report.warn(f'no longer recorded after {pulse.count} messages: {why}{seconds}')
