@@ -24,6 +24,8 @@ from avdet_ros.bags.geometry import StaticTransforms, alignment, rig_tree
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.subsets import evenly_spaced
+from avdet_ros.dataset.thermal_counts import ThermalScale, find_scale
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE, decode_picture, stamp_ns
 from avdet_ros.rig import parse_rig
@@ -33,6 +35,9 @@ SYNC_S = 0.05
 
 CLOCKS_S = 0.5
 """Stamps of two topics may differ by this, at equal receive times, before clocks disagree."""
+
+SCALE_PICTURES = 24
+"""Thermal pictures that the scale of the counts is found from."""
 
 SPLIT = {'train': 0.6, 'val': 0.2, 'test': 0.2}
 """MAVD's shares, by drives: windows overlap, so a split by frame would leak."""
@@ -53,6 +58,7 @@ class DriveReport:
         lost_s: seconds of sound lost.
         camera: where size and matrix of the RGB camera come from.
         alignment: how other cameras' pictures were laid over the RGB camera's.
+        thermal: what the thermal camera's counts were taken for.
         split: train, val or test.
         partial: None, or why this is not the whole drive.
     """
@@ -67,6 +73,7 @@ class DriveReport:
     lost_s: float = 0.0
     camera: str = ''
     alignment: dict[str, str] = field(default_factory=dict)
+    thermal: str = ''
     split: str = ''
     partial: str | None = None
 
@@ -78,6 +85,7 @@ def convert(
     audio: str | None = None,
     rig_path: Path | None = None,
     rate_hz: float = 10.0,
+    kelvin_per_count: float | None = None,
     on_drive: Callable[[DriveReport], None] = lambda report: None,
 ) -> list[DriveReport]:
     """Write bags as a data set; one drive a bag.
@@ -90,6 +98,7 @@ def convert(
         audio: topic of the sound; None looks for ``audio`` in any namespace.
         rig_path: rig file; camera_info and static TF of a bag overrule it.
         rate_hz: frames a second at most.
+        kelvin_per_count: of the thermal camera, see `thermal_counts.find_scale`.
         on_drive: called after each drive.
 
     Returns:
@@ -111,7 +120,9 @@ def convert(
     try:
         for path, drive in names.items():
             try:
-                report, frames = _convert_drive(path, out, drive, topics, audio, rig_path, rate_hz)
+                report, frames = _convert_drive(
+                    path, out, drive, topics, audio, rig_path, rate_hz, kelvin_per_count
+                )
             except BaseException:
                 shutil.rmtree(out / drive, ignore_errors=True)
                 raise
@@ -167,6 +178,7 @@ def _convert_drive(
     audio: str | None,
     rig_path: Path | None,
     rate_hz: float,
+    kelvin_per_count: float | None,
 ) -> tuple[DriveReport, list[layout.FrameId]]:
     folder = out / drive
     report = DriveReport(str(path), drive)
@@ -209,7 +221,15 @@ def _convert_drive(
                     report.alignment[kind] = how
                 wanted = _nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
                 report.missing[kind] = len(ids) - sum(map(len, wanted.values()))
+                scale = ThermalScale()
+                if kind == 'thermal':
+                    some = [sorted(wanted)[i] for i in evenly_spaced(len(wanted), SCALE_PICTURES)]
+                    some = {stamp: wanted[stamp] for stamp in some}
+                    images = (image for _, image in _pictures(bag, name, some))
+                    scale = find_scale(images, kelvin_per_count)
+                    report.thermal = scale.how
                 for frame, image in _pictures(bag, name, wanted):
+                    image = scale.apply(image)
                     write_picture(out, frame, kind, fit(image), rig.camera.fx)
             if truth := bag.find('truth', DETECTIONS):
                 report.with_truth = write_truth(folder, ids, RecordedTruth(bag, truth))

@@ -26,6 +26,15 @@ def bag_to_dataset(
     rig: Annotated[
         Path | None, typer.Option(help='Rig file; camera_info and static TF override it.')
     ] = None,
+    thermal_kelvin: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=10,
+            help='Kelvin a thermal count, e.g. 0.01 or 0.04; 0: counts without a temperature; '
+            'found from the pictures if not given.',
+        ),
+    ] = None,
     rate: Annotated[float, typer.Option(help='Largest number of frames a second.')] = 10.0,
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
@@ -44,12 +53,14 @@ def bag_to_dataset(
         print_line(f'  camera by {report.camera}')
         for kind, how in report.alignment.items():
             print_line(f'  {kind} {how}')
+        if report.thermal:
+            print_line(f'  thermal: {report.thermal}')
         if report.partial:
             print_line(f'  partial: {report.partial}', 'yellow')
 
     named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
     topics = {kind: name for kind, name in named.items() if name}
-    reports = convert(bags, out, topics, audio, rig, rate, report_drive)
+    reports = convert(bags, out, topics, audio, rig, rate, thermal_kelvin, report_drive)
     kinds = {report.split for report in reports}
     print_line(f'{out}: {sum(report.frames for report in reports)} frames')
     for split in ('train', 'val', 'test'):

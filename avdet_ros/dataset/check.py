@@ -12,6 +12,7 @@ import soundfile
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.subsets import evenly_spaced
+from avdet_ros.dataset.thermal_counts import contrast_fault
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import MICROPHONES
@@ -268,7 +269,11 @@ def _pictures(
                 found.add('error', name, f'unreadable picture: {modality}', str(error))
                 continue
             sizes[f'{image.shape[1]}x{image.shape[0]} {8 * image.dtype.itemsize}-bit'] += 1
-            if image.min() == image.max():
+            if modality == 'thermal' and (fault := contrast_fault(image)):
+                where = str(layout.picture_path(root, frame, modality))
+                what = f'thermal picture without contrast: {fault}'
+                found.add('error', name, what, where)
+            elif image.min() == image.max():
                 where = str(layout.picture_path(root, frame, modality))
                 found.add('warning', name, f'picture of one colour: {modality}', where)
         summary.sizes[modality] = ', '.join(sizes)

@@ -11,6 +11,7 @@ import yaml
 
 from avdet_ros.bags.dataset import _choose, convert, split_drives
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.check import check
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import CAMERA_INFO, TRANSFORMS
 from avdet_ros.messages.encode_offline import make_header, make_image
@@ -95,6 +96,7 @@ def record(write_sound, picture_message):
             put(RGB, picture_message(now, index, compressed), late + 30_000_000)
             if thermal and index % 2 == 0:
                 counts = np.full((32, 96), 22000 + index, np.uint16)
+                counts = counts if thermal is True else thermal(counts)
                 header = make_header(now + 7_000_000, 'thermal_cam')
                 put(
                     THERMAL,
@@ -231,6 +233,36 @@ def test_a_rate_that_changes_in_the_drive_ends_it_there(record, tmp_path):
     ids = layout.read_ids(tmp_path / 'out' / 'train_all.txt')
     assert ids
     assert ids[-1].stamp_ns < right[-1]
+
+
+def test_counts_of_another_camera_reach_the_teachers_with_contrast(record, tmp_path):
+    def tlinear(counts):
+        kelvin = np.full(counts.shape, 283.0)
+        kelvin[10:20, 30:60] = 293
+        return (kelvin / 0.04).round().astype(np.uint16)
+
+    bag = record(tmp_path / 'drive', thermal=tlinear, depth=True)
+    topics = {'rgb': RGB, 'thermal': THERMAL, 'depth': DEPTH}
+    (report,) = convert([bag], tmp_path / 'out', topics)
+    assert '0.04 K' in report.thermal
+    frame = layout.read_ids(tmp_path / 'out' / 'train_all.txt')[9]
+    counts = layout.read_picture(tmp_path / 'out', frame, 'thermal')
+    assert counts.dtype == np.uint16
+    assert (np.median(counts), counts.max()) == (283 * 80, 293 * 80)
+    assert not [f for f in check(tmp_path / 'out').findings if 'contrast' in f.what]
+    (report,) = convert([bag], tmp_path / 'raw', topics, kelvin_per_count=1 / 80)
+    assert '0.0125 K, as given' in report.thermal
+    # Moved to where it is seen, with a quarter of the contrast that the right scale gives.
+    counts = layout.read_picture(tmp_path / 'raw', frame, 'thermal')
+    assert counts.max() - np.median(counts) == 250
+
+
+def test_thermal_pictures_in_which_nothing_is_seen_are_errors(record, tmp_path):
+    bag = record(tmp_path / 'drive', thermal=True, depth=True)  # of one colour
+    convert([bag], tmp_path / 'out', {'rgb': RGB, 'thermal': THERMAL, 'depth': DEPTH})
+    findings = [f for f in check(tmp_path / 'out').findings if 'contrast' in f.what]
+    assert findings
+    assert {finding.level for finding in findings} == {'error'}
 
 
 def test_drives_are_split_by_bag(record, tmp_path):

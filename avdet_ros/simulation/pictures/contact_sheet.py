@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from avdet_ros.dataset.thermal_counts import COUNTS
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import load_rig
@@ -16,7 +17,7 @@ from avdet_ros.simulation.pictures.conditions import Conditions
 from avdet_ros.simulation.traffic import random_scene
 
 LARGEST_BYTES = 1_000_000
-THERMAL_RANGE = (21800, 25000)
+THERMAL_RANGE = COUNTS
 
 VIEWS = (
     ('day', 300022, 7.0, None, {'sun_elevation_deg': 38, 'cloud': 0.35, 'air_c': 19}),

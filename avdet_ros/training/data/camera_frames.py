@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from avdet_ros.dataset.thermal_counts import COUNTS
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.released_pictures import released_picture
 
@@ -21,9 +22,6 @@ REFERENCE_WIDTH = 1920
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-
-THERMAL_COUNTS = (21800, 25000)
-"""Range of 16-bit thermal counts that is spread over [0, 1]."""
 
 MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
 """Channels of each teacher's input."""
@@ -159,5 +157,5 @@ def _thermal(pixels: np.ndarray) -> np.ndarray:
         pixels = pixels[..., 0]
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / 255
-    low, high = THERMAL_COUNTS
+    low, high = COUNTS
     return (np.clip(pixels.astype(np.float32), low, high) - low) / (high - low)

@@ -7,6 +7,7 @@ itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -19,6 +20,8 @@ from torch.utils.data import Dataset
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
+from avdet_ros.dataset.subsets import evenly_spaced
+from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.image_codec import read_picture
@@ -27,6 +30,7 @@ from avdet_ros.training.data.camera_frames import canvas_for, network_input
 VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'other vehicle')
 """Names of COCO categories that count as vehicle."""
 
+_LOOKED_AT = 10
 LARGEST_ANNOTATIONS_BYTES = 4 << 30
 
 MIN_PIXELS = 60
@@ -160,6 +164,16 @@ class FrameSet(Dataset):
                     self._unreadable.add(place)
                     self._skipped.add(error)
         raise AvdetError(f'{self.frames[wanted].path}: expected a picture there or in any other')
+
+
+def blind_frames(frames: Sequence[LabelledFrame]) -> str:
+    """Whether a thermal teacher would see one grey in most of its frames, in one sentence."""
+    pictures = []
+    for index in evenly_spaced(len(frames), _LOOKED_AT):
+        with suppress(AvdetError):  # which is counted when the frame's turn comes
+            path = frames[index].path
+            pictures.append((str(path), read_picture(path)))
+    return blind_pictures(pictures)
 
 
 def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-THERMAL_COUNTS = (21800, 25000)
-"""Counts are clipped to this range before the frame's own range is spread."""
+from avdet_ros.dataset.thermal_counts import COUNTS
 
 RGB_MEAN = np.array([0.485, 0.456, 0.406])
 RGB_STD = np.array([0.229, 0.224, 0.225])
@@ -47,7 +46,7 @@ def spread_counts(counts: np.ndarray) -> np.ndarray:
     The authors' program clips them to the limits of 16 bits, which leaves a constant picture.
     """
     counts = counts.astype(np.float32) * (256 if counts.dtype == np.uint8 else 1)
-    counts = np.clip(counts, *THERMAL_COUNTS)
+    counts = np.clip(counts, *COUNTS)
     low, high = float(counts.min()), float(counts.max())
     if high <= low:
         return np.zeros(counts.shape, np.float32)

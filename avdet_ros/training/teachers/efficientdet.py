@@ -22,7 +22,7 @@ from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import brief_repr
 from avdet_ros.training.data.camera_frames import MODALITIES, require_modality
-from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame, collate
+from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame, blind_frames, collate
 from avdet_ros.training.efficientdet.network import EfficientDetector, load_weights
 from avdet_ros.training.fitting.distributed import count, rank, rank_zero_first
 from avdet_ros.training.fitting.fit import load_best, run_fit, save_weights
@@ -148,6 +148,8 @@ def fit_teacher(
         'crop': recipe.crop,
         'scaling': recipe.scaling,
     }
+    if recipe.modality == 'thermal' and (blind := blind_frames(train)):
+        _logger.warning('%s', blind)
     learn = FrameSet(list(train), **size, flip=True, seed=recipe.seed)
     watch = FrameSet(list(val), **size)
     several, own = count(), max(1, recipe.batch // count())

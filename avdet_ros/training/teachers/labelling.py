@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 import json
 import logging
@@ -21,6 +22,8 @@ from avdet_ros.dataset.labels import (
     write_labels,
 )
 from avdet_ros.dataset.skipped import Skipped
+from avdet_ros.dataset.subsets import evenly_spaced
+from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.progress import SILENT, Progress
@@ -32,6 +35,9 @@ _logger = logging.getLogger(__name__)
 
 BATCH = 8
 """Frames a teacher is asked about at once."""
+
+LOOKED_AT = 10
+"""Thermal pictures of a drive whose contrast is looked at before it is labelled."""
 
 ABOUT = 'labels.json'
 """Beside the label files: which teachers they are of, and how a picture lies on their input."""
@@ -129,9 +135,21 @@ def label_drives(
     skipped.recall(sum(count or 0 for count in before.values()))
     with progress.step('labels', total) as advance:
         for name, frames in sorted(missing.items()):
+            if 'thermal' in teachers and (blind := _blind(root, frames)):
+                _logger.warning('%s: %s', root / name, blind)
             labels = label_drive(root, frames, teachers, crop, skipped, advance)
             write_labels(out / f'{name}.npz', labels)
     skipped.close()
+
+
+def _blind(root: Path, frames: Sequence[layout.FrameId]) -> str:
+    """Whether the thermal teacher would see one grey in most pictures of a drive."""
+    pictures = []
+    for index in evenly_spaced(len(frames), LOOKED_AT):
+        path = layout.picture_path(root, frames[index], 'thermal')
+        with suppress(AvdetError):  # which is counted when the frame is labelled
+            pictures.append((str(path), layout.read_picture(root, frames[index], 'thermal')))
+    return blind_pictures(pictures)
 
 
 def label_drive(

@@ -1,0 +1,142 @@
+"""Counts of thermal cameras brought to one scale, and pictures in which nothing is to be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.dataset.thermal_counts import (
+    COUNTS,
+    ThermalScale,
+    blind_pictures,
+    contrast,
+    contrast_fault,
+    find_scale,
+)
+
+SHAPE = (60, 80)
+
+
+def street(car_k=10.0, air_k=283.0, seed=1):
+    """(H, W) kelvin: a street, and a car that is warmer."""
+    kelvin = air_k + np.random.default_rng(seed).normal(scale=0.3, size=SHAPE)
+    kelvin[25:40, 30:50] += car_k
+    return kelvin
+
+
+def counts(per_k, zero=0.0, **scene):
+    return (street(**scene) * per_k + zero).round().astype(np.uint16)
+
+
+CAMERAS = {
+    'ours': (counts(80), '1/80 K'),
+    'centikelvin': (counts(100), '0.01 K'),
+    'centikelvin in frost': (counts(100, air_k=258.0), '0.01 K'),
+    'high gain of 0.04 K': (counts(25), '0.04 K'),
+    'low gain of 0.4 K, as 0.1 K': (counts(10), '0.1 K'),
+    'from -100 degrees': (counts(10, -1731.5), '0.1 K from -100 degrees'),
+    'raw 14 bits': (counts(20, -2000), 'of no usual scale'),
+    'raw 14 bits, high': (counts(30, 3000), 'of no usual scale'),
+    'raw 16 bits': (counts(120, 20000), 'of no usual scale'),
+    'kelvin': (street().astype(np.float32), 'taken as kelvin'),
+    'degrees Celsius': ((street() - 273.15).astype(np.float32), 'taken as degrees Celsius'),
+}
+
+
+@pytest.mark.parametrize('name', CAMERAS)
+def test_a_car_is_seen_whatever_the_camera_counts(name):
+    image, words = CAMERAS[name]
+    scale = find_scale([image, image])
+    assert words in scale.how
+    ours = scale.apply(image)
+    assert ours.dtype == np.uint16
+    assert contrast_fault(ours) == ''
+    car, road = float(np.median(ours[27:38, 32:48])), float(np.median(ours[:20]))
+    assert COUNTS[0] < road < car < COUNTS[1]
+    if 'raw' not in name:
+        assert car - road == pytest.approx(800, abs=20)
+        if 'frost' not in name:
+            assert road == pytest.approx(283 * 80, abs=20)
+
+
+def test_counts_in_our_scale_stay_as_they_are():
+    image = counts(80)
+    assert find_scale([image]).apply(image) is image
+    grey = np.arange(4800, dtype=np.uint16).reshape(SHAPE).astype(np.uint8)
+    scale = find_scale([grey])
+    assert '8 bits' in scale.how
+    assert scale.apply(grey) is grey
+
+
+def test_frost_is_moved_to_where_teachers_see_and_keeps_its_scale():
+    image = counts(80, air_k=255.0)
+    low, high = np.percentile(image, [1, 99])
+    words = f'expected counts from 21800 to 25000, found {low:.0f} to {high:.0f}: one grey'
+    assert contrast_fault(image).startswith(words)
+    scale = find_scale([image])
+    assert scale.factor == 1.0
+    assert 'moved by +' in scale.how
+    assert contrast_fault(scale.apply(image)) == ''
+
+
+def test_what_a_person_says_counts():
+    image = counts(100)
+    given = find_scale([image], 0.02)
+    assert '0.02 K, as given' in given.how
+    assert given.factor == pytest.approx(1.6)
+    assert 'of no usual scale' in find_scale([image], 0.0).how
+
+
+def test_nothing_stays_nothing():
+    image = counts(100)
+    image[:, :10] = 0  # beside the picture
+    assert not find_scale([image]).apply(image)[:, :10].any()
+    holes = street().astype(np.float32)
+    holes[0] = np.nan
+    assert not find_scale([holes]).apply(holes)[0].any()
+
+
+@pytest.mark.parametrize(
+    'images', [[], [np.zeros(SHAPE, np.uint16)], [np.full(SHAPE, 7000, np.uint16)]]
+)
+def test_empty_and_flat_pictures_have_a_scale_too(images):
+    scale = find_scale(images)
+    assert scale.how
+    assert all(scale.apply(image).shape == SHAPE for image in images)
+
+
+@pytest.mark.parametrize(
+    ('image', 'blind'),
+    [
+        (counts(100), True),
+        (counts(25), True),
+        (np.full(SHAPE, 23000, np.uint16), True),
+        (np.zeros(SHAPE, np.uint16), True),
+        (np.full(SHAPE, 128, np.uint8), True),
+        (counts(80), False),
+        (counts(80, car_k=2.0), False),
+        ((street() - 270).astype(np.uint8) * 8, False),
+    ],
+)
+def test_pictures_in_which_a_teacher_sees_one_grey(image, blind):
+    assert bool(contrast_fault(image)) == blind
+    assert (contrast(image) < 0.01) == blind
+
+
+def test_a_border_is_no_contrast():
+    image = counts(100)
+    image[:, :20] = 0
+    assert contrast(image) == 0
+
+
+def test_most_pictures_must_be_blind_to_be_worth_a_sentence():
+    blind, good = counts(25), counts(80)
+    assert blind_pictures([('a', good), ('b', blind)]) == ''
+    assert blind_pictures([]) == ''
+    words = blind_pictures([('a', good), ('b.png', blind), ('c', blind)])
+    assert words.startswith('2 of 3 thermal pictures looked at, e.g. b.png: expected counts')
+
+
+def test_what_does_not_fit_16_bits_is_cut():
+    image = np.array([[1, 60000]], np.uint16)
+    assert ThermalScale(2.0, -10.0).apply(image).tolist() == [[0, 65535]]
