@@ -18,12 +18,22 @@ def test_every_shipped_recipe_is_valid_and_written_with_all_keys(path, tmp_path)
 
 
 def test_the_paper_recipe_is_the_papers():
-    recipe = read_recipe(share('config/recipes/mm_distillnet_d2.yaml'))
+    recipe = read_recipe(share('config/recipes/mm_distillnet_d2_paper.yaml'))
     assert recipe.student.config_name == recipe.teachers.config_name == 'tf_efficientdet_d2'
     assert (recipe.teachers.height, recipe.teachers.width) == (768, 768)
     assert (recipe.transfer.beta, recipe.transfer.temperature) == (0.5, 9.0)
     assert (recipe.transfer.weight, recipe.transfer.levels) == (0.05, 3)
-    assert recipe.fit.epochs == 50
+    assert recipe.transfer.mta == 'as_printed'
+    assert (recipe.fit.epochs, recipe.fit.learning_rate) == (50, 1e-5)
+
+
+def test_the_authors_recipe_is_their_configuration():
+    recipe = read_recipe(share('config/recipes/mm_distillnet_d2.yaml'))
+    assert recipe.student.scaling == 'released'
+    assert (recipe.transfer.mta, recipe.transfer.levels) == ('as_released', 5)
+    assert recipe.transfer.weight * recipe.transfer.beta == 0.005
+    assert (recipe.fit.batch, recipe.fit.learning_rate, recipe.fit.weight_decay) == (2, 1e-4, 0)
+    assert (recipe.teachers.height, recipe.teachers.width) == (768, 768)
 
 
 @pytest.mark.parametrize(
