@@ -89,6 +89,12 @@ DETECTOR = (
     Param('threads', 1, 'threads of one inference', 1, 64),
     Param('min_score', 0.05, 'detections with a lower score are not published', 0, 1, live=True),
     Param('max_detections', 100, 'at most this many detections a window', 1, 1000, live=True),
+    Param(
+        'beyond_image',
+        False,
+        'publish boxes outside the image too, where the model hears further than the camera sees',
+        live=True,
+    ),
 )
 """Parameters of node detector."""
 
@@ -128,6 +134,13 @@ TRACKER = (
         1000,
         live=True,
     ),
+    Param(
+        'ego_motion',
+        'odometry',
+        "where tracker ground has the ego vehicle's motion from: topic odom, /tf, or nowhere",
+        choices=('odometry', 'tf', 'none'),
+    ),
+    Param('odom_frame', 'odom', 'fixed frame that the rig moves in, for ego_motion tf'),
 )
 """Parameters of node tracker."""
 
@@ -149,6 +162,8 @@ RECORDER = (
             'audio',
             'detections',
             'tracks',
+            'tracks_3d',
+            'odom',
             'truth',
             'label_info',
             'debug/latency_ms',

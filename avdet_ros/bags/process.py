@@ -170,7 +170,7 @@ def process_bag(
                 ):
                     header = make_header(result.stamp_ns, rig.camera.frame_id)
                     for name, message in (
-                        ('detections', make_detections(header, result.detections)),
+                        ('detections', make_detections(header, result.detections, rig=rig)),
                         ('tracks', make_tracks(header, result.tracks)),
                     ):
                         data = serialize(message)

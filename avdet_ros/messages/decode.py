@@ -17,8 +17,9 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.camera_encodings import ENCODINGS
 from avdet_ros.messages.compressed import decode_compressed
+from avdet_ros.messages.places import with_places
 from avdet_ros.quoting import brief_repr
-from avdet_ros.rig import MICROPHONES
+from avdet_ros.rig import MICROPHONES, Rig
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -110,16 +111,28 @@ def decode_picture(message: Any, where: str) -> np.ndarray:
         ) from error
 
 
-def decode_detections(message: Any) -> tuple[Detections, list[str]]:
-    """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order."""
-    boxes, scores, ids = [], [], []
+def decode_detections(message: Any, rig: Rig | None = None) -> tuple[Detections, list[str]]:
+    """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order.
+
+    Args:
+        message: the message.
+        rig: for ranges and bearings out of the poses of its hypotheses; None leaves them out.
+    """
+    boxes, scores, ids, places, covariances = [], [], [], [], []
     for entry in message.detections:
         centre, box = entry.bbox.center.position, entry.bbox
         half_x, half_y = box.size_x / 2, box.size_y / 2
         boxes.append((centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y))
         scores.append(max((r.hypothesis.score for r in entry.results), default=0.0))
         ids.append(entry.id)
+        if rig is not None and entry.results:
+            pose = entry.results[0].pose
+            at = pose.pose.position
+            places.append((at.x, at.y, at.z))
+            covariances.append(np.asarray(pose.covariance, np.float64).reshape(6, 6)[:3, :3])
     found = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
+    if rig is not None and places and len(places) == len(boxes):
+        found = with_places(found, np.array(places), np.array(covariances), rig)
     return found, ids
 
 

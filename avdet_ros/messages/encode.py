@@ -10,10 +10,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from avdet_ros.messages.places import covariance36
 from avdet_ros.tracking.track import Track
 
-CLASS_ID = 'vehicle'
-"""The one class there is."""
+CLASS_ID = '0'
+"""The one class there is, by its number in `label_info`, which has its name."""
 
 
 def encode_stamp(nanoseconds: int) -> Time:
@@ -49,7 +50,11 @@ def encode_spectrogram(head: Header, features: np.ndarray) -> Image:
 
 
 def encode_detections(
-    head: Header, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str] | None = None
+    head: Header,
+    boxes_px: np.ndarray,
+    scores: np.ndarray,
+    ids: list[str] | None = None,
+    places: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Detection2DArray:
     """Boxes as a message.
 
@@ -58,6 +63,7 @@ def encode_detections(
         boxes_px: (N, 4) x_min, y_min, x_max, y_max.
         scores: (N,) in [0, 1].
         ids: identities, for tracks and truth.
+        places: of `avdet_ros.messages.places.find_places`; None leaves the poses empty.
     """
     message = Detection2DArray(header=head)
     for index, (box, score) in enumerate(zip(boxes_px.tolist(), scores.tolist(), strict=True)):
@@ -70,6 +76,10 @@ def encode_detections(
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = CLASS_ID
         hypothesis.hypothesis.score = float(score)
+        if places is not None:
+            at = hypothesis.pose.pose.position
+            at.x, at.y, at.z = places[0][index].tolist()
+            hypothesis.pose.covariance = covariance36(places[1][index])
         entry.results = [hypothesis]
         if ids is not None:
             entry.id = ids[index]

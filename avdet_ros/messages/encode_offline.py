@@ -8,7 +8,9 @@ import numpy as np
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.messages.decode import DETECTIONS, IMAGE
+from avdet_ros.messages.places import covariance36, find_places
 from avdet_ros.messages.typestore import typestore
+from avdet_ros.rig import Rig
 from avdet_ros.tracking.track import Track
 
 
@@ -39,14 +41,33 @@ def make_spectrogram(header: Any, features: np.ndarray) -> Any:
     return make_image(header, f'32FC{channels}', n_mels, frames, pixels)
 
 
-def make_detections(header: Any, found: Detections, class_id: str = 'vehicle') -> Any:
-    """A ``vision_msgs/Detection2DArray`` of detections, without ids."""
-    boxes = zip(found.boxes_px, found.scores, strict=True)
-    entries = [_detection(header, box, score, '', class_id) for box, score in boxes]
+def make_detections(
+    header: Any, found: Detections, class_id: str = '0', rig: Rig | None = None
+) -> Any:
+    """A ``vision_msgs/Detection2DArray`` of detections, without ids.
+
+    Args:
+        header: see `avdet_ros.messages.encode.encode_detections`.
+        found: the detections.
+        class_id: of the class, its number in `label_info`.
+        rig: for the places of detections that have a range; None leaves the poses empty.
+    """
+    places = None if rig is None else find_places(found, rig)
+    entries = [
+        _detection(
+            header,
+            box,
+            score,
+            '',
+            class_id,
+            None if places is None else (places[0][i], places[1][i]),
+        )
+        for i, (box, score) in enumerate(zip(found.boxes_px, found.scores, strict=True))
+    ]
     return typestore().types[DETECTIONS](header, entries)
 
 
-def make_tracks(header: Any, tracks: list[Track], class_id: str = 'vehicle') -> Any:
+def make_tracks(header: Any, tracks: list[Track], class_id: str = '0') -> Any:
     """A ``vision_msgs/Detection2DArray`` of tracks, ids set."""
     entries = [
         _detection(header, track.box_px, track.score, str(track.track_id), class_id)
@@ -55,19 +76,27 @@ def make_tracks(header: Any, tracks: list[Track], class_id: str = 'vehicle') -> 
     return typestore().types[DETECTIONS](header, entries)
 
 
-def _detection(header: Any, box_px: np.ndarray, score: float, track_id: str, class_id: str) -> Any:
+def _detection(
+    header: Any,
+    box_px: np.ndarray,
+    score: float,
+    track_id: str,
+    class_id: str,
+    place: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Any:
     types = typestore().types
     x_min, y_min, x_max, y_max = (float(edge) for edge in box_px)
     position = types['vision_msgs/msg/Point2D']((x_min + x_max) / 2, (y_min + y_max) / 2)
     box = types['vision_msgs/msg/BoundingBox2D'](
         types['vision_msgs/msg/Pose2D'](position, 0.0), x_max - x_min, y_max - y_min
     )
+    at = (0.0, 0.0, 0.0) if place is None else place[0].tolist()
     pose = types['geometry_msgs/msg/PoseWithCovariance'](
         types['geometry_msgs/msg/Pose'](
-            types['geometry_msgs/msg/Point'](0.0, 0.0, 0.0),
+            types['geometry_msgs/msg/Point'](*at),
             types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0),
         ),
-        np.zeros(36),
+        np.zeros(36) if place is None else covariance36(place[1]),
     )
     result = types['vision_msgs/msg/ObjectHypothesisWithPose'](
         types['vision_msgs/msg/ObjectHypothesis'](class_id, float(score)), pose

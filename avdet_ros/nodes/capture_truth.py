@@ -1,10 +1,12 @@
-"""Topics `truth` and `drive_time` of node capture, when its source is a simulated drive."""
+"""Topics `truth`, `odom` and `drive_time` of node capture, when it plays a simulated drive."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from nav_msgs.msg import Odometry
 import numpy as np
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import TimeReference
 from vision_msgs.msg import Detection2DArray
 
@@ -14,9 +16,14 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.rig import Rig
 from avdet_ros.sources.base import StampedBlock
 
+ODOM_FRAME = 'odom'
+"""The drive's world."""
+
+_STEP_S = 0.05
+
 
 class TruthPublisher:
-    """Publishes the true boxes of a drive at each hop, and when the drive began.
+    """Publishes true boxes and odometry of a drive at each hop, and when the drive began.
 
     Attributes:
         scene: the source's world, see `Source.scene`; None until the source has started.
@@ -34,6 +41,7 @@ class TruthPublisher:
         self._truth = node.create_publisher(
             Detection2DArray, 'truth', qos.RESULTS, qos_overriding_options=qos.overridable()
         )
+        self._odom = node.create_publisher(Odometry, 'odom', qos.RESULTS)
         self._drive_time = node.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
         self.scene: Any = None
         self.restart()
@@ -78,9 +86,27 @@ class TruthPublisher:
             ids = [str(identity) for identity in truth.ids]
             scores = np.ones(len(ids))
             self._truth.publish(encode_detections(head, truth.boxes_px, scores, ids))
+            self._publish_odometry(time_s, start_ns)
             self._next_truth_s += hop_s
+
+    def _publish_odometry(self, time_s: float, start_ns: int) -> None:
+        """Publish where the ego vehicle is in the drive's world, and how fast."""
+        before, after = (self.scene.ego_pose(time_s + step) for step in (-_STEP_S, _STEP_S))
+        place, rotation = self.scene.ego_pose(time_s)
+        message = Odometry(header=encode_header(start_ns + round(time_s * 1e9), ODOM_FRAME))
+        message.child_frame_id = self._rig.frame_id
+        at, turn = message.pose.pose.position, message.pose.pose.orientation
+        at.x, at.y, at.z = place.tolist()
+        turn.x, turn.y, turn.z, turn.w = Rotation.from_matrix(rotation).as_quat().tolist()
+        speed = rotation.T @ (after[0] - before[0]) / (2 * _STEP_S)
+        rates = Rotation.from_matrix(before[1].T @ after[1]).as_rotvec() / (2 * _STEP_S)
+        linear, angular = message.twist.twist.linear, message.twist.twist.angular
+        linear.x, linear.y, linear.z = speed.tolist()
+        angular.x, angular.y, angular.z = rates.tolist()
+        self._odom.publish(message)
 
     def destroy(self) -> None:
         """Withdraw the topics."""
         self._node.destroy_publisher(self._truth)
+        self._node.destroy_publisher(self._odom)
         self._node.destroy_publisher(self._drive_time)

@@ -15,6 +15,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.array_state import read_array
 from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
+from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
@@ -134,13 +135,16 @@ class DetectorNode(AvdetNode):
         if end_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
         decoded_ns, began = self.now_ns(), time.perf_counter()
-        found = self._detector.detect(features)
+        found = self._detector.detect(features, self.p['beyond_image'])
         found = found.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
         inferred_ns = self.now_ns()
         instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
         head = encode_header(instant_ns, self._rig.camera.frame_id)
-        self._detections.publish(encode_detections(head, found.boxes_px, found.scores))
+        places = find_places(found, self._rig)
+        self._detections.publish(
+            encode_detections(head, found.boxes_px, found.scores, places=places)
+        )
         sent_ns = self.now_ns()
         self._out.add()
         late_ms = (sent_ns - end_ns) * 1e-6

@@ -52,6 +52,12 @@ ASK_SOUND = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 ASK_SPECTROGRAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 """Of subscribers of spectrograms."""
 
+ASK_ODOMETRY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Of the subscriber of the ego vehicle's odometry: many small messages, the newest count."""
+
+ASK_TF = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+"""Of the subscriber of ``/tf``, as tf2 has it."""
+
 RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """Detections and tracks, both ways."""
 

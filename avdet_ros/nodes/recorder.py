@@ -28,6 +28,7 @@ TYPES = {
     'detections': 'vision_msgs/msg/Detection2DArray',
     'tracks': 'vision_msgs/msg/Detection2DArray',
     'truth': 'vision_msgs/msg/Detection2DArray',
+    'tracks_3d': 'vision_msgs/msg/Detection3DArray',
     'label_info': 'vision_msgs/msg/LabelInfo',
     'debug/latency_ms': 'std_msgs/msg/Float64',
 }

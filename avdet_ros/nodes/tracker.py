@@ -12,21 +12,26 @@ from vision_msgs.msg import Detection2DArray
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_detections, stamp_ns
-from avdet_ros.messages.encode import encode_tracks
+from avdet_ros.messages.encode import encode_header, encode_tracks
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.ego_reader import EgoReader
+from avdet_ros.nodes.ground_output import GroundOutput
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
-from avdet_ros.tracking import Tracker, make_tracker
+from avdet_ros.tracking import GroundTracker, Track, Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
 _THRESHOLDS = {'start_score': 'new_track_threshold', 'iou_threshold': 'iou_threshold'}
 _LARGEST_PX = 1e6
+_LONGEST_AHEAD_S = 5.0
 
 
 class TrackerNode(AvdetNode):
-    """Publishes `tracks` for every `detections`, with the same header.
+    """Publishes `tracks` for every `detections`, with the same header, and vehicles in metres.
+
+    The latter with tracker `ground` alone: `tracks_3d` and its kin hold for the end of the window.
 
     On ``debug/latency_ms`` it publishes how long after the capture of a window's last sample that
     window's tracks were published: now - (stamp - label_offset_s).
@@ -41,17 +46,21 @@ class TrackerNode(AvdetNode):
         self._tracker_ms = self.create_publisher(Float64, 'debug/tracker_ms', 10)
         self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
         self._steps = StepTimes(self)
+        self._ground = GroundOutput(self)
         self._subscription = None
+        self._ego: EgoReader | None = None
         self._tracker: Tracker | None = None
         self._highest_id = 0
 
     def load(self) -> None:
-        """Make the tracker."""
+        """Read the rig and make the tracker."""
+        self._rig = self.load_rig()
         self._tracker = self._make({})
 
     def acquire(self) -> None:
         """Subscribe, with no tracks."""
         self._tracker.reset()
+        self._ego = EgoReader(self, self.p['ego_motion'], self.p['odom_frame'], self._rig.frame_id)
         self._in = diagnostics.RateCounter()
         self._missed = MessageLossCounter(self.refuse)
         self._out = 0
@@ -72,6 +81,9 @@ class TrackerNode(AvdetNode):
 
     def release(self) -> None:
         """Unsubscribe."""
+        if self._ego is not None:
+            self._ego.destroy()
+            self._ego = None
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
@@ -94,7 +106,7 @@ class TrackerNode(AvdetNode):
         thresholds = {
             _THRESHOLDS[name]: value for name, value in chosen.items() if value != _OWN_DEFAULT
         }
-        return make_tracker(news.get('tracker', self.p['tracker']), **thresholds)
+        return make_tracker(news.get('tracker', self.p['tracker']), self._rig, **thresholds)
 
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
@@ -107,7 +119,7 @@ class TrackerNode(AvdetNode):
             if instant_ns < self._last_ns:
                 self._resets += 1
                 self._highest_id = self._given = 0
-            found = self._tracker.update(instant_ns * 1e-9, detections)
+            found = self._update_tracks(instant_ns, detections)
         except AvdetError as error:
             self._refused += 1
             self.refuse('detections', str(error))
@@ -120,11 +132,10 @@ class TrackerNode(AvdetNode):
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
         sent_ns = self.now_ns()
         late_ms = (sent_ns - end_ns) * 1e-6
+        self._ground.annotate(message.header, found)
+        self._publish_ground(instant_ns, end_ns)
         self._alive = len(found)
-        # Identities ascend, also in the order in which they are first published.
-        ids = [track.track_id for track in found]
-        self._given += sum(identity > self._highest_id for identity in ids)
-        self._highest_id = max([self._highest_id, *ids])
+        self._count([track.track_id for track in found])
         self._update.add(milliseconds)
         self._latency.add(late_ms)
         self._flow.add(self.now_ns(), instant_ns, late_ms)
@@ -132,11 +143,32 @@ class TrackerNode(AvdetNode):
         self._latency_ms.publish(Float64(data=late_ms))
         self._steps.publish(end_ns, received=received_ns, tracked=tracked_ns, sent=sent_ns)
 
+    def _update_tracks(self, instant_ns: int, detections: Detections) -> list[Track]:
+        if isinstance(self._tracker, GroundTracker):
+            ego = self._ego.at(instant_ns * 1e-9)
+            return self._tracker.update(instant_ns * 1e-9, detections, ego)
+        return self._tracker.update(instant_ns * 1e-9, detections)
+
+    def _publish_ground(self, instant_ns: int, end_ns: int) -> None:
+        """The vehicles in metres, carried on from the instant of the boxes to the window's end."""
+        if not isinstance(self._tracker, GroundTracker):
+            return
+        ahead_s = min(max((end_ns - instant_ns) * 1e-9, 0.0), _LONGEST_AHEAD_S)
+        later_ns = instant_ns + round(ahead_s * 1e9)
+        vehicles = self._tracker.vehicles(ahead_s, self._ego.at(later_ns * 1e-9))
+        self._count([vehicle.track_id for vehicle in vehicles])
+        self._ground.publish(encode_header(later_ns, self._rig.frame_id), vehicles)
+
+    def _count(self, ids: list[int]) -> None:
+        """Count identities: they ascend, also in the order in which they are first published."""
+        self._given += sum(identity > self._highest_id for identity in ids)
+        self._highest_id = max([self._highest_id, *ids])
+
     def _decode(self, message: Detection2DArray, instant_ns: int) -> Detections:
         topic = self._subscription.topic_name
         if instant_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {instant_ns} ns')
-        found, _ = decode_detections(message)
+        found, _ = decode_detections(message, self._rig)
         boxes, scores = found.boxes_px, found.scores
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise AvdetError(f'{topic}: expected finite boxes and scores, found NaN or infinity')
@@ -152,8 +184,7 @@ class TrackerNode(AvdetNode):
         if len(best) > most:
             sentence = f'{topic}: {len(best)} detections at once, the best {most} are tracked'
             self.refuse('many', sentence)
-        best = best[:most]
-        return Detections(boxes[best], scores[best])
+        return found.only(best[:most])
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, tracks and the whole chain's latency."""
@@ -171,6 +202,9 @@ class TrackerNode(AvdetNode):
             tracks=self._given,
             time_jumps=self._resets,
         )
+        if isinstance(self._tracker, GroundTracker):
+            self._ego.diagnose(report)
+            self._ground.diagnose(report)
         self._update.add_to(report, 'tracker')
         self._latency.add_to(report, 'latency')
         if not silent:

@@ -25,7 +25,10 @@ AT_TIMES = {
     ('topics', 'subscribe'): {
         '/clock',
         '/diagnostics',
+        '/tf',
         '/tf_static',
+        '/avdet/odom',
+        '/avdet/tracks_points',
         '/avdet/camera_info',
         '/avdet/image',
         '/avdet/drive_time',
@@ -34,9 +37,14 @@ AT_TIMES = {
     ('topics', 'publish'): {
         '/avdet/audio',
         '/avdet/truth',
+        '/avdet/odom',
         '/avdet/drive_time',
         '/avdet/thermal/image_raw',
         '/avdet/depth/image_raw',
+        # Where the packages of these messages are installed.
+        '/avdet/autoware/detected_objects',
+        '/avdet/autoware/tracked_objects',
+        '/avdet/annotations',
     },
 }
 """What a node has only with other parameters than here."""

@@ -72,7 +72,7 @@ def test_every_window_is_answered(start, watcher, model_path, features, rig, wai
     assert stamp_ns(received[0]) == END_NS - 500_000_000
     assert received[0].header.frame_id == rig.camera.frame_id
     first = received[0].detections[0]
-    assert first.results[0].hypothesis.class_id == 'vehicle'
+    assert first.results[0].hypothesis.class_id == '0'
     assert 0.9 < first.results[0].hypothesis.score <= 1
     assert 0 <= first.bbox.center.position.x <= rig.camera.width_px
     assert [entry.class_name for entry in labels[0].class_map] == ['vehicle']

@@ -1,0 +1,157 @@
+"""The ego vehicle's motion for node tracker: from `nav_msgs/Odometry` or from TF."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from geometry_msgs.msg import Quaternion
+from nav_msgs.msg import Odometry
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.quoting import brief_repr
+from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
+
+STOPPED_S = 1.0
+"""Odometry that does not come for so long has stopped."""
+
+_LONGEST_CHAIN = 20
+
+
+class EgoReader:
+    """Keeps the ego vehicle's path of the last seconds."""
+
+    def __init__(self, node: AvdetNode, source: str, odom_frame: str, base_frame: str) -> None:
+        """Subscribe.
+
+        Args:
+            node: that subscribes, and reports what is odd.
+            source: ``odometry``, ``tf`` or ``none``.
+            odom_frame: fixed frame of TF.
+            base_frame: the rig's frame.
+        """
+        self._node, self._source = node, source
+        self._odom_frame, self._base_frame = odom_frame, base_frame
+        self._motion = EgoMotion()
+        self._last_s: float | None = None
+        self._edges: dict[str, tuple[str, float, float, float, float]] = {}
+        self._absent = ''
+        self._subscriptions: list[Any] = []
+        if source == 'odometry':
+            self._listen(Odometry, 'odom', self._on_odometry, qos.ASK_ODOMETRY)
+        elif source == 'tf':
+            self._listen_to_tf()
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def at(self, stamp_s: float) -> PlanarPose | None:
+        """Pose of base_link at an instant, None where it is unknown."""
+        return self._motion.at(stamp_s)
+
+    def diagnose(self, report: diagnostics.Report) -> None:
+        """Where the motion comes from, and whether it does."""
+        since_s = None if self._last_s is None else time.monotonic() - self._last_s
+        if self._source == 'none':
+            state = 'none: velocities are relative to the vehicle'
+        elif since_s is None:
+            state = self._absent or f'no {self._source} yet: velocities are relative'
+        else:
+            state = self._source
+        report.value(
+            ego_motion=state, ego_jumps=self._motion.jumps, ego_time_jumps=self._motion.returns
+        )
+        if since_s is not None and since_s > STOPPED_S:
+            report.warn(
+                f'{self._source} of the ego vehicle stopped {since_s:.0f} s ago: '
+                'velocities are relative and ellipses wider'
+            )
+
+    def _listen(self, kind: Any, topic: str, callback: Any, profile: Any) -> None:
+        self._subscriptions.append(self._node.create_subscription(kind, topic, callback, profile))
+
+    def _listen_to_tf(self) -> None:
+        try:
+            from tf2_msgs.msg import TFMessage
+        except ImportError:
+            self._absent = 'tf: expected package tf2_msgs, found none: velocities are relative'
+            self._node.refuse('tf', self._absent)
+            return
+        self._listen(TFMessage, '/tf', self._on_tf, qos.ASK_TF)
+        self._listen(TFMessage, '/tf_static', self._on_tf, qos.LATCHED_OF_ALL)
+
+    def _on_odometry(self, message: Odometry) -> None:
+        if message.child_frame_id not in ('', self._base_frame):
+            self._node.refuse(
+                'odometry',
+                f'odom: expected child_frame_id {self._base_frame}, found '
+                f'{brief_repr(message.child_frame_id)}: left out',
+            )
+            return
+        place = message.pose.pose.position
+        try:
+            yaw = yaw_of(message.pose.pose.orientation)
+        except AvdetError as error:
+            self._node.refuse('odometry', f'odom: {error}')
+            return
+        self._add(stamp_ns(message), place.x, place.y, yaw)
+
+    def _on_tf(self, message: Any) -> None:
+        """Follow the chain of frames from base_link up to the fixed one."""
+        newest_ns = 0
+        for each in message.transforms:
+            place = each.transform.translation
+            try:
+                yaw = yaw_of(each.transform.rotation)
+            except AvdetError as error:
+                self._node.refuse('tf', f'/tf: {each.child_frame_id}: {error}')
+                continue
+            child, parent = each.child_frame_id.lstrip('/'), each.header.frame_id.lstrip('/')
+            at_ns = stamp_ns(each)
+            self._edges[child] = (parent, at_ns * 1e-9, place.x, place.y, yaw)
+            newest_ns = max(newest_ns, at_ns)
+        x, y, yaw, frame, stamp_s = 0.0, 0.0, 0.0, self._base_frame, 0.0
+        for _ in range(_LONGEST_CHAIN):
+            if frame == self._odom_frame:
+                if stamp_s > 0 and abs(stamp_s - newest_ns * 1e-9) < STOPPED_S:
+                    self._add(round(stamp_s * 1e9), x, y, yaw)
+                return
+            if frame not in self._edges:
+                return
+            frame, at_s, dx, dy, turn = self._edges[frame]
+            cos, sin = math.cos(turn), math.sin(turn)
+            x, y, yaw = dx + cos * x - sin * y, dy + sin * x + cos * y, yaw + turn
+            stamp_s = max(stamp_s, at_s)
+
+    def _add(self, at_ns: int, x_m: float, y_m: float, yaw_rad: float) -> None:
+        if at_ns <= 0:
+            self._node.refuse('odometry', f'odom: expected a stamp, found {at_ns} ns: left out')
+            return
+        try:
+            odd = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
+        except AvdetError as error:
+            odd = str(error)
+        else:
+            self._last_s = time.monotonic()
+        if odd:
+            self._node.refuse('odometry', odd)
+
+
+def yaw_of(turn: Quaternion) -> float:
+    """A quaternion's turn about z.
+
+    Raises:
+        AvdetError: it is no rotation.
+    """
+    x, y, z, w = turn.x, turn.y, turn.z, turn.w
+    norm = x * x + y * y + z * z + w * w
+    if not 0.5 < norm < 2.0:  # also true of NaN
+        raise AvdetError(f'expected a quaternion of length 1, found {x}, {y}, {z}, {w}')
+    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
