@@ -23,6 +23,8 @@ PROFILES = {
     'OFFER_STREAM': 'reliable, depth 5',
     'ASK_STREAM': 'best effort, depth 5',
     'ASK_SOUND': 'best effort, depth 50',
+    'ASK_ODOMETRY': 'best effort, depth 50',
+    'ASK_TF': 'reliable, depth 100',
     'ASK_SPECTROGRAM': 'reliable, depth 5',
     'RESULTS': 'reliable, depth 10',
     'LATCHED': 'reliable, transient local, depth 1',

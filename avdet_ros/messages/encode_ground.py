@@ -82,10 +82,14 @@ def encode_points(head: Header, tracks: list[GroundTrack]) -> PointCloud2:
         spread = np.sqrt(np.maximum(np.diag(track.covariance), 0))
         row['std_x'], row['std_y'], row['std_vx'], row['std_vy'] = spread
         row['score'], row['id'] = track.score, track.track_id
-    kinds = {'<f4': PointField.FLOAT32, '<u4': PointField.UINT32}
     fields = [
-        PointField(name=name, offset=POINT.fields[name][1], datatype=kinds[kind.str], count=1)
-        for name, kind in ((name, POINT.fields[name][0]) for name in POINT.names)
+        PointField(
+            name=name,
+            offset=offset,
+            datatype=PointField.UINT32 if name == 'id' else PointField.FLOAT32,
+            count=1,
+        )
+        for name, offset in zip(POINT.names or (), range(0, POINT.itemsize, 4), strict=True)
     ]
     return PointCloud2(
         header=head,
