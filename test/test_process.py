@@ -45,6 +45,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')
 def test_kept_memory_is_not_asked_for_again():
     faults = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 import shutil
 
 import cv2
+import numpy as np
 import soundfile
 
 from avdet_ros.dataset import layout
@@ -97,7 +98,7 @@ def _sound(root: Path, out: Path, frame: layout.FrameId) -> None:
             file.write(data)
 
 
-def _encoded(channels: Iterable) -> Iterable[bytes]:
+def _encoded(channels: Iterable[np.ndarray]) -> Iterable[bytes]:
     for channel in channels:
         buffer = io.BytesIO()
         soundfile.write(

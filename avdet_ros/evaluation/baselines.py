@@ -101,7 +101,7 @@ class ConstantBoxes:
         # A share above 1 is possible: one box may cover several vehicles of a frame.
         self._detections = Detections(statistics.boxes_px, np.minimum(statistics.shares, 1))
 
-    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+    def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
         """The same boxes for every window."""
         return self._detections
 
@@ -146,11 +146,11 @@ class SteeredResponse:
         self._boxes = np.stack([_standing_box(a, statistics, rig) for a in azimuth_deg])
         self._size = camera.width_px, camera.height_px
 
-    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+    def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
         """Boxes at the strongest bearings.
 
         Args:
-            waveform: (8, samples) float32 of the window.
+            waveform: (8, samples) float32 of the window; bags of features alone have none.
             spectrogram: unused.
 
         Returns:
@@ -159,6 +159,7 @@ class SteeredResponse:
         """
         import pyroomacoustics
 
+        assert waveform is not None  # drives and data sets have sound
         spectrum = pyroomacoustics.transform.stft.analysis(
             waveform.T.astype(np.float64),
             self._n_fft,

@@ -193,7 +193,7 @@ def read_study(folder: Path) -> dict[str, dict[str, Any]]:
         if contents:
             rows = {name: row for content in contents for name, row in content['rows'].items()}
             calibrations = [content['settings'].get('calibration') for content in contents]
-            calibration = next(filter(None, reversed(calibrations)), [])
+            calibration: list[Any] = next(filter(None, reversed(calibrations)), [])
             found[key] = {**contents[-1], 'rows': rows, 'calibration': calibration}
     if not found:
         raise AvdetError(f'{folder}: expected scores of a study, found none')

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 MERGE_DEG = 2.0
 """Two bearings this close in one window are one; the better one counts."""
@@ -108,9 +109,9 @@ class MatchedBearings:
         return np.append(np.flatnonzero(np.diff(self.scores)) + 1, len(self.scores))
 
 
-def difference_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def difference_deg(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     """Angles a less angles b, in [-180, 180)."""
-    return (np.asarray(a, np.float64) - b + 180) % 360 - 180
+    return (np.asarray(a, np.float64) - np.asarray(b, np.float64) + 180) % 360 - 180
 
 
 def merge_close(found: FoundBearings, within_deg: float = MERGE_DEG) -> FoundBearings:
@@ -174,10 +175,10 @@ def match_bearings(
             label_drive.append(np.full(len(true.azimuth_deg), number))
             truth.append(true)
             labels += len(true.azimuth_deg)
-    scores = _joined(scores)
-    order = np.argsort(-scores, kind='stable')
+    all_scores = _joined(scores)
+    order = np.argsort(-all_scores, kind='stable')
     return MatchedBearings(
-        scores=scores[order],
+        scores=all_scores[order],
         label=_joined(label).astype(np.int64)[order],
         error_deg=_joined(error)[order],
         range_m=np.concatenate([np.zeros((0, 3)), *ranges])[order],

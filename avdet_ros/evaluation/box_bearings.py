@@ -53,7 +53,7 @@ def box_azimuth_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
 
 def bearings_of(records: Sequence[WindowRecord], detector: str) -> list[Windows]:
     """Found and true bearings of one row, by drive, seen from each drive's camera."""
-    drives = []
+    drives: list[Windows] = []
     for its in records:
         windows = zip(its.record.detections[detector], its.record.truth, strict=True)
         drives.append(

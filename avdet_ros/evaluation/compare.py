@@ -15,12 +15,13 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.detection_metrics import (
     CENTRE_SCORE,
     MATCH_IOU,
+    DriveHits,
     average_precision,
     drive_hits,
     match,
 )
 from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame, keep_apart
-from avdet_ros.evaluation.track_metrics import combine, drive_scores
+from avdet_ros.evaluation.track_metrics import DriveScores, combine, drive_scores
 from avdet_ros.tracking import Tracker
 
 METRICS = ('map', 'map50', 'map75', 'mota', 'idf1', 'hota')
@@ -178,13 +179,17 @@ def _balance(truth: TruthFrame, detections: Detections) -> int:
     return hits - (len(confident) - hits) - (len(truth) - hits)
 
 
-def _count(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> tuple[list, list]:
+Counted = tuple[list[DriveHits], list[DriveScores]]
+"""What metrics are computed from, one entry a drive."""
+
+
+def _count(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> Counted:
     hits = [drive_hits(record.truth, record.detections[name]) for record in records]
     tracks = [drive_scores(record.truth, record.track(name, tracker)) for record in records]
     return hits, tracks
 
 
-def _metrics(counted: tuple[list, list], drives: np.ndarray) -> np.ndarray:
+def _metrics(counted: Counted, drives: np.ndarray) -> np.ndarray:
     hits, tracks = counted
     ap = average_precision([hits[drive] for drive in drives])
     mot = combine([tracks[drive] for drive in drives])

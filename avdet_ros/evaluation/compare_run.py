@@ -25,7 +25,7 @@ from avdet_ros.evaluation.compare import (
 from avdet_ros.evaluation.drive_record import DriveRecord
 from avdet_ros.evaluation.on_bags import BagRecords, bag_picture, run_on_bag
 from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
-from avdet_ros.evaluation.window_detectors import ModelDetector
+from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import Tracker
@@ -166,7 +166,9 @@ def _run_on_folder(
                 f'found avdet.label_offset_s {detector.contract.label_offset_s:g}'
             )
     frames = on_dataset.frames_of(path, split)
-    wrapped = {name: ModelDetector(detector) for name, detector in loaded.items()}
+    wrapped: dict[str, WindowDetector] = {
+        name: ModelDetector(detector) for name, detector in loaded.items()
+    }
     found = on_dataset.run_on_dataset(path, frames, wrapped, FrontEnd.of(rig), progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
 import io
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,8 @@ def coco_average_precision(
         return np.full(len(IOU_THRESHOLDS), np.nan)
     if not sum(len(frame) for frame in detections):
         return np.zeros(len(IOU_THRESHOLDS))
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for image_id, (true, predicted) in enumerate(zip(truth, detections, strict=True), start=1):
         for box in true.boxes_px:
             annotations.append(

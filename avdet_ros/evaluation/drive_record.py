@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.window_detectors import WindowResult
@@ -30,7 +31,7 @@ class TruthFrame:
     ids: np.ndarray
     distance_m: np.ndarray
     visible: np.ndarray
-    level_db: np.ndarray | None = None
+    level_db: np.ndarray = None  # type: ignore[assignment]  # filled below
 
     def __post_init__(self) -> None:
         """Fill missing levels with NaN."""
@@ -51,12 +52,13 @@ class TruthFrame:
         )
 
     @staticmethod
-    def of(boxes_px: Sequence, ids: Sequence) -> TruthFrame:
+    def of(boxes_px: ArrayLike, ids: ArrayLike) -> TruthFrame:
         """A frame with boxes and identities only."""
-        unknown = np.full(len(ids), np.nan)
+        known = np.asarray(ids, np.int64).reshape(-1)
+        unknown = np.full(len(known), np.nan)
         return TruthFrame(
             np.asarray(boxes_px, np.float64).reshape(-1, 4),
-            np.asarray(ids, np.int64).reshape(-1),
+            known,
             unknown,
             unknown,
         )

@@ -47,9 +47,10 @@ def score_live(
         frames.append((true, found, _tracks(tracks.get(stamp_ns), stamp_ns)))
     if not any(len(true) for true, _, _ in frames):
         return {'map50': None, 'mota': None}
-    true, found, followed = (list(column) for column in zip(*frames, strict=True))
-    map50 = detection_metrics(true, found, image_size_px).map50
-    return {'map50': map50, 'mota': track_metrics([true], [followed]).mota}
+    expected = [true for true, _, _ in frames]
+    map50 = detection_metrics(expected, [found for _, found, _ in frames], image_size_px).map50
+    followed = [its for _, _, its in frames]
+    return {'map50': map50, 'mota': track_metrics([expected], [followed]).mota}
 
 
 def _tracks(boxes: Boxes | None, stamp_ns: int) -> list[Track]:

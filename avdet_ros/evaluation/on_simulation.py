@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import multiprocessing
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector, detect_window
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
+
+if TYPE_CHECKING:
+    from avdet_ros.simulation.scene import Truth
 
 CONSTANT, STEERED = 'constant boxes', 'SRP-PHAT'
 """The baselines' names."""
@@ -134,7 +138,7 @@ def run_on_drive(
 
 def window_ends(seconds: float, rate_hz: float, front_end: FrontEnd) -> list[int]:
     """Sample indices at which windows end, the first as soon as one is full."""
-    ends = []
+    ends: list[int] = []
     while True:
         end = front_end.samples + round(len(ends) * front_end.sample_rate_hz / rate_hz)
         if end > round(seconds * front_end.sample_rate_hz):
@@ -142,7 +146,7 @@ def window_ends(seconds: float, rate_hz: float, front_end: FrontEnd) -> list[int
         ends.append(end)
 
 
-def truth_frame(labels: object) -> TruthFrame:
+def truth_frame(labels: Truth) -> TruthFrame:
     """The simulator's labels of one instant as a frame of truth."""
     return TruthFrame(
         np.asarray(labels.boxes_px, np.float64),

@@ -129,5 +129,5 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
         raise AvdetError(f'cannot write {path}: {explain_os_error(error)}') from error
 
 
-def _text(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:
+def _text(picture: np.ndarray, text: str, place: tuple[int, int], colour: tuple[int, ...]) -> None:
     cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, 2, cv2.LINE_AA)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import io
+from typing import Any
 
 import cv2
 from matplotlib import rc_context
@@ -22,7 +23,7 @@ COLOURS = ('#1f6feb', '#d9730d', '#6e7781', '#8250df', '#1a7f37', '#bf3989')
 CURVE_IOUS = (0.5, 0.75)
 MOST_ARROWS = 400
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     'font.family': 'sans-serif',
     'font.size': 10,
     'axes.spines.top': False,
@@ -35,7 +36,7 @@ _STYLE = {
 }
 
 
-def precision_recall_svg(hits: dict[str, Sequence[DriveHits]]) -> bytes:
+def precision_recall_svg(hits: Mapping[str, Sequence[DriveHits]]) -> bytes:
     """Precision over recall at IoU 0.5 and 0.75, one line a detector.
 
     A dot marks where the boxes above `CENTRE_SCORE` end.
@@ -100,6 +101,7 @@ def error_maps_jpeg(maps: ErrorMaps, frames: int, backdrop: np.ndarray | None) -
 
     png = _render(draw, (10, 11), 'png', dpi=100)
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None  # made a line above
     return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes()
 
 
@@ -150,7 +152,7 @@ def _svg(draw: Callable[[Figure], None], inches: tuple[float, float]) -> bytes:
 
 
 def _render(
-    draw: Callable[[Figure], None], inches: tuple[float, float], form: str, **options: object
+    draw: Callable[[Figure], None], inches: tuple[float, float], form: str, **options: Any
 ) -> bytes:
     with rc_context(_STYLE):
         figure = Figure(figsize=inches, layout='constrained')

@@ -6,7 +6,9 @@ rate of the windows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import math
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +50,8 @@ class PublicByteTrack:
                 'the public tracker needs the packages of tools/requirements/test.txt: expected '
                 f'trackers, found {error}'
             ) from error
-        self._boxes_of = supervision.Detections
-        self._make = lambda: trackers.ByteTrackTracker(
+        self._boxes_of: Any = supervision.Detections
+        self._make: Callable[[], Any] = lambda: trackers.ByteTrackTracker(
             # The library's buffer is in frames of 30 a second, scaled by its own rate.
             lost_track_buffer=round(30 * coast_s),
             frame_rate=rate_hz,

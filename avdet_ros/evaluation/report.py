@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import json
 import math
 from pathlib import Path
@@ -48,7 +49,7 @@ def as_released_table(scores: dict[str, dict[str, Any]]) -> Table:
     return _table(scores, title, _AS_RELEASED_ROWS)
 
 
-def _table(scores: dict[str, dict[str, Any]], title: str, rows: list) -> Table:
+def _table(scores: dict[str, dict[str, Any]], title: str, rows: Sequence[Any]) -> Table:
     table = Table(title=title, title_justify='left')
     table.add_column('')
     for name in scores:

@@ -255,6 +255,7 @@ class WindowStore:
         return None if self.folder is None else self._file(seed)
 
     def _file(self, seed: int) -> Path:
+        assert self.folder is not None  # who asks for a file has a folder
         return self.folder / f'{seed}.npz'
 
     def _its_rig(self, seed: int) -> Rig:
@@ -284,6 +285,7 @@ class WindowStore:
 
     def _make_room(self, others_bytes: int) -> None:
         """Throw away sets used longest ago until the other ones take so little."""
+        assert self.folder is not None  # asked only when sets are kept
         sets = [entry for entry in self.folder.parent.iterdir() if (entry / 'set.json').is_file()]
         others = sorted(
             (entry for entry in sets if entry != self.folder),

@@ -83,6 +83,7 @@ def test_exchanged_plugs_are_named(rig, watched):
     assert [change.channel for change in changes] == [1, 3, 7]
 
 
+@pytest.mark.slow
 def test_too_little_traffic_is_said_and_changes_nothing(rig, watched):
     quiet = driving_sound(rig, traffic_azimuths(SECONDS, 0), traffic=0.0, own=0.0)
     watch, called = watched(quiet)

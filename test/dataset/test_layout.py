@@ -225,6 +225,7 @@ def test_faults_are_found_and_counted(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_command_exits_with_one_and_writes_json(tmp_path: Path) -> None:
     splits = make_set(tmp_path / 'set', drives())
     command = [sys.executable, '-m', 'avdet_ros.cli.main', 'check-dataset', str(tmp_path / 'set')]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.compare import METRICS, compare, most_different, verdict
@@ -30,6 +31,7 @@ def test_a_clear_difference_is_seen(drive):
         assert row.interval[0] <= row.difference <= row.interval[1]
 
 
+@pytest.mark.slow
 def test_the_same_twice_is_noise(drive):
     records, result = run(drive, {'a': (15, 0.1), 'b': (15, 0.1)})
     assert 'No difference beyond noise' in verdict(result, NAMES, len(records))

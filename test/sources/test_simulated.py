@@ -62,6 +62,7 @@ def test_a_drive_that_is_not_kept_up_with_says_by_how_much():
         source.stop()
 
 
+@pytest.mark.slow
 def test_a_failing_renderer_is_reported(monkeypatch):
     source = make_source('simulation', load_rig(), seed=300_003, duration_s=5.0)
     source.scene = None  # nothing to render

@@ -27,13 +27,13 @@ from avdet_ros.training.data.picture_area import picture_area
 from avdet_ros.training.data.simulated import map_windows
 from avdet_ros.training.data.windows import WindowDataset, loader
 from avdet_ros.training.efficientdet.anchors import anchor_detection_loss
+from avdet_ros.training.efficientdet.network import BOX_WEIGHT
 from avdet_ros.training.networks.base import StudentAdapter, make_student
 from avdet_ros.training.networks.layers import pooled_frames
 from avdet_ros.training.networks.paper import LOWEST_DB, PaperStudent
 from avdet_ros.training.recipes.read import read_recipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.task import fit_student
-from avdet_ros.training.teachers.efficientdet_task import BOX_WEIGHT
 
 RECIPE = 'config/recipes/simulated_labels.yaml'
 MAX_SHARE = 0.1
