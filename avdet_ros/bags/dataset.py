@@ -6,35 +6,42 @@ header stamps, never by when the recorder received it; what is missing is counte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 import hashlib
 import json
 from pathlib import Path
 import re
 import shutil
+from typing import Any
 
 import numpy as np
 import yaml
 
 from avdet_ros.bags.camera_info import camera_model, drive_camera
 from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
+from avdet_ros.bags.drive_pictures import choose, exactly, nearest, picture_stamps, pictures
 from avdet_ros.bags.drive_sound import DriveSound
-from avdet_ros.bags.geometry import StaticTransforms, alignment, rig_tree
-from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.geometry import alignment, rig_tree
+from avdet_ros.bags.left_out import LeftOut
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.transforms import StaticTransforms
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import ThermalScale, find_scale
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE, decode_picture, stamp_ns
+from avdet_ros.files import write_atomically
+from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE
 from avdet_ros.rig import parse_rig
 
 SYNC_S = 0.05
 """A thermal or depth picture belongs to an RGB picture that is no further away in time."""
 
-CLOCKS_S = 0.5
-"""Stamps of two topics may differ by this, at equal receive times, before clocks disagree."""
+INDEX = 'dataset.json'
+UNFINISHED = 'unfinished.part'
+"""Folder of the drive that is being written; what is in it counts for nothing."""
 
 SCALE_PICTURES = 24
 """Thermal pictures that the scale of the counts is found from."""
@@ -57,9 +64,12 @@ class DriveReport:
         gaps: pieces of sound lost.
         lost_s: seconds of sound lost.
         camera: where size and matrix of the RGB camera come from.
+        pose: sentences about poses that are not the bag's.
+        bad: sentences about what was damaged and left out or mended.
         alignment: how other cameras' pictures were laid over the RGB camera's.
         thermal: what the thermal camera's counts were taken for.
         split: train, val or test.
+        settings: the options that it was made with.
         partial: None, or why this is not the whole drive.
     """
 
@@ -72,9 +82,12 @@ class DriveReport:
     gaps: int = 0
     lost_s: float = 0.0
     camera: str = ''
+    pose: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
     alignment: dict[str, str] = field(default_factory=dict)
     thermal: str = ''
     split: str = ''
+    settings: dict[str, Any] = field(default_factory=dict)
     partial: str | None = None
 
 
@@ -87,6 +100,7 @@ def convert(
     rate_hz: float = 10.0,
     kelvin_per_count: float | None = None,
     on_drive: Callable[[DriveReport], None] = lambda report: None,
+    on_failure: Callable[[Path, AvdetError], None] = lambda path, error: None,
 ) -> list[DriveReport]:
     """Write bags as a data set; one drive a bag.
 
@@ -100,42 +114,98 @@ def convert(
         rate_hz: frames a second at most.
         kelvin_per_count: of the thermal camera, see `thermal_counts.find_scale`.
         on_drive: called after each drive.
+        on_failure: called with each bag that could not be converted, and why.
 
     Returns:
-        A report a drive, also written to ``dataset.json``.
+        A report a drive, also written to ``dataset.json``; drives that an earlier run with the
+        same bags finished are kept as they are.
 
     Raises:
-        AvdetError: a bag or a topic cannot be used, or ``out`` exists. Drives finished before
-            are kept; one without a file ``DONE`` is not whole.
+        AvdetError: a bag or a topic cannot be used, or ``out`` holds something else. All other
+            bags are converted first, and nothing of those that failed stays.
     """
     if not 0.1 <= rate_hz <= 100:
         raise AvdetError(f'rate: expected 0.1 to 100 frames a second, found {rate_hz:g}')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise AvdetError(f'{out}: expected a new or empty folder for the data set, found files')
     names = drive_names(bags)
     splits = split_drives(list(names.values()))
-    out.mkdir(parents=True, exist_ok=True)
-    reports: list[DriveReport] = []
-    ids: list[layout.FrameId] = []
+    settings = {
+        'topics': topics,
+        'audio': audio,
+        'rig': str(rig_path or ''),
+        'rate_hz': rate_hz,
+        'kelvin_per_count': kelvin_per_count,
+    }
+    reports, ids = finished_drives(out, names, settings)
+    failed: list[str] = []
+    work = out / UNFINISHED
     try:
         for path, drive in names.items():
+            if any(report.drive == drive for report in reports):
+                continue
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
             try:
                 report, frames = _convert_drive(
-                    path, out, drive, topics, audio, rig_path, rate_hz, kelvin_per_count
+                    path, work, drive, topics, audio, rig_path, rate_hz, kelvin_per_count
                 )
-            except BaseException:
-                shutil.rmtree(out / drive, ignore_errors=True)
-                raise
-            report.split = splits[drive]
+            except AvdetError as error:
+                failed.append(str(error))
+                on_failure(path, error)
+                continue
+            report.split, report.settings = splits[drive], settings
+            (work / drive).rename(out / drive)
             reports.append(report)
             ids.extend(frames)
+            _write_index(out, reports, ids, splits)
             on_drive(report)
     finally:
-        if reports:
-            write_lists(out, ids, splits)
-            text = json.dumps([asdict(report) for report in reports], indent=2)
-            (out / 'dataset.json').write_text(text + '\n', encoding='utf-8')
+        shutil.rmtree(work, ignore_errors=True)
+        if out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+    if failed:
+        done = f'; the other {len(reports)} are in {out}' if reports else ''
+        several = f'{len(failed)} of {len(names)} bags could not be converted, the first: '
+        raise AvdetError(f'{several if len(names) > 1 else ""}{failed[0]}{done}')
     return reports
+
+
+def finished_drives(
+    out: Path, names: dict[Path, str], settings: dict[str, Any]
+) -> tuple[list[DriveReport], list[layout.FrameId]]:
+    """What an earlier run with the same bags and options has finished in a folder.
+
+    Raises:
+        AvdetError: the folder holds something else.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return [], []
+    index = out / INDEX
+    sources = {drive: path for path, drive in names.items()}
+    try:
+        reports = [DriveReport(**entry) for entry in json.loads(index.read_bytes())]
+        same = all(
+            Path(report.bag) == sources.get(report.drive) and report.settings == settings
+            for report in reports
+        )
+    except (OSError, ValueError, TypeError):
+        reports, same = [], (out / UNFINISHED).is_dir() and len(list(out.iterdir())) == 1
+    whole = all((out / report.drive / layout.DONE).is_file() for report in reports)
+    if not same or not whole:
+        raise AvdetError(
+            f'{out}: expected a new or empty folder for the data set, or one that these bags were '
+            'being converted to with the same options, found files'
+        )
+    lists = [layout.split_path(out, split) for split in layout.SPLITS]
+    return reports, [frame for path in lists if path.exists() for frame in layout.read_ids(path)]
+
+
+def _write_index(
+    out: Path, reports: list[DriveReport], ids: list[layout.FrameId], splits: dict[str, str]
+) -> None:
+    write_lists(out, ids, splits)
+    text = json.dumps([asdict(report) for report in reports], indent=2)
+    with write_atomically(out / INDEX) as file:
+        file.write(f'{text}\n'.encode())
 
 
 def drive_names(bags: Sequence[Path]) -> dict[Path, str]:
@@ -189,7 +259,7 @@ def _convert_drive(
             bag.require(topic, IMAGE, COMPRESSED_IMAGE)
         camera, report.camera = drive_camera(bag, topics['rgb'], rig_path)
         transforms = StaticTransforms(bag)
-        tree = rig_tree(rig_path, camera, transforms)
+        tree, report.pose = rig_tree(rig_path, camera, transforms)
         rig = parse_rig(tree, where=f'bag {path}')
         folder.mkdir(parents=True)
         scratch = folder / 'sound.part'
@@ -197,8 +267,12 @@ def _convert_drive(
             sound = DriveSound(bag, audio, rig.sample_rate_hz, scratch)
             report.gaps = len(sound.gaps)
             report.lost_s = round(sum(lost for _, lost in sound.gaps) / rig.sample_rate_hz, 6)
-            stamps = {kind: _stamps(bag, name, audio, sound) for kind, name in topics.items()}
-            frames = _choose(stamps['rgb'], rate_hz)
+            left_out = {kind: LeftOut(f'bag {path}: {name}') for kind, name in topics.items()}
+            stamps = {
+                kind: picture_stamps(bag, name, audio, sound, left_out[kind])
+                for kind, name in topics.items()
+            }
+            frames = choose(stamps['rgb'], rate_hz)
             whole = [now for now in frames if sound.around(now, layout.CLIP_S) is not None]
             report.without_sound = len(frames) - len(whole)
             if not whole:
@@ -208,35 +282,40 @@ def _convert_drive(
                     f'{_span([sound.start_ns, sound.end_ns])} on {audio}'
                 )
             ids = [layout.make_id(drive, now) for now in whole]
-            for frame in ids:
-                write_clip(out, frame, sound.around(frame.stamp_ns, layout.CLIP_S), rig)
             size = rig.camera.width_px, rig.camera.height_px
-            for kind, name in topics.items():
+            for kind in sorted(topics, key=lambda kind: kind != 'rgb'):
+                name = topics[kind]
                 if kind == 'rgb':
                     undistort = camera.undistort() if camera else lambda image: image
-                    fit = _exactly(undistort, size, f'bag {path}: {name}', camera is not None)
+                    fit = exactly(undistort, size, f'bag {path}: {name}', camera is not None)
                 else:
                     other, why = camera_model(bag, name)
                     fit, how = alignment(camera, other, transforms, size, why)
                     report.alignment[kind] = how
-                wanted = _nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
-                report.missing[kind] = len(ids) - sum(map(len, wanted.values()))
-                scale = ThermalScale()
+                wanted = nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
                 if kind == 'thermal':
-                    some = [sorted(wanted)[i] for i in evenly_spaced(len(wanted), SCALE_PICTURES)]
-                    some = {stamp: wanted[stamp] for stamp in some}
-                    images = (image for _, image in _pictures(bag, name, some))
-                    scale = find_scale(images, kelvin_per_count)
+                    scale = _thermal_scale(bag, name, wanted, kelvin_per_count)
                     report.thermal = scale.how
-                for frame, image in _pictures(bag, name, wanted):
-                    image = scale.apply(image)
-                    write_picture(out, frame, kind, fit(image), rig.camera.fx)
+                    fit = partial(_scaled, scale, fit)
+                seen: set[layout.FrameId] = set()
+                for frame, image in pictures(bag, name, wanted, left_out[kind], fit):
+                    write_picture(out, frame, kind, image, rig.camera.fx)
+                    seen.add(frame)
+                if wanted:
+                    left_out[kind].check()
+                if kind == 'rgb':  # without one it is no frame
+                    ids = [frame for frame in ids if frame in seen]
+                report.missing[kind] = len(ids) - len(seen)
+            for frame in ids:
+                write_clip(out, frame, sound.around(frame.stamp_ns, layout.CLIP_S), rig)
             if truth := bag.find('truth', DETECTIONS):
                 report.with_truth = write_truth(folder, ids, RecordedTruth(bag, truth))
         finally:
             scratch.unlink(missing_ok=True)
         report.frames = len(ids)
         report.missing = {kind: count for kind, count in report.missing.items() if count}
+        report.bad = [entry.sentence for entry in left_out.values() if entry.sentence]
+        report.bad += [f'{audio}: {count} {what}' for what, count in sound.sound.notes.items()]
         report.partial = '; '.join(filter(None, (bag.partial, sound.note))) or None
     (folder / 'rig.yaml').write_text(yaml.safe_dump(tree, sort_keys=False), encoding='utf-8')
     facts = {
@@ -251,80 +330,22 @@ def _convert_drive(
     return report, ids
 
 
-def _stamps(bag: Bag, topic: str, audio: str, sound: DriveSound) -> list[int]:
-    """Sorted stamps of a topic's pictures, on the sound's clock or not at all."""
-    stamps, clock = [], []
-    for message in bag.messages([topic]):
-        now = stamp_ns(decode(message))
-        if now <= 0:
-            raise AvdetError(
-                f'bag {bag.path}: {topic}: expected stamps in the headers, found {now}; '
-                f'set them in the driver, since receive times are late by an unknown amount'
-            )
-        stamps.append(now)
-        clock.append(message.stamp_ns - now)
-    apart_s = (np.median(clock) - np.median(sound.clock_ns)) * 1e-9 if clock else 0.0
-    if abs(apart_s) > CLOCKS_S:
-        raise AvdetError(
-            f'bag {bag.path}: {topic} and {audio}: expected stamps of one clock, found clocks '
-            f'that disagree by {abs(apart_s):.3f} s; synchronise them (PTP, chrony)'
-        )
-    return sorted(stamps)
+def _thermal_scale(
+    bag: Bag,
+    topic: str,
+    wanted: dict[int, list[layout.FrameId]],
+    kelvin_per_count: float | None,
+) -> ThermalScale:
+    some = [sorted(wanted)[i] for i in evenly_spaced(len(wanted), SCALE_PICTURES)]
+    chosen = {stamp: wanted[stamp] for stamp in some}
+    found = pictures(bag, topic, chosen, LeftOut(f'bag {bag.path}: {topic}'))
+    return find_scale((image for _, image in found), kelvin_per_count)
 
 
-def _choose(stamps: Sequence[int], rate_hz: float) -> list[int]:
-    """Stamps that are at least a frame's time apart, as near to the rate as they come."""
-    step_ns = 1e9 / rate_hz
-    chosen: list[int] = []
-    due = -np.inf
-    for now in stamps:
-        if now >= due - 1e6:  # cameras jitter by less than a millisecond
-            chosen.append(now)
-            due = max(due + step_ns, now + step_ns / 2) if len(chosen) > 1 else now + step_ns
-    return chosen
-
-
-def _nearest(
-    ids: Sequence[layout.FrameId], stamps: Sequence[int], apart_s: float
-) -> dict[int, list[layout.FrameId]]:
-    """Which frames a picture belongs to, by the picture's stamp."""
-    wanted: dict[int, list[layout.FrameId]] = {}
-    times = np.array(stamps, np.int64)
-    for frame in ids:
-        if len(times):
-            near = int(times[np.argmin(np.abs(times - frame.stamp_ns))])
-            if abs(near - frame.stamp_ns) <= apart_s * 1e9:
-                wanted.setdefault(near, []).append(frame)
-    return {stamp: frames for stamp, frames in wanted.items() if frames}
-
-
-def _pictures(
-    bag: Bag, topic: str, wanted: dict[int, list[layout.FrameId]]
-) -> Iterator[tuple[layout.FrameId, np.ndarray]]:
-    for message in bag.messages([topic]):
-        decoded = decode(message)
-        frames = wanted.pop(stamp_ns(decoded), ())
-        if frames:
-            image = decode_picture(decoded, f'bag {bag.path}: {topic}')
-            for frame in frames:
-                yield frame, image
-
-
-def _exactly(
-    undistort: Callable, size: tuple[int, int], where: str, has_info: bool
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Pass pictures of the rig's size; boxes are in the rig camera's pixels."""
-
-    def check(image: np.ndarray) -> np.ndarray:
-        if image.shape[1::-1] != size:
-            source = 'its camera_info' if has_info else 'the rig file (there is no camera_info)'
-            raise AvdetError(
-                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} says, '
-                f'found {image.shape[1]} x {image.shape[0]}'
-            )
-        return undistort(image)
-
-    return check
+def _scaled(
+    scale: ThermalScale, fit: Callable[[np.ndarray], np.ndarray], image: np.ndarray
+) -> np.ndarray:
+    return fit(scale.apply(image))
 
 
 def _span(stamps: Sequence[int]) -> str:

@@ -39,6 +39,7 @@ def bag_to_dataset(
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
     from avdet_ros.bags.dataset import DriveReport, convert
+    from avdet_ros.errors import AvdetError
 
     def report_drive(report: DriveReport) -> None:
         print_line(f'{report.drive}: {report.frames} frames, {report.split}')
@@ -51,6 +52,8 @@ def bag_to_dataset(
         if report.with_truth:
             print_line(f'  {report.with_truth} frames with recorded truth')
         print_line(f'  camera by {report.camera}')
+        for sentence in (*report.pose, *report.bad):
+            print_line(f'  {sentence}', 'yellow')
         for kind, how in report.alignment.items():
             print_line(f'  {kind} {how}')
         if report.thermal:
@@ -58,9 +61,15 @@ def bag_to_dataset(
         if report.partial:
             print_line(f'  partial: {report.partial}', 'yellow')
 
+    def report_failure(path: Path, error: AvdetError) -> None:
+        if len(bags) > 1:
+            print_line(f'{path}: {error}', 'red')
+
     named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
     topics = {kind: name for kind, name in named.items() if name}
-    reports = convert(bags, out, topics, audio, rig, rate, thermal_kelvin, report_drive)
+    reports = convert(
+        bags, out, topics, audio, rig, rate, thermal_kelvin, report_drive, report_failure
+    )
     kinds = {report.split for report in reports}
     print_line(f'{out}: {sum(report.frames for report in reports)} frames')
     for split in ('train', 'val', 'test'):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from avdet_ros.bags.dataset import _choose, convert, split_drives
+from avdet_ros.bags.dataset import convert, split_drives
+from avdet_ros.bags.drive_pictures import choose
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.check import check
 from avdet_ros.errors import AvdetError
@@ -68,6 +69,7 @@ def record(write_sound, picture_message):
         shift_ns=0,
         picture_stamps=True,
         distortion=(),
+        spoil=None,
         **sound,
     ):
         writer = write_sound(path, close=False, **sound)
@@ -93,7 +95,9 @@ def record(write_sound, picture_message):
             late = index * 100_000_000
             now = START_NS + late + shift_ns if picture_stamps else 0
             compressed = rgb == 'compressed'
-            put(RGB, picture_message(now, index, compressed), late + 30_000_000)
+            image = picture_message(now, index, compressed)
+            data = (spoil or {}).get(index, serialize)(image)
+            writer.write(RGB, image.__msgtype__, data, START_NS + late + 30_000_000)
             if thermal and index % 2 == 0:
                 counts = np.full((32, 96), 22000 + index, np.uint16)
                 counts = counts if thermal is True else thermal(counts)
@@ -310,6 +314,85 @@ def test_frames_are_chosen_in_spite_of_a_cameras_jitter():
     jitter = rng.uniform(-400_000, 400_000, 50).round().astype(int)
     stamps = [10**9 + 100_000_000 * index + int(late) for index, late in enumerate(jitter)]
     stamps[0], stamps[1] = 10**9 + 400_000, 10**9 + 100_000_000 - 400_000
-    assert _choose(stamps, 10.0) == stamps
-    assert _choose(stamps, 5.0) == stamps[::2]
-    assert len(_choose([10**9 + 33_333_333 * index for index in range(90)], 10.0)) == 30
+    assert choose(stamps, 10.0) == stamps
+    assert choose(stamps, 5.0) == stamps[::2]
+    assert len(choose([10**9 + 33_333_333 * index for index in range(90)], 10.0)) == 30
+
+
+@pytest.mark.parametrize('kind', ['short', 'unstamped', 'encoding', 'size', 'damaged'])
+def test_one_bad_picture_is_one_frame_less(record, tmp_path, kind):
+    def spoil(image):
+        if kind == 'short':
+            image.data = image.data[:-10]
+        if kind == 'unstamped':
+            image.header.stamp.sec = image.header.stamp.nanosec = 0
+        if kind == 'encoding':
+            image.encoding = 'h264'
+        if kind == 'size':
+            image.width, image.step = image.width // 2, image.step // 2
+            image.data = image.data[: len(image.data) // 2]
+        data = serialize(image)
+        return data[:40] if kind == 'damaged' else data
+
+    bag = record(tmp_path / 'drive', spoil={15: spoil})
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert report.frames == 20
+    assert len(report.bad) == 1
+    assert f'{RGB}' in report.bad[0]
+    ids = layout.read_ids(tmp_path / 'out' / 'train_all.txt')
+    assert len(ids) == 20
+    assert {frame.stamp_ns for frame in ids} == {
+        START_NS + index * 100_000_000 for index in range(5, 26) if index != 15
+    }
+    clips = tmp_path / 'out' / 'drive' / 'audio'
+    assert len(list(clips.iterdir())) == 8 * 20
+
+
+def test_a_camera_of_which_most_pictures_are_bad_is_refused_and_leaves_nothing(record, tmp_path):
+    def spoil(image):
+        image.encoding = 'h264'
+        return serialize(image)
+
+    bag = record(tmp_path / 'drive', spoil=dict.fromkeys(range(4, 30), spoil))
+    with pytest.raises(AvdetError, match="found 'h264'"):
+        convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_bag_that_cannot_be_used_does_not_keep_the_others_nor_the_next_run(
+    record, write_sound, tmp_path
+):
+    bags = [tmp_path / name for name in ('a', 'blind', 'c')]
+    record(bags[0])
+    write_sound(bags[1])
+    record(bags[2])
+    out, failed = tmp_path / 'out', []
+    with pytest.raises(AvdetError, match=r'1 of 3 bags .*blind.*the other 2 are in'):
+        convert(bags, out, {'rgb': RGB}, on_failure=lambda path, error: failed.append(path))
+    assert failed == [bags[1]]
+    assert (out / 'a' / layout.DONE).exists()
+    assert (out / 'c' / layout.DONE).exists()
+    assert not list(out.rglob('*.part'))
+    kept = (out / 'a' / layout.DONE).stat().st_mtime_ns
+    (out / 'unfinished.part').mkdir()  # as a power cut leaves it
+    bags[1].rename(tmp_path / 'gone')
+    record(bags[1])
+    reports = convert(bags, out, {'rgb': RGB})
+    assert sorted(report.drive for report in reports) == ['a', 'blind', 'c']
+    assert (out / 'a' / layout.DONE).stat().st_mtime_ns == kept
+    listed = [layout.read_ids(out / f'{split}_all.txt') for split in ('train', 'val', 'test')]
+    assert sorted(len(ids) for ids in listed) == [21, 21, 21]
+    with pytest.raises(AvdetError, match='with the same options'):
+        convert(bags, out, {'rgb': RGB}, rate_hz=5.0)
+
+
+def test_a_wrong_stamp_and_a_number_that_is_none_cost_nothing_but_a_note(
+    record, waveform, tmp_path
+):
+    samples = waveform.astype(np.float32) / np.float32(32768)
+    samples[66150, 2] = np.nan
+    samples[66150, 3] = np.inf
+    bag = record(tmp_path / 'drive', samples=samples)
+    (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
+    assert report.frames == 21
+    assert report.bad == ['/avdet/audio: 2 samples that are not numbers']

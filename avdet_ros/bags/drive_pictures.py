@@ -1,0 +1,138 @@
+"""Which of a bag's pictures become frames, and their pixels; what cannot be read is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from avdet_ros.bags.drive_sound import DriveSound
+from avdet_ros.bags.left_out import LeftOut
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.dataset import layout
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import decode_picture, stamp_ns
+
+CLOCKS_S = 0.5
+"""Stamps of two topics may differ by this, at equal receive times, before clocks disagree."""
+
+
+def picture_stamps(
+    bag: Bag, topic: str, audio: str, sound: DriveSound, left_out: LeftOut
+) -> list[int]:
+    """Sorted stamps of a topic's pictures, on the sound's clock or not at all.
+
+    Args:
+        bag: the recording.
+        topic: of the pictures.
+        audio: of the sound.
+        sound: of the drive.
+        left_out: takes what is damaged or has no stamp.
+
+    Raises:
+        AvdetError: no picture has a stamp, or they are of another clock.
+    """
+    stamps, clock = [], []
+    unset = ''
+    for message in bag.messages([topic]):
+        try:
+            now = stamp_ns(decode(message))
+        except AvdetError as error:
+            left_out.add(f'bag {bag.path}: {error}')
+            continue
+        if now <= 0:
+            unset = (
+                f'bag {bag.path}: {topic}: expected stamps in the headers, found {now}; '
+                f'set them in the driver, since receive times are late by an unknown amount'
+            )
+            left_out.add(unset)
+            continue
+        stamps.append(now)
+        clock.append(message.stamp_ns - now)
+    if len(stamps) < left_out.bad:
+        raise AvdetError(unset or left_out.reasons[0])
+    apart_s = (np.median(clock) - np.median(sound.clock_ns)) * 1e-9 if clock else 0.0
+    if abs(apart_s) > CLOCKS_S:
+        raise AvdetError(
+            f'bag {bag.path}: {topic} and {audio}: expected stamps of one clock, found clocks '
+            f'that disagree by {abs(apart_s):.3f} s; synchronise them (PTP, chrony)'
+        )
+    return sorted(stamps)
+
+
+def choose(stamps: Sequence[int], rate_hz: float) -> list[int]:
+    """Stamps that are at least a frame's time apart, as near to the rate as they come."""
+    step_ns = 1e9 / rate_hz
+    chosen: list[int] = []
+    due = -np.inf
+    for now in stamps:
+        if now >= due - 1e6:  # cameras jitter by less than a millisecond
+            chosen.append(now)
+            due = max(due + step_ns, now + step_ns / 2) if len(chosen) > 1 else now + step_ns
+    return chosen
+
+
+def nearest(
+    ids: Sequence[layout.FrameId], stamps: Sequence[int], apart_s: float
+) -> dict[int, list[layout.FrameId]]:
+    """Which frames a picture belongs to, by the picture's stamp."""
+    wanted: dict[int, list[layout.FrameId]] = {}
+    times = np.array(stamps, np.int64)
+    for frame in ids:
+        if len(times):
+            near = int(times[np.argmin(np.abs(times - frame.stamp_ns))])
+            if abs(near - frame.stamp_ns) <= apart_s * 1e9:
+                wanted.setdefault(near, []).append(frame)
+    return wanted
+
+
+def pictures(
+    bag: Bag,
+    topic: str,
+    wanted: dict[int, list[layout.FrameId]],
+    left_out: LeftOut,
+    fit: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+) -> Iterator[tuple[layout.FrameId, np.ndarray]]:
+    """Frames with their pictures, in the order of the bag.
+
+    Args:
+        bag: the recording.
+        topic: of the pictures.
+        wanted: of `nearest`.
+        left_out: takes pictures that cannot be decoded or fitted.
+        fit: makes a picture one of the data set's, or raises AvdetError.
+    """
+    open_frames = dict(wanted)
+    for message in bag.messages([topic]):
+        try:
+            decoded = decode(message)
+            stamp = stamp_ns(decoded)
+            if stamp not in open_frames:
+                continue
+            image = fit(decode_picture(decoded, f'bag {bag.path}: {topic}'))
+        except AvdetError as error:
+            text = str(error)
+            left_out.add(text if text.startswith('bag ') else f'bag {bag.path}: {topic}: {text}')
+            continue
+        left_out.good += 1
+        for frame in open_frames.pop(stamp):
+            yield frame, image
+
+
+def exactly(
+    undistort: Callable, size: tuple[int, int], where: str, has_info: bool
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Pass pictures of the rig's size; boxes are in the rig camera's pixels."""
+
+    def check(image: np.ndarray) -> np.ndarray:
+        if image.shape[1::-1] != size:
+            source = 'its camera_info' if has_info else 'the rig file (there is no camera_info)'
+            raise AvdetError(
+                f'{where}: expected pictures of {size[0]} x {size[1]} as {source} says, '
+                f'found {image.shape[1]} x {image.shape[0]}'
+            )
+        if image.dtype != np.uint8:
+            raise AvdetError(f'{where}: expected 8 bits a channel, found {image.dtype}')
+        return undistort(image)
+
+    return check
