@@ -42,8 +42,8 @@ def show_latency(model: Path | None, rig: Path | None, seconds: float) -> dict[s
 
     from avdet_ros.bench.latency import RATES_HZ, load_table, pipeline_table, run_pipeline
     from avdet_ros.bench.latency_budget import budget_table
-    from avdet_ros.bench.step_costs import DEMO_SEED
     from avdet_ros.paths import share
+    from avdet_ros.sources.simulated import DEMO_SEED
 
     model = model or share('models/student.onnx')
     progress = progress_bars()

@@ -134,8 +134,9 @@ def _print_table(result: SelfCalibration, rig: Rig) -> None:
         caption='found value ± standard error; x and y: found minus rig file',
     )
     for heading in ('channel', 'gain / dB', 'delay / µs', 'x / mm', 'y / mm'):
-        where = 'left' if heading == 'channel' else 'right'
-        table.add_column(heading, justify=where, no_wrap=True)
+        table.add_column(
+            heading, justify='left' if heading == 'channel' else 'right', no_wrap=True
+        )
     moved_m = result.positions_m - rig.microphones_m[result.order]
     for i, name in enumerate(rig.names):
         values = (

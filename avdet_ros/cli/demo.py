@@ -111,7 +111,8 @@ def _tracks_table(show: Any, camera: Any) -> Table:
     for title in ('identity', 'score', 'bearing', 'box (pixels)'):
         table.add_column(title, justify='right')
     tracks = show.graph.monitor.tracks
-    ids, found = (tracks[-1].ids, tracks[-1].found) if tracks else ((), None)
+    found: Any = tracks[-1].found if tracks else None
+    ids = tracks[-1].ids if tracks else ()
     for index, text in enumerate(ids):
         box = found.boxes_px[index]
         ray = camera.directions([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])

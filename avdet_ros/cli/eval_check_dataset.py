@@ -40,7 +40,7 @@ def check_dataset(
         table.add_column(heading, no_wrap=True)
     for heading in ('frames', 's', 'Hz', 'gaps', 'decoded', 'dBFS'):
         table.add_column(heading, justify='right')
-    sizes = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
     for name, drive in report.drives.items():
         levels = [value for value in drive.level_dbfs if value is not None]
         level = f'{min(levels):.0f}…{max(levels):.0f}' if levels else '-'

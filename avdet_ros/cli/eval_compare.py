@@ -70,7 +70,8 @@ def compare(
     tracker_parameters(tracker)
     loaded_rig = load_rig(rig)
     loaded = runs.load_pair(a, b, loaded_rig)
-    names = tuple(loaded)
+    first, second = loaded
+    names = first, second
     progress = progress_bars()
     if data:
         pair = runs.run_on_paths(data, loaded, split, loaded_rig, progress)

@@ -54,10 +54,9 @@ def inspect_model(
         if key == 'avdet.features' and len(contract.features) > 8:
             first, last = contract.features[0], contract.features[-1]
             value = f'{len(contract.features)} channels, {first} to {last}'
-        elif key == 'avdet.microphones':
+        elif key == 'avdet.microphones' and contract.microphones_m is not None:
             value = '  '.join(f'({x:.3f}, {y:.3f}, {z:.3f})' for x, y, z in contract.microphones_m)
-        elif key == 'avdet.azimuths_deg':
-            azimuths = contract.azimuths_deg
+        elif key == 'avdet.azimuths_deg' and (azimuths := contract.azimuths_deg) is not None:
             value = f'{len(azimuths)} directions, {azimuths[0]:g} to {azimuths[-1]:g}'
         elif key == 'avdet.metrics':
             value = json.dumps(contract.metrics, indent=1)

@@ -117,7 +117,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 }
 """Groups: their line of help, and their commands by name."""
 
-MARKUP = {'rich_markup_mode': 'rich'}
+MARKUP: dict[str, Any] = {'rich_markup_mode': 'rich'}
 
 
 class Root(TyperGroup):

@@ -52,8 +52,9 @@ def simulate(
         raise AvdetError(f'jobs: expected 0 to 256, found {jobs}')
 
     from avdet_ros.simulation.dataset_card import write_card
-    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive import prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
+    from avdet_ros.simulation.plan import Plan
 
     loops = str(recordings.resolve()) if recordings else ''
     plan = Plan(drives, minutes, seed, fps, clips, clean_too, loops)

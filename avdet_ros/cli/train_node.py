@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param, find
@@ -37,7 +38,7 @@ def main() -> None:
         try:
             arguments = _arguments()
         finally:
-            rclpy.try_shutdown()
+            rclpy.try_shutdown()  # type: ignore[attr-defined]
         from avdet_ros.cli.console import set_up_logging
         from avdet_ros.cli.train_student import train
 
@@ -49,11 +50,11 @@ def main() -> None:
         sys.exit(130)
 
 
-def _arguments() -> dict:
+def _arguments() -> dict[str, Any]:
     """Parameters as the command's arguments; the node exists only to read them."""
     from rclpy.node import Node
 
-    node = Node('train', automatically_declare_parameters_from_overrides=True)
+    node: Any = Node('train', automatically_declare_parameters_from_overrides=True)
     try:
         given = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
     finally:
@@ -63,7 +64,7 @@ def _arguments() -> dict:
         if name not in OF_EVERY_NODE:
             values[name] = find(PARAMS, name).check(value)
     arguments = {
-        name: value if isinstance(value, bool) else Path(value) if value else None
+        name: value if isinstance(value, bool) else Path(str(value)) if value else None
         for name, value in values.items()
     }
     arguments['recipe'] = arguments['recipe'] or share('config/recipes/simulated_labels.yaml')

@@ -98,7 +98,7 @@ def train_teacher(
         drives = split.teach + split.watch
         learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
     else:
-        drives = []
+        drives = ()
         learn = read_coco(coco, data)
         watch = read_coco(coco_val, data) if coco_val else learn[::5]
         if coco_val is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import json
 import math
 from pathlib import Path
@@ -38,18 +38,18 @@ _AS_RELEASED_ROWS = [
 ]
 
 
-def metrics_table(scores: dict[str, dict[str, Any]], title: str) -> Table:
+def metrics_table(scores: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """One column a detector, one row a metric."""
     return _table(scores, title, _ROWS)
 
 
-def as_released_table(scores: dict[str, dict[str, Any]]) -> Table:
+def as_released_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """The metrics of MM-DistillNet's program, see `avdet_ros.evaluation.released_metrics`."""
     title = "As the authors' program counts (no other number here is comparable with it)"
     return _table(scores, title, _AS_RELEASED_ROWS)
 
 
-def _table(scores: dict[str, dict[str, Any]], title: str, rows: Sequence[Any]) -> Table:
+def _table(scores: Mapping[str, Mapping[str, Any]], title: str, rows: Sequence[Any]) -> Table:
     table = Table(title=title, title_justify='left')
     table.add_column('')
     for name in scores:
@@ -59,7 +59,7 @@ def _table(scores: dict[str, dict[str, Any]], title: str, rows: Sequence[Any]) -
     return table
 
 
-def breakdown_table(scores: dict[str, dict[str, Any]]) -> Table:
+def breakdown_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """What each detector finds in every part of the data; see `avdet_ros.evaluation.scores`."""
     table = Table(title='Where', title_justify='left')
     table.add_column('')

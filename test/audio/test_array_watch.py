@@ -48,6 +48,7 @@ def loosened(rig, errors=None, seed=3):
     return driving_sound(rig, traffic_azimuths(SECONDS, seed), errors, seed)
 
 
+@pytest.mark.slow
 def test_a_true_array_is_as_the_rig_says(rig, watched):
     watch, called = watched(loosened(rig))
     assert watch.summary.startswith('as the rig says (')

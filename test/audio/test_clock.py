@@ -37,7 +37,7 @@ def run(seconds, drift, seed=0, skip_s=5.0):
     return clock, errors[times > skip_s], times[times > skip_s]
 
 
-@pytest.mark.parametrize('drift', [100e-6, -100e-6])
+@pytest.mark.parametrize('drift', [100e-6, pytest.param(-100e-6, marks=pytest.mark.slow)])
 def test_an_hour_at_100_ppm_grows_no_error(drift):
     clock, errors, times = run(3600, drift)
     assert np.percentile(np.abs(errors), 99) < 0.5e-3

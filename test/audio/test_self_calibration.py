@@ -55,6 +55,7 @@ def neglected(seed):
     return Errors(rng.normal(0, 2, 8), rng.uniform(-1.5, 1.5, 8) / 44100, moved)
 
 
+@pytest.mark.slow
 def test_gains_delays_and_positions_are_found(rig):
     errors = neglected(1)
     result = calibrated(rig, errors, 1)
@@ -69,6 +70,7 @@ def test_gains_delays_and_positions_are_found(rig):
     assert result.lead_sd_s.max() < 1.2e-5
 
 
+@pytest.mark.slow
 def test_a_true_array_is_left_alone(rig):
     result = calibrated(rig, seed=2)
     assert not any(result.findings)

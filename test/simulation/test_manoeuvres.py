@@ -135,6 +135,7 @@ def footprint(vehicle, t):
     return centre, (vehicle.length_m, vehicle.width_m), degrees
 
 
+@pytest.mark.slow
 def test_nobody_touches_anybody(drives):
     checked = 0
     for scene, lively in drives:

@@ -204,9 +204,8 @@ def test_a_gap_is_silent_in_all_channels(world):
     assert (found[:8, :, ~silent].mean(axis=1) > -99).all()
 
 
-@pytest.mark.parametrize(
-    'world_name', ['plain', pytest.param('furnished', marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize('world_name', ['plain', 'furnished'])
+@pytest.mark.slow
 def test_windows_differ_little_from_the_exact_ones(world_name):
     found = differences(world_name, RIG, range(100_300, 100_304))
     assert np.median([each.level_db for each in found]) < 0.15

@@ -54,6 +54,7 @@ def test_the_same_seed_draws_the_same():
     assert len(first.distractors) == len(second.distractors)
 
 
+@pytest.mark.slow
 def test_half_of_the_drives_have_other_sounds_of_every_kind():
     drives = [varied(random_scene(seed)) for seed in range(150)]
     kinds = [[sound.kind for sound in drive.distractors] for drive in drives]

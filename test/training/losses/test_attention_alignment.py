@@ -44,6 +44,7 @@ def test_corrected_is_zero_only_where_maps_agree_up_to_a_factor():
     assert mta_corrected(student, others).item() > 1e-3
 
 
+@pytest.mark.slow
 def test_corrected_pulls_the_student_to_the_product():
     torch.manual_seed(3)
     teachers = [[torch.rand(1, 4, 4) + 0.05 for _ in range(3)]]
