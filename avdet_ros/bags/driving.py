@@ -28,7 +28,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
-from avdet_ros.sources.file import FileSource
+from avdet_ros.sources.file import FileSource, say_what_is_missing
 
 _logger = logging.getLogger(__name__)
 
@@ -143,12 +143,15 @@ def _blocks(path: Path, rate_hz: int) -> Iterator[np.ndarray]:
     try:
         waiting: list[np.ndarray] = []
         while (block := source.read(1.0)) is not None:
+            if block.lost:
+                waiting.append(np.zeros((block.lost, block.samples.shape[1]), 'i2'))
             waiting.append(block.samples)
             if sum(map(len, waiting)) >= rate_hz:
                 yield np.concatenate(waiting)
                 waiting = []
         if waiting:
             yield np.concatenate(waiting)
+        say_what_is_missing(source)
     finally:
         source.stop()
 

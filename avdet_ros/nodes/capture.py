@@ -330,6 +330,9 @@ class CaptureNode(AvdetNode):
             finished=source.exhausted,
             behind_s=source.behind_s,
         )
+        if source.exhausted and source.damage:
+            report.warn(f'{source.damage}; {self._windows.count} windows were sent')
+            return True
         if source.exhausted:
             report.ok(f'{source.label} has ended after {self._windows.count} windows')
             return True

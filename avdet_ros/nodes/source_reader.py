@@ -9,7 +9,7 @@ import traceback
 
 from avdet_ros.audio.clock import SampleClock
 from avdet_ros.errors import AvdetError
-from avdet_ros.sources.base import Block, Source, StampedBlock
+from avdet_ros.sources.base import Block, Source, SourceLost, StampedBlock
 
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
@@ -131,8 +131,15 @@ class SourceReader:
             if block is not None:
                 self._handle(block)
             return block is not None or not self.source.exhausted
-        except AvdetError as error:
+        except SourceLost as error:
             self._reopen(str(error))
+        except AvdetError as error:
+            if self.source.may_hang:
+                self._reopen(str(error))
+                return True
+            # Opened again it would begin anew, and fail at the same place.
+            self.source.damage, self.source.exhausted = str(error), True
+            return False
         except Exception as error:
             if not self._alive():
                 return False

@@ -72,6 +72,7 @@ class Source(ABC):
         behind_s: how much later than real time the newest block came, of a paced source that
             makes its sound; a device is never behind.
         notice: one sentence that a person should see once, or ''.
+        damage: why what it held could not all be read, in one sentence with times, or ''.
         trouble: why its sound is not handed out although it comes, or ''.
         scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
             time_s * sample_rate_hz; None where there is none.
@@ -86,7 +87,8 @@ class Source(ABC):
         self, label: str, sample_rate_hz: int, channels: int = MICROPHONES, notice: str = ''
     ) -> None:
         """Set the attributes; nothing is opened before `start`."""
-        self.label, self.notice, self.trouble = label, notice, ''
+        self.label, self.notice = label, notice
+        self.trouble = self.damage = ''
         self.sample_rate_hz, self.channels = sample_rate_hz, channels
         self.exhausted = False
         self.lost_samples = self.overflows = self.bad_samples = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 import time
 from typing import Any
@@ -13,12 +14,17 @@ from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SOURCES, Block, Source
+from avdet_ros.sources.wav_length import RestOfFile, wav_length
+
+_logger = logging.getLogger(__name__)
 
 BLOCK_S = 0.02
 """Length of the blocks that are read."""
 
-_MOST_CHUNKS = 1000
-
+_SMALL = 32
+_FIRST_LEAP_S = 0.05
+_UNKNOWN_FRAMES = 1 << 48
+_BROKEN = (RuntimeError, OSError, AvdetError)
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 384_000
 """A header with a rate outside this range is damaged."""
 
@@ -45,7 +51,7 @@ class FileSource(Source):
             paced: hand out blocks in real time; else as fast as they are read.
 
         Raises:
-            AvdetError: the file cannot be read, is cut short, or has not eight channels.
+            AvdetError: the file cannot be read, or has not eight channels.
         """
         super().__init__(str(path), sample_rate_hz)
         self._path, self._loop, self._paced = Path(path), loop, paced
@@ -58,13 +64,22 @@ class FileSource(Source):
                     f'{path}: expected {MICROPHONES} channels, one a microphone, '
                     f'found {file.channels}'
                 )
+            self._frames = 0 if file.frames > _UNKNOWN_FRAMES else file.frames
             if file.frames == 0:
                 raise AvdetError(f'{path}: expected sound, found a file without samples')
+        notes = []
         if self._file_rate_hz != sample_rate_hz:
-            self.notice = (
+            notes.append(
                 f'{path} is resampled from {self._file_rate_hz} Hz to the '
                 f'{sample_rate_hz} Hz of the rig'
             )
+        length = wav_length(self._path)
+        self._cut = length.notice if length is not None and length.missing else ''
+        if length is not None and length.notice:
+            notes.append(f'{path}: {length.notice}')
+        elif length is None and not self._frames:
+            notes.append(f'{path}: its header leaves its length open')
+        self.notice = '; '.join(notes)
 
     @classmethod
     def make(cls, rig: Rig, paced: bool, **settings: Any) -> FileSource:
@@ -85,16 +100,18 @@ class FileSource(Source):
                 self._file_rate_hz, self.sample_rate_hz, MICROPHONES, dtype=self._type
             )
         self.exhausted = False
-        self.bad_samples = 0
+        self.damage = ''
+        self.bad_samples = self.lost_samples = 0
         self._next_sample = 0
+        self._read_frames = 0
+        self._lost = 0
         self._pending: np.ndarray | None = None
         self._started_s = time.monotonic()
 
     def read(self, timeout_s: float) -> Block | None:
         """The next block, see `Source.read`.
 
-        Raises:
-            AvdetError: the file turns out to be damaged.
+        Where the file is damaged, what cannot be read counts as lost.
         """
         if self._file is None or self.exhausted:
             return None
@@ -106,10 +123,12 @@ class FileSource(Source):
         if self._paced and not self._wait(len(samples), timeout_s):
             return None
         self._pending = None
-        first_sample = self._next_sample
-        self._next_sample += len(samples)
+        lost, self._lost = self._lost, 0
+        self.lost_samples += lost
+        first_sample = self._next_sample + lost
+        self._next_sample = first_sample + len(samples)
         time_s = self._started_s + first_sample / self.sample_rate_hz
-        return Block(samples, first_sample, time_s)
+        return Block(samples, first_sample, time_s, lost)
 
     def stop(self) -> None:
         """Close the file, see `Source.stop`."""
@@ -119,7 +138,8 @@ class FileSource(Source):
 
     def _wait(self, count: int, timeout_s: float) -> bool:
         """Wait until the block's last sample is due; False if that is beyond the timeout."""
-        due_s = self._started_s + (self._next_sample + count) / self.sample_rate_hz
+        end = self._next_sample + self._lost + count
+        due_s = self._started_s + end / self.sample_rate_hz
         rest_s = due_s - time.monotonic()
         if rest_s > 0:
             time.sleep(max(0.0, min(rest_s, timeout_s)))
@@ -127,29 +147,89 @@ class FileSource(Source):
 
     def _more(self) -> np.ndarray | None:
         """The next samples of the file at the rig's rate, or None at its end."""
-        import soundfile
-
         while True:
-            try:
-                samples = self._file.read(
-                    round(BLOCK_S * self._file_rate_hz), dtype=self._type, always_2d=True
-                )
-                at_end = len(samples) == 0
-                if at_end and self._loop:
-                    self._file.seek(0)
-                    continue
-            except (soundfile.SoundFileError, RuntimeError) as error:
-                raise AvdetError(f'{self._path} is damaged: {_reason(error)}') from error
+            samples = self._next_samples(round(BLOCK_S * self._file_rate_hz))
+            at_end = len(samples) == 0
+            if at_end and self._loop and self._read_frames:
+                self._file.close()
+                self._file, self._read_frames = open_sound(self._path), 0
+                continue
             samples = self._mended(samples)
             if self._resampler is not None:
                 samples = self._resampler.resample_chunk(samples, last=at_end)
             if at_end:
                 self.exhausted = len(samples) == 0
-                self._file.seek(0, 2)
                 self._resampler = None
+                self._frames_end()
                 return samples if len(samples) else None
             if len(samples):
                 return samples
+
+    def _next_samples(self, count: int) -> np.ndarray:
+        """Samples as the file has them; none at its end, and what is damaged is leapt over."""
+        try:
+            samples = self._read(count)
+        except _BROKEN:
+            samples = self._behind_damage(count)
+        self._read_frames += len(samples)
+        return samples
+
+    def _read(self, count: int) -> np.ndarray:
+        return self._file.read(count, dtype=self._type, always_2d=True)
+
+    def _behind_damage(self, count: int) -> np.ndarray:
+        """Samples up to the damage, or the first behind it; none where nothing can be read."""
+        nothing = np.zeros((0, MICROPHONES), self._type)
+        if pieces := self._up_to_damage(count):
+            return np.concatenate(pieces)
+        if not self._frames:  # an open length: the library cannot tell an end from damage
+            return nothing
+        if not self.damage:
+            at_s = self._read_frames / self._file_rate_hz
+            self.damage = f'{self._path} is damaged at {at_s:.1f} s'
+        leap = round(_FIRST_LEAP_S * self._file_rate_hz)
+        while self._read_frames + leap < self._frames:
+            try:
+                self._open_at(self._read_frames + leap)
+                samples = self._read(count)
+            except _BROKEN:
+                leap *= 2
+                continue
+            self._lost += round(leap * self.sample_rate_hz / self._file_rate_hz)
+            self._read_frames += leap
+            return samples
+        return nothing
+
+    def _up_to_damage(self, count: int) -> list[np.ndarray]:
+        """What is whole of the block that broke: the library gives all of a piece or nothing."""
+        pieces: list[np.ndarray] = []
+        try:
+            self._open_at(self._read_frames)
+            while sum(map(len, pieces)) < count:
+                piece = self._read(_SMALL)
+                if not len(piece):
+                    break
+                pieces.append(piece)
+        except _BROKEN:
+            pass
+        return pieces
+
+    def _open_at(self, frame: int) -> None:
+        self._file.close()
+        self._file = open_sound(self._path)
+        self._file.seek(frame)
+
+    def _frames_end(self) -> None:
+        """At the end: say how much less there was than was promised."""
+        have_s, whole_s = (n / self._file_rate_hz for n in (self._read_frames, self._frames))
+        if self.damage and self.lost_samples + self._lost:
+            lost_s = (self.lost_samples + self._lost) / self.sample_rate_hz
+            self.damage += f'; {lost_s:.1f} s of it cannot be read'
+        if have_s < whole_s - 0.5 / self._file_rate_hz:
+            ends = f'it ends after {have_s:.1f} s of {whole_s:.1f} s'
+            self.damage = f'{self.damage}; {ends}' if self.damage else f'{self._path}: {ends}'
+        elif self._cut and not self.damage:
+            self.damage = f'{self._path}: {self._cut}'
 
     def _mended(self, samples: np.ndarray) -> np.ndarray:
         if samples.dtype == np.float32:
@@ -180,7 +260,7 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
         AvdetError: the file cannot be read, has not eight channels, or is too long.
     """
     with open_sound(path) as file:
-        if file.frames > longest_s * file.samplerate:
+        if longest_s * file.samplerate < file.frames < _UNKNOWN_FRAMES:
             raise AvdetError(
                 f'{path}: expected a recording of at most {longest_s:g} s, '
                 f'found {file.frames / file.samplerate:.0f} s'
@@ -190,19 +270,35 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
     pieces = []
     while not source.exhausted:
         block = source.read(0.0)
-        if block is not None:
-            pieces.append(block.samples)
+        if block is None:
+            continue
+        if block.lost:
+            pieces.append(np.zeros((block.lost, MICROPHONES), block.samples.dtype))
+        pieces.append(block.samples)
+        if (read := block.first_sample + len(block.samples)) > longest_s * sample_rate_hz:
+            raise AvdetError(
+                f'{path}: expected a recording of at most {longest_s:g} s, '
+                f'found more than {read / sample_rate_hz:.0f} s'
+            )
     source.stop()
+    say_what_is_missing(source)
     if not pieces:
         raise AvdetError(f'{path}: expected sound, found a file whose samples cannot be read')
     return np.concatenate(pieces)
 
 
-def open_sound(path: str | Path) -> Any:
-    """Open a sound file, and check that a WAV file is whole.
+def say_what_is_missing(source: Source) -> None:
+    """Log what is wrong with a file that was read to its end."""
+    for sentence in dict.fromkeys((source.notice, source.damage)):
+        if sentence:
+            _logger.warning('%s', sentence)
 
-    Of the other formats, FLAC fails where it is damaged, when that is read; OGG, AIFF and W64 end
-    where they are cut short, without an error.
+
+def open_sound(path: str | Path) -> Any:
+    """Open a sound file; a WAV file as far as it goes, whatever length its header says.
+
+    FLAC fails where it is damaged, when that is read; OGG, AIFF and W64 end where they are cut
+    short, without an error.
 
     Args:
         path: the file.
@@ -211,7 +307,7 @@ def open_sound(path: str | Path) -> Any:
         An open `soundfile.SoundFile`.
 
     Raises:
-        AvdetError: it cannot be read, or a WAV file's header promises what it does not hold.
+        AvdetError: it cannot be read.
     """
     import soundfile
 
@@ -220,6 +316,17 @@ def open_sound(path: str | Path) -> Any:
         raise AvdetError(f'{path}: expected a sound file, found none')
     try:
         file = soundfile.SoundFile(str(path))
+        length = wav_length(path)
+        if length is not None and length.subtype and length.frames != file.frames:
+            file.close()
+            file = soundfile.SoundFile(
+                RestOfFile(path, length.start, length.frames * length.frame_bytes),
+                samplerate=length.sample_rate_hz,
+                channels=length.channels,
+                subtype=length.subtype,
+                format='RAW',
+                endian='LITTLE',
+            )
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
         raise AvdetError(f'cannot read {path} as a sound file: {_reason(error)}') from error
     try:
@@ -228,42 +335,10 @@ def open_sound(path: str | Path) -> Any:
                 f'{path}: expected a sample rate from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, '
                 f'found {file.samplerate}'
             )
-        missing = missing_bytes(path)
-        if missing > 0:
-            raise AvdetError(
-                f'{path} is cut short: its header promises {missing} bytes of sound more than '
-                f'the file holds'
-            )
     except AvdetError:
         file.close()
         raise
     return file
-
-
-def missing_bytes(path: Path) -> int:
-    """How many bytes a RIFF file's data chunk lacks; 0 for whole files and other formats.
-
-    libsndfile reads such a file to where it ends without an error.
-
-    Args:
-        path: a readable file.
-    """
-    size = path.stat().st_size
-    with path.open('rb') as file:
-        head = file.read(12)
-        if head[:4] != b'RIFF' or head[8:] != b'WAVE':
-            return 0
-        for _ in range(_MOST_CHUNKS):
-            header = file.read(8)
-            length = int.from_bytes(header[4:], 'little')
-            if header[:4] == b'data':
-                # Programs that write to a pipe cannot know the length and promise the greatest.
-                endless = length >= 0x7FFFFF00
-                return 0 if endless else max(0, length - (size - file.tell()))
-            if length > size:
-                return 0
-            file.seek(length + length % 2, 1)
-    return 0
 
 
 def _reason(error: Exception) -> str:

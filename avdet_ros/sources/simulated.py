@@ -144,6 +144,12 @@ class SimulationSource(Source):
             chunk = self._chunks.get(timeout=max(timeout_s, 1e-3))
         except queue.Empty:
             return False
+        if isinstance(chunk, Exception) and self._next_sample:
+            # Begun anew it would be heard twice.
+            at_s = self._next_sample / self.sample_rate_hz
+            self.damage = f'{self.label} ended after {at_s:.1f} s: the renderer failed: {chunk}'
+            self.exhausted = True
+            return False
         if isinstance(chunk, Exception):
             raise SourceLost(f'{self.label}: the renderer failed: {chunk}') from chunk
         if chunk is None:

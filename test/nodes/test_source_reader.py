@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.nodes.source_reader import SourceReader
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.file import FileSource
@@ -106,3 +107,40 @@ def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
         sound.start()
     wait(lambda: not sound.busy, 'the thread to end')
     assert log == []
+
+
+def test_a_damaged_file_is_heard_once(tmp_path, wait):
+    path = tmp_path / 'drive.flac'
+    rng = np.random.default_rng(1)
+    sound = (rng.normal(size=(RATE_HZ * 2, 8)) * 1000).astype(np.int16)
+    soundfile.write(path, sound, RATE_HZ)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source, lines = FileSource(path, RATE_HZ, paced=False), []
+    reader = SourceReader(
+        source, time.time, lambda _: None, lambda: None, lines.append, lambda: True
+    )
+    reader.start()
+    wait(lambda: source.exhausted, 'the end of the file')
+    wait(lambda: not reader.busy, 'the thread to end')
+    assert reader.samples == pytest.approx(RATE_HZ, rel=0.1)
+    assert (reader.reopened, reader.fault, lines) == (0, '', [])
+    assert 'drive.flac is damaged at ' in source.damage
+    reader.stop()
+
+
+class Refusing(FileSource):
+    """A file that cannot be read on, for a reason of its own."""
+
+    def read(self, timeout_s):
+        raise AvdetError('the file is of another kind from here on')
+
+
+def test_what_is_no_device_is_not_opened_again(wav, wait):
+    source = Refusing(wav, RATE_HZ)
+    reader = SourceReader(
+        source, time.time, lambda _: None, lambda: None, lambda _: None, lambda: True
+    )
+    reader.start()
+    wait(lambda: source.exhausted, 'the end')
+    assert (source.damage, reader.reopened) == ('the file is of another kind from here on', 0)
+    reader.stop()

@@ -15,6 +15,10 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.device import DeviceSource
 
+LARGEST_BYTES = (1 << 32) - (1 << 16)
+"""Of sound in a file whose lengths have 32 bits."""
+
+_LONG = ('FLAC', 'RF64', 'W64', 'CAF', 'RAW', 'OGG')
 _logger = logging.getLogger(__name__)
 
 
@@ -45,9 +49,16 @@ def record_device(
         raise AvdetError(
             f'{output}: expected a name ending in .flac or .wav, found {output.suffix!r}'
         )
+    rate = rig.sample_rate_hz
+    if 2 * MICROPHONES * seconds * rate > LARGEST_BYTES and kind not in _LONG:
+        if kind not in ('WAV', 'WAVEX'):
+            raise AvdetError(
+                f'{output}: expected at most {LARGEST_BYTES / (2 * MICROPHONES * rate):.0f} s in '
+                f'a file of this kind, found {seconds:g} s; name one ending in .flac or .wav'
+            )
+        kind = 'RF64'  # a WAV file whose lengths have 64 bits
     part = output.with_name(f'.{output.name}.part')
     source = DeviceSource(rig, device)
-    rate = rig.sample_rate_hz
     total = round(seconds * rate)
     written = lost = 0
     death: SourceLost | None = None

@@ -11,6 +11,8 @@ import soundfile
 from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
+from avdet_ros.sources.file import FileSource
+from avdet_ros.sources.tools import record
 from avdet_ros.sources.tools.record import record_device
 
 RATE = 44100
@@ -37,3 +39,13 @@ def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
     assert RATE * 0.9 < len(sound) < RATE * 60
     assert f'{path} holds the {len(sound) / RATE:.1f} s before' in str(error.value)
     assert [file.name for file in tmp_path.iterdir()] == ['out.wav']
+
+
+def test_a_wav_beyond_4_gib_has_lengths_of_64_bits(virtual_device, tmp_path, monkeypatch):
+    monkeypatch.setattr(record, 'LARGEST_BYTES', 1000)
+    path = tmp_path / 'out.wav'
+    record_device(load_rig(), DEVICE, 0.5, path)
+    assert path.read_bytes()[:4] == b'RF64'
+    assert soundfile.info(path).frames == FileSource(path, RATE)._frames == RATE // 2
+    with pytest.raises(AvdetError, match=r'out\.aiff: expected at most 0 s .* found 0\.5 s'):
+        record_device(load_rig(), DEVICE, 0.5, tmp_path / 'out.aiff')
