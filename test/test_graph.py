@@ -71,3 +71,11 @@ def test_what_nobody_asked_for_is_left_to_the_parameter_file():
 def test_only_the_simulation_has_a_camera():
     with pytest.raises(AvdetError, match='expected source:=simulation, found device'):
         nodes_of('camera:=true')
+
+
+def test_truths_are_taken_as_each_language_writes_them():
+    for false in ('false', 'False', 'FALSE'):
+        graph = make_graph({'overlay': false})
+        assert 'overlay' not in [node.name for node in graph.nodes]
+    with pytest.raises(AvdetError, match="overlay: expected true or false, found 'no'"):
+        make_graph({'overlay': 'no'})

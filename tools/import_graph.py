@@ -25,7 +25,7 @@ ROOMS = (
     {'parameters', 'topics'},
     {'messages', 'graph'},
     {'bags', 'supervisor', 'rviz'},
-    {'nodes', 'evaluation'},
+    {'nodes', 'evaluation', 'launch_actions'},
     {'bench'},
     {'training'},
     {'cli'},

@@ -1,0 +1,144 @@
+"""What the launch files have in common: arguments, nodes, and no trace in who includes them.
+
+A launch file that includes another shares all launch configurations with it, in both directions:
+an argument of one name is one argument, whoever declares it. So each file here forgets at its end
+what it declared, and ``avdet_include.launch.py`` has names that nobody else has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import os
+from pathlib import Path
+import sys
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    PopLaunchConfigurations,
+    PushLaunchConfigurations,
+)
+from launch_ros.actions import Node
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.graph import PACKAGE, Argument, Graph
+from avdet_ros.paths import ros_package_installed
+from avdet_ros.quoting import did_you_mean
+from avdet_ros.rviz import processes
+from avdet_ros.supervisor import shutdown_timeouts, transport_settings
+
+INCLUDE_PREFIX = 'avdet_'
+"""What the arguments of ``avdet_include.launch.py`` begin with."""
+
+OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
+"""Arguments that ``ros2 launch`` itself understands."""
+
+TRUTHS = ('true', 'false', 'True', 'False')
+"""Python and YAML launch files write True, people and XML true."""
+
+
+def describe(
+    arguments: Iterable[Argument], act: OpaqueFunction, prefix: str = ''
+) -> LaunchDescription:
+    """A launch description with these arguments that leaves no argument behind.
+
+    Args:
+        arguments: what to declare.
+        act: makes the processes; it is executed while the arguments hold.
+        prefix: of the arguments' names.
+    """
+    declared = [
+        DeclareLaunchArgument(
+            prefix + argument.name,
+            default_value=argument.default,
+            description=argument.description,
+            choices=_choices(argument),
+        )
+        for argument in arguments
+    ]
+    return LaunchDescription(
+        [PushLaunchConfigurations(), *declared, act, PopLaunchConfigurations()]
+    )
+
+
+def given(
+    context: LaunchContext, arguments: Iterable[Argument], prefix: str = ''
+) -> dict[str, str]:
+    """The arguments' texts by name, without the prefix.
+
+    A namespace that ``PushRosNamespace`` has set goes before one that is not absolute.
+
+    Raises:
+        AvdetError: the command line has an argument that this launch file does not declare.
+    """
+    names = [prefix + argument.name for argument in arguments]
+    _refuse_undeclared(context, names)
+    configurations = context.launch_configurations
+    texts = {name.removeprefix(prefix): configurations[name] for name in names}
+    pushed = configurations.get('ros_namespace', '').strip('/')
+    namespace = texts.get('namespace', '')
+    if pushed and namespace and not namespace.startswith('/'):
+        texts['namespace'] = f'/{pushed}/{namespace}'
+    return texts
+
+
+def processes_of(graph: Graph, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The graph's nodes, and RViz where it is asked for and installed."""
+    environment: Mapping[str, str] = {**os.environ, **context.environment}
+    variables = transport_settings(environment)
+    nodes: list[LaunchDescriptionEntity] = [
+        Node(
+            package=PACKAGE,
+            executable=node.name,
+            name=node.name,
+            namespace=graph.namespace,
+            parameters=[graph.params_file, node.parameters],
+            remappings=list(node.remappings.items()),
+            arguments=['--ros-args', '--log-level', graph.log_level],
+            additional_env=variables,
+            respawn=graph.respawn,
+            respawn_delay=1.0,
+            output='screen',
+            emulate_tty=True,
+            **shutdown_timeouts(node.name),
+        )
+        for node in graph.nodes
+    ]
+    missing = set()
+    for process in processes(graph):
+        if ros_package_installed(process['package']):
+            nodes.append(Node(output='screen', additional_env=variables, **process))
+        else:
+            missing.add(process['package'])
+    return [*nodes, *(LogInfo(msg=_how_to_get(package)) for package in sorted(missing))]
+
+
+def _choices(argument: Argument) -> list[str] | None:
+    if argument.param.kind is bool:
+        return list(TRUTHS)
+    return list(argument.choices) or None
+
+
+def _how_to_get(package: str) -> str:
+    package = f'ros-{os.environ.get("ROS_DISTRO", "jazzy")}-{package.replace("_", "-")}'
+    return (
+        f'rviz:=true: expected {package}, found it not installed: apt-get install {package}; '
+        'the nodes run without it'
+    )
+
+
+def _refuse_undeclared(context: LaunchContext, names: list[str]) -> None:
+    """What launch itself passes over in silence, where this file is the one that was named."""
+    file = Path(getattr(context.locals, 'current_launch_file_path', '') or '')
+    if file.name not in {Path(word).name for word in sys.argv[1:]}:
+        return  # another file includes this one, and the command line is that one's
+    for word in context.argv:
+        name = word.partition(':=')[0]
+        if name not in names and name not in OF_LAUNCH:
+            hint = did_you_mean(name, names) or '; --show-args lists them'
+            raise AvdetError(
+                f'{file.name}: {name}: expected an argument that it declares, found an unknown '
+                f'one{hint}'
+            )
