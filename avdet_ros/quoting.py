@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import difflib
+import re
 import reprlib
+
+_SOURCE = re.compile(r'/[^ ]+\.(cc|cpp|cxx|cu|h|hpp):\d+:? (?=[^()]*::[^()]*\()')
+_AFTER_SIGNATURE = re.compile(r'^( const| noexcept|::[^ ]+| \[with [^\]]*\])*[ :,.]*')
 
 _short = reprlib.Repr()
 _short.maxlevel = 2  # a file of a few lines can hold lists whose full text fills the memory
@@ -36,9 +40,35 @@ def brief_key(key: object, length: int = 60) -> str:
     return text[:length] if text.isprintable() else brief_repr(key, length)
 
 
-def one_line(error: object, most: int = 160) -> str:
-    """An error's text on one line of at most `most` characters; its type where it has none."""
-    return (' '.join(str(error).split()) or type(error).__name__)[:most]
+def one_line(error: object, most: int = 240) -> str:
+    """An error's text on one line, its type where it has none.
+
+    What C++ libraries put before their reason, the source file and the function's signature, is
+    left out. Of a text longer than `most` characters the middle is: the reason stands at its end
+    as often as at its beginning.
+    """
+    text = _without_signature(' '.join(str(error).split())) or type(error).__name__
+    if len(text) <= most:
+        return text
+    head, tail = text[: most // 2 - 2], text[len(text) - most // 2 + 3 :]
+    if ' ' in head and ' ' in tail:
+        head, tail = head.rpartition(' ')[0], tail.partition(' ')[2]
+    return f'{head} ... {tail}'
+
+
+def _without_signature(text: str) -> str:
+    """``... : FAIL : /src/model.cc:256 ns::Model(Proto&&) why`` becomes ``why``."""
+    place = _SOURCE.search(text)
+    if place is None:
+        return text
+    depth, begun = 0, False
+    for at in range(place.end(), len(text)):
+        depth += (text[at] == '(') - (text[at] == ')')
+        begun = begun or depth > 0
+        if begun and depth == 0:
+            reason = _AFTER_SIGNATURE.sub('', text[at + 1 :])
+            return reason if reason.strip() else text
+    return text
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:

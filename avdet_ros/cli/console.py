@@ -28,8 +28,11 @@ STYLES = {logging.WARNING: 'yellow', logging.ERROR: 'red', logging.CRITICAL: 'bo
 
 @cache
 def console() -> Console:
-    """Standard output. All commands share it: bars and lines must know of each other."""
-    return Console(highlight=False)
+    """Standard output. All commands share it: bars and lines must know of each other.
+
+    Brackets and colons in names of files are what they are.
+    """
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_line(text: str, style: str = '') -> None:

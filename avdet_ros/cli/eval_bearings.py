@@ -102,7 +102,7 @@ def bearings(
         if key in conditions:
             console().print(main_table(measured['rows'], measured['title']))
     for note in dict.fromkeys(notes):
-        console().print(f'[yellow]{note}')
+        console().print(note, style='yellow')
     console().print(f'scores in {out}')
     if pages is not None:
         # Where files lie on this machine is no reader's business.

@@ -25,8 +25,8 @@ def check_dataset(
     from dataclasses import asdict
     import json as codec
 
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.dataset.check import check
@@ -64,7 +64,8 @@ def check_dataset(
         colour = 'red' if finding.level == 'error' else 'yellow'
         times = f' ({finding.count} times)' if finding.count > 1 else ''
         text = f'{finding.drive}: {finding.what}{times}, e.g. {finding.example}'
-        console().print(f'[{colour}]{finding.level}[/]: {escape(text)}', soft_wrap=True)
+        line = Text.assemble((finding.level, colour), f': {text}')
+        console().print(line, soft_wrap=True)
     if json is not None:
         try:
             json.write_text(codec.dumps({**asdict(report), 'errors': report.errors}, indent=1))

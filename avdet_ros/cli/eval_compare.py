@@ -147,6 +147,7 @@ def _table(
 ) -> Table:
     """Metrics, boxes, time and size of the two models, one row each."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify='left')
     for heading in ('', *loaded, 'difference', '95 % of it', ''):
@@ -156,7 +157,8 @@ def _table(
             f'{value:.3f} ({low:.3f} to {high:.3f})'
             for value, (low, high) in ((row.a, row.interval_a), (row.b, row.interval_b))
         )
-        verdict = '[green]better' if row.difference > 0 else '[red]worse'
+        better = row.difference > 0
+        verdict = Text('better', 'green') if better else Text('worse', 'red')
         span = '{:+.3f} to {:+.3f}'.format(*row.interval)
         table.add_row(
             name,

@@ -23,8 +23,8 @@ def inspect_model(
     """Print a model's contract, what it runs on here, and whether it fits the rig."""
     import json
 
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.detection.contract import metadata
@@ -60,15 +60,15 @@ def inspect_model(
             value = f'{len(azimuths)} directions, {azimuths[0]:g} to {azimuths[-1]:g}'
         elif key == 'avdet.metrics':
             value = json.dumps(contract.metrics, indent=1)
-        fits = ''
+        fits = Text()
         if key in differing:
-            fits = f'[red]no: the rig has {escape(differing[key].found.rstrip(","))}'
+            fits = Text(f'no: the rig has {differing[key].found.rstrip(",")}', 'red')
         elif (name := key.removeprefix('avdet.')) in checked:
-            fits = '[green]yes'
+            fits = Text('yes', 'green')
         elif name in ours:
             colour = 'yellow' if any(sentence.startswith(name) for sentence in noted) else 'green'
-            fits = f'[{colour}]the rig has {ours[name]:.3g}'
-        table.add_row(key, escape(value), fits)
+            fits = Text(f'the rig has {ours[name]:.3g}', colour)
+        table.add_row(key, value, fits)
     console().print(table)
     if found:
         check(contract, loaded_rig, front_end, where=file)  # which raises

@@ -194,7 +194,7 @@ def evaluate(
             console().print(tables.as_released_table(result.scores))
         console().print(tables.breakdown_table(result.scores))
     for note in run.notes:
-        console().print(f'[yellow]{note}')
+        console().print(note, style='yellow')
     if out:
         scores = {result.truth: result.scores for result in run.results}
         content = {'settings': run.settings, 'detectors': next(iter(scores.values()))}

@@ -85,7 +85,7 @@ def evaluate_bearings(
     if ranges is not None:
         console().print(ranges)
     for note in result.notes:
-        console().print(f'[yellow]{note}')
+        console().print(note, style='yellow')
     content = {'title': result.title, 'settings': result.settings, 'rows': result.rows}
     write_json(out, {**content, 'notes': result.notes})
     console().print(f'results in {out}')

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import Annotated
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 import typer
 
 from avdet_ros.cli.console import console
@@ -55,7 +55,8 @@ def run(
 
     def print_output(node: str, line: str) -> None:
         with lock:
-            console().print(f'[{_COLOURS[node]}]{node:>8} |[/] {escape(line)}', soft_wrap=True)
+            text = Text.assemble((f'{node:>8} |', _COLOURS[node]), f' {line}')
+            console().print(text, soft_wrap=True)
 
     stop = SignalFlag()
     supervisor = Supervisor(graph, print_output)

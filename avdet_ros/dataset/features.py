@@ -32,6 +32,7 @@ from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, write_atomically
 from avdet_ros.progress import SILENT, Progress
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import check_recorded_rig
 
@@ -153,7 +154,9 @@ def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.
             places = {str(stamp): index for index, stamp in enumerate(file['ids'])}
         return places, map_member(path, 'features')
     except Exception as error:  # numpy raises whatever zipfile does
-        raise AvdetError(f'{path}: expected features of a drive, found {error!s:.100}') from error
+        raise AvdetError(
+            f'{path}: expected features of a drive, found {one_line(error)}'
+        ) from error
 
 
 def _numbers(front_end: FrontEnd) -> np.ndarray:

@@ -35,6 +35,7 @@ from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections, nms
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, write_atomically
+from avdet_ros.quoting import one_line
 
 SCORE_THRESHOLD = 0.3
 """A teacher's box below this score is no label."""
@@ -223,7 +224,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
             f'labels {path}: expected a file made by avdet train label, found none'
         ) from None
     except Exception as error:  # numpy raises whatever zipfile does
-        raise AvdetError(f'labels {path}: expected arrays, found {error!s:.120}') from error
+        raise AvdetError(f'labels {path}: expected arrays, found {one_line(error)}') from error
     for name, (dimensions, kind) in ARRAYS.items():
         found = arrays.get(name)
         if found is None or found.ndim != dimensions or found.dtype.kind != kind:

@@ -20,6 +20,7 @@ from functools import lru_cache
 import json
 import os
 from pathlib import Path
+import re
 from typing import Any
 
 import cv2
@@ -51,6 +52,7 @@ MEASURED = ('distance_m', 'visible_fraction', 'pixels')
 """What the truth of simulated drives says of each vehicle and that of recorded ones may not."""
 
 DONE = 'DONE'
+_BY_DAY = {'day', 'daytime', 'daylight', 'midday'}
 
 
 @dataclass(frozen=True, order=True)
@@ -72,8 +74,10 @@ class FrameId:
 
     @property
     def is_day(self) -> bool:
-        """A drive whose name says day was recorded by day."""
-        return 'day' in self.drive
+        """A drive whose name says day was recorded by day; Monday, or day_2_night, was not."""
+        words = set(re.findall('[A-Z]?[a-z]+|[A-Z]+', self.drive))
+        words = {word.lower() for word in words}
+        return bool(words & _BY_DAY) and 'night' not in words
 
 
 def make_id(drive: str, stamp_ns: int, code: int = 1) -> FrameId:

@@ -21,6 +21,7 @@ from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.subsets import WHOLE, Subset, subset_frames
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_json
+from avdet_ros.quoting import one_line
 
 _logger = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
         noted = json.loads(path.read_text(encoding='utf-8'))
         before = {use: set(map(str, noted[use])) for use in uses}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AvdetError(f'{path}: expected drives by use, found {error!s:.80}') from error
+        raise AvdetError(f'{path}: expected drives by use, found {one_line(error)}') from error
     for use in uses:
         changed = sorted(before[use] ^ set(wanted[use]))
         if changed:
@@ -205,7 +206,9 @@ def without_taught(split: DriveSplit, teachers: Sequence[Path]) -> DriveSplit:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError) as error:
-            raise AvdetError(f'{path}: expected a list of drives, found {error!s:.80}') from error
+            raise AvdetError(
+                f'{path}: expected a list of drives, found {one_line(error)}'
+            ) from error
     kept = tuple(frame for frame in split.train if frame.drive not in taught)
     if not kept:
         raise AvdetError(

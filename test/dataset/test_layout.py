@@ -91,6 +91,27 @@ def test_ids_of_the_paper_s_example_and_short_times() -> None:
             layout.parse_id(bad)
 
 
+@pytest.mark.parametrize(
+    ('drive', 'is_day'),
+    [
+        ('day_1', True),
+        ('drive_day_2020_03_17_14_07_23', True),
+        ('Day-3', True),
+        ('ruralDay2', True),
+        ('daytime_rain', True),
+        ('monday_night_1', False),
+        ('friday_2300_rain_night', False),
+        ('sunday', False),
+        ('holiday_7', False),
+        ('day_2_night', False),
+        ('DAYS', False),
+        ('night_1', False),
+    ],
+)
+def test_day_is_a_word_of_its_own(drive: str, is_day: bool) -> None:
+    assert layout.FrameId(0, drive, '').is_day is is_day
+
+
 def test_split_files_sort_by_time_and_name_the_bad_line(tmp_path: Path) -> None:
     late, early = (
         layout.make_id('drive_day_b', START_NS + 5),

@@ -25,6 +25,7 @@ from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.image_codec import read_picture
+from avdet_ros.quoting import one_line
 from avdet_ros.training.data.camera_frames import canvas_for, network_input
 
 VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'other vehicle')
@@ -83,7 +84,8 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AvdetError(
-            f'{annotations}: expected annotations in the format of COCO, found {error!r:.100}'
+            f'{annotations}: expected annotations in the format of COCO, '
+            f'found {one_line(repr(error))}'
         ) from error
     if not vehicle:
         raise AvdetError(

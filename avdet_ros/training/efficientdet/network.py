@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image, nms
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
 from avdet_ros.training.efficientdet.anchors import anchor_detection_loss, decode_boxes
 from avdet_ros.training.efficientdet.zero_padding import pad_pools_with_zeros
 
@@ -172,7 +173,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise AvdetError(f'weights {path}: expected a state dict, found {error!s:.120}') from error
+        raise AvdetError(
+            f'weights {path}: expected a state dict, found {one_line(error)}'
+        ) from error
     state = state.get('state_dict', state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise AvdetError(

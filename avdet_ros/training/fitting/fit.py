@@ -35,6 +35,7 @@ from torch.utils.data import DataLoader
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.progress import SILENT, Progress
+from avdet_ros.quoting import one_line
 from avdet_ros.training.fitting.distributed import trainer_places
 
 CHECKPOINTS = 'checkpoints'
@@ -287,7 +288,7 @@ def load_best(module: nn.Module, path: Path, prefix: str) -> nn.Module:
             f'cannot read the checkpoint {path}: {explain_os_error(error)}'
         ) from error
     except Exception as error:  # torch raises what zipfile and pickle do
-        raise AvdetError(f'{path}: expected a checkpoint, found {error!s:.80}') from error
+        raise AvdetError(f'{path}: expected a checkpoint, found {one_line(error)}') from error
     weights = {
         key.removeprefix(prefix): item
         for key, item in state.get('state_dict', {}).items()

@@ -11,6 +11,7 @@ from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_json
+from avdet_ros.quoting import one_line
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.recipes.read import as_yaml, read_recipe
 
@@ -67,8 +68,8 @@ def cached_stage(path: Path, make: Callable[[], dict[str, Any]], name: str) -> d
             return json.loads(path.read_text(encoding='utf-8'))
         except (OSError, ValueError) as error:
             raise AvdetError(
-                f'{path}: expected the result of a stage, found {error!s:.80}; delete it to do '
-                'the stage again'
+                f'{path}: expected the result of a stage, found {one_line(error)}; delete it '
+                'to do the stage again'
             ) from error
     result = make()
     rank_zero_first(lambda: write_json(path, result))

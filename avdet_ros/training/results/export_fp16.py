@@ -13,6 +13,7 @@ import onnxruntime
 from avdet_ros.detection.boxes import box_iou
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_atomically
+from avdet_ros.quoting import one_line
 
 MIN_SCORE = 0.1
 """Minimum score of the boxes that are compared."""
@@ -66,7 +67,7 @@ def write_half(path: Path, out: Path) -> None:
         onnx.checker.check_model(half)
     except Exception as error:  # the converter raises errors of many kinds
         raise AvdetError(
-            f'{path}: expected a model that half precision can hold, found {error!s:.120}'
+            f'{path}: expected a model that half precision can hold, found {one_line(error)}'
         ) from error
     del half.metadata_props[:]
     half.metadata_props.extend(model.metadata_props)

@@ -20,7 +20,7 @@ from avdet_ros.dataset.splits import note_drives
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.quoting import brief_repr
+from avdet_ros.quoting import brief_repr, one_line
 from avdet_ros.training.data.camera_frames import MODALITIES, require_modality
 from avdet_ros.training.data.labelled_frames import FrameSet, LabelledFrame, blind_frames, collate
 from avdet_ros.training.efficientdet.network import EfficientDetector, load_weights
@@ -203,7 +203,7 @@ def load_teacher(
         detector = kind.fresh(recipe)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(
-            f'{folder}: expected a teacher made by avdet train teacher, found {error!s:.100}'
+            f'{folder}: expected a teacher made by avdet train teacher, found {one_line(error)}'
         ) from error
     new = load_weights(detector, folder / TEACHER_FILE)
     if new:
@@ -240,7 +240,7 @@ def _begin(
             path.write_text(json.dumps(about, indent=1), encoding='utf-8')
         before = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise AvdetError(f'cannot begin a teacher in {folder}: {error!s:.100}') from error
+        raise AvdetError(f'cannot begin a teacher in {folder}: {one_line(error)}') from error
     unset = asdict(TeacherRecipe(recipe.modality))
     for key, wanted in about.items():
         # Settings that are newer than the folder were as they are by default.

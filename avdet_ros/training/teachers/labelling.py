@@ -27,6 +27,7 @@ from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.progress import SILENT, Progress
+from avdet_ros.quoting import one_line
 from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import Teacher, TeacherOutput
@@ -240,7 +241,7 @@ def read_about(folder: Path) -> dict:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AvdetError(
-            f'{path}: expected notes of avdet train label, found {error!r:.80}'
+            f'{path}: expected notes of avdet train label, found {one_line(repr(error))}'
         ) from error
 
 

@@ -21,6 +21,7 @@ from avdet_ros.audio.features import PAIRS
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member
+from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.bearing_first import mean_level
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
@@ -164,7 +165,7 @@ class ArrayStore:
             raw['features'] = np.array(map_member(path, 'features'))
         except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise AvdetError(
-                f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
+                f'{path}: expected a shard of windows of format 2, found {one_line(error)}'
             ) from error
         on_device = {
             name: torch.from_numpy(values).to(self.device)
