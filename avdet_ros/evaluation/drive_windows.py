@@ -27,7 +27,7 @@ class DriveWindows:
         seed: of the drive.
         rig: what the rig file of its vehicle says.
         setting: kind of road.
-        static: whether the own vehicle stands.
+        static: whether the ego vehicle stands.
         sound: (P, 8, S) int16, pieces of the drive's sound.
         piece: (W,) int64, which piece each window lies in.
         first: (W,) int64, first sample of each window in its piece.

@@ -20,7 +20,8 @@ from avdet_ros.evaluation.window_store import Cut
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.buildings import sight, stacked
 from avdet_ros.simulation.conditions import Condition
-from avdet_ros.simulation.scene import LABEL_DISTANCE_M, Scene
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M
 
 EARLY_CUT = Cut(windows=0, seconds=20.0, rate_hz=5.0)
 EARLY_S = 1.5

@@ -28,7 +28,7 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 
 if TYPE_CHECKING:
-    from avdet_ros.simulation.scene import Truth
+    from avdet_ros.simulation.truth import Truth
 
 CONSTANT, STEERED = 'constant boxes', 'SRP-PHAT'
 """The baselines' names."""

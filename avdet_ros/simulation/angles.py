@@ -15,7 +15,8 @@ import numpy as np
 
 from avdet_ros.detection.angles import boxes_from_degrees, heading_frame
 from avdet_ros.detection.steering import FRONT_DEG
-from avdet_ros.simulation.scene import LABEL_DISTANCE_M, Scene, Truth
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M, Truth
 
 LABEL_HEIGHT_DEG = 0.69
 """Least height of a labelled vehicle: 12 px of the package's camera."""

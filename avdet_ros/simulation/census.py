@@ -10,8 +10,8 @@ import numpy as np
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.plan import add_to_drive
 from avdet_ros.simulation.road import Route
-from avdet_ros.simulation.scene import LABEL_HEIGHT_PX, LABEL_IN_IMAGE
 from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.simulation.truth import LABEL_HEIGHT_PX, LABEL_IN_IMAGE
 
 SEEDS = range(200_000, 200_100)
 DURATION_S = 20.0

@@ -12,13 +12,14 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.corruption import Corruption
+from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 from avdet_ros.simulation.road import straight_road
 from avdet_ros.simulation.scene import Noise, Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.simulation.vehicles import Motion, SoundProfile, Vehicle
+from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
 
 C_MPS = 343.2
 QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)

@@ -31,8 +31,9 @@ from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene, plan_drives
 from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.road import Route
-from avdet_ros.simulation.scene import Scene, Truth
+from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.truth import Truth
 
 JPEG_QUALITY = 92
 PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]

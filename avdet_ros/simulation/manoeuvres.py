@@ -13,9 +13,10 @@ import numpy as np
 
 from avdet_ros.simulation.fleet import fleet_poses
 from avdet_ros.simulation.junctions import turn
+from avdet_ros.simulation.motion import LaneChange, Motion, Slowing
 from avdet_ros.simulation.road import Road
 from avdet_ros.simulation.scene import HORIZON_M, Scene
-from avdet_ros.simulation.vehicles import LaneChange, Motion, Slowing, Vehicle, random_vehicle
+from avdet_ros.simulation.vehicles import Vehicle, random_vehicle
 
 OVERTAKING_EVERY_S = 20.0
 TURNING_EVERY_S = 12.0

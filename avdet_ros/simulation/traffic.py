@@ -10,10 +10,11 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
 from avdet_ros.simulation.distractors import random_distractors
 from avdet_ros.simulation.junctions import corner_buildings
+from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.road import Road, random_road
 from avdet_ros.simulation.scene import HORIZON_M, Noise, Scene
-from avdet_ros.simulation.vehicles import Motion, Vehicle, random_vehicle
+from avdet_ros.simulation.vehicles import Vehicle, random_vehicle
 from avdet_ros.simulation.walls import building_fronts, tunnel
 
 SETTINGS = {'city': 0.3, 'country': 0.25, 'motorway': 0.15, 'roadside': 0.15, 'junction': 0.15}

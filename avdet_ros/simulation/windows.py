@@ -44,7 +44,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.one_run import end_with_parent
-from avdet_ros.simulation.scene import Scene, Truth
+from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.shard_folder import (
     explain_failed_workers,
     missing_shards,
@@ -53,6 +53,7 @@ from avdet_ros.simulation.shard_folder import (
 )
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
+from avdet_ros.simulation.truth import Truth
 from avdet_ros.simulation.vehicles import KINDS
 
 SCENES_A_SHARD = 50

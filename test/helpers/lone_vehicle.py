@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.rig import load_rig
+from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.pictures import Conditions
 from avdet_ros.simulation.road import straight_road
 from avdet_ros.simulation.scene import Scene
-from avdet_ros.simulation.vehicles import Motion, random_vehicle
+from avdet_ros.simulation.vehicles import random_vehicle
 
 CLEAR = Conditions(seed=5, cloud=0.2, sun_azimuth_deg=150.0, started_share=0.0)
 

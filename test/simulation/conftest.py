@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from avdet_ros.rig import load_rig
+from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.road import straight_road
 from avdet_ros.simulation.scene import Noise, Scene
-from avdet_ros.simulation.vehicles import Motion, SoundProfile, Vehicle
+from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
 
 QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)
 

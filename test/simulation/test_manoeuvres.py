@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.motion import LaneChange, Motion, Slowing
 from avdet_ros.simulation.road import Route
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.simulation.vehicles import LaneChange, Motion, Slowing
 
 DURATION_S = 20.0
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avdet_ros.simulation.scene import (
-    LABEL_DISTANCE_M,
-    LABEL_HEIGHT_PX,
-    LABEL_IN_IMAGE,
-    Truth,
-)
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M, LABEL_HEIGHT_PX, LABEL_IN_IMAGE, Truth
 
 TALL, WIDE = (8, 30), (40, 11)
 
