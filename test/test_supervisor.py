@@ -13,6 +13,7 @@ from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, shutdown_timeo
 
 @pytest.mark.ros
 def test_the_recorders_last_line_is_shown(tmp_path):
+    (tmp_path / 'bag').mkdir()  # is left as it is
     graph = make_graph({'record': str(tmp_path / 'bag')})
     recorder = next(node for node in graph.nodes if node.name == 'recorder')
     lines = []
@@ -25,7 +26,8 @@ def test_the_recorders_last_line_is_shown(tmp_path):
             time.sleep(0.05)
     finally:
         supervisor.stop()
-    assert f'0.0 s, 0.0 MB, 0 messages in {tmp_path / "bag"}' in lines[-1]
+    assert f'0.0 s, 0.0 MB, 0 messages in {tmp_path / "bag_2"}' in lines[-1]
+    assert any(f'{tmp_path / "bag"} is there already' in line for line in lines)
 
 
 def test_launch_waits_for_the_recorder_as_long_as_we_do():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import hashlib
+from importlib.metadata import PackageNotFoundError, distribution
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,6 +185,15 @@ class Detector:
         if len(order) < len(wanted) and wanted != list(PROVIDERS.values()):
             missing = ', '.join(name for name in wanted if name not in available)
             self._note(f'{missing}: not in this ONNX Runtime, which has {", ".join(available)}')
+        if (
+            PROVIDERS['cuda'] in wanted
+            and PROVIDERS['cuda'] not in available
+            and _both_installed()
+        ):
+            self._note(
+                'onnxruntime and onnxruntime-gpu are both installed, and one has overwritten the '
+                'other: uninstall both, then install onnxruntime-gpu alone'
+            )
         if _CPU not in order:
             order.append(_CPU)
         while order:
@@ -287,6 +297,16 @@ class _View:
         if ranges:
             return to_pixels(boxes, ranges[0][:, 1], self.rig), width_px, height_px
         return boxes * np.array([width_px, height_px] * 2, np.float32), width_px, height_px
+
+
+def _both_installed() -> bool:
+    """Whether two packages that hold the same module are installed."""
+    try:
+        for name in ('onnxruntime', 'onnxruntime-gpu'):
+            distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def provider_names(providers: Sequence[str] | None) -> list[str]:

@@ -100,6 +100,7 @@ class DetectorNode(AvdetNode):
             self._publish_labels(score)
 
     def _publish_labels(self, min_score: float) -> None:
+        self._labels_wait = self.now_ns() <= 0  # sim time has not begun; again once it has
         info = LabelInfo(threshold=min_score)
         info.header = encode_header(self.now_ns(), self._rig.camera.frame_id)
         info.class_map = [
@@ -164,6 +165,8 @@ class DetectorNode(AvdetNode):
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""
+        if self._labels_wait and self.now_ns() > 0:
+            self._publish_labels(self.p['min_score'])
         model = self._detector
         for note in model.notes:
             report.warn(note)

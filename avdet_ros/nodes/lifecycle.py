@@ -6,6 +6,7 @@ A node comes up by itself (parameter ``autostart``), stays up when it cannot wor
 
 from __future__ import annotations
 
+from collections import deque
 from copy import copy
 import time
 import traceback
@@ -45,6 +46,7 @@ class AvdetNode(LifecycleNode):
         problems: what went wrong lately.
         publisher_watch: explains silent subscriptions.
         clock_still: whether ``/clock`` is published and stands still.
+        logged: the newest lines of the package's own log, see `log_bridge`.
     """
 
     NAME = ''
@@ -67,6 +69,7 @@ class AvdetNode(LifecycleNode):
         self._clock_ns, self._clock_moved_s = -1, self._born
         self.clock_still = False
         self._sentences = SentenceLog()
+        self.logged: deque[str] = deque(maxlen=50)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(diagnostics.PERIOD_S, self._publish_diagnostics, clock=self._steady)
@@ -344,13 +347,18 @@ class AvdetNode(LifecycleNode):
         for sentence in self.p.warnings:
             report.warn(sentence)
         self._log_news(report)
-        stamp = self.get_clock().now().to_msg()
+        now = self.get_clock().now()
+        if now.nanoseconds == 0:  # sim time has not begun, and a stamp of 0 is none
+            now = Clock(clock_type=ClockType.SYSTEM_TIME).now()
+        stamp = now.to_msg()
         name = self.get_fully_qualified_name()
         self._diagnostics.publish(diagnostics.to_message(stamp, name, report))
 
     def _log_news(self, report: diagnostics.Report) -> None:
         """One line where the report says something new that the log has not had yet."""
         told = {self.fault, *self.problems.sentences, *self.p.warnings}
+        lines = list(self.logged)
+        told |= {text for _, text in report.faults if any(text in line for line in lines)}
         news = self._sentences.news(report, time.monotonic(), told)
         if news is None:
             return

@@ -104,15 +104,17 @@ def run(name: str) -> None:
     use_one_arena()
     import rclpy
 
+    from avdet_ros.nodes.log_bridge import LogBridge
     from avdet_ros.nodes.shutdown import until_ros_ends
 
     node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
-    node = None
+    node = bridge = None
     handing_over = True
     try:
         with until_ros_ends():
             rclpy.init(args=sys.argv)
             node = node_class()
+            bridge = LogBridge(node)
             if node.p['autostart']:
                 node.try_start()
             if (
@@ -126,6 +128,8 @@ def run(name: str) -> None:
     finally:
         for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        if bridge is not None:
+            bridge.close()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -84,6 +84,10 @@ class RecorderNode(AvdetNode):
         while path.exists():  # a respawned recorder keeps what was there
             number += 1
             path = path.with_name(f'{Path(self.p["path"]).name}_{number}')
+        if number > 1:
+            self.get_logger().warning(
+                f'{self.p["path"]} is there already and stays as it is: recording into {path}'
+            )
         self._stopped = ''
         self._pulses = {name: StreamPulse() for name in self.p['topics']}
         self._changed_s: dict[str, tuple[set[bytes], float]] = {}
@@ -112,9 +116,15 @@ class RecorderNode(AvdetNode):
         self._backlog.put(None)
         if thread.ident is not None:
             thread.join(30)
-            self.get_logger().info(self._summary())
+            self._tell_summary()
         elif self._writer is not None:  # a signal, or no bag, came before the thread began
             self._writer.close()
+
+    def _tell_summary(self) -> None:
+        if self.context.ok():
+            self.get_logger().info(self._summary())
+        else:  # after Ctrl-C there is no /rosout, of which rcl would complain in a line of its own
+            print(f'{self.get_name()}: {self._summary()}', flush=True)
 
     # The executor's thread.
 

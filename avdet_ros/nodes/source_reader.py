@@ -169,7 +169,8 @@ class SourceReader:
                 self.still = False
                 self.clock.reset()
                 self._began()
-        self.still = self.last_s - self._moved_s > STILL_S
+        # Time that has not begun is 0: no stamp.
+        self.still = ros_s <= 0 or self.last_s - self._moved_s > STILL_S
         return self.still
 
     def _note_failure(self, error: Exception) -> None:

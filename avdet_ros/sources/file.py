@@ -132,6 +132,7 @@ class FileSource(Source):
 
     def stop(self) -> None:
         """Close the file, see `Source.stop`."""
+        self._resampler = None  # what outlives the interpreter is reported as a leak
         if self._file is not None:
             self._file.close()
             self._file = None

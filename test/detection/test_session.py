@@ -175,3 +175,12 @@ def test_session_is_made_of_the_checked_bytes(make_model, save, rig, front_end, 
     detector = Detector(path, rig, front_end)
     path.write_bytes(onnx.ModelProto().SerializeToString())
     assert len(detector.detect(blank)) == 2
+
+
+def test_two_packages_of_onnx_runtime_are_named(make_model, save, rig, front_end, monkeypatch):
+    path = save(make_model())
+    monkeypatch.setattr(session_module, 'distribution', lambda name: name)
+    cpu_alone = [PROVIDERS['cpu']]
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: cpu_alone)
+    assert 'both installed' in Detector(path, rig, front_end).notes[0]
+    assert Detector(path, rig, front_end, providers=['cpu']).notes == []

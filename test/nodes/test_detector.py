@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from builtin_interfaces.msg import Time as TimeMessage
 from helpers.models import fixed_boxes_model, save_model
 import numpy as np
 from onnx import numpy_helper
@@ -13,6 +14,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -290,3 +292,16 @@ def test_of_two_boxes_the_best_comes_when_one_is_asked_for(
     wait(lambda: received, 'detections')
     (entry,) = received[0].detections
     assert entry.results[0].hypothesis.score == pytest.approx(0.9)
+
+
+def test_labels_are_published_again_once_sim_time_begins(start, watcher, wait, model_path):
+    labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
+    start(DetectorNode, model=str(model_path), use_sim_time=True)
+    wait(lambda: labels, 'labels')
+    assert stamp_ns(labels[0]) == 0
+    clock = watcher.node.create_publisher(Clock, '/clock', 10)
+    ticking = watcher.node.create_timer(
+        0.05, lambda: clock.publish(Clock(clock=TimeMessage(sec=round(time.monotonic()))))
+    )
+    wait(lambda: stamp_ns(labels[-1]) > 0, 'labels of a time')
+    watcher.node.destroy_timer(ticking)

@@ -106,9 +106,12 @@ def check_recording(talker, recorder, folder, seconds):
     assert np.array_equal(np.concatenate(recorded), published)
 
 
-def test_everything_published_is_in_the_bag(talker, start, tmp_path):
+def test_everything_published_is_in_the_bag(talker, start, tmp_path, capfd):
     recorder = start(tmp_path / 'bag')
     check_recording(talker, recorder, tmp_path / 'bag', 1.5)
+    printed = ''.join(capfd.readouterr())
+    assert f'messages in {tmp_path / "bag"}' in printed
+    assert 'rosout' not in printed  # which there is none of after Ctrl-C
     with Bag(tmp_path / 'bag') as bag:
         assert bag.topics['/camera/image_raw'].count >= 10
         (info,) = bag.messages(['/drive/label_info'])

@@ -144,3 +144,28 @@ def test_what_is_no_device_is_not_opened_again(wav, wait):
     wait(lambda: source.exhausted, 'the end')
     assert (source.damage, reader.reopened) == ('the file is of another kind from here on', 0)
     reader.stop()
+
+
+def test_before_ros_time_begins_there_is_no_sound(tmp_path, wait):
+    """With use_sim_time and nothing on /clock yet, time is 0, which is no stamp."""
+    path = tmp_path / 'sound.wav'
+    soundfile.write(path, np.zeros((44100, 8), 'i2'), 44100)
+    blocks, began_s = [], time.monotonic()
+    now = [0.0]
+    reader = SourceReader(
+        FileSource(path, RATE_HZ, loop=True),
+        lambda: now[0] and 5.0 + time.monotonic() - began_s,
+        blocks.append,
+        lambda: None,
+        lambda _: None,
+        lambda: True,
+    )
+    reader.start()
+    try:
+        wait(lambda: reader.still and reader.samples > 4410, 'sound that is not passed on')
+        assert blocks == []
+        now[0] = 1.0
+        wait(lambda: len(blocks) > 5, 'sound once time has begun')
+        assert all(block.time_ns(block.block.first_sample) > 4e9 for block in blocks)
+    finally:
+        reader.stop()

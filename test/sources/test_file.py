@@ -3,6 +3,8 @@
 import io
 import re
 import struct
+import subprocess
+import sys
 import time
 
 from helpers.examples import examples
@@ -382,3 +384,23 @@ def test_cut_and_continued_files_never_crash(scratch, cut, tail):
 @settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_never_crash(scratch, magic, rest):
     survives(scratch, magic + rest)
+
+
+def test_a_stopped_file_leaves_no_notice_of_its_resampler(tmp_path):
+    """What a node still holds at Ctrl-C, frozen as a node's objects are, is reported as a leak."""
+    path = tmp_path / 'sound.wav'
+    soundfile.write(path, np.zeros((9600, 8), 'f4'), 48000)
+    code = f"""
+import gc
+from avdet_ros.sources.file import FileSource
+class Node: pass
+node = Node()
+node.itself, node.source = node, FileSource({str(path)!r}, 44100, paced=False)
+node.source.start()
+node.source.read(1.0)
+gc.freeze()
+node.source.stop()
+"""
+    command = [sys.executable, '-c', code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ''

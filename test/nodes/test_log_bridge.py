@@ -1,0 +1,49 @@
+"""What rooms below the nodes log is logged by the node."""
+
+from __future__ import annotations
+
+from collections import deque
+import logging
+
+from avdet_ros.nodes.log_bridge import LogBridge
+
+
+class Lines:
+    """A node as far as the bridge knows it, that keeps what its logger gets."""
+
+    def __init__(self):
+        self.logged = deque(maxlen=2)
+        self.lines = []
+
+    def get_logger(self):
+        return self
+
+    def info(self, line):
+        self.lines.append(('info', line))
+
+    def warning(self, line):
+        self.lines.append(('warning', line))
+
+    def error(self, line):
+        self.lines.append(('error', line))
+
+
+def test_levels_and_words_are_kept_and_the_bridge_ends(capfd):
+    node = Lines()
+    logger = logging.getLogger('avdet_ros.detection.session')
+    bridge = LogBridge(node)
+    try:
+        logger.warning('%s: running on %s', 'CUDA', 'CPU')
+        logger.info('made')
+        logger.error('broken')
+        logger.debug('not for people')
+    finally:
+        bridge.close()
+    logger.warning('after the end')
+    assert node.lines == [
+        ('warning', 'CUDA: running on CPU'),
+        ('info', 'made'),
+        ('error', 'broken'),
+    ]
+    assert list(node.logged) == ['made', 'broken']
+    assert 'CUDA' not in capfd.readouterr().err
