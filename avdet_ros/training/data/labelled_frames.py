@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +18,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.coco import read_coco_boxes
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error
 from avdet_ros.image_codec import read_picture
-from avdet_ros.quoting import one_line
 from avdet_ros.training.data.camera_frames import canvas_for, network_input
 
-VEHICLES = ('car', 'truck', 'bus', 'motorcycle', 'van', 'lorry', 'vehicle', 'other vehicle')
-"""Names of COCO categories that count as vehicle."""
+_logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 10
-LARGEST_ANNOTATIONS_BYTES = 4 << 30
-
 MIN_PIXELS = 60
 """Minimum visible pixels of a vehicle in a training example of a teacher."""
 
@@ -57,7 +53,7 @@ class LabelledFrame:
 def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
     """Read annotations in COCO's format.
 
-    Crowd regions are left out; a picture without vehicles stays, as an example of background.
+    Which categories were taken for vehicles is logged; see `coco.read_coco_boxes`.
 
     Args:
         annotations: the JSON file.
@@ -67,37 +63,15 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
         AvdetError: the file is not in COCO's format, names no vehicle category, or points outside
             the folder.
     """
-    try:
-        if annotations.stat().st_size > LARGEST_ANNOTATIONS_BYTES:
-            raise AvdetError(f'{annotations}: expected annotations below 4 GiB, found more')
-        tree = json.loads(annotations.read_bytes())
-        vehicle = {item['id'] for item in tree['categories'] if item['name'].lower() in VEHICLES}
-        boxes: dict[int, list] = {item['id']: [] for item in tree['images']}
-        names = {item['id']: str(item['file_name']) for item in tree['images']}
-        for item in tree['annotations']:
-            if item['category_id'] in vehicle and not item.get('iscrowd'):
-                x, y, width, height = (float(number) for number in item['bbox'])
-                boxes[item['image_id']].append((x, y, x + width, y + height))
-    except OSError as error:
-        raise AvdetError(
-            f'cannot read the annotations {annotations}: {explain_os_error(error)}'
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AvdetError(
-            f'{annotations}: expected annotations in the format of COCO, '
-            f'found {one_line(repr(error))}'
-        ) from error
-    if not vehicle:
-        raise AvdetError(
-            f'{annotations}: expected a category among {", ".join(VEHICLES)}, found none'
-        )
+    found = read_coco_boxes(annotations)
+    _logger.info('%s: %s', annotations, found.sentence)
     root = pictures.resolve()
     frames = []
-    for image_id, name in names.items():
+    for name, boxes_px in found.boxes_px.items():
         path = (root / name).resolve()
         if not path.is_relative_to(root):
             raise AvdetError(f'{annotations}: expected pictures inside {pictures}, found {name}')
-        frames.append(LabelledFrame(path, np.array(boxes[image_id], np.float32).reshape(-1, 4)))
+        frames.append(LabelledFrame(path, boxes_px))
     return frames
 
 
