@@ -9,10 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
 from avdet_ros.registry import Registry
 from avdet_ros.rig import MICROPHONES, Rig
+
+BLOCK_SAMPLES = FrontEnd.hop_length
+"""Samples of a block, where the source may choose: windows end where such blocks do, and wait for
+no rest of one."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,10 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.sources.base import SOURCES, Block, Source
+from avdet_ros.sources.base import BLOCK_SAMPLES, SOURCES, Block, Source
 from avdet_ros.sources.wav_length import RestOfFile, wav_length
 
 _logger = logging.getLogger(__name__)
-
-BLOCK_S = 0.02
-"""Length of the blocks that are read."""
 
 _SMALL = 32
 _FIRST_LEAP_S = 0.05
@@ -146,10 +143,16 @@ class FileSource(Source):
             time.sleep(max(0.0, min(rest_s, timeout_s)))
         return rest_s <= timeout_s
 
+    def _block_samples(self) -> int:
+        """Samples of the file to read next: what is left of a block, also after a loop."""
+        if self._resampler is None:
+            return BLOCK_SAMPLES - self._next_sample % BLOCK_SAMPLES
+        return round(BLOCK_SAMPLES * self._file_rate_hz / self.sample_rate_hz)
+
     def _more(self) -> np.ndarray | None:
         """The next samples of the file at the rig's rate, or None at its end."""
         while True:
-            samples = self._next_samples(round(BLOCK_S * self._file_rate_hz))
+            samples = self._next_samples(self._block_samples())
             at_end = len(samples) == 0
             if at_end and self._loop and self._read_frames:
                 self._file.close()

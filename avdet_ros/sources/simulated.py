@@ -13,7 +13,7 @@ import numpy as np
 
 from avdet_ros.fields import Param
 from avdet_ros.rig import MICROPHONES, Rig
-from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
+from avdet_ros.sources.base import BLOCK_SAMPLES, SOURCES, Block, Source, SourceLost
 from avdet_ros.sources.render_process import SOUND, start_renderer
 
 DEMO_SEED = 300_008
@@ -22,9 +22,6 @@ this is the first of them with two or more vehicles in view on average, and neve
 
 AHEAD_CHUNKS = 8
 """How far the renderer may run ahead."""
-
-BLOCK_S = 0.01
-"""Length of the blocks that are read; half of it is how late a window's end comes."""
 
 
 @SOURCES.register
@@ -115,7 +112,7 @@ class SimulationSource(Source):
             return None
         if self._started_s is None:
             self._started_s = time.monotonic()
-        samples = self._chunk[: round(BLOCK_S * self.sample_rate_hz)]
+        samples = self._chunk[: BLOCK_SAMPLES - self._next_sample % BLOCK_SAMPLES]
         if self._paced:
             due_s = self._started_s + (self._next_sample + len(samples)) / self.sample_rate_hz
             now_s = time.monotonic()

@@ -96,7 +96,7 @@ def test_a_loop_goes_on_and_counts_on(tmp_path, rate):
     )
     source.start()
     count = 0
-    for _ in range(200):
+    for _ in range(500):
         block = source.read(0.0)
         assert block.first_sample == count
         count += len(block.samples)
