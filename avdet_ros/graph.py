@@ -13,7 +13,7 @@ from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param, find
-from avdet_ros.parameters import NODES, OF_SOURCES
+from avdet_ros.parameters import NODES, OF_SOURCES, REAL_TIME
 from avdet_ros.quoting import did_you_mean
 from avdet_ros.sources.simulated import SimulationSource
 
@@ -107,6 +107,7 @@ ARGUMENTS = (
         Param('autostart', True, 'nodes configure and activate by themselves'),
         tuple((node, 'autostart') for node in NODES),
     ),
+    _from_parameter('capture', REAL_TIME.name, also=('detector', 'tracker')),
     Argument(Param('respawn', True, 'start a node again when it dies')),
     Argument(Param('use_sim_time', False, 'take the time from /clock')),
     Argument(

@@ -26,6 +26,15 @@ COMMON = (
 )
 """Parameters of every node."""
 
+REAL_TIME = Param(
+    'real_time_priority',
+    0,
+    "SCHED_FIFO priority asked for the node's threads; 0: none; diagnostics say if it is refused",
+    0,
+    99,
+)
+"""Of the nodes on the way from sound to tracks."""
+
 SIMULATED = SimulationSource.parameters
 """Which simulated drive is played: the same for node capture and node camera."""
 
@@ -50,6 +59,7 @@ OF_SOURCES = _source_parameters()
 
 CAPTURE = (
     *COMMON,
+    REAL_TIME,
     Param('source', 'device', 'where sound comes from', choices=(*SOURCES.names(), TOPIC)),
     *OF_SOURCES,
     Param('hop_s', HOP_S, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
@@ -79,6 +89,7 @@ CAPTURE = (
 
 DETECTOR = (
     *COMMON,
+    REAL_TIME,
     Param('model', '', "ONNX model file; empty: the package's models/student.onnx"),
     Param(
         'providers',
@@ -100,6 +111,7 @@ DETECTOR = (
 
 TRACKER = (
     *COMMON,
+    REAL_TIME,
     Param('tracker', DEFAULT_TRACKER, 'how boxes are linked', choices=TRACKERS.names(), live=True),
     Param(
         'start_score',

@@ -161,3 +161,40 @@ def test_a_flag_takes_two_signals_and_gives_them_back():
             signal.raise_signal(signal.SIGINT)
         assert stop.received
     assert signal.getsignal(signal.SIGINT) is before
+
+
+RAISE = """
+import os, sys, threading
+from avdet_ros.process import raise_priority
+if sys.argv[1] == 'nobody':
+    import resource
+    resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+    os.setuid(65534)
+ended = threading.Event()
+threads = [threading.Thread(target=ended.wait, name=name) for name in ('slow', 'quick')]
+for thread in threads:
+    thread.start()
+print(raise_priority(7, ('slow',)) or 'granted')
+numbers = [os.getpid(), *(thread.native_id for thread in threads)]
+print([os.sched_getscheduler(n) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO for n in numbers])
+ended.set()
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != 'linux' or os.geteuid() != 0, reason='only root may be somebody else'
+)
+def test_real_time_priority_is_granted_or_the_refusal_explained():
+    said = {}
+    for who in ('root', 'nobody'):
+        command = [sys.executable, '-c', RAISE, who]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        said[who] = done.stdout.splitlines()
+    refusal, raised = said['nobody']
+    assert refusal.startswith('real-time priority 7 is refused (')
+    assert 'limits.conf' in refusal
+    assert raised == '[False, False, False]'
+    if said['root'][0] == 'granted':  # a container may refuse root, too
+        assert said['root'][1] == '[True, False, True]'
+    else:
+        assert 'is refused (' in said['root'][0]

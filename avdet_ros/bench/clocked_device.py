@@ -39,8 +39,7 @@ class ClockedDevice(VirtualDevice):
         self._sound = self._folder / 'sound.npy'
         np.save(self._sound, sound)
         self._feeder: subprocess.Popen | None = None
-        self._origin_s = time.monotonic()
-        self.origin_s = time.time()
+        self._origin_s, self.origin_s = _both_clocks()
 
     def start(self, channels: int | None = None) -> None:
         """Start the server, see `VirtualDevice.start`, and the feed, whose numbers go on."""
@@ -77,3 +76,16 @@ class ClockedDevice(VirtualDevice):
             f'rate={self._sample_rate_hz} channels={self._channels} '
             f'channel_map={self._channel_map()}'
         )
+
+
+def _both_clocks() -> tuple[float, float]:
+    """One instant by `time.monotonic` and by `time.time`.
+
+    A busy machine may stop this process between two readings, so the closest of some counts.
+    """
+    readings = []
+    for _ in range(20):
+        before_s, epoch_s, after_s = time.monotonic(), time.time(), time.monotonic()
+        readings.append((after_s - before_s, before_s, epoch_s))
+    _, monotonic_s, epoch_s = min(readings)
+    return monotonic_s, epoch_s

@@ -22,6 +22,7 @@ from avdet_ros.cli.bag_from_drive import drive_to_bag
 from avdet_ros.cli.bag_process import process
 from avdet_ros.cli.bag_replay import replay
 from avdet_ros.cli.bag_to_dataset import bag_to_dataset
+from avdet_ros.cli.bench_device import device
 from avdet_ros.cli.bench_faults import faults
 from avdet_ros.cli.bench_latency import latency
 from avdet_ros.cli.bench_soak import soak
@@ -109,6 +110,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {
             'steps': steps,
             'latency': latency,
+            'device': device,
             'training': training,
             'faults': faults,
             'soak': soak,

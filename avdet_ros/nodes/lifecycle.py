@@ -25,11 +25,15 @@ from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.parameter_server import ParameterServer
 from avdet_ros.nodes.sentence_log import SentenceLog
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
-from avdet_ros.parameters import NODES
+from avdet_ros.parameters import NODES, REAL_TIME
+from avdet_ros.process import raise_priority
 from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
 """Time from one attempt to come up to the next."""
+
+SLOW_THREADS = ('array watch',)
+"""Threads that work for seconds at a time and must not do so at real-time priority."""
 
 _CLOCK_PATIENCE_S = 2.0
 _CLOCK_STILL_S = 1.5
@@ -331,6 +335,7 @@ class AvdetNode(LifecycleNode):
         elif self.state == 'active':
             self.problems.add_to(report)
             self._check_clock(report)
+            self._ask_priority(report)
             self.adapt_subscriptions()
             try:
                 self.diagnose(report)
@@ -369,6 +374,16 @@ class AvdetNode(LifecycleNode):
             log.warning(line)
         else:
             log.info(line)
+
+    def _ask_priority(self, report: diagnostics.Report) -> None:
+        """Ask for real-time priority where it is wanted; each time, as threads come and go."""
+        if REAL_TIME not in NODES[self.NAME] or not self.p[REAL_TIME.name]:
+            return
+        refused = raise_priority(self.p[REAL_TIME.name], SLOW_THREADS)
+        report.value(real_time_priority=refused or f'{self.p[REAL_TIME.name]}, granted')
+        if refused and refused != self._refused_priority:
+            self.get_logger().warning(refused)
+        self._refused_priority = refused
 
     def _check_clock(self, report: diagnostics.Report) -> None:
         self.clock_still = False

@@ -25,7 +25,8 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
 
 LATENCY_S = 0.08
-"""Buffering asked of PortAudio: rides out the scheduler, and delivers every 20 ms or so."""
+"""Buffering asked of PortAudio: rides out the scheduler, and delivers every 20 ms or so. What
+less of it gives stands in docs/latency.md."""
 
 RING_S = 4.0
 """Sound that waits for a slow reader before it counts as lost."""
@@ -161,6 +162,13 @@ class DeviceSource(Source):
         Param(
             'device', '', 'sound device: index, name or part of a name; empty: the system default'
         ),
+        Param(
+            'device_latency_s',
+            LATENCY_S,
+            'buffering asked of the sound device: blocks of about a quarter of it come',
+            0.002,
+            1.0,
+        ),
     )
     may_hang = True
 
@@ -187,7 +195,7 @@ class DeviceSource(Source):
     @classmethod
     def make(cls, rig: Rig, paced: bool, **settings: Any) -> DeviceSource:
         """See `Source.make`; a device is always paced."""
-        return cls(rig, settings['device'] or None)
+        return cls(rig, settings['device'] or None, settings['device_latency_s'])
 
     def start(self) -> None:
         """Find and open the device; see `Source.start`."""
@@ -221,6 +229,11 @@ class DeviceSource(Source):
             ) from error
         self._looked_s = time.monotonic()
         self._silent_s = STALLED_S - FIRST_BLOCK_S
+
+    @property
+    def latency_s(self) -> float:
+        """The buffering that PortAudio got; 0 while the device is not open."""
+        return float(self._stream.latency) if self._stream is not None else 0.0
 
     def read(self, timeout_s: float) -> Block | None:
         """The next block, see `Source.read`."""
