@@ -8,7 +8,7 @@ fronts costs some 0.6 % of a core, an estimate some five seconds of one core.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import logging
 import threading
 
@@ -25,6 +25,10 @@ _logger = logging.getLogger(__name__)
 
 MOST_WAITING_S = 60.0
 """Sound that waits for the thread; more is left out, as a gap."""
+
+HANDED_OVER_S = 0.5
+"""Sound that is handed to the thread at once: waking it for every block costs more than its work,
+and costs the thread that must not wait."""
 
 SEGMENTS = 1600
 """The newest segments that an estimate is made from, some five minutes."""
@@ -98,7 +102,8 @@ class ArrayWatch:
             self._waiting.append((samples, self._dropped_samples))
             self._waiting_samples += len(samples)
             self._dropped_samples = 0
-            self._due.notify()
+            if self._enough():
+                self._due.notify()
 
     def clear(self) -> None:
         """Forget all sound: what comes next does not belong to it."""
@@ -107,22 +112,27 @@ class ArrayWatch:
             self._waiting_samples = self._dropped_samples = 0
             self._clearing = True
 
+    def _enough(self) -> bool:
+        return self._waiting_samples >= HANDED_OVER_S * self._rig.sample_rate_hz
+
     def _work(self) -> None:
         while True:
             with self._due:
-                self._due.wait_for(lambda: self._ending or self._waiting)
+                self._due.wait_for(lambda: self._ending or self._enough())
                 if self._ending:
                     return
-                samples, lost = self._waiting.popleft()
-                self._waiting_samples -= len(samples)
+                blocks = list(self._waiting)
+                self._waiting.clear()
+                self._waiting_samples = 0
                 clearing, self._clearing = self._clearing, False
             if clearing:
                 self._finder.restart()
                 self._sound_s = 0.0
-            if lost:
-                self._finder.skip(lost)
-            self._finder.add(samples)
-            self._sound_s += len(samples) / self._rig.sample_rate_hz
+            for samples, lost in _joined(blocks):
+                if lost:
+                    self._finder.skip(lost)
+                self._finder.add(samples)
+                self._sound_s += len(samples) / self._rig.sample_rate_hz
             if self._sound_s >= self._every_s:
                 self._sound_s = 0.0
                 self._estimate()
@@ -150,3 +160,14 @@ class ArrayWatch:
         self.summary = f'{words} ({result.segments} clear segments)'
         if changes:
             self._on_changes(result, changes)
+
+
+def _joined(blocks: list[tuple[np.ndarray, int]]) -> Iterator[tuple[np.ndarray, int]]:
+    """The same blocks, those between two gaps in one piece."""
+    while blocks:
+        lost, kind = blocks[0][1], blocks[0][0].dtype
+        count = 1
+        while count < len(blocks) and not blocks[count][1] and blocks[count][0].dtype == kind:
+            count += 1
+        yield np.concatenate([samples for samples, _ in blocks[:count]]), lost
+        blocks = blocks[count:]

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+import os
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+import soundfile
 
+from avdet_ros.audio.samples import to_int16
 from avdet_ros.bench.latency_budget import StepBudget, budget
 from avdet_ros.bench.running_graph import NodeLoad, RunningGraph
 from avdet_ros.errors import AvdetError
 from avdet_ros.graph import make_graph
+from avdet_ros.rig import Rig
 
 RATES_HZ = (10, 20)
 SETTLE_S = 3.0
+DRIVE_S = 20.0
 _START_S = 60.0
 
 
@@ -36,7 +41,8 @@ class PipelineResult:
         p99: 99th percentile, ms.
         worst: greatest, ms.
         nodes: their loads.
-        steps: what each step of the way takes.
+        steps: what each step of the way takes; none where the code does not tell.
+        code: the checkout whose nodes ran, '' for this one.
     """
 
     rate_hz: float
@@ -48,38 +54,61 @@ class PipelineResult:
     worst: float
     nodes: list[NodeLoad]
     steps: list[StepBudget] = field(default_factory=list)
+    code: str = ''
+
+
+def write_drive(path: Path, rig: Rig, seed: int, seconds: float = DRIVE_S) -> None:
+    """Render a drive into a sound file that the graph plays in a loop.
+
+    Rendering while measuring would take a core from the nodes, which no vehicle does.
+    """
+    from avdet_ros.simulation.sound import render_sound
+    from avdet_ros.simulation.traffic import random_scene
+
+    sound = render_sound(random_scene(seed, rig, seconds), 0.0, seconds)
+    soundfile.write(path, to_int16(sound.T), rig.sample_rate_hz, subtype='PCM_16')
 
 
 def run_pipeline(
     model: Path,
     rate_hz: float,
     seconds: float,
-    seed: int,
+    sound: Path,
     rig: Path | None = None,
+    code: Path | None = None,
+    **more: str,
 ) -> PipelineResult:
-    """Run capture (a simulated drive), detector, tracker and overlay, and measure.
+    """Run capture (on a sound file), detector, tracker and overlay, and measure.
 
     Args:
         model: ONNX file.
         rate_hz: windows a second.
         seconds: how long to measure, after the graph has settled.
-        seed: of the drive.
+        sound: file of eight channels, played in a loop.
         rig: rig file, None for the package's own.
+        code: checkout whose nodes run, None for this one.
+        **more: further arguments of the graph.
 
     Raises:
         AvdetError: ROS is not installed, a node ended, or no tracks came.
     """
     given = {
-        'source': 'simulation',
-        'seed': str(seed),
-        'duration': str(seconds + SETTLE_S + _START_S),
+        'source': 'file',
+        'file': str(sound),
+        'loop': 'true',
         'hop': str(1 / rate_hz),
         'model': str(model),
         'respawn': 'false',
         'log_level': 'warn',
+        **more,
     }
     given |= {'rig': str(rig)} if rig else {}
-    with RunningGraph(lambda: make_graph(given), ('tracks', 'debug/steps')) as graph:
+    topics = ('tracks', 'debug/steps')
+    environment = {}
+    if code:  # the current folder would come first
+        path = f'{code}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+        environment = {'PYTHONPATH': path, 'PYTHONSAFEPATH': '1'}
+    with RunningGraph(lambda: make_graph(given), topics, environment=environment) as graph:
         graph.wait(lambda: graph.monitor.tracks, 'tracks', _START_S)
         graph.run_for(SETTLE_S)
         graph.monitor.clear()
@@ -89,7 +118,7 @@ def run_pipeline(
     latency_ms = [ms for _, ms in monitor.latency_ms]
     stamps_ns = [message.stamp_ns for message in monitor.tracks]
     result = summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
-    return replace(result, steps=budget(monitor.steps.copy()))
+    return replace(result, steps=budget(monitor.steps.copy()), code=str(code or ''))
 
 
 def summarise(
@@ -121,24 +150,35 @@ def summarise(
 
 
 def pipeline_table(results: Sequence[PipelineResult]) -> Table:
-    """Latency and losses, one row a rate."""
+    """Latency and losses, one row a run."""
     table = Table(title='sample captured to tracks published', title_justify='left')
-    for heading in ('windows a second', 'windows', 'dropped', 'p50 ms', 'p99 ms', 'max ms'):
+    for heading in ('windows a second', 'code', *_HEADINGS):
         table.add_column(heading, justify='right')
     for result in results:
         times = (f'{value:.1f}' for value in (result.p50, result.p99, result.worst))
-        row = f'{result.rate_hz:g}', str(result.windows), str(result.dropped)
-        table.add_row(*row, *times)
+        row = f'{result.rate_hz:g}', result.code or 'this', str(result.windows)
+        table.add_row(*row, str(result.dropped), *times)
     return table
+
+
+_HEADINGS = ('windows', 'dropped', 'p50 ms', 'p99 ms', 'max ms')
 
 
 def load_table(results: Sequence[PipelineResult]) -> Table:
-    """Memory and processor time of each node, one row a rate."""
+    """Memory and processor time of each node, one row a run."""
     table = Table(title='each node: MB, % of a core', title_justify='left')
     table.add_column('windows a second', justify='right')
-    for load in results[0].nodes:
+    table.add_column('code', justify='right')
+    for load in (*results[0].nodes, NodeLoad('all', 0, 0)):
         table.add_column(load.node, justify='right')
     for result in results:
-        cells = (f'{load.megabytes:.0f}, {load.cpu_percent:.0f} %' for load in result.nodes)
-        table.add_row(f'{result.rate_hz:g}', *cells)
+        sums = (sum(load.megabytes for load in result.nodes), total_percent(result))
+        loads = (*result.nodes, NodeLoad('all', *sums))
+        cells = (f'{load.megabytes:.0f}, {load.cpu_percent:.1f} %' for load in loads)
+        table.add_row(f'{result.rate_hz:g}', result.code or 'this', *cells)
     return table
+
+
+def total_percent(result: PipelineResult) -> float:
+    """Processor time of all nodes, % of a core."""
+    return sum(load.cpu_percent for load in result.nodes)

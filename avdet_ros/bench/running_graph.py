@@ -43,7 +43,7 @@ class NodeLoad:
 
     Attributes:
         node: its name.
-        megabytes: resident memory at the end.
+        megabytes: memory at the end, its own and its share of what processes share (PSS).
         cpu_percent: of one core, over the measurement.
     """
 
@@ -223,7 +223,7 @@ class RunningGraph:
             for name, handle in handles.items():
                 try:
                     percent = 100 * (_cpu_s(handle) - before[name]) / elapsed_s
-                    loads.append(NodeLoad(name, handle.memory_info().rss / 1e6, percent))
+                    loads.append(NodeLoad(name, _share_bytes(handle) / 1e6, percent))
                 except psutil.Error:
                     continue
             return loads
@@ -255,6 +255,11 @@ def own_domain() -> Iterator[int]:
             else:
                 os.environ[name] = value
         release_domain(domain)
+
+
+def _share_bytes(process: psutil.Process) -> int:
+    """Memory that ends with the process; resident memory where the system tells no more."""
+    return getattr(process.memory_full_info(), 'pss', process.memory_info().rss)
 
 
 def _cpu_s(process: psutil.Process) -> float:

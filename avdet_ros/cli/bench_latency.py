@@ -15,13 +15,17 @@ def latency(
     model: ModelFile = None,
     rig: RigFile = None,
     seconds: Annotated[float, typer.Option(help='How long to measure, at each rate.')] = 60,
+    beside: Annotated[
+        Path | None, typer.Option(help='Checkout of another commit; its nodes run in turn.')
+    ] = None,
+    turns: Annotated[int, typer.Option(help='How often each is run, at each rate.')] = 1,
     out: ResultsFile = None,
 ) -> None:
     """Run the real nodes at 10 and at 20 Hz; print how late tracks are, step by step."""
     from avdet_ros.bench.step_costs import machine
 
     check_seconds(seconds)
-    write_results(out, {'machine': machine(), **show_latency(model, rig, seconds)})
+    write_results(out, {'machine': machine(), **show_latency(model, rig, seconds, beside, turns)})
 
 
 def check_seconds(seconds: float) -> None:
@@ -36,23 +40,51 @@ def check_seconds(seconds: float) -> None:
         raise AvdetError(f'seconds: expected 2 to 3600, found {seconds:g}')
 
 
-def show_latency(model: Path | None, rig: Path | None, seconds: float) -> dict[str, Any]:
+def show_latency(
+    model: Path | None,
+    rig: Path | None,
+    seconds: float,
+    beside: Path | None = None,
+    turns: int = 1,
+) -> dict[str, Any]:
     """Measure and print latencies and loads; returns the results for JSON."""
     from dataclasses import asdict
+    import tempfile
 
-    from avdet_ros.bench.latency import RATES_HZ, load_table, pipeline_table, run_pipeline
+    from avdet_ros.bench.latency import (
+        RATES_HZ,
+        load_table,
+        pipeline_table,
+        run_pipeline,
+        write_drive,
+    )
     from avdet_ros.bench.latency_budget import budget_table
+    from avdet_ros.errors import AvdetError
     from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
     from avdet_ros.sources.simulated import DEMO_SEED
+    from avdet_ros.supervisor import require_ros
 
+    if beside is not None and not (beside / 'avdet_ros' / 'nodes').is_dir():
+        raise AvdetError(
+            f'--beside {beside}: expected a checkout with avdet_ros/nodes, found none'
+        )
+    require_ros()
     model = model or share('models/student.onnx')
     progress = progress_bars()
     results = []
-    for rate_hz in RATES_HZ:
-        with progress.step(f'the nodes at {rate_hz:g} Hz for {seconds:g} s'):
-            results.append(run_pipeline(model, rate_hz, seconds, DEMO_SEED, rig))
+    with tempfile.TemporaryDirectory(prefix='avdet-') as folder:
+        sound = Path(folder) / 'drive.wav'
+        with progress.step('rendering a drive'):
+            write_drive(sound, load_rig(rig), DEMO_SEED)
+        codes = [None] if beside is None else [None, beside.absolute()]
+        for rate_hz in RATES_HZ:
+            for code in codes * turns:
+                with progress.step(f'{code or "the nodes"} at {rate_hz:g} Hz for {seconds:g} s'):
+                    results.append(run_pipeline(model, rate_hz, seconds, sound, rig, code))
     console().print(pipeline_table(results))
     for result in results:
-        console().print(budget_table(result.rate_hz, result.steps))
+        if result.steps:
+            console().print(budget_table(result.rate_hz, result.steps))
     console().print(load_table(results))
     return {'pipeline': [asdict(result) for result in results]}
