@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 from typing import Any
@@ -40,6 +40,9 @@ PENDING_WINDOWS = 2
 
 BEHIND_S = 0.5
 """A source that hands its sound out this much later than real time cannot keep up."""
+
+JUDGED_S = 0.05
+"""Sound whose channels are judged at once; sources may read in smaller blocks."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class CaptureNode(AvdetNode):
         self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
+        self._unjudged: list[Block] = []
         self._array = CaptureArray(self, self._rig, self._array_state)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
@@ -227,15 +231,32 @@ class CaptureNode(AvdetNode):
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
             self._worker.put(_Due(window, end_ns, start_ns, taken_ns))
-        # After the windows, which are waited for.
-        self._levels.add(block.samples)
-        self._array.add(block)
+        self._judge(block)  # after the windows, which are waited for
+
+    def _judge(self, block: Block) -> None:
+        """Levels and life of the channels, of some blocks without a gap at a time."""
+        kept = self._unjudged
+        if kept and (block.lost or kept[0].samples.dtype != block.samples.dtype):
+            self._judge_all()
+        self._unjudged.append(block)
+        if (
+            sum(len(part.samples) for part in self._unjudged)
+            >= JUDGED_S * self._rig.sample_rate_hz
+        ):
+            self._judge_all()
+
+    def _judge_all(self) -> None:
+        blocks, self._unjudged = self._unjudged, []
+        samples = np.concatenate([block.samples for block in blocks])
+        self._levels.add(samples)
+        self._array.add(replace(blocks[0], samples=samples))
 
     def _restart(self) -> None:
         """The source was reopened: its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
         self._worker.clear()
+        self._unjudged = []
         self._levels.reset()
         self._array.clear()
         if self._audio is not None:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.ros
 
 RATE_HZ = 44100
 FRAME_S = 256 / RATE_HZ
-"""Windows start on frames: a window may end so much before its time."""
+"""Windows end on frames: a window may end so much before its time, the first one after it."""
 
 EVERY_WINDOW = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Of a listener that a busy machine holds up, too."""
@@ -182,7 +182,7 @@ def test_sound_from_a_topic(feed, wait):
     wait(lambda: len(received) == 3, 'three windows')
     ends_s = [stamp_ns(message) * 1e-9 for message in received]
     np.testing.assert_allclose(ends_s, [51.0, 51.25, 51.5], atol=FRAME_S)
-    frames = (np.array(ends_s) - 51.0) / FRAME_S
+    frames = (np.array(ends_s) - 50.0) / FRAME_S
     np.testing.assert_allclose(frames, np.round(frames), atol=1e-3)  # the sample's own time
 
 
