@@ -9,6 +9,7 @@ from rich.console import Console
 from avdet_ros import supervisor
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.bench import latency, step_costs
+from avdet_ros.bench.latency_budget import WAY, WHOLE
 from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.errors import AvdetError
 
@@ -79,20 +80,30 @@ def test_summary_finds_dropped_windows():
         latency.summarise([], [], 20, 5.0, loads)
 
 
+@pytest.fixture(scope='module')
+def drive(tmp_path_factory, rig):
+    path = tmp_path_factory.mktemp('sound') / 'drive.wav'
+    latency.write_drive(path, rig, 300_000, 2.0)
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.ros
 @pytest.mark.parametrize('least', [2, pytest.param(30, marks=pytest.mark.timing)])
-def test_the_real_nodes_deliver(model, least):
-    result = latency.run_pipeline(model, 10, 4.0, seed=300_000)
+def test_the_real_nodes_deliver(model, drive, least):
+    result = latency.run_pipeline(model, 10, 4.0, drive)
     assert result.windows >= least
     assert [load.node for load in result.nodes] == list(NODES)
     assert all(load.megabytes > 10 for load in result.nodes)
     assert 0 < result.p50 <= result.p99 <= result.worst
+    assert [row.step for row in result.steps] == [*(step for step, _, _ in WAY), WHOLE]
+    # Sound is cut where it ends: little of the way is left to the last block.
+    assert 0 <= result.steps[0].p50 < result.p50
 
 
 @pytest.mark.slow
 @pytest.mark.ros
-def test_a_node_that_ends_is_named(model, monkeypatch):
+def test_a_node_that_ends_is_named(model, drive, monkeypatch):
     import sys
 
     real = supervisor.command
@@ -106,4 +117,4 @@ def test_a_node_that_ends_is_named(model, monkeypatch):
         ),
     )
     with pytest.raises(AvdetError, match='node tracker ended with status 3: no memory'):
-        latency.run_pipeline(model, 10, 2.0, seed=300_000)
+        latency.run_pipeline(model, 10, 2.0, drive)
