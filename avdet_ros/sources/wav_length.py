@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _MOST_CHUNKS = 1000
 _OPEN = 0x7FFFFF00
@@ -181,7 +181,7 @@ class RestOfFile(io.RawIOBase):
         left = max(0, self._size - self.tell())
         return self._file.read(left if size < 0 else min(size, left))
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         """As of a file."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data

@@ -113,6 +113,7 @@ def test_pictures_and_curves_are_pictures(page):
     assert b'good' in base64.b64decode(curves[0])
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written(page, rig, tmp_path):
     (tmp_path / 'file').write_text('')
     picture = np.zeros((650, 1920, 3), np.uint8)

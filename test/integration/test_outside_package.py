@@ -51,7 +51,7 @@ def test_a_source_and_a_tracker_are_one_class_each(tmp_path):
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen['sources'] == ['device', 'file', 'simulation', 'noise', 'topic']
-    assert seen['trackers'] == ['iou', 'motion', 'forgetful']
+    assert seen['trackers'] == ['ground', 'iou', 'motion', 'forgetful']
     assert seen['argument'] == 'level of the noise, dB re full scale (a number from -90 to 0)'
     assert seen['nodes']['capture'] == {'source': 'noise', 'loudness_db': -40.0}
     assert seen['nodes']['tracker'] == {'tracker': 'forgetful'}
