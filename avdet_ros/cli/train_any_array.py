@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,23 @@ def train_any_array(
         int, typer.Option(min=2, help='Windows between two validations.')
     ] = 50_000,
     learning_rate: Annotated[float, typer.Option(help='Highest learning rate.')] = 2e-3,
-    width: Annotated[int, typer.Option(min=12, help='Channels after mixing the bands.')] = 48,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            help='Begin with the weights of this run folder, best.pt or model file; a learning '
+            'rate of 0.0005 then is enough.'
+        ),
+    ] = None,
+    average: Annotated[
+        float,
+        typer.Option(min=0, max=0.9999, help='Share of the averaged weights that stays a step.'),
+    ] = 0.999,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            min=12, help='Channels after mixing the bands; 48, or as what it begins with.'
+        ),
+    ] = None,
     labels: Annotated[
         str, typer.Option(help='Instant of the boxes: centre or end of the window.')
     ] = 'centre',
@@ -42,6 +59,20 @@ def train_any_array(
         int | None, typer.Option(min=1, help='Validation windows at most.')
     ] = None,
     seed: Annotated[int, typer.Option(help='Of weights, order and augmentation.')] = 0,
+    bfloat16: Annotated[
+        bool | None,
+        typer.Option(
+            help='Compute with half the digits: twice as fast on a GPU and on CPUs that have '
+            'avx512_bf16. The default is to do so on a GPU.'
+        ),
+    ] = None,
+    export_only: Annotated[
+        bool,
+        typer.Option(
+            help='Only make the model file of the run in --out, from its best epoch; TRAIN is not '
+            'read and may be gone.'
+        ),
+    ] = False,
     compiled: Annotated[bool, typer.Option(help='Compile the network (torch.compile).')] = False,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
@@ -60,6 +91,7 @@ def train_any_array(
     from avdet_ros.training.any_array import run as any_array
     from avdet_ros.training.any_array.bearing_first import BearingShape
     from avdet_ros.training.any_array.fitting.fit import FitPlan
+    from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
     if labels not in any_array.LABEL_OFFSET_S:
         raise AvdetError(f'--labels: expected centre or end, found {labels!r}')
@@ -73,11 +105,20 @@ def train_any_array(
         batch=batch,
         epoch_windows=epoch_windows,
         learning_rate=learning_rate,
+        average=average,
         seed=seed,
+        start_from='' if start_from is None else str(start_from),
+        bfloat16=bfloat16,
     )
-    run = any_array.AnyArrayRun(
-        train, val, out, plan, BearingShape(width=width), labels, device, most, most_val
-    )
+    shape = BearingShape()
+    if start_from is not None:
+        shape = read_start_weights(start_from).shape
+    if width is not None:
+        shape = replace(shape, width=width)
+    run = any_array.AnyArrayRun(train, val, out, plan, shape, labels, device, most, most_val)
+    if export_only:
+        any_array.export_only(run, progress_bars(progress))
+        return
     made = any_array.train_any_array(
         run, stop_after or float('inf'), compiled, progress_bars(progress)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 import io
+import json
 from pathlib import Path
 import warnings
 
@@ -15,6 +17,7 @@ from avdet_ros.detection.contract import ModelContract, write_metadata
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_atomically
 from avdet_ros.training.any_array.detector import BearingDetector
+from avdet_ros.training.any_array.fitting.start_weights import SHAPE_KEY
 
 OPSET = 17
 """Every operator in it is in ONNX Runtime since 1.12."""
@@ -32,6 +35,9 @@ Window = tuple[np.ndarray, np.ndarray]
 
 def export_any_array(detector: BearingDetector, contract: ModelContract, path: Path) -> None:
     """Write the model file; a file that is there stays whole until the new one is.
+
+    It holds every weight under its own name, with nothing folded into another, and the network's
+    sizes, so that a fitting can begin with it (`start_weights`); ONNX Runtime folds when it loads.
 
     Args:
         detector: trained and calibrated.
@@ -52,12 +58,15 @@ def export_any_array(detector: BearingDetector, contract: ModelContract, path: P
             buffer,
             dynamo=False,
             opset_version=OPSET,
+            do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
             input_names=contract.input_names,
             output_names=contract.output_names,
             dynamic_axes={name: {0: 'N'} for name in contract.output_names},
         )
     model = onnx.load_from_string(buffer.getvalue())
     write_metadata(model, contract)
+    model.metadata_props.add(key=SHAPE_KEY, value=json.dumps(asdict(detector.network.shape)))
     onnx.checker.check_model(model)
     with write_atomically(path) as file:
         file.write(model.SerializeToString())

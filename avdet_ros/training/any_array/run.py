@@ -7,7 +7,7 @@ plays sound or talks to ROS.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 import logging
 import math
 from pathlib import Path
@@ -23,14 +23,10 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import Window, check_export, export_any_array
+from avdet_ros.training.any_array.fitting.best_epoch import read_best
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.fit import (
-    BEST,
-    FitPlan,
-    finished,
-    fit,
-    load_best,
-)
+from avdet_ros.training.any_array.fitting.fit import FitPlan, finished, fit
+from avdet_ros.training.any_array.fitting.start_weights import BEST
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches
@@ -116,12 +112,31 @@ def train_any_array(
     _logger.info(
         'done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far'
     )
-    return export_best(run, train, val)
+    return export_best(run, val)
 
 
-def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
+def export_only(run: AnyArrayRun, progress: Progress = SILENT) -> Path:
+    """The model file of a run that is there, from its best epoch and the validation windows.
+
+    Its training windows are not looked at and may be gone; plan, sizes and labels are those it was
+    fitted with.
+
+    Raises:
+        AvdetError: it has no best epoch, or was fitted by a version that did not write down which
+            arrays it had.
+    """
+    about = read_best(run.out)
+    run = replace(run, labels_at=about.labels_at, shape=about.start.shape)
+    val = run.store(run.val, run.most_val)
+    with progress.step('reading windows', total=None):
+        val.refresh()
+    return export_best(run, val)
+
+
+def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     """Calibrate, export, check and score the best epoch's network."""
-    network = load_best(run.out, run.device)
+    best = read_best(run.out)
+    network = best.start.network().to(run.device).eval()
     found = found_in(network, val)
     scores = scores_of(found, val)
     detector = BearingDetector(network)
@@ -129,15 +144,16 @@ def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
     right = np.concatenate(matches([window.boxes for window in found], true_boxes(val)))
     detector.calibration.set(*fit_curve(logits, right))
     detector = detector.float().cpu()
+    windows = int(best.row['training_windows'])
     about = {
-        'recipe': f'any array: {run.plan}, {run.shape}',
-        'data': f'{len(train)} windows of {run.train.name}, labels at the {run.labels_at}',
+        'recipe': f'any array: {best.plan}, {best.start.shape}',
+        'data': f'{windows} windows of {run.train.name}, labels at the {best.labels_at}',
     }
     contract = contract_for_any_array(
         FrontEnd(),
-        LABEL_OFFSET_S[run.labels_at],
+        LABEL_OFFSET_S[best.labels_at],
         run.azimuths_deg(),
-        train.taught_ranges(),
+        best.start.ranges,
         metrics={name: _finite(value) for name, value in scores.items()},
         git_commit=git_commit(),
         **about,
@@ -149,9 +165,9 @@ def export_best(run: AnyArrayRun, train: ArrayStore, val: ArrayStore) -> Path:
         run.out / SCORES,
         {
             **about,
-            'plan': asdict(run.plan),
-            'shape': asdict(run.shape),
-            'windows': len(train),
+            'plan': best.plan,
+            'shape': asdict(best.start.shape),
+            'windows': windows,
             'torch_against_onnx': _finite(apart),
             'validation': {name: _finite(value) for name, value in scores.items()},
         },

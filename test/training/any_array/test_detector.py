@@ -42,3 +42,13 @@ def test_large_boxes_that_overlap_are_one_vehicle_and_a_small_one_beside_it_is_a
 
 def test_two_vehicles_three_degrees_apart_are_two():
     assert len(loud(columns_saying((30, 2.0, 3.0, 2.0), (32, 1.0, 0.0, 2.0)))) == 2
+
+
+def test_a_vehicle_on_the_slope_of_a_louder_one_is_said():
+    # Columns 1.75 degrees apart whose logits fall to the right: each is near to a likelier one.
+    azimuths = columns_deg(SHAPE)[30:34].tolist()
+    slope = [(30 + k, 3.0 - k, azimuths[k], 1.0) for k in range(4)]
+    assert [a for a, _ in loud(columns_saying(*slope))] == [
+        round(azimuths[0], 1),
+        round(azimuths[2], 1),
+    ]

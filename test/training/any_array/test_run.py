@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 import json
+import shutil
 
 from helpers.array_models import scattered_rig, wave_from
 from helpers.array_windows import write_shard
@@ -18,9 +19,15 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
-from avdet_ros.training.any_array.fitting.fit import LAST, LOG, FitPlan, fit, load_best
+from avdet_ros.training.any_array.fitting.best_epoch import load_best
+from avdet_ros.training.any_array.fitting.fit import LAST, LOG, FitPlan, fit
 from avdet_ros.training.any_array.fitting.store import Augmentation
-from avdet_ros.training.any_array.run import AnyArrayRun, topic_windows, train_any_array
+from avdet_ros.training.any_array.run import (
+    AnyArrayRun,
+    export_only,
+    topic_windows,
+    train_any_array,
+)
 
 SMALL = BearingShape(width=12, deep=32, steps=4)
 
@@ -100,6 +107,19 @@ def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(fini
 
 
 @pytest.mark.slow
+def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path):
+    run, path = finished
+    shutil.copy(run.out / 'best.pt', tmp_path)
+    again = export_only(replace(run, out=tmp_path, train=tmp_path, shape=BearingShape()))
+    assert again.read_bytes() == path.read_bytes()
+    saved = torch.load(tmp_path / 'best.pt', weights_only=True)
+    del saved['ranges']
+    torch.save(saved, tmp_path / 'best.pt')
+    with pytest.raises(AvdetError, match='of an older version; begin a run with it'):
+        export_only(replace(run, out=tmp_path))
+
+
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
     whole, parts = run_in(folders, 'whole', 18), run_in(folders, 'parts', 18)
 
@@ -125,6 +145,25 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
     (parts.out / LAST).write_bytes(b'broken')
     with pytest.raises(AvdetError, match=r'last\.pt: expected the state of a fitting'):
         go(parts)
+
+
+@pytest.mark.slow
+def test_a_run_begins_with_the_weights_of_another(folders, finished):
+    first, _ = finished
+    further = run_in(folders, 'further', 1, start_from=str(first.out), learning_rate=1e-6)
+    train, val = (further.store(folder, None) for folder in (further.train, further.val))
+    val.refresh()
+    with pytest.raises(AvdetError, match='width: expected 24, found 12'):
+        fit(train, val, further.out, further.plan, replace(SMALL, width=24))
+    state = fit(train, val, further.out, further.plan, SMALL)
+    before, after = load_best(first.out), load_best(further.out)
+    for one, other in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+    assert state.step == 1
+    # What goes on is the run itself: what it began with may be gone.
+    moved = replace(further.plan, start_from='')
+    with pytest.raises(AvdetError, match=r'start_from: expected .*run as the run was begun with'):
+        fit(train, val, further.out, moved, SMALL)
 
 
 def test_too_few_windows_are_refused(folders, tmp_path):

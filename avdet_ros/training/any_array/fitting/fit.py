@@ -24,16 +24,25 @@ from typing import Any
 import torch
 from torch import nn
 
+from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.process import SignalFlag
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
+from avdet_ros.training.any_array.fitting.best_epoch import read_state
+from avdet_ros.training.any_array.fitting.start_weights import (
+    BEST,
+    check_same_shape,
+    joined_ranges,
+    read_ranges,
+    read_start_weights,
+)
 from avdet_ros.training.any_array.fitting.store import ArrayStore, Augmentation
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.losses import bearing_loss
 
-LAST, BEST, LOG = 'last.pt', 'best.pt', 'log.csv'
+LAST, LOG = 'last.pt', 'log.csv'
 
 WARM_UP = 0.03
 """Part of the fitting in which the learning rate rises."""
@@ -58,6 +67,9 @@ class FitPlan:
         average: share of the averaged weights that stays a step.
         clip: largest norm of the gradient.
         seed: of weights, order and augmentation.
+        start_from: a run's folder, ``best.pt`` or model file whose weights it begins with; '' for
+            random ones. See `start_weights`.
+        bfloat16: whether the network computes with half the digits; None: on a GPU.
         augmentation: what is drawn for every window.
     """
 
@@ -70,6 +82,8 @@ class FitPlan:
     average: float = 0.999
     clip: float = 5.0
     seed: int = 0
+    start_from: str = ''
+    bfloat16: bool | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -85,6 +99,7 @@ class FitState:
         seconds: fitted so far.
         epoch: epochs made.
         best: highest score of an epoch, see `BOXES_COUNT`.
+        ranges: the arrays of all windows it was fitted with, those that it began with included.
     """
 
     network: BearingFirst
@@ -94,6 +109,7 @@ class FitState:
     seconds: float = 0.0
     epoch: int = 0
     best: float = -math.inf
+    ranges: TaughtRanges | None = None
 
 
 def fit(
@@ -142,6 +158,7 @@ def fit(
                 break
             epoch_began = time.monotonic()
             train.refresh()
+            state.ranges = joined_ranges(state.ranges, train.taught_ranges())
             losses = _epoch(step_network, state, train, plan, progress, stop)
             if losses is None:
                 break
@@ -156,7 +173,7 @@ def fit(
                 **losses,
                 **scores,
             }
-            _write(out, state, plan, row)
+            _write(out, state, plan, train.labels_at, row)
             _logger.info(_line(row))
     return state
 
@@ -164,18 +181,6 @@ def fit(
 def finished(state: FitState, plan: FitPlan) -> bool:
     """Whether all of a plan is done."""
     return _share(state, plan) >= 1
-
-
-def load_best(out: Path, device: torch.device | str = 'cpu') -> BearingFirst:
-    """The network of the best epoch of a run.
-
-    Raises:
-        AvdetError: there is none, or it cannot be read.
-    """
-    saved = _read(out / BEST, torch.device(device))
-    network = BearingFirst(BearingShape(**saved['shape']))
-    network.load_state_dict(saved['network'])
-    return network.to(device).eval()
 
 
 def _ready(train: ArrayStore, plan: FitPlan) -> None:
@@ -195,16 +200,25 @@ def _open(
     """A fresh state, or the one a run was left in."""
     torch.manual_seed(plan.seed)
     network = BearingFirst(shape).to(device)
-    network.set_levels(train.levels())
+    there, ranges = (out / LAST).exists(), None
+    if not plan.start_from:
+        network.set_levels(train.levels())
+    elif not there:
+        start = read_start_weights(plan.start_from)
+        check_same_shape(plan.start_from, start.shape, shape)
+        network.load_state_dict(start.weights)
+        ranges = start.ranges
     optimiser = torch.optim.AdamW(
         _groups(network, plan), lr=plan.learning_rate, fused=device.type == 'cuda'
     )
-    state = FitState(network, copy.deepcopy(network).eval(), optimiser)
-    if not (out / LAST).exists():
+    state = FitState(network, copy.deepcopy(network).eval(), optimiser, ranges=ranges)
+    if not there:
         return state
-    saved = _read(out / LAST, device)
+    saved = read_state(out / LAST, device)
+    # What runs of older versions do not say was as it is by default.
+    unsaid = {'plan': asdict(FitPlan()), 'shape': {}}
     for name, ours in (('plan', asdict(plan)), ('shape', asdict(shape))):
-        theirs = saved[name]
+        theirs = {**unsaid[name], **saved[name]}
         for key, value in ours.items():
             if _plain(theirs.get(key)) != _plain(value):
                 raise AvdetError(
@@ -216,6 +230,7 @@ def _open(
     optimiser.load_state_dict(saved['optimiser'])
     for key in ('step', 'seconds', 'epoch', 'best'):
         setattr(state, key, saved[key])
+    state.ranges = read_ranges(saved)
     return state
 
 
@@ -238,6 +253,7 @@ def _epoch(
     state.network.train()
     sums: dict[str, torch.Tensor] = {}
     begun, before_s = time.monotonic(), state.seconds
+    half = device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16
     count = 0
     with progress.step(f'epoch {state.epoch + 1}', total=len(batches)) as advance:
         for index in batches:
@@ -249,7 +265,7 @@ def _epoch(
             for group in state.optimiser.param_groups:
                 group['lr'] = rate
             batch = train.batch(index, plan.augmentation, generator)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 columns = network(batch.level_db, batch.coherence, batch.steering)
             terms = bearing_loss(columns.float(), batch.labels, state.network.shape)
             state.optimiser.zero_grad(set_to_none=True)
@@ -306,14 +322,22 @@ def _rate(share: float) -> float:
     return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
 
 
-def _write(out: Path, state: FitState, plan: FitPlan, row: dict[str, float]) -> None:
-    about = {'shape': asdict(state.network.shape), 'plan': asdict(plan)}
+def _write(
+    out: Path, state: FitState, plan: FitPlan, labels_at: str, row: dict[str, float]
+) -> None:
+    about = {
+        'shape': asdict(state.network.shape),
+        'plan': asdict(plan),
+        'ranges': asdict(state.ranges),
+        'labels_at': labels_at,
+        'row': row,
+    }
     try:
         out.mkdir(parents=True, exist_ok=True)
         if (score := row['bearing_ap'] + BOXES_COUNT * row['ap50']) > state.best:
             state.best = score
             with write_atomically(out / BEST) as file:
-                torch.save({**about, 'network': state.averaged.state_dict(), 'row': row}, file)
+                torch.save({**about, 'network': state.averaged.state_dict()}, file)
         with write_atomically(out / LAST) as file:
             torch.save(
                 {
@@ -333,15 +357,6 @@ def _write(out: Path, state: FitState, plan: FitPlan, row: dict[str, float]) -> 
             writer.writerow(row)
     except OSError as error:
         raise AvdetError(f'cannot write into {out}: {explain_os_error(error)}') from error
-
-
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # of zip files, of pickles, of the system: no common base class
-        raise AvdetError(
-            f'{path}: expected the state of a fitting, found {" ".join(str(error).split()):.120}'
-        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -92,6 +92,7 @@ class ArrayStore:
     Attributes:
         folder: of the shards.
         device: where windows lie.
+        labels_at: a key of `LABELS_AT`.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class ArrayStore:
         self.folder, self.device, self.most = Path(folder), torch.device(device), most
         self._table, self._geometry = table, geometry
         self._azimuths = torch.as_tensor(azimuths_deg, dtype=torch.float32, device=self.device)
-        self._prefix = LABELS_AT[labels_at]
+        self.labels_at, self._prefix = labels_at, LABELS_AT[labels_at]
         self._seen: set[str] = set()
         self._parts: dict[str, Tensor] = {}
         self._count = 0

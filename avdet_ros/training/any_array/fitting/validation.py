@@ -17,8 +17,8 @@ from avdet_ros.evaluation.bearings import (
     recall_at,
 )
 from avdet_ros.training.any_array.bearing_first import BearingFirst
-from avdet_ros.training.any_array.boxes import plane_boxes, range_quantiles
-from avdet_ros.training.any_array.detector import ranked
+from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
+from avdet_ros.training.any_array.detector import distinct_boxes
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.boxes.score_calibration import matches
@@ -59,12 +59,16 @@ def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list
             store.device.type, torch.bfloat16, enabled=store.device.type == 'cuda'
         ):
             said = network(windows.level_db, windows.coherence, windows.steering)
-        columns, angles, first = ranked(said.float().transpose(1, 2), network.shape)
-        first &= (columns[..., 0] > LEAST_LOGIT) & judged(angles[..., 0], windows.labels)
-        parts = (angles, columns[..., 0], range_quantiles(columns), plane_boxes(angles), first)
-        arrays = [part.cpu().numpy() for part in parts]
-        for *window, kept in zip(*arrays, strict=True):
-            found.append(FoundInWindow(*(part[kept] for part in window)))
+        columns = said.float().transpose(1, 2)
+        angles = decoded_angles(columns, network.shape)
+        looked_at = columns[..., 0] > LEAST_LOGIT
+        looked_at &= judged(angles[..., 0], windows.labels)
+        parts = (angles, columns[..., 0], range_quantiles(columns), plane_boxes(angles))
+        on_cpu = [part.cpu() for part in (*parts, looked_at)]
+        for *window, here in zip(*on_cpu, strict=True):
+            kept = distinct_boxes(window[0], window[1])
+            kept = kept[here[kept]]
+            found.append(FoundInWindow(*(part[kept].numpy() for part in window)))
     return found
 
 

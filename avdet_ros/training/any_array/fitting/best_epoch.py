@@ -1,0 +1,73 @@
+"""What a fitting leaves in its folder: the network of the best epoch, and how it was taught."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.fitting.start_weights import (
+    BEST,
+    StartWeights,
+    read_start_weights,
+)
+
+
+@dataclass(frozen=True)
+class BestEpoch:
+    """A run's best epoch.
+
+    Attributes:
+        start: its network.
+        plan: how it was fitted, see `FitPlan`.
+        labels_at: instant of its labels.
+        row: its line in the log.
+    """
+
+    start: StartWeights
+    plan: dict[str, Any]
+    labels_at: str
+    row: dict[str, float]
+
+
+def read_best(out: Path) -> BestEpoch:
+    """The best epoch of a run.
+
+    Raises:
+        AvdetError: there is none, or it cannot be read, or does not say what it was taught with.
+    """
+    start = read_start_weights(out / BEST)
+    saved = read_state(out / BEST, torch.device('cpu'))
+    if start.ranges is None:
+        raise AvdetError(
+            f'{out / BEST}: expected the arrays it was taught with (ranges), found none: it is of '
+            'an older version; begin a run with it (--start-from)'
+        )
+    return BestEpoch(start, saved['plan'], saved['labels_at'], saved['row'])
+
+
+def load_best(out: Path, device: torch.device | str = 'cpu') -> BearingFirst:
+    """The network of the best epoch of a run.
+
+    Raises:
+        AvdetError: there is none, or it cannot be read.
+    """
+    return read_start_weights(out / BEST).network().to(device).eval()
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """A state that `fit` wrote.
+
+    Raises:
+        AvdetError: it cannot be read.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # of zip files, of pickles, of the system: no common base class
+        raise AvdetError(
+            f'{path}: expected the state of a fitting, found {" ".join(str(error).split()):.120}'
+        ) from error

@@ -1,0 +1,162 @@
+"""Weights that a fitting begins with: those of another run, or of a model file.
+
+A network that hears already is taught further: on one's own array and drives, or to the end of a
+schedule that was broken off. The optimiser begins afresh, so the learning rate rises again from
+nothing; it should be a third or less of the one that the weights were learned with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
+
+BEST = 'best.pt'
+"""A run's averaged weights of its best epoch."""
+
+SHAPE_KEY = 'avdet.shape'
+"""Of a model file's metadata: sizes of its `BearingFirst`, JSON."""
+
+PREFIX = 'network.'
+"""Of the names of the network's weights in a model file."""
+
+
+@dataclass(frozen=True)
+class StartWeights:
+    """A network as it was left.
+
+    Attributes:
+        shape: its sizes.
+        weights: its parameters and buffers, on the CPU.
+        ranges: the arrays it was taught with; None where a run of an older version says nothing.
+    """
+
+    shape: BearingShape
+    weights: dict[str, Tensor]
+    ranges: TaughtRanges | None = None
+
+    def network(self) -> BearingFirst:
+        """A network with these weights."""
+        network = BearingFirst(self.shape)
+        network.load_state_dict(self.weights)
+        return network
+
+
+def read_start_weights(path: str | Path) -> StartWeights:
+    """Read the weights to begin with.
+
+    Args:
+        path: a run's folder, its ``best.pt``, or a model file that `export_any_array` wrote.
+
+    Raises:
+        AvdetError: it is none of these, or cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / BEST
+    if path.suffix == '.onnx':
+        start = _of_model_file(path)
+    else:
+        start = _of_run(path)
+    try:
+        start.network()
+    except RuntimeError as error:
+        raise AvdetError(
+            f'{path}: expected the weights of a bearing-first network, found '
+            f'{" ".join(str(error).split()):.120}'
+        ) from error
+    return start
+
+
+def check_same_shape(path: str | Path, found: BearingShape, asked: BearingShape) -> None:
+    """See that a run asks for a network like the one it begins with.
+
+    Raises:
+        AvdetError: it asks for another one.
+    """
+    for key, theirs in asdict(found).items():
+        if (ours := asdict(asked)[key]) != theirs:
+            raise AvdetError(f'{path}: {key}: expected {ours}, found {theirs}')
+
+
+def read_ranges(saved: dict[str, Any]) -> TaughtRanges | None:
+    """The arrays that a run was taught with, from its file; None where it does not say."""
+    ranges = saved.get('ranges')
+    return ranges and TaughtRanges(**{name: tuple(ends) for name, ends in ranges.items()})
+
+
+def joined_ranges(ours: TaughtRanges | None, theirs: TaughtRanges) -> TaughtRanges:
+    """From the lower low ends to the higher high ones."""
+    if ours is None:
+        return theirs
+    pairs = {name: (getattr(ours, name), getattr(theirs, name)) for name in RANGE_NAMES}
+    return TaughtRanges(
+        **{name: (min(a[0], b[0]), max(a[1], b[1])) for name, (a, b) in pairs.items()}
+    )
+
+
+def _of_run(path: Path) -> StartWeights:
+    try:
+        saved = torch.load(path, map_location='cpu', weights_only=True)
+        shape = BearingShape(**{**saved['shape'], 'unblurred_bands': _bands(saved['shape'])})
+        return StartWeights(shape, saved['network'], read_ranges(saved))
+    except Exception as error:  # of zip files, of pickles, of the system: no common base class
+        raise AvdetError(
+            f'{path}: expected best.pt of a run of any-array, found '
+            f'{" ".join(str(error).split()):.120}'
+        ) from error
+
+
+def _of_model_file(path: Path) -> StartWeights:
+    import onnx
+
+    try:
+        content, contract = read_model(path)
+        model = onnx.load_from_string(content)
+        about = {entry.key: entry.value for entry in model.metadata_props}
+        if SHAPE_KEY not in about:
+            raise AvdetError(
+                f"{path}: expected a model file that holds its network's sizes ({SHAPE_KEY}), "
+                'found none; begin with best.pt of its run'
+            )
+        shape = json.loads(about[SHAPE_KEY])
+        shape = BearingShape(**{**shape, 'unblurred_bands': _bands(shape)})
+        values = {value.name: value for value in model.graph.initializer}
+        # The exporter keeps equal weights once: the others are made from it.
+        values |= {
+            node.output[0]: values[node.input[0]]
+            for node in model.graph.node
+            if node.op_type == 'Identity' and node.input[0] in values
+        }
+        weights = {
+            name.removeprefix(PREFIX): torch.from_numpy(
+                np.array(onnx.numpy_helper.to_array(value))
+            )
+            for name, value in values.items()
+            if name.startswith(PREFIX)
+        }
+    except AvdetError:
+        raise
+    except Exception as error:  # protobuf, JSON and the system have no common base class
+        raise AvdetError(
+            f'{path}: expected a model file of any-array, found '
+            f'{" ".join(str(error).split()):.120}'
+        ) from error
+    # A file that is run needs no count of the batches it has seen.
+    fresh = BearingFirst(shape).state_dict()
+    counts = {name: value for name, value in fresh.items() if name.endswith('batches_tracked')}
+    return StartWeights(shape, counts | weights, contract.ranges)
+
+
+def _bands(shape: dict[str, object]) -> tuple[int, ...]:
+    return tuple(shape['unblurred_bands'])  # JSON knows lists only
