@@ -14,6 +14,7 @@ from avdet_ros.evaluation.bearing_tables import (
     other_cell,
     quiet_cell,
 )
+from avdet_ros.evaluation.on_windows import WITHOUT
 from avdet_ros.evaluation.page_section import marks, write_section
 
 Study = Mapping[str, Mapping[str, Any]]
@@ -41,6 +42,7 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
     arrays = {
         'arrays': _table(study, _ARRAYS, _OVERVIEW),
         'calibration': _calibrated(study),
+        'dead': _dead(study),
         'shapes': _table(study, _SHAPES, _OVERVIEW),
     }
     hearing = {
@@ -155,6 +157,33 @@ def _calibrated(study: Study) -> str:
     ]
     header = ['vehicle', '', 'rms of the leads before, us', 'after']
     return markdown(header, rows)
+
+
+def _dead(study: Study) -> str:
+    """What each microphone's death costs each model, and the mean over all of them."""
+    condition = study.get('dead-microphone', {'rows': {}})
+    rows = []
+    for name, scores in condition['rows'].items():
+        if WITHOUT in name:
+            continue
+        others = [condition['rows'][f'{name}{WITHOUT}{number + 1}'] for number in range(8)]
+        whole = _dead_numbers(scores)
+        every = [_dead_numbers(its) for its in others]
+        lines = {'': whole} | {str(number + 1): its for number, its in enumerate(every)}
+        lines['mean'] = [sum(values) / len(values) for values in zip(*every, strict=True)]
+        for dead, (ap, recall, map50) in lines.items():
+            lost = '' if not dead else f'{100 * (1 - recall / whole[1]):.0f} %'
+            numbers = [cell_number(value, '{:.3f}') for value in (ap, recall, map50)]
+            rows.append(['' if dead else name, dead, *numbers, lost])
+    if not rows:
+        return 'Not measured yet.'
+    header = ['', 'dead', 'AP, 3°', 'recall, 3°', 'mAP@0.5', 'recall lost']
+    return f'{_amount(study, ["dead-microphone"])}\n\n{markdown(header, rows)}'
+
+
+def _dead_numbers(scores: Mapping[str, Any]) -> list[float]:
+    bearings = scores['bearings']
+    return [bearings['ap']['value'], bearings['recall']['value'], scores['detection']['map50']]
 
 
 def _ranges(study: Study, keys: tuple[str, ...]) -> str:

@@ -60,6 +60,7 @@ class Request:
         seed_from: seed of the first drive.
         calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
             more row; 0 leaves that out.
+        one_dead: one more row for each microphone, with that one dead.
         quiet_minutes: length of drives without other vehicles; 0 leaves them out.
         other_minutes: the same with one other sound in view, at each of `OTHER_DB`
             against all the rest; 0 leaves that out.
@@ -81,6 +82,7 @@ class Request:
     windows: int = 3
     seed_from: int = 200_000
     calibrate_minutes: float = 0.0
+    one_dead: bool = False
     quiet_minutes: float = 2.0
     other_minutes: float = 0.0
     early_drives: int = 0
@@ -112,6 +114,7 @@ class Request:
             'windows_a_drive': self.windows,
             'seeds': [self.seed_from, self.seed_from + self.drives - 1],
             'calibrate_minutes': self.calibrate_minutes,
+            'one_dead': self.one_dead,
             'quiet_minutes': self.quiet_minutes,
             'other_minutes': self.other_minutes,
             'early_drives': self.early_drives,
@@ -175,7 +178,8 @@ def measure(
         seeds=seeds,
         models={request.label: request.model},
         label_offset_s=loaded.contract.label_offset_s,
-        bound=steered and request.condition.array != 'ideal',
+        bound=steered and request.condition.array != 'ideal' and not request.one_dead,
+        one_dead=steered and request.one_dead,
         statistics=statistics if request.baselines else None,
         rig_path=request.rig_path,
         cache=request.cache,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import logging
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.window_detectors import WindowDetector
 from avdet_ros.evaluation.window_store import WindowSetting, WindowStore
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.rig import Rig, load_rig
+from avdet_ros.rig import MICROPHONES, Rig, load_rig
 from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
 
@@ -45,6 +45,9 @@ class Row(Protocol):
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
         """Boxes of each window and the milliseconds each took, without the features."""
 
+
+WITHOUT = ', without microphone '
+"""Suffix, before its number, of the name of a model that knows one of the microphones as dead."""
 
 RigOf = Callable[[DriveWindows], Rig]
 """The rig that a detector assumes on a drive."""
@@ -64,6 +67,21 @@ def calibrated_by(plan: WindowPlan) -> RigOf:
     """The rig that calibration found for each drive's array."""
     rigs, condition = plan.calibrated or {}, plan.setting.condition
     return lambda drive: rigs[condition.array_seed(drive.seed)]
+
+
+def without_microphone(number: int) -> RigOf:
+    """The rig of the rig file, with one of its microphones known as dead."""
+    last: list[tuple[Rig, Rig]] = []
+
+    def rig_of(drive: DriveWindows) -> Rig:
+        # Drives of one rig share it: steering is made once.
+        if not last or last[0][0] is not drive.rig:
+            alive = drive.rig.alive.copy()
+            alive[number] = False
+            last[:] = [(drive.rig, replace(drive.rig, alive=alive))]
+        return last[0][1]
+
+    return rig_of
 
 
 class ModelRow:
@@ -137,6 +155,7 @@ class WindowPlan:
         bound: run each model once more, with the true geometry of each drive.
         calibrated: what calibration found for each array, by `Condition.array_seed`: run each
             model once more with it. None for not.
+        one_dead: run each model eight times more, each time with another microphone dead.
         label_offset_s: instant of the boxes after a window's end.
         statistics: of the training labels; None leaves the baselines out.
         rig_path: rig file, None for the package's own.
@@ -150,6 +169,7 @@ class WindowPlan:
     label_offset_s: float
     bound: bool = False
     calibrated: dict[int, Rig] | None = None
+    one_dead: bool = False
     statistics: LabelStatistics | None = None
     rig_path: Path | None = None
     cache: Path | None = None
@@ -249,6 +269,8 @@ def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
             rows[f'{name}{CALIBRATED}'] = ModelRow(path, rig, calibrated_by(plan))
         if plan.bound:
             rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry)
+        for number in range(MICROPHONES if plan.one_dead else 0):
+            rows[f'{name}{WITHOUT}{number + 1}'] = ModelRow(path, rig, without_microphone(number))
     statistics = plan.statistics
     if statistics is not None:
         rows[STEERED] = BaselineRow(lambda its: SteeredResponse(statistics, its), rig)

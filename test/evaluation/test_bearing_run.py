@@ -25,6 +25,7 @@ from avdet_ros.evaluation.on_windows import (
     rig_file,
     run_windows,
     true_geometry,
+    without_microphone,
 )
 from avdet_ros.evaluation.quiet_drives import quiet_drives, quiet_scores
 from avdet_ros.evaluation.window_store import Cut, WindowSetting
@@ -163,6 +164,32 @@ def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, 
     # A direction's column is 1.75 degrees wide. The score is 1 where all pairs agree.
     assert errors[true_geometry].max() < 0.9 < errors[rig_file].max()
     assert scores[rig_file] < 0.5 < 0.9 < scores[true_geometry]
+
+
+def test_a_microphone_known_as_dead_is_not_listened_to(steered_model, rig):
+    """What is on its channel then changes nothing, and the others still hear the direction."""
+    row = ModelRow(steered_model, rig, without_microphone(2))
+    true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
+    sound = wave_at(true, 4.0)[None]
+    noisy = sound.copy()
+    noisy[:, 2] = np.random.default_rng(1).integers(-9000, 9000, sound.shape[2])
+    found = []
+    for heard in (sound, noisy):
+        drive = DriveWindows(
+            seed=1,
+            rig=rig,
+            setting='city',
+            static=True,
+            sound=heard,
+            piece=np.arange(1),
+            first=np.zeros(1, int),
+            end_s=np.ones(1),
+            truth={},
+            array=true,
+        )
+        found.append(row.detect(drive)[0][0])
+    np.testing.assert_array_equal(found[0].boxes_px, found[1].boxes_px)
+    assert abs(box_azimuth_deg(found[0].boxes_px[:1], rig)[0] - 4.0) < 0.9
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def test_conditions_are_chosen_by_name_or_kind():
         'shape-ellipse',
         'shape-double_square',
     ]
-    assert len(chosen([])) == 10
+    assert len(chosen([])) == 11
     with pytest.raises(AvdetError, match=r"condition: expected some of plain-kept, .* 'moon'"):
         chosen(['moon'])
 
@@ -120,6 +120,23 @@ def test_a_model_of_one_array_is_left_out_where_arrays_differ(model, request_of,
     assert 'shape-cross: left out' in notes[0]
     with pytest.raises(AvdetError, match='expected scores of a study, found none'):
         read_study(tmp_path)
+
+
+@pytest.mark.slow
+def test_each_microphone_dies_once(model, steered_model, request_of, tmp_path):
+    study = tmp_path / 'study'
+    notes = run_study(request_of(model), study, ['dead-microphone'])
+    assert 'is not told which microphones are dead' in notes[0]
+    run_study(request_of(steered_model), study, ['dead-microphone'])
+    rows = read_study(study)['dead-microphone']['rows']
+    assert list(rows) == ['steered'] + [f'steered, without microphone {n}' for n in range(1, 9)]
+    (tmp_path / 'docs').mkdir()
+    text = write_pages(read_study(study), tmp_path / 'docs', '')[0].read_text()
+    table = text.partition('<!-- dead -->')[2].partition('<!-- end')[0]
+    lines = [line for line in table.splitlines() if line.startswith('|')]
+    assert len(lines) == 2 + 10
+    assert lines[2].startswith('| steered |  |')
+    assert [line.split('|')[2].strip() for line in lines[3:]] == [*'12345678', 'mean']
 
 
 @pytest.mark.slow

@@ -110,7 +110,9 @@ def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(fini
 def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path):
     run, path = finished
     shutil.copy(run.out / 'best.pt', tmp_path)
-    again = export_only(replace(run, out=tmp_path, train=tmp_path, shape=BearingShape()))
+    again = export_only(
+        replace(run, out=tmp_path, train=tmp_path / run.train.name, shape=BearingShape())
+    )
     assert again.read_bytes() == path.read_bytes()
     saved = torch.load(tmp_path / 'best.pt', weights_only=True)
     del saved['ranges']
