@@ -357,6 +357,8 @@ class CaptureNode(AvdetNode):
         if source.exhausted:
             report.ok(f'{source.label} has ended after {self._windows.count} windows')
             return True
+        if source.doubt:
+            report.warn(source.doubt)
         if self._input.fault:
             report.error(f'{self._input.fault}; trying again')
         elif source.trouble:

@@ -78,6 +78,7 @@ class Source(ABC):
             makes its sound; a device is never behind.
         notice: one sentence that a person should see once, or ''.
         damage: why what it held could not all be read, in one sentence with times, or ''.
+        doubt: why its channels may not be the rig's microphones, or ''.
         trouble: why its sound is not handed out although it comes, or ''.
         scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
             time_s * sample_rate_hz; None where there is none.
@@ -93,7 +94,7 @@ class Source(ABC):
     ) -> None:
         """Set the attributes; nothing is opened before `start`."""
         self.label, self.notice = label, notice
-        self.trouble = self.damage = ''
+        self.trouble = self.damage = self.doubt = ''
         self.sample_rate_hz, self.channels = sample_rate_hz, channels
         self.exhausted = False
         self.lost_samples = self.overflows = self.bad_samples = 0

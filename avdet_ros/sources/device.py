@@ -23,6 +23,7 @@ from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
+from avdet_ros.sources.channel_map import arrange
 
 LATENCY_S = 0.08
 """Buffering asked of PortAudio: rides out the scheduler, and delivers every 20 ms or so. What
@@ -187,6 +188,7 @@ class DeviceSource(Source):
         self._wanted = device
         self._latency_s = latency_s
         self._columns = np.asarray(rig.channels)
+        self._channels, self._rig_opened = tuple(map(int, rig.channels)), rig.device_channels
         self._opened = rig.device_channels
         self._stream: Any = None
         self._ring = np.zeros((int(RING_S * rig.sample_rate_hz), self._opened), np.int16)
@@ -204,6 +206,7 @@ class DeviceSource(Source):
         sounddevice = _sounddevice()
         device = find_device(self._wanted, self._opened)
         self.label = device.name
+        self._arrange(device)
         if device.channels < self._opened:
             raise AvdetError(
                 f'sound device {device.name!r}: expected at least {self._opened} channels, '
@@ -234,6 +237,16 @@ class DeviceSource(Source):
     def latency_s(self) -> float:
         """The buffering that PortAudio got; 0 while the device is not open."""
         return float(self._stream.latency) if self._stream is not None else 0.0
+
+    def _arrange(self, device: Device) -> None:
+        """Read the channels in the device's order, whatever a sound server makes of it."""
+        arrangement = arrange(self._channels, self._rig_opened, device.name, device.host_api)
+        self._columns = np.asarray(arrangement.columns)
+        self.doubt = arrangement.doubt and f'sound device {device.name!r}: {arrangement.doubt}'
+        self.notice = arrangement.notice and f'sound device {device.name!r}: {arrangement.notice}'
+        if arrangement.opened != self._opened:
+            self._opened = arrangement.opened
+            self._ring = np.zeros((len(self._ring), self._opened), np.int16)
 
     def read(self, timeout_s: float) -> Block | None:
         """The next block, see `Source.read`."""

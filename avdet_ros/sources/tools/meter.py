@@ -64,7 +64,9 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
                         sound = np.concatenate(recent)
                         states = check_channels(sound, rig.sample_rate_hz)
                         swapped = swapped_looking(sound, rig.sample_rate_hz, rig.microphones_m)
-                    live.update(meter_view(rig, list(recent), states, swapped, source.label))
+                    about = source.doubt or source.notice
+                    view = meter_view(rig, list(recent), states, swapped, source.label, about)
+                    live.update(view)
     except KeyboardInterrupt:
         pass
     finally:
@@ -77,6 +79,7 @@ def meter_view(
     states: list[ChannelState],
     swapped: tuple[int, int] | None,
     name: str,
+    about: str = '',
 ) -> Group:
     """The page the meter shows.
 
@@ -86,6 +89,7 @@ def meter_view(
         states: judgement of each microphone.
         swapped: two microphones that look exchanged.
         name: of the device.
+        about: what a person should know of its channels.
     """
     newest: list[np.ndarray] = []
     for samples in reversed(recent):
@@ -111,7 +115,8 @@ def meter_view(
             f'{peak_db[microphone]:.0f}',
             Text(', '.join(faults), style='bold red') if faults else Text('ok', style='green'),
         )
-    return Group(table, Text('Ctrl-C ends', style='dim'))
+    notes = [Text(about, style='bold yellow')] if about else []
+    return Group(table, *notes, Text('Ctrl-C ends', style='dim'))
 
 
 def _bar(level_db: float, peak_db: float) -> Text:

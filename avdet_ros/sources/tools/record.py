@@ -61,12 +61,15 @@ def record_device(
     source = DeviceSource(rig, device)
     total = round(seconds * rate)
     written = lost = 0
+    heard = np.zeros(MICROPHONES, bool)
     death: SourceLost | None = None
     try:
         with soundfile.SoundFile(
             str(part), 'w', samplerate=rate, channels=MICROPHONES, format=kind, subtype='PCM_16'
         ) as file:
             source.start()
+            for sentence in filter(None, (source.doubt, source.notice)):
+                _logger.warning('%s', sentence)
             name = f'recording {source.label}, seconds'
             with progress.step(name, total // rate or None) as advance:
                 try:
@@ -80,6 +83,7 @@ def record_device(
                         silence = np.zeros((min(block.lost, total - written), MICROPHONES), 'i2')
                         samples = np.concatenate([silence, block.samples])[: total - written]
                         file.write(samples)
+                        heard |= block.samples.any(axis=0)
                         advance((written + len(samples)) // rate - written // rate)
                         written += len(samples)
                 except KeyboardInterrupt:
@@ -96,5 +100,9 @@ def record_device(
         part.unlink(missing_ok=True)
     if death is not None:
         raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
+    if not heard.all():
+        silent = ', '.join(name for name, some in zip(rig.names, heard, strict=True) if not some)
+        what = f'only {silent}' if heard.any() else 'all channels'
+        _logger.warning('%s: silent: %s', output, what.removeprefix('only '))
     note = f', {lost} samples were lost and are silent' if lost else ''
     _logger.info('%s: %.1f s of %s%s', output, written / rate, source.label, note)

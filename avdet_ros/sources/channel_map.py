@@ -1,0 +1,232 @@
+"""Where a sound server puts a device's channels, by its channel map.
+
+A server such as PulseAudio or PipeWire gives each channel a position: front-left, lfe, aux3.
+ALSA's plugin asks it for channels by position, in ALSA's order and not the device's, so a device
+whose channels are named in another order comes with its microphones exchanged, and one whose
+channels have no positions (aux0, aux1, ...) comes silent; nothing says so. The server does tell
+the map, and the same channels can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import ctypes
+from dataclasses import dataclass
+import os
+import re
+import subprocess
+
+ALSA_ORDER = (
+    'front-left',
+    'front-right',
+    'rear-left',
+    'rear-right',
+    'front-center',
+    'lfe',
+    'side-left',
+    'side-right',
+)
+"""Positions that ALSA's plugin asks for; channels beyond these are aux0, aux1, ..."""
+
+MOST_CHANNELS = 32
+"""What ALSA's plugin offers, whatever the device has."""
+
+_TIMEOUT_S = 2.0
+_DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class ServerSource:
+    """A source of a sound server, as an ALSA device names it.
+
+    Attributes:
+        plugin: ``pulse`` or ``pipewire``.
+        server: its address; '' for the default one.
+        source: name of the source; '' for the default one.
+    """
+
+    plugin: str
+    server: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How the rig's channels come out of a device.
+
+    Attributes:
+        columns: of what is opened, for each of the rig's channels.
+        opened: channels to open.
+        notice: what a person should know, or ''.
+        doubt: why these may not be the rig's channels, or ''.
+    """
+
+    columns: tuple[int, ...]
+    opened: int
+    notice: str = ''
+    doubt: str = ''
+
+
+def arrange(channels: Sequence[int], opened: int, device: str, host_api: str) -> Arrangement:
+    """How to read a device's channels in the device's own order.
+
+    Args:
+        channels: of the device that the rig reads.
+        opened: how many channels these take.
+        device: name.
+        host_api: e.g. ``ALSA``.
+    """
+    plain = Arrangement(tuple(channels), opened)
+    if host_api == 'ALSA':
+        behind = server_behind(device)
+    elif host_api.lower().startswith('pulse'):
+        behind = ServerSource('portaudio', '', device)
+    else:
+        return plain
+    if behind is None:
+        return plain
+    positions = positions_of(behind)
+    return arrange_by(positions, channels, opened, behind.plugin) if positions else plain
+
+
+def arrange_by(
+    positions: Sequence[str], channels: Sequence[int], opened: int, plugin: str = 'pulse'
+) -> Arrangement:
+    """How to read a server's source by its positions; see `arrange`.
+
+    Args:
+        positions: of the source's channels, in the device's order.
+        channels: of the device that the rig reads.
+        opened: how many channels these take.
+        plugin: what reads the source: only ``pulse`` is known to ask in `asked_order`.
+    """
+    plain = tuple(channels)
+    words = f'channel map of the sound server: {",".join(positions)}'
+    if max(channels) >= len(positions):
+        have = f'{len(positions)} channel{"s" if len(positions) > 1 else ""}'
+        return Arrangement(
+            plain, opened, doubt=f'{words}: {have}, the rig reads {opened}: the rest is made up'
+        )
+    wanted = [positions[channel] for channel in channels]
+    if wanted == [asked_order(opened)[channel] for channel in channels]:
+        return Arrangement(plain, opened)
+    counts = range(opened, MOST_CHANNELS + 1)
+    enough = next((n for n in counts if set(wanted) <= set(asked_order(n))), None)
+    if plugin != 'pulse' or enough is None or len(set(wanted)) < len(wanted):
+        return Arrangement(
+            plain,
+            opened,
+            doubt=f'{words}: not in the order of ALSA ({",".join(asked_order(opened))}), so '
+            'microphones may be exchanged, mixed or silent; give the source that channel map, '
+            'or open the sound card itself',
+        )
+    columns = tuple(asked_order(enough).index(position) for position in wanted)
+    return Arrangement(columns, enough, notice=f"{words}: read in the device's own order")
+
+
+def asked_order(count: int) -> tuple[str, ...]:
+    """Positions that ALSA's plugin of PulseAudio asks for when so many channels are opened."""
+    if count == 1:
+        return ('mono',)
+    known = next(n for n in (8, 6, 5, 4, 2) if n <= count)
+    return ALSA_ORDER[:known] + tuple(f'aux{i}' for i in range(count - known))
+
+
+def positions_of(behind: ServerSource) -> tuple[str, ...]:
+    """The channel map of a source in the device's order; nothing where the server is silent."""
+    name = behind.source or _default_source(behind.server)
+    found: dict[str, str] = {}
+    for line in _pactl(behind.server, 'list', 'sources').splitlines():
+        key, _, value = line.strip().partition(': ')
+        if line.startswith('Source #'):
+            found = {}
+        found[key] = value.strip()
+        if key == 'Channel Map' and name in (found.get('Name'), found.get('Description')):
+            return tuple(part.strip() for part in value.split(','))
+    return ()
+
+
+def _default_source(server: str) -> str:
+    hit = re.search(r'^Default Source: (.*)$', _pactl(server, 'info'), re.MULTILINE)
+    return hit[1].strip() if hit else ''
+
+
+def _pactl(server: str, *words: str) -> str:
+    """What the server's own tool says; '' where it is not installed or does not answer."""
+    address = [f'--server={server}'] if server else []
+    try:
+        done = subprocess.run(
+            ['pactl', *address, *words],
+            capture_output=True,
+            text=True,
+            errors='replace',
+            timeout=_TIMEOUT_S,
+            env={**os.environ, 'LC_ALL': 'C'},
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ''
+    return done.stdout
+
+
+def server_behind(device: str) -> ServerSource | None:
+    """The sound server's source behind an ALSA device; None for a card, or where none is found.
+
+    Args:
+        device: name in ALSA's configuration, e.g. ``pulse``.
+    """
+    try:
+        library = ctypes.CDLL('libasound.so.2')
+        return _Configuration(library).server_behind(device)
+    except (OSError, AttributeError):
+        return None
+
+
+class _Configuration:
+    """ALSA's configuration, as the library has read it from the user's files."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        """Read it, or what has changed of it."""
+        self._library = library
+        library.snd_config_update()
+        self._top = ctypes.c_void_p.in_dll(library, 'snd_config')
+
+    def server_behind(self, device: str) -> ServerSource | None:
+        """See the function of this name."""
+        node = self._definition(device)
+        for _ in range(_DEEPEST):
+            if node is None:
+                return None
+            kind = self._text(node, 'type')
+            if kind in ('pulse', 'pipewire'):
+                source = self._text(node, 'device') or self._text(node, 'capture_node')
+                return ServerSource(kind, self._text(node, 'server'), source)
+            # What converts or splits stands before what it reads from.
+            for key in ('slave.pcm', 'capture.pcm', 'pcm'):
+                inner = self._search(node, key)
+                name = self._text(node, key)
+                if inner is not None:
+                    node = self._definition(name) if name else inner
+                    break
+            else:
+                return None
+        return None
+
+    def _definition(self, name: str) -> ctypes.c_void_p | None:
+        found = ctypes.c_void_p()
+        status = self._library.snd_config_search_definition(
+            self._top, b'pcm', name.encode(), ctypes.byref(found)
+        )
+        return found if status >= 0 and found else None
+
+    def _search(self, node: ctypes.c_void_p, key: str) -> ctypes.c_void_p | None:
+        found = ctypes.c_void_p()
+        status = self._library.snd_config_search(node, key.encode(), ctypes.byref(found))
+        return found if status >= 0 and found else None
+
+    def _text(self, node: ctypes.c_void_p, key: str) -> str:
+        found = self._search(node, key)
+        text = ctypes.c_char_p()
+        if found is None or self._library.snd_config_get_string(found, ctypes.byref(text)) < 0:
+            return ''
+        return (text.value or b'').decode(errors='replace')
