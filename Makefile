@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest
 EVERY_CORE = -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo bench test test-fast test-timing coverage lint clean
+.PHONY: help setup setup-tests demo bench test test-fast test-timing coverage mutate lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,12 @@ lint: setup-tests ## style, formatting, spelling, types of the rooms named in py
 coverage: setup-tests ## which lines the tests without DDS run; takes half as long again as they do
 	@OMP_NUM_THREADS=1 $(PYTEST) -q $(EVERY_CORE) -m 'not ros and not timing' \
 	  --cov=avdet_ros --cov-report=term
+
+MOST ?= 0
+mutate: setup-tests ## how many small bugs a room's tests notice (ROOM=audio; MOST=200 for a sample)
+	@$(BIN)/python -m pip install -q -c tools/requirements/constraints.txt \
+	  -r tools/requirements/mutate.txt
+	@$(BIN)/python tools/mutate.py $(ROOM) --most $(MOST) --page
 
 clean: ## undo set-up: .venv, .ros, build folders and caches (out/ and runs/ stay: they are yours)
 	@if [ -s .ros/system-packages ]; then \

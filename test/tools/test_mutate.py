@@ -1,0 +1,42 @@
+"""What mutation testing leaves is read and written rightly; mutmut itself is not run here."""
+
+from __future__ import annotations
+
+import json
+
+from import_graph import ROOT
+import mutate
+
+
+def test_outcomes_are_read_from_what_mutmut_leaves(tmp_path):
+    meta = tmp_path / 'mutants' / 'avdet_ros' / 'audio' / 'clock.py.meta'
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({'exit_code_by_key': {'a__mutmut_1': 1, 'a__mutmut_2': None}}))
+    found = list(mutate.mutants(tmp_path))
+    assert [(m.name, m.file, m.outcome) for m in found] == [
+        ('a__mutmut_1', 'avdet_ros/audio/clock.py', 1),
+        ('a__mutmut_2', 'avdet_ros/audio/clock.py', None),
+    ]
+
+
+def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
+    page = tmp_path / 'tests.md'
+    page.write_text(f'before\n{mutate.BEGIN}\n{mutate.END}\nafter\n')
+    monkeypatch.setattr(mutate, 'PAGE', page)
+    mutate.write_row('tracking', '80%', 50, 2000, 0)
+    mutate.write_row('audio', '90%', 3000, 3000, 2)
+    mutate.write_row('tracking', '85%', 100, 2000, 1)
+    rows = [line for line in page.read_text().splitlines() if '%' in line]
+    assert [row.split('|')[1].strip() for row in rows] == ['audio', 'tracking']
+    assert '85%' in rows[1]
+    assert '`make mutate ROOM=tracking MOST=100`' in rows[1]
+    assert '`make mutate ROOM=audio`' in rows[0]
+    assert page.read_text().startswith('before')
+    assert page.read_text().endswith('after\n')
+
+
+def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file():
+    for entry in mutate.yaml.safe_load(mutate.EQUIVALENT.read_text()) or []:
+        assert entry['reason'].strip()
+        assert (ROOT / entry['file']).is_file()
+        assert entry['change'].strip().startswith('-')

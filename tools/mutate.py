@@ -1,0 +1,201 @@
+"""How many small bugs the tests of a room notice: mutation testing with mutmut.
+
+    make mutate ROOM=tracking             every bug that mutmut makes; hours of both cores
+    make mutate ROOM=tracking MOST=200    a sample; the next call takes others, the score is of all
+    python tools/mutate.py tracking --page   writes the room's row of docs/tests.md as well
+
+Bugs are put into a copy below out/mutants/ROOM, one at a time, and the tests of the room that reach
+the changed function are run. What was tried is kept there: an interrupted call goes on, and after a
+change of the code only changed functions are tried again. A bug that changes nothing anybody can
+see stands in test/equivalent_mutants.yaml with the reason, and is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+import json
+import os
+from pathlib import Path
+import random
+import re
+import shutil
+import subprocess
+import sys
+
+from import_graph import ROOT
+import yaml
+
+FOLDER = ROOT / 'out' / 'mutants'
+PAGE = ROOT / 'docs' / 'tests.md'
+EQUIVALENT = ROOT / 'test' / 'equivalent_mutants.yaml'
+BEGIN, END = '<!-- mutants -->', '<!-- end of mutants -->'
+COPIED = (
+    *('avdet_ros', 'test', 'tools', 'config', 'models', 'launch', 'resource', 'docs'),
+    *('pyproject.toml', 'setup.py', 'setup.cfg', 'package.xml', 'Makefile', 'LICENSE'),
+    *('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'),
+)
+NEED_ROS = ('nodes', 'messages')
+NOTICED = (1, 3, 24, 36, 152, 255, -24)
+"""mutmut's exit codes of tests that failed or ran for too long."""
+
+UNNOTICED = (0, 5, 33)
+"""Of tests that passed, and of functions that no test reaches."""
+
+GENERATE = """
+import mutmut.__main__ as m
+m.copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(2)
+"""
+DIFFS = """
+import sys
+from mutmut.__main__ import find_mutant, get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name, path=find_mutant(name).path), end='\\0')
+"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug: mutmut's name, the file, and what its tests said (None: not tried)."""
+
+    name: str
+    file: str
+    outcome: int | None
+
+
+def main() -> int:
+    """Try the bugs of one room and print the score and what was not noticed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('room', help='a folder of avdet_ros, such as audio or training/losses')
+    parser.add_argument('--most', type=int, default=0, help='try so many more; 0: all')
+    parser.add_argument('--seed', type=int, default=0, help='of the choice')
+    parser.add_argument('--show', type=int, default=40, help='print so many that passed')
+    parser.add_argument('--page', action='store_true', help="write the room's row of the page")
+    arguments = parser.parse_args()
+    room = arguments.room
+    if not list((ROOT / 'avdet_ros' / room).glob('*.py')):
+        sys.exit(f'room: expected a folder of avdet_ros with modules, found {room!r}')
+    copy = FOLDER / room.replace('/', '_')
+    update_copy(copy, room)
+    run(copy, '-c', GENERATE)
+    untried = sorted(mutant.name for mutant in mutants(copy) if mutant.outcome is None)
+    if arguments.most:
+        random.Random(arguments.seed).shuffle(untried)
+        untried = untried[: arguments.most]
+    print(f'{room}: {len(untried)} bugs to try', flush=True)
+    if untried:
+        run(copy, '-m', 'mutmut', 'run', *untried)
+    report(copy, room, arguments.show, arguments.page)
+    return 0
+
+
+def update_copy(copy: Path, room: str) -> None:
+    """Bring the copy up to date; mutmut finds out by itself which functions have changed."""
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source, target = ROOT / name, copy / name
+        if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy(source, target)
+    ros = room in NEED_ROS
+    marks = 'not slow and not timing' if ros else 'not slow and not timing and not ros'
+    settings = {
+        'source_paths': ['avdet_ros'],
+        'only_mutate': [f'avdet_ros/{room}/*.py'],
+        'also_copy': [name for name in COPIED if name not in ('avdet_ros', 'test')],
+        'pytest_add_cli_args': ['-m', marks, '-p', 'no:cacheprovider', '-p', 'no:xdist'],
+        'pytest_add_cli_args_test_selection': [f'test/{room}'],
+        'process_isolation': 'forkserver',
+        'track_dependencies': False,
+        'use_git_change_detection': False,
+    }
+    lines = ''.join(f'{key} = {json.dumps(value)}\n' for key, value in settings.items())
+    with (copy / 'pyproject.toml').open('a', encoding='utf-8') as file:
+        file.write(f'\n[tool.mutmut]\n{lines}')
+
+
+def run(copy: Path, *words: str) -> None:
+    """Run Python in the copy."""
+    environment = os.environ | {'OMP_NUM_THREADS': '1', 'HYPOTHESIS_MAX_EXAMPLES': '20'}
+    environment.pop('PYTHONPATH', None)
+    if subprocess.run([sys.executable, *words], cwd=copy, env=environment).returncode:
+        sys.exit('mutmut has ended with an error')
+
+
+def mutants(copy: Path) -> Iterator[Mutant]:
+    """What mutmut has made of the room, with what came of it."""
+    for path in sorted((copy / 'mutants').rglob('*.py.meta')):
+        file = str(path.relative_to(copy / 'mutants')).removesuffix('.meta')
+        outcomes = json.loads(path.read_text(encoding='utf-8'))['exit_code_by_key']
+        for name, outcome in outcomes.items():
+            yield Mutant(name, file, outcome)
+
+
+def diffs(copy: Path, names: list[str]) -> dict[str, str]:
+    """The changed lines of some bugs, `-` before and `+` after."""
+    if not names:
+        return {}
+    found = subprocess.run(
+        [sys.executable, '-c', DIFFS, *names], cwd=copy, capture_output=True, text=True, check=True
+    ).stdout.split('\0')
+    changed = (re.findall(r'^[-+](?![-+]).*', text, re.MULTILINE) for text in found)
+    return {
+        name: '\n'.join(re.sub(r'^([-+])\s+', r'\1 ', line) for line in lines)
+        for name, lines in zip(names, changed, strict=False)
+    }
+
+
+def equivalent() -> set[tuple[str, str]]:
+    """(file, change) of what nobody can notice."""
+    entries = yaml.safe_load(EQUIVALENT.read_text(encoding='utf-8')) or []
+    return {(entry['file'], entry['change'].strip()) for entry in entries}
+
+
+def report(copy: Path, room: str, show: int, page: bool) -> None:
+    """Print the score by module and the bugs that passed."""
+    tried = [m for m in mutants(copy) if m.outcome in NOTICED or m.outcome in UNNOTICED]
+    passed = [mutant for mutant in tried if mutant.outcome in UNNOTICED]
+    changes = diffs(copy, [mutant.name for mutant in passed])
+    known = equivalent()
+    excused = {m.name for m in passed if (m.file, changes.get(m.name, '').strip()) in known}
+    passed = [mutant for mutant in passed if mutant.name not in excused]
+    tried = [mutant for mutant in tried if mutant.name not in excused]
+    for file in sorted({mutant.file for mutant in tried}):
+        count = sum(mutant.file == file for mutant in tried)
+        noticed = count - sum(mutant.file == file for mutant in passed)
+        print(f'{file:50} {noticed:5} of {count:5}  {noticed / count:4.0%}')
+    for mutant in passed[:show]:
+        print(f'\n{mutant.name} ({"no test" if mutant.outcome != 0 else "passed"})')
+        print(changes.get(mutant.name, ''))
+    everything = sum(1 for _ in mutants(copy)) - len(excused)
+    share = 1 - len(passed) / max(len(tried), 1)
+    print(f'\n{room}: {share:.0%} of {len(tried)} noticed, of {everything} that there are')
+    if page and tried:
+        write_row(room, f'{share:.0%}', len(tried), everything, len(excused))
+
+
+def write_row(room: str, share: str, tried: int, everything: int, excused: int) -> None:
+    """Put a room's row into the page, rooms in order of their names."""
+    text = PAGE.read_text(encoding='utf-8')
+    before, rest = text.split(BEGIN)
+    table, after = rest.split(END)
+    rows = {line.split('|')[1].strip(): line for line in table.splitlines() if '%' in line}
+    most = '' if tried == everything else f' MOST={tried}'
+    rows[room] = (
+        f'| {room} | {share} | {tried} of {everything} | {excused} | {date.today()} | '
+        f'`make mutate ROOM={room}{most}` |'
+    )
+    head = [
+        '| room | noticed | tried | equivalent | on | command |',
+        '| --- | --: | --: | --: | --- | --- |',
+    ]
+    table = '\n'.join([*head, *(rows[name] for name in sorted(rows))])
+    PAGE.write_text(f'{before}{BEGIN}\n\n{table}\n\n{END}{after}', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
