@@ -4,10 +4,10 @@
     make mutate ROOM=tracking MOST=200    a sample; the next call takes others, the score is of all
     python tools/mutate.py tracking --page   writes the room's row of docs/tests.md as well
 
-Bugs are put into a copy below out/mutants/ROOM, one at a time, and the tests of the room that reach
-the changed function are run. What was tried is kept there: an interrupted call goes on, and after a
-change of the code only changed functions are tried again. A bug that changes nothing anybody can
-see stands in test/equivalent_mutants.yaml with the reason, and is left out.
+Bugs are put into a copy below out/mutants/ROOM, one at a time, and the tests of the room that
+reach the changed function are run. What was tried is kept there: an interrupted call goes on, and
+after a change of the code only changed functions are tried again. A bug that changes nothing
+anybody can see stands in test/equivalent_mutants.yaml with the reason, and is left out.
 """
 
 from __future__ import annotations
