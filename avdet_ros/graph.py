@@ -244,9 +244,9 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
     remappings = {}
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
-        if name == 'recorder':  # the camera's model lies beside its pictures
-            base, slash, _ = values['image'].removesuffix('/compressed').rpartition('/')
-            remappings['camera_info'] = f'{base}{slash}camera_info'
+        # The camera's model lies beside its pictures.
+        base, slash, _ = values['image'].removesuffix('/compressed').rpartition('/')
+        remappings['camera_info'] = f'{base}{slash}camera_info'
     return NodeSpec(name, parameters, remappings)
 
 

@@ -197,7 +197,15 @@ TOPICS = (
         '',
         'ASK_STREAM',
     ),
-    Topic('camera_info', 'sensor_msgs/msg/CameraInfo', "the camera's model", (), ('recorder',)),
+    Topic(
+        'camera_info',
+        'sensor_msgs/msg/CameraInfo',
+        "the camera's model",
+        (),
+        ('overlay', 'recorder'),
+        '',
+        'ASK_STREAM',
+    ),
     Topic('overlay', IMAGE, 'picture with boxes, trails, sound', ('overlay',), (), 'OFFER_STREAM'),
     Topic(
         'spectrogram_image', IMAGE, 'the last seconds of sound', ('overlay',), (), 'OFFER_STREAM'

@@ -28,7 +28,8 @@ def test_a_camera_sees_the_drive_of_captures_sound():
     for name in ('seed', 'duration_s', 'drive', 'rig'):
         assert camera[name] == capture[name]
     assert (camera['rate_hz'], camera['modalities']) == (2.0, ['rgb', 'depth'])
-    assert nodes['overlay'].remappings == {'image': 'camera/image_raw'}
+    camera = {'image': 'camera/image_raw', 'camera_info': 'camera/camera_info'}
+    assert nodes['overlay'].remappings == camera
     assert nodes['recorder'].remappings['camera_info'] == 'camera/camera_info'
 
 
@@ -40,7 +41,8 @@ def test_without_being_asked_there_is_none():
 
 def test_a_camera_of_ones_own_keeps_its_topic():
     nodes = nodes_of('source:=simulation', 'camera:=true', 'image:=/front/image')
-    assert nodes['overlay'].remappings == {'image': '/front/image'}
+    front = {'image': '/front/image', 'camera_info': '/front/camera_info'}
+    assert nodes['overlay'].remappings == front
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,16 @@ def info_topic(image_topic: str) -> str:
     return f'{base}/camera_info'
 
 
+def is_rectified(image_topic: str) -> bool:
+    """Whether a topic's name says that its pictures have no distortion any more."""
+    return bool(_RECTIFIED.search(image_topic))
+
+
+def is_calibrated(info: Any) -> bool:
+    """Whether a ``camera_info`` holds a camera; until a driver has loaded its file, all is 0."""
+    return _matrix(info.k) is not None or _matrix(_of_projection(info)) is not None
+
+
 def camera_model(bag: Bag, image_topic: str) -> tuple[CameraModel | None, str]:
     """The camera of an image topic.
 
@@ -103,7 +113,7 @@ def camera_model(bag: Bag, image_topic: str) -> tuple[CameraModel | None, str]:
         return None, f'no calibrated camera on {topic} ({found})'
     size, frame_id = first_picture(bag, image_topic)
     where = f'bag {bag.path}: {topic}'
-    return model_of(info, size, bool(_RECTIFIED.search(image_topic)), where, frame_id), ''
+    return model_of(info, size, is_rectified(image_topic), where, frame_id), ''
 
 
 def drive_camera(
@@ -156,7 +166,7 @@ def first_calibrated(bag: Bag, topic: str) -> tuple[Any, str]:
     found = ''
     for message in bag.messages([topic]):
         info: Any = decode(message)
-        if _matrix(info.k) is not None or _matrix(_of_projection(info)) is not None:
+        if is_calibrated(info):
             return info, ''
         k = np.asarray(info.k, np.float64).ravel()
         found = found or f'K[0] {k[0]:g}, size {info.width} x {info.height}'

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import MarkerArray
@@ -26,6 +26,7 @@ from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
+from avdet_ros.nodes.picture_camera import PictureCamera
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.nodes.worker import make_worker
 from avdet_ros.rig import MICROPHONES
@@ -94,6 +95,8 @@ class OverlayNode(AvdetNode):
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
         self._image_topic = self.resolve_topic_name('image')
+        info_topic = self.resolve_topic_name('camera_info')
+        self._camera = PictureCamera(self._rig.camera, self._image_topic, info_topic)
         # image_transport names a compressed stream by the raw one's name with this behind it.
         picture = CompressedImage if self._image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
@@ -103,6 +106,9 @@ class OverlayNode(AvdetNode):
             self.create_subscription(picture, 'image', self._on_image, stream, **how),
             self.create_subscription(
                 Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, **how
+            ),
+            self.create_subscription(
+                CameraInfo, 'camera_info', lambda info: self._camera.take(info), stream, **how
             ),
             self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
         ]
@@ -229,6 +235,9 @@ class OverlayNode(AvdetNode):
                 continue
             self._unread = ''
             self._check_shape(*picture.shape[1::-1])
+            picture = self._camera.rectified(picture)
+            if self._camera.problem:
+                self.refuse('camera_info', self._camera.problem)
             return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
         self._unread = problem
         self.refuse('image', problem)
@@ -271,6 +280,7 @@ class OverlayNode(AvdetNode):
             tracks_not_drawn=self._worker.dropped,
             looking=subscribers,
             camera=self._diagnose_camera(report, ended),
+            lens=self._camera.known,
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
