@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.frame_files import look_for_files
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import contrast_fault
 from avdet_ros.errors import AvdetError
@@ -210,20 +211,7 @@ def _drive(
     summary = DriveSummary(split, len(frames))
     _timing(name, frames, summary, found)
     whole = (root / name / layout.DRIVE_SOUND).exists()
-    missing = set()
-    for frame in frames:
-        paths = [layout.picture_path(root, frame, modality) for modality in layout.PICTURES]
-        sounds = layout.sound_paths(root, frame)
-        paths += sounds if sounds[0].exists() or not whole else []
-        for path in paths:
-            if not path.exists():
-                missing.add(frame)
-                kind = 'sound' if path.parent.name == 'audio' else path.parent.name
-                found.add('error', name, f'missing file: {kind}', str(path))
-            elif path.stat().st_size == 0:
-                missing.add(frame)
-                found.add('error', name, 'empty file', str(path))
-    there = [frame for frame in frames if frame not in missing]
+    there = look_for_files(root, name, frames, whole, found.add)
     count = len(there) if decode == 0 else min(decode, len(there))
     chosen = [there[index] for index in evenly_spaced(len(there), count)]
     summary.checked = len(chosen)
@@ -263,6 +251,8 @@ def _pictures(
     for modality in layout.PICTURES:
         sizes: Counter[str] = Counter()
         for frame in frames:
+            if not layout.picture_path(root, frame, modality).exists():
+                continue
             try:
                 image = layout.read_picture(root, frame, modality)
             except AvdetError as error:

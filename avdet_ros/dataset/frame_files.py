@@ -1,0 +1,75 @@
+"""Which files the frames of a drive should have, and which of them are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from avdet_ros.dataset import layout
+from avdet_ros.errors import AvdetError
+
+
+def look_for_files(
+    root: Path,
+    drive: str,
+    frames: Sequence[layout.FrameId],
+    whole: bool,
+    add: Callable[[str, str, str, str], None],
+) -> list[layout.FrameId]:
+    """Look for every file of a drive's frames.
+
+    Args:
+        root: the data set's folder.
+        drive: its name.
+        frames: its frames.
+        whole: it has one file of sound for all frames.
+        add: takes level, drive, kind and place of what is missing.
+
+    Returns:
+        Frames with the RGB picture and the sound; other pictures may be missing.
+    """
+    topics = _topics(root / drive)
+    asked = _modalities(root, frames, whole, topics)
+    usable = []
+    for frame in frames:
+        sounds = layout.sound_paths(root, frame)
+        needed = [layout.picture_path(root, frame, 'rgb')]
+        needed += sounds if sounds[0].exists() or not whole else []
+        others = [layout.picture_path(root, frame, kind) for kind in asked if kind != 'rgb']
+        bad = 0
+        for path in (*needed, *others):
+            if not path.exists():
+                kind = 'sound' if path.parent.name == 'audio' else path.parent.name
+                # Cameras of a vehicle have rates of their own: what has none near is no damage.
+                level = 'warning' if path in others and topics else 'error'
+                add(level, drive, f'missing file: {kind}', str(path))
+            elif path.stat().st_size == 0:
+                add('error', drive, 'empty file', str(path))
+            else:
+                continue
+            bad += path in needed
+        if not bad:
+            usable.append(frame)
+    return usable
+
+
+def _topics(folder: Path) -> tuple[str, ...]:
+    """Modalities that a bag was asked for; none for a drive that is not of a bag."""
+    try:
+        topics = layout.read_parameters(folder).get('topics')
+    except AvdetError:
+        return ()
+    return tuple(topics) if isinstance(topics, dict) else ()
+
+
+def _modalities(
+    root: Path, frames: Sequence[layout.FrameId], whole: bool, topics: tuple[str, ...]
+) -> list[str]:
+    """What a drive should have: a vehicle without a camera lacks no pictures of it."""
+    return [
+        kind
+        for kind in layout.PICTURES
+        if whole
+        or kind in ('rgb', *topics)
+        or any(layout.picture_path(root, frame, kind).exists() for frame in frames)
+    ]
