@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+import itertools
 import os
 from pathlib import Path
 import platform
@@ -11,10 +12,12 @@ import time
 
 import numpy as np
 
+from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.on_simulation import window_ends
-from avdet_ros.rig import Rig
+from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import TRACKERS, make_tracker
 
@@ -28,12 +31,14 @@ class Cost:
         p50: median.
         p99: 99th percentile.
         runs: number of repetitions.
+        least_cpu: least processor time of the calling thread, which a busy machine moves least.
     """
 
     step: str
     p50: float
     p99: float
     runs: int
+    least_cpu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,14 @@ def measure(step: str, work: Callable[[], object], runs: int, warm_up: int = 2) 
     """Time a step."""
     for _ in range(warm_up):
         work()
-    times = np.empty(runs)
+    times, cpu = np.empty(runs), np.empty(runs)
     for index in range(runs):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.thread_time()
         work()
         times[index] = 1e3 * (time.perf_counter() - start)
-    return Cost(step, float(np.median(times)), float(np.percentile(times, 99)), runs)
+        cpu[index] = 1e3 * (time.thread_time() - used)
+    p50, p99 = np.percentile(times, [50, 99])
+    return Cost(step, float(p50), float(p99), runs, float(cpu.min()))
 
 
 def renderer_speed(rig: Rig, seed: int = DEMO_SEED, seconds: float = 10.0) -> RendererSpeed:
@@ -113,6 +120,12 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
 
     costs = [
         measure('features', in_turn(front_end.compute, windows), runs),
+        *(
+            measure(f'features, one window after the other at {rate_hz} Hz', work, runs)
+            for rate_hz, work in (
+                (rate_hz, _stream_of_features(sound, front_end, rate_hz)) for rate_hz in (10, 20)
+            )
+        ),
         measure(f'inference, {detector.provider}', in_turn(detector.detect, spectrograms), runs),
     ]
     for name in TRACKERS.names():
@@ -123,6 +136,24 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
 
         costs.append(measure(f'tracker {name}', in_turn(follow, found), runs))
     return costs + message_costs(spectrograms[0], found[0].boxes_px, found[0].scores, runs)
+
+
+def _stream_of_features(
+    sound: np.ndarray, front_end: FrontEnd, rate_hz: float
+) -> Callable[[], object]:
+    """The features of the next window each time, as node capture computes them."""
+    buffer = WindowBuffer(
+        MICROPHONES, front_end.sample_rate_hz, hop_s=1 / rate_hz, grid_samples=front_end.hop_length
+    )
+    stream = FeatureStream(front_end)
+    block = np.ascontiguousarray(sound.T, np.float32)
+
+    def windows() -> Iterator[Window]:
+        for turn in itertools.count():
+            yield from buffer.push(block, turn * len(block))
+
+    coming = windows()
+    return lambda: stream.compute(next(coming))
 
 
 def message_costs(

@@ -18,6 +18,9 @@ def latency(
     beside: Annotated[
         Path | None, typer.Option(help='Checkout of another commit; its nodes run in turn.')
     ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option(help='Argument of the graph as name:=value.')
+    ] = None,
     turns: Annotated[int, typer.Option(help='How often each is run, at each rate.')] = 1,
     out: ResultsFile = None,
 ) -> None:
@@ -25,7 +28,9 @@ def latency(
     from avdet_ros.bench.step_costs import machine
 
     check_seconds(seconds)
-    write_results(out, {'machine': machine(), **show_latency(model, rig, seconds, beside, turns)})
+    write_results(
+        out, {'machine': machine(), **show_latency(model, rig, seconds, beside, turns, given)}
+    )
 
 
 def check_seconds(seconds: float) -> None:
@@ -46,6 +51,7 @@ def show_latency(
     seconds: float,
     beside: Path | None = None,
     turns: int = 1,
+    given: list[str] | None = None,
 ) -> dict[str, Any]:
     """Measure and print latencies and loads; returns the results for JSON."""
     from dataclasses import asdict
@@ -60,6 +66,7 @@ def show_latency(
     )
     from avdet_ros.bench.latency_budget import budget_table
     from avdet_ros.errors import AvdetError
+    from avdet_ros.graph import parse_arguments
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
     from avdet_ros.sources.simulated import DEMO_SEED
@@ -69,6 +76,7 @@ def show_latency(
         raise AvdetError(
             f'--beside {beside}: expected a checkout with avdet_ros/nodes, found none'
         )
+    more = parse_arguments(given or [])
     require_ros()
     model = model or share('models/student.onnx')
     progress = progress_bars()
@@ -81,7 +89,11 @@ def show_latency(
         for rate_hz in RATES_HZ:
             for code in codes * turns:
                 with progress.step(f'{code or "the nodes"} at {rate_hz:g} Hz for {seconds:g} s'):
-                    results.append(run_pipeline(model, rate_hz, seconds, sound, rig, code))
+                    results.append(
+                        run_pipeline(
+                            model, rate_hz, seconds, sound, rig, code, **({} if code else more)
+                        )
+                    )
     console().print(pipeline_table(results))
     for result in results:
         if result.steps:

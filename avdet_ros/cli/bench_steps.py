@@ -54,10 +54,11 @@ def show_steps(
         renderer = step_costs.renderer_speed(loaded_rig)
     title = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}'
     table = Table(title=title, title_justify='left')
-    for heading in ('step', 'median ms', 'p99 ms', 'runs'):
+    for heading in ('step', 'median ms', 'p99 ms', 'least CPU ms', 'runs'):
         table.add_column(heading, justify='left' if heading == 'step' else 'right')
     for cost in costs:
-        table.add_row(cost.step, f'{cost.p50:.3f}', f'{cost.p99:.3f}', str(cost.runs))
+        times = (f'{ms:.3f}' for ms in (cost.p50, cost.p99, cost.least_cpu))
+        table.add_row(cost.step, *times, str(cost.runs))
     console().print(table)
     console().print(
         f'renderer: {renderer.factor:.1f} x real time, 8 microphones, {renderer.vehicles} '

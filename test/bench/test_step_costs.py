@@ -12,6 +12,7 @@ from avdet_ros.bench import latency, step_costs
 from avdet_ros.bench.latency_budget import WAY, WHOLE
 from avdet_ros.detection.contract import contract_for, write_metadata
 from avdet_ros.errors import AvdetError
+from avdet_ros.tracking import TRACKERS
 
 NODES = ('capture', 'detector', 'tracker', 'overlay')
 
@@ -49,17 +50,16 @@ def test_measure_counts_and_orders():
     assert len(calls) == 23
     assert 0 <= cost.p50 <= cost.p99
     assert cost.runs == 20
+    assert cost.least_cpu >= 0
 
 
 @pytest.mark.slow
 def test_costs_of_a_window(model, rig):
     steps = [cost.step for cost in step_costs.window_costs(model, rig, runs=5, threads=1)]
-    assert steps[:4] == [
-        'features',
-        'inference, CPUExecutionProvider',
-        'tracker iou',
-        'tracker motion',
-    ]
+    stream = [f'features, one window after the other at {hz} Hz' for hz in (10, 20)]
+    trackers = [f'tracker {name}' for name in TRACKERS.names()]
+    first = ['features', *stream, 'inference, CPUExecutionProvider', *trackers]
+    assert steps[: len(first)] == first
     speed = step_costs.renderer_speed(rig, seconds=1.0)
     assert speed.factor > 0
 
