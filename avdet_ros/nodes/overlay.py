@@ -62,6 +62,7 @@ class OverlayNode(AvdetNode):
         self._markers = self.create_publisher(MarkerArray, 'markers', qos.RESULTS)
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
+        self._sound: Any = None
         self._worker = None
 
     def load(self) -> None:
@@ -105,16 +106,38 @@ class OverlayNode(AvdetNode):
             self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
             self.create_subscription(picture, 'image', self._on_image, stream, **how),
             self.create_subscription(
-                Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM, **how
-            ),
-            self.create_subscription(
                 CameraInfo, 'camera_info', lambda info: self._camera.take(info), stream, **how
             ),
             self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
         ]
 
+        self._listen_to_sound()  # if only so that its QoS parameters are there
+
+    def _listen_to_sound(self) -> None:
+        self._sound = self.create_subscription(
+            Image,
+            'spectrogram',
+            self._on_spectrogram,
+            qos.ASK_SPECTROGRAM,
+            qos_overriding_options=qos.overridable(),
+        )
+
+    def _follow_lookers(self) -> None:
+        """Take spectrograms, 1.8 MB each, only while somebody looks at what shows them."""
+        looking = bool(
+            self._overlay.get_subscription_count() or self._strip.get_subscription_count()
+        )
+        if looking and self._sound is None:
+            self._listen_to_sound()
+        elif not looking and self._sound is not None:
+            self.destroy_subscription(self._sound)
+            self._sound = self._spectrogram = None
+
     def release(self) -> None:
         """Unsubscribe and end the thread."""
+        if self._sound is not None:
+            self.destroy_subscription(self._sound)
+            self._sound = None
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -126,6 +149,7 @@ class OverlayNode(AvdetNode):
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
+        self._follow_lookers()
         self._worker.put((stamp_ns(message), self._boxes(message)))
 
     def _on_truth(self, message: Detection2DArray) -> None:
@@ -269,6 +293,7 @@ class OverlayNode(AvdetNode):
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Pictures, subscribers, and why there is nothing to show."""
+        self._follow_lookers()
         tracks = self._inputs[0]
         silent = self.explain_silence(report, tracks, self._last_in_s, may_end=True)
         self._note = report.message if silent else ''

@@ -204,6 +204,18 @@ def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
     assert status[2]['pictures'] == '0'
 
 
+def test_spectrograms_are_taken_only_while_somebody_looks(tracks, watcher, wait):
+    """They are 1.8 MB each; markers show nothing of them."""
+
+    def listeners():
+        return watcher.node.count_subscribers('/avdet/spectrogram')
+
+    watcher.collect(MarkerArray, 'markers')
+    wait(lambda: not listeners(), 'the overlay to leave the spectrograms')
+    pictures = watcher.collect(Image, 'spectrogram_image', qos.ASK_SPECTROGRAM)
+    wait(lambda: tracks() or (time.sleep(0.2) or (listeners() and pictures)), 'a picture')
+
+
 def test_truth_of_another_instant_is_not_drawn():
     def near(instant_ns, *stamps_ns):
         truth = [(stamp, [f'box of {stamp}']) for stamp in stamps_ns]
