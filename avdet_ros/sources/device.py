@@ -204,7 +204,7 @@ class DeviceSource(Source):
         self.stop()
         rescan()
         sounddevice = _sounddevice()
-        device = find_device(self._wanted, self._opened)
+        device = find_device(self._wanted, self._rig_opened)
         self.label = device.name
         self._arrange(device)
         if device.channels < self._opened:
