@@ -7,8 +7,10 @@ from helpers.models import level_model, save_model
 import numpy as np
 import pytest
 
+from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.transforms import StaticTransforms
 from avdet_ros.bags.writer import BagWriter
-from avdet_ros.messages.decode import COMPRESSED_IMAGE, IMAGE
+from avdet_ros.messages.decode import COMPRESSED_IMAGE, IMAGE, TRANSFORMS
 from avdet_ros.messages.encode_offline import make_header, make_image, make_sound
 from avdet_ros.messages.typestore import serialize, typestore
 
@@ -76,3 +78,33 @@ def picture_message():
         return make_image(header, 'bgr8', 65, 192, pixels)
 
     return make
+
+
+@pytest.fixture
+def transforms(tmp_path):
+    """The static transforms of a bag with these rows."""
+
+    def read(*rows, raw=None):
+        types = typestore().types
+        entries = [
+            types['geometry_msgs/msg/TransformStamped'](
+                make_header(1, parent),
+                child,
+                types['geometry_msgs/msg/Transform'](
+                    types['geometry_msgs/msg/Vector3'](*map(float, place)),
+                    types['geometry_msgs/msg/Quaternion'](*map(float, turn)),
+                ),
+            )
+            for parent, child, place, turn in rows
+        ]
+        path = tmp_path / f'bag_{len(list(tmp_path.iterdir()))}'
+        with BagWriter(path) as writer:
+            for number, entry in enumerate(entries):
+                data = serialize(types[TRANSFORMS]([entry]))
+                writer.write('/tf_static', TRANSFORMS, data, number + 1)
+            if raw is not None:
+                writer.write('/tf_static', TRANSFORMS, raw, len(entries) + 1)
+        with Bag(path) as bag:
+            return StaticTransforms(bag)
+
+    return read

@@ -13,33 +13,29 @@ SIZE = (1000, 600)
 K = np.array([[500.0, 0, 500], [0, 500, 300], [0, 0, 1]])
 
 
-class Pose:
-    """Static transforms of two frames: the pose of the second camera in the first."""
-
-    def __init__(self, rotation):
-        self.matrix = np.eye(4)
-        self.matrix[:3, :3] = rotation
-
-    def pose(self, parent, child):
-        return self.matrix if (parent, child) == ('rgb', 'thermal') else np.linalg.inv(self.matrix)
-
-
 def camera(frame, matrix=K):
     return CameraModel(frame, SIZE, matrix, np.zeros(0), False)
 
 
-def dot_after(rotation, at, matrix=K):
+@pytest.fixture
+def dot_after(transforms):
     """Where a dot of the other camera's picture lies in the RGB picture."""
-    align, how = alignment(camera('rgb'), camera('thermal', matrix), Pose(rotation), SIZE)
-    assert 'static TF' in how
-    image = np.zeros(SIZE[::-1], np.uint8)
-    x, y = at
-    image[y - 1 : y + 2, x - 1 : x + 2] = 255
-    found = np.argwhere(align(image) > 100)
-    return found.mean(axis=0)[::-1]
+
+    def place(rotation, at, matrix=K):
+        turn = Rotation.from_matrix(rotation).as_quat()
+        tree = transforms(('rgb', 'thermal', (0.0, 0.0, 0.0), turn))
+        align, how = alignment(camera('rgb'), camera('thermal', matrix), tree, SIZE)
+        assert 'static TF' in how
+        image = np.zeros(SIZE[::-1], np.uint8)
+        x, y = at
+        image[y - 1 : y + 2, x - 1 : x + 2] = 255
+        found = np.argwhere(align(image) > 100)
+        return found.mean(axis=0)[::-1]
+
+    return place
 
 
-def test_what_a_camera_turned_to_the_right_sees_ahead_lies_to_the_right():
+def test_what_a_camera_turned_to_the_right_sees_ahead_lies_to_the_right(dot_after):
     # About the optical frame's y axis (down): positive turns z towards x, to the right.
     right = Rotation.from_euler('y', 5, degrees=True).as_matrix()
     x, y = dot_after(right, (500, 300))
@@ -47,14 +43,14 @@ def test_what_a_camera_turned_to_the_right_sees_ahead_lies_to_the_right():
     assert y == pytest.approx(300, abs=1)
 
 
-def test_what_a_camera_turned_down_sees_ahead_lies_lower():
+def test_what_a_camera_turned_down_sees_ahead_lies_lower(dot_after):
     down = Rotation.from_euler('x', -4, degrees=True).as_matrix()
     x, y = dot_after(down, (500, 300))
     assert x == pytest.approx(500, abs=1)
     assert y == pytest.approx(300 + 500 * np.tan(np.radians(4)), abs=1)
 
 
-def test_each_camera_counts_with_its_own_matrix():
+def test_each_camera_counts_with_its_own_matrix(dot_after):
     wide = np.array([[250.0, 0, 480], [0, 200, 310], [0, 0, 1]])
     x, y = dot_after(np.eye(3), (580, 350), wide)
     assert x == pytest.approx(500 + 500 * 100 / 250, abs=2)

@@ -8,47 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from avdet_ros.bags.reader import Bag
-from avdet_ros.bags.transforms import StaticTransforms, put_poses
-from avdet_ros.bags.writer import BagWriter
-from avdet_ros.messages.decode import TRANSFORMS
-from avdet_ros.messages.encode_offline import make_header
-from avdet_ros.messages.typestore import serialize, typestore
+from avdet_ros.bags.transforms import put_poses
 from avdet_ros.rig import default_rig_path
 
 OPTICAL, SAME = (-0.5, 0.5, -0.5, 0.5), (0, 0, 0, 1)
 NAN = float('nan')
 GOOD = ('base_link', 'cam', (1.0, 0.2, 1.4), OPTICAL)
-
-
-@pytest.fixture
-def transforms(tmp_path):
-    """The static transforms of a bag with these rows."""
-
-    def read(*rows, raw=None):
-        types = typestore().types
-        entries = [
-            types['geometry_msgs/msg/TransformStamped'](
-                make_header(1, parent),
-                child,
-                types['geometry_msgs/msg/Transform'](
-                    types['geometry_msgs/msg/Vector3'](*map(float, place)),
-                    types['geometry_msgs/msg/Quaternion'](*map(float, turn)),
-                ),
-            )
-            for parent, child, place, turn in rows
-        ]
-        path = tmp_path / f'bag_{len(list(tmp_path.iterdir()))}'
-        with BagWriter(path) as writer:
-            for number, entry in enumerate(entries):
-                data = serialize(types[TRANSFORMS]([entry]))
-                writer.write('/tf_static', TRANSFORMS, data, number + 1)
-            if raw is not None:
-                writer.write('/tf_static', TRANSFORMS, raw, len(entries) + 1)
-        with Bag(path) as bag:
-            return StaticTransforms(bag)
-
-    return read
 
 
 def camera(found, rig_path=None, frame='cam'):
