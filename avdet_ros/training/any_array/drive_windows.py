@@ -1,0 +1,144 @@
+"""Recorded drives as windows of format 2: sound of any rig, labels of teachers or of the truth.
+
+Each drive is a shard of its own with the array of its own rig file, so drives of several
+vehicles teach one model. Labels are boxes in the camera's image (`box_labels`): what is beside
+the image, and what its edge cuts, stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import cache_sound, map_features
+from avdet_ros.dataset.labels import FrameLabels, labels_of
+from avdet_ros.dataset.splits import by_drive
+from avdet_ros.detection.contract import microphones_in_array
+from avdet_ros.detection.steering import heading_rad
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_atomically
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.training.any_array.box_labels import label_fields
+from avdet_ros.training.any_array.watched_windows import seen_columns
+from avdet_ros.training.data.camera_frames import canvas_for
+from avdet_ros.training.teachers.labelling import ABOUT, read_about
+
+_logger = logging.getLogger(__name__)
+
+
+def drive_rigs(root: Path, drives: Sequence[str], rig_path: Path | None = None) -> dict[str, Rig]:
+    """The rig of each drive: the named file's, else the one that it carries, else our own.
+
+    Equal files give one object.
+    """
+    known: dict[bytes | None, Rig] = {}
+    rigs = {}
+    for drive in drives:
+        path = rig_path or root / drive / 'rig.yaml'
+        text = path.read_bytes() if path.is_file() else None
+        if text not in known:
+            known[text] = load_rig(path if text is not None else None)
+        rigs[drive] = known[text]
+    return rigs
+
+
+def cache_drive_sound(
+    root: Path,
+    drives: dict[str, list[layout.FrameId]],
+    rigs: dict[str, Rig],
+    progress: Progress = SILENT,
+) -> None:
+    """Features of all drives, each by the front end of its own rig; see `cache_sound`."""
+    for rig in {id(rig): rig for rig in rigs.values()}.values():
+        its = {name: frames for name, frames in drives.items() if rigs[name] is rig}
+        cache_sound(root, its, 'window', rig, progress)
+
+
+def write_drive_windows(
+    root: Path,
+    frames: Sequence[layout.FrameId],
+    rigs: dict[str, Rig],
+    out: Path,
+    source: str,
+    labels: Path | None = None,
+    teachers: Sequence[str] = (),
+) -> int:
+    """A shard for each drive, with the features that `cache_drive_sound` has left.
+
+    Args:
+        root: the data set's folder.
+        frames: which; those without sound or labels are left out.
+        rigs: of `drive_rigs`.
+        out: gets the shards; those that are there are made anew, which takes moments.
+        source: whose boxes are learned, see `labels_of`.
+        labels: folder of the teachers' labels, None for the data set's own.
+        teachers: whose boxes are fused, none named for all of them.
+
+    Returns:
+        How many windows there are.
+
+    Raises:
+        AvdetError: files are missing or damaged, or nothing is left.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for number, (drive, members) in enumerate(by_drive(frames).items()):
+        places, features = map_features(root, 'window', drive)
+        known = labels_of(root, drive, source, labels, teachers)
+        there = [f for f in members if f.stamp in places and f.stamp in known]
+        if not there:
+            continue
+        columns_px = _columns(rigs[drive], source, labels)
+        rows = [label_fields(_whole(known[f.stamp]), rigs[drive], columns_px) for f in there]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        arrays |= _array_fields(rigs[drive], len(there))
+        arrays['features'] = np.stack([features[places[frame.stamp]] for frame in there])
+        arrays['seed'] = np.full(len(there), number, np.int64)
+        with write_atomically(out / f'windows_{number:07d}.npz') as file:
+            np.savez(file, **arrays)
+        total += len(there)
+    if not total:
+        raise AvdetError(
+            f'{root}: expected sound and labels ({source}) of the {len(frames)} frames, found none'
+        )
+    left_out = len(frames) - total
+    _logger.info('%s: %d windows, %d frames have no sound or labels', out, total, left_out)
+    return total
+
+
+def _array_fields(rig: Rig, count: int) -> dict[str, np.ndarray]:
+    """The rig's array, once a window, as a set of drawn arrays has it."""
+    yaw_deg = rig.array_yaw_deg - np.degrees(heading_rad(rig.camera))
+    places_m = microphones_in_array(rig).astype(np.float32)
+    return {
+        'rig_microphones_m': np.repeat(places_m[None], count, axis=0),
+        'rig_array_yaw_deg': np.full(count, yaw_deg, np.float32),
+        'alive': np.repeat(np.asarray(rig.alive, bool)[None], count, axis=0),
+    }
+
+
+def _columns(rig: Rig, source: str, labels: Path | None) -> tuple[float, float] | None:
+    """The image's columns that whoever made the labels has looked at; None for all."""
+    if source != 'teachers' or labels is None or not (labels / ABOUT).exists():
+        return None
+    about = read_about(labels)
+    camera = rig.camera
+    canvas = canvas_for(
+        about['image_size'], camera.width_px, camera.height_px, bool(about['crop'])
+    )
+    return seen_columns(canvas)
+
+
+def _whole(labels: FrameLabels) -> FrameLabels:
+    """The same without boxes that have no area."""
+    boxes = labels.boxes_px
+    kept = np.all(boxes[:, 2:] > boxes[:, :2], axis=1) if len(boxes) else np.zeros(0, bool)
+    disparity = None if labels.disparity_px is None else labels.disparity_px[kept]
+    return FrameLabels(
+        boxes[kept], labels.ids[kept], labels.distance_m[kept], labels.visible[kept], disparity
+    )

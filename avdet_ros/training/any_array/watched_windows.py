@@ -1,0 +1,188 @@
+"""Simulated windows of drawn arrays, labelled by teachers that look at the drives' cameras.
+
+A window of format 2 names its drive and its time, so the pictures of its middle can be painted
+whenever they are wanted and need never be kept: teachers look at them, and what they find
+takes the place of the simulator's labels. Nothing that only the simulator knows is left in a
+shard, and what made the sound is not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+import json
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from avdet_ros.dataset.labels import FrameLabels, fused_places
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_atomically, write_json
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.rig_match import rig_difference
+from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_of, draw_world, place_array
+from avdet_ros.simulation.pictures import Cameras, Frame, random_conditions
+from avdet_ros.simulation.window_shards import MANIFEST
+from avdet_ros.training.any_array.box_labels import label_fields
+from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
+from avdet_ros.training.teachers.base import Teacher
+from avdet_ros.training.teachers.labelling import found_in_picture
+
+KEPT = (
+    'features',
+    'rig_microphones_m',
+    'rig_array_yaw_deg',
+    'alive',
+    'family',
+    'world',
+    'rendered',
+    'seed',
+    'time_s',
+)
+"""What a shard of teachers' labels has of the one that it was made from."""
+
+LIGHT = {'day': False, 'night': True, 'both': None}
+"""By which light the pictures are painted; it changes no sound."""
+
+
+def watch_windows(
+    folder: Path,
+    teachers: Mapping[str, Teacher],
+    out: Path,
+    base: Rig,
+    light: str = 'day',
+    progress: Progress = SILENT,
+) -> None:
+    """Label every shard of a set that these teachers have not labelled yet.
+
+    Args:
+        folder: a set of format 2, made by ``avdet sim windows --arrays``.
+        teachers: by modality.
+        out: gets a shard for each, with the fields of `KEPT` and of `box_labels.label_fields`.
+        base: the rig that the set was made with.
+        light: a key of `LIGHT`.
+        progress: shows windows.
+
+    Raises:
+        AvdetError: no such set, one of another rig, or labels of other teachers in the folder.
+    """
+    plan, window_s = read_plan(folder, base)
+    about = {
+        'labels': {name: teacher.fingerprint for name, teacher in teachers.items()},
+        'score': next(iter(teachers.values())).score,
+        'light': light,
+        'windows': json.loads((folder / MANIFEST).read_text(encoding='utf-8')),
+    }
+    _begin(out, about)
+    shards = sorted(folder.glob('windows_*.npz'))
+    todo = [path for path in shards if not (out / path.name).exists()]
+    with progress.step('labels', len(todo) * plan.windows_a_shard) as advance:
+        for path in todo:
+            arrays = watched_shard(path, plan, window_s, teachers, base, light)
+            with write_atomically(out / path.name) as file:
+                np.savez(file, **arrays)
+            advance(len(arrays['seed']))
+
+
+def watched_shard(
+    path: Path,
+    plan: WindowPlan,
+    window_s: float,
+    teachers: Mapping[str, Teacher],
+    base: Rig,
+    light: str,
+) -> dict[str, np.ndarray]:
+    """The arrays of one shard; see `watch_windows`."""
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            arrays = {name: shard[name] for name in KEPT if name in shard}
+            seeds, times_s = arrays['seed'], arrays['time_s']
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise AvdetError(
+            f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
+        ) from error
+    found: dict[tuple[int, float], dict[str, np.ndarray]] = {}
+    for seed in dict.fromkeys(seeds.tolist()):
+        # Cameras of a drive are the same whichever of its arrays is taken.
+        scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))
+        cameras = Cameras(scene, random_conditions(seed, scene.temperature_c, LIGHT[light]))
+        for start_s in dict.fromkeys(times_s[seeds == seed].tolist()):
+            frame = cameras.frame(start_s + window_s / 2)
+            labels, columns_px = fused_labels(frame, teachers)
+            found[seed, start_s] = label_fields(labels, scene.rig, columns_px)
+    rows = [found[key] for key in zip(seeds.tolist(), times_s.tolist(), strict=True)]
+    return {**arrays, **{name: np.stack([row[name] for row in rows]) for name in rows[0]}}
+
+
+def fused_labels(
+    frame: Frame, teachers: Mapping[str, Teacher]
+) -> tuple[FrameLabels, tuple[float, float]]:
+    """What all teachers together see in a frame, and which columns of it they look at.
+
+    Returns:
+        Their boxes, fused as `dataset.labels` does, with disparities if one of them sees depth;
+        first and last column, pixels.
+    """
+    first = next(iter(teachers.values()))
+    height, width = frame.rgb.shape[:2]
+    canvas = canvas_for(first.image_size, width, height, first.crop)
+    depth = frame.depth if 'depth' in teachers else None
+    each = []
+    for name, teacher in teachers.items():
+        picture = network_input(getattr(frame, name), name, canvas)
+        (output,) = teacher.predict(torch.from_numpy(picture[None]))
+        each.append(found_in_picture(output, canvas, depth))
+    boxes, scores, disparity = (
+        np.concatenate([getattr(item, field.name) for item in each]) for field in fields(each[0])
+    )
+    kept = fused_places(boxes, scores)
+    unknown = np.full(len(kept), np.nan)
+    identity = np.full(len(kept), -1)
+    labels = FrameLabels(boxes[kept], identity, unknown, unknown, disparity[kept])
+    return labels, seen_columns(canvas)
+
+
+def seen_columns(canvas: Canvas) -> tuple[float, float]:
+    """First and last column of the image that a teacher sees."""
+    return float(canvas.left_px), float(canvas.left_px + canvas.kept_width_px)
+
+
+def read_plan(folder: Path, base: Rig) -> tuple[WindowPlan, float]:
+    """What made a set, and the length of its windows.
+
+    Raises:
+        AvdetError: nothing is noted, or it was made with another rig.
+    """
+    path = folder / MANIFEST
+    try:
+        noted = json.loads(path.read_text(encoding='utf-8'))
+        if noted['format'] != FORMAT:
+            raise ValueError(f'format {noted["format"]}')
+        names = [field.name for field in fields(WindowPlan)]
+        plan = WindowPlan(**{name: noted[name] for name in names if name in noted})
+        window_s = float(noted['window_s'])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise AvdetError(
+            f'{path}: expected the notes of a set of drawn arrays, found {error!s:.80}; avdet sim '
+            'windows --arrays drawn makes one'
+        ) from error
+    if difference := rig_difference(base, noted):
+        raise AvdetError(f'{path}: {difference}')
+    return plan, window_s
+
+
+def _begin(out: Path, about: dict) -> None:
+    path = out / MANIFEST
+    out.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        if any(out.glob('windows_*.npz')):
+            raise AvdetError(f'{out}: expected {MANIFEST} beside the shards, found none')
+        write_json(path, about)
+    if json.loads(path.read_text(encoding='utf-8')) != json.loads(json.dumps(about)):
+        raise AvdetError(
+            f'{out}: expected labels of these teachers and windows, found those of others; choose '
+            'another folder'
+        )
