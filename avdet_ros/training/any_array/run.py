@@ -57,6 +57,7 @@ class AnyArrayRun:
         device: 'cuda' or 'cpu'.
         most: training windows at most; memory for so many is taken at once.
         most_val: validation windows at most.
+        about: what the windows are and who labelled them, for the file; '' names the folder.
     """
 
     train: Path
@@ -68,6 +69,7 @@ class AnyArrayRun:
     device: str = 'cpu'
     most: int | None = None
     most_val: int | None = None
+    about: str = ''
 
     def azimuths_deg(self) -> np.ndarray:
         """The network's directions."""
@@ -147,14 +149,15 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     windows = int(best.row['training_windows'])
     about = {
         'recipe': f'any array: {best.plan}, {best.start.shape}',
-        'data': f'{windows} windows of {run.train.name}, labels at the {best.labels_at}',
+        'data': f'{windows} windows of {run.about or run.train.name}, labels at the '
+        f'{best.labels_at}',
     }
     contract = contract_for_any_array(
         FrontEnd(),
         LABEL_OFFSET_S[best.labels_at],
         run.azimuths_deg(),
         best.start.ranges,
-        metrics={name: _finite(value) for name, value in scores.items()},
+        metrics=finite_scores(scores),
         git_commit=git_commit(),
         **about,
     )
@@ -169,7 +172,7 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
             'shape': asdict(best.start.shape),
             'windows': windows,
             'torch_against_onnx': _finite(apart),
-            'validation': {name: _finite(value) for name, value in scores.items()},
+            'validation': finite_scores(scores),
         },
     )
     _logger.info(
@@ -201,6 +204,11 @@ def topic_windows(run: AnyArrayRun, most: int) -> list[Window]:
             if len(windows) == most:
                 return windows
     return windows
+
+
+def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:
+    """Scores as JSON can hold them: what nothing defines is None."""
+    return {name: _finite(value) for name, value in scores.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -23,7 +23,13 @@ from avdet_ros.files import write_atomically, write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_difference
-from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_of, draw_world, place_array
+from avdet_ros.simulation.array_windows import (
+    FORMAT,
+    WindowPlan,
+    array_of,
+    draw_world,
+    place_array,
+)
 from avdet_ros.simulation.pictures import Cameras, Frame, random_conditions
 from avdet_ros.simulation.window_shards import MANIFEST
 from avdet_ros.training.any_array.box_labels import label_fields

@@ -8,11 +8,13 @@ of `GridStudent`, for a network that fills a grid over the image) with a ``name`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.training.boxes.grid import decode, make_targets
 from avdet_ros.training.boxes.grid_loss import divisors, grid_loss
@@ -21,6 +23,29 @@ from avdet_ros.training.data.picture_area import PictureArea
 from avdet_ros.training.recipes.parts import LossRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
+
+if TYPE_CHECKING:
+    from avdet_ros.training.run.context import RunContext
+
+
+class OwnTraining(ABC):
+    """A student that a recipe names like any other, with a fitting and a model file of its own.
+
+    Its drives need not have one rig. It has no pretext, and learns the boxes of teachers alone.
+
+    Attributes:
+        name: in recipes.
+        input_kind: of the features it takes, see `StudentAdapter`.
+    """
+
+    name: ClassVar[str]
+    input_kind: ClassVar[str] = 'window'
+    has_maps: ClassVar[bool] = False
+
+    @classmethod
+    @abstractmethod
+    def make_model_file(cls, run: RunContext) -> Path:
+        """From a run that has been opened to its model file, resuming what is begun there."""
 
 
 class StudentAdapter(nn.Module, ABC):
@@ -109,7 +134,13 @@ def make_student(
         image_size: height and width of the teachers' input.
 
     Raises:
-        AvdetError: there is no such student.
+        AvdetError: there is no such student, or none that can be fitted beside others.
     """
+    kind = STUDENTS.find(recipe.student.model)
+    if issubclass(kind, OwnTraining):
+        raise AvdetError(
+            f'student.model: expected a student of one rig, which can be compared, searched and '
+            f'timed, found {kind.name}; avdet train student teaches it'
+        )
     torch.manual_seed(recipe.fit.seed)
-    return STUDENTS.find(recipe.student.model).make(recipe, rig, area, image_size)
+    return kind.make(recipe, rig, area, image_size)

@@ -162,6 +162,8 @@ class FitRecipe:
             the memory; ``32-true`` everywhere.
         schedule: ``cosine`` with AdamW and a short rise, or ``plateau`` with Adam, the paper's:
             the rate falls by ten after five epochs without a better validation score.
+        start: weights to start from, '' for fresh ones: ``checkpoints/best.ckpt`` of a run with
+            the same student, or ``best.pt`` of one for any array.
     """
 
     epochs: int = value(40, 1, 10_000)
@@ -174,6 +176,7 @@ class FitRecipe:
     average: float = value(0.998, 0.0, 0.99999)
     precision: str = value('32-true', choices=('32-true', 'bf16-mixed', '16-mixed'))
     schedule: str = value('cosine', choices=('cosine', 'plateau'))
+    start: str = value('')
 
 
 @dataclass(frozen=True)

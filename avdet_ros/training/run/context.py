@@ -16,6 +16,7 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.fitting.run_folder import begin_run
+from avdet_ros.training.networks.base import OwnTraining
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
 from avdet_ros.training.teachers.base import Teacher
@@ -85,7 +86,7 @@ def open_run(
     if data is not None and layout.is_dataset(data) and recipe.labels == 'simulated':
         recipe = labelled_as_found(recipe, data)
     split = None
-    if recipe.labels == 'simulated':
+    if recipe.labels == 'simulated' or _is_simulated(recipe, data):
         rig = load_rig(rig_path)
     else:
         split, rig = _open_drives(recipe, data, rig_path, given)
@@ -150,7 +151,18 @@ def _open_drives(
         split = without_taught(split, places)
     if not recipe.makes_labels:
         require_labels(data, by_drive(split.student), recipe.labels, _labels_folder(recipe, data))
-    return split, dataset_rig(data, list(by_drive(split.student)), rig_path)
+    drives = list(by_drive(split.student))
+    # A student of any rig looks at each drive's own.
+    return split, dataset_rig(data, drives[:1] if _any_rig(recipe) else drives, rig_path)
+
+
+def _any_rig(recipe: StudentRecipe) -> bool:
+    return issubclass(STUDENTS.find(recipe.student.model), OwnTraining)
+
+
+def _is_simulated(recipe: StudentRecipe, data: Path | None) -> bool:
+    """Whether teachers look at simulated windows of drawn arrays, which have no drives on disk."""
+    return _any_rig(recipe) and data is not None and (data / 'train' / 'windows.json').is_file()
 
 
 def _labels_folder(

@@ -97,19 +97,24 @@ def make_windows(run: RunContext) -> None:
             simulate = partial(complete_windows, run.data / use, run.rig, use, count, run.progress)
             rank_zero_first(simulate)
         return
-    how, drives = run.recipe.teachers, by_drive(run.split.student)
-    if run.recipe.makes_labels:
-        if run.given is None:
-            make_teachers(how, run.data, run.split, run.teachers, run.progress)
-
-        def label() -> None:
-            teachers = run.given or open_teachers(
-                run.teachers, how.modalities, how.score, how.model
-            )
-            label_drives(run.data, drives, teachers, run.labels, how.crop, run.progress)
-
-        rank_zero_first(label)
+    label_frames(run)
+    drives = by_drive(run.split.student)
     rank_zero_first(lambda: cache_sound(run.data, drives, run.input_kind, run.rig, run.progress))
+
+
+def label_frames(run: RunContext) -> None:
+    """Let teachers label the drives, where the recipe wants it; teach missing ones."""
+    how, drives = run.recipe.teachers, by_drive(run.split.student)
+    if not run.recipe.makes_labels:
+        return
+    if run.given is None:
+        make_teachers(how, run.data, run.split, run.teachers, run.progress)
+
+    def label() -> None:
+        teachers = run.given or open_teachers(run.teachers, how.modalities, how.score, how.model)
+        label_drives(run.data, drives, teachers, run.labels, how.crop, run.progress)
+
+    rank_zero_first(label)
 
 
 def load_windows(run: RunContext, use: str) -> WindowDataset:
@@ -193,6 +198,8 @@ def _fit(
     recipe = run.recipe
 
     def learn() -> dict[str, Any]:
+        if recipe.fit.start:
+            load_best(student, Path(recipe.fit.start), 'student.')
         count = len(windows['train'].at_most(recipe.fit.windows))
         whom = f' ({", ".join(recipe.learns_from)})' if recipe.learns_from else ''
         transfer = '' if recipe.transfer.loss == 'none' else f' and by {recipe.transfer.loss}'

@@ -1,0 +1,227 @@
+"""A recipe's way to a model file for any array: windows, labels, fitting, export, scores.
+
+The windows are those of drives, with the array that each drive's rig file says, or simulated ones
+with an array drawn for each drive. Labels are the truth or what teachers see. Fitting may start
+from the weights of another run: taught on simulated truth first, then by teachers.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+import json
+import logging
+import os
+from pathlib import Path
+
+import torch
+
+from avdet_ros.dataset.labels import label_sources
+from avdet_ros.dataset.splits import SPLIT_SEEDS, by_drive
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member, write_atomically, write_json
+from avdet_ros.simulation.array_windows import WindowPlan
+from avdet_ros.simulation.window_shards import make_array_windows
+from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.drive_windows import (
+    cache_drive_sound,
+    drive_rigs,
+    write_drive_windows,
+)
+from avdet_ros.training.any_array.fitting.best_epoch import load_best
+from avdet_ros.training.any_array.fitting.fit import FitPlan
+from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
+from avdet_ros.training.any_array.fitting.store import Augmentation
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.run import SCORES, AnyArrayRun, finite_scores, train_any_array
+from avdet_ros.training.any_array.watched_windows import watch_windows
+from avdet_ros.training.fitting.distributed import rank_zero_first
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.context import RunContext
+from avdet_ros.training.run.stages import label_frames
+from avdet_ros.training.teachers.labelling import open_teachers
+
+WINDOWS, CARD = 'windows', 'MODEL_CARD.md'
+
+ARRAYS_A_WINDOW = 3
+"""Of simulated training windows: sound is computed once for several arrays about one place."""
+
+_logger = logging.getLogger(__name__)
+
+
+def make_model_file(run: RunContext) -> Path:
+    """Make the windows, fit, export, score; what is there is passed over.
+
+    Returns:
+        ``student.onnx`` in the run's folder; beside it ``scores.json`` and MODEL_CARD.md.
+
+    Raises:
+        AvdetError: windows, drives or teachers are not as they should be.
+    """
+    made: list[Path] = []
+    rank_zero_first(lambda: made.append(_make(run)))
+    return made[0] if made else run.out / 'student.onnx'
+
+
+def _make(run: RunContext) -> Path:
+    folders = simulated_sets(run) if run.split is None else drive_sets(run)
+    plan_run = AnyArrayRun(
+        folders['train'],
+        folders['val'],
+        run.out,
+        fit_plan(run.recipe, _windows_in(folders['train'], run.recipe)),
+        start_shape(run.recipe),
+        device='cuda' if torch.cuda.is_available() else 'cpu',
+        most=run.recipe.fit.windows or None,
+        about=about_windows(run),
+    )
+    model = train_any_array(plan_run, progress=run.progress)
+    scores = json.loads((run.out / SCORES).read_text(encoding='utf-8'))
+    for name, folder in folders.items():
+        if name not in ('train', 'val'):
+            scores[name] = scores_on(plan_run, folder)
+    write_json(run.out / SCORES, scores)
+    with write_atomically(run.out / CARD) as file:
+        file.write(card_text(plan_run, scores).encode())
+    return model
+
+
+def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
+    """How a recipe's words are read for this fitting.
+
+    Args:
+        recipe: ``fit`` and ``augmentation``; what a network of the image's grid needs (patience,
+            precision, schedule, gains of single channels) has no meaning here.
+        windows: that there are to learn from.
+    """
+    fit, how = recipe.fit, recipe.augmentation
+    return FitPlan(
+        steps=fit.epochs * max(1, windows // fit.batch),
+        batch=fit.batch,
+        epoch_windows=max(windows, fit.batch),
+        learning_rate=fit.learning_rate,
+        weight_decay=fit.weight_decay,
+        average=fit.average,
+        seed=fit.seed,
+        augmentation=Augmentation(
+            mirror=0.5 if how.mirror else 0.0,
+            level_db=how.gain_db / 4,
+            missing=how.drop_channel,
+            masked_bands=max(1, how.mask_bands),
+            masked=0.3 if how.mask_bands else 0.0,
+        ),
+        start_from=fit.start,
+    )
+
+
+def start_shape(recipe: StudentRecipe) -> BearingShape:
+    """The sizes of the network: those of the weights it starts from, else the usual ones."""
+    if recipe.fit.start:
+        return read_start_weights(recipe.fit.start).shape
+    return BearingShape()
+
+
+def simulated_sets(run: RunContext) -> dict[str, Path]:
+    """Folders of simulated windows by use: made where they are missing, labelled by teachers."""
+    recipe = run.recipe
+    folders = {}
+    for use in ('train', 'val'):
+        folders[use] = run.data / use
+        # Quickly where there is much to learn from, exactly where it is judged.
+        plan = WindowPlan()
+        if use == 'train':
+            plan = WindowPlan(quick=True, arrays_a_window=ARRAYS_A_WINDOW)
+        count, jobs = getattr(recipe.windows, use), os.cpu_count() or 1
+        if recipe.labels == 'simulated':
+            made = make_array_windows(folders[use], count, SPLIT_SEEDS[use], jobs, plan, run.rig)
+            with run.progress.step(f'{use} windows', count) as advance:
+                for done in made:
+                    advance(done)
+    if recipe.labels != 'teachers':
+        return folders
+    how = recipe.teachers
+    if not how.folder and run.given is None:
+        raise AvdetError(
+            'teachers.folder: expected ready teachers (avdet train teacher) for simulated '
+            'windows, found none'
+        )
+    teachers = run.given or open_teachers(run.teachers, how.modalities, how.score, how.model)
+    labelled = {use: run.out / WINDOWS / use for use in folders}
+    for use, folder in folders.items():
+        watch_windows(folder, teachers, labelled[use], run.rig, progress=run.progress)
+    return {**labelled, 'val_truth': folders['val']}
+
+
+def drive_sets(run: RunContext) -> dict[str, Path]:
+    """Folders of windows of the drives by use, and of the truth where drives have any."""
+    split, recipe = run.split, run.recipe
+    label_frames(run)
+    drives = by_drive(split.student)
+    rigs = drive_rigs(run.data, list(drives), run.rig_path)
+    cache_drive_sound(run.data, drives, rigs, run.progress)
+    root = run.out / WINDOWS
+    write = partial(write_drive_windows, run.data, rigs=rigs)
+    folders = {}
+    for use in ('train', 'val', 'test'):
+        folders[use] = root / use
+        write(
+            getattr(split, use),
+            out=folders[use],
+            source=recipe.labels,
+            labels=run.labels,
+            teachers=recipe.learns_from,
+        )
+    has_truth = all('truth' in label_sources(run.data, name, None) for name in drives)
+    if recipe.labels == 'teachers' and has_truth:
+        folders['test_truth'] = root / 'test_truth'
+        write(split.test, out=folders['test_truth'], source='truth')
+    return folders
+
+
+def about_windows(run: RunContext) -> str:
+    """Who labels what, in a few words for file and card."""
+    whom = ', '.join(run.recipe.learns_from)
+    by = f'labelled by teachers ({whom})' if run.recipe.labels == 'teachers' else 'with true boxes'
+    where = 'simulated windows' if run.split is None else f'drives of {run.data.name}'
+    start = f'; started from {Path(run.recipe.fit.start).name}' if run.recipe.fit.start else ''
+    return f'{where}, {by}{start}'
+
+
+def scores_on(run: AnyArrayRun, folder: Path) -> dict[str, float | None]:
+    """Scores of the best epoch's network on another set."""
+    store = run.store(folder, None)
+    store.refresh()
+    return finite_scores(scores_of(found_in(load_best(run.out, run.device), store), store))
+
+
+def card_text(run: AnyArrayRun, scores: dict) -> str:
+    """MODEL_CARD.md."""
+    lines = [
+        '# A model for any array',
+        '',
+        f'Taught with {scores["windows"]} windows of {run.about}.',
+        'Contract 2: the array comes from the rig file, boxes are directions and ranges.',
+        '',
+        '| on | windows | labels | bearing AP | recall | error | AP50 of boxes | range error |',
+        '|---|--:|--:|--:|--:|--:|--:|--:|',
+    ]
+    for name in ('validation', *(name for name in scores if name.startswith(('test', 'val_')))):
+        row = scores[name]
+        values = [row[key] for key in ('bearing_ap', 'bearing_recall')]
+        values += [row['azimuth_error_deg'], row['ap50'], row['range_error']]
+        cells = ' | '.join('-' if value is None else f'{value:.3f}' for value in values)
+        counts = f'{row["windows"]:.0f} | {row["vehicles"]:.0f}'
+        lines.append(f'| {name.replace("_", ", ")} | {counts} | {cells} |')
+    lines += [
+        '',
+        'Bearings within 3 degrees, recall at one false bearing in ten windows; error in degrees;',
+        "range: median of |d - d'| / d. Where labels are those of teachers, what they do not see",
+        'counts as nothing there.',
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def _windows_in(folder: Path, recipe: StudentRecipe) -> int:
+    """How many windows the fitting has, without reading their features."""
+    total = sum(len(map_member(path, 'count')) for path in folder.glob('windows_*.npz'))
+    return min(total, recipe.fit.windows or total)
