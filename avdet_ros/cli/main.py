@@ -36,6 +36,7 @@ from avdet_ros.cli.eval_bearings import bearings
 from avdet_ros.cli.eval_check_dataset import check_dataset
 from avdet_ros.cli.eval_compare import compare
 from avdet_ros.cli.eval_inspect_model import inspect_model
+from avdet_ros.cli.eval_labels import evaluate_labels
 from avdet_ros.cli.eval_model import evaluate
 from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.run import run
@@ -45,6 +46,7 @@ from avdet_ros.cli.sim_export_mavd import export_mavd
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train_any_array import train_any_array
 from avdet_ros.cli.train_convert import convert_checkpoint
+from avdet_ros.cli.train_curve import train_curve
 from avdet_ros.cli.train_label import label
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
@@ -90,6 +92,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'teacher': train_teacher,
             'label': label,
             'convert-checkpoint': convert_checkpoint,
+            'curve': train_curve,
             'search': search,
             'reproduce': reproduce,
         },
@@ -101,6 +104,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'bearings': bearings,
             'trackers': evaluate_trackers,
             'compare': compare,
+            'labels': evaluate_labels,
             'check-dataset': check_dataset,
             'inspect-model': inspect_model,
         },

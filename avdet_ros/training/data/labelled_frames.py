@@ -24,17 +24,13 @@ from avdet_ros.dataset.splits import by_drive
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.label_quality import LEAST_PIXELS, LEAST_VISIBLE
 from avdet_ros.image_codec import read_picture
 from avdet_ros.training.data.camera_frames import canvas_for, network_input
 
 _logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 10
-MIN_PIXELS = 60
-"""Minimum visible pixels of a vehicle in a training example of a teacher."""
-
-MIN_VISIBLE = 0.25
-"""Minimum visible fraction of a training box."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +183,8 @@ def true_frames(
                 continue
             line = truth[frame.stamp]
             # What is not known is NaN, which is not less than anything.
-            hidden = (np.array(line['pixels'], float) < MIN_PIXELS) | (
-                np.array(line['visible_fraction'], float) < MIN_VISIBLE
+            hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
+                np.array(line['visible_fraction'], float) < LEAST_VISIBLE
             )
             path = layout.picture_path(root, frame, modality)
             found.append(LabelledFrame(path, line['boxes_px'][~hidden.reshape(-1)]))

@@ -1,0 +1,48 @@
+"""`avdet eval labels`: how good teachers' labels are, where drives have a truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate_labels(
+    data: Annotated[Path, typer.Argument(help='Simulated drives in the MAVD layout.')],
+    folder: Annotated[
+        Path | None,
+        typer.Option('--labels', help='Of avdet train label; the default is DATA/labels.'),
+    ] = None,
+    split: Annotated[str, typer.Option(help='Frames of train, val or test.')] = 'val',
+    daytime: Annotated[str, typer.Option(help='Frames by day, by night or all.')] = 'all',
+) -> None:
+    """Print recall and precision of each teacher's boxes, and of all teachers' boxes fused.
+
+    Recall is that of vehicles that are there to be seen: 60 pixels and a quarter of them; IoU 0.5.
+
+    Example:
+        avdet train label out/drives --teachers runs/teachers --split val
+        avdet eval labels out/drives
+    """
+    from rich.table import Table
+
+    from avdet_ros.cli.console import console
+    from avdet_ros.dataset.subsets import Subset
+    from avdet_ros.evaluation.label_quality import label_quality
+    from avdet_ros.evaluation.on_dataset import frames_of
+    from avdet_ros.fields import fill
+
+    subset = fill(Subset, {'daytime': daytime}, 'avdet eval labels')
+    drives = frames_of(data, split, subset)
+    where = folder or data / 'labels'
+    found = label_quality(data, drives, where)
+    table = Table(title=f'{where}, {split}, {daytime}', title_justify='left')
+    headings = ('vehicles', 'boxes', 'recall', 'precision', 'recall at precision 0.9', 'score')
+    table.add_column('teacher')
+    for heading in headings:
+        table.add_column(heading, justify='right')
+    for name, row in found.items():
+        cells = (f'{value:.3f}' for value in (row.recall, row.precision, row.recall_at))
+        table.add_row(name, str(row.vehicles), str(row.boxes), *cells, f'{row.score_at:.2f}')
+    console().print(table)

@@ -1,0 +1,34 @@
+"""`avdet train curve`: what more learning buys, from the logs of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train_curve(
+    runs: Annotated[
+        list[Path], typer.Argument(help='Run folders of avdet train any-array, or of the student.')
+    ],
+    out: Annotated[Path, typer.Option(help='The picture, PNG or SVG.')] = Path('curve.png'),
+) -> None:
+    """Draw scores on validation windows over windows heard, and print where each run ended.
+
+    Example:
+        avdet train curve runs/any_array runs/any_array_taught --out curve.png
+    """
+    from avdet_ros.cli.console import console
+    from avdet_ros.cli.training import need_training
+    from avdet_ros.errors import AvdetError
+
+    need_training()
+    if out.suffix not in ('.png', '.svg'):
+        raise AvdetError(f'--out: expected a name that ends in .png or .svg, found {out.name}')
+    from avdet_ros.training.results.learning_curve import draw, named, table
+
+    learned = named(runs)
+    draw(learned, out)
+    console().print(table(learned), markup=False, soft_wrap=True)
+    console().print(f'{out}: {out.stat().st_size / 1e3:.0f} kB')

@@ -1,0 +1,138 @@
+"""What more learning buys: scores on validation windows over windows heard, from runs' logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import csv
+from dataclasses import dataclass
+import math
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+import numpy as np
+import torch
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.plots import COLOURS
+from avdet_ros.files import explain_os_error, write_atomically
+from avdet_ros.training.any_array.fitting.fit import BEST, LOG
+
+PANELS = {
+    'bearing_ap': 'average precision of bearings, 3°',
+    'bearing_recall': 'recall of bearings at 0.1 false a window',
+    'ap50': 'average precision of boxes, IoU 0.5',
+}
+"""Columns of a log that are drawn, and what they are."""
+
+STYLE = {
+    'font.size': 10,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.edgecolor': '#8c959f',
+    'axes.titlesize': 11,
+    'axes.titlelocation': 'left',
+}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a run went, epoch by epoch.
+
+    Attributes:
+        heard: (E,) windows that the network had learned from, each time that one was.
+        windows: (E,) different ones in the set; NaN where the log does not say.
+        scores: (E,) of each column of `PANELS`.
+    """
+
+    heard: np.ndarray
+    windows: np.ndarray
+    scores: Mapping[str, np.ndarray]
+
+    @property
+    def passes(self) -> float:
+        """How often each window of the set, as it was at the end, was heard on average."""
+        return float(self.heard[-1] / self.windows[-1])
+
+
+def read_run(folder: Path) -> Learned:
+    """How the run in a folder went; see `training.any_array.fitting.fit`.
+
+    Raises:
+        AvdetError: it has no log, or one that says nothing of bearings.
+    """
+    path = folder / LOG
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: np.array([float(row[name]) for row in rows]) for name in PANELS}
+        steps = np.array([float(row['step']) for row in rows])
+        # Older logs have the validation set's number under a name that both claimed.
+        windows = np.array([float(row.get('training_windows', 'nan')) for row in rows])
+    except OSError as error:
+        raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise AvdetError(
+            f'{path}: expected the log of a run of any-array, found {error!r:.80}'
+        ) from error
+    if not len(steps):
+        raise AvdetError(f'{path}: expected an epoch at least, found none')
+    return Learned(steps * _batch(folder), windows, columns)
+
+
+def table(runs: Mapping[str, Learned]) -> str:
+    """Where each run ended, as Markdown."""
+    lines = [
+        '| run | windows | heard | bearing AP | recall | AP50 | AP at half of that |',
+        '|---|--:|--:|--:|--:|--:|--:|',
+    ]
+    for name, run in runs.items():
+        half = int(np.searchsorted(run.heard, run.heard[-1] / 2))
+        windows = '-' if math.isnan(run.windows[-1]) else f'{run.windows[-1]:,.0f}'
+        ends = ' | '.join(f'{run.scores[column][-1]:.3f}' for column in PANELS)
+        before = run.scores['bearing_ap'][half]
+        lines.append(f'| {name} | {windows} | {run.heard[-1]:,.0f} | {ends} | {before:.3f} |')
+    return '\n'.join(lines) + '\n'
+
+
+def draw(runs: Mapping[str, Learned], path: Path) -> None:
+    """Write a picture of the runs' scores.
+
+    Args:
+        runs: by the name in the legend.
+        path: a PNG or SVG file.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.6), layout='constrained')
+        panels = figure.subplots(1, len(PANELS))
+        for axes, (column, title) in zip(panels, PANELS.items(), strict=True):
+            for index, (name, run) in enumerate(runs.items()):
+                colour = COLOURS[index % len(COLOURS)]
+                axes.plot(run.heard, run.scores[column], '.-', color=colour, label=name, ms=4)
+            axes.set_xscale('log')
+            axes.set(title=title, xlabel='windows heard')
+            axes.grid(color='#eaeef2')
+        panels[0].legend(frameon=False, fontsize=9)
+        with write_atomically(path) as file:
+            figure.savefig(file, format=path.suffix.removeprefix('.') or 'png', dpi=110)
+
+
+def _batch(folder: Path) -> int:
+    """Windows a step, from the weights beside the log."""
+    path = folder / BEST
+    try:
+        return int(torch.load(path, map_location='cpu', weights_only=True)['plan']['batch'])
+    except Exception as error:  # of zip files, of pickles, of the system: no common base class
+        raise AvdetError(
+            f'{path}: expected the weights of a run of any-array, found '
+            f'{" ".join(str(error).split()):.120}'
+        ) from error
+
+
+def named(folders: Sequence[Path]) -> dict[str, Learned]:
+    """Runs by the shortest ends of their folders that tell them apart."""
+    for depth in range(1, 5):
+        names = ['/'.join(folder.resolve().parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(names):
+            break
+    return {name: read_run(folder) for name, folder in zip(names, folders, strict=True)}

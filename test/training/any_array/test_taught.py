@@ -1,0 +1,119 @@
+"""A recipe's way from drives with teachers' boxes to a model file for any array."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+import json
+
+from helpers.array_windows import write_shard
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.any_array import taught
+from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.fitting.fit import LOG, FitPlan, fit
+from avdet_ros.training.any_array.run import AnyArrayRun
+from avdet_ros.training.any_array.taught import fit_plan
+from avdet_ros.training.networks.base import make_student
+from avdet_ros.training.recipes.parts import Augmentation, FitRecipe, NetworkRecipe, TeachersRecipe
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.train import run_student
+
+SMALL = BearingShape(width=12, deep=32, steps=4)
+
+
+@pytest.fixture(scope='module')
+def start(tmp_path_factory):
+    """The folder of a short run on windows of true boxes, a small network."""
+    root = tmp_path_factory.mktemp('start')
+    write_shard(root / 'train', 0)
+    write_shard(root / 'val', 100_000, 24)
+    run = AnyArrayRun(
+        root / 'train', root / 'val', root / 'run', FitPlan(steps=3, batch=16), SMALL
+    )
+    val = run.store(run.val, None)
+    val.refresh()
+    fit(run.store(run.train, None), val, run.out, run.plan, run.shape)
+    return run.out
+
+
+def recipe_of(start):
+    return StudentRecipe(
+        labels='teachers',
+        student=NetworkRecipe(model='any_array'),
+        teachers=TeachersRecipe(modalities=('rgb',), crop=False),
+        fit=FitRecipe(epochs=6, batch=16, learning_rate=2e-3, average=0.5, start=str(start)),
+        augmentation=Augmentation(mask_bands=0),
+    )
+
+
+@pytest.mark.slow
+def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots, tmp_path, rig):
+    out = tmp_path / 'run'
+    model = run_student(recipe_of(start), drives, out, teachers={'rgb': bright_spots})
+    with (out / LOG).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert float(rows[-1]['loss']) < float(rows[0]['loss'])
+    scores = json.loads((out / 'scores.json').read_text())
+    # 32 frames to learn from, eight to choose with and eight to score, by teachers and by truth.
+    assert (scores['windows'], scores['test']['windows']) == (32, 8)
+    assert scores['test_truth']['windows'] == 8
+    assert scores['shape']['width'] == SMALL.width
+    card = (out / 'MODEL_CARD.md').read_text()
+    assert 'labelled by teachers (rgb); started from run' in card
+    front_end = FrontEnd()
+    detector = Detector(model, rig, front_end, providers=['cpu'])
+    assert detector.contract.contract_version == 2
+    features = np.full((32, 80, 173), -60, np.float32)
+    features[8:] = 0
+    found = detector.detect(features)
+    assert found.range_m.shape == (len(found), 3)
+    # The same command has nothing left to do.
+    before = model.stat().st_mtime_ns, len(rows)
+    again = run_student(recipe_of(start), drives, out, teachers={'rgb': bright_spots})
+    assert again == model
+    with (out / LOG).open() as file:
+        assert len(list(csv.DictReader(file))) == before[1]
+
+
+def test_a_recipe_in_the_words_of_the_fitting():
+    recipe = recipe_of('somewhere')
+    plan = fit_plan(recipe, 100)
+    assert (plan.steps, plan.epoch_windows, plan.start_from) == (36, 100, 'somewhere')
+    assert plan.augmentation.mirror == 0.5
+    assert plan.augmentation.masked == 0
+    few = replace(recipe, augmentation=Augmentation(mirror=False, drop_channel=0.4))
+    assert fit_plan(few, 8).steps == 6
+    assert fit_plan(few, 8).augmentation.mirror == 0
+    assert fit_plan(few, 8).augmentation.missing == 0.4
+
+
+def test_simulated_cameras_need_teachers_that_are_ready(tmp_path):
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train' / 'windows.json').write_text('{}')
+    with pytest.raises(AvdetError, match=r'teachers\.folder: expected ready teachers'):
+        run_student(recipe_of(''), tmp_path, tmp_path / 'run')
+
+
+def test_it_is_no_student_of_comparisons(rig):
+    with pytest.raises(AvdetError, match=r'expected a student of one rig.*found any_array'):
+        make_student(recipe_of(''), rig, None, (128, 256))
+
+
+def test_the_folder_of_simulated_truth_is_made_where_there_is_none(tmp_path, monkeypatch):
+    made = []
+
+    def note(folder, count, seeds, jobs, plan, base):
+        made.append((folder.name, count, plan.quick, plan.arrays_a_window))
+        yield count
+
+    monkeypatch.setattr(taught, 'make_array_windows', note)
+    recipe = StudentRecipe(student=NetworkRecipe(model='any_array'))
+    with pytest.raises(AvdetError, match='expected at least 32 windows for a batch, found 0'):
+        run_student(recipe, tmp_path / 'windows', tmp_path / 'run')
+    assert made == [('train', 12000, True, 3), ('val', 1500, False, 1)]
