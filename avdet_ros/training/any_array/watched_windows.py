@@ -31,7 +31,7 @@ from avdet_ros.simulation.array_windows import (
     place_array,
 )
 from avdet_ros.simulation.pictures import Cameras, Frame, random_conditions
-from avdet_ros.simulation.window_shards import MANIFEST
+from avdet_ros.simulation.shard_folder import MANIFEST
 from avdet_ros.training.any_array.box_labels import label_fields
 from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
 from avdet_ros.training.teachers.base import Teacher

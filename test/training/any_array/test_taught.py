@@ -21,6 +21,7 @@ from avdet_ros.training.any_array.taught import fit_plan
 from avdet_ros.training.networks.base import make_student
 from avdet_ros.training.recipes.parts import Augmentation, FitRecipe, NetworkRecipe, TeachersRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run.context import open_run
 from avdet_ros.training.run.train import run_student
 
 SMALL = BearingShape(width=12, deep=32, steps=4)
@@ -54,7 +55,7 @@ def recipe_of(start):
 @pytest.mark.slow
 def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots, tmp_path, rig):
     out = tmp_path / 'run'
-    model = run_student(recipe_of(start), drives, out, teachers={'rgb': bright_spots})
+    model = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
     with (out / LOG).open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -75,7 +76,7 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
     assert found.range_m.shape == (len(found), 3)
     # The same command has nothing left to do.
     before = model.stat().st_mtime_ns, len(rows)
-    again = run_student(recipe_of(start), drives, out, teachers={'rgb': bright_spots})
+    again = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
     assert again == model
     with (out / LOG).open() as file:
         assert len(list(csv.DictReader(file))) == before[1]
@@ -97,7 +98,7 @@ def test_simulated_cameras_need_teachers_that_are_ready(tmp_path):
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / 'windows.json').write_text('{}')
     with pytest.raises(AvdetError, match=r'teachers\.folder: expected ready teachers'):
-        run_student(recipe_of(''), tmp_path, tmp_path / 'run')
+        run_student(open_run(recipe_of(''), tmp_path, tmp_path / 'run'))
 
 
 def test_it_is_no_student_of_comparisons(rig):
@@ -115,5 +116,5 @@ def test_the_folder_of_simulated_truth_is_made_where_there_is_none(tmp_path, mon
     monkeypatch.setattr(taught, 'make_array_windows', note)
     recipe = StudentRecipe(student=NetworkRecipe(model='any_array'))
     with pytest.raises(AvdetError, match='expected at least 32 windows for a batch, found 0'):
-        run_student(recipe, tmp_path / 'windows', tmp_path / 'run')
+        run_student(open_run(recipe, tmp_path / 'windows', tmp_path / 'run'))
     assert made == [('train', 12000, True, 3), ('val', 1500, False, 1)]

@@ -14,7 +14,8 @@ from avdet_ros.simulation.array_windows import (
     draw_world,
     place_array,
 )
-from avdet_ros.simulation.window_shards import _prepare, write_array_shard
+from avdet_ros.simulation.shard_folder import use_folder
+from avdet_ros.simulation.window_shards import _settings, write_array_shard
 from avdet_ros.training.any_array.box_labels import ANGLES
 from avdet_ros.training.any_array.watched_windows import watch_windows
 from avdet_ros.training.data.camera_frames import canvas_for
@@ -46,7 +47,7 @@ class AllSeeing:
 def windows(tmp_path_factory, rig):
     """A shard of six windows of three drives, and what the simulator says of them."""
     folder = tmp_path_factory.mktemp('windows') / 'truth'
-    _prepare(folder, FIRST, PLAN, rig)
+    use_folder(folder, _settings(FIRST, PLAN, rig))
     write_array_shard(folder, FIRST, PLAN, rig)
     with np.load(folder / f'windows_{FIRST:07d}.npz') as shard:
         return folder, dict(shard)
