@@ -129,18 +129,17 @@ def fused_labels(
     """What all teachers together see in a frame, and which columns of it they look at.
 
     Returns:
-        Their boxes, fused as `dataset.labels` does, with disparities if one of them sees depth;
+        Their boxes, fused as `dataset.labels` does, with the disparities of the depth camera;
         first and last column, pixels.
     """
     first = next(iter(teachers.values()))
     height, width = frame.rgb.shape[:2]
     canvas = canvas_for(first.image_size, width, height, first.crop)
-    depth = frame.depth if 'depth' in teachers else None
     each = []
     for name, teacher in teachers.items():
         picture = network_input(getattr(frame, name), name, canvas)
         (output,) = teacher.predict(torch.from_numpy(picture[None]))
-        each.append(found_in_picture(output, canvas, depth))
+        each.append(found_in_picture(output, canvas, frame.depth))
     boxes, scores, disparity = (
         np.concatenate([getattr(item, field.name) for item in each]) for field in fields(each[0])
     )
