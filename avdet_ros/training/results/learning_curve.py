@@ -16,7 +16,8 @@ import torch
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.plots import COLOURS
 from avdet_ros.files import explain_os_error, write_atomically
-from avdet_ros.training.any_array.fitting.fit import BEST, LOG
+from avdet_ros.training.any_array.fitting.fit import LOG
+from avdet_ros.training.any_array.fitting.start_weights import BEST
 
 PANELS = {
     'bearing_ap': 'average precision of bearings, 3°',
