@@ -20,6 +20,9 @@ from avdet_ros.training.any_array.drive_windows import (
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope='module')
 def two_rigs(drives, tmp_path_factory):
     """The drives, the first of them recorded with a turned array and a raised camera."""

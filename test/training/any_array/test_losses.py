@@ -144,7 +144,7 @@ def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
     known, unknown = labels([NEAR]), labels([(*NEAR[:4], float('nan'))])
     said = torch.zeros(1, VALUES, 64, requires_grad=True)
     terms = bearing_loss(said, unknown, SHAPE)
-    assert float(terms['range']) == 0
+    assert terms['range'].item() == 0
     terms['loss'].backward()
     assert torch.isfinite(said.grad).all()
     assert said.grad[:, 5:].abs().sum() == 0

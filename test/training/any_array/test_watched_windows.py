@@ -100,6 +100,7 @@ def test_what_the_teachers_see_takes_the_place_of_the_truth(windows, rig, tmp_pa
         watch_windows(folder, {'depth': other}, tmp_path / 'out', rig)
 
 
+@pytest.mark.slow
 def test_windows_of_another_rig_or_kind_are_refused(windows, rig, tmp_path):
     folder, _ = windows
     other = replace(rig, sample_rate_hz=48_000)
