@@ -19,7 +19,6 @@ from avdet_ros.training.any_array.drive_windows import (
     write_drive_windows,
 )
 
-
 pytestmark = pytest.mark.slow
 
 
