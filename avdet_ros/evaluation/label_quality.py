@@ -117,7 +117,7 @@ def summary(judged: np.ndarray, vehicles: int) -> LabelQuality:
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(hits) + 1)
     # A threshold never parts equal scores.
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1) if len(scores) else []
+    ends = np.flatnonzero(np.append(np.diff(scores), -1.0)[: len(scores)])
     good = [end for end in ends if precision[end] >= PRECISION]
     last = good[-1] if good else None
     many = max(vehicles, 1)
