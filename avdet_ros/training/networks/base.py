@@ -8,8 +8,7 @@ of `GridStudent`, for a network that fills a grid over the image) with a ``name`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,28 +23,23 @@ from avdet_ros.training.recipes.parts import LossRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
 
-if TYPE_CHECKING:
-    from avdet_ros.training.run.context import RunContext
 
+@STUDENTS.register
+class AnyArray:
+    """The student for any array (`training.any_array`), as recipes name it.
 
-class OwnTraining(ABC):
-    """A student that a recipe names like any other, with a fitting and a model file of its own.
-
-    Its drives need not have one rig. It has no pretext, and learns the boxes of teachers alone.
+    It has a fitting and a model file of its own, `training.run.taught`; its drives need not have
+    one rig. It has no pretext, and learns the boxes of teachers alone.
 
     Attributes:
         name: in recipes.
         input_kind: of the features it takes, see `StudentAdapter`.
+        has_maps: whether teachers' maps can be compared with it.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = 'any_array'
     input_kind: ClassVar[str] = 'window'
     has_maps: ClassVar[bool] = False
-
-    @classmethod
-    @abstractmethod
-    def make_model_file(cls, run: RunContext) -> Path:
-        """From a run that has been opened to its model file, resuming what is begun there."""
 
 
 class StudentAdapter(nn.Module, ABC):
@@ -137,7 +131,7 @@ def make_student(
         AvdetError: there is no such student, or none that can be fitted beside others.
     """
     kind = STUDENTS.find(recipe.student.model)
-    if issubclass(kind, OwnTraining):
+    if kind is AnyArray:
         raise AvdetError(
             f'student.model: expected a student of one rig, which can be compared, searched and '
             f'timed, found {kind.name}; avdet train student teaches it'

@@ -16,7 +16,7 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.fitting.run_folder import begin_run
-from avdet_ros.training.networks.base import OwnTraining
+from avdet_ros.training.networks.base import AnyArray
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
 from avdet_ros.training.teachers.base import Teacher
@@ -157,7 +157,7 @@ def _open_drives(
 
 
 def _any_rig(recipe: StudentRecipe) -> bool:
-    return issubclass(STUDENTS.find(recipe.student.model), OwnTraining)
+    return STUDENTS.find(recipe.student.model) is AnyArray
 
 
 def _is_simulated(recipe: StudentRecipe, data: Path | None) -> bool:

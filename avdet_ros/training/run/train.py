@@ -17,12 +17,13 @@ from avdet_ros.files import write_atomically, write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.fitting.distributed import process_group, rank_zero_first
 from avdet_ros.training.fitting.run_folder import begin_run, cached_stage_rank_zero
-from avdet_ros.training.networks.base import OwnTraining
+from avdet_ros.training.networks.base import AnyArray
 from avdet_ros.training.recipes.read import read_recipe
 from avdet_ros.training.recipes.student import ComparisonRecipe
 from avdet_ros.training.registries import STUDENTS
 from avdet_ros.training.results import model_card
 from avdet_ros.training.results.evaluation_files import SCORES
+from avdet_ros.training.run import taught
 from avdet_ros.training.run.context import RunContext, open_run
 from avdet_ros.training.run.model_file import make_model_file, score_windows
 from avdet_ros.training.run.stages import load_windows, make_detector, make_windows
@@ -77,9 +78,8 @@ def run_student(run: RunContext) -> Path:
     Raises:
         AvdetError: data or folders are not as they should be.
     """
-    kind = STUDENTS.find(run.recipe.student.model)
-    if issubclass(kind, OwnTraining):
-        return kind.make_model_file(run)
+    if STUDENTS.find(run.recipe.student.model) is AnyArray:
+        return taught.make_model_file(run)
     make_windows(run)
     return make_model_file(run)
 

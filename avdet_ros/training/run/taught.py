@@ -22,22 +22,22 @@ from avdet_ros.files import map_member, write_atomically, write_json
 from avdet_ros.simulation.array_windows import WindowPlan
 from avdet_ros.simulation.window_shards import make_array_windows
 from avdet_ros.training.any_array.bearing_first import BearingShape
-from avdet_ros.training.any_array.drive_windows import (
-    cache_drive_sound,
-    drive_rigs,
-    write_drive_windows,
-)
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit import FitPlan
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import Augmentation
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.run import SCORES, AnyArrayRun, finite_scores, train_any_array
-from avdet_ros.training.any_array.watched_windows import watch_windows
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.context import RunContext
+from avdet_ros.training.run.drive_windows import (
+    cache_drive_sound,
+    drive_rigs,
+    write_drive_windows,
+)
 from avdet_ros.training.run.stages import label_frames
+from avdet_ros.training.run.watched_windows import watch_windows
 from avdet_ros.training.teachers.labelling import open_teachers
 
 WINDOWS, CARD = 'windows', 'MODEL_CARD.md'

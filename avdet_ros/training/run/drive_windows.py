@@ -24,8 +24,8 @@ from avdet_ros.files import write_atomically
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.any_array.box_labels import label_fields
-from avdet_ros.training.any_array.watched_windows import seen_columns
 from avdet_ros.training.data.camera_frames import canvas_for
+from avdet_ros.training.run.watched_windows import seen_columns
 from avdet_ros.training.teachers.labelling import ABOUT, read_about
 
 _logger = logging.getLogger(__name__)

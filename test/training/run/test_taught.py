@@ -13,15 +13,15 @@ import pytest
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.any_array import taught
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.fitting.fit import LOG, FitPlan, fit
 from avdet_ros.training.any_array.run import AnyArrayRun
-from avdet_ros.training.any_array.taught import fit_plan
 from avdet_ros.training.networks.base import make_student
 from avdet_ros.training.recipes.parts import Augmentation, FitRecipe, NetworkRecipe, TeachersRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.run import taught
 from avdet_ros.training.run.context import open_run
+from avdet_ros.training.run.taught import fit_plan
 from avdet_ros.training.run.train import run_student
 
 SMALL = BearingShape(width=12, deep=32, steps=4)

@@ -17,8 +17,8 @@ from avdet_ros.simulation.array_windows import (
 from avdet_ros.simulation.shard_folder import use_folder
 from avdet_ros.simulation.window_shards import _settings, write_array_shard
 from avdet_ros.training.any_array.box_labels import ANGLES
-from avdet_ros.training.any_array.watched_windows import watch_windows
 from avdet_ros.training.data.camera_frames import canvas_for
+from avdet_ros.training.run.watched_windows import watch_windows
 from avdet_ros.training.teachers.base import TeacherOutput
 
 SIZE = (128, 384)

@@ -13,7 +13,7 @@ from avdet_ros.dataset.labels import labels_of
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path
-from avdet_ros.training.any_array.drive_windows import (
+from avdet_ros.training.run.drive_windows import (
     cache_drive_sound,
     drive_rigs,
     write_drive_windows,
