@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from avdet_ros.audio.sound_rate import RATE_TOLERANCE, nearest_rate
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.clip_rate import clip_rate
 from avdet_ros.dataset.frame_files import look_for_files
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import contrast_fault
@@ -217,6 +219,7 @@ def _drive(
     summary.checked = len(chosen)
     _pictures(root, name, chosen, summary, found)
     _sound(root, name, chosen, summary, found)
+    _clip_rate(root, name, frames, found)
     if whole:
         _own(root, name, frames, found)
     return summary
@@ -273,6 +276,17 @@ def _pictures(
     pixels = {size.split()[0] for size in summary.sizes.values() if size and ',' not in size}
     if len(pixels) > 1:
         found.add('error', name, 'modalities of different sizes', str(summary.sizes))
+
+
+def _clip_rate(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
+    """Clips that were cut out of sound of another rate than their files name."""
+    rate_hz = clip_rate(root, frames)
+    if rate_hz is not None and abs(rate_hz / layout.SAMPLE_RATE_HZ - 1) > RATE_TOLERANCE:
+        what = (
+            f'clips of another rate: expected {layout.SAMPLE_RATE_HZ} samples a second, found '
+            f'about {nearest_rate(rate_hz)} by their overlap'
+        )
+        found.add('error', name, what, str(frames[0]))
 
 
 def _sound(
