@@ -6,13 +6,15 @@ Who looks at the terminal and not at ``/diagnostics`` learns there why nothing c
 from __future__ import annotations
 
 from collections.abc import Collection
-import math
 import re
 
 from avdet_ros.nodes.diagnostics import OK, WARN, Report
 
 QUIET_S = 60.0
 """A sentence that comes again within this time is not logged again."""
+
+HOLD_S = 3.0
+"""What is over sooner is not worth a line: nodes that start wait for each other."""
 
 WELL_S = 3.0
 """After so long without a fault it is logged that all is well."""
@@ -24,6 +26,7 @@ class SentenceLog:
     """Remembers what was logged of one node's reports."""
 
     def __init__(self) -> None:
+        self._first_s: dict[str, float] = {}
         self._logged_s: dict[str, float] = {}
         self._faulty = False
         self._well_since_s: float | None = None
@@ -39,24 +42,30 @@ class SentenceLog:
         if report.level == OK:
             return self._well(report, now_s)
         self._well_since_s = None
+        self._logged_s = {
+            key: at_s for key, at_s in self._logged_s.items() if now_s - at_s <= QUIET_S
+        }
+        first_s: dict[str, float] = {}
         fresh = []
         level = WARN
         for its_level, sentence in report.faults:
             key = _NUMBER.sub('#', sentence)  # seconds and counts go on; the sentence is the same
-            is_new = now_s - self._logged_s.get(key, -math.inf) > QUIET_S
-            self._logged_s[key] = now_s
-            self._faulty |= is_new
+            first_s[key] = self._first_s.get(key, now_s)
+            is_new = key not in self._logged_s
             if is_new and sentence not in told:
+                if now_s - first_s[key] < HOLD_S:
+                    continue
                 fresh.append(sentence)
                 level = max(level, its_level)
-        self._logged_s = {
-            key: at_s for key, at_s in self._logged_s.items() if now_s - at_s <= QUIET_S
-        }
+            self._logged_s[key] = now_s
+            self._faulty |= is_new
+        self._first_s = first_s
         return (level, '; '.join(fresh)) if fresh else None
 
     def _well(self, report: Report, now_s: float) -> tuple[int, str] | None:
         if self._well_since_s is None:
             self._well_since_s = now_s
+        self._first_s.clear()
         if not self._faulty or now_s - self._well_since_s < WELL_S:
             return None
         self._faulty = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from avdet_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from avdet_ros.nodes.sentence_log import QUIET_S, WELL_S, SentenceLog
+from avdet_ros.nodes.sentence_log import HOLD_S, QUIET_S, WELL_S, SentenceLog
 
 
 def report(*faults, ok='100 windows sent'):
@@ -15,14 +15,21 @@ def report(*faults, ok='100 windows sent'):
     return made
 
 
+def held(log, now_s, *faults):
+    """What is logged once faults have held for long enough."""
+    assert log.news(report(*faults), now_s, ()) is None
+    return log.news(report(*faults), now_s + HOLD_S, ())
+
+
 def test_a_fault_is_logged_when_it_comes_and_when_it_is_over():
     log = SentenceLog()
     assert log.news(report(), 0.0, ()) is None
-    assert log.news(report((ERROR, 'nothing on /a for 2 s')), 1.0, ()) == (
-        ERROR,
-        'nothing on /a for 2 s',
-    )
-    for second in range(2, 200):  # the seconds go on; the sentence is the same
+    line = None
+    for second in range(1, 5):
+        assert line is None
+        line = log.news(report((ERROR, f'nothing on /a for {second} s')), second, ())
+    assert line == (ERROR, 'nothing on /a for 4 s')
+    for second in range(5, 200):  # the seconds go on; the sentence is the same
         fault = (ERROR, f'nothing on /a for {second} s')
         assert log.news(report(fault), second, ()) is None
     assert log.news(report(), 200.0, ()) is None
@@ -32,18 +39,25 @@ def test_a_fault_is_logged_when_it_comes_and_when_it_is_over():
 
 def test_a_second_fault_is_logged_beside_the_first():
     log = SentenceLog()
-    assert log.news(report((WARN, 'a'), (ERROR, 'b')), 0.0, ()) == (ERROR, 'a; b')
-    assert log.news(report((WARN, 'a'), (ERROR, 'b'), (WARN, 'c')), 1.0, ()) == (WARN, 'c')
+    assert held(log, 0.0, (WARN, 'a'), (ERROR, 'b')) == (ERROR, 'a; b')
+    assert held(log, 9.0, (WARN, 'a'), (ERROR, 'b'), (WARN, 'c')) == (WARN, 'c')
+
+
+def test_what_is_over_at_once_is_no_line():
+    log = SentenceLog()
+    for second in range(60):  # as of nodes that start, again and again
+        made = report((ERROR, 'nothing yet')) if second % 6 < HOLD_S else report()
+        assert log.news(made, second, ()) is None
 
 
 def test_what_comes_and_goes_fills_no_terminal():
     log = SentenceLog()
     lines = []
     for second in range(round(QUIET_S)):
-        made = report((WARN, 'late')) if second % 8 < 2 else report()
+        made = report((WARN, 'late')) if second % 9 < 5 else report()
         lines.append(log.news(made, float(second), ()))
     assert [line[1] for line in lines if line] == ['late', 'well again: 100 windows sent']
-    assert log.news(report((WARN, 'late')), 3 * QUIET_S, ()) == (WARN, 'late')
+    assert held(log, 3 * QUIET_S, (WARN, 'late')) == (WARN, 'late')
 
 
 def test_what_the_node_has_said_itself_is_not_said_twice():
