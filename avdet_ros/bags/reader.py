@@ -11,13 +11,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 import struct
+from tempfile import TemporaryDirectory
 
 import apsw
-from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
+import zstandard
 
 from avdet_ros.bags import recovery
+from avdet_ros.bags.staging import message_files, needs_staging, stage_file, stage_folder
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.messages.typestore import type_hash, typestore
@@ -26,9 +28,11 @@ from avdet_ros.quoting import one_line
 LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
 """A longer message is refused: 256 MiB."""
 
+_ZSTD = b'\x28\xb5\x2f\xfd'
 _BROKEN = (
     ReaderError,
     SerdeError,
+    zstandard.ZstdError,
     apsw.Error,
     ValueError,
     struct.error,
@@ -100,6 +104,10 @@ class Bag:
         self.latched: set[str] = set()
         self._readers: list[Reader] = []
         self._damaged: list[Path] = []
+        self._types: dict[str, set[str]] = {}
+        self._encodings: dict[str, str] = {}
+        self._stage: TemporaryDirectory | None = None
+        self._places = 0
         if not self.path.exists():
             raise AvdetError(f'{path}: expected a rosbag2 folder, .mcap or .db3, found nothing')
         try:
@@ -119,6 +127,9 @@ class Bag:
             if reader.is_open:
                 reader.close()
         self._readers.clear()
+        if self._stage is not None:
+            self._stage.cleanup()
+            self._stage = None
 
     def __enter__(self) -> Bag:
         return self
@@ -134,6 +145,13 @@ class Bag:
         """
         entry = self.topics.get(topic)
         kind = ' or '.join(msgtypes)
+        if kind_of := self._encodings.get(topic):
+            raise AvdetError(
+                f'bag {self.path}: {topic}: expected messages in CDR, found {kind_of}'
+            )
+        if len(self._types.get(topic, ())) > 1:
+            types = ' and '.join(sorted(self._types[topic]))
+            raise AvdetError(f'bag {self.path}: {topic}: expected one message type, found {types}')
         if entry is None or entry.count == 0:
             there = ', '.join(sorted(name for name, t in self.topics.items() if t.count))
             raise AvdetError(
@@ -200,30 +218,51 @@ class Bag:
                     yield self._bounded(BagMessage(*message))
 
     def _open(self) -> None:
-        if self.path.is_dir() and (self.path / 'metadata.yaml').is_file():
-            problem = self._try(self.path)
+        has_metadata = self.path.is_dir() and (self.path / 'metadata.yaml').is_file()
+        if has_metadata:
+            problem = self._try(self._staged(self.path))
             if problem is None:
                 return
-            self._note(problem)
+            # What follows reads these without loss.
+            if problem != recovery.NO_INDEX and 'Serialization format' not in problem:
+                self._note(problem)
         files = [self.path]
         if self.path.is_dir():
-            files = sorted(
-                (file for file in self.path.iterdir() if file.suffix in ('.mcap', '.db3')),
-                key=_part_number,
-            )
+            files = message_files(self.path)
         if not files:
             raise AvdetError(
                 f'bag {self.path}: expected metadata.yaml and .mcap or .db3 files, found none'
             )
         for file in files:
-            problem = self._try(file)
+            try:
+                problem = self._try(self._staged(file))
+            except (OSError, *_BROKEN) as error:
+                problem = one_line(error)
             if problem is not None:
                 self._recover(file, problem)
-            elif file.suffix == '.db3' and self.path.is_dir():
+            elif file.suffix == '.db3' and self.path.is_dir() and not has_metadata:
                 # Unlike MCAP's index, nothing in the file shows whether it was closed.
                 self._note('metadata.yaml is missing, so the recording was cut short')
         if not any(topic.count for topic in self.topics.values()):
-            raise AvdetError(self.partial or f'bag {self.path}: expected messages, found none')
+            other = ', '.join(f'{name} in {kind}' for name, kind in self._encodings.items())
+            raise AvdetError(
+                self.partial
+                or f'bag {self.path}: expected messages in CDR, found {other or "none"}'
+            )
+
+    def _staged(self, path: Path) -> Path:
+        """Where rosbags can open a bag or a file of one."""
+        files = message_files(path) if path.is_dir() else [path]
+        if not any(map(needs_staging, files)):
+            return path
+        if self._stage is None:
+            self._stage = TemporaryDirectory(prefix='avdet-bag-')
+        folder = Path(self._stage.name) / str(self._places)
+        self._places += 1
+        folder.mkdir()
+        if path.is_dir():
+            return folder if stage_folder(path, folder) else path
+        return stage_file(path, folder, 'part')
 
     def _try(self, path: Path) -> str | None:
         try:
@@ -231,11 +270,15 @@ class Bag:
             reader.open()
         except (OSError, *_BROKEN) as error:
             return one_line(error, 300)
+        if not recovery.has_full_index(path):
+            reader.close()
+            return recovery.NO_INDEX
         self._readers.append(reader)
         for connection in reader.connections:
-            offered = getattr(connection.ext, 'offered_qos_profiles', ())
-            if any(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in offered):
-                self.latched.add(connection.topic)
+            kind = connection.ext.serialization_format or 'cdr'
+            if kind != 'cdr':
+                self._encodings[connection.topic] = kind
+                continue
             self._count(
                 connection.topic, connection.msgtype, connection.msgcount, connection.digest
             )
@@ -244,27 +287,37 @@ class Bag:
         return None
 
     def _recover(self, file: Path, problem: str) -> None:
-        if file.suffix != '.mcap':
+        if '.mcap' not in file.suffixes:
             self._note(f'{file.name} cannot be opened: {problem}')
             return
         try:
-            found = recovery.scan(file)
+            place = self._staged(file)
+            found = recovery.scan(place)
         except OSError as error:
             self._note(f'{file.name} cannot be opened: {explain_os_error(error)}')
             return
+        except _BROKEN as error:
+            self._note(f'{file.name} cannot be opened: {one_line(error)}')
+            return
         lost = f', {found.chunks_lost} damaged chunks left out' if found.chunks_lost else ''
         kept = sum(found.counts.values())
-        self._note(f'{file.name}: {found.reason}{lost}, {kept} messages before that are whole')
-        for topic, count in found.counts.items():
-            self._count(topic, found.types[topic], count, '')
+        if not found.whole:
+            self._note(f'{file.name}: {found.reason}{lost}, {kept} messages before that are whole')
+        self._encodings.update(found.encodings)
+        for (topic, msgtype), count in found.counts.items():
+            self._count(topic, msgtype, count, '')
         if kept:
-            self._damaged.append(file)
+            self._damaged.append(place)
             self._span(found.first_ns, found.last_ns)
 
     def _intact(
         self, reader: Reader, wanted: set[str], start_ns: int | None
     ) -> Iterator[BagMessage]:
-        connections = [c for c in reader.connections if c.topic in wanted]
+        connections = [
+            c
+            for c in reader.connections
+            if c.topic in wanted and c.ext.serialization_format in ('', 'cdr')
+        ]
         if not connections:
             return
         try:
@@ -274,6 +327,12 @@ class Bag:
             self._note(f'{reader.path.name} cannot be read to its end: {error}')
 
     def _bounded(self, message: BagMessage) -> BagMessage:
+        if message.data[:4] == _ZSTD:  # compressed one by one, where no metadata says so
+            try:
+                plain = zstandard.ZstdDecompressor().decompress(message.data)
+            except zstandard.ZstdError:
+                return message
+            message = BagMessage(message.topic, message.msgtype, message.stamp_ns, plain)
         if len(message.data) > LARGEST_MESSAGE_BYTES:
             raise AvdetError(
                 f'bag {self.path}: {message.topic}: expected messages below '
@@ -283,13 +342,13 @@ class Bag:
 
     def _count(self, topic: str, msgtype: str, count: int, digest: str) -> None:
         before = self.topics.get(topic)
-        if before is not None and before.msgtype != msgtype:
-            raise AvdetError(
-                f'bag {self.path}: {topic}: expected one message type, '
-                f'found {before.msgtype} and {msgtype}'
-            )
+        if count:
+            self._types.setdefault(topic, set()).add(msgtype)
         total = count + (before.count if before else 0)
-        self.topics[topic] = Topic(topic, msgtype, total, digest)
+        if before is None or not before.count:
+            self.topics[topic] = Topic(topic, msgtype, total, digest)
+        else:  # of another type too, if so: then `require` refuses it
+            self.topics[topic] = Topic(topic, before.msgtype, total, before.digest or digest)
 
     def _span(self, first_ns: int, last_ns: int) -> None:
         known = bool(self.end_ns)
@@ -314,9 +373,3 @@ def decode(message: BagMessage) -> object:
             f'{message.topic} at {message.stamp_ns} ns: expected a serialized {message.msgtype}, '
             f'found {len(message.data)} bytes that are not one'
         ) from error
-
-
-def _part_number(file: Path) -> tuple[int, str]:
-    """Files of one bag in the order of recording: ``drive_2.mcap`` before ``drive_10.mcap``."""
-    number = file.stem.rsplit('_', 1)[-1]
-    return (int(number) if number.isdecimal() else -1, file.name)

@@ -13,7 +13,8 @@ from pathlib import Path
 import struct
 
 from mcap.exceptions import EndOfFile, McapError
-from mcap.records import Channel, Chunk, Message, Schema
+from mcap.reader import make_reader
+from mcap.records import Channel, Chunk, ChunkIndex, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 import zstandard
 
@@ -21,6 +22,9 @@ from avdet_ros.files import explain_os_error
 
 LARGEST_RECORD_BYTES = 1 << 28
 """A longer record is taken for damage rather than read into memory: 256 MiB."""
+
+NO_INDEX = 'not all messages are in its index'
+_INDEX_HEAD_BYTES, _INDEX_ENTRY_BYTES = 9 + 2 + 4, 16
 
 _DAMAGE = (
     McapError,
@@ -40,28 +44,59 @@ class Survivors:
     """What a damaged file still holds.
 
     Attributes:
-        types: message type by topic.
-        counts: messages by topic.
+        counts: messages by topic and message type.
         first_ns: earliest receive time, None without messages.
         last_ns: latest receive time, None without messages.
         chunks_lost: chunks that were there and did not unpack.
         reason: why reading ended, for people.
+        encodings: of the topics whose messages are not CDR, by topic.
+        whole: everything was read, to the end of the file.
     """
 
-    types: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
     first_ns: int | None = None
     last_ns: int | None = None
     chunks_lost: int = 0
     reason: str = ''
+    encodings: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
+
+
+def has_full_index(path: Path) -> bool:
+    """Whether every message of an MCAP file is in its index; True for what is none.
+
+    The index of messages is optional, for all of them and for each chunk; what is not in it is not
+    found by a reader that relies on it.
+    """
+    files = [path] if path.is_file() else sorted(path.glob('*.mcap'))
+    for file in files:
+        if file.suffix != '.mcap':
+            continue
+        try:
+            with file.open('rb') as stream:
+                summary = make_reader(stream).get_summary()
+        except (*_DAMAGE, OSError):
+            continue
+        if summary is None or summary.statistics is None:
+            return False
+        indexed = sum(_index_entries(chunk) for chunk in summary.chunk_indexes)
+        if indexed < summary.statistics.message_count:
+            return False
+    return True
+
+
+def _index_entries(chunk: ChunkIndex) -> int:
+    """Messages in the index records that follow a chunk, by their length."""
+    records = len(chunk.message_index_offsets)
+    return (chunk.message_index_length - records * _INDEX_HEAD_BYTES) // _INDEX_ENTRY_BYTES
 
 
 def scan(path: Path) -> Survivors:
     """Go through a damaged file once and list what is left of it."""
     found = Survivors()
     for topic, msgtype, stamp_ns, _ in _records(path, None, found):
-        found.types.setdefault(topic, msgtype)
-        found.counts[topic] = found.counts.get(topic, 0) + 1
+        kind = topic, msgtype
+        found.counts[kind] = found.counts.get(kind, 0) + 1
         found.first_ns = stamp_ns if found.first_ns is None else min(found.first_ns, stamp_ns)
         found.last_ns = stamp_ns if found.last_ns is None else max(found.last_ns, stamp_ns)
     return found
@@ -83,8 +118,12 @@ def _records(
             schemas[record.id] = record.name
         elif isinstance(record, Channel):
             channels[record.id] = record
+            if record.message_encoding not in ('', 'cdr'):
+                found.encodings[record.topic] = record.message_encoding
         elif isinstance(record, Message):
             channel = channels[record.channel_id]
+            if channel.message_encoding not in ('', 'cdr'):
+                return None
             if topics is None or channel.topic in topics:
                 msgtype = schemas.get(channel.schema_id, '')
                 return channel.topic, msgtype, record.log_time, record.data
@@ -110,6 +149,7 @@ def _records(
                 batch = [taken for taken in map(take, inside) if taken]
                 yield from sorted(batch, key=lambda message: message[2])
             found.reason = 'its index is damaged'
+            found.whole = not found.chunks_lost
         except EndOfFile:
             found.reason = f'it is cut off after {path.stat().st_size} bytes'
         except _DAMAGE as error:
