@@ -45,6 +45,13 @@ def train_teacher(
     crop: Annotated[
         bool, typer.Option(help="See the paper's columns 200 to 1720 of 1920 only.")
     ] = True,
+    scaling: Annotated[
+        str,
+        typer.Option(
+            help='How pictures become numbers: own, wide (thermal contrast on cold days too) or '
+            "released (the authors' program)."
+        ),
+    ] = 'own',
     share: Annotated[
         float,
         typer.Option(
@@ -73,7 +80,7 @@ def train_teacher(
 
     need_training()
     from avdet_ros.dataset.splits import read_split
-    from avdet_ros.training.data.camera_frames import require_modality
+    from avdet_ros.training.data.camera_frames import SCALINGS, require_modality
     from avdet_ros.training.data.labelled_frames import read_coco, true_frames
     from avdet_ros.training.registries import TEACHERS
     from avdet_ros.training.teachers.base import TEACHER_FILE, TeacherRecipe
@@ -103,8 +110,19 @@ def train_teacher(
         watch = read_coco(coco_val, data) if coco_val else learn[::5]
         if coco_val is None:
             learn = [frame for index, frame in enumerate(learn) if index % 5]
+    if scaling not in SCALINGS:
+        raise AvdetError(f'--scaling: expected one of {", ".join(SCALINGS)}, found {scaling:.40}')
     recipe = TeacherRecipe(
-        modality, config, (height, width), anchor_scale, crop, epochs, batch, learning_rate, seed
+        modality,
+        config,
+        (height, width),
+        anchor_scale,
+        crop,
+        epochs,
+        batch,
+        learning_rate,
+        seed,
+        scaling,
     )
     _logger.info(
         '%s: a %s teacher learns from %d frames, %d watch', out, modality, len(learn), len(watch)

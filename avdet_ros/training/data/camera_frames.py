@@ -26,9 +26,14 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
 """Channels of each teacher's input."""
 
-SCALINGS = ('own', 'released')
-"""How pixels become numbers: as here, or as in the authors' program, see `released_picture`. A
-network keeps what it was taught with."""
+SCALINGS = ('own', 'wide', 'released')
+"""How pixels become numbers. ``own``: ImageNet's mean and deviation, thermal counts over MAVD's
+range. ``wide``: the same, thermal counts over `WIDE_COUNTS`. ``released``: as in the authors'
+program, see `released_picture`. A network keeps what it was taught with."""
+
+WIDE_COUNTS = (20000, 26400)
+"""-23.15 to 56.85 degrees Celsius; MAVD's range ends at -0.65, below which a winter's road is one
+grey."""
 
 
 def require_modality(name: str, where: str = 'modality') -> None:
@@ -136,26 +141,29 @@ def network_input(
     if scaling == 'released':
         values = released_picture(kept, modality, canvas.scale)
     else:
-        values = _own_picture(kept, modality, canvas.scale)
+        counts = WIDE_COUNTS if scaling == 'wide' else COUNTS
+        values = _own_picture(kept, modality, canvas.scale, counts)
     placed = np.zeros((len(values), canvas.height, canvas.width), np.float32)
     placed[:, : values.shape[1], : values.shape[2]] = values
     return placed
 
 
-def _own_picture(kept: np.ndarray, modality: str, scale: float) -> np.ndarray:
+def _own_picture(
+    kept: np.ndarray, modality: str, scale: float, counts: tuple[int, int]
+) -> np.ndarray:
     size = tuple(round(side * scale) for side in kept.shape[1::-1])
     pixels = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
     if modality == 'thermal':
-        return _thermal(pixels)[None]
+        return _thermal(pixels, counts)[None]
     colour = pixels[..., ::-1].astype(np.float32) / 255
     return ((colour - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)
 
 
-def _thermal(pixels: np.ndarray) -> np.ndarray:
+def _thermal(pixels: np.ndarray, counts: tuple[int, int]) -> np.ndarray:
     """Scale thermal pixels to [0, 1]; an 8-bit file has been scaled once already."""
     if pixels.ndim == 3:
         pixels = pixels[..., 0]
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / 255
-    low, high = COUNTS
+    low, high = counts
     return (np.clip(pixels.astype(np.float32), low, high) - low) / (high - low)

@@ -66,6 +66,8 @@ class TeachersRecipe:
         anchor_scale: smallest anchor in strides of its level; smaller ones suit smaller inputs.
             With ready teachers it is the paper's student's alone.
         crop: see the paper's columns 200 to 1720 of 1920 only.
+        scaling: how pictures become numbers, see `training.data.camera_frames.SCALINGS`; ``wide``
+            keeps contrast in thermal pictures of cold days. Ready teachers keep their own.
         score: a box of a lower score is no label; 0.3 is the paper's. Teachers that learned little
             are often wrong below 0.5.
         share: part of the training drives that teach the teachers, without a folder of ready ones;
@@ -85,6 +87,7 @@ class TeachersRecipe:
     width: int = value(768, 128, 4096)
     anchor_scale: float = value(4.0, 0.5, 16.0)
     crop: bool = value(True)
+    scaling: str = value('own', choices=('own', 'wide', 'released'))
     score: float = value(0.3, 0.3, 0.99)
     share: float = value(0.5, 0.05, 0.95)
     epochs: int = value(30, 1, 10_000)

@@ -84,6 +84,7 @@ def make_teachers(
             recipe.batch,
             recipe.learning_rate,
             recipe.seed,
+            recipe.scaling,
         )
         drives = split.teach + split.watch
         TEACHERS.find(recipe.model).fit(how, frames, watch, path.parent, drives, progress)

@@ -39,6 +39,17 @@ def test_sixteen_bit_thermal_is_clipped_and_eight_bit_is_not():
     assert network_input(eight, 'thermal', PAPER)[0, 100, 100] == pytest.approx(0.2)
 
 
+def test_a_wide_range_keeps_contrast_on_a_cold_day():
+    counts = np.full((650, 1920), 21200, np.uint16)  # -8 degrees
+    counts[:, 960:] = 21520  # 4 K warmer
+    narrow, wide = (
+        network_input(counts, 'thermal', PAPER, how)[0, 100] for how in ('own', 'wide')
+    )
+    assert narrow[100] == narrow[700] == 0
+    assert wide[700] - wide[100] == pytest.approx(320 / 6400)
+    assert wide[100] == pytest.approx(1200 / 6400)
+
+
 def test_colour_order_is_turned_to_rgb():
     red = np.zeros((650, 1920, 3), np.uint8)
     red[..., 2] = 255
