@@ -22,11 +22,12 @@ from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
+from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import Window, check_export, export_any_array
 from avdet_ros.training.any_array.fitting.best_epoch import read_best
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.fit import FitPlan, finished, fit
-from avdet_ros.training.any_array.fitting.start_weights import BEST
+from avdet_ros.training.any_array.fitting.start_weights import BEST, read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches
@@ -58,6 +59,7 @@ class AnyArrayRun:
         most: training windows at most; memory for so many is taken at once.
         most_val: validation windows at most.
         about: what the windows are and who labelled them, for the file; '' names the folder.
+        doubts: whether the network that it starts from makes labels unsure, see `doubts`.
     """
 
     train: Path
@@ -70,6 +72,7 @@ class AnyArrayRun:
     most: int | None = None
     most_val: int | None = None
     about: str = ''
+    doubts: bool = False
 
     def azimuths_deg(self) -> np.ndarray:
         """The network's directions."""
@@ -108,6 +111,9 @@ def train_any_array(
     _logger.info(
         f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation'
     )
+    if run.doubts:
+        hears = read_start_weights(run.plan.start_from).network().to(run.device)
+        _logger.info(f'{run.train}: {settle_doubts(hears, train)}')
     state = fit(train, val, run.out, run.plan, run.shape, stop_after_s, compiled, progress)
     if not (run.out / BEST).exists():
         return None

@@ -167,6 +167,9 @@ class FitRecipe:
             the rate falls by ten after five epochs without a better validation score.
         start: weights to start from, '' for fresh ones: ``checkpoints/best.ckpt`` of a run with
             the same student, or ``best.pt`` of one for any array.
+        doubts: of ``any_array``, with start weights: labels that the network which it starts from
+            does not hear at all, and directions where it hears an unlabelled vehicle for sure,
+            teach nothing (`training.any_array.doubts`).
     """
 
     epochs: int = value(40, 1, 10_000)
@@ -180,6 +183,7 @@ class FitRecipe:
     precision: str = value('32-true', choices=('32-true', 'bf16-mixed', '16-mixed'))
     schedule: str = value('cosine', choices=('cosine', 'plateau'))
     start: str = value('')
+    doubts: bool = value(False)
 
 
 @dataclass(frozen=True)

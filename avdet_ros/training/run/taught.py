@@ -73,6 +73,7 @@ def _make(run: RunContext) -> Path:
         device='cuda' if torch.cuda.is_available() else 'cpu',
         most=run.recipe.fit.windows or None,
         about=about_windows(run),
+        doubts=run.recipe.fit.doubts,
     )
     model = train_any_array(plan_run, progress=run.progress)
     scores = json.loads((run.out / SCORES).read_text(encoding='utf-8'))

@@ -236,6 +236,10 @@ class ArrayStore:
         """All windows' values of one of the arrays kept, e.g. ``seed`` or ``count``."""
         return self._parts[name][: self._count].cpu().numpy()
 
+    def part(self, name: str) -> Tensor:
+        """One of the arrays kept, on the device, to be changed in place."""
+        return self._parts[name][: self._count]
+
     def levels(self, most: int = 2048) -> Tensor:
         """(N, n_mels, T) level of up to so many windows, evenly over the set."""
         step = max(1, self._count // most)

@@ -1,0 +1,75 @@
+"""Labels against a network that hears by the steered response alone."""
+
+from __future__ import annotations
+
+from helpers.array_windows import write_shard
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
+from avdet_ros.training.any_array.doubts import settle_doubts
+from avdet_ros.training.any_array.run import AnyArrayRun
+
+SHAPE = BearingShape(width=12, deep=32, steps=4)
+
+
+class Beam(nn.Module):
+    """Says a vehicle where most of the sound comes from."""
+
+    shape = SHAPE
+
+    def forward(self, level_db, coherence, steering):
+        response = torch.matmul(steering, coherence).mean(dim=(1, 3))[:, : SHAPE.front]
+        said = torch.zeros(len(response), VALUES, SHAPE.front)
+        said[:, 0] = 400 * (response - 0.97 * response.amax(dim=1, keepdim=True))
+        return said
+
+
+@pytest.fixture(scope='module')
+def labelled(tmp_path_factory):
+    """A shard whose windows with one wave have a false label, no label, or the true one."""
+    folder = tmp_path_factory.mktemp('doubts') / 'train'
+    path = write_shard(folder, 3)
+    arrays = dict(np.load(path))
+    kinds = {}
+    for row in np.flatnonzero(arrays['count'] == 1):
+        kinds[int(row)] = kind = ('true', 'parked', 'missing')[len(kinds) % 3]
+        if kind == 'parked':
+            # A second box, far from the sound.
+            other = -20.0 if arrays['azimuth_deg'][row, 0] > 0 else 20.0
+            arrays['azimuth_deg'][row, 1], arrays['count'][row] = other, 2
+            arrays['width_deg'][row, 1] = arrays['height_deg'][row, 1] = 4.0
+        elif kind == 'missing':
+            arrays['count'][row] = 0
+    with path.open('wb') as file:
+        np.savez(file, **arrays)
+    run = AnyArrayRun(folder, folder, folder.parent / 'run', shape=SHAPE)
+    store = run.store(folder, None)
+    store.refresh()
+    return store, kinds, arrays
+
+
+def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(labelled):
+    store, kinds, true = labelled
+    before = store.column('count').copy()
+    doubts = settle_doubts(Beam(), store)
+    unsure, count = store.column('unsure'), store.column('count')
+    found = {'true': 0, 'parked': 0, 'missing': 0}
+    for row, kind in kinds.items():
+        if kind == 'parked':
+            found[kind] += unsure[row, :2].tolist() == [False, True]
+        elif kind == 'true':
+            found[kind] += not unsure[row, 0] and count[row] == before[row]
+        else:
+            opened = unsure[row, : count[row]]
+            where = store.column('angles_deg')[row, 0, 0]
+            found[kind] += bool(opened.any()) and abs(where - true['azimuth_deg'][row, 0]) < 3
+    many = {kind: list(kinds.values()).count(kind) for kind in found}
+    assert min(many.values()) >= 3
+    for kind, right in found.items():
+        assert right >= 0.7 * many[kind], (kind, found, many)
+    assert doubts.silent >= found['parked']
+    assert doubts.unseen >= found['missing']
+    assert doubts.labels == before.sum()
