@@ -25,6 +25,7 @@ ROOMS = (
     {'parameters', 'topics'},
     {'messages', 'graph'},
     {'bags', 'supervisor', 'rviz'},
+    {'checkup'},
     {'nodes', 'evaluation', 'launch_actions'},
     {'bench'},
     {'training'},

@@ -33,13 +33,16 @@ _NAMED = 6
 
 
 class StaticTransforms:
-    """What a bag's ``/tf_static`` says."""
+    """What ``/tf_static`` says, in a bag or live."""
 
-    def __init__(self, bag: Bag) -> None:
-        """Read the topic; without it there are no transforms."""
+    def __init__(self, bag: Bag | None = None) -> None:
+        """Read a bag's topic; without it, or without a bag, there are no transforms yet."""
         self._parents: dict[str, tuple[str, np.ndarray]] = {}
         self._broken: dict[str, str] = {}
         self._turned: set[str] = set()
+        self._nothing = f'nothing came on {_TOPIC}'
+        if bag is None:
+            return
         topic = bag.topics.get(_TOPIC)
         self._nothing = f'the bag has no {_TOPIC}'
         if topic is None or not topic.count:
@@ -50,8 +53,12 @@ class StaticTransforms:
             self._nothing = str(error)
             return
         for message in whole_messages(bag, _TOPIC):
-            for entry in message.transforms:
-                self._take(entry)
+            self.add(message)
+
+    def add(self, message: Any) -> None:
+        """Take a ``tf2_msgs/TFMessage``; it replaces what was said of the same frames."""
+        for entry in message.transforms:
+            self._take(entry)
 
     def pose(self, parent: str, child: str) -> np.ndarray | None:
         """Pose of one frame in another.

@@ -32,6 +32,7 @@ from avdet_ros.cli.calibrate import calibrate
 from avdet_ros.cli.console import set_up_logging
 from avdet_ros.cli.demo import demo
 from avdet_ros.cli.devices import devices
+from avdet_ros.cli.doctor import doctor
 from avdet_ros.cli.eval_bearings import bearings
 from avdet_ros.cli.eval_check_dataset import check_dataset
 from avdet_ros.cli.eval_compare import compare
@@ -58,6 +59,7 @@ from avdet_ros.process import keep_freed_memory
 
 START: dict[str, tuple[str, Callable[..., None]]] = {
     'demo': ('Play a simulated drive through all nodes; a minute.', demo),
+    'doctor': ('Check sound card, camera, model and machine; say what to do.', doctor),
     'run': ('Start the nodes on microphones, a file or a simulation.', run),
     'view': ('Look at bags or at the running nodes.', view),
     'devices': ('List, meter, tap or record sound devices.', devices),

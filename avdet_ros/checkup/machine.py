@@ -1,0 +1,170 @@
+"""The machine: its clock, shared memory, disk, and what the model runs on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import time
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.checkup.finding import Finding, not_checked, ok, to_do
+from avdet_ros.detection.contract_check import differences, next_step, remarks
+from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.session import PROVIDERS, Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
+from avdet_ros.rig import MICROPHONES, Rig
+
+HOP_S = 0.1
+"""A window comes this often; an inference that takes half of it leaves too little for the rest."""
+
+SHARED_MEMORY_BYTES = 256 << 20
+"""Seven nodes with the segments of config/fastdds.xml, and some room."""
+
+LEAST_HOURS = 2.0
+"""Of sound that should fit on the disk."""
+
+_TIME_ERROR = 5
+_TIMEX_BYTES = 512
+_MAX_ERROR_AT = 24
+_RUNS = 10
+
+
+def check_model(
+    path: Path, rig: Rig, providers: list[str] | None = None
+) -> tuple[Finding, Finding]:
+    """Whether the model fits the rig, and what it runs on.
+
+    Args:
+        path: of the model.
+        rig: the vehicle's.
+        providers: as `Detector` takes them.
+
+    Returns:
+        Findings `model` and `GPU`.
+    """
+    front_end = FrontEnd.of(rig)
+    try:
+        _, contract = read_model(path)
+    except AvdetError as error:
+        step = 'name a model with --model; models/any_array.onnx takes any rig'
+        return to_do('model', str(error), step), not_checked('GPU', 'no model to run')
+    if found := differences(contract, rig, front_end):
+        others = f' and {len(found) - 1} more' if len(found) > 1 else ''
+        model = to_do('model', f'{path.name} does not fit: {found[0]}{others}', next_step(found))
+        return model, not_checked('GPU', 'no model that fits to run')
+    told = remarks(contract, rig)
+    try:
+        detector = Detector(path, rig, front_end, providers, threads=1)
+    except AvdetError as error:
+        return to_do('model', str(error), 'see docs/install.md, GPU'), not_checked('GPU', 'none')
+    if told:
+        step = f'avdet eval inspect-model {path} --rig RIG shows it line by line'
+        model = to_do('model', f'{path.name} works, but {"; ".join(told)}', step)
+    else:
+        model = ok('model', f'{path.name} fits the rig')
+    return model, check_provider(detector, has_nvidia())
+
+
+def check_provider(detector: Detector, gpu: str) -> Finding:
+    """What inference runs on and how long it takes.
+
+    Args:
+        detector: with the model loaded.
+        gpu: name of the machine's GPU, '' for none.
+    """
+    blank = np.zeros(detector.contract.input_shape, np.float32)
+    times_s = []
+    for _ in range(_RUNS):
+        began = time.perf_counter()
+        detector.detect(blank)
+        times_s.append(time.perf_counter() - began)
+    took_s = float(np.median(times_s))
+    found = f'{detector.provider}, {1e3 * took_s:.0f} ms a window'
+    if gpu and detector.provider == PROVIDERS['cpu']:
+        why = '; '.join(map(one_line, detector.provider_notes)) or 'this ONNX Runtime has no CUDA'
+        step = 'install onnxruntime-gpu in place of onnxruntime: docs/install.md, GPU'
+        return to_do('GPU', f'{found}, although there is {gpu}: {why}', step)
+    if took_s > HOP_S / 2:
+        step = 'free this machine of other work, use a GPU, or ask for fewer windows: hop:=0.2'
+        return to_do('GPU', f'{found}: too slow for one each {HOP_S:g} s', step)
+    return ok('GPU', found if gpu else f'{found}; no GPU here, and none needed')
+
+
+def has_nvidia() -> str:
+    """Name of the first NVIDIA GPU, '' if the driver knows none."""
+    if shutil.which('nvidia-smi') is None:
+        return ''
+    command = ['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ''
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout else ''
+
+
+def check_time() -> Finding:
+    """Whether something keeps this machine's clock right: cameras' stamps must agree with it."""
+    state = clock_state()
+    if state is None:
+        return not_checked('time', 'the kernel does not tell whether its clock is kept')
+    synchronised, error_s = state
+    if synchronised:
+        return ok('time', f'the clock is kept (NTP or PTP), error below {1e3 * error_s:.0f} ms')
+    step = 'with cameras that stamp by another clock, run chrony or ptp4l here and there'
+    return not_checked('time', 'the kernel calls its clock not synchronised', step)
+
+
+def clock_state() -> tuple[bool, float] | None:
+    """Whether the kernel calls its clock synchronised, and its largest error in seconds.
+
+    From adjtimex(2), which only reads when it is asked to change nothing; ``maxerror`` is the
+    fourth of the first four 64-bit fields on every 64-bit Linux.
+    """
+    try:
+        adjtimex = ctypes.CDLL(None).adjtimex
+    except (OSError, AttributeError):
+        return None
+    values = ctypes.create_string_buffer(_TIMEX_BYTES)
+    state = adjtimex(values)
+    if state < 0:
+        return None
+    error_us = int.from_bytes(values.raw[_MAX_ERROR_AT : _MAX_ERROR_AT + 8], 'little')
+    return state != _TIME_ERROR, 1e-6 * error_us
+
+
+def check_disk(folder: Path, sample_rate_hz: int) -> Finding:
+    """How many hours of sound fit where a bag would be written.
+
+    Args:
+        folder: or a folder in it that is to be made.
+        sample_rate_hz: of the array.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    hours = free / (2 * MICROPHONES * sample_rate_hz * 3600)
+    found = f'{free / 1e9:.0f} GB free at {folder.resolve()}, {hours:.0f} hours of sound alone'
+    if not os.access(folder, os.W_OK):
+        return to_do('disk', f'{folder.resolve()}: this user may not write there', 'name another')
+    if hours < LEAST_HOURS:
+        return to_do('disk', found, 'make room, or record elsewhere: record:=FOLDER')
+    return ok('disk', f'{found} (docs/deploy.md has pictures and the rest)')
+
+
+def check_shared_memory(folder: Path = Path('/dev/shm')) -> Finding:
+    """Whether the nodes' messages fit into shared memory; a container gives 64 MB."""
+    if not folder.is_dir():
+        return not_checked('shared memory', f'there is no {folder}')
+    there = shutil.disk_usage(folder)
+    found = f'{there.free / 1e6:.0f} MB free of {there.total / 1e6:.0f} at {folder}'
+    if there.free < SHARED_MEMORY_BYTES:
+        return to_do(
+            'shared memory', found, 'in a container: --ipc=host or --shm-size=512m; else free it'
+        )
+    return ok('shared memory', found)
