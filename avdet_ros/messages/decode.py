@@ -28,6 +28,12 @@ DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 NUMBER = 'std_msgs/msg/Float64'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
+FULL_SCALE = 1.0
+"""A block whose usual sample is larger has another full scale."""
+
+FARTHEST = 8.0
+"""Converters overshoot a little; a larger sample is no sound."""
+
 _SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
 _SOME_ENCODINGS = 'bgr8, rgb8, mono8, mono16, bayer_rggb8, yuv422, nv12, 32FC1'
 _SPECTROGRAM = re.compile('32FC([0-9]{1,3})')
@@ -48,10 +54,11 @@ def decode_sound(message: Any, where: str) -> np.ndarray:
         where: bag and topic, for errors.
 
     Returns:
-        (samples, 8) int16, or float32 in [-1, 1].
+        (samples, 8) int16, or float32 in [-1, 1], NaN where a sample was no number.
 
     Raises:
-        AvdetError: another encoding or number of channels, or the sizes contradict each other.
+        AvdetError: another encoding, number of channels or full scale, or the sizes contradict
+            each other.
     """
     kind = _SOUND.get(message.encoding)
     if kind is None:
@@ -64,7 +71,21 @@ def decode_sound(message: Any, where: str) -> np.ndarray:
     block = _array(message, kind, MICROPHONES, where)[:, 0]
     if kind == 'i2':
         return block.astype(np.int16, copy=False)
-    return block.astype(np.float32, copy=False)
+    return _in_full_scale(block.astype(np.float32, copy=False), where)
+
+
+def _in_full_scale(block: np.ndarray, where: str) -> np.ndarray:
+    """Sound as floats of full scale 1; a few samples far beyond it become NaN as what they are."""
+    size = np.abs(block)
+    known = np.isfinite(size)
+    if known.any() and float(np.median(size[known])) > FULL_SCALE:
+        raise AvdetError(
+            f'{where}: expected 32FC{MICROPHONES} sound in -1 to 1, found up to '
+            f'{float(size[known].max()):.4g}: another full scale, such as 32768; scale it, or '
+            f'send 16SC{MICROPHONES}'
+        )
+    wild = known & (size > FARTHEST)
+    return np.where(wild, np.float32(np.nan), block) if wild.any() else block
 
 
 def decode_spectrogram(message: Any, where: str) -> np.ndarray:

@@ -84,3 +84,28 @@ def test_rows_that_are_padded_are_cut():
     rows = np.array([[1, 2, 99], [3, 4, 99]], np.uint8)
     message = typestore().types[IMAGE](make_header(1, 'x'), 2, 2, 'mono8', 0, 3, rows.ravel())
     assert decode_picture(message, 'x').tolist() == [[1, 2], [3, 4]]
+
+
+def sound(block: np.ndarray) -> object:
+    image = typestore().types[IMAGE]
+    data = np.ascontiguousarray(block, np.float32).view(np.uint8).ravel()
+    return image(make_header(1, 'x'), len(block), 1, '32FC8', 0, 32, data)
+
+
+@pytest.mark.parametrize('scale', [32768, 8388608, 2147483648])
+def test_floats_of_another_full_scale_are_refused_with_the_reason(scale):
+    noise = np.random.default_rng(0).normal(size=(1024, 8)) * 0.02
+    with pytest.raises(AvdetError, match='another full scale'):
+        decode_sound(sound(noise * scale), 'drive: /topic')
+    assert decode_sound(sound(noise), 'x').dtype == np.float32
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30, -32768.0])
+def test_one_sample_that_is_no_sound_is_not_a_number(value):
+    noise = np.random.default_rng(0).normal(size=(1024, 8)) * 0.02
+    noise[100, 3] = value
+    found = decode_sound(sound(noise), 'x')
+    assert np.isnan(found[100, 3]) or np.isinf(found[100, 3])
+    assert np.isfinite(found).sum() == found.size - 1
+    overshoot = decode_sound(sound(np.clip(noise, -0.1, 0.1) * 12), 'x')
+    assert np.nanmax(np.abs(overshoot)) <= 1.3
