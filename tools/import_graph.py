@@ -42,6 +42,7 @@ TRAINING_ROOMS = (
     {'pretexts', 'teachers'},
     {'run'},
     {'studies'},
+    {'labelled_frames'},  # the former place of one of data, for scripts
 )
 """Rooms inside `training`, held to the same rule."""
 

@@ -105,7 +105,7 @@ def convert(
     """Write bags as a data set; one drive a bag.
 
     Args:
-        bags: the recordings. A drive's name comes from its bag's; one with ``day`` in it counts
+        bags: the recordings. A drive's name comes from its bag's; with the word ``day`` it counts
             as recorded by day.
         out: folder to make.
         topics: image topic by modality: ``rgb``, and ``thermal`` and ``depth`` where recorded.
