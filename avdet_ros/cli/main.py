@@ -40,6 +40,7 @@ from avdet_ros.cli.eval_inspect_model import inspect_model
 from avdet_ros.cli.eval_labels import evaluate_labels
 from avdet_ros.cli.eval_model import evaluate
 from avdet_ros.cli.eval_trackers import evaluate_trackers
+from avdet_ros.cli.eval_tracks import evaluate_tracks
 from avdet_ros.cli.run import run
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
@@ -105,6 +106,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'model': evaluate,
             'bearings': bearings,
             'trackers': evaluate_trackers,
+            'tracks': evaluate_tracks,
             'compare': compare,
             'labels': evaluate_labels,
             'check-dataset': check_dataset,

@@ -15,11 +15,17 @@ from avdet_ros.tracking.ground_filter import FARTHEST_M, NEAREST_M, PlaneMeasure
 VEHICLE_HEIGHT_M = 1.6
 """Median of the simulator's vehicles, which is that of European traffic."""
 
-SIZE_LOG_STD = 0.45
+SIZE_LOG_STD = 0.65
 """How far ranges from the box of an older model are off, standard deviation of the logarithm."""
 
 QUANTILE_WIDTH = 3.29
 """Standard deviations of a normal distribution between its 5 and 95 % quantiles."""
+
+TAUGHT_M = 70.0
+"""Vehicles further away are no labels of any training: a range near it may be one of beyond."""
+
+FAR_LOG_STD = 0.4
+"""What that adds to the logarithm's standard deviation at this range; it falls as its square."""
 
 _LEAST_STD, _LARGEST_STD = 0.05, 1.2
 _MIDDLE_HEIGHT_M = 0.8
@@ -49,6 +55,7 @@ def measure(detections: Detections, rig: Rig) -> list[PlaneMeasurement]:
         azimuth = np.asarray(detections.azimuth_rad, np.float64)
     down_m = rig.array_position_m[2] - _MIDDLE_HEIGHT_M
     flat_m = np.sqrt(np.maximum(range_m**2 - down_m**2, NEAREST_M**2))
+    std = np.hypot(std, FAR_LOG_STD * (flat_m / TAUGHT_M) ** 2)
     std = np.clip(std, _LEAST_STD, _LARGEST_STD)
     return [
         PlaneMeasurement(float(angle), float(np.log(distance)), float(wide))

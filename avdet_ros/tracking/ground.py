@@ -65,7 +65,7 @@ class GroundTracker:
         gate: float = 3.5,
         confirm_s: float = 0.1,
         coast_s: float = 0.0,
-        hidden_s: float = 3.0,
+        hidden_s: float = 2.0,
         longest_gap_s: float = 1.5,
         noise: GroundNoise | None = None,
     ) -> None:

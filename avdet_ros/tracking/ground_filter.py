@@ -55,8 +55,8 @@ class GroundNoise:
     range_share: float = 0.4
     range_error_share: float = 1.0
     range_error_s: float = 5.0
-    speed_mps: float = 10.0
-    acceleration: float = 1.5
+    speed_mps: float = 14.0
+    acceleration: float = 3.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""`avdet eval tracks`: tracks in metres against the truth of simulated drives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate_tracks(
+    drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 16,
+    validation: Annotated[
+        bool, typer.Option('--validation', help='Drives from seed 100000 instead.')
+    ] = False,
+    seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
+    rate: Annotated[float, typer.Option(help='Windows a second.')] = 10.0,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    store: Annotated[
+        Path, typer.Option(help='Folder that keeps drives and detections; some 50 kB a drive.')
+    ] = Path('out/ground_drives'),
+    pages: Annotated[
+        Path | None, typer.Option(help='Folder of the pages whose tables to replace: docs.')
+    ] = None,
+) -> None:
+    """Score tracks in metres, of both shipped models, with and without odometry."""
+    from rich.markdown import Markdown
+
+    from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.evaluation import ground_study
+    from avdet_ros.evaluation.ground_drives import GroundPlan, ground_drives
+    from avdet_ros.evaluation.on_simulation import (
+        TEST_SEEDS,
+        VALIDATION_SEEDS,
+        check_request,
+    )
+    from avdet_ros.evaluation.page_section import marks, write_section
+    from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
+
+    first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]
+    seeds = range(first, first + drives)
+    check_request(seeds, seconds, rate)
+    loaded = load_rig(rig)
+    front_end = FrontEnd.of(loaded)
+    names = ('any_array', 'student')
+    detectors = {
+        name: Detector(share(f'models/{name}.onnx'), loaded, front_end, threads=1)
+        for name in names
+    }
+    progress = progress_bars()
+    plan = GroundPlan(seconds, rate, detectors, loaded)
+    found = ground_drives(plan, seeds, store, progress)
+    what = (
+        f'    avdet eval tracks --drives {drives}{" --validation" if validation else ""}\n\n'
+        f'{drives} simulated {"validation" if validation else "test"} drives of {seconds:g} s '
+        f'(seeds {seeds[0]} to {seeds[-1]}), {rate:g} windows a second.\n\n'
+    )
+    metres = what + ground_study.metres_table(found, names, loaded, progress)
+    image = what + ground_study.image_table(found, names, loaded, progress)
+    console().print(Markdown(metres + '\n\n' + image))
+    if pages is not None:
+        write_section(pages / 'tracks.md', 'metres', metres, marks('metres'))
+        write_section(pages / 'trackers.md', 'all trackers', image, marks('all trackers'))
