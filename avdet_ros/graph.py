@@ -96,12 +96,15 @@ ARGUMENTS = (
     Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in (*_ALL, 'camera'))),
     Argument(Param('overlay', True, 'run node overlay, which draws for people')),
     Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
+    Argument(Param('odom', '', "the ego vehicle's nav_msgs/Odometry topic; empty: odom")),
+    _from_parameter('tracker', 'ego_motion'),
     Argument(
         Param('record', '', 'folder of a new bag to record into; empty: no recording'),
         (('recorder', 'path'),),
     ),
     _from_parameter('recorder', 'topics', 'record_topics'),
     Argument(Param('rviz', False, "open RViz and publish the rig's frames (ros2 launch only)")),
+    Argument(Param('tf', False, "publish the rig's frames, without RViz too (ros2 launch only)")),
     Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
     Argument(
         Param('autostart', True, 'nodes configure and activate by themselves'),
@@ -151,6 +154,7 @@ class Graph:
         respawn: whether nodes that die are started again.
         log_level: debug, info, warn or error.
         rviz: whether RViz is opened; its processes are those of `avdet_ros.rviz`.
+        tf: whether the rig's frames are published without RViz too.
         rig: path of the rig file, '' for the package's.
     """
 
@@ -160,6 +164,7 @@ class Graph:
     respawn: bool
     log_level: str
     rviz: bool = False
+    tf: bool = False
     rig: str = ''
 
 
@@ -228,6 +233,7 @@ def make_graph(given: Mapping[str, str]) -> Graph:
         values['respawn'],
         values['log_level'],
         values['rviz'],
+        values['tf'],
         values['rig'],
     )
 
@@ -242,6 +248,8 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
     if values['use_sim_time']:
         parameters['use_sim_time'] = True
     remappings = {}
+    if values['odom'] and name in ('tracker', 'recorder'):
+        remappings['odom'] = values['odom']
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
         # The camera's model lies beside its pictures.

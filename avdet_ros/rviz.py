@@ -20,12 +20,12 @@ TOPICS = ('overlay', 'spectrogram_image', 'markers')
 
 
 def processes(graph: Graph) -> list[dict[str, Any]]:
-    """The ROS processes to start for ``rviz:=true``, as arguments of launch's Node.
+    """The ROS processes for ``rviz:=true`` and ``tf:=true``, as arguments of launch's Node.
 
     Raises:
         AvdetError: the rig file cannot be used.
     """
-    if not graph.rviz:
+    if not (graph.rviz or graph.tf):
         return []
     there = graph.namespace.rstrip('/')
     window = {
@@ -48,7 +48,7 @@ def processes(graph: Graph) -> list[dict[str, Any]]:
         }
         for parent, child, words in static_transforms(load_rig(graph.rig or None))
     ]
-    return [window, *frames]
+    return [window, *frames] if graph.rviz else frames
 
 
 def static_transforms(rig: Rig) -> list[tuple[str, str, list[str]]]:

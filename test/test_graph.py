@@ -81,3 +81,10 @@ def test_truths_are_taken_as_each_language_writes_them():
         assert 'overlay' not in [node.name for node in graph.nodes]
     with pytest.raises(AvdetError, match="overlay: expected true or false, found 'no'"):
         make_graph({'overlay': 'no'})
+
+
+def test_odometry_of_the_vehicle_goes_to_the_tracker_and_into_the_bag():
+    graph = make_graph({'odom': '/vehicle/odometry', 'record': 'bag', 'ego_motion': 'odometry'})
+    remapped = {node.name: node.remappings.get('odom') for node in graph.nodes}
+    assert remapped['tracker'] == remapped['recorder'] == '/vehicle/odometry'
+    assert remapped['capture'] is None

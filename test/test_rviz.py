@@ -38,6 +38,12 @@ def test_nothing_is_started_unless_asked_for():
     assert processes(make_graph({})) == []
 
 
+def test_frames_are_published_without_rviz_too():
+    frames = processes(make_graph({'tf': 'true'}))
+    assert [frame['executable'] for frame in frames] == ['static_transform_publisher'] * 2
+    assert frames == processes(make_graph({'rviz': 'true'}))[1:]
+
+
 def test_another_namespace_is_remapped():
     window, *frames = processes(make_graph({'rviz': 'true', 'namespace': 'truck'}))
     assert ('/avdet/overlay', '/truck/overlay') in window['remappings']

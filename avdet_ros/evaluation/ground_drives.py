@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
@@ -24,6 +25,9 @@ from avdet_ros.files import write_atomically
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.tracking.ego_motion import PlanarPose
+
+if TYPE_CHECKING:
+    from avdet_ros.simulation.scene import Scene
 
 AHEAD_S = 0.5
 """The truth goes on for so long after the last window's instant: up to that window's end."""
@@ -153,7 +157,7 @@ def run_ground_drive(plan: GroundPlan, seed: int, front_end: FrontEnd) -> Ground
 
 
 def with_truth(
-    scene: object,
+    scene: Scene,
     seed: int,
     stamps_s: np.ndarray,
     rate_hz: float,
@@ -242,12 +246,18 @@ def read_ground_drive(path: Path, seed: int) -> GroundDrive:
         detections = {}
         for index, name in enumerate(arrays['models']):
             cuts = np.cumsum(arrays[f'count_{index}'])[:-1]
-            parts = [
+            boxes, scores, *more = (
                 np.split(arrays[f'{part}_{index}'], cuts) if f'{part}_{index}' in arrays else None
                 for part in ('boxes_px', 'scores', 'range_m', 'azimuth_rad')
-            ]
+            )
+            if boxes is None or scores is None:
+                raise KeyError(f'boxes_px_{index}')
             detections[str(name)] = [
-                Detections(*(None if part is None else part[step] for part in parts))
+                Detections(
+                    boxes[step],
+                    scores[step],
+                    *(None if part is None else part[step] for part in more),
+                )
                 for step in range(len(cuts) + 1)
             ]
         return GroundDrive(

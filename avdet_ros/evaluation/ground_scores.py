@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,7 +19,7 @@ from avdet_ros.evaluation.ground_drives import GroundDrive
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import GroundTracker
 from avdet_ros.tracking.ground_filter import wrap
-from avdet_ros.tracking.ground_track import CHI2_90
+from avdet_ros.tracking.ground_track import CHI2_90, GroundTrack
 
 SAME_BEARING_DEG = 6.0
 """A track further from every vehicle in bearing belongs to none."""
@@ -75,7 +76,7 @@ def ground_errors(
     every: int = 1,
     odometry: bool = True,
     ahead_s: float = 0.5,
-    **parameters: object,
+    **parameters: Any,
 ) -> GroundErrors:
     """Track drives and compare with the truth at the end of each window.
 
@@ -131,7 +132,7 @@ def ground_errors(
     )
 
 
-def _pairs(tracks: list, places: np.ndarray) -> list[tuple]:
+def _pairs(tracks: list[GroundTrack], places: np.ndarray) -> list[tuple[GroundTrack, int]]:
     """Tracks with the vehicles they are nearest to in bearing."""
     if not tracks or not len(places):
         return []
@@ -140,7 +141,7 @@ def _pairs(tracks: list, places: np.ndarray) -> list[tuple]:
     rows, columns = linear_sum_assignment(apart)
     limit = math.radians(SAME_BEARING_DEG)
     return [
-        (tracks[row], column)
+        (tracks[row], int(column))
         for row, column in zip(rows, columns, strict=True)
         if apart[row, column] <= limit
     ]
@@ -158,7 +159,7 @@ def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tu
     drives = np.unique(errors.drive)
     parts = [inside[keep & (errors.drive == drive)] for drive in drives]
     values = []
-    for _ in range(resamples):
+    for _ in range(resamples if parts else 0):
         drawn = np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])
         if len(drawn):
             values.append(drawn.mean())

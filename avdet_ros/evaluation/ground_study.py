@@ -32,19 +32,21 @@ def metres_table(
     drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
 ) -> str:
     """Errors in metres and how honest the ellipses are, as Markdown."""
-    kinds: list[tuple[str, str, dict[str, object]]] = []
+    kinds: list[tuple[str, str, bool]] = []
     for model in models:
-        kinds.append((f'{model}, odometry', model, {}))
-        kinds.append((f'{model}, none', model, {'odometry': False}))
+        kinds.append((f'{model}, odometry', model, True))
+        kinds.append((f'{model}, none', model, False))
     ages = ''.join(f' range, {age:g} s |' for age in AGES_S)
     lines = [
         f'| model, ego motion | in ellipse | heard / not | bearing |{ages} velocity | n / alone |',
         '|---|---|---|---|' + '---|' * len(AGES_S) + '---|---|',
     ]
     with progress.step('tracks in metres', len(kinds)) as advance:
-        for name, model, how in kinds:
+        for name, model, odometry in kinds:
             lines.append(
-                '| ' + ' | '.join(row(name, ground_errors(drives, model, rig, **how))) + ' |'
+                '| '
+                + ' | '.join(row(name, ground_errors(drives, model, rig, odometry=odometry)))
+                + ' |'
             )
             advance()
     return '\n'.join(lines)

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 from avdet_ros.evaluation.drive_record import DriveRecord
+from avdet_ros.evaluation.page_section import marks
 from avdet_ros.evaluation.public_trackers import PublicByteTrack
 from avdet_ros.evaluation.track_metrics import TrackMetrics, combine, drive_scores
 from avdet_ros.progress import SILENT, Progress
@@ -172,4 +173,13 @@ def markdown(outcomes: Sequence[Outcome], command: str, what: str) -> str:
     for outcome in outcomes:
         values = ', '.join(f'{key} {value:g}' for key, value in outcome.parameters.items())
         lines.append(f'- {outcome.name}: {values or "defaults"}')
+    lines += [
+        '',
+        '## All trackers on the same detections',
+        '',
+        'Trackers in the image and the one on the ground plane, whose errors in metres are in',
+        '[tracks.md](tracks.md), on detections with the scores that node detector publishes.',
+        '',
+        marks('all trackers'),
+    ]
     return '\n'.join(lines) + '\n'
