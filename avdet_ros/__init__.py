@@ -2,6 +2,8 @@
 
 import os
 
+from avdet_ros.former_modules import find_former_modules
+
 __version__ = '0.1.0'
 
 LARGEST_IMAGE_PX = 1 << 26
@@ -9,3 +11,5 @@ LARGEST_IMAGE_PX = 1 << 26
 
 # OpenCV reads its limit once, when it is loaded; its own is sixteen times that.
 os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(LARGEST_IMAGE_PX))
+
+find_former_modules()

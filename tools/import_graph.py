@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'avdet_ros'
 
 ROOMS = (
-    {'errors', 'quoting', 'process', 'progress'},
+    {'errors', 'former_modules', 'quoting', 'process', 'progress'},
     {'files', 'fields', 'registry', 'dds_domain', 'paths'},
     {'image_codec', 'rig'},
     {'audio', 'drawing', 'rig_edit', 'rig_match'},

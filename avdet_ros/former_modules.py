@@ -1,0 +1,177 @@
+"""Modules under the names they had before version 0.1: they can still be imported, with a warning.
+
+One version long. What a module held is asked of the one that took its place; a name that has
+itself been replaced is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import importlib
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+import sys
+from types import ModuleType
+import warnings
+
+FORMER = {
+    'audio.calibration': 'audio.array_calibration',
+    'audio.device': 'sources.device',
+    'audio.fed_device': 'bench.clocked_device',
+    'audio.feed': 'bench.clocked_feeder',
+    'audio.file': 'sources.file',
+    'audio.loss': 'audio.dropouts',
+    'audio.meter': 'sources.tools.meter',
+    'audio.recording': 'sources.tools.record',
+    'audio.renderer': 'sources.render_process',
+    'audio.simulation': 'sources.simulated',
+    'audio.sources': 'sources.make',
+    'audio.tapping': 'sources.tools.identify_channels',
+    'audio.virtual_device': 'bench.virtual_device',
+    'bags.listening': 'bags.input_selection',
+    'bags.messages': 'messages.decode',
+    'bags.sound': 'messages.stream',
+    'bags.typestore': 'messages.typestore',
+    'bounded_file': 'files',
+    'cli.bench': 'cli.bench_steps',
+    'cli.check_dataset': 'cli.eval_check_dataset',
+    'cli.compare': 'cli.eval_compare',
+    'cli.drive_to_bag': 'cli.bag_from_drive',
+    'cli.evaluate': 'cli.eval_model',
+    'cli.evaluate_trackers': 'cli.eval_trackers',
+    'cli.faults': 'cli.bench_faults',
+    'cli.field': 'cli.bench_options',
+    'cli.inspect_model': 'cli.eval_inspect_model',
+    'cli.label': 'cli.train_label',
+    'cli.process': 'cli.bag_process',
+    'cli.replay': 'cli.bag_replay',
+    'cli.reproduce': 'cli.train_reproduce',
+    'cli.search': 'cli.train_search',
+    'cli.simulate': 'cli.sim_drives',
+    'cli.simulate_check': 'cli.sim_check',
+    'cli.simulate_windows': 'cli.sim_windows',
+    'cli.soak': 'cli.bench_soak',
+    'cli.train': 'cli.train_student',
+    'demo': 'bench.demo',
+    'domain': 'dds_domain',
+    'encoded_picture': 'image_codec',
+    'evaluation.bag_records': 'evaluation.on_bags',
+    'evaluation.bench': 'bench.step_costs',
+    'evaluation.breakdown': 'evaluation.scores',
+    'evaluation.clock_faults': 'bench.clock_faults',
+    'evaluation.dataset': 'evaluation.on_dataset',
+    'evaluation.drives': 'evaluation.on_simulation',
+    'evaluation.evaluate': 'evaluation.evaluation_run',
+    'evaluation.fault_bench': 'bench.fault_table',
+    'evaluation.faults': 'bench.faults',
+    'evaluation.field_page': 'bench.doc_section',
+    'evaluation.losses': 'bench.stream_losses',
+    'evaluation.mistakes': 'evaluation.error_maps',
+    'evaluation.pipeline_bench': 'bench.latency',
+    'evaluation.record': 'evaluation.drive_record',
+    'evaluation.small_disk': 'bench.small_disk',
+    'evaluation.soak': 'bench.soak',
+    'evaluation.vehicle': 'bench.graph_under_test',
+    'nodes.ending': 'nodes.shutdown',
+    'nodes.levels': 'nodes.channel_levels',
+    'nodes.malformed': 'bench.malformed_messages',
+    'nodes.messages': 'messages.encode',
+    'nodes.missed': 'nodes.message_loss',
+    'nodes.observer': 'nodes.graph_monitor',
+    'nodes.parameters': 'parameters',
+    'nodes.probe': 'nodes.graph_monitor',
+    'nodes.replay': 'cli.replay_process',
+    'nodes.silence': 'nodes.topic_health',
+    'nodes.sound_input': 'nodes.source_reader',
+    'nodes.train': 'cli.train_node',
+    'nodes.witness': 'nodes.graph_monitor',
+    'same_rig': 'rig_match',
+    'shown': 'quoting',
+    'training.alignment': 'training.losses.attention_alignment',
+    'training.anchor_loss': 'training.efficientdet.anchors',
+    'training.augment': 'training.data.augment',
+    'training.calibration': 'training.boxes.score_calibration',
+    'training.chain': 'training.run.train',
+    'training.dataset_check': 'dataset.check',
+    'training.detector': 'training.boxes.postprocess',
+    'training.distillation': 'training.run.task',
+    'training.distillation_recipe': 'training.recipes.student',
+    'training.distilled_card': 'training.results.model_card',
+    'training.drive_split': 'dataset.splits',
+    'training.drive_windows': 'dataset.features',
+    'training.engine': 'training.run.task',
+    'training.evaluation_files': 'training.results.evaluation_files',
+    'training.export': 'training.results.export',
+    'training.frames': 'training.data.camera_frames',
+    'training.grid': 'training.boxes.grid',
+    'training.grid_loss': 'training.boxes.grid_loss',
+    'training.half': 'training.results.export_fp16',
+    'training.labelled_frames': 'training.data.labelled_frames',
+    'training.labelling': 'training.teachers.labelling',
+    'training.labels': 'dataset.labels',
+    'training.listener_detector': 'training.networks.calibrated',
+    'training.listeners': 'training.networks.base',
+    'training.loading_bench': 'training.studies.loading_bench',
+    'training.loop': 'training.fitting.fit',
+    'training.mapped_arrays': 'files',
+    'training.mavd': 'dataset.layout',
+    'training.model_card': 'training.results.model_card',
+    'training.paper_rows': 'training.studies.paper_rows',
+    'training.paper_students': 'training.networks.paper',
+    'training.picture_area': 'training.data.picture_area',
+    'training.pipeline': 'training.run.train',
+    'training.pretext': 'training.run.pretext',
+    'training.processes': 'training.fitting.distributed',
+    'training.recipe': 'training.recipes.read',
+    'training.recipe_fields': 'fields',
+    'training.recipe_parts': 'training.recipes.parts',
+    'training.reproduce': 'training.studies.reproduce',
+    'training.reproduce_table': 'training.studies.reproduce_table',
+    'training.run_folder': 'training.fitting.run_folder',
+    'training.scores': 'training.results.scores',
+    'training.search': 'training.studies.search',
+    'training.skipped': 'dataset.skipped',
+    'training.sound_cache': 'dataset.features',
+    'training.stages': 'training.run.stages',
+    'training.steering': 'training.networks.steering',
+    'training.students': 'training.networks.steered',
+    'training.subsets': 'dataset.subsets',
+    'training.taught_augment': 'training.data.augment',
+    'training.taught_windows': 'training.data.windows',
+    'training.teacher': 'training.teachers.efficientdet',
+    'training.training_bench': 'training.studies.training_bench',
+    'training.transfer': 'training.losses.attentive_features',
+    'training.whole_file': 'files',
+    'training.window_files': 'training.data.simulated',
+    'training.window_set': 'training.data.windows',
+}
+"""Where modules of `avdet_ros` are now."""
+
+_PACKAGE = __name__.rpartition('.')[0]
+
+
+class FormerModules(MetaPathFinder, Loader):
+    """Finds modules by their former names; asked when no file of that name is there."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        package, _, rest = name.partition('.')
+        if package != _PACKAGE or rest not in FORMER:
+            return None
+        return ModuleSpec(name, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Hand every name on to the module that is there now."""
+        now = f'{_PACKAGE}.{FORMER[module.__name__.partition(".")[2]]}'
+        warnings.warn(f'{module.__name__} is {now} now', DeprecationWarning, stacklevel=2)
+        real = importlib.import_module(now)
+        module.__dict__['__getattr__'] = lambda name: getattr(real, name)
+        module.__doc__ = real.__doc__
+
+
+def find_former_modules() -> None:
+    """Let them be found, once."""
+    if not any(isinstance(finder, FormerModules) for finder in sys.meta_path):
+        sys.meta_path.append(FormerModules())
