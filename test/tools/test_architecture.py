@@ -43,7 +43,7 @@ def test_the_page_shows_the_picture():
 
 def test_an_import_less_is_an_arrow_less(monkeypatch):
     arrows = room_arrows()
-    assert '<title>bags to drawing</title>' in architecture.draw()
-    arrows['bags'].discard('drawing')
+    assert '<title>bags to messages</title>' in architecture.draw()
+    arrows['bags'].discard('messages')
     monkeypatch.setattr(architecture, 'room_arrows', lambda: arrows)
-    assert '<title>bags to drawing</title>' not in architecture.draw()
+    assert '<title>bags to messages</title>' not in architecture.draw()
