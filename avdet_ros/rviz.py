@@ -15,7 +15,7 @@ CONFIG = 'config/avdet.rviz'
 CONFIG_NAMESPACE = '/avdet'
 """The namespace that the topics in `CONFIG` have."""
 
-TOPICS = ('overlay', 'spectrogram_image', 'markers')
+TOPICS = ('overlay', 'spectrogram_image', 'markers', 'markers_3d')
 """What it shows."""
 
 

@@ -211,6 +211,14 @@ TOPICS = (
         'spectrogram_image', IMAGE, 'the last seconds of sound', ('overlay',), (), 'OFFER_STREAM'
     ),
     Topic(
+        'markers_3d',
+        'visualization_msgs/msg/MarkerArray',
+        'ellipses, boxes and trails of `tracks_3d` on the road',
+        ('overlay',),
+        (),
+        'RESULTS',
+    ),
+    Topic(
         'markers',
         'visualization_msgs/msg/MarkerArray',
         'a wedge on the road for each bearing',

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from avdet_ros.drawing.eight_bit import eight_bit
@@ -24,6 +24,7 @@ from avdet_ros.messages.decode import (
 )
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.ground_markers import GroundMarkers
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.markers import wedges
 from avdet_ros.nodes.picture_camera import PictureCamera
@@ -46,7 +47,7 @@ _IMAGE_STEP_NS = 80_000_000
 
 
 class OverlayNode(AvdetNode):
-    """Publishes `overlay`, `spectrogram_image` and `markers` while there are subscribers.
+    """Publishes `overlay`, `spectrogram_image` and markers while there are subscribers.
 
     A picture is drawn for each `tracks` message, by a thread of its own, at most `max_rate_hz`
     times a second; when nothing comes, once a second with the reason in it.
@@ -60,6 +61,7 @@ class OverlayNode(AvdetNode):
         self._overlay = self.create_publisher(Image, 'overlay', qos.OFFER_STREAM, **how)
         self._strip = self.create_publisher(Image, 'spectrogram_image', qos.OFFER_STREAM, **how)
         self._markers = self.create_publisher(MarkerArray, 'markers', qos.RESULTS)
+        self._markers_3d = self.create_publisher(MarkerArray, 'markers_3d', qos.RESULTS)
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
         self._sound: Any = None
@@ -74,6 +76,7 @@ class OverlayNode(AvdetNode):
     def acquire(self) -> None:
         """Subscribe and start the thread."""
         self._last_ns: int | None = None
+        self._ground_markers = GroundMarkers()
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
@@ -103,6 +106,9 @@ class OverlayNode(AvdetNode):
         arrays, stream = Detection2DArray, qos.ASK_STREAM
         self._inputs = [
             self.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
+            self.create_subscription(
+                Detection3DArray, 'tracks_3d', self._on_ground, qos.RESULTS, **how
+            ),
             self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
             self.create_subscription(picture, 'image', self._on_image, stream, **how),
             self.create_subscription(
@@ -151,6 +157,10 @@ class OverlayNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._follow_lookers()
         self._worker.put((stamp_ns(message), self._boxes(message)))
+
+    def _on_ground(self, message: Detection3DArray) -> None:
+        if self._markers_3d.get_subscription_count():
+            self._markers_3d.publish(self._ground_markers.make(message, self.p['trail_s']))
 
     def _on_truth(self, message: Detection2DArray) -> None:
         instant_ns = stamp_ns(message)

@@ -1,0 +1,93 @@
+"""Tracks in metres as RViz markers: 90 % ellipses on the road, boxes, and where vehicles were."""
+
+from __future__ import annotations
+
+from collections import deque
+import math
+
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point
+import numpy as np
+from std_msgs.msg import ColorRGBA
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import Marker, MarkerArray
+
+from avdet_ros.drawing.style import colour
+from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.tracking.ground_track import CHI2_90
+
+THIN_M = 0.03
+"""How high an ellipse lies on the road."""
+
+_LIFETIME = Duration(nanosec=500_000_000)
+_MOST_POINTS = 512
+
+
+class GroundMarkers:
+    """Makes markers, and remembers where vehicles were, seen from base_link then."""
+
+    def __init__(self) -> None:
+        """No past yet."""
+        self._past: dict[str, deque[tuple[int, float, float]]] = {}
+        self._newest_ns = 0
+
+    def make(self, message: Detection3DArray, trail_s: float) -> MarkerArray:
+        """One ellipse, box, label and trail a vehicle.
+
+        Args:
+            message: topic `tracks_3d`.
+            trail_s: how much of the past is shown.
+        """
+        now_ns = stamp_ns(message)
+        if now_ns < self._newest_ns:
+            self._past.clear()
+        self._newest_ns = now_ns
+        out = MarkerArray()
+        for entry in message.detections:
+            number = int(entry.id) if entry.id.isdecimal() and len(entry.id) < 10 else 0
+            pose, size = entry.bbox.center, entry.bbox.size
+            past = self._past.setdefault(entry.id, deque(maxlen=_MOST_POINTS))
+            past.append((now_ns, pose.position.x, pose.position.y))
+            while past[0][0] < now_ns - trail_s * 1e9:
+                past.popleft()
+            ellipse = _marker(message, 'ellipse', Marker.CYLINDER, number, 0.35)
+            covariance = np.asarray(entry.results[0].pose.covariance).reshape(6, 6)[:2, :2]
+            long, short, angle = half_axes(covariance)
+            ellipse.pose.position = Point(x=pose.position.x, y=pose.position.y, z=THIN_M / 2)
+            ellipse.pose.orientation.z = math.sin(angle / 2)
+            ellipse.pose.orientation.w = math.cos(angle / 2)
+            ellipse.scale.x, ellipse.scale.y, ellipse.scale.z = 2 * long, 2 * short, THIN_M
+            box = _marker(message, 'box', Marker.CUBE, number, 0.7)
+            box.pose, box.scale = pose, size
+            label = _marker(message, 'label', Marker.TEXT_VIEW_FACING, number, 1.0)
+            away_m = math.hypot(pose.position.x, pose.position.y)
+            label.text, label.scale.z = f'#{entry.id} {away_m:.0f} m', 1.2
+            label.pose.position = Point(
+                x=pose.position.x, y=pose.position.y, z=pose.position.z + size.z
+            )
+            out.markers += [ellipse, box, label]
+            if len(past) > 1:
+                trail = _marker(message, 'trail', Marker.LINE_STRIP, number, 0.8)
+                trail.scale.x = 0.15
+                trail.points = [Point(x=x, y=y, z=THIN_M) for _, x, y in past]
+                out.markers.append(trail)
+        alive = {entry.id for entry in message.detections}
+        self._past = {name: past for name, past in self._past.items() if name in alive}
+        return out
+
+
+def _marker(message: Detection3DArray, name: str, kind: int, number: int, alpha: float) -> Marker:
+    """A marker in the colour of its identity."""
+    blue, green, red = (part / 255 for part in colour(number))
+    marker = Marker(header=message.header, ns=name, id=number, type=kind)
+    marker.pose.orientation.w = 1.0
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    marker.lifetime = _LIFETIME
+    return marker
+
+
+def half_axes(covariance: np.ndarray) -> tuple[float, float, float]:
+    """Half axes of the 90 % ellipse of a (2, 2) covariance, and the longer one's angle."""
+    values, vectors = np.linalg.eigh(covariance)
+    long, short = np.sqrt(np.maximum(values[::-1], 1e-6) * CHI2_90)
+    return float(long), float(short), math.atan2(vectors[1, 1], vectors[0, 1])
