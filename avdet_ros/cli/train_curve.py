@@ -26,7 +26,7 @@ def train_curve(
     need_training()
     if out.suffix not in ('.png', '.svg'):
         raise AvdetError(f'--out: expected a name that ends in .png or .svg, found {out.name}')
-    from avdet_ros.training.results.learning_curve import draw, named, table
+    from avdet_ros.training.studies.learning_curve import draw, named, table
 
     learned = named(runs)
     draw(learned, out)

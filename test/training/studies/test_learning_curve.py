@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.results.learning_curve import draw, named, read_run, table
+from avdet_ros.training.studies.learning_curve import draw, named, read_run, table
 
 HEADER = 'epoch,step,seconds,training_windows,loss,bearing_ap,bearing_recall,ap50'
 
