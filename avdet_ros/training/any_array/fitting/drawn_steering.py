@@ -54,6 +54,7 @@ class SteeringTable:
         azimuths_deg: Tensor,
         alive: Tensor,
         late_s: Tensor | None = None,
+        wave_speed_mps: Tensor | None = None,
     ) -> Tensor:
         """Steering of each of B arrays.
 
@@ -64,6 +65,8 @@ class SteeringTable:
             alive: (B, 8) bool.
             late_s: (B, 8) how late each channel is, where that is known and still in the
                 features; None for not at all.
+            wave_speed_mps: (B, A) speed at which waves from each direction pass the array: that
+                of sound, and what the array's own motion adds; None for `SPEED_OF_SOUND_MPS`.
 
         Returns:
             (B, n_mels, A, 24) float32, see `avdet_ros.detection.steering.steering`.
@@ -71,7 +74,10 @@ class SteeringTable:
         azimuth = torch.deg2rad(azimuths_deg[None] - yaw_deg[:, None])
         directions = torch.stack([azimuth.cos(), azimuth.sin()], dim=-1)
         lead_s = torch.matmul(directions, microphones_m[..., :2].transpose(1, 2))
-        lead_s = lead_s / SPEED_OF_SOUND_MPS
+        if wave_speed_mps is None:
+            lead_s = lead_s / SPEED_OF_SOUND_MPS
+        else:
+            lead_s = lead_s / wave_speed_mps[..., None]
         if late_s is not None:
             lead_s = lead_s - late_s[:, None]
         delay = (lead_s[..., self._first] - lead_s[..., self._second]) / STEP_S

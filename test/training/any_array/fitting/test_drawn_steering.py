@@ -50,3 +50,15 @@ def test_a_late_channel_and_a_microphone_further_away_are_the_same():
     by_place = table.steering(moved, torch.zeros(1), ahead, all_alive)
     torch.testing.assert_close(by_delay, by_place, atol=1e-4, rtol=0)
     assert (by_delay - table.steering(places, torch.zeros(1), ahead, all_alive)).abs().max() > 0.05
+
+
+def test_waves_that_pass_at_half_the_speed_see_an_array_of_twice_the_size():
+    table = SteeringTable(FrontEnd())
+    places = torch.from_numpy(np.random.default_rng(2).uniform(-0.2, 0.2, (1, 8, 3))).float()
+    azimuths, alive = torch.tensor([-40.0, 10.0]), torch.ones(1, 8, dtype=torch.bool)
+    speed_mps = torch.tensor([[343.0, 343.0 / 2]])
+    slow = table.steering(places, torch.zeros(1), azimuths, alive, None, speed_mps)
+    usual = table.steering(places, torch.zeros(1), azimuths, alive)
+    large = table.steering(2 * places, torch.zeros(1), azimuths, alive)
+    torch.testing.assert_close(slow[:, :, 0], usual[:, :, 0])
+    torch.testing.assert_close(slow[:, :, 1], large[:, :, 1], atol=1e-5, rtol=0)
