@@ -18,7 +18,7 @@ import numpy as np
 
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import CAMERA_INFO, decode_picture
+from avdet_ros.messages.decode import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, decode_picture
 from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import load_rig
 
@@ -175,6 +175,16 @@ def first_calibrated(bag: Bag, topic: str) -> tuple[Any, str]:
 
 def first_picture(bag: Bag, topic: str) -> tuple[tuple[int, int] | None, str]:
     """Width and height of a topic's pictures, and their frame; None where none can be read."""
+    image, frame_id = _first_readable(bag, topic)
+    return (None if image is None else (image.shape[1], image.shape[0])), frame_id
+
+
+def first_image(bag: Bag, topic: str) -> np.ndarray | None:
+    """The first picture of a topic that can be read, see `decode_picture`; None where none can."""
+    return _first_readable(bag, topic)[0]
+
+
+def _first_readable(bag: Bag, topic: str) -> tuple[np.ndarray | None, str]:
     for count, message in enumerate(bag.messages([topic])):
         try:
             decoded: Any = decode(message)
@@ -183,8 +193,19 @@ def first_picture(bag: Bag, topic: str) -> tuple[tuple[int, int] | None, str]:
             if count > _MOST_PICTURES:
                 break
             continue
-        return (image.shape[1], image.shape[0]), decoded.header.frame_id
+        return image, decoded.header.frame_id
     return None, ''
+
+
+def cameras_of(bag: Bag) -> list[str]:
+    """Topics of pictures with a ``camera_info`` beside them."""
+    return [
+        name
+        for name, topic in bag.topics.items()
+        if topic.count
+        and topic.msgtype in (IMAGE, COMPRESSED_IMAGE)
+        and bag.topics.get(info_topic(name)) is not None
+    ]
 
 
 def model_of(

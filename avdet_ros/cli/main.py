@@ -41,6 +41,8 @@ from avdet_ros.cli.eval_labels import evaluate_labels
 from avdet_ros.cli.eval_model import evaluate
 from avdet_ros.cli.eval_trackers import evaluate_trackers
 from avdet_ros.cli.eval_tracks import evaluate_tracks
+from avdet_ros.cli.rig_draw import rig_draw
+from avdet_ros.cli.rig_from_bag import rig_from_bag
 from avdet_ros.cli.run import run
 from avdet_ros.cli.sim_check import simulate_check
 from avdet_ros.cli.sim_drives import simulate
@@ -69,6 +71,10 @@ START: dict[str, tuple[str, Callable[..., None]]] = {
 """Commands without a group: their line of help, and the function."""
 
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    'rig': (
+        'The rig file: the camera out of a recording; a look at it.',
+        {'from-bag': rig_from_bag, 'draw': rig_draw},
+    ),
     'sim': (
         'Simulate: drives with pictures, sound and truth; windows.',
         {

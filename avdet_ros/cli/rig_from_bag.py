@@ -1,0 +1,62 @@
+"""`avdet rig from-bag`: a rig file with the camera that a recording has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avdet_ros.cli.console import print_line
+
+
+def rig_from_bag(
+    bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
+    out: Annotated[Path, typer.Option(help='Rig file to write; it must not exist.')],
+    image: Annotated[
+        str | None,
+        typer.Option(help="The camera's topic; the only one with a camera_info if not given."),
+    ] = None,
+    rig: Annotated[
+        Path | None,
+        typer.Option(help='Rig file to start from, with the microphones; else the example.'),
+    ] = None,
+) -> None:
+    """Take the camera's lens, size and pose from camera_info and static TF into a rig file.
+
+    Microphones are those of --rig; the array's pose is taken where TF knows its frame.
+    """
+    import yaml
+
+    from avdet_ros.bags.camera_info import camera_model, cameras_of
+    from avdet_ros.bags.geometry import rig_tree
+    from avdet_ros.bags.reader import Bag
+    from avdet_ros.bags.transforms import StaticTransforms
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.files import write_atomically
+
+    if out.exists():
+        raise AvdetError(f'{out}: expected a new file, found one: it would be lost')
+    with Bag(bag) as opened:
+        found = cameras_of(opened)
+        if image is None and len(found) != 1:
+            there = ', '.join(found) or 'none'
+            raise AvdetError(
+                f'{bag}: expected one image topic with a camera_info beside it, found {there}; '
+                'name one with --image'
+            )
+        topic = image or found[0]
+        model, why = camera_model(opened, topic)
+        if model is None:
+            raise AvdetError(f'{bag}: {topic}: expected a calibrated camera, found {why}')
+        tree, notes = rig_tree(rig, model, StaticTransforms(opened))
+    told = [f'camera of {bag.name}: {topic}' + (f' ({model.how})' if model.how else ''), *notes]
+    if model.distortion.any():
+        told.append('its pictures have distortion; boxes lie on pictures without (image_proc)')
+    heading = ''.join(f'# {line}\n' for line in told)
+    text = heading + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
+    with write_atomically(out) as file:
+        file.write(text.encode())
+    for note in told[1:]:
+        print_line(note, 'yellow')
+    print_line(f'{out}: camera by {topic}; look at it: avdet rig draw {bag} --rig {out}')
