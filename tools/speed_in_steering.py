@@ -4,8 +4,8 @@
 
 RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a set of exactly
 rendered validation windows (`avdet sim windows --arrays drawn`). An array that drives with speed V
-towards a wave takes it at c + V cos(azimuth); steering is made for c = 343 m/s alone. The speed is
-the simulated one at the middle of each window, the weights are as they are.
+towards a wave takes it at c + V cos(azimuth); steering is made for 343 m/s alone. The speed is
+the simulated one at the middle of each window, c that of its air; the weights are as they are.
 """
 
 from __future__ import annotations
@@ -35,17 +35,20 @@ FAST_MPS = 15.0
 class MovingTable(SteeringTable):
     """Steering of windows in order, each with its vehicle's speed."""
 
-    def __init__(self, front_end: FrontEnd, ahead_mps: Tensor, heading_rad: Tensor) -> None:
-        """Take (N,) speeds and headings of the cameras against the vehicle."""
+    def __init__(
+        self, front_end: FrontEnd, ahead_mps: Tensor, heading_rad: Tensor, sound_mps: Tensor
+    ) -> None:
+        """Take (N,) speeds, headings of the cameras against the vehicle, speeds of sound."""
         super().__init__(front_end)
-        self._ahead_mps, self._heading_rad, self._next = ahead_mps, heading_rad, 0
+        self._ahead_mps, self._sound_mps = ahead_mps[:, None], sound_mps[:, None]
+        self._heading_rad, self._next = heading_rad[:, None], 0
 
     def steering(self, microphones_m: Tensor, yaw_deg: Tensor, *rest: Tensor | None) -> Tensor:
         """As `SteeringTable.steering`, for the next windows."""
         rows = slice(self._next, self._next + len(microphones_m))
         self._next += len(microphones_m)
-        azimuth = torch.deg2rad(rest[0])[None] + self._heading_rad[rows, None]
-        speed_mps = SPEED_OF_SOUND_MPS + self._ahead_mps[rows, None] * torch.cos(azimuth)
+        azimuth = torch.deg2rad(rest[0])[None] + self._heading_rad[rows]
+        speed_mps = self._sound_mps[rows] + self._ahead_mps[rows] * torch.cos(azimuth)
         return super().steering(microphones_m, yaw_deg, *rest, wave_speed_mps=speed_mps)
 
 
@@ -61,8 +64,8 @@ class Part:
         return self._store.column(name)[self._kept]
 
 
-def speeds_of(folder: Path) -> tuple[Tensor, Tensor]:
-    """Speed ahead at each window's middle, and heading of the camera: (N,), (N,)."""
+def speeds_of(folder: Path) -> tuple[Tensor, ...]:
+    """(N,) each: speed ahead at each window's middle, heading of the camera, speed of sound."""
     about = json.loads((folder / 'windows.json').read_text())
     known = {field.name for field in fields(WindowPlan)}
     plan = WindowPlan(**{key: value for key, value in about.items() if key in known})
@@ -70,12 +73,13 @@ def speeds_of(folder: Path) -> tuple[Tensor, Tensor]:
     for path in sorted(folder.glob('windows_*.npz')):
         with np.load(path) as shard:
             windows = list(zip(shard['seed'].tolist(), shard['time_s'].tolist(), strict=True))
-        ego = {seed: draw_world(seed, base, plan).ego for seed in {seed for seed, _ in windows}}
-        heading = {seed: heading_rad(array_of(seed, base, plan).rig.camera) for seed in ego}
+        drives = {seed: draw_world(seed, base, plan) for seed in {seed for seed, _ in windows}}
+        heading = {seed: heading_rad(array_of(seed, base, plan).rig.camera) for seed in drives}
         middle_s = about['window_s'] / 2
-        rows += [(ego[s].speed_mps(start + middle_s), heading[s]) for s, start in windows]
-    speed, heading = np.array(rows, np.float32).T
-    return torch.from_numpy(speed), torch.from_numpy(heading)
+        for seed, start_s in windows:
+            ahead_mps = drives[seed].ego.speed_mps(start_s + middle_s)
+            rows.append((ahead_mps, heading[seed], drives[seed].speed_of_sound_mps))
+    return tuple(torch.from_numpy(column) for column in np.array(rows, np.float32).T)
 
 
 def main(run: Path, folder: Path) -> None:
@@ -83,11 +87,16 @@ def main(run: Path, folder: Path) -> None:
     network, front_end = load_best(run), FrontEnd()
     shape = network.shape
     azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
-    speed, heading = speeds_of(folder)
+    speed, heading, sound = speeds_of(folder)
     fast = (speed > FAST_MPS).numpy()
     parts = {'all': fast | True, 'fast': fast, 'slow': ~fast}
-    for name, ahead in (('not known', torch.zeros_like(speed)), ('known', speed)):
-        store = ArrayStore(folder, MovingTable(front_end, ahead, heading), azimuths)
+    usual = torch.full_like(sound, SPEED_OF_SOUND_MPS)
+    for name, ahead, waves in (
+        ('nothing known', torch.zeros_like(speed), usual),
+        ('speed known', speed, usual),
+        ('speed and temperature known', speed, sound),
+    ):
+        store = ArrayStore(folder, MovingTable(front_end, ahead, heading, waves), azimuths)
         store.refresh()
         found = found_in(network, store)
         for part, kept in parts.items():
@@ -95,7 +104,7 @@ def main(run: Path, folder: Path) -> None:
             scores = scores_of(its, Part(store, kept))
             words = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
             print(
-                f'speed {name}, {part} ({kept.sum()} windows): '
+                f'{name}, {part} ({kept.sum()} windows): '
                 + ', '.join(f'{word} {scores[word]:.3f}' for word in words),
                 flush=True,
             )
