@@ -1,0 +1,49 @@
+"""The container and the unit say what the pages and the launch file say."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+import re
+
+import pytest
+
+from avdet_ros.graph import parse_arguments
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = ROOT / 'docker/Dockerfile'
+
+
+def pip_packages(text):
+    """What the first pip line that takes a list of lists installs by name."""
+    line = re.search(r'pip install ((?:(?!pip install).)*?) -r', text.replace('\\\n', ' '), re.S)
+    return {word for word in line[1].split() if not word.startswith('-')}
+
+
+def test_the_container_has_the_packages_that_the_page_names():
+    page = (ROOT / 'docs/install.md').read_text()
+    wanted = pip_packages(page[page.index('A machine with ROS 2 Jazzy') :])
+    assert 'mcap' in wanted
+    assert pip_packages(DOCKERFILE.read_text()) == wanted
+
+
+def test_what_the_container_copies_is_there():
+    for line in re.findall(r'^COPY (.+)', DOCKERFILE.read_text(), re.MULTILINE):
+        *sources, _ = line.split()
+        for source in sources:
+            assert (ROOT / source).exists(), source
+    left_out = (ROOT / '.dockerignore').read_text().split()
+    assert not {'avdet_ros', 'config', 'launch', 'models', 'tools', 'package.xml'} & set(left_out)
+
+
+def test_the_unit_gives_arguments_that_there_are():
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read(ROOT / 'config/systemd/avdet.service')
+    command = unit['Service']['ExecStart']
+    words = re.findall(r'\b\w+:=[^\s\']+', command)
+    assert {word.split(':=')[0] for word in words} >= {'source', 'device', 'rig'}
+    assert parse_arguments(words)
+    with pytest.raises(KeyError):
+        unit['Service']['KillSignal']  # SIGTERM, which ends the nodes as SIGINT does
+    assert int(unit['Service']['TimeoutStopSec']) > 32
