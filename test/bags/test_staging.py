@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 import random
 
-from avdet_ros.bags.reader import _part_number
+from avdet_ros.bags.staging import _part_number
 
 
 def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
