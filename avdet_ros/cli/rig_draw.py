@@ -12,11 +12,14 @@ from avdet_ros.cli.console import print_line
 if TYPE_CHECKING:
     import numpy as np
 
+GREY = 70
+"""Of the picture where none is given."""
+
 
 def rig_draw(
     source: Annotated[
         Path | None,
-        typer.Argument(help='Picture, or bag whose first picture is taken; else a drawn road.'),
+        typer.Argument(help='Picture, or bag whose first picture is taken; else grey.'),
     ] = None,
     out: Annotated[Path, typer.Option(help='Picture to write.')] = Path('rig.png'),
     image: Annotated[
@@ -26,14 +29,15 @@ def rig_draw(
 ) -> None:
     """Draw horizon, bearings, distances and the array over a picture of the camera."""
     import cv2
+    import numpy as np
 
     from avdet_ros.drawing.rig_check import draw_rig
-    from avdet_ros.drawing.road import draw_road
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
 
     loaded_rig = load_rig(rig)
-    picture = draw_road(loaded_rig.camera) if source is None else _picture(source, image)
+    size = (loaded_rig.camera.height_px, loaded_rig.camera.width_px, 3)
+    picture = np.full(size, GREY, np.uint8) if source is None else _picture(source, image)
     drawn = draw_rig(loaded_rig, picture)
     try:
         written = cv2.imwrite(str(out), drawn)

@@ -87,10 +87,9 @@ def _draw_bearing(picture: np.ndarray, camera: Camera, bearing_deg: int) -> None
         return
     _line(picture, pixels, LINES, 1)
     x, y = pixels[-1]
-    if 0 <= x < camera.width_px and 20 <= y < camera.height_px:
+    if bearing_deg and 0 <= x < camera.width_px and 20 <= y < camera.height_px:
         side = 'left' if bearing_deg > 0 else 'right'
-        words = f'{abs(bearing_deg)} {side}' if bearing_deg else 'ahead'
-        text(picture, words, (x, y + 16), 0.5, LINES, 0.5)
+        text(picture, f'{abs(bearing_deg)} {side}', (x, y + 16), 0.5, LINES, 0.5)
 
 
 def _draw_range(picture: np.ndarray, camera: Camera, distance_m: float) -> None:
