@@ -6,8 +6,6 @@ that stands 20 m ahead and 30 degrees to the left lies where the lines say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
@@ -110,8 +108,8 @@ def _draw_array(picture: np.ndarray, rig: Rig) -> None:
     centre = (places.max(axis=0) + places.min(axis=0)) / 2
     scale = 0.62 * side / max(float(np.ptp(places, axis=0).max()), 0.1)
 
-    def at(place_m: Sequence[float]) -> tuple[int, int]:
-        x, y = (np.asarray(place_m[:2]) - centre) * scale
+    def at(place_m: np.ndarray) -> tuple[int, int]:
+        x, y = (place_m[:2] - centre) * scale
         return round(side / 2 - y), round(side / 2 - x)
 
     cv2.arrowedLine(picture, (16, 60), (16, 20), INK, 2, cv2.LINE_AA, tipLength=0.3)
