@@ -26,6 +26,7 @@ AT_TIMES = {
         '/clock',
         '/diagnostics',
         '/tf',
+        '/avdet/spectrogram',
         '/tf_static',
         '/avdet/odom',
         '/avdet/tracks_points',
