@@ -66,7 +66,12 @@ def help_text(program: str, about: str, params: Iterable[Param]) -> str:
     ]
     for param in params:
         default = as_text(param.default) or "''"
-        lines.append(f'  {param.name}:={default}')
+        lines += textwrap.wrap(
+            f'{param.name}:={default.replace(",", ", ")}',
+            _WIDTH,
+            initial_indent='  ',
+            subsequent_indent=_INDENT,
+        )
         allowed = '' if param.expected() == 'a text' else f' ({param.expected()})'
         live = '; may change while it runs' if param.live else ''
         text = f'{param.description}{allowed}{live}'

@@ -80,6 +80,7 @@ def test_a_true_array_is_left_alone(rig):
     assert result.notes == ("the yaw is the rig file's: no camera tells it",)
 
 
+@pytest.mark.slow
 def test_exchanged_channels_and_a_dead_one_are_found(rig):
     errors = replace(neglected(3), order=np.array([0, 6, 2, 3, 4, 5, 1, 7]), dead=(4,))
     result = calibrated(rig, errors, 3)

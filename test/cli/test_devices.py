@@ -125,6 +125,7 @@ def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_calibrate_names_what_it_lacks(tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)

@@ -35,6 +35,7 @@ def doctor(*arguments, environment=None):
     return done.returncode, {part: state for state, part in rows if state}, done.stdout
 
 
+@pytest.mark.slow
 def test_every_part_is_named_in_the_order_of_the_way(tmp_path):
     status, parts, page = doctor('--no-sound', '--seconds', '2', '--record', tmp_path)
     expected = 'device channels levels clock time camera stamps TF model GPU'

@@ -43,6 +43,7 @@ def test_features_are_computed_once(own, kind):
     assert cache_path(root, kind, name).stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_processes_and_damage(own):
     """Two processes give one's features; a damaged file is made anew."""
     root, _ = own

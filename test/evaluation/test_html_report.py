@@ -15,6 +15,8 @@ from avdet_ros.evaluation.samples import choose_samples
 from avdet_ros.evaluation.scores import score
 from avdet_ros.tracking import make_tracker
 
+pytestmark = pytest.mark.slow
+
 ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
 
 

@@ -92,6 +92,7 @@ def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
     assert all(np.all(np.isnan(truth(frame).distance_m)) for frame in frames)
 
 
+@pytest.mark.slow
 def test_drives_without_labels_and_too_few_drives_are_named(tmp_path):
     from avdet_ros.training.recipes.student import StudentRecipe
     from avdet_ros.training.run.context import open_run

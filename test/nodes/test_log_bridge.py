@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import deque
 import logging
 
+import pytest
+
 from avdet_ros.nodes.log_bridge import LogBridge
+
+
+@pytest.fixture(autouse=True)
+def no_other_handlers(monkeypatch):
+    """As in a node's process: commands that ran in this one leave their own."""
+    monkeypatch.setattr(logging.getLogger('avdet_ros'), 'handlers', [])
 
 
 class Lines:

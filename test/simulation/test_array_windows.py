@@ -83,6 +83,7 @@ def test_worlds_are_mixed_and_windows_do_not_overlap():
         assert starts[-1] + 1 <= plan.duration_s
 
 
+@pytest.mark.slow
 def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
     rig = load_rig()
     assert sum(window_shards.make_array_windows(tmp_path, 1, (70, 80), 1, PLAN, rig)) == 1

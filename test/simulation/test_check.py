@@ -19,6 +19,7 @@ def test_every_line_agrees():
     assert [finding.what for finding in findings if not finding.passed] == []
 
 
+@pytest.mark.slow
 def test_a_wrong_line_is_reported(monkeypatch):
     wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
     monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))

@@ -54,6 +54,7 @@ def everything(monkeypatch):
     monkeypatch.setattr(quick_audible, 'LEFT_OUT', 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('cars', 'ego_speed', 'least_db'),
     [
@@ -131,6 +132,7 @@ def test_what_is_left_out_changes_nothing_that_is_heard():
     assert difference[8:].mean() < 0.02
 
 
+@pytest.mark.slow
 def test_noise_has_the_level_and_independence_it_should(world):
     noise = random_scene(1).noise
     scene = world(ego_speed=0.0, noise=noise)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation import scene as scene_module
+from avdet_ros.simulation import truth as truth_module
 from avdet_ros.simulation.road import random_road, straight_road
 from avdet_ros.simulation.scene import Noise
 from avdet_ros.simulation.traffic import random_scene
@@ -64,7 +64,7 @@ def test_hidden_vehicles_count_but_are_marked(world):
 
 
 def test_label_rules(world):
-    far = world((scene_module.LABEL_DISTANCE_M + 5, 0.0, 10.0)).labels(2.0)
+    far = world((truth_module.LABEL_DISTANCE_M + 5, 0.0, 10.0)).labels(2.0)
     assert len(far) == 0
     loud_wind = Noise(wind_db=110)
     assert len(world((20.0, 3.0, 10.0), ego_speed=10.0, noise=loud_wind).labels(2.0)) == 0
@@ -95,7 +95,7 @@ def test_any_drive_gives_sane_truth(seed, t):
     labels = scene.labels(t)
     assert set(labels.ids) <= set(truth.ids)
     assert np.all(labels.audible)
-    assert np.all(labels.boxes_px[:, 3] - labels.boxes_px[:, 1] >= scene_module.LABEL_HEIGHT_PX)
+    assert np.all(labels.boxes_px[:, 3] - labels.boxes_px[:, 1] >= truth_module.LABEL_HEIGHT_PX)
 
 
 @settings(max_examples=examples(25), deadline=None)

@@ -112,6 +112,7 @@ class Mapped(VirtualDevice):
         return ','.join(self.positions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('positions', [AUX[:8], WAVE_ORDER])
 def test_each_microphone_comes_on_its_own_channel(tmp_path, monkeypatch, rig, positions):
     if missing := missing_programs():

@@ -64,6 +64,7 @@ def tone_of(channel):
     return spectrum.argmax() * RATE / len(channel)
 
 
+@pytest.mark.slow
 def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones):
     source = make_source('device', rig, device=DEVICE)
     source.start()

@@ -19,6 +19,7 @@ RATE = 44100
 SECOND_BYTES = RATE * 8 * 2
 
 
+@pytest.mark.slow
 def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
     path = tmp_path / 'out.wav'
     part = tmp_path / '.out.wav.part'
@@ -41,6 +42,7 @@ def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ['out.wav']
 
 
+@pytest.mark.slow
 def test_a_wav_beyond_4_gib_has_lengths_of_64_bits(virtual_device, tmp_path, monkeypatch):
     monkeypatch.setattr(record, 'LARGEST_BYTES', 1000)
     path = tmp_path / 'out.wav'

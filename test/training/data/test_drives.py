@@ -124,13 +124,13 @@ def test_boxes_are_fused_once_a_frame(own, monkeypatch):
     """Of the teachers that teach; what scores are computed against is the evaluation's to fuse."""
     root, frames = own
     write_teachers(root, frames, 1)
-    fused, real = [], DriveLabels.fused
+    fused, real = [], DriveLabels.fused_rows
 
     def count(self, index, names):
         fused.append(tuple(names))
         return real(self, index, names)
 
-    monkeypatch.setattr(DriveLabels, 'fused', count)
+    monkeypatch.setattr(DriveLabels, 'fused_rows', count)
     drive_windows(root, frames, 'window', SIZE, 'teachers', teachers=['rgb'], needs=('attention',))
     assert fused == [('rgb',)] * len(frames)
 

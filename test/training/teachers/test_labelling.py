@@ -82,6 +82,7 @@ def test_teachers_are_asked_once_and_what_they_see_is_kept(own, teachers, tmp_pa
     assert (out / f'{name}.npz').stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path, log_lines):
     root, drives = own
     out = tmp_path / 'labels'
@@ -92,6 +93,7 @@ def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path, log_lin
     assert read_labels(out / f'{next(iter(drives))}.npz').teachers == ('rgb', 'thermal')
 
 
+@pytest.mark.slow
 def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path, log_lines):
     root, drives = own
     (frames,) = drives.values()
@@ -183,6 +185,7 @@ def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
         open_teachers(tmp_path / 'other', ['rgb'])
 
 
+@pytest.mark.slow
 def test_the_command_labels_and_counts(own, teachers, tmp_path):
     root, _ = own
     arguments = [
