@@ -117,6 +117,7 @@ def drives():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('pair', [(0, 1), (2, 6), (3, 5)])
 def test_exchanged_microphones_look_it(drives, pair):
     rig = load_rig()

@@ -56,6 +56,7 @@ def test_driving_makes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
     assert 'expected another file than the rig itself' in str(again.exception)
 
 
+@pytest.mark.slow
 def test_an_empty_road_writes_nothing(tmp_path, rig_path):
     sound = driving_sound(small_rig(), traffic_azimuths(70, 2), traffic=0.0, own=0.0)
     soundfile.write(tmp_path / 'drive.wav', sound, RATE, subtype='PCM_16')

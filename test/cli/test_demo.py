@@ -17,6 +17,8 @@ from rosbags.highlevel import AnyReader
 
 from avdet_ros.messages.typestore import typestore
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 AVDET = [sys.executable, '-m', 'avdet_ros.cli.main', 'demo']
 KEYS = {
@@ -46,7 +48,6 @@ def spectrogram_stamps(bag):
 
 
 @pytest.mark.ros
-@pytest.mark.slow
 def test_a_drive_leaves_everything_behind(tmp_path, model_path):
     out = tmp_path / 'demo'
     done = subprocess.run(
@@ -82,7 +83,6 @@ def test_a_drive_leaves_everything_behind(tmp_path, model_path):
 
 
 @pytest.mark.ros
-@pytest.mark.slow
 def test_interrupted_it_keeps_what_there_is(tmp_path, model_path):
     out = tmp_path / 'demo'
     command = [*AVDET, '--duration', '60', '--out', str(out), '--model', str(model_path)]

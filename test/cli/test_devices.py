@@ -12,6 +12,8 @@ import soundfile
 from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice, missing_programs
 from avdet_ros.rig import default_rig_path
 
+pytestmark = pytest.mark.slow
+
 RATE = 44100
 
 
@@ -73,7 +75,6 @@ def test_the_mark_asks_for_as_many_channels_as_the_rig_reads(device, tmp_path):
     assert '✓' not in row
 
 
-@pytest.mark.slow
 def test_the_meter_names_the_faulty_channels(device, faulty):
     player = device.play(faulty)
     status, out, _ = avdet('devices', '--meter', 'array', '--seconds', '7', device=device)
@@ -88,7 +89,6 @@ def test_the_meter_names_the_faulty_channels(device, faulty):
     assert all('ok' in rows[channel] for channel in '01357')
 
 
-@pytest.mark.slow
 def test_a_device_is_recorded(device, faulty, tmp_path):
     player = device.play(faulty)
     arguments = ('devices', '--record', '1.5', '--device', DEVICE, tmp_path / 'out.flac')
@@ -125,7 +125,6 @@ def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_calibrate_names_what_it_lacks(tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)

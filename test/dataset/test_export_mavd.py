@@ -12,6 +12,8 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.export_mavd import export_mavd
 from avdet_ros.errors import AvdetError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small_set(tmp_path):

@@ -33,6 +33,7 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
     assert len(set(scores)) > 1, 'scores follow the sound'
 
 
+@pytest.mark.slow
 def test_run_scores_against_every_truth(dataset, model):
     run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None)
     by_truth = {result.truth: result.scores for result in run.results}

@@ -40,6 +40,7 @@ def assert_same(one, other):
                 np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
+@pytest.mark.slow
 def test_windows_are_those_of_the_training_sets(rig):
     """Same cut, same sound: features agree with what `avdet sim windows` makes."""
     from avdet_ros.audio.features import pool_frames

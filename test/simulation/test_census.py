@@ -12,8 +12,9 @@ from avdet_ros.rig import load_rig
 from avdet_ros.simulation import census, check, speed
 from avdet_ros.simulation.plan import Plan
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_drives_hold_about_as_many_vehicles_as_mavd():
     found = census.count(load_rig())
     assert 2.3 < found.seen.mean() < 4.0  # MAVD: 3
@@ -24,7 +25,6 @@ def test_drives_hold_about_as_many_vehicles_as_mavd():
     assert set(found.settings) == {'city', 'country', 'motorway', 'roadside', 'junction', 'tunnel'}
 
 
-@pytest.mark.slow
 def test_costs_are_measured(monkeypatch):
     monkeypatch.setattr(speed, 'PLAN', Plan(drives=1, minutes=0.05, seed=3, fps=1.0))
     monkeypatch.setattr(speed, 'WINDOW_SEEDS', range(200_200, 200_202))

@@ -33,6 +33,8 @@ from avdet_ros.simulation.drive import (
 from avdet_ros.simulation.drive_run import write_drives
 from avdet_ros.simulation.one_run import exclusive_lock
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
 
 
@@ -151,7 +153,6 @@ def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
     assert not list((tmp_path / 'set').glob('drive*'))
 
 
-@pytest.mark.slow
 def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
     command = [
         'sim',
@@ -213,7 +214,6 @@ def test_splits_are_by_drive_and_their_seeds_apart() -> None:
     assert nights['test', True] == nights['test', False] == 4
 
 
-@pytest.mark.slow
 def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
     plan = replace(PLAN, drives=1, clips=False, clean_too=True)
     drive = plan_drives(plan)[0]

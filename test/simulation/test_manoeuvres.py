@@ -48,6 +48,7 @@ def test_speeds_are_the_slopes_of_ways(t, lanes, length, by):
     assert motion.lane_at(10.0 + length) == pytest.approx(lanes)
 
 
+@pytest.mark.slow
 def test_there_are_all_of_them(drives):
     turning = sum(isinstance(v.road, Route) for s, d in drives for v in guests(s, d))
     overtaking = sum(len(v.motion.changes) == 2 for s, d in drives for v in guests(s, d))

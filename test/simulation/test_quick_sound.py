@@ -29,6 +29,8 @@ from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.windows import quantise
 
+pytestmark = pytest.mark.slow
+
 RIG = load_rig()
 FRONT_END = FrontEnd.of(RIG)
 RATE = RIG.sample_rate_hz
@@ -54,7 +56,6 @@ def everything(monkeypatch):
     monkeypatch.setattr(quick_audible, 'LEFT_OUT', 0.0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ('cars', 'ego_speed', 'least_db'),
     [
@@ -111,7 +112,6 @@ def test_delays_of_moving_sources_are_the_exact_ones():
             assert abs(20 * np.log10(gain[0, k, m] * r)) < 0.02
 
 
-@pytest.mark.slow
 def test_what_is_left_out_changes_nothing_that_is_heard():
     scene = place_array(
         draw_world(25, RIG, WindowPlan('plain')), array_of(25, RIG, WindowPlan('plain'))
@@ -132,7 +132,6 @@ def test_what_is_left_out_changes_nothing_that_is_heard():
     assert difference[8:].mean() < 0.02
 
 
-@pytest.mark.slow
 def test_noise_has_the_level_and_independence_it_should(world):
     noise = random_scene(1).noise
     scene = world(ego_speed=0.0, noise=noise)
@@ -175,7 +174,6 @@ def test_many_poses_are_those_of_each():
     np.testing.assert_array_equal(truth.rest_db, near.rest_db)
 
 
-@pytest.mark.slow
 def test_windows_are_repeatable_and_share_labels_between_arrays():
     plan = WindowPlan('plain', windows_a_drive=1, arrays_a_window=2, quick=True)
     first, second = (list(array_windows(33, RIG, FRONT_END, plan)) for _ in range(2))
@@ -207,7 +205,6 @@ def test_a_gap_is_silent_in_all_channels(world):
 
 
 @pytest.mark.parametrize('world_name', ['plain', 'furnished'])
-@pytest.mark.slow
 def test_windows_differ_little_from_the_exact_ones(world_name):
     found = differences(world_name, RIG, range(100_300, 100_304))
     assert np.median([each.level_db for each in found]) < 0.15

@@ -112,6 +112,7 @@ def test_roads_are_smooth_and_frames_orthonormal(seed):
     np.testing.assert_allclose(position[np.argmin(np.abs(along))], 0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_drives_differ_in_what_they_show():
     counts, settings_seen, kinds = [], set(), set()
     for seed in range(120):

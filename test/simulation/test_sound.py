@@ -92,6 +92,7 @@ def test_air_takes_what_the_standard_says(frequency):
     assert 10 * np.log10(power[0] / power[1]) == pytest.approx(expected, rel=0.03, abs=0.1)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_in_any_pieces():
     scene = random_scene(11, duration_s=4.0)
     whole = SoundRenderer(scene).read(0, 2 * RATE)

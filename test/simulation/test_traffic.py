@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import furnished, random_scene
@@ -10,6 +11,7 @@ from avdet_ros.simulation.traffic import furnished, random_scene
 RATE = 44100
 
 
+@pytest.mark.slow
 def test_furnishing_keeps_the_world_and_its_seed():
     plain = random_scene(40, duration_s=6.0)
     scene, clean = furnished(plain), furnished(plain, corrupted=False)

@@ -47,6 +47,7 @@ def test_a_paced_drive_takes_its_time_and_stops_at_once():
     assert source.read(0.0) is None
 
 
+@pytest.mark.slow
 def test_a_drive_that_is_not_kept_up_with_says_by_how_much():
     source = make_source('simulation', load_rig(), seed=300_004, duration_s=3.0)
     source.start()

@@ -13,6 +13,8 @@ from avdet_ros.simulation.pictures import Cameras, random_conditions
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.vehicles import KINDS
 
+pytestmark = pytest.mark.slow
+
 
 def shown_box(cameras: Cameras, t_s: float, identity: int) -> np.ndarray:
     """Box around the pixels that change when a vehicle is taken out of the RGB picture."""

@@ -13,6 +13,7 @@ from avdet_ros.simulation.pictures.thermal import counts, temperature_c
 from avdet_ros.simulation.scene import Scene
 
 
+@pytest.mark.slow
 def test_thermal_loses_contrast_on_a_hot_day_and_for_a_cold_car() -> None:
     scene = lone_scene('car', ahead_m=12.0)
 

@@ -176,6 +176,7 @@ def test_a_checkpoint_of_another_student_is_refused(taught, tmp_path):
         load_best(small(), tmp_path / 'nowhere', 'student.')
 
 
+@pytest.mark.slow
 def test_the_last_epoch_is_kept_even_when_it_is_not_the_best(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
     how = recipe(epochs=4, learning_rate=1.0)

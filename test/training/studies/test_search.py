@@ -30,6 +30,7 @@ def test_every_key_of_the_space_is_one_of_the_recipe():
     assert chosen in ('mta', 'afd')
 
 
+@pytest.mark.slow
 def test_machines_share_a_search(tmp_path):
     storage = f'sqlite:///{tmp_path / "search.db"}'
     one = open_study(storage, 'shared', 9)

@@ -57,6 +57,7 @@ def label(root, drives, teachers, out, names=('rgb', 'thermal')):
     label_drives(root, drives, asked, out, crop=False)
 
 
+@pytest.mark.slow
 def test_teachers_are_asked_once_and_what_they_see_is_kept(own, teachers, tmp_path):
     root, drives = own
     (name,) = drives
