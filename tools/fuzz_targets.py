@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+import json
 from pathlib import Path
 import struct
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 
 from avdet_ros.bags.reader import Bag, BagMessage, decode
 from avdet_ros.bags.writer import BagWriter
+from avdet_ros.dataset.coco import read_coco_boxes
 from avdet_ros.detection.contract import contract_for, contract_for_any_array, write_metadata
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.steering import azimuth_grid
@@ -54,6 +56,20 @@ _ENCODINGS = (
     '32FC²',
     '32FC' + '9' * 5000,
 )
+_OF_CAMERAS = (
+    'bayer_rggb8',
+    'bayer_gbrg16',
+    'yuv422',
+    'yuv422_yuy2',
+    'nv12',
+    'nv21',
+    'rgb16',
+    '16UC1',
+    '8UC3',
+)
+_CAMERA = 64
+"""Kinds from here on are what cameras send."""
+
 _FREE = 128
 """Kinds from here on take their encoding from the data's end."""
 
@@ -63,7 +79,8 @@ def image(data: bytes) -> None:
     if len(data) < _HEAD.size:
         return
     kind, length, height, width, step, big, stamp = _HEAD.unpack_from(data)
-    encoding = _ENCODINGS[kind % len(_ENCODINGS)]
+    known = _ENCODINGS if kind < _CAMERA else _OF_CAMERAS
+    encoding = known[(kind % _CAMERA) % len(known)]
     if kind >= _FREE:
         encoding = data[max(0, len(data) - length) :].decode('latin-1')
     message = SimpleNamespace(
@@ -145,9 +162,18 @@ def bag(data: bytes) -> None:
                 decode(message)
 
 
+def annotations(data: bytes) -> None:
+    """Boxes in the format of COCO."""
+    with _file(data, '.json') as path:
+        read_coco_boxes(path)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (image, cdr, rig, recipe, model, metadata, metadata_any_array, sound, bag)
+    for target in (
+        *(image, cdr, rig, recipe, model, metadata, metadata_any_array, sound, bag),
+        annotations,
+    )
 }
 """By name."""
 
@@ -178,6 +204,7 @@ def seeds(name: str) -> list[bytes]:
         'metadata_any_array': lambda: _metadata_seeds(_model(any_array=True)),
         'sound': lambda: _sound_seeds(block),
         'bag': _bag_seeds,
+        'annotations': _annotation_seeds,
     }
     return found[name]()
 
@@ -226,6 +253,10 @@ def _image_seeds(block: np.ndarray) -> list[bytes]:
         _HEAD.pack(_ENCODINGS.index(encoding), 0, 16, 16, len(data) // 16, 0, 1) + data
         for encoding in ('bgra8', 'rgb8', 'mono16', '32FC1')
     ]
+    pictures += [
+        _HEAD.pack(_CAMERA + place, 0, 16, width, 64, 0, 1) + data
+        for place, width in ((0, 64), (1, 32), (2, 32), (3, 32), (7, 32))
+    ]
     free = b'32FC4'
     return [
         _HEAD.pack(_ENCODINGS.index('16SC8'), 0, 64, 1, 16, 0, 1) + data,
@@ -257,6 +288,20 @@ def _sound_seeds(block: np.ndarray) -> list[bytes]:
         with tempfile.NamedTemporaryFile(suffix='.wav') as file:
             soundfile.write(file.name, block, RATE_HZ, format=kind, subtype='PCM_16')
             found.append(Path(file.name).read_bytes())
+    return found
+
+
+def _annotation_seeds() -> list[bytes]:
+    images = [{'id': 1, 'file_name': 'a.jpg', 'width': 640, 'height': 480}]
+    box = {'image_id': 1, 'category_id': 3, 'bbox': [10, 20, 30.5, 40], 'iscrowd': 0}
+    found = []
+    for name, number in (('car', 3), ('Vehicle.Truck', '3')):
+        tree = {
+            'images': images,
+            'categories': [{'id': number, 'name': name}, {'id': 9, 'name': 'person'}],
+            'annotations': [{'id': 1, **box, 'category_id': number}],
+        }
+        found.append(json.dumps(tree).encode())
     return found
 
 
