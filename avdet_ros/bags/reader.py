@@ -14,6 +14,7 @@ import struct
 from tempfile import TemporaryDirectory
 
 import apsw
+from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 import zstandard
@@ -275,6 +276,9 @@ class Bag:
             return recovery.NO_INDEX
         self._readers.append(reader)
         for connection in reader.connections:
+            offered = getattr(connection.ext, 'offered_qos_profiles', ())
+            if any(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in offered):
+                self.latched.add(connection.topic)
             kind = connection.ext.serialization_format or 'cdr'
             if kind != 'cdr':
                 self._encodings[connection.topic] = kind

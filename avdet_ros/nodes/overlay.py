@@ -104,13 +104,16 @@ class OverlayNode(AvdetNode):
         # image_transport names a compressed stream by the raw one's name with this behind it.
         picture = CompressedImage if self._image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
+        self._camera_input = self.create_subscription(
+            picture, 'image', self._on_image, stream, **how
+        )
         self._inputs = [
             self.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
             self.create_subscription(
                 Detection3DArray, 'tracks_3d', self._on_ground, qos.RESULTS, **how
             ),
             self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
-            self.create_subscription(picture, 'image', self._on_image, stream, **how),
+            self._camera_input,
             self.create_subscription(
                 CameraInfo, 'camera_info', lambda info: self._camera.take(info), stream, **how
             ),
@@ -329,7 +332,7 @@ class OverlayNode(AvdetNode):
             return 'none, drawn road'
         if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
             return live
-        why = self.publisher_watch.why_silent(self._inputs[2], pulse.since_s)
+        why = self.publisher_watch.why_silent(self._camera_input, pulse.since_s)
         if pulse.since_s < SILENT_AFTER_S:
             return live
         if pulse.has_stopped and not ended:

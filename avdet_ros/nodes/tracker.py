@@ -20,6 +20,7 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
+from avdet_ros.rig import Rig
 from avdet_ros.tracking import GroundTracker, Track, Tracker, make_tracker
 
 _OWN_DEFAULT = -1.0
@@ -49,6 +50,7 @@ class TrackerNode(AvdetNode):
         self._ground = GroundOutput(self)
         self._subscription = None
         self._ego: EgoReader | None = None
+        self._rig: Rig | None = None
         self._tracker: Tracker | None = None
         self._highest_id = 0
 
@@ -106,7 +108,8 @@ class TrackerNode(AvdetNode):
         thresholds = {
             _THRESHOLDS[name]: value for name, value in chosen.items() if value != _OWN_DEFAULT
         }
-        return make_tracker(news.get('tracker', self.p['tracker']), self._rig, **thresholds)
+        rig = self._rig or self.load_rig()  # parameters may change before it was configured
+        return make_tracker(news.get('tracker', self.p['tracker']), rig, **thresholds)
 
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()

@@ -270,7 +270,7 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
 
 def test_sound_that_is_not_a_number_is_reported(feed, watcher, wait):
     _, _, received, talk = feed
-    samples = noise(1.0).astype(np.float32) / 32768
+    samples = noise(1.01).astype(np.float32) / 32768
     samples[1000, 4] = np.nan
     talk(samples, 50.0)
     watcher.wait_status('capture', 'rear (channel 4): 1 samples are not numbers')
