@@ -154,9 +154,9 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
     received = watcher.collect(Detection2DArray, 'detections', 50)
     inner = node._detector.detect
 
-    def slow(spectrogram):
+    def slow(*arguments):
         time.sleep(0.4)
-        return inner(spectrogram)
+        return inner(*arguments)
 
     node._detector.detect = slow
     talk = feed(node)
