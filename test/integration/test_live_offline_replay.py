@@ -72,6 +72,7 @@ def level_path(tmp_path_factory, rig, front_end):
     return save_model(level_model(rig, front_end), path)
 
 
+@pytest.mark.flaky(reruns=2)  # a busy machine drops windows, which the others then lack
 def test_live_offline_and_replay_agree(level_path, tmp_path):
     model = f'model:={level_path}'
     drive = record(tmp_path / 'drive', 'source:=simulation', 'seed:=300002', model)
