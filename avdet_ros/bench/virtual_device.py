@@ -16,20 +16,10 @@ import tempfile
 import time
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.sources.channel_map import ALSA_ORDER
 
 DEVICE = 'array8'
 """Name of the capture device."""
-
-_POSITIONS = (
-    'front-left',
-    'front-right',
-    'rear-left',
-    'rear-right',
-    'front-center',
-    'lfe',
-    'side-left',
-    'side-right',
-)
 
 _ALSA_CONFIGURATION = """\
 </usr/share/alsa/alsa.conf>
@@ -129,7 +119,7 @@ class VirtualDevice:
         )
 
     def _channel_map(self) -> str:
-        return ','.join(_POSITIONS[: self._channels])
+        return ','.join(ALSA_ORDER[: self._channels])
 
     def play(self, path: str | Path) -> subprocess.Popen:
         """Play a sound file into the device, channel by channel, in the background."""
