@@ -57,7 +57,9 @@ def released_metrics(
             )
         )
     frames = [frame for frame in frames if len(frame[0])]
-    precision = [_average_precision(frames, count, iou) for iou in IOU_THRESHOLDS]
+    nearest = [_nearest(true, found) for true, found, _ in frames]
+    scores = np.concatenate([its_scores for _, _, its_scores in frames])
+    precision = [_average_precision(nearest, scores, count, iou) for iou in IOU_THRESHOLDS]
     apart = np.array([_sizes_apart(true, found) for true, found, _ in frames])
     cdx, cdy = 100 * apart.mean(axis=0) / SIDE_PX
     return {
@@ -87,24 +89,26 @@ def _area(boxes: np.ndarray) -> np.ndarray:
     return np.prod(boxes[..., 2:] - boxes[..., :2] + 1, axis=-1)
 
 
+def _nearest(true: np.ndarray, found: np.ndarray) -> list[tuple[int, float]]:
+    """For each box of a frame the true box it overlaps most, and by how much."""
+    overlaps = [_overlap(box, true) for box in found]
+    return [(int(np.argmax(overlap)), float(overlap.max())) for overlap in overlaps]
+
+
 def _average_precision(
-    frames: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], count: int, iou: float
+    nearest: Sequence[list[tuple[int, float]]], scores: np.ndarray, count: int, iou: float
 ) -> float:
     """Area under the upper envelope of precision over recall."""
     hits = []
-    for true, found, _ in frames:
+    for of_frame in nearest:
         taken: set[int] = set()
-        hit = np.zeros(len(found), bool)
-        for index, box in enumerate(found):
-            overlap = _overlap(box, true)
-            best = int(np.argmax(overlap))
+        for best, overlap in of_frame:
             # A box whose nearest one is taken is false, also where another one is free.
-            if overlap[best] >= iou and best not in taken:
-                hit[index] = True
+            hit = overlap >= iou and best not in taken
+            if hit:
                 taken.add(best)
-        hits.append(hit)
-    scores = np.concatenate([scores for _, _, scores in frames])
-    right = np.concatenate(hits)[np.argsort(-scores, kind='stable')]
+            hits.append(hit)
+    right = np.array(hits, bool)[np.argsort(-scores, kind='stable')]
     if not len(right):
         return 0.0
     cumulated = np.cumsum(right)
