@@ -73,8 +73,8 @@ def test_microphones_are_asked_for_in_turn(tmp_path):
     ],
 )
 def test_channels_above_the_eighth_are_tapped(tmp_path, monkeypatch, capsys, order, words):
-    positions = (*virtual_device._POSITIONS, *(f'aux{number}' for number in range(4)))
-    monkeypatch.setattr(virtual_device, '_POSITIONS', positions)
+    positions = (*virtual_device.ALSA_ORDER, *(f'aux{number}' for number in range(4)))
+    monkeypatch.setattr(virtual_device, 'ALSA_ORDER', positions)
     soundfile.write(tmp_path / 'taps.wav', taps(order, 2.5, 4.0, channels=12), RATE)
     rig = replace(load_rig(), channels=np.array([8, 1, 2, 3, 4, 5, 6, 11]))
     with VirtualDevice(channels=12) as device:
