@@ -55,10 +55,11 @@ coverage: setup-tests ## which lines the tests without DDS run; takes half as lo
 	  --cov=avdet_ros --cov-report=term
 
 MOST ?= 0
-mutate: setup-tests ## how many small bugs a room's tests notice (ROOM=audio; MOST=200 for a sample)
+SEED ?= 0
+mutate: setup-tests ## how many small bugs a room's tests notice (ROOM=audio; MOST=80 for a sample)
 	@$(BIN)/python -m pip install -q -c tools/requirements/constraints.txt \
 	  -r tools/requirements/mutate.txt
-	@$(BIN)/python tools/mutate.py $(ROOM) --most $(MOST) --page
+	@$(BIN)/python tools/mutate.py $(ROOM) --most $(MOST) --seed $(SEED) --page
 
 clean: ## undo set-up: .venv, .ros, build folders and caches (out/ and runs/ stay: they are yours)
 	@if [ -s .ros/system-packages ]; then \

@@ -1,31 +1,34 @@
 """How many small bugs the tests of a room notice: mutation testing with mutmut.
 
     make mutate ROOM=tracking             every bug that mutmut makes; hours of both cores
-    make mutate ROOM=tracking MOST=200    a sample; the next call takes others, the score is of all
-    python tools/mutate.py tracking --page   writes the room's row of docs/tests.md as well
+    make mutate ROOM=tracking MOST=80     a random sample of so many, the same ones each time
+    make mutate ROOM=tracking MOST=80 SEED=1   other ones: a fair score after tests were written
+    python tools/mutate.py tracking --most 80 --again   those that passed, with the tests of now
 
 Bugs are put into a copy below out/mutants/ROOM, one at a time, and the tests of the room that
 reach the changed function are run. What was tried is kept there: an interrupted call goes on, and
 after a change of the code only changed functions are tried again. A bug that changes nothing
-anybody can see stands in test/equivalent_mutants.yaml with the reason, and is left out.
+anybody can see stands in test/equivalent_mutants.yaml with the reason, and is left out. A room is
+a folder of avdet_ros, or the beginning of a module's name (rig).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+import hashlib
 import json
 import os
 from pathlib import Path
-import random
 import re
 import shutil
 import subprocess
 import sys
 
 from import_graph import ROOT
+from scipy.stats import binomtest
 import yaml
 
 FOLDER = ROOT / 'out' / 'mutants'
@@ -48,6 +51,30 @@ GENERATE = """
 import mutmut.__main__ as m
 m.copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(2)
 """
+RUN = """
+import json
+import sys
+import mutmut.__main__ as m
+jobs, most_s, *names = sys.argv[1:]
+collect = m.collect_or_load_stats
+def collect_and_choose(*arguments, **options):
+    collect(*arguments, **options)
+    state = m.state()
+    for function, tests in state.tests_by_mangled_function_name.items():
+        module = function.rpartition('.')[0].rpartition('.')[2]
+        def rank(test):
+            own = f'/test_{module}' in test
+            return not own, state.duration_by_test.get(test, 0), test
+        chosen, spent_s = [], 0
+        for test in sorted(tests, key=rank):
+            spent_s += state.duration_by_test.get(test, 0)
+            if chosen and float(most_s) and spent_s > float(most_s):
+                break
+            chosen.append(test)
+        state.tests_by_mangled_function_name[function] = chosen
+m.collect_or_load_stats = collect_and_choose
+m._run(names, int(jobs))
+"""
 DIFFS = """
 import sys
 from mutmut.__main__ import find_mutant, get_diff_for_mutant
@@ -68,27 +95,45 @@ class Mutant:
 def main() -> int:
     """Try the bugs of one room and print the score and what was not noticed."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('room', help='a folder of avdet_ros, such as audio or training/losses')
-    parser.add_argument('--most', type=int, default=0, help='try so many more; 0: all')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice')
+    parser.add_argument('room', help='audio, training/losses or rig, for example')
+    parser.add_argument('--most', type=int, default=0, help='a sample of so many; 0: all')
+    parser.add_argument('--seed', type=int, default=0, help='which sample')
+    parser.add_argument('--again', action='store_true', help='try those that passed once more')
+    parser.add_argument('--jobs', type=int, default=2, help='processes')
+    parser.add_argument('--seconds', type=float, default=0, help='of tests for a bug; 0: all')
     parser.add_argument('--show', type=int, default=40, help='print so many that passed')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
     room = arguments.room
-    if not list((ROOT / 'avdet_ros' / room).glob('*.py')):
+    if not modules(room):
         sys.exit(f'room: expected a folder of avdet_ros with modules, found {room!r}')
     copy = FOLDER / room.replace('/', '_')
     update_copy(copy, room)
     run(copy, '-c', GENERATE)
-    untried = sorted(mutant.name for mutant in mutants(copy) if mutant.outcome is None)
-    if arguments.most:
-        random.Random(arguments.seed).shuffle(untried)
-        untried = untried[: arguments.most]
-    print(f'{room}: {len(untried)} bugs to try', flush=True)
-    if untried:
-        run(copy, '-m', 'mutmut', 'run', *untried)
-    report(copy, room, arguments.show, arguments.page)
+    chosen = sample(mutants(copy), arguments.most, arguments.seed)
+    names = [m.name for m in chosen if m.outcome is None]
+    if arguments.again:
+        names += [m.name for m in chosen if m.outcome in UNNOTICED]
+    print(f'{room}: {len(names)} bugs to try', flush=True)
+    if names:
+        run(copy, '-c', RUN, str(arguments.jobs), str(arguments.seconds), *names)
+    report(copy, arguments)
     return 0
+
+
+def modules(room: str) -> list[Path]:
+    """The modules of a room: those of a folder, or those whose names begin so."""
+    folder = ROOT / 'avdet_ros' / room
+    return sorted(folder.rglob('*.py') if folder.is_dir() else folder.parent.glob(f'{room}*.py'))
+
+
+def sample(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
+    """So many bugs, chosen by their names alone: one more bug of the room leaves the others in."""
+
+    def place(mutant: Mutant) -> str:
+        return hashlib.sha256(f'{seed} {mutant.name}'.encode()).hexdigest()
+
+    return sorted(found, key=place)[: most or None]
 
 
 def update_copy(copy: Path, room: str) -> None:
@@ -103,12 +148,16 @@ def update_copy(copy: Path, room: str) -> None:
             shutil.copy(source, target)
     ros = room in NEED_ROS
     marks = 'not slow and not timing' if ros else 'not slow and not timing and not ros'
+    tests = [f'test/{room}']
+    if not (ROOT / 'avdet_ros' / room).is_dir():
+        tests = [f'test/{path.name}' for path in sorted((ROOT / 'test').glob(f'test_{room}*.py'))]
     settings = {
         'source_paths': ['avdet_ros'],
-        'only_mutate': [f'avdet_ros/{room}/*.py'],
+        'only_mutate': [str(path.relative_to(ROOT)) for path in modules(room)],
         'also_copy': [name for name in COPIED if name not in ('avdet_ros', 'test')],
         'pytest_add_cli_args': ['-m', marks, '-p', 'no:cacheprovider', '-p', 'no:xdist'],
-        'pytest_add_cli_args_test_selection': [f'test/{room}'],
+        'pytest_add_cli_args_test_selection': tests,
+        'timeout_multiplier': 5.0,
         'process_isolation': 'forkserver',
         'track_dependencies': False,
         'use_git_change_detection': False,
@@ -155,9 +204,11 @@ def equivalent() -> set[tuple[str, str]]:
     return {(entry['file'], entry['change'].strip()) for entry in entries}
 
 
-def report(copy: Path, room: str, show: int, page: bool) -> None:
-    """Print the score by module and the bugs that passed."""
-    tried = [m for m in mutants(copy) if m.outcome in NOTICED or m.outcome in UNNOTICED]
+def report(copy: Path, arguments: argparse.Namespace) -> None:
+    """Print the score of the sample by module, and the bugs that passed."""
+    room = arguments.room
+    chosen = sample(mutants(copy), arguments.most, arguments.seed)
+    tried = [m for m in chosen if m.outcome in NOTICED or m.outcome in UNNOTICED]
     passed = [mutant for mutant in tried if mutant.outcome in UNNOTICED]
     changes = diffs(copy, [mutant.name for mutant in passed])
     known = equivalent()
@@ -168,26 +219,37 @@ def report(copy: Path, room: str, show: int, page: bool) -> None:
         count = sum(mutant.file == file for mutant in tried)
         noticed = count - sum(mutant.file == file for mutant in passed)
         print(f'{file:50} {noticed:5} of {count:5}  {noticed / count:4.0%}')
-    for mutant in passed[:show]:
+    for mutant in sorted(passed[: arguments.show], key=lambda mutant: mutant.name):
         print(f'\n{mutant.name} ({"no test" if mutant.outcome != 0 else "passed"})')
         print(changes.get(mutant.name, ''))
-    everything = sum(1 for _ in mutants(copy)) - len(excused)
-    share = 1 - len(passed) / max(len(tried), 1)
-    print(f'\n{room}: {share:.0%} of {len(tried)} noticed, of {everything} that there are')
-    if page and tried:
-        write_row(room, f'{share:.0%}', len(tried), everything, len(excused))
+    if not tried:
+        return
+    everything = sum(1 for _ in mutants(copy))
+    share = share_noticed(len(tried) - len(passed), len(tried), everything - len(excused))
+    print(f'\n{room}: {share} of {len(tried)} noticed, of {everything} that there are')
+    if arguments.page:
+        sampled = f' MOST={arguments.most}' if arguments.most else ''
+        sampled += f' SEED={arguments.seed}' if arguments.seed else ''
+        write_row(room, share, f'{len(tried)} of {everything}', len(excused), sampled)
 
 
-def write_row(room: str, share: str, tried: int, everything: int, excused: int) -> None:
+def share_noticed(noticed: int, tried: int, everything: int) -> str:
+    """The score; of a sample with the 95 % interval of the whole room's (Wilson)."""
+    if tried == everything:
+        return f'{noticed / tried:.0%}'
+    interval = binomtest(noticed, tried).proportion_ci(method='wilson')
+    return f'{noticed / tried:.0%} ({interval.low:.0%} to {interval.high:.0%})'
+
+
+def write_row(room: str, share: str, tried: str, excused: int, sampled: str) -> None:
     """Put a room's row into the page, rooms in order of their names."""
     text = PAGE.read_text(encoding='utf-8')
     before, rest = text.split(BEGIN)
     table, after = rest.split(END)
     rows = {line.split('|')[1].strip(): line for line in table.splitlines() if '%' in line}
-    most = '' if tried == everything else f' MOST={tried}'
     rows[room] = (
-        f'| {room} | {share} | {tried} of {everything} | {excused} | {date.today()} | '
-        f'`make mutate ROOM={room}{most}` |'
+        f'| {room} | {share} | {tried} | {excused} | {date.today()} | '
+        f'`make mutate ROOM={room}{sampled}` |'
     )
     head = [
         '| room | noticed | tried | equivalent | on | command |',

@@ -23,13 +23,13 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
     page = tmp_path / 'tests.md'
     page.write_text(f'before\n{mutate.BEGIN}\n{mutate.END}\nafter\n')
     monkeypatch.setattr(mutate, 'PAGE', page)
-    mutate.write_row('tracking', '80%', 50, 2000, 0)
-    mutate.write_row('audio', '90%', 3000, 3000, 2)
-    mutate.write_row('tracking', '85%', 100, 2000, 1)
+    mutate.write_row('tracking', '80% (66% to 89%)', '50 of 2000', 0, ' MOST=50')
+    mutate.write_row('audio', '90%', '3000 of 3000', 2, '')
+    mutate.write_row('tracking', '85% (77% to 91%)', '100 of 2000', 1, ' MOST=100 SEED=1')
     rows = [line for line in page.read_text().splitlines() if '%' in line]
     assert [row.split('|')[1].strip() for row in rows] == ['audio', 'tracking']
     assert '85%' in rows[1]
-    assert '`make mutate ROOM=tracking MOST=100`' in rows[1]
+    assert '`make mutate ROOM=tracking MOST=100 SEED=1`' in rows[1]
     assert '`make mutate ROOM=audio`' in rows[0]
     assert page.read_text().startswith('before')
     assert page.read_text().endswith('after\n')
@@ -40,3 +40,29 @@ def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file():
         assert entry['reason'].strip()
         assert (ROOT / entry['file']).is_file()
         assert entry['change'].strip().startswith('-')
+
+
+def test_a_sample_is_the_same_each_time_and_grows():
+    every = [mutate.Mutant(f'avdet_ros.audio.clock.x_f__mutmut_{i}', 'f', None) for i in range(60)]
+    few, more = mutate.sample(every, 20, 0), mutate.sample(every[::-1], 30, 0)
+    assert more[:20] == few
+    assert {mutant.name for mutant in mutate.sample(every, 0, 0)} == {m.name for m in every}
+    assert mutate.sample(every, 20, 1) != few
+    # One more bug of the room takes the place of one at most.
+    extra = mutate.Mutant('avdet_ros.audio.clock.x_g__mutmut_1', 'f', None)
+    assert len(set(mutate.sample([*every, extra], 20, 0)) & set(few)) >= 19
+
+
+def test_a_samples_score_comes_with_its_interval():
+    assert mutate.share_noticed(85, 100, 2000) == '85% (77% to 91%)'
+    assert mutate.share_noticed(85, 100, 100) == '85%'
+
+
+def test_a_room_is_a_folder_or_the_beginning_of_names():
+    assert {path.name for path in mutate.modules('rig')} == {
+        'rig.py',
+        'rig_edit.py',
+        'rig_match.py',
+    }
+    assert ROOT / 'avdet_ros/tracking/kalman.py' in mutate.modules('tracking')
+    assert mutate.modules('nowhere') == []

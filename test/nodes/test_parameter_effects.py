@@ -1,0 +1,159 @@
+"""Parameters of the nodes do what they say, and values in the diagnostics are the right ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import time
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+import soundfile
+from std_msgs.msg import Float64
+from vision_msgs.msg import Detection2DArray
+
+from avdet_ros.messages.decode import decode_picture, stamp_ns
+from avdet_ros.messages.encode import encode_detections, encode_header, encode_image
+from avdet_ros.nodes import qos
+from avdet_ros.nodes.capture import CaptureNode
+from avdet_ros.nodes.diagnostics import Report
+from avdet_ros.nodes.overlay import OverlayNode
+from avdet_ros.nodes.tracker import TrackerNode
+from avdet_ros.tracking.ground_track import GroundTrack
+
+pytestmark = pytest.mark.ros
+
+RATE_HZ = 44100
+BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
+
+
+@pytest.fixture
+def tracked(start, watcher, wait):
+    """A tracker and a way to feed it; answers are the identities."""
+
+    def make(**parameters):
+        node = start(TrackerNode, **{'tracker': 'iou', **parameters})
+        received = watcher.collect(Detection2DArray, 'tracks', 100)
+        publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
+        wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
+
+        def feed(stamp_s, boxes=BOX, scores=(0.9,)):
+            before = len(received)
+            head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
+            publisher.publish(encode_detections(head, boxes, np.array(scores)))
+            wait(lambda: len(received) > before, 'tracks')
+            return [entry.id for entry in received[-1].detections]
+
+        return node, feed
+
+    return make
+
+
+def test_the_overlap_that_links_boxes_can_be_set(tracked):
+    node, feed = tracked()
+    assert feed(10.0) == ['1']
+    assert feed(10.1, BOX + [100, 0, 100, 0]) == ['1']  # an IoU of a third
+    assert node.set_parameters([Parameter('iou_threshold', value=0.4)])[0].successful
+    assert feed(10.2) == ['2']
+    assert feed(10.3, BOX + [100, 0, 100, 0]) == ['3']
+    assert feed(10.4, BOX + [130, 0, 130, 0]) == ['3']  # 170 of 230 columns
+
+
+def test_detections_that_are_cut_are_counted_and_the_best_are_kept(tracked, watcher):
+    node, feed = tracked(max_detections=2, start_score=0.5)
+    boxes = np.concatenate([BOX, BOX + 400, BOX + 800, BOX + 1200])
+    assert feed(10.0, boxes, (0.6, 0.9, 0.7, 0.8)) == ['1', '2']
+    kept = sorted(track.box_px[0] for track in node._tracker._tracks)
+    assert kept == [500, 1300]
+    values = watcher.wait_status('tracker', values=lambda v: v.get('detections_cut') == '2')[2]
+    assert (values['windows_in'], values['tracks_alive'], values['tracks']) == ('1', '2', '2')
+
+
+def test_counters_and_latencies_begin_anew_with_a_reactivation(tracked, watcher, wait):
+    node, feed = tracked()
+    for step in range(3):
+        feed(10 + 0.1 * step)
+    feed(5.0)
+    names = ('windows_in', 'windows_out', 'tracks', 'tracks_alive', 'time_jumps')
+
+    def told(*numbers):
+        expected = dict(zip(names, map(str, numbers), strict=True))
+        return watcher.wait_status(
+            'tracker', values=lambda v: all(v.get(name) == expected[name] for name in names)
+        )[2]
+
+    assert 'latency_ms_max' in told(4, 4, 1, 1, 1)
+    node.trigger_deactivate()
+    watcher.wait_status('tracker', 'inactive', level=1)
+    node.trigger_activate()
+    assert 'latency_ms_max' not in told(0, 0, 0, 0, 0)
+    wait(lambda: node._subscription is not None, 'the subscription')
+    assert feed(3.0) == ['1']  # and an earlier stamp is no jump of a stream that begins
+    told(1, 1, 1, 1, 0)
+
+
+def test_a_track_that_is_not_made_of_numbers_is_left_out_and_counted(start, wait):
+    node = start(TrackerNode, tracker='ground')
+    good = GroundTrack(
+        1, np.array([20.0, 3.0]), np.zeros(2), np.eye(4), np.ones(2), 0.9, 1.0, 0.0, True
+    )
+    bad = [
+        replace(good, position_m=np.array([np.nan, 0])),
+        replace(good, velocity_mps=np.array([0, np.inf])),
+        replace(good, covariance=np.diag([1.0, 1.0, 0.0, 1.0])),
+        replace(good, size_m=np.array([np.nan, 1])),
+        replace(good, score=float('nan')),
+    ]
+    node._ground.publish(encode_header(10**9, 'base_link'), [good, *bad])
+    node._ground.publish(encode_header(10**9, 'base_link'), [good])
+    report = Report()
+    node._ground.diagnose(report)
+    assert report.values['tracks_3d_left_out'] == '5'
+    assert 'a track without: left out' in node.problems.sentences[0]
+
+
+def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, wait, tmp_path):
+    sound = np.random.default_rng(3).integers(-3000, 3000, (round(0.7 * RATE_HZ), 8))
+    path = tmp_path / 'short.wav'
+    soundfile.write(path, sound.astype(np.int16), RATE_HZ, subtype='PCM_16')
+    received = watcher.collect(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    node = start(CaptureNode, source='file', file=str(path), loop=True, hop_s=0.3)
+    wait(lambda: len(received) > 3, 'windows that need the file twice')
+    assert node.set_parameters([Parameter('hop_s', value=0.1)])[0].successful
+    count = len(received)
+    wait(lambda: len(received) > count + 6, 'windows of the new hop')
+    ends_s = np.array([stamp_ns(message) for message in received]) * 1e-9
+    frame_s = 256 / RATE_HZ
+    assert np.diff(ends_s[:4]) == pytest.approx([0.3] * 3, abs=0.02 + frame_s)
+    assert np.median(np.diff(ends_s[-5:])) == pytest.approx(0.1, abs=0.02 + frame_s)
+    values = watcher.wait_status(
+        'capture', values=lambda v: float(v.get('samples_per_second', 0)) > 0
+    )[2]
+    assert (values['finished'], values['reopened']) == ('False', '0')
+    assert values['array_calibrated'] == 'False'
+    assert values['channels_out'] == ''
+    assert (values['bad_samples'], values['xruns'], values['samples_lost']) == ('0', '0', '0')
+    assert abs(float(values['clock_drift_ppm'])) < 5000
+
+
+def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watcher, wait):
+    node = start(OverlayNode, scale=0.5, image_timeout_s=0.05, trail_s=7.0, max_rate_hz=60.0)
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    times = watcher.collect(Float64, 'debug/overlay_ms')
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
+    wait(node._overlay.get_subscription_count, 'a looker')
+    red = np.full((650, 1920, 3), (0, 0, 220), np.uint8)
+    camera.publish(encode_image(encode_header(50 * 10**9, 'camera'), 'bgr8', red))
+    wait(lambda: node._images, 'the image')
+    time.sleep(0.2)
+    head = encode_header(50 * 10**9, 'camera_optical_frame')
+    tracks.publish(encode_detections(head, BOX, np.array([0.8]), ['7']))
+    wait(lambda: pictures and times, 'a picture')
+    assert (pictures[0].width, pictures[0].height) == (960, 325)
+    assert tuple(decode_picture(pictures[0], 'x')[50, 50]) != (0, 0, 220)
+    assert node._painter.trails.seconds == 7.0
+    shown = watcher.wait_status('overlay', values=lambda v: int(v.get('pictures', 0)) > 0)[2]
+    assert float(shown['overlay_ms_max']) > 0
+    assert times[0].data > 0
