@@ -142,6 +142,34 @@ def test_boxes_in_pixels_of_the_camera_in_use(make_array_model, save, rig, front
     assert tuple(cut[[0, 2]]) == (pytest.approx(142, abs=10), pytest.approx(1778, abs=10))
 
 
+def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
+    make_array_model, save, rig, front_end
+):
+    """One ahead, one over the left edge, one beyond the right edge and one behind the camera."""
+    boxes = [[-0.2, -0.1, 0.2, 0.1], [-1.2, -0.1, -0.8, 0.1], [1.1, -0.1, 1.3, 0.1], [0, 0, 1, 1]]
+    near = [[8, 10, 13]] * 3 + [[0.1, 0.2, 0.3]]
+    model = make_array_model(boxes=boxes, scores=[0.9, 0.8, 0.7, 0.6], range_m=near)
+    detector = Detector(save(model), rig, front_end, providers=['cpu'])
+    blank = np.zeros((32, 80, 173), np.float32)
+    inside, every = detector.detect(blank), detector.detect(blank, beyond_image=True)
+    assert inside.scores == pytest.approx([0.9, 0.8])
+    assert every.scores == pytest.approx([0.9, 0.8, 0.7])
+    assert np.array_equal(every.boxes_px[:2], inside.boxes_px)
+    assert inside.boxes_px[1, 0] == 0
+    left, _, right, _ = every.boxes_px[2]
+    assert 1920 < left < right
+    # Their bearings, left positive, are those of the middles.
+    expected = [0, np.arctan([1.2, 0.8]).mean(), -np.arctan([1.1, 1.3]).mean()]
+    assert every.azimuth_rad == pytest.approx(expected, abs=1e-5)
+    turn = np.array([[-1.0, 0, 0], [0, -1, 0], [0, 0, 1]])  # the camera looks back
+    back = replace(rig, camera=replace(rig.camera, rotation=rig.camera.rotation @ turn))
+    detector.use_rig(back, front_end)
+    turned = detector.detect(blank, beyond_image=True).azimuth_rad
+    apart = (turned - np.array(expected[: len(turned)])) % (2 * np.pi)
+    assert apart == pytest.approx([np.pi] * len(turned), abs=1e-5)
+    assert np.abs(turned).max() <= np.pi + 1e-6
+
+
 def test_the_steering_follows_the_rig(
     make_array_model, save, rig, front_end, scattered, plane_wave, caplog
 ):

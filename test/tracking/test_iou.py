@@ -71,3 +71,23 @@ def test_iou_a_gap_in_time_ends_tracks():
     tracker = IouTracker()
     tracker.update(0, detections_of((0, 0, 100, 100, 0.9)))
     assert ids(tracker.update(5.0, detections_of((0, 0, 100, 100, 0.9)))) == [2]
+
+
+@pytest.mark.parametrize(('step_s', 'identity'), [(1.5, 1), (1.6, 3)])
+def test_iou_the_longest_gap_is_one_and_a_half_seconds(step_s, identity):
+    tracker = IouTracker()
+    for step in range(3):
+        (track,) = tracker.update(10 + step * step_s, detections_of((0, 0, 100, 100, 0.9)))
+    assert track.track_id == identity
+    assert track.age_s == pytest.approx(2 * step_s if identity == 1 else 0)
+
+
+def test_iou_identities_count_from_what_a_reset_says_and_are_listed_in_order():
+    tracker = IouTracker()
+    tracker.reset(5)
+    boxes = [(0, 0, 50, 200, 0.9), (300, 0, 50, 200, 0.85), (600, 0, 50, 200, 0.5)]
+    assert ids(tracker.update(0, detections_of(*boxes))) == [5, 6]
+    # In another order, and one more.
+    tracks = tracker.update(0.1, detections_of((600, 0, 50, 200, 0.95), *boxes[1::-1]))
+    assert ids(tracks) == [5, 6, 7]
+    assert [track.box_px[0] for track in tracks] == [0, 300, 600]

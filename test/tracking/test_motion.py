@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from helpers.tracks import detections_of
+import numpy as np
 import pytest
 
 from avdet_ros.tracking import MotionTracker
+from avdet_ros.tracking.motion import grow
 
 
 @pytest.mark.parametrize('rate_hz', [5, 10, 20])
@@ -69,3 +71,77 @@ def test_motion_crossing_vehicles_keep_their_ids():
     assert set(by_id) == {1, 2}
     assert by_id[1] == pytest.approx(200 * 3.9, abs=15)
     assert by_id[2] == pytest.approx(700 - 200 * 3.9, abs=15)
+
+
+BOX = (0, 0, 50, 200, 0.9)
+
+
+def moved(right=0.0, down=0.0, score=0.9):
+    return detections_of((BOX[0] + right, BOX[1] + down, BOX[2], BOX[3], score))
+
+
+@pytest.mark.parametrize(
+    ('right', 'down', 'linked'),
+    [(45, 0, True), (51, 0, False), (-45, 0, True), (0, 180, True), (0, 204, False)],
+)
+def test_motion_boxes_are_grown_by_a_fifth_before_they_are_compared(right, down, linked):
+    """70 x 280 px grown: 45 px aside they share 25 of 115 columns, 51 px 19 of 121."""
+    tracker = MotionTracker(confirm_s=0.0)
+    tracker.update(0.0, moved())
+    (track,) = [t for t in tracker.update(0.1, moved(right, down)) if not t.coasting]
+    assert track.track_id == (1 if linked else 2)
+
+
+def test_boxes_grow_by_a_share_of_each_side():
+    grown = grow(np.array([[10.0, 20.0, 60.0, 220.0]]), 0.2)
+    assert grown.tolist() == [[0, -20, 70, 260]]
+
+
+def test_motion_a_track_is_reported_once_its_detections_span_long_enough():
+    tracker, first = MotionTracker(confirm_s=0.3, coast_s=0.6), []
+    for step in range(5):
+        first.append(tracker.update(10 + step / 10, moved()))
+    assert [len(tracks) for tracks in first] == [0, 0, 0, 1, 1]
+    (track,) = first[-1]
+    assert (track.age_s, track.last_seen_s) == pytest.approx((0.4, 10.4))
+    (track,) = tracker.update(10.5, detections_of())
+    assert (track.age_s, track.last_seen_s, track.coasting) == pytest.approx((0.5, 10.4, True))
+    assert track.score == pytest.approx(0.9)
+
+
+def test_motion_no_track_coasts_for_longer_than_its_detections_span():
+    tracker = MotionTracker(coast_s=0.6)
+    for step in range(3):
+        tracker.update(step / 10, moved())
+    lived = [len(tracker.update(0.3 + step / 10, detections_of())) for step in range(4)]
+    assert lived == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(('step_s', 'identity'), [(1.4, 1), (1.6, 3)])
+def test_motion_a_gap_in_time_ends_tracks(step_s, identity):
+    tracker = MotionTracker(confirm_s=0.0)
+    for step in range(3):
+        (track,) = tracker.update(step * step_s, moved())
+    assert track.track_id == identity
+
+
+def test_motion_thresholds_are_exclusive():
+    tracker = MotionTracker(new_track_threshold=0.5, high_threshold=0.5, low_threshold=0.25)
+    tracker.update(0.0, moved(score=0.5))
+    assert tracker.update(0.2, moved(score=0.5)) == []
+    tracker.update(0.3, moved())
+    tracker.update(0.5, moved())
+    (track,) = tracker.update(0.6, moved(score=0.5))  # continues, though it is not high
+    assert not track.coasting
+    (track,) = tracker.update(0.7, moved(score=0.25))
+    assert track.coasting
+
+
+def test_motion_identities_count_from_what_a_reset_says():
+    tracker = MotionTracker(confirm_s=0.0)
+    assert [track.track_id for track in tracker.update(0, moved())] == [1]
+    tracker.reset(7)
+    found = detections_of(BOX, (500, 0, 50, 200, 0.8), (900, 0, 50, 200, 0.3))
+    assert [track.track_id for track in tracker.update(0.1, found)] == [7, 8]
+    tracker.reset()
+    assert [track.track_id for track in tracker.update(0.2, moved())] == [1]
