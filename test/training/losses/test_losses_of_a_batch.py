@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip('torch')
+import torch
 
 from avdet_ros.training.data.batch import P5, Batch, StudentOutput
 from avdet_ros.training.losses.attention_alignment import (
