@@ -48,7 +48,7 @@ def test_a_place_is_at_the_height_of_a_vehicles_middle_where_range_and_bearing_s
         spread = axes @ camera.rotation.T @ covariances[index] @ camera.rotation @ axes.T
         octaves = np.log(RANGES[index, 2] / RANGES[index, 0])
         expected = [octaves * flat_m / QUANTILE_WIDTH, flat_m * np.radians(1.2), 0.5]
-        np.testing.assert_allclose(spread, np.diag(np.square(expected)), atol=1e-6)
+        np.testing.assert_allclose(spread, np.diag(np.square(expected)), rtol=1e-5, atol=1e-5)
 
 
 def test_nearer_than_it_is_high_is_a_tenth_of_a_metre_aside(turned_rig):
