@@ -14,6 +14,7 @@ from avdet_ros.audio.features import MAX_LABELS
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.dataset.labels import FrameLabels
 from avdet_ros.detection.angles import degrees_from_boxes, from_pixels
+from avdet_ros.detection.road_ranges import SURFACE_TO_MIDDLE_M, ranges_on_road
 from avdet_ros.detection.steering import FRONT_DEG, heading_rad
 from avdet_ros.rig import Rig
 
@@ -22,13 +23,6 @@ ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
 EDGE_PX = 2.0
 """A box that comes so near to the image's left or right edge goes on beyond it: where its middle
 is nobody knows."""
-
-SURFACE_TO_MIDDLE_M = 1.6
-"""From what a camera sees of a vehicle to its middle: half a width from the side, half a length
-from behind."""
-
-NEAREST_M, FARTHEST_M = 3.0, 100.0
-"""Ranges that are read off the road are kept between these."""
 
 
 def label_fields(
@@ -90,18 +84,6 @@ def known_ranges(labels: FrameLabels, rig: Rig) -> np.ndarray:
     points_m = camera.position_m + rays * (ahead_m / along + SURFACE_TO_MIDDLE_M)[:, None]
     seen_m = np.linalg.norm(points_m - rig.array_position_m, axis=1)
     return np.where(np.isfinite(range_m), range_m, seen_m)
-
-
-def ranges_on_road(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N,) metres from the array's centre to where the boxes' lower edges lie on a flat road."""
-    camera = rig.camera
-    feet_px = np.stack([(boxes_px[:, 0] + boxes_px[:, 2]) / 2, boxes_px[:, 3]], axis=-1)
-    rays = camera.directions(feet_px)
-    # Above the horizon the road is as far away as it gets.
-    reach_m = camera.position_m[2] / np.maximum(-rays[:, 2], camera.position_m[2] / FARTHEST_M)
-    points_m = camera.position_m + rays * reach_m[:, None]
-    away_m = np.linalg.norm(points_m - rig.array_position_m, axis=1)
-    return np.clip(away_m + SURFACE_TO_MIDDLE_M, NEAREST_M, FARTHEST_M)
 
 
 def _padded(values: np.ndarray, kind: type = np.float32) -> np.ndarray:

@@ -10,9 +10,10 @@ import pytest
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.dataset.labels import FrameLabels
 from avdet_ros.detection.angles import degrees_from_boxes, from_pixels, to_pixels
+from avdet_ros.detection.road_ranges import ranges_on_road
 from avdet_ros.simulation.angles import angle_labels
 from avdet_ros.simulation.traffic import random_scene
-from avdet_ros.training.any_array.box_labels import ANGLES, label_fields, ranges_on_road
+from avdet_ros.training.any_array.box_labels import ANGLES, label_fields
 
 
 def frame(boxes_px, distance_m=None, disparity_px=None):

@@ -1,0 +1,1 @@
+"""Which visible vehicle sounds: truth, scores, parts, controls, hand-made rows."""

@@ -1,0 +1,271 @@
+"""Boxes of visible vehicles, true ones or teachers', and whether each one sounds.
+
+Teachers label what they see; a student learns what it hears. A visible vehicle is audible, masked
+(it makes a sound, too faint beside all the rest) or silent (it makes none: parked, or a standing
+electric one). All three look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.labels import labels_of, require_labels
+from avdet_ros.dataset.subsets import listed_motions, motion_of
+from avdet_ros.detection.boxes import box_iou
+from avdet_ros.errors import AvdetError
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M, LABEL_HEIGHT_PX, LABEL_IN_IMAGE
+
+AUDIBLE, MASKED, SILENT, NOTHING = range(4)
+"""What is in a box; `NOTHING` is a teacher's box that no vehicle has."""
+
+STATES = ('audible', 'masked', 'silent', 'nothing')
+
+LEAST_VISIBLE = 0.3
+"""Part of a vehicle's box that is to be seen, for it to count as visible."""
+
+MATCH_IOU = 0.5
+"""A teacher's box that overlaps a vehicle's so much is of that vehicle."""
+
+MOVING_MPS = 0.5
+"""A slower vehicle stands."""
+
+
+@dataclass(frozen=True)
+class SeenBoxes:
+    """Boxes of many frames, one after another in the order of frames.
+
+    Attributes:
+        frames: every frame that was looked at, those without boxes too.
+        frame: (N,) int64 of each box, index into ``frames``.
+        boxes_px: (N, 4) float32 camera pixels.
+        state: (N,) int8, `AUDIBLE` and so on.
+        ids: (N,) int64 identity within the drive, -1 for `NOTHING`.
+        speed_mps: (N,) float64, NaN where unknown.
+        distance_m: (N,) float64 from the array, NaN where unknown.
+        relative_db: (N,) float64 level against all the rest, -inf for silence, NaN if unknown.
+        electric: (N,) bool.
+        near_px: (N,) float64 to the middle of the nearest other audible vehicle in the image,
+            whether it is to be seen or hidden; inf where there is none.
+        hidden: (F,) int64, audible vehicles of each frame that are in the image and hidden.
+        stands: (F,) bool, the ego vehicle stands during the frame's drive.
+    """
+
+    frames: tuple[layout.FrameId, ...]
+    frame: np.ndarray
+    boxes_px: np.ndarray
+    state: np.ndarray
+    ids: np.ndarray
+    speed_mps: np.ndarray
+    distance_m: np.ndarray
+    relative_db: np.ndarray
+    electric: np.ndarray
+    near_px: np.ndarray
+    hidden: np.ndarray
+    stands: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def sounds(self) -> np.ndarray:
+        """(N,) bool, what a selector should say."""
+        return self.state == AUDIBLE
+
+    @property
+    def drive(self) -> np.ndarray:
+        """(N,) int64, a number a drive."""
+        numbers = drive_numbers(self.frames)
+        return numbers[self.frame]
+
+    @property
+    def night(self) -> np.ndarray:
+        """(N,) bool."""
+        return np.array([not frame.is_day for frame in self.frames], bool)[self.frame]
+
+    @property
+    def moves(self) -> np.ndarray:
+        """(N,) bool, by the truth's own speed."""
+        return np.nan_to_num(self.speed_mps) > MOVING_MPS
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(N,) int64, how many boxes each box's frame has."""
+        return np.bincount(self.frame, minlength=len(self.frames))[self.frame]
+
+    def only(self, keep: np.ndarray) -> SeenBoxes:
+        """The boxes where a (N,) bool mask is true; the frames stay."""
+        return replace(self, **{name: getattr(self, name)[keep] for name in ROWS})
+
+
+ROWS = (
+    'frame',
+    'boxes_px',
+    'state',
+    'ids',
+    'speed_mps',
+    'distance_m',
+    'relative_db',
+    'electric',
+    'near_px',
+)
+"""Attributes of `SeenBoxes` with one entry a box."""
+
+
+def drive_numbers(frames: Sequence[layout.FrameId]) -> np.ndarray:
+    """(F,) int64, the number of each frame's drive, from 0 in the order of their names."""
+    names = np.array([frame.drive for frame in frames])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64).reshape(-1)
+
+
+def true_boxes(root: Path, drives: Mapping[str, Sequence[layout.FrameId]]) -> SeenBoxes:
+    """The visible vehicles of simulated drives.
+
+    Args:
+        root: the data set's folder.
+        drives: frames of each drive.
+
+    Raises:
+        AvdetError: a drive has no truth, or one that knows no levels.
+    """
+    return _gathered(root, drives, lambda drive, stamp, table: table)
+
+
+def teacher_boxes(
+    root: Path,
+    drives: Mapping[str, Sequence[layout.FrameId]],
+    folder: Path | None = None,
+    teachers: Sequence[str] = (),
+) -> SeenBoxes:
+    """The teachers' fused boxes, each with the state of the vehicle that it overlaps most.
+
+    Args:
+        root: the data set's folder.
+        drives: frames of each drive.
+        folder: of the label files, None for ``<root>/labels``.
+        teachers: whose boxes, none named for all.
+
+    Raises:
+        AvdetError: labels are missing or damaged, a drive has no truth, or one without levels.
+    """
+    require_labels(root, drives, 'teachers', folder)
+    labels = {drive: labels_of(root, drive, 'teachers', folder, teachers) for drive in drives}
+
+    def found(drive: str, stamp: str, table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        there = labels[drive].get(stamp)
+        return _matched(np.zeros((0, 4)) if there is None else there.boxes_px, table)
+
+    return _gathered(root, drives, found)
+
+
+def vehicles_of(line: Mapping[str, Any], where: str = '') -> dict[str, np.ndarray]:
+    """A line of the truth as arrays, all of its vehicles; see `layout.read_truth`.
+
+    Returns:
+        those of `ROWS` that one frame knows, ``visible`` (M,) bool and ``in_image`` (M,) bool.
+
+    Raises:
+        AvdetError: the line knows no levels, speeds or kinds, as those of recordings.
+    """
+    for name in ('level_db', 'rest_db', 'audible', 'speed_mps', 'kinds', 'in_image'):
+        if name not in line:
+            raise AvdetError(
+                f'{where or "truth"}: expected {name} of each vehicle, as in simulated drives, '
+                'found none: which vehicle sounds is not known'
+            )
+    boxes = np.asarray(line['boxes_px'], np.float64).reshape(-1, 4)
+    level = np.array([-np.inf if v is None else v for v in line['level_db']], np.float64)
+    rest = np.array([-np.inf if v is None else v for v in line['rest_db']], np.float64)
+    audible = np.array(line['audible'], bool).reshape(-1)
+    state = np.where(audible, AUDIBLE, np.where(np.isfinite(level), MASKED, SILENT))
+    inside = np.array(line['in_image'], np.float64).reshape(-1)
+    distance = np.array(line['distance_m'], np.float64).reshape(-1)
+    seen = np.array(line['visible_fraction'], np.float64).reshape(-1)
+    in_image = (
+        (boxes[:, 3] - boxes[:, 1] >= LABEL_HEIGHT_PX)
+        & (inside >= LABEL_IN_IMAGE)
+        & (distance <= LABEL_DISTANCE_M)
+    )
+    return {
+        'boxes_px': boxes.astype(np.float32),
+        'state': state.astype(np.int8),
+        'ids': np.array(line['ids'], np.int64).reshape(-1),
+        'speed_mps': np.array(line['speed_mps'], np.float64).reshape(-1),
+        'distance_m': distance,
+        'relative_db': level - rest,
+        'electric': np.array([kind == 'electric_car' for kind in line['kinds']], bool),
+        'near_px': _nearest_audible_px(boxes, in_image & audible),
+        'in_image': in_image,
+        'visible': in_image & (seen >= LEAST_VISIBLE),
+    }
+
+
+def _nearest_audible_px(boxes: np.ndarray, audible: np.ndarray) -> np.ndarray:
+    """(M,) horizontal pixels to the middle of the nearest other audible vehicle."""
+    middle = (boxes[:, 0] + boxes[:, 2]) / 2
+    apart = np.abs(middle[:, None] - middle[None])
+    apart[:, ~audible] = np.inf
+    np.fill_diagonal(apart, np.inf)
+    return apart.min(axis=1) if len(boxes) else np.zeros(0)
+
+
+def _matched(boxes_px: np.ndarray, table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Boxes with what is known of the vehicle that each overlaps most, or of nothing."""
+    boxes = np.asarray(boxes_px, np.float32).reshape(-1, 4)
+    overlap = box_iou(boxes, table['boxes_px'])
+    best = overlap.argmax(axis=1) if overlap.shape[1] else np.zeros(len(boxes), int)
+    hit = overlap.max(axis=1, initial=0.0) >= MATCH_IOU
+    unknown = {'state': NOTHING, 'ids': -1, 'electric': False}
+    found = {
+        name: np.where(hit, table[name][best], unknown.get(name, np.nan))
+        if overlap.shape[1]
+        else np.full(len(boxes), unknown.get(name, np.nan))
+        for name in ROWS
+        if name not in ('frame', 'boxes_px')
+    }
+    return {**found, 'boxes_px': boxes, 'visible': np.ones(len(boxes), bool)}
+
+
+Table = dict[str, np.ndarray]
+
+
+def _gathered(
+    root: Path,
+    drives: Mapping[str, Sequence[layout.FrameId]],
+    boxes: Callable[[str, str, Table], Table],
+) -> SeenBoxes:
+    """`boxes` of every frame that the truth knows, one after another."""
+    require_labels(root, drives, 'truth')
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
+    frames, hidden, stands = [], [], []
+    listed = listed_motions(root)
+    for drive, members in sorted(drives.items()):
+        truth = layout.read_truth(root, drive)
+        standing = motion_of(root, drive, listed) == 'static'
+        for frame in members:
+            if frame.stamp not in truth:
+                continue
+            line = vehicles_of(truth[frame.stamp], f'{root / drive}/truth')
+            audible = line['state'] == AUDIBLE
+            found = boxes(drive, frame.stamp, line)
+            keep = found['visible']
+            rows['frame'].append(np.full(int(keep.sum()), len(frames)))
+            for name in ROWS[1:]:
+                rows[name].append(found[name][keep])
+            frames.append(frame)
+            hidden.append(int((audible & line['in_image'] & ~line['visible']).sum()))
+            stands.append(standing)
+    if not frames:
+        raise AvdetError(f'{root}: expected frames that the truth knows, found none')
+    kinds = {'frame': np.int64, 'state': np.int8, 'ids': np.int64, 'electric': bool}
+    kinds['boxes_px'] = np.float32
+    joined = {
+        name: np.concatenate(part).astype(kinds.get(name, np.float64))
+        for name, part in rows.items()
+    }
+    return SeenBoxes(tuple(frames), **joined, hidden=np.array(hidden), stands=np.array(stands))

@@ -1,0 +1,134 @@
+"""What an array receives from the direction of each box: the steered response of our features.
+
+The coherences of the pairs of microphones are correlated with those of a plane wave from each
+direction (`detection.steering`), all bands together: whitened, as the phase transform has it, or
+weighted with the band's level as heard by people (A), which is how truth says what is audible.
+Ranges are read off the road that a box stands on, never off the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.angles import degrees_from_boxes, from_pixels
+from avdet_ros.detection.road_ranges import ranges_on_road
+from avdet_ros.detection.steering import FRONT_DEG, steering
+from avdet_ros.rig import MICROPHONES, Rig
+
+STEP_DEG = 1.0
+"""Between two directions that are steered to."""
+
+MARGIN_DEG = 3.0
+"""A box's directions reach so far beyond its sides: about as well as an array points."""
+
+BAND_HZ = (300.0, 4000.0)
+"""Bands in which the array tells directions apart; see `baselines.SteeredResponse`."""
+
+AZIMUTHS_DEG = np.arange(FRONT_DEG, -FRONT_DEG - STEP_DEG / 2, -STEP_DEG)
+"""Steered to, about the camera's heading, from the left to the right."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """What comes from each of `AZIMUTHS_DEG`, in a frame a row.
+
+    Attributes:
+        coherent: (F, A) float32, mean over the bands of the whitened response, at most 1.
+        level_db: (F, A) float32, A-weighted level from there against that of all the sound.
+        total_db: (F,) float32, A-weighted level of all the sound, of full scale.
+    """
+
+    coherent: np.ndarray
+    level_db: np.ndarray
+    total_db: np.ndarray
+
+
+def received(features: Sequence[np.ndarray], rig: Rig) -> Received:
+    """Steer to every direction of the front.
+
+    Args:
+        features: (32, n_mels, T) of each frame, pooled or not.
+        rig: array and camera.
+    """
+    front_end = FrontEnd.of(rig)
+    weights = steering(rig, front_end, AZIMUTHS_DEG)
+    middle_hz = band_middles_hz(front_end)
+    used = (middle_hz >= BAND_HZ[0]) & (middle_hz <= BAND_HZ[1])
+    hearing = 10 ** (a_weighting_db(middle_hz) / 10) * band_widths(front_end)
+    coherent, level, total = [], [], []
+    for frame in features:
+        frame = np.asarray(frame, np.float32)
+        power = (10 ** (frame[:MICROPHONES] / 10)).mean(axis=(0, 2)) * hearing
+        mean = frame[MICROPHONES:].mean(axis=2).T[:, :, None]
+        response = np.clip((weights @ mean)[..., 0], 0.0, None)
+        coherent.append(response[used].mean(axis=0))
+        level.append(power @ response / max(power.sum(), 1e-30))
+        total.append(power.sum())
+    size = (len(coherent), len(AZIMUTHS_DEG))
+    shares = np.maximum(np.reshape(level, size), 1e-4)
+    return Received(
+        np.reshape(coherent, size).astype(np.float32),
+        (10 * np.log10(shares)).astype(np.float32),
+        (10 * np.log10(np.maximum(total, 1e-30))).astype(np.float32),
+    )
+
+
+def box_sides_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
+    """(N, 2) azimuths of the left and right side of (N, 4) boxes as the array hears them."""
+    boxes = np.asarray(boxes_px, np.float64).reshape(-1, 4)
+    angles = degrees_from_boxes(from_pixels(boxes, ranges_on_road(boxes, rig), rig))
+    return angles[:, [0]] + angles[:, [2]] / 2 * np.array([1.0, -1.0])
+
+
+def at_boxes(
+    values: np.ndarray, frame: np.ndarray, sides_deg: np.ndarray, margin_deg: float = MARGIN_DEG
+) -> np.ndarray:
+    """(N,) the largest value of a frame's row within each box's directions.
+
+    Args:
+        values: (F, A) over `AZIMUTHS_DEG`.
+        frame: (N,) of each box.
+        sides_deg: (N, 2) of `box_sides_deg`.
+        margin_deg: beyond each side.
+    """
+    off_deg = np.abs(AZIMUTHS_DEG - sides_deg.mean(axis=1, keepdims=True))
+    half_deg = (sides_deg[:, :1] - sides_deg[:, 1:]) / 2
+    inside, middle = off_deg <= half_deg + margin_deg, off_deg.argmin(axis=1)
+    inside[np.arange(len(frame)), middle] = True
+    return np.where(inside, values[frame], -np.inf).max(axis=1, initial=-np.inf)
+
+
+def best_of_others(values: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """(N,) the largest value that any other box of the same frame has; -inf without another."""
+    best = np.full(len(values), -np.inf)
+    for number in np.unique(frame):
+        own = np.flatnonzero(frame == number)
+        for place in own:
+            best[place] = max(values[own[own != place]], default=-np.inf)
+    return best
+
+
+def band_middles_hz(front_end: FrontEnd) -> np.ndarray:
+    """(n_mels,) float64, mean frequency of each band's filter."""
+    filters = front_end.mel_filters.astype(np.float64)
+    bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
+    return filters @ bins_hz / np.maximum(filters.sum(axis=1), 1e-30)
+
+
+def band_widths(front_end: FrontEnd) -> np.ndarray:
+    """(n_mels,) float64: filters have equal area, so a band's power is its level times this."""
+    filters = front_end.mel_filters.astype(np.float64)
+    return filters.sum(axis=1) / np.maximum(filters.max(axis=1), 1e-30)
+
+
+def a_weighting_db(frequency_hz: np.ndarray) -> np.ndarray:
+    """A-weighting (IEC 61672-1, annex E) of frequencies above 0, 0 dB at 1 kHz."""
+    square = np.maximum(np.asarray(frequency_hz, np.float64), 1.0) ** 2
+    low, high = 20.598997**2, 12194.217**2
+    gain = high * square**2 / ((square + low) * (square + high))
+    gain /= np.sqrt((square + 107.65265**2) * (square + 737.86223**2))
+    return 20 * np.log10(gain) + 2.0

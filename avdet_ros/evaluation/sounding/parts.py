@@ -1,0 +1,79 @@
+"""Parts of the boxes that are scored apart: what deceives a selector differs from part to part.
+
+A part of one kind alone (parked vehicles are all inaudible) is scored against all boxes of the
+other kind.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from avdet_ros.evaluation.sounding.boxes import AUDIBLE, MASKED, NOTHING, SILENT, SeenBoxes
+
+NEAR_PX = 100.0
+"""Another audible vehicle's middle so near to a box's can be told apart by ear just about never:
+5.7 degrees in the middle of our camera's picture."""
+
+DISTANCES_M = (0.0, 20.0, 40.0, 70.0)
+
+
+def parts_of(boxes: SeenBoxes) -> dict[str, np.ndarray]:
+    """(N,) bool mask by name: the boxes that a part's score is taken over."""
+    state, moves, seen = boxes.state, boxes.moves, boxes.seen
+    audible, other = state == AUDIBLE, state != AUDIBLE
+    # A drive's truth says that a vehicle makes no sound, not why.
+    silent = state == SILENT
+    parts = {
+        'all': np.ones(len(boxes), bool),
+        'parked, silent': audible | (silent & ~boxes.electric),
+        'electric, silent': audible | (silent & boxes.electric),
+        'masked': audible | (state == MASKED),
+        'idling': other | (audible & ~moves),
+        'standing': ~moves,
+        'moving': moves,
+        'another sounds near': boxes.near_px < NEAR_PX,
+        'none sounds near': boxes.near_px >= NEAR_PX,
+        '1 vehicle': seen == 1,
+        '2 vehicles': seen == 2,
+        '3 or more': seen >= 3,
+        'day': ~boxes.night,
+        'night': boxes.night,
+        'ego stands': boxes.stands[boxes.frame],
+        'ego drives': ~boxes.stands[boxes.frame],
+    }
+    if (state == NOTHING).any():
+        parts['no vehicle in it'] = audible | (state == NOTHING)
+        parts['vehicles alone'] = state != NOTHING
+    for near, far in itertools.pairwise(DISTANCES_M):
+        inside = (boxes.distance_m >= near) & (boxes.distance_m < far)
+        parts[f'{near:.0f} to {far:.0f} m'] = inside
+    return parts
+
+
+def shares(boxes: SeenBoxes) -> dict[str, float]:
+    """How false it is to say that every visible vehicle sounds.
+
+    Returns:
+        shares of the boxes: ``audible``, ``masked``, ``silent``, ``nothing``, ``standing``;
+        ``hidden``, of all audible vehicles in the image; shares of the frames: ``only audible``,
+        ``both``, ``only inaudible``, ``none``.
+    """
+    many = max(len(boxes), 1)
+    state, frames = boxes.state, len(boxes.frames)
+    heard = np.bincount(boxes.frame[boxes.sounds], minlength=frames) > 0
+    unheard = np.bincount(boxes.frame[~boxes.sounds], minlength=frames) > 0
+    audible = int((state == AUDIBLE).sum())
+    return {
+        'audible': audible / many,
+        'masked': float((state == MASKED).sum()) / many,
+        'silent': float((state == SILENT).sum()) / many,
+        'nothing': float((state == NOTHING).sum()) / many,
+        'standing': float((~boxes.moves).sum()) / many,
+        'hidden': float(boxes.hidden.sum()) / max(audible + int(boxes.hidden.sum()), 1),
+        'only audible': float((heard & ~unheard).mean()),
+        'both': float((heard & unheard).mean()),
+        'only inaudible': float((~heard & unheard).mean()),
+        'none': float((~heard & ~unheard).mean()),
+    }

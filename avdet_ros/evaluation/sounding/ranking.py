@@ -1,0 +1,139 @@
+"""How well scores rank what sounds above what does not, as active speakers are ranked.
+
+Average precision is given for both sides: most visible vehicles sound anyway, so AP of the
+inaudible ones is the honest number. Whole drives are resampled for an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.evaluation.bearings import INTERVAL_PERCENT
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Scores of one row on one part of the boxes; NaN where one of the two kinds is missing.
+
+    Attributes:
+        boxes: how many.
+        sounding: of them.
+        ap_sounding: average precision of those that sound.
+        ap_inaudible: average precision of those that do not, by falling score.
+        roc_auc: share of the pairs of one of each in which the sounding one scores more.
+    """
+
+    boxes: int
+    sounding: int
+    ap_sounding: float
+    ap_inaudible: float
+    roc_auc: float
+
+
+def rank(scores: np.ndarray, sounds: np.ndarray) -> Ranking:
+    """Score a row.
+
+    Args:
+        scores: (N,) how likely each box sounds, in any unit.
+        sounds: (N,) bool, the truth.
+    """
+    scores, sounds = np.asarray(scores, np.float64), np.asarray(sounds, bool)
+    return Ranking(
+        len(scores),
+        int(sounds.sum()),
+        average_precision(scores, sounds),
+        average_precision(-scores, ~sounds),
+        roc_auc(scores, sounds),
+    )
+
+
+def average_precision(scores: np.ndarray, wanted: np.ndarray) -> float:
+    """Mean over the wanted of the precision at each one's score; equal scores are not parted.
+
+    NaN without a wanted one; 1 where nothing else is there.
+    """
+    if not wanted.any():
+        return float('nan')
+    order = np.argsort(-scores, kind='stable')
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    hits = np.cumsum(wanted[order])[ends]
+    new = np.diff(np.append(0, hits))
+    return float((new * hits / (ends + 1)).sum() / hits[-1])
+
+
+def roc_auc(scores: np.ndarray, wanted: np.ndarray) -> float:
+    """Area under the receiver's operating curve, a tie counts half; NaN for one kind alone."""
+    many, few = int(wanted.sum()), int((~wanted).sum())
+    if not many or not few:
+        return float('nan')
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count - 1) / 2
+    above = middle[place][wanted].sum() - many * (many + 1) / 2
+    return float(above / (many * few))
+
+
+def best_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
+    """The threshold with the most right answers; for validation drives, kept for test."""
+    order = np.argsort(-scores, kind='stable')
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    right = 2 * np.cumsum(wanted[order])[ends] - (ends + 1)  # and a constant
+    best = ends[int(np.argmax(right))]
+    if right.max() < 0:  # none at all is better still
+        return float('inf')
+    after = scores[order[best + 1]] if best + 1 < len(scores) else scores[order[best]]
+    return float((scores[order[best]] + after) / 2)
+
+
+def accuracy(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> float:
+    """Share of the boxes that lie on their side of a threshold; NaN without boxes."""
+    return float(np.mean((scores >= threshold) == wanted)) if len(scores) else float('nan')
+
+
+def reliability(chance: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """What becomes of boxes that are said to sound with some probability.
+
+    Args:
+        chance: (N,) in [0, 1].
+        wanted: (N,) bool.
+
+    Returns:
+        (`BINS`, 3) float64: boxes in the bin, their mean probability and the share that sounds;
+        NaN in bins without boxes.
+    """
+    place = np.clip((np.asarray(chance) * BINS).astype(int), 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS).astype(np.float64)
+    with np.errstate(invalid='ignore'):
+        said = np.bincount(place, chance, BINS) / count
+        found = np.bincount(place, np.asarray(wanted, np.float64), BINS) / count
+    return np.stack([count, said, found], axis=1)
+
+
+def interval(
+    measure: Callable[[np.ndarray], float], drive: np.ndarray, resamples: int = 200, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a measure over drives (cluster bootstrap); NaN for fewer than two drives.
+
+    Args:
+        measure: of places of boxes, one of which may be there several times.
+        drive: (N,) number of each box's drive.
+        resamples: how often drives are drawn.
+        seed: of the drawing.
+    """
+    members = [np.flatnonzero(drive == number) for number in np.unique(drive)]
+    if len(members) < 2:
+        return float('nan'), float('nan')
+    rng = np.random.default_rng(seed)
+    values = [
+        measure(np.concatenate([members[place] for place in drawn]))
+        for drawn in rng.integers(0, len(members), (resamples, len(members)))
+    ]
+    values = [value for value in values if np.isfinite(value)]
+    if not values:
+        return float('nan'), float('nan')
+    low, high = np.percentile(values, INTERVAL_PERCENT)
+    return float(low), float(high)
