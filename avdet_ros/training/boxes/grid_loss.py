@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +12,7 @@ from torchvision.ops import generalized_box_iou_loss
 from avdet_ros.training.boxes.grid import Targets, decode, encode
 
 
-def gaussian_focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
+def gaussian_focal_loss(logits: Tensor, heat: Tensor, taught: Tensor | None = None) -> Tensor:
     """Focal loss for heat maps, not yet divided by the number of vehicles.
 
     With p = sigmoid(logit): -(1 - p)^2 log p at centres (heat 1), elsewhere
@@ -19,6 +21,7 @@ def gaussian_focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
     Args:
         logits: (B, rows, columns).
         heat: same shape, in [0, 1].
+        taught: same shape, bool, the cells that count; None for all.
 
     Returns:
         scalar.
@@ -26,7 +29,30 @@ def gaussian_focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
     probability = torch.sigmoid(logits)
     at_centre = (1 - probability) ** 2 * functional.logsigmoid(logits)
     elsewhere = (1 - heat) ** 4 * probability**2 * functional.logsigmoid(-logits)
-    return -torch.where(heat >= 1, at_centre, elsewhere).sum()
+    each = torch.where(heat >= 1, at_centre, elsewhere)
+    return -(each if taught is None else each * taught).sum()
+
+
+def taught_cells(heat: Tensor, open_areas: Sequence[Tensor]) -> Tensor:
+    """Where a grid is taught: outside of open areas, and around a label inside of one.
+
+    Args:
+        heat: (B, rows, columns) of the targets.
+        open_areas: per window (m, 4) in parts of the image; a cell that one touches is open.
+
+    Returns:
+        (B, rows, columns) bool.
+    """
+    _, rows, columns = heat.shape
+    low_x = torch.arange(columns, device=heat.device) / columns
+    low_y = (torch.arange(rows, device=heat.device) / rows)[:, None]
+    taught = torch.ones_like(heat, dtype=torch.bool)
+    for index, areas in enumerate(open_areas):
+        for x_min, y_min, x_max, y_max in areas:
+            across = (low_x < x_max) & (low_x + 1 / columns > x_min)
+            down = (low_y < y_max) & (low_y + 1 / rows > y_min)
+            taught[index] &= ~(across & down)
+    return taught | (heat > 0.5)
 
 
 def divisors(targets: Targets) -> dict[str, float]:
@@ -36,7 +62,11 @@ def divisors(targets: Targets) -> dict[str, float]:
 
 
 def grid_loss(
-    grid: Tensor, targets: Targets, huber_weight: float = 1.0, giou_weight: float = 2.0
+    grid: Tensor,
+    targets: Targets,
+    huber_weight: float = 1.0,
+    giou_weight: float = 2.0,
+    taught: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Centres and boxes of a batch.
 
@@ -47,12 +77,13 @@ def grid_loss(
         targets: the targets.
         huber_weight: of the Huber loss on offsets and log sizes.
         giou_weight: of the generalised IoU loss on the boxes.
+        taught: (B, rows, columns) bool of `taught_cells`; None for all.
 
     Returns:
         scalars ``focal``, ``huber`` and ``giou``, as they enter the sum.
     """
     rows, columns = grid.shape[-2:]
-    focal = gaussian_focal_loss(grid[:, 0], targets.heat) / max(targets.vehicles, 1)
+    focal = gaussian_focal_loss(grid[:, 0], targets.heat, taught) / max(targets.vehicles, 1)
     batch, row, column = targets.cells.T
     weights = targets.weights / targets.weights.sum().clamp(min=1.0)
     predicted = grid[batch, 1:, row, column]

@@ -98,9 +98,12 @@ def mix_batch(batch: Batch, chosen: Tensor, partner: Tensor) -> Batch:
     if len(chosen) == 0:
         return batch
     spectrogram, boxes = batch.spectrogram.clone(), list(batch.boxes)
+    open_areas = list(batch.open_areas)
     spectrogram[chosen] = added(batch.spectrogram[chosen], batch.spectrogram[partner])
     for index, other in zip(chosen.tolist(), partner.tolist(), strict=True):
         boxes[index] = torch.cat([batch.boxes[index], batch.boxes[other]])
+        if open_areas:
+            open_areas[index] = torch.cat([batch.open_areas[index], batch.open_areas[other]])
 
     def together(maps: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         if maps.numel() == 0:
@@ -113,6 +116,7 @@ def mix_batch(batch: Batch, chosen: Tensor, partner: Tensor) -> Batch:
         batch,
         spectrogram=spectrogram,
         boxes=boxes,
+        open_areas=open_areas,
         attention=[together(level, torch.maximum) for level in batch.attention],
         embedding=together(batch.embedding, lambda a, b: (a + b) / 2),
         teacher_features=together(batch.teacher_features, lambda a, b: (a + b) / 2),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,8 @@ class Batch:
         teacher_features: (B, M, D, h, w) of P5; (B, 0, 0, 0, 0) if not asked for.
         indices: places in the set.
         names: of the windows.
+        open_areas: per window (m, 4) parts of the image that teach nothing, as ``boxes``; empty
+            where every window is labelled everywhere.
     """
 
     spectrogram: Tensor
@@ -33,6 +35,7 @@ class Batch:
     teacher_features: Tensor
     indices: list[int]
     names: list[str]
+    open_areas: list[Tensor] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -43,6 +46,7 @@ class Batch:
             self,
             spectrogram=self.spectrogram.to(device, **how),
             boxes=[box.to(device, **how) for box in self.boxes],
+            open_areas=[area.to(device, **how) for area in self.open_areas],
             attention=[level.to(device, **how) for level in self.attention],
             embedding=self.embedding.to(device, **how),
             teacher_features=self.teacher_features.to(device, **how),

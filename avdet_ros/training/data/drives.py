@@ -9,6 +9,7 @@ import numpy as np
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import map_features
+from avdet_ros.dataset.label_filter import check_same_boxes, read_filtered
 from avdet_ros.dataset.labels import LABELS, labels_of, read_labels
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
@@ -25,6 +26,7 @@ def drive_windows(
     folder: Path | None = None,
     teachers: Sequence[str] = (),
     needs: Sequence[str] = (),
+    label_filter: str = 'none',
 ) -> WindowDataset:
     """Lay together the features of frames, their labels, and what the teachers saw.
 
@@ -38,12 +40,16 @@ def drive_windows(
         folder: of the teachers' label files, None for ``<root>/labels``.
         teachers: whose boxes and maps are learned, none named for all of them.
         needs: which of ``attention``, ``embedding`` and ``features`` of the teachers are wanted.
+        label_filter: of the teachers' boxes, see `avdet_ros.dataset.label_filter`.
 
     Raises:
         AvdetError: files are missing or damaged, lack a teacher, too many frames have no labels,
             or nothing is left.
     """
     made: dict[str, list] = {name: [] for name in ('names', 'spectrogram', 'boxes', *needs)}
+    filtering = label_filter != 'none'
+    if filtering:
+        made['open_areas'] = []
     scale = np.tile(np.array(image_size_px, np.float32), 2)
     sizes = np.zeros((0, 2), int)
     skipped = Skipped(f'labels of {root}', len(frames))
@@ -53,6 +59,7 @@ def drive_windows(
         path = (folder or root / LABELS) / f'{drive}.npz'
         table = read_labels(path, mapped=True) if needs or source == 'teachers' else None
         rows = {} if table is None else {str(stamp): row for row, stamp in enumerate(table.ids)}
+        judged = read_filtered(path.parent, label_filter, drive) if filtering else {}
         columns = table.columns(teachers or table.teachers) if table and needs else []
         sizes = table.attention_sizes if table and len(table) else sizes
         unseen = set() if table is None else set(table.skipped.tolist())
@@ -65,9 +72,19 @@ def drive_windows(
             if frame.stamp not in labels or (needs and frame.stamp not in rows):
                 skipped.add(f'{root}: expected labels ({source}) of frame {frame}, found none')
                 continue
+            if filtering and frame.stamp not in judged:
+                raise AvdetError(
+                    f'{path}: expected frame {frame} among those that the filter {label_filter} '
+                    'knows, found others; make the filter again'
+                )
             made['names'].append(str(frame))
             made['spectrogram'].append(spectrogram[places[frame.stamp]])
             boxes = labels[frame.stamp].boxes_px
+            if filtering:
+                its = judged[frame.stamp]
+                check_same_boxes(its, boxes, str(frame))
+                boxes = its.kept_px
+                made['open_areas'].append((its.left_open_px / scale).astype(np.float32))
             made['boxes'].append((boxes / scale).astype(np.float32))
             for name in needs:
                 row = _Rows(getattr(table, name), rows[frame.stamp], columns)

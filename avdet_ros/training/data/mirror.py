@@ -85,10 +85,13 @@ def mirrored(
         mirror: of the rig.
     """
     signs = torch.from_numpy(mirror.signs).to(spectrogram)[:, None, None]
-    flipped = [
-        torch.stack([1 - box[:, 2], box[:, 1], 1 - box[:, 0], box[:, 3]], dim=1) for box in boxes
-    ]
+    flipped = [mirrored_boxes(box) for box in boxes]
     return spectrogram[:, torch.from_numpy(mirror.channels)] * signs, flipped
+
+
+def mirrored_boxes(boxes: Tensor) -> Tensor:
+    """(n, 4) boxes in parts of the image with left and right exchanged."""
+    return torch.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], dim=1)
 
 
 def mirror_batch(
@@ -117,10 +120,14 @@ def mirror_batch(
     )
     for index, box in zip(where, flipped, strict=True):
         boxes[index] = box
+    open_areas = list(batch.open_areas)
+    for index in where if open_areas else ():
+        open_areas[index] = mirrored_boxes(open_areas[index])
     return replace(
         batch,
         spectrogram=spectrogram,
         boxes=boxes,
+        open_areas=open_areas,
         attention=[_flipped(level, chosen, cells) for level in batch.attention],
         teacher_features=_flipped(batch.teacher_features, chosen, cells),
     )

@@ -31,6 +31,7 @@ class WindowDataset:
         embedding: per window (M, 5, D); may be empty.
         teacher_features: per window (M, D, h, w); may be empty.
         level_sizes: (L, 2) height and width of the attention maps.
+        open_areas: per window (m, 4) parts of the image that teach nothing; may be empty.
     """
 
     names: Sequence[str]
@@ -41,6 +42,7 @@ class WindowDataset:
     embedding: Sequence[np.ndarray] = ()
     teacher_features: Sequence[np.ndarray] = ()
     level_sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    open_areas: Sequence[np.ndarray] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -88,6 +90,9 @@ class WindowDataset:
             features,
             list(places),
             [self.names[place] for place in places],
+            [torch.from_numpy(self.open_areas[place]) for place in places]
+            if len(self.open_areas)
+            else [],
         )
 
 

@@ -8,6 +8,7 @@ of `GridStudent`, for a network that fills a grid over the image) with a ``name`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.training.boxes.grid import decode, make_targets
-from avdet_ros.training.boxes.grid_loss import divisors, grid_loss
+from avdet_ros.training.boxes.grid_loss import divisors, grid_loss, taught_cells
 from avdet_ros.training.data.batch import StudentOutput
 from avdet_ros.training.data.picture_area import PictureArea
 from avdet_ros.training.recipes.parts import LossRecipe
@@ -50,12 +51,14 @@ class StudentAdapter(nn.Module, ABC):
         input_kind: of the features it takes, ``window`` or ``log_mel``, see
             `avdet_ros.dataset.features`.
         has_maps: whether it has maps over the image that teachers' maps can be compared with.
+        takes_open_areas: whether its `loss` takes parts of the image that teach nothing.
         channels: of its maps and of its embedding.
     """
 
     name: ClassVar[str]
     input_kind: ClassVar[str] = 'window'
     has_maps: ClassVar[bool] = True
+    takes_open_areas: ClassVar[bool] = False
     channels: int
 
     @classmethod
@@ -94,7 +97,11 @@ class StudentAdapter(nn.Module, ABC):
     def loss(
         self, prediction: Any, boxes: list[Tensor], how: LossRecipe
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Terms of the box loss, and by what number of things each was divided."""
+        """Terms of the box loss, and by what number of things each was divided.
+
+        With `takes_open_areas` there is one more argument, ``open_areas``: per window (m, 4)
+        parts of the image in which nothing is taught, or an empty list.
+        """
 
     def fit_scaling(self, levels_db: Tensor) -> None:
         """Learn mean and deviation of the levels from (N, 8, n_mels, T); fixed where not done."""
@@ -103,17 +110,24 @@ class StudentAdapter(nn.Module, ABC):
 class GridPredictions:
     """`StudentAdapter.candidates` and `loss` of a prediction that is a grid over the image."""
 
+    takes_open_areas: ClassVar[bool] = True
+
     def candidates(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """See `StudentAdapter.candidates`."""
         return decode(prediction.float())
 
     def loss(
-        self, prediction: Tensor, boxes: list[Tensor], how: LossRecipe
+        self,
+        prediction: Tensor,
+        boxes: list[Tensor],
+        how: LossRecipe,
+        open_areas: Sequence[Tensor] = (),
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """See `StudentAdapter.loss`."""
         prediction = prediction.float()
         targets = make_targets(boxes, *prediction.shape[-2:])
-        return grid_loss(prediction, targets, how.huber, how.giou), divisors(targets)
+        taught = taught_cells(targets.heat, open_areas) if len(open_areas) else None
+        return grid_loss(prediction, targets, how.huber, how.giou, taught), divisors(targets)
 
 
 def make_student(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from avdet_ros.dataset.label_filter import FILTERS
 from avdet_ros.dataset.subsets import Subset
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import value
@@ -30,6 +31,9 @@ class StudentRecipe:
         labels: ``simulated``: windows of simulated drives with the simulator's boxes, made where
             there are none. ``truth``: drives in the MAVD layout with the true boxes they carry.
             ``teachers``: such drives with the boxes of detectors that see.
+        label_filter: which of the teachers' boxes are learned, ``none`` of them left out, or those
+            that are ``moving``, ``sounding`` or, by the truth, sounding (``oracle``). The others
+            teach nothing, neither a vehicle nor that there is none; see `dataset.label_filter`.
         windows: how many windows are simulated.
         subset: the part of the drives that the student is taught, chosen and scored with.
         student: the network.
@@ -42,6 +46,7 @@ class StudentRecipe:
     """
 
     labels: str = value('simulated', choices=LABELS)
+    label_filter: str = value('none', choices=FILTERS)
     windows: WindowsRecipe = field(default_factory=WindowsRecipe)
     subset: Subset = field(default_factory=Subset)
     student: NetworkRecipe = field(default_factory=NetworkRecipe)
@@ -97,8 +102,28 @@ class StudentRecipe:
             side = getattr(self.teachers, name)
             if side % 128:
                 raise AvdetError(f'teachers.{name}: expected a multiple of 128, found {side}')
+        if self.label_filter != 'none':
+            self._check_filter()
         if self.transfer.loss != 'none':
             self._check_transfer()
+
+    def _check_filter(self) -> None:
+        name = f'label_filter: {self.label_filter}'
+        if self.labels != 'teachers' or not self.teachers.labels:
+            raise AvdetError(
+                f'{name}: expected labels: teachers with teachers.labels, which a filter was made '
+                'for (avdet train label --filter), found others'
+            )
+        if self.transfer.loss != 'none':
+            raise AvdetError(
+                f"{name}: expected transfer.loss: none, as the teachers' maps are not filtered, "
+                f'found {self.transfer.loss}'
+            )
+        if not getattr(STUDENTS.find(self.student.model), 'takes_open_areas', False):
+            raise AvdetError(
+                f'{name}: expected a student that can leave parts of the image open, as steered, '
+                f'found {self.student.model}'
+            )
 
     def _check_transfer(self) -> None:
         compares_maps = LOSSES.find(self.transfer.loss).compares_maps

@@ -135,6 +135,7 @@ def load_windows(run: RunContext, use: str) -> WindowDataset:
         run.labels,
         run.recipe.learns_from,
         needs,
+        run.recipe.label_filter if use == 'train' else 'none',
     )
 
 

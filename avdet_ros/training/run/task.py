@@ -82,7 +82,9 @@ class StudentTask(LightningModule):
         how = self.recipe.augmentation
         batch = augment(batch, how, self.mirror, chance, self.student.cells)
         output = self.student(batch.spectrogram, self.levels)
-        terms, counts = self.student.loss(output.prediction, batch.boxes, self.recipe.loss)
+        terms, counts = self.student.loss(
+            output.prediction, batch.boxes, self.recipe.loss, **_open_areas(batch)
+        )
         terms = balanced_over_ranks(terms, counts, self.device)
         if self.transfer is not None:
             transferred = self.transfer(output, batch, self.student.cells)
@@ -114,7 +116,9 @@ class StudentTask(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss and boxes of one batch."""
         output = self.student(batch.spectrogram, [])
-        terms, _ = self.student.loss(output.prediction, batch.boxes, self.recipe.loss)
+        terms, _ = self.student.loss(
+            output.prediction, batch.boxes, self.recipe.loss, **_open_areas(batch)
+        )
         self._losses += [float(sum(terms.values()))] * len(batch)
         self._found += found_boxes(self.student, output.prediction)
 
@@ -194,6 +198,11 @@ def fit_student(
     )
     load_best(student, best, 'student.')
     return timer.time_elapsed('train') / 60
+
+
+def _open_areas(batch: Batch) -> dict[str, list[Tensor]]:
+    """The argument for `StudentAdapter.loss` that only a filter of labels makes."""
+    return {'open_areas': batch.open_areas} if batch.open_areas else {}
 
 
 def scale_levels(student: StudentAdapter, train: WindowDataset) -> None:

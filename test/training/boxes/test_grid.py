@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from avdet_ros.training.boxes.grid import CHANNELS, decode, encode, make_targets
-from avdet_ros.training.boxes.grid_loss import gaussian_focal_loss, grid_loss
+from avdet_ros.training.boxes.grid_loss import gaussian_focal_loss, grid_loss, taught_cells
 
 
 def some_boxes(count: int, seed: int) -> torch.Tensor:
@@ -92,3 +92,24 @@ def test_gradients_agree_with_finite_differences():
     targets = make_targets(boxes, 4, 6)
     grid = torch.randn(1, CHANNELS, 4, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda g: sum(grid_loss(g, targets).values()), grid, atol=1e-4)
+
+
+def test_an_open_area_teaches_nothing_but_around_a_label_inside():
+    label = torch.tensor([[0.4, 0.4, 0.6, 0.6]])
+    targets = make_targets([label, torch.zeros(0, 4)], 4, 8)
+    left = torch.tensor([[0.0, 0.0, 0.25, 1.0]])
+    taught = taught_cells(targets.heat, [left, torch.zeros(0, 4)])
+    assert not taught[0, :, :2].any()
+    assert taught[0, :, 2:].all()
+    assert taught[1].all()
+    # A touched cell is open, and a label inside keeps its own cells.
+    taught = taught_cells(targets.heat, [torch.tensor([[0.30, 0.0, 0.9, 1.0]]), left[:0]])
+    assert taught[0, :, 2:].sum() == (targets.heat[0] > 0.5).sum() > 0
+    grid = torch.zeros(2, CHANNELS, 4, 8, requires_grad=True)
+    whole = grid_loss(grid, targets)
+    part = grid_loss(grid, targets, taught=taught)
+    assert part['giou'] == whole['giou']
+    assert part['focal'] < whole['focal']
+    part['focal'].backward()
+    assert (grid.grad[0, 0][~taught[0]] == 0).all()
+    assert (grid.grad[1, 0] > 0).all()

@@ -12,6 +12,14 @@ import pytest
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import cache_sound
+from avdet_ros.dataset.label_filter import (
+    KEEP,
+    OPEN,
+    ROAD,
+    FilteredFrame,
+    filter_path,
+    write_filtered,
+)
 from avdet_ros.dataset.labels import LABELS, DriveLabels, write_labels
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
@@ -159,3 +167,31 @@ def test_drives_without_labels_are_named(own):
         drive_windows(root, frames, 'window', SIZE, 'truth')
     assert layout.is_dataset(root)
     assert not layout.is_dataset(root / frames[0].drive)
+
+
+def test_a_filter_keeps_labels_and_leaves_the_others_open(own):
+    root, frames = own
+    write_teachers(root, frames, 3)
+    drives = by_drive(frames)
+    strip = np.float32([[960, 0, 1056, 650]])
+    boxes = np.float32([[0, 100, 40, 140], [60, 100, 100, 140], [120, 100, 160, 140]])
+    its = FilteredFrame(
+        boxes, np.array([KEEP, OPEN, ROAD], np.int8), np.full(3, np.nan, np.float32), strip
+    )
+    for drive, members in drives.items():
+        path = filter_path(root / LABELS, 'oracle', drive)
+        write_filtered(path, {frame.stamp: its for frame in members})
+    filtered = {'source': 'teachers', 'label_filter': 'oracle'}
+    windows = drive_windows(root, frames, 'window', SIZE, **filtered)
+    scale = np.tile(np.float32(SIZE), 2)
+    np.testing.assert_allclose(windows.boxes[0] * scale, boxes[:1], atol=1e-3)
+    np.testing.assert_allclose(windows.open_areas[0] * scale, [boxes[1], strip[0]], atol=1e-3)
+    batch = windows.batch([0, 1])
+    assert [len(area) for area in batch.open_areas] == [2, 2]
+    assert len(windows.select([3]).open_areas) == 1
+    write_filtered(filter_path(root / LABELS, 'oracle', next(iter(drives))), {})
+    with pytest.raises(AvdetError, match='among those that the filter oracle knows'):
+        drive_windows(root, frames, 'window', SIZE, **filtered)
+    write_teachers(root, frames, 2)
+    with pytest.raises(AvdetError, match='labels are newer'):
+        drive_windows(root, frames[8:], 'window', SIZE, **filtered)

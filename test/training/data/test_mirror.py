@@ -10,6 +10,7 @@ import torch
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
+from avdet_ros.training.data.augment import mix_batch
 from avdet_ros.training.data.mirror import find_mirror, mirror_batch, mirrored
 from avdet_ros.training.data.windows import loader
 
@@ -101,3 +102,15 @@ def test_only_columns_that_the_picture_covers_are_mirrored(batch):
     level, before = once.attention[0], batch.attention[0]
     assert torch.equal(level[..., 16:], before[..., 16:])
     assert torch.equal(level[..., :16], before[..., :16].flip(-1))
+
+
+def test_open_areas_are_mirrored_and_mixed_with_their_windows(batch):
+    areas = [torch.tensor([[0.0, 0.0, 0.1 * (index + 1), 1.0]]) for index in range(8)]
+    opened = replace(batch, open_areas=areas)
+    mirror, chosen = find_mirror(load_rig()), torch.tensor([True] + [False] * 7)
+    once = mirror_batch(opened, chosen, mirror, cells)
+    assert torch.allclose(once.open_areas[0], torch.tensor([[0.9, 0.0, 1.0, 1.0]]))
+    assert torch.equal(once.open_areas[1], areas[1])
+    mixed = mix_batch(opened, torch.tensor([2]), torch.tensor([5]))
+    assert torch.equal(mixed.open_areas[2], torch.cat([areas[2], areas[5]]))
+    assert mix_batch(batch, torch.tensor([2]), torch.tensor([5])).open_areas == []

@@ -10,6 +10,7 @@ from avdet_ros.training.data.picture_area import picture_area
 from avdet_ros.training.networks.base import StudentAdapter, make_student
 from avdet_ros.training.recipes.parts import LossRecipe, NetworkRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import STUDENTS
 
 SIZE = (128, 256)
 LEVELS = [(16, 32), (8, 16), (4, 8)]
@@ -65,3 +66,15 @@ def test_a_batch_without_vehicles_is_an_example_too(model):
 def test_recipes_make_the_same_student_for_a_seed():
     one, two = student_of('steered'), student_of('steered')
     assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
+
+
+def test_grids_leave_open_what_anchors_cannot():
+    student = student_of('steered')
+    prediction = student(student.from_topic(window()), []).prediction
+    nowhere, everywhere = [torch.zeros(0, 4)], [torch.tensor([[0.0, 0.0, 1.0, 1.0]])]
+    terms, _ = student.loss(prediction, nowhere, LossRecipe(), open_areas=everywhere)
+    assert float(terms['focal'].detach()) == 0
+    terms, _ = student.loss(prediction, nowhere, LossRecipe(), open_areas=nowhere)
+    assert terms['focal'] > 0
+    able = {model for model in MODELS if STUDENTS.find(model).takes_open_areas}
+    assert able == set(MODELS) - {'paper'}

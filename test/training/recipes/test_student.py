@@ -90,3 +90,37 @@ def test_all_teachers_teach_where_none_is_named(tmp_path):
     path.write_text('labels: teachers\nteachers: {labels: labels}\n')
     assert read_recipe(path).learns_from == ()
     assert not read_recipe(path).makes_labels
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('labels: truth\nlabel_filter: moving', 'expected labels: teachers with teachers.labels'),
+        (
+            'labels: teachers\nlabel_filter: moving',
+            'expected labels: teachers with teachers.labels',
+        ),
+        (
+            (
+                'labels: teachers\nlabel_filter: sounding\nteachers: {labels: labels}\n'
+                'transfer: {loss: mta}'
+            ),
+            "expected transfer.loss: none, as the teachers' maps are not filtered, found mta",
+        ),
+        (
+            (
+                'labels: teachers\nlabel_filter: oracle\nteachers: {labels: labels}\n'
+                'student: {model: paper}'
+            ),
+            'expected a student that can leave parts of the image open, as steered, found paper',
+        ),
+        ('label_filter: sound', 'expected one of none, moving, sounding, oracle'),
+    ],
+)
+def test_a_filter_needs_labels_that_are_there_and_a_student_that_takes_it(tmp_path, text, says):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    with pytest.raises(AvdetError, match=says):
+        read_recipe(path)
+    path.write_text('labels: teachers\nlabel_filter: oracle\nteachers: {labels: labels}\n')
+    assert read_recipe(path).label_filter == 'oracle'

@@ -1,0 +1,154 @@
+"""Which of the teachers' boxes a student should learn that hears, kept beside the labels.
+
+Teachers label what they see. A filter says of each of their fused boxes whether it is a label,
+whether its part of the picture teaches nothing (neither a vehicle nor that there is none), or
+whether it is taken for empty road; and it leaves further parts open, where something sounds that
+nobody sees. ``<labels>/filter_<name>/<drive>.npz``, without pickled objects:
+
+==============  =============  ==================================================================
+``ids``         (F,) str       stamps of the frames
+``frame``       (K,) int32     of each box, index into ``ids``
+``boxes_px``    (K, 4) float32 the fused boxes, in the labels' order
+``score``       (K,) float32   how likely each one sounds; NaN where the filter has no such number
+``verdict``     (K,) int8      `KEEP`, `OPEN` or `ROAD`
+``open_frame``  (H,) int32     of each part left open
+``open_px``     (H, 4) float32 where it is
+==============  =============  ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_atomically
+from avdet_ros.quoting import one_line
+
+KEEP, OPEN, ROAD = 1, 0, -1
+"""A label; neither a label nor the lack of one; nothing there."""
+
+FILTERS = ('none', 'moving', 'sounding', 'oracle')
+"""``moving`` keeps what moves by the truth, ``sounding`` what a selector hears, ``oracle`` what
+sounds by the truth."""
+
+
+@dataclass(frozen=True)
+class FilteredFrame:
+    """What a filter says of one frame.
+
+    Attributes:
+        boxes_px: (N, 4) float32, the teachers' fused boxes.
+        verdict: (N,) int8.
+        score: (N,) float32, how likely each one sounds, NaN where unknown.
+        open_px: (M, 4) float32, parts of the picture that stay open beside those of boxes.
+    """
+
+    boxes_px: np.ndarray
+    verdict: np.ndarray
+    score: np.ndarray
+    open_px: np.ndarray
+
+    @property
+    def kept_px(self) -> np.ndarray:
+        """(K, 4) boxes that are labels."""
+        return self.boxes_px[self.verdict == KEEP]
+
+    @property
+    def left_open_px(self) -> np.ndarray:
+        """(M, 4) all parts of the picture that teach nothing."""
+        return np.concatenate([self.boxes_px[self.verdict == OPEN], self.open_px])
+
+
+def filter_path(labels: Path, name: str, drive: str) -> Path:
+    """Where a drive's file is."""
+    return labels / f'filter_{name}' / f'{drive}.npz'
+
+
+def write_filtered(path: Path, frames: Mapping[str, FilteredFrame]) -> None:
+    """Write what a filter says of a drive's frames, by stamp.
+
+    Raises:
+        AvdetError: the disk is full or the folder cannot be written.
+    """
+    each = list(frames.values())
+    counts = [len(its.boxes_px) for its in each]
+    opened = [len(its.open_px) for its in each]
+    nothing = np.zeros((0, 4), np.float32)
+    with write_atomically(path) as file:
+        np.savez(
+            file,
+            ids=np.array(list(frames), 'U64'),
+            frame=np.repeat(np.arange(len(each)), counts).astype(np.int32),
+            boxes_px=np.concatenate([nothing, *(its.boxes_px for its in each)]),
+            score=np.concatenate([nothing[:, 0], *(its.score for its in each)]),
+            verdict=np.concatenate([np.zeros(0, np.int8), *(its.verdict for its in each)]),
+            open_frame=np.repeat(np.arange(len(each)), opened).astype(np.int32),
+            open_px=np.concatenate([nothing, *(its.open_px for its in each)]),
+        )
+
+
+def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFrame]:
+    """What a filter says of a drive's frames, by stamp.
+
+    Raises:
+        AvdetError: the file is missing or damaged.
+    """
+    path = filter_path(labels, name, drive)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ('ids', *_SHAPES)}
+        for key, (kind, width) in _SHAPES.items():
+            shape = arrays[key].shape
+            if arrays[key].dtype.kind != kind or shape[1:] != ((width,) if width else ()):
+                raise ValueError(f'{key} of {arrays[key].dtype} and shape {shape}')
+        parts = {
+            key: [arrays[key][arrays[frame] == place] for place in range(len(arrays['ids']))]
+            for frame, keys in _OF_FRAME.items()
+            for key in keys
+        }
+    except FileNotFoundError:
+        command = f'avdet train label --filter {name}'
+        if name == 'sounding':
+            command += ' --selector RUN'
+        raise AvdetError(
+            f'{path}: expected what the filter {name} says of the labels, found none; '
+            f'{command} makes it'
+        ) from None
+    except Exception as error:  # numpy raises whatever zipfile does
+        raise AvdetError(
+            f'{path}: expected what a filter says of labels, found {one_line(error)}'
+        ) from error
+    return {
+        str(stamp): FilteredFrame(
+            *(parts[key][place] for key in ('boxes_px', 'verdict', 'score', 'open_px'))
+        )
+        for place, stamp in enumerate(arrays['ids'])
+    }
+
+
+def check_same_boxes(its: FilteredFrame, boxes_px: np.ndarray, where: str) -> None:
+    """See that a filter was made for these labels.
+
+    Raises:
+        AvdetError: it was made for other boxes.
+    """
+    if its.boxes_px.shape != boxes_px.shape or not np.allclose(its.boxes_px, boxes_px, atol=0.01):
+        raise AvdetError(
+            f'{where}: expected the {len(its.boxes_px)} boxes that the filter was made for, '
+            f'found {len(boxes_px)} others; the labels are newer: make the filter again'
+        )
+
+
+_SHAPES = {
+    'frame': ('i', 0),
+    'boxes_px': ('f', 4),
+    'score': ('f', 0),
+    'verdict': ('i', 0),
+    'open_frame': ('i', 0),
+    'open_px': ('f', 4),
+}
+_OF_FRAME = {'frame': ('boxes_px', 'score', 'verdict'), 'open_frame': ('open_px',)}
