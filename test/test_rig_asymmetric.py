@@ -58,3 +58,21 @@ def test_each_axis_has_its_own_focal_length(camera_of):
     assert pixels == pytest.approx([900 - 200, 300 + 50])
     ray = camera.directions([[700.0, 350.0]])[0]
     assert ray == pytest.approx(np.array([10, 2, -1]) / np.sqrt(105))
+
+
+def test_a_camera_without_angles_looks_straight_ahead(camera_of):
+    tree = yaml.safe_load(default_rig_path().read_text(encoding='utf-8'))
+    for key in ('yaw_deg', 'pitch_deg', 'roll_deg'):
+        tree['camera'].pop(key, None)
+    camera = parse_rig(tree).camera
+    assert camera.rotation == pytest.approx(np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]))
+
+
+def test_directions_are_exact_whatever_the_pixels_are_given_in(camera_of):
+    camera = camera_of(yaw_deg=12.3, focal_px=[1003.0, 997.0])
+    pixels = np.array([[100.0, 50.0], [1800.0, 640.0]])
+    exact = camera.directions(pixels)
+    for kind in (np.float32, np.int16):
+        found = camera.directions(pixels.astype(kind))
+        assert found.dtype == np.float64
+        assert np.abs(found - exact).max() < 1e-12

@@ -140,6 +140,24 @@ def test_values_beyond_the_bounds_write_nothing(tmp_path):
     path = tmp_path / 'rig.yaml'
     path.write_text(TEXT)
     values = [replace(values_of(TEXT)[0], gain_db=50), *values_of(TEXT)[1:]]
-    with pytest.raises(AvdetError, match='gain_db: expected a number from -40 to 40, found 50'):
+    with pytest.raises(
+        AvdetError, match=r'^calibrated rig: .*gain_db: expected a number from -40 to 40, found 50'
+    ):
         write_calibrated(path, tmp_path / 'new.yaml', values)
     assert not (tmp_path / 'new.yaml').exists()
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    values = [replace(values_of(TEXT)[0], gain_db=-1e-9, delay_s=-1e-12), *values_of(TEXT)[1:]]
+    text = calibrated_text(TEXT, values)
+    assert '-0.0' not in text
+    check(text, values_of(TEXT))
+
+
+def test_a_comment_stands_behind_the_entry_that_it_is_about():
+    """Of an entry in braces behind its end, of one in a block behind its last line."""
+    expected = [replace(each, comment=f'the {each.name} one') for each in values_of(TEXT)]
+    text = calibrated_text(TEXT, expected)
+    for line in text.splitlines():
+        for each in expected:
+            assert (f'name: {each.name},' in line) == (f'# the {each.name} one' in line)

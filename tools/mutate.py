@@ -198,10 +198,14 @@ def diffs(copy: Path, names: list[str]) -> dict[str, str]:
     }
 
 
-def equivalent() -> set[tuple[str, str]]:
-    """(file, change) of what nobody can notice."""
-    entries = yaml.safe_load(EQUIVALENT.read_text(encoding='utf-8')) or []
-    return {(entry['file'], entry['change'].strip()) for entry in entries}
+def excuse(mutant: Mutant, change: str, entries: list[dict[str, str]]) -> bool:
+    """Whether nobody can notice a bug, as the list says: of this very change, or by a pattern."""
+    return any(
+        entry['file'] == mutant.file and entry['change'].strip() == change.strip()
+        if 'file' in entry
+        else re.fullmatch(entry['pattern'], change.strip())
+        for entry in entries
+    )
 
 
 def report(copy: Path, arguments: argparse.Namespace) -> None:
@@ -211,8 +215,8 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
     tried = [m for m in chosen if m.outcome in NOTICED or m.outcome in UNNOTICED]
     passed = [mutant for mutant in tried if mutant.outcome in UNNOTICED]
     changes = diffs(copy, [mutant.name for mutant in passed])
-    known = equivalent()
-    excused = {m.name for m in passed if (m.file, changes.get(m.name, '').strip()) in known}
+    known = yaml.safe_load(EQUIVALENT.read_text(encoding='utf-8')) or []
+    excused = {m.name for m in passed if excuse(m, changes.get(m.name, ''), known)}
     passed = [mutant for mutant in passed if mutant.name not in excused]
     tried = [mutant for mutant in tried if mutant.name not in excused]
     for file in sorted({mutant.file for mutant in tried}):

@@ -88,3 +88,60 @@ def test_no_odometry_makes_a_pose_that_is_no_number(steps):
 def test_a_point_of_the_vehicle_in_the_fixed_frame():
     place = PlanarPose(3.0, 4.0, math.pi / 2).place(np.array([2.0, 1.0, 9.0]))
     assert place == pytest.approx([2.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ('way_m', 'turn', 'odd'),
+    [(2.4, 0.0, False), (2.6, 0.0, True), (0.0, 0.17, False), (0.0, -0.19, True)],
+)
+def test_a_step_is_a_jump_beyond_what_any_vehicle_drives(way_m, turn, odd):
+    """In 20 ms 2 m and 0.08 rad, and what odometry errs by: half a metre and 0.1 rad."""
+    motion = EgoMotion()
+    motion.add(10.0, 5.0, 7.0, 0.3)
+    told = motion.add(10.02, 5.0, 7.0 + way_m, 0.3 + turn)
+    assert bool(told) == odd
+    assert motion.jumps == odd
+
+
+@pytest.mark.parametrize(
+    ('back_s', 'words'),
+    [(0.0, ''), (0.0005, ''), (-0.0005, ''), (0.0015, 'left out'), (4.9, 'left out')],
+)
+def test_stamps_that_repeat_change_nothing_and_earlier_ones_are_said(back_s, words):
+    motion = driven(turn_rad_s=1e-6)
+    told = motion.add(102.0 - back_s, 900.0, 0.0, 0.0)
+    assert words in told if words else told == ''
+    assert motion.at(102.0).x_m == pytest.approx(20)
+    assert (motion.jumps, motion.returns) == (0, 0)
+
+
+def test_five_seconds_back_are_another_drive():
+    motion = driven()
+    assert 'found one 5.100 s back: begun anew' in motion.add(96.9, 0.0, 0.0, 0.0)
+    assert motion.returns == 1
+
+
+def test_a_path_is_known_half_a_second_before_it_begins_and_after_it_ends():
+    motion = driven(turn_rad_s=1e-6)
+    assert motion.at(99.55).x_m == 0
+    assert motion.at(99.45) is None
+    assert motion.at(102.4).x_m == pytest.approx(24)
+    assert motion.newest_s() == 102.0
+    assert EgoMotion().newest_s() == -math.inf
+
+
+def test_twenty_seconds_are_kept():
+    motion = EgoMotion()
+    for step in range(300):
+        motion.add(step / 10, step / 10, 0.0, 0.0)
+    assert motion.at(9.95).x_m == pytest.approx(9.95)
+    assert motion.at(9.0) is None
+
+
+def test_the_speed_is_that_of_the_last_tenth_of_a_second():
+    """Poses a hundredth of a second apart that tremble by 5 cm."""
+    motion = EgoMotion()
+    for step in range(100):
+        motion.add(step / 100, 0.1 * step + 0.05 * (step % 2), 0.0, 0.0)
+    speed = (motion.at(1.19).x_m - motion.at(0.99).x_m) / 0.2
+    assert speed == pytest.approx(10, abs=0.6)

@@ -204,3 +204,82 @@ def test_whatever_comes_the_covariance_stays_one(steps):
         assert np.isfinite(plane).all()
         assert np.isfinite(covariance).all()
         assert np.linalg.eigvalsh(covariance)[0] > -1e-6 * np.trace(covariance)
+
+
+def test_a_drifting_array_widens_the_place_and_nothing_else():
+    ground = GroundFilter(at(20, 0), WHITE, speed_mps=1e-6)
+    before = ground.covariance.copy()
+    ground.predict(0.0, HERE, HERE, extra_m=3.0)
+    grown = ground.covariance - before
+    assert np.diag(grown) == pytest.approx([9 / 400, 9 / 400, 0, 0, 0, 0], abs=1e-12)
+
+
+def test_white_acceleration_grows_as_in_the_textbook():
+    """At 20 m to the left: across is x, along is y."""
+    noise = GroundNoise(acceleration=2.0, bearing_error_s=1e9, range_error_s=1e9)
+    ground = GroundFilter(at(0, 20), noise, speed_mps=0.0)
+    before = ground.covariance.copy()
+    ground.predict(0.5, HERE, HERE, widening=1.5)
+    grown = ground.covariance - before
+    density = 9.0
+    place, cross, speed = density * 0.5**3 / 3, density * 0.5**2 / 2, density * 0.5
+    assert grown[0, 0] == pytest.approx(place / 400)
+    assert grown[LOG_RANGE, LOG_RANGE] == pytest.approx(place / 400)
+    assert np.diag(grown)[2:4] == pytest.approx([speed, speed])
+    # A bearing grows to the left, which is against x here; a range grows along y.
+    assert grown[0, 2] == pytest.approx(-cross / 20)
+    assert grown[LOG_RANGE, 3] == pytest.approx(cross / 20)
+    assert grown[0, 3] == pytest.approx(0, abs=1e-12)
+
+
+def test_lasting_errors_fade_and_are_renewed():
+    noise = GroundNoise(
+        bearing_error_rad=0.03, bearing_error_s=2.0, range_error_share=0.5, range_error_s=4.0
+    )
+    ground = GroundFilter(at(20, 5), noise, speed_mps=1.0)
+    ground.state[4:] = [0.02, -0.1]
+    ground.covariance[4, 4], ground.covariance[5, 5] = 0.0, 0.0
+    ground.covariance[[0, 4, 1, 5], [4, 0, 5, 1]] = 0.0
+    ground.predict(1.0, HERE, HERE)
+    assert ground.state[4:] == pytest.approx([0.02 * np.exp(-0.5), -0.1 * np.exp(-0.25)])
+    renewed = [0.03**2 * (1 - np.exp(-1)), (0.5 * 0.3) ** 2 * (1 - np.exp(-0.5))]
+    assert np.diag(ground.covariance)[4:] == pytest.approx(renewed)
+
+
+def test_a_first_measurement_is_as_wrong_as_both_its_errors():
+    noise = GroundNoise(
+        bearing_rad=0.02, bearing_error_rad=0.03, range_share=0.4, range_error_share=0.5
+    )
+    ground = GroundFilter(at(20, 5, std=0.3), noise, speed_mps=7.0)
+    lasting = [0.03**2, 0.15**2]
+    expected = [0.02**2 + lasting[0], 0.12**2 + lasting[1], 49, 49, *lasting]
+    assert np.diag(ground.covariance) == pytest.approx(expected)
+    assert ground.covariance[0, 4] == pytest.approx(-lasting[0])
+    assert ground.covariance[5, 1] == pytest.approx(-lasting[1])
+    # What it would measure there again differs by the white part of both alone.
+    apart, spread = ground.innovation(at(20, 5, std=0.3))
+    assert apart == pytest.approx([0, 0])
+    assert np.diag(spread) == pytest.approx([2 * 0.02**2, 2 * 0.12**2])
+
+
+def test_another_frame_turns_velocity_and_adds_to_it():
+    ground = GroundFilter(at(20, 0), WHITE, speed_mps=2.0)
+    ground.state[2:4] = [3.0, 1.0]
+    ground.covariance[2, 2] = 9.0
+    ground.turn(np.pi / 2, np.array([10.0, 20.0]), 5.0)
+    assert ground.state[:4] == pytest.approx([np.pi / 2, np.log(20), 9, 23])
+    assert np.diag(ground.covariance)[2:4] == pytest.approx([4 + 25, 9 + 25])
+
+
+def test_what_no_vehicle_can_be_is_held():
+    ground = GroundFilter(at(20, 0, std=9.0), GroundNoise(range_share=1.0), speed_mps=500.0)
+    spread = np.sqrt(np.diag(ground.covariance))
+    assert (spread[LOG_RANGE], spread[2], spread[3]) == pytest.approx((1.5, 100, 100))
+    near = GroundFilter(at(3, 0), WHITE, speed_mps=1.0)
+    near.predict(1.0, HERE, np.array([3.0, 0.1]))
+    assert near.state[LOG_RANGE] == pytest.approx(0)
+    far = GroundFilter(at(299, 0), WHITE, speed_mps=1.0)
+    far.predict(1.0, HERE, np.array([-50.0, 0.0]))
+    assert far.state[LOG_RANGE] == pytest.approx(np.log(300))
+    assert wrap(np.pi + 0.1) == pytest.approx(0.1 - np.pi)
+    assert wrap(-7.0) == pytest.approx(2 * np.pi - 7)
