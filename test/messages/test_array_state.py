@@ -49,6 +49,10 @@ def test_an_array_goes_through_a_message():
         ('alive', [True, True] + [False] * 6, 'at least 3 true'),
         ('gain_db', [50] * 8, 'gain_db: expected 8 numbers of at most 40'),
         ('gain_db', [float('nan')] * 8, 'gain_db: expected 8 numbers'),
+        ('gain_db', ['loud'] * 8, 'gain_db: expected 8 numbers'),
+        ('gain_db', [0.0] * 7, 'gain_db: expected 8 numbers'),
+        ('array_yaw_deg', 721.0, 'array_yaw_deg: expected 1 numbers of at most 720'),
+        ('microphones_m', [[0, 0, 101.0]] * 8, 'numbers of at most 100, found'),
         ('delay_s', None, 'delay_s: expected 8 numbers of at most 0.002, found None'),
         ('microphones_m', [[0, 0]] * 8, 'microphones_m: expected 8 x 3 numbers'),
         ('microphones_m', 'far', 'microphones_m: expected 8 x 3 numbers'),
@@ -81,3 +85,21 @@ def test_any_text_is_an_array_or_one_sentence(text):
     assert isinstance(found, Rig) != bool(sentence)
     assert len(sentence) < 500
     assert '\n' not in sentence
+
+
+def test_values_at_their_bounds_are_taken_and_all_else_is_the_rigs():
+    tree = json.loads(array_text(calibrated()))
+    tree |= {'gain_db': [-40.0] * 8, 'delay_s': [0.002] * 8, 'array_yaw_deg': -720}
+    tree['alive'] = [True] * 3 + [False] * 5
+    rig = load_rig()
+    found = read_array(json.dumps(tree), rig, 'array')
+    assert found.gain_db.tolist() == [-40] * 8
+    assert found.delay_s.tolist() == [0.002] * 8
+    assert (found.array_yaw_deg, found.alive.sum()) == (-720, 3)
+    assert (found.names, found.camera) == (rig.names, rig.camera)
+    assert found.microphones_m.dtype == np.float64
+    long = json.dumps(tree | {'more': 'x' * 20_000})
+    with pytest.raises(AvdetError, match='array: expected at most 20000 characters, found 2'):
+        read_array(long, rig, 'array')
+    with pytest.raises(AvdetError, match='array: expected a JSON object, found'):
+        read_array('[1]', rig, 'array')

@@ -54,8 +54,12 @@ TRACKS = [
 
 
 def test_a_stamp_is_whole_seconds_and_the_rest():
-    assert (HEAD.stamp.sec, HEAD.stamp.nanosec, HEAD.frame_id) == (12, 345_678_901, 'camera')
-    assert stamp_ns(SimpleNamespace(header=HEAD)) == 12_345_678_901
+    head = encode_header(12_345_678_901, 'camera')
+    assert (head.stamp.sec, head.stamp.nanosec, head.frame_id) == (12, 345_678_901, 'camera')
+    assert stamp_ns(SimpleNamespace(header=head)) == 12_345_678_901
+    offline = make_header(12_345_678_901, 'camera')
+    assert (offline.stamp.sec, offline.stamp.nanosec) == (12, 345_678_901)
+    assert offline.frame_id == 'camera'
     assert (encode_stamp(-5).sec, encode_stamp(-5).nanosec) == (0, 0)
     assert encode_stamp(1).nanosec == 1
 
@@ -113,6 +117,7 @@ def test_boxes_are_middle_and_size(rig):
     found, ids = decode_detections(message, rig)
     assert ids == ['', '']
     assert np.array_equal(found.boxes_px, BOXES)
+    assert (found.boxes_px.dtype, found.scores.dtype) == (np.float32, np.float32)
     np.testing.assert_allclose(found.range_m[:, 1], [10, 20], rtol=1e-5)
     np.testing.assert_allclose(found.azimuth_rad, FOUND.azimuth_rad, atol=1e-6)
     assert decode_detections(message)[0].range_m is None

@@ -125,3 +125,32 @@ def test_drift_never_adds_up():
     _, placed = place(lambda index, true_ns: true_ns + index * 5_000, count=4000)
     assert not any(p.lost or p.restarted for p, _ in placed)
     assert errors_ms(placed)[-1] == pytest.approx(3999 * 0.005, abs=0.01)
+
+
+@pytest.mark.parametrize('lost_ms', [40, 80])
+def test_a_loss_that_rough_stamps_hide_is_counted_once_all_have_been_late_for_long(lost_ms):
+    """Stamps of whole tenths of a second; blocks of 20 ms."""
+    lost = round(lost_ms * 1e-3 * RATE_HZ)
+
+    def stamp(index, true_ns):
+        true_ns += round(lost_ms * 1e6) * (index >= 200)
+        return true_ns // 100_000_000 * 100_000_000
+
+    _, placed = place(stamp, block=882)
+    counted = [(index, p.lost) for index, (p, _) in enumerate(placed) if p.lost]
+    assert sum(number for _, number in counted) == pytest.approx(lost, abs=0.01 * RATE_HZ)
+    assert counted[0][0] >= 249  # a second later at the earliest
+    assert not any(p.restarted for p, _ in placed)
+
+
+def test_times_of_samples_are_counted_from_a_places_stamp():
+    found = Place(1000, 5_000_000_000, 8000)
+    assert found.time_ns(1000) == 5_000_000_000
+    assert found.time_ns(9000) == 6_000_000_000
+    assert found.time_ns(0) == 4_875_000_000
+    blocks = StampedBlocks(8000)
+    assert not blocks.begun
+    assert blocks.add(5, []) == []
+    assert blocks.flush() == []
+    blocks.add(5, [1])
+    assert blocks.begun
