@@ -14,7 +14,8 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
-from avdet_ros.sources.device import DeviceSource, find_device, list_devices, rescan, supports
+from avdet_ros.sources.device import DeviceSource
+from avdet_ros.sources.device_list import find_device, list_devices, rescan, supports
 
 JUDGED_S = 4.0
 """Of the newest sound, what the channels are judged by, as in the level meter."""

@@ -37,7 +37,7 @@ def devices(
     """List sound devices, or meter, tap or record one."""
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
-    from avdet_ros.sources.device import rescan
+    from avdet_ros.sources.device_list import rescan
 
     loaded_rig = load_rig(rig)
     if (record is None) != (output is None):
@@ -70,7 +70,7 @@ _RATES_HZ = (16000, 32000, 44100, 48000, 88200, 96000, 192000)
 def _list(channels: int, sample_rate_hz: int) -> None:
     from rich.table import Table
 
-    from avdet_ros.sources.device import list_devices, supports
+    from avdet_ros.sources.device_list import list_devices, supports
 
     found = list_devices()
     if not found:

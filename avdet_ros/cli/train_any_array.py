@@ -90,7 +90,7 @@ def train_any_array(
     from avdet_ros.errors import AvdetError
     from avdet_ros.training.any_array import run as any_array
     from avdet_ros.training.any_array.bearing_first import BearingShape
-    from avdet_ros.training.any_array.fitting.fit import FitPlan
+    from avdet_ros.training.any_array.fitting.fit_state import FitPlan
     from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
     if labels not in any_array.LABEL_OFFSET_S:

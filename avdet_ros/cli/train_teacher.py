@@ -114,15 +114,15 @@ def train_teacher(
         raise AvdetError(f'--scaling: expected one of {", ".join(SCALINGS)}, found {scaling:.40}')
     recipe = TeacherRecipe(
         modality,
-        config,
-        (height, width),
-        anchor_scale,
-        crop,
-        epochs,
-        batch,
-        learning_rate,
-        seed,
-        scaling,
+        config_name=config,
+        image_size=(height, width),
+        anchor_scale=anchor_scale,
+        crop=crop,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        scaling=scaling,
     )
     _logger.info(
         '%s: a %s teacher learns from %d frames, %d watch', out, modality, len(learn), len(watch)

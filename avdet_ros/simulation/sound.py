@@ -23,6 +23,7 @@ from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
 from avdet_ros.simulation.buildings import reflections, screen_loss_db, screening, stacked
 from avdet_ros.simulation.distractors import SoundSource
 from avdet_ros.simulation.engine import Engine
+from avdet_ros.simulation.frame_geometry import FrameGeometry
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 from avdet_ros.simulation.scene import HORIZON_M, Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
@@ -106,7 +107,7 @@ class SoundRenderer:
         scene, rate, size = self.scene, self.rate, self.frame_samples
         first = index * size
         out = np.zeros((MICROPHONES, size), np.float32)
-        geometry = _Geometry(scene, first / rate, (first + size) / rate)
+        geometry = FrameGeometry(scene, first / rate, (first + size) / rate)
         for vehicle in scene.vehicles:
             if vehicle.sound.running:
                 self._add_vehicle(out, first, vehicle, geometry)
@@ -126,7 +127,7 @@ class SoundRenderer:
         return np.clip(out, -errors.clip_level, errors.clip_level)
 
     def _add_vehicle(
-        self, out: np.ndarray, first: int, vehicle: Vehicle, geometry: _Geometry
+        self, out: np.ndarray, first: int, vehicle: Vehicle, geometry: FrameGeometry
     ) -> None:
         ends = geometry.times[[2, -3]]
         rough = np.linalg.norm(vehicle.pose(ends)[0] - geometry.array[[2, -3]], axis=1)
@@ -153,7 +154,7 @@ class SoundRenderer:
         if far.any():
             self._add_source(out, first, vehicle, 'far', tyre, far, geometry)
 
-    def _add_ego(self, out: np.ndarray, first: int, geometry: _Geometry) -> None:
+    def _add_ego(self, out: np.ndarray, first: int, geometry: FrameGeometry) -> None:
         """The ego vehicle's tyres and engine, attenuated by its body, moving with the array."""
         ego = self.scene.ego
         gain = np.full(len(geometry.times), 10 ** (-self.scene.noise.insertion_db / 20))
@@ -167,7 +168,7 @@ class SoundRenderer:
             self._add_source(out, first, ego, role, points, gain, geometry)
 
     def _add_distractor(
-        self, out: np.ndarray, first: int, distractor: SoundSource, geometry: _Geometry
+        self, out: np.ndarray, first: int, distractor: SoundSource, geometry: FrameGeometry
     ) -> None:
         points = distractor.place(geometry.times)
         distance = np.linalg.norm(points - geometry.array, axis=1)
@@ -200,7 +201,7 @@ class SoundRenderer:
         role: str,
         points: np.ndarray,
         weight: np.ndarray,
-        geometry: _Geometry,
+        geometry: FrameGeometry,
         more: list[tuple[np.ndarray, np.ndarray, str]] | None = None,
     ) -> None:
         """One source of a vehicle over its direct path, further paths and the walls."""
@@ -230,7 +231,7 @@ class SoundRenderer:
         signal = self._signal(vehicle, role, screened)
         self._add_paths(out, first, signal, paths, shading_db, geometry)
 
-    def _around_buildings(self, paths: list, geometry: _Geometry) -> tuple[list, list, bool]:
+    def _around_buildings(self, paths: list, geometry: FrameGeometry) -> tuple[list, list, bool]:
         """Paths around corners, those over facades, whether buildings attenuate the former."""
         around, echoes, weaker = [], [], False
         for place, weight, surface in paths:
@@ -250,7 +251,7 @@ class SoundRenderer:
         signal: Signal,
         paths: list[tuple[np.ndarray, np.ndarray, str]],
         shading_db: float,
-        geometry: _Geometry,
+        geometry: FrameGeometry,
     ) -> None:
         """A signal over several paths: places (G, 3), gain (G,) and surface of each."""
         c, errors = self.scene.speed_of_sound_mps, self.scene.corruption
@@ -337,23 +338,3 @@ class SoundRenderer:
             return self._air_bands_db(t_s) if gust is None else self._air_bands_db(t_s) + gust
 
         return Signal((scene.seed, (1 << 32) + index), self.rate, noise_db, pressure=True)
-
-
-class _Geometry:
-    """Trajectories of the array on the common grid around one frame."""
-
-    def __init__(self, scene: Scene, begin_s: float, end_s: float) -> None:
-        clock = 1.0 + scene.corruption.clock_ppm * 1e-6
-        self.begin_s, self.end_s = begin_s * clock, end_s * clock
-        self.first = int(np.floor((self.begin_s - 0.75) / GRID_S)) - 2
-        last = int(np.ceil(self.end_s / GRID_S)) + 4
-        self.times = np.arange(self.first, last + 1) * GRID_S
-        self.position, self.rotation = scene.ego_pose(self.times)
-        places = scene.microphones_m()
-        centre = scene.rig.array_position_m
-        outward = places - centre
-        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
-        self.array = self.position + self.rotation @ centre
-        turned = np.einsum('gij,mj->mgi', self.rotation, places)
-        self.microphones = np.ascontiguousarray(turned + self.position)
-        self.outward = np.ascontiguousarray(np.einsum('gij,mj->mgi', self.rotation, outward))

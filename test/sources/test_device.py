@@ -17,7 +17,8 @@ from avdet_ros.bench.virtual_device import DEVICE
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, parse_rig
 from avdet_ros.sources.base import SourceLost
-from avdet_ros.sources.device import DeviceSource, find_device, list_devices, rescan, supports
+from avdet_ros.sources.device import DeviceSource
+from avdet_ros.sources.device_list import find_device, list_devices, rescan, supports
 from avdet_ros.sources.make import make_source
 
 RATE = 44100

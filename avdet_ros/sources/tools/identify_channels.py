@@ -13,7 +13,8 @@ from avdet_ros.audio.samples import to_float
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.base import Source
-from avdet_ros.sources.device import DeviceSource, find_device, rescan
+from avdet_ros.sources.device import DeviceSource
+from avdet_ros.sources.device_list import find_device, rescan
 
 TAP_DB = 15.0
 """A tap lifts the peak of a channel by at least this much."""

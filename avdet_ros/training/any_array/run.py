@@ -26,8 +26,10 @@ from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import Window, check_export, export_any_array
 from avdet_ros.training.any_array.fitting.best_epoch import read_best
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.fit import FitPlan, finished, fit
-from avdet_ros.training.any_array.fitting.start_weights import BEST, read_start_weights
+from avdet_ros.training.any_array.fitting.fit import fit
+from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
+from avdet_ros.training.any_array.fitting.run_file import BEST
+from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches

@@ -26,7 +26,7 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.any_array.box_labels import label_fields
 from avdet_ros.training.data.camera_frames import canvas_for
 from avdet_ros.training.run.watched_windows import seen_columns
-from avdet_ros.training.teachers.labelling import ABOUT, read_about
+from avdet_ros.training.teachers.label_folder import ABOUT, read_about
 
 _logger = logging.getLogger(__name__)
 

@@ -37,7 +37,8 @@ from avdet_ros.training.run.context import RunContext
 from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext, load_pretext
 from avdet_ros.training.run.task import fit_student
 from avdet_ros.training.teachers.base import TEACHER_FILE, TeacherRecipe
-from avdet_ros.training.teachers.labelling import ABOUT, label_drives, open_teachers, read_about
+from avdet_ros.training.teachers.label_folder import ABOUT, read_about
+from avdet_ros.training.teachers.labelling import label_drives, open_teachers
 
 _logger = logging.getLogger(__name__)
 
@@ -76,15 +77,15 @@ def make_teachers(
         )
         how = TeacherRecipe(
             modality,
-            recipe.config_name,
-            (recipe.height, recipe.width),
-            recipe.anchor_scale,
-            recipe.crop,
-            recipe.epochs,
-            recipe.batch,
-            recipe.learning_rate,
-            recipe.seed,
-            recipe.scaling,
+            config_name=recipe.config_name,
+            image_size=(recipe.height, recipe.width),
+            anchor_scale=recipe.anchor_scale,
+            crop=recipe.crop,
+            epochs=recipe.epochs,
+            batch=recipe.batch,
+            learning_rate=recipe.learning_rate,
+            seed=recipe.seed,
+            scaling=recipe.scaling,
         )
         drives = split.teach + split.watch
         TEACHERS.find(recipe.model).fit(how, frames, watch, path.parent, drives, progress)

@@ -11,13 +11,11 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 import numpy as np
-import torch
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.plots import COLOURS
 from avdet_ros.files import explain_os_error, write_atomically
-from avdet_ros.training.any_array.fitting.fit import LOG
-from avdet_ros.training.any_array.fitting.start_weights import BEST
+from avdet_ros.training.any_array.fitting.run_file import BEST, LOG, read_run_file
 
 PANELS = {
     'bearing_ap': 'average precision of bearings, 3°',
@@ -60,7 +58,7 @@ def read_run(folder: Path) -> Learned:
     """How the run in a folder went; see `training.any_array.fitting.fit`.
 
     Raises:
-        AvdetError: it has no log, or one that says nothing of bearings.
+        AvdetError: it has no log, or one that says nothing of bearings, or no weights.
     """
     path = folder / LOG
     try:
@@ -78,7 +76,8 @@ def read_run(folder: Path) -> Learned:
         ) from error
     if not len(steps):
         raise AvdetError(f'{path}: expected an epoch at least, found none')
-    return Learned(steps * _batch(folder), windows, columns)
+    batch = int(read_run_file(folder / BEST, 'plan')['plan']['batch'])  # windows a step
+    return Learned(steps * batch, windows, columns)
 
 
 def table(runs: Mapping[str, Learned]) -> str:
@@ -116,18 +115,6 @@ def draw(runs: Mapping[str, Learned], path: Path) -> None:
         panels[0].legend(frameon=False, fontsize=9)
         with write_atomically(path) as file:
             figure.savefig(file, format=path.suffix.removeprefix('.') or 'png', dpi=110)
-
-
-def _batch(folder: Path) -> int:
-    """Windows a step, from the weights beside the log."""
-    path = folder / BEST
-    try:
-        return int(torch.load(path, map_location='cpu', weights_only=True)['plan']['batch'])
-    except Exception as error:  # of zip files, of pickles, of the system: no common base class
-        raise AvdetError(
-            f'{path}: expected the weights of a run of any-array, found '
-            f'{" ".join(str(error).split()):.120}'
-        ) from error
 
 
 def named(folders: Sequence[Path]) -> dict[str, Learned]:

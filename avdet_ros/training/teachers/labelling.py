@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-import json
 import logging
 from pathlib import Path
 
@@ -18,19 +17,17 @@ from avdet_ros.dataset.labels import (
     SCORE_THRESHOLD,
     DriveLabels,
     empty_labels,
-    read_labels,
     write_labels,
 )
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.quoting import one_line
 from avdet_ros.training.data.camera_frames import Canvas, canvas_for, network_input
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import Teacher, TeacherOutput
+from avdet_ros.training.teachers.label_folder import begin_labels, skipped_in
 
 _logger = logging.getLogger(__name__)
 
@@ -39,9 +36,6 @@ BATCH = 8
 
 LOOKED_AT = 10
 """Thermal pictures of a drive whose contrast is looked at before it is labelled."""
-
-ABOUT = 'labels.json'
-"""Beside the label files: which teachers they are of, and how a picture lies on their input."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ def label_drives(
         root: the data set's folder.
         drives: frames of each drive to label.
         teachers: by modality, from `open_teachers` or anything else that is a `Teacher`.
-        out: gets ``<drive>.npz`` and `ABOUT`.
+        out: gets ``<drive>.npz`` and `label_folder.ABOUT`.
         crop: the paper's columns only, see `canvas_for`; None is as the teachers were taught.
         progress: shows frames.
 
@@ -123,8 +117,8 @@ def label_drives(
         'crop': crop,
         'score': first.score,
     }
-    _begin(out, about)
-    before = {name: _skipped_in(out, name, frames) for name, frames in drives.items()}
+    begin_labels(out, about)
+    before = {name: skipped_in(out, name, frames) for name, frames in drives.items()}
     missing = {name: drives[name] for name, count in before.items() if count is None}
     if not missing:
         return
@@ -218,33 +212,6 @@ def label_drive(
     return replace(labels, skipped=np.array(unreadable, 'U64'))
 
 
-def read_about(folder: Path) -> dict:
-    """What `label_drives` noted about the labels of a folder.
-
-    Raises:
-        AvdetError: nothing, or something else.
-    """
-    path = folder / ABOUT
-    try:
-        about = json.loads(path.read_text(encoding='utf-8'))
-        height, width = (int(side) for side in about['image_size'])
-        return {
-            'teachers': {
-                str(name): str(fingerprint) for name, fingerprint in about['teachers'].items()
-            },
-            'image_size': (height, width),
-            'crop': bool(about['crop']),
-        }
-    except OSError as error:
-        raise AvdetError(
-            f'cannot read {path}: {explain_os_error(error)}; avdet train label makes such a folder'
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AvdetError(
-            f'{path}: expected notes of avdet train label, found {one_line(repr(error))}'
-        ) from error
-
-
 def found_in_picture(
     output: TeacherOutput, canvas: Canvas, depth: np.ndarray | None
 ) -> FoundInPicture:
@@ -322,36 +289,3 @@ def _crop(teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
                 f'{words[teacher.crop]}'
             )
     return bool(wanted)
-
-
-def _begin(out: Path, about: dict) -> None:
-    """Note who labels; labels of other teachers are removed."""
-    path = out / ABOUT
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        noted = json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
-        if noted == about:
-            return
-        old = sorted(out.glob('*.npz'))
-        if old and noted is None:
-            raise AvdetError(
-                f'{out}: expected a new folder or labels made by avdet train label, found other '
-                f'files, such as {old[0].name}'
-            )
-        if old:
-            _logger.info('%s: labels of other teachers, %d files, are made anew', out, len(old))
-        for file in old:
-            file.unlink()
-        path.write_text(json.dumps(about, indent=1), encoding='utf-8')
-    except (OSError, ValueError) as error:
-        raise AvdetError(f'cannot write the labels in {out}: {error}') from error
-
-
-def _skipped_in(out: Path, drive: str, frames: Sequence[layout.FrameId]) -> int | None:
-    """How many frames a drive's labels leave out; None if it is still to be labelled."""
-    path = out / f'{drive}.npz'
-    if not path.exists():
-        return None
-    labels = read_labels(path, mapped=True)
-    known = {*labels.ids.tolist(), *labels.skipped.tolist()}
-    return len(labels.skipped) if all(frame.stamp in known for frame in frames) else None

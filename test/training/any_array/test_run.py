@@ -20,7 +20,9 @@ from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
-from avdet_ros.training.any_array.fitting.fit import LAST, LOG, FitPlan, fit
+from avdet_ros.training.any_array.fitting.fit import fit
+from avdet_ros.training.any_array.fitting.fit_state import FitPlan
+from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
 from avdet_ros.training.any_array.fitting.store import Augmentation
 from avdet_ros.training.any_array.run import (
     AnyArrayRun,
@@ -145,7 +147,7 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
     with pytest.raises(AvdetError, match=r'learning_rate: expected 0\.004 as the run was begun'):
         go(changed)
     (parts.out / LAST).write_bytes(b'broken')
-    with pytest.raises(AvdetError, match=r'last\.pt: expected the state of a fitting'):
+    with pytest.raises(AvdetError, match=r'last\.pt: expected a file of a run of any-array'):
         go(parts)
 
 

@@ -14,7 +14,9 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingShape
-from avdet_ros.training.any_array.fitting.fit import LOG, FitPlan, fit
+from avdet_ros.training.any_array.fitting.fit import fit
+from avdet_ros.training.any_array.fitting.fit_state import FitPlan
+from avdet_ros.training.any_array.fitting.run_file import LOG
 from avdet_ros.training.any_array.run import AnyArrayRun
 from avdet_ros.training.networks.base import make_student
 from avdet_ros.training.recipes.parts import Augmentation, FitRecipe, NetworkRecipe, TeachersRecipe

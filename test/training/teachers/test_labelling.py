@@ -19,12 +19,8 @@ from avdet_ros.training.data.drives import drive_windows
 from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.teachers.base import TeacherRecipe
 from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher, save_teacher
-from avdet_ros.training.teachers.labelling import (
-    label_drive,
-    label_drives,
-    open_teachers,
-    read_about,
-)
+from avdet_ros.training.teachers.label_folder import read_about
+from avdet_ros.training.teachers.labelling import label_drive, label_drives, open_teachers
 
 SIZE = (128, 256)
 

@@ -10,11 +10,8 @@ import torch
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingFirst
-from avdet_ros.training.any_array.fitting.start_weights import (
-    BEST,
-    StartWeights,
-    read_start_weights,
-)
+from avdet_ros.training.any_array.fitting.run_file import BEST, read_run_file
+from avdet_ros.training.any_array.fitting.start_weights import StartWeights, read_start_weights
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def read_best(out: Path) -> BestEpoch:
         AvdetError: there is none, or it cannot be read, or does not say what it was taught with.
     """
     start = read_start_weights(out / BEST)
-    saved = read_state(out / BEST, torch.device('cpu'))
+    saved = read_run_file(out / BEST, 'plan', 'labels_at', 'row')
     if start.ranges is None:
         raise AvdetError(
             f'{out / BEST}: expected the arrays it was taught with (ranges), found none: it is of '
@@ -57,17 +54,3 @@ def load_best(out: Path, device: torch.device | str = 'cpu') -> BearingFirst:
         AvdetError: there is none, or it cannot be read.
     """
     return read_start_weights(out / BEST).network().to(device).eval()
-
-
-def read_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """A state that `fit` wrote.
-
-    Raises:
-        AvdetError: it cannot be read.
-    """
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # of zip files, of pickles, of the system: no common base class
-        raise AvdetError(
-            f'{path}: expected the state of a fitting, found {" ".join(str(error).split()):.120}'
-        ) from error

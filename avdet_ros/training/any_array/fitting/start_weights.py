@@ -20,9 +20,7 @@ from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
-
-BEST = 'best.pt'
-"""A run's averaged weights of its best epoch."""
+from avdet_ros.training.any_array.fitting.run_file import BEST, no_run_file, read_run_file
 
 SHAPE_KEY = 'avdet.shape'
 """Of a model file's metadata: sizes of its `BearingFirst`, JSON."""
@@ -106,15 +104,12 @@ def joined_ranges(ours: TaughtRanges | None, theirs: TaughtRanges) -> TaughtRang
 
 
 def _of_run(path: Path) -> StartWeights:
+    saved = read_run_file(path, 'shape', 'network')
     try:
-        saved = torch.load(path, map_location='cpu', weights_only=True)
         shape = BearingShape(**{**saved['shape'], 'unblurred_bands': _bands(saved['shape'])})
         return StartWeights(shape, saved['network'], read_ranges(saved))
-    except Exception as error:  # of zip files, of pickles, of the system: no common base class
-        raise AvdetError(
-            f'{path}: expected best.pt of a run of any-array, found '
-            f'{" ".join(str(error).split()):.120}'
-        ) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise no_run_file(path, repr(error)) from error
 
 
 def _of_model_file(path: Path) -> StartWeights:

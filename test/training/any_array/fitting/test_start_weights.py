@@ -82,7 +82,7 @@ def test_ranges_of_what_was_taught_before_and_now_are_joined():
 
 def test_what_is_none_is_refused_with_the_reason(tmp_path, network):
     (tmp_path / 'best.pt').write_bytes(b'no')
-    with pytest.raises(AvdetError, match=r'best\.pt: expected best.pt of a run of any-array'):
+    with pytest.raises(AvdetError, match=r'best\.pt: expected a file of a run of any-array'):
         read_start_weights(tmp_path)
     (tmp_path / 'model.onnx').write_bytes(b'no')
     with pytest.raises(AvdetError, match=r'model\.onnx: expected an ONNX model'):
