@@ -217,6 +217,23 @@ def test_windows_with_gaps_are_marked_when_they_are_wanted(feed, watcher, wait):
     assert [round(mark.data / RATE_HZ, 2) for mark in marks] == [0.0, 0.1, 0.1]
 
 
+def test_a_wrong_stamp_and_windows_that_nothing_came_of_are_counted(feed, watcher, wait):
+    _, _, received, talk = feed
+    talk(noise(1.1), 50.0)
+    talk(noise(0.1), 350.0)  # one stamp among good ones
+    talk(noise(0.4), 51.2)
+    watcher.wait_status('capture', values=lambda values: values.get('wrong_stamps') == '1')
+    talk(noise(1.3), 60.0)
+    # Windows that would end from 52.6 to 60.0 s, four a second.
+    values = watcher.wait_status(
+        'capture', values=lambda values: int(values.get('windows_skipped', 0)) > 0
+    )[2]
+    assert 28 <= int(values['windows_skipped']) <= 31
+    assert int(values['samples_lost']) == pytest.approx(8.4 * RATE_HZ, abs=5)
+    assert int(values['windows_out']) == len(received)
+    assert values['time_jumps'] == '0'
+
+
 def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
     _, _, received, talk = feed
     talk(noise(1.25), 5000.0)

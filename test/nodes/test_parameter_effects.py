@@ -157,3 +157,18 @@ def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watch
     shown = watcher.wait_status('overlay', values=lambda v: int(v.get('pictures', 0)) > 0)[2]
     assert float(shown['overlay_ms_max']) > 0
     assert times[0].data > 0
+
+
+def test_pictures_come_at_the_rate_asked_for_and_tracks_between_are_counted(start, watcher, wait):
+    node = start(OverlayNode, max_rate_hz=0.5, scale=0.1)
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
+    wait(node._overlay.get_subscription_count, 'a looker')
+    for step in range(4):
+        head = encode_header(50 * 10**9 + step * 10**8, 'camera_optical_frame')
+        tracks.publish(encode_detections(head, BOX, np.array([0.8]), ['7']))
+    values = watcher.wait_status('overlay', values=lambda v: int(v.get('tracks_not_drawn', 0)) > 1)
+    assert int(values[2]['tracks_not_drawn']) in (2, 3)
+    wait(lambda: pictures and stamp_ns(pictures[-1]) == 50_300_000_000, 'the newest')
+    assert node.set_parameters([Parameter('trail_s', value=1.5)])[0].successful
+    wait(lambda: node._painter.trails.seconds == 1.5, 'the new trail')

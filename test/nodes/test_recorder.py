@@ -202,6 +202,30 @@ def test_a_sender_that_comes_back_with_best_effort_is_recorded_again(talker, rec
     wait(lambda: count_of(recorder, 'audio') > 5, 'messages that come with best effort')
 
 
+def test_messages_and_topics_that_wait_are_told(talker, recorder, wait):
+    """What is ours is subscribed at once, what is others' once its type is known."""
+
+    def values():
+        report = diagnostics.Report()
+        recorder.diagnose(report)
+        return report.values
+
+    assert values()['waiting_for_publishers'] == '/cam/info'
+    once = talker.create_publisher(LabelInfo, '/cam/info', 10)
+    wait(once.get_subscription_count, 'the recorder to find the publisher')
+    assert values()['waiting_for_publishers'] == ''
+    once.publish(LabelInfo())
+    send(talker.create_publisher(Image, 'audio', qos.OFFER_STREAM), wait)
+    wait(lambda: values()['messages'] == '6', 'six messages on the disk')
+    told = values()
+    assert (told['audio'], told['/cam/info'], told['label_info']) == ('5', '1', '0')
+    assert (told['messages_dropped'], told['path'][-4:]) == ('0', '/bag')
+    assert int(told['bytes']) > 0
+    recorder._dropped = 3
+    assert values()['messages_dropped'] == '3'
+    assert report_of(recorder) == (2, 'the disk is too slow: 3 messages dropped')
+
+
 @pytest.mark.parametrize('when', ['before', 'after'])
 def test_what_was_latched_before_is_recorded(talker, wait, tmp_path, when):
     values = {'path': str(tmp_path / 'bag'), 'topics': ['/cam/info', 'detections']}
