@@ -95,3 +95,14 @@ def test_ways_back():
     level = rig_with(25, 0, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
     again = from_pixels(to_pixels(boxes, range_m, level), range_m, level)
     assert np.abs(again - boxes).max() < 0.01
+
+
+def test_ranges_in_single_precision_are_worked_on_in_double():
+    rig = rig_with(25, 7, camera_m=(0.9, 0.1, 1.3))
+    boxes = np.array([[300.0, 200, 420, 260], [1500, 280, 1700, 350]])
+    ranges = np.array([17.3, 8.7], np.float32)
+    exact = from_pixels(boxes, ranges.astype(np.float64), rig)
+    assert np.abs(from_pixels(boxes, ranges, rig) - exact).max() < 1e-12
+    assert np.array_equal(
+        to_pixels(boxes / 1e3, ranges, rig), to_pixels(boxes / 1e3, ranges.astype(float), rig)
+    )

@@ -184,3 +184,24 @@ def test_two_packages_of_onnx_runtime_are_named(make_model, save, rig, front_end
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: cpu_alone)
     assert 'both installed' in Detector(path, rig, front_end).notes[0]
     assert Detector(path, rig, front_end, providers=['cpu']).notes == []
+
+
+@pytest.mark.skipif(
+    'CUDAExecutionProvider' in onnxruntime.get_available_providers(), reason='it has CUDA'
+)
+def test_every_provider_that_is_missing_is_named_and_what_there_is(
+    make_model, save, rig, front_end
+):
+    detector = Detector(save(make_model()), rig, front_end, providers=['tensorrt', 'cuda'])
+    have = ', '.join(onnxruntime.get_available_providers())
+    assert detector.provider_notes == [
+        f'TensorrtExecutionProvider, CUDAExecutionProvider: not in this ONNX Runtime, which has '
+        f'{have}'
+    ]
+
+
+def test_threads_of_a_session_do_not_spin(make_model, save, rig, front_end):
+    options = Detector(save(make_model()), rig, front_end, threads=3)._session
+    options = options.get_session_options()
+    assert options.get_session_config_entry('session.intra_op.allow_spinning') == '0'
+    assert (options.intra_op_num_threads, options.log_severity_level) == (3, 3)
