@@ -194,10 +194,8 @@ def test_every_provider_that_is_missing_is_named_and_what_there_is(
 ):
     detector = Detector(save(make_model()), rig, front_end, providers=['tensorrt', 'cuda'])
     have = ', '.join(onnxruntime.get_available_providers())
-    assert detector.provider_notes == [
-        f'TensorrtExecutionProvider, CUDAExecutionProvider: not in this ONNX Runtime, which has '
-        f'{have}'
-    ]
+    words = 'TensorrtExecutionProvider, CUDAExecutionProvider: not in this ONNX Runtime, which has'
+    assert detector.provider_notes == [f'{words} {have}']
 
 
 def test_threads_of_a_session_do_not_spin(make_model, save, rig, front_end):
