@@ -11,9 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avdet_ros.audio import array_watch
 from avdet_ros.audio.array_fit import one_sided
 from avdet_ros.audio.array_sources import Sources
+from avdet_ros.audio.array_watch import ArrayWatch
 from avdet_ros.audio.array_yaw import Sightings
+from avdet_ros.audio.passing import clearest_passing
 from avdet_ros.audio.self_calibration import (
     LINE_NOTE,
     ONE_SIDED_NOTE,
@@ -24,7 +27,7 @@ from avdet_ros.audio.self_calibration import (
     nominal_array,
     rotation_between,
 )
-from avdet_ros.audio.wave_fronts import WaveFronts, aperture, highest_hz
+from avdet_ros.audio.wave_fronts import WaveFrontFinder, WaveFronts, aperture, highest_hz
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 
@@ -251,3 +254,122 @@ def test_recordings_are_joined_one_after_the_other(rig):
     for name in ('vectors', 'weights', 'level_db', 'power_db'):
         assert len(getattr(kept, name)) == len(kept.time_s)
     assert kept.seconds == fronts.seconds
+
+
+class Made(WaveFrontFinder):
+    """Finds these wave fronts, whatever it hears."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def fronts(self):
+        return self.made
+
+
+@pytest.fixture
+def estimate(rig):
+    """What a watch says of a drive's wave fronts, and what it called."""
+
+    def estimate(fronts):
+        called = []
+        watch = ArrayWatch(rig, 60, lambda *found: called.append(found))
+        watch._finder = Made(fronts)
+        watch._estimate()
+        return watch, called
+
+    return estimate
+
+
+def test_a_watch_names_what_has_changed_and_calls(rig, estimate):
+    fronts, _ = waves(rig, gain_db=np.where(np.arange(8) == 3, 4.0, 0.0))
+    watch, called = estimate(fronts)
+    assert watch.estimates == 1
+    ((result, changes),) = called
+    assert changes is watch.changes
+    (change,) = changes
+    assert (change.channel, change.sentence[:31]) == (3, 'rear_left (channel 3) is +4.0 d')
+    assert watch.summary == f'{change.sentence} ({result.segments} clear segments)'
+    # Of a rig that has it already, nothing is told.
+    watch.use_rig(replace(rig, gain_db=result.gain_db))
+    watch._estimate()
+    assert (watch.estimates, watch.changes, len(called)) == (2, [], 1)
+    assert watch.summary == f'as the rig says ({result.segments} clear segments)'
+
+
+def test_a_watch_that_cannot_tell_says_why_and_counts_no_estimate(rig, estimate, caplog):
+    fronts, _ = waves(rig, seconds=55)
+    watch, called = estimate(fronts)
+    assert watch.summary.startswith('calibration: expected at least 60 s of driving')
+    assert (watch.estimates, called, watch.changes) == (0, [], [])
+    watch, called = estimate(replace(fronts, frequencies_hz=None, seconds=99.0))
+    assert watch.summary == 'the estimate failed'
+    assert 'array watch' in caplog.text
+
+
+def test_a_watch_takes_the_newest_segments(rig, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        array_watch, 'calibrate_from_driving', lambda fronts, rig: seen.append((fronts, rig)) or 1
+    )
+    monkeypatch.setattr(array_watch, 'array_changes', lambda result, rig: [])
+    monkeypatch.setattr(array_watch, 'SEGMENTS', 100)
+    fronts, _ = waves(rig)
+    watch = ArrayWatch(rig, 10, None)
+    assert watch._every_s == 60  # less sound tells nothing
+    watch._finder = Made(fronts)
+    with pytest.raises(AttributeError):  # 1 is no result
+        watch._estimate()
+    ((newest, used),) = seen
+    assert used is rig
+    assert newest.time_s.tolist() == fronts.time_s[-100:].tolist()
+
+
+def test_blocks_are_joined_between_gaps_and_kinds():
+    kinds = [(3, 0, 'i2'), (2, 0, 'i2'), (4, 7, 'i2'), (1, 0, 'i2'), (5, 0, 'f4')]
+    blocks = [(np.full((n, 8), i, kind), lost) for i, (n, lost, kind) in enumerate(kinds)]
+    joined = list(array_watch._joined(blocks))
+    assert [(len(samples), lost, samples.dtype.str[1:]) for samples, lost in joined] == [
+        (5, 0, 'i2'),
+        (5, 7, 'i2'),
+        (5, 0, 'f4'),
+    ]
+    assert joined[0][0][:, 0].tolist() == [0, 0, 0, 1, 1]
+
+
+def test_sound_that_waits_for_too_long_is_left_out_as_a_gap(rig):
+    watch = ArrayWatch(rig, 60, None)
+    block = np.zeros((20 * 44100, 8), np.int16)
+    for lost in (5, 0, 0, 0, 0, 6):
+        watch.add(block, lost)
+    # Four wait, as a minute was not yet full before the fourth; two and the six are lost.
+    assert [lost for _, lost in watch._waiting] == [5, 0, 0, 0]
+    assert watch._dropped_samples == 2 * len(block) + 6
+    watch._waiting.clear()
+    watch._waiting_samples = 0
+    watch.add(block)
+    assert [lost for _, lost in watch._waiting] == [2 * len(block) + 6]
+    watch.clear()
+    assert (len(watch._waiting), watch._waiting_samples, watch._dropped_samples) == (0, 0, 0)
+
+
+def test_the_clearest_passing_is_where_the_source_moves_furthest(rig, result):
+    """For forty seconds one stands aside, then they pass."""
+    fronts, _ = waves(rig)
+    fit = result.fit
+    azimuths = fit.sources.azimuths.copy()
+    azimuths[:215] = 0.5
+    still = replace(result, fit=replace(fit, sources=replace(fit.sources, azimuths=azimuths)))
+    found = clearest_passing(fronts, still, rig)
+    assert len(found.time_s) == 54
+    assert found.time_s[0] > 36
+    assert found.azimuths == pytest.approx(np.radians(np.arange(0, 360, 2)))
+    assert found.before.shape == found.after.shape == (54, 180)
+    heard = found.azimuths[found.before.argmax(axis=1)]
+    _, true, _, _ = passing(70)
+    first = int(np.argmin(np.abs(fronts.time_s - found.time_s[0])))
+    off = (heard - true[first : first + 54] + np.pi) % (2 * np.pi) - np.pi
+    assert np.degrees(np.abs(off)).max() < 5
+    assert found.before.max() > 0.9
+    # The calibrated array's channel 7 is dead, and two are exchanged.
+    assert (found.after <= 1.0 + 1e-5).all()
+    assert np.median(found.after.max(axis=1)) < np.median(found.before.max(axis=1))
