@@ -169,3 +169,27 @@ def test_values_of_the_paper_are_the_defaults():
     for form, mta in MTA.items():
         how = {'beta': 0.5} if form == 'as_printed' else {'beta': 0.5, 'temperature': 9.0}
         assert mta(student, others).item() == pytest.approx(mta(student, others, **how).item())
+
+
+@pytest.mark.parametrize('form', MTA)
+def test_maps_that_are_nothing_somewhere_or_everywhere_give_numbers(form):
+    student = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    other = torch.tensor([[[0.0, 3.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    student.requires_grad_()
+    loss = MTA[form]([student], [[other]])
+    assert torch.isfinite(loss)
+    (gradient,) = torch.autograd.grad(loss, student)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize('form', MTA)
+def test_a_batch_is_the_mean_of_its_windows_whatever_their_scale(form):
+    torch.manual_seed(7)
+    scale = torch.tensor([1.0, 1e4]).reshape(2, 1, 1)
+    student, others = torch.rand(2, 3, 4) + 0.1, [scale * (torch.rand(2, 3, 4) + 0.1)] * 2
+    whole = MTA[form]([student], [others]).item()
+    parts = [
+        MTA[form]([student[i : i + 1]], [[other[i : i + 1] for other in others]]).item()
+        for i in range(2)
+    ]
+    assert whole == pytest.approx(sum(parts) / 2, rel=1e-5)
