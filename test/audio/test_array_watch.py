@@ -73,18 +73,6 @@ def test_a_loose_microphone_and_a_new_gain_are_named(rig, watched):
 
 
 @pytest.mark.slow
-def test_exchanged_plugs_are_named(rig, watched):
-    errors = Errors(order=np.array([0, 1, 2, 7, 4, 5, 6, 3]), dead=(1,))
-    _, ((_, changes),) = watched(loosened(rig, errors))
-    sentences = [change.sentence for change in changes]
-    assert 'front_left (channel 1) is dead' in sentences
-    assert any(
-        each.startswith('rear_left (channel 3) hears what front_right') for each in sentences
-    )
-    assert [change.channel for change in changes] == [1, 3, 7]
-
-
-@pytest.mark.slow
 def test_too_little_traffic_is_said_and_changes_nothing(rig, watched):
     quiet = driving_sound(rig, traffic_azimuths(SECONDS, 0), traffic=0.0, own=0.0)
     watch, called = watched(quiet)

@@ -99,15 +99,6 @@ def test_exchanged_channels_and_a_dead_one_are_found(rig):
 
 
 @pytest.mark.slow
-def test_a_silent_channel_is_dead_too(rig):
-    sound = driving_sound(rig, traffic_azimuths(SECONDS, 4), seed=4)
-    sound[:, 2] = 0
-    fronts = wave_fronts(rig, sound)
-    result = calibrate_from_driving(fronts, rig, None, np.zeros(len(fronts.time_s)))
-    assert np.flatnonzero(~result.alive).tolist() == [2]
-
-
-@pytest.mark.slow
 def test_the_yaw_comes_from_what_the_camera_sees(rig):
     errors = Errors(yaw_deg=2.0)
     azimuths = traffic_azimuths(SECONDS, 5)
@@ -136,33 +127,6 @@ def test_without_a_speed_the_slowest_tenth_stands(rig):
     result = calibrated(rig, errors, 7, standing=False)
     assert lead_error_us(rig, result, errors) < 8
     assert any('the speed is not known' in note for note in result.notes)
-
-
-@pytest.mark.slow
-def test_a_line_says_that_front_and_back_are_one(rig):
-    def on_a_line(tree):
-        for index, microphone in enumerate(tree['array']['microphones']):
-            microphone['position_m'] = [0.0, 0.1 * (index - 3.5), 0.0]
-
-    line = small_rig(on_a_line)
-    errors = replace(neglected(8), moved_m=np.zeros((8, 3)))
-    result = calibrated(line, errors, 8)
-    assert any('front and back' in note for note in result.notes)
-    np.testing.assert_allclose(result.positions_m[:, 0], line.microphones_m[:, 0], atol=1e-5)
-    # Delays that grow along the line are the same as sources further round.
-    off_s = result.delay_s - errors.late_s
-    along = line.microphones_m[:, 1]
-    off_s -= np.polyval(np.polyfit(along, off_s, 1), along)
-    assert np.abs(off_s).max() < 1.5e-5
-
-
-def test_a_tiny_array_is_refused():
-    def tiny(tree):
-        for microphone in tree['array']['microphones']:
-            microphone['position_m'] = [0.09 * x for x in microphone['position_m']]
-
-    with pytest.raises(AvdetError, match=r'more than 5 cm apart, found all within 4\.5 cm'):
-        calibrated(small_rig(tiny), seconds=62)
 
 
 def test_a_short_recording_is_refused(rig):
