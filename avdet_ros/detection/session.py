@@ -1,7 +1,8 @@
 """A trained model in ONNX Runtime: one spectrogram in, boxes in camera pixels out.
 
-A model for any array (contract 2) gets the steering of the rig's array beside the spectrogram; it
-is made when the detector is, and again when the rig changes.
+A model for any array (contract 2) gets the steering of the rig's array beside the spectrogram, for
+the vehicle's speed and the air's temperature; it is made when the detector is, and again when the
+rig or one of these changes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from avdet_ros.detection.boxes import Detections, clip_boxes
 from avdet_ros.detection.contract import FIXED_RIG, ModelContract
 from avdet_ros.detection.contract_check import check, remarks
 from avdet_ros.detection.model_file import read_model
-from avdet_ros.detection.steering import heading_rad, steering
+from avdet_ros.detection.moving_steering import USUAL_AIR_C, MovingSteering
+from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
@@ -125,21 +127,48 @@ class Detector:
                 _logger.warning('%s: %s', self.path, sentence)
         self.rig_notes = told
 
-    def detect(self, spectrogram: np.ndarray, beyond_image: bool = False) -> Detections:
+    @property
+    def steered(self) -> bool:
+        """Whether the model is told the array, the vehicle's speed and the air."""
+        return self.contract.azimuths_deg is not None
+
+    def prepare(self, ahead_mps: float, air_c: float = USUAL_AIR_C) -> bool:
+        """Make one steering of a neighbouring speed, where one is missing; some 15 ms.
+
+        Args:
+            ahead_mps: speed of the vehicle now.
+            air_c: temperature of the air.
+
+        Returns:
+            Whether one was made.
+        """
+        steering = self._view.steering
+        return steering is not None and steering.prepare(ahead_mps, air_c)
+
+    def detect(
+        self,
+        spectrogram: np.ndarray,
+        beyond_image: bool = False,
+        ahead_mps: float = 0.0,
+        air_c: float = USUAL_AIR_C,
+    ) -> Detections:
         """Find vehicles in one window.
 
         Args:
             spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it.
             beyond_image: whether boxes wholly outside the image are returned too, not clipped,
                 where the model hears further than the camera sees (contract 2).
+            ahead_mps: speed of the vehicle in the middle of the window, negative backwards; 0
+                where it is unknown. A model of contract 1 does not use it.
+            air_c: temperature of the air, degrees Celsius; the same.
 
         Returns:
             Boxes in pixels, clipped to the image, best first. Boxes wholly outside the image
             are left out unless asked for.
 
         Raises:
-            AvdetError: the spectrogram has another shape or is not finite, or the model's
-                outputs break the contract.
+            AvdetError: the spectrogram has another shape or is not finite, speed or temperature
+                are none of a vehicle or of air, or the model's outputs break the contract.
         """
         spectrogram = np.asarray(spectrogram)
         if spectrogram.shape != self.contract.input_shape:
@@ -151,7 +180,8 @@ class Detector:
         if not np.isfinite(spectrogram).all():
             raise AvdetError('spectrogram: expected finite numbers, found NaN or infinity')
         view = self._view
-        boxes, scores, labels, *ranges = self._run(spectrogram, view)
+        feed = view.feed(spectrogram, ahead_mps, air_c)
+        boxes, scores, labels, *ranges = self._run(feed)
         self._check_outputs(boxes, scores, labels)
         if ranges:
             self._check_ranges(ranges[0], len(scores))
@@ -167,9 +197,9 @@ class Detector:
         found = Detections(camera_boxes, np.clip(scores, 0, 1), range_m, azimuth_rad)
         return found.only(inside)
 
-    def _run(self, spectrogram: np.ndarray, view: _View) -> list[np.ndarray]:
+    def _run(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         try:
-            return self._session.run(self.contract.output_names, view.feed(spectrogram))
+            return self._session.run(self.contract.output_names, feed)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
             if self.provider == _CPU:
                 raise AvdetError(f'{self.path} cannot run: {one_line(error)}') from error
@@ -177,7 +207,7 @@ class Detector:
                 f'{self.provider} failed while running ({one_line(error)}): falling back to {_CPU}'
             )
         self._session, self.provider = self._open([_CPU])
-        return self._run(spectrogram, view)
+        return self._run(feed)
 
     def _open(self, wanted: Sequence[str]) -> tuple[onnxruntime.InferenceSession, str]:
         available = onnxruntime.get_available_providers()
@@ -271,18 +301,22 @@ class _View:
     """
 
     rig: Rig
-    steering: np.ndarray | None
+    steering: MovingSteering | None
 
     @classmethod
     def of(cls, contract: ModelContract, rig: Rig, front_end: FrontEnd) -> _View:
         if contract.azimuths_deg is None:
             return cls(rig, None)
-        return cls(rig, steering(rig, front_end, contract.azimuths_deg))
+        return cls(rig, MovingSteering(rig, front_end, contract.azimuths_deg))
 
-    def feed(self, spectrogram: np.ndarray) -> dict[str, np.ndarray]:
+    def feed(
+        self, spectrogram: np.ndarray, ahead_mps: float = 0.0, air_c: float = USUAL_AIR_C
+    ) -> dict[str, np.ndarray]:
         """The model's inputs for one spectrogram."""
         feed = {'spectrogram': spectrogram[None]}
-        return feed if self.steering is None else feed | {'steering': self.steering}
+        if self.steering is None:
+            return feed
+        return feed | {'steering': self.steering.at(ahead_mps, air_c)}
 
     def azimuth_rad(self, boxes: np.ndarray) -> np.ndarray:
         """(N,) float32 bearings in base_link of the middles of a model's boxes in angles."""

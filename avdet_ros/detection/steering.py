@@ -9,6 +9,8 @@ microphone arrays", 2000).
 
 Directions are azimuths against the **camera's heading** (the azimuth of its optical axis,
 projected on the road plane of base_link), seen from the array's centre, left positive.
+
+On the move the array meets waves faster from ahead and slower from behind, see `wave_speed_mps`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ FRONT_DEG = 56.0
 
 AROUND = 16
 """Directions for the rest of the circle, so that what comes from there is explained."""
+
+FASTEST_MPS = 100.0
+"""No speed of the array beyond this is steered for: no vehicle on a road has it."""
+
+SOUND_MPS = (280.0, 400.0)
+"""Speed of sound in any air that people drive in, -75 to 120 degrees Celsius."""
 
 LEAST_LEVEL_PART = 0.17
 """Horizontal part of the optical axis below which a camera has no heading: 10 degrees from
@@ -69,13 +77,57 @@ def heading_rad(camera: Camera) -> float:
     return float(np.arctan2(left, ahead))
 
 
-def steering(rig: Rig, front_end: FrontEnd, azimuths_deg: np.ndarray | None = None) -> np.ndarray:
+def wave_speed_mps(
+    azimuths_rad: np.ndarray, ahead_mps: float, sound_mps: float = SPEED_OF_SOUND_MPS
+) -> np.ndarray:
+    """How fast waves from each direction pass an array that moves.
+
+    With the array's speed V along its x axis, in still air with speed of sound c, microphone i is
+    at p_i + V t e_x, and a wave f(t + u . x / c) from direction u comes to it as
+    f((1 + V u_x / c) (t + u . p_i / (c + V u_x))): a Doppler shift, and leads as of a wave with
+    speed c + V cos(azimuth). The same follows in the array's frame from the speed of a wave front
+    in moving air, c + v . n (A. D. Pierce, "Acoustics: An Introduction to Its Physical Principles
+    and Applications", 1981, equation 8-1.1).
+
+    Args:
+        azimuths_rad: (A,) in base_link, left positive.
+        ahead_mps: V, of base_link along its x axis, negative backwards.
+        sound_mps: c, see `avdet_ros.audio.geometry.speed_of_sound_mps`.
+
+    Returns:
+        (A,) float64; exactly ``sound_mps`` for an array at rest.
+
+    Raises:
+        AvdetError: a speed is none of a vehicle or of sound in air.
+    """
+    # Also true of NaN.
+    if not abs(ahead_mps) <= FASTEST_MPS:
+        raise AvdetError(
+            f'steering: expected a speed of at most {FASTEST_MPS:g} m/s, found {ahead_mps:g}'
+        )
+    if not SOUND_MPS[0] <= sound_mps <= SOUND_MPS[1]:
+        raise AvdetError(
+            f'steering: expected a speed of sound of {SOUND_MPS[0]:g} to {SOUND_MPS[1]:g} m/s, '
+            f'found {sound_mps:g}'
+        )
+    return sound_mps + ahead_mps * np.cos(azimuths_rad)
+
+
+def steering(
+    rig: Rig,
+    front_end: FrontEnd,
+    azimuths_deg: np.ndarray | None = None,
+    ahead_mps: float = 0.0,
+    sound_mps: float = SPEED_OF_SOUND_MPS,
+) -> np.ndarray:
     """The `steering` input of a model of contract 2.
 
     Args:
         rig: microphones (those that are dead are left out), array and camera.
         front_end: gives the mel bands.
         azimuths_deg: (A,) about the camera's heading, left positive; None takes `azimuth_grid`.
+        ahead_mps: speed of the vehicle along base_link's x axis, see `wave_speed_mps`.
+        sound_mps: speed of sound in the air.
 
     Returns:
         (n_mels, A, 24) float32; the last axis as the front end's coherence channels (real and
@@ -83,15 +135,15 @@ def steering(rig: Rig, front_end: FrontEnd, azimuths_deg: np.ndarray | None = No
         all other pairs: the response of a lone plane wave in its own direction is at most 1.
 
     Raises:
-        AvdetError: the camera has no heading.
+        AvdetError: the camera has no heading, or a speed is none.
     """
     if azimuths_deg is None:
         azimuths_deg = azimuth_grid()
     azimuths = heading_rad(rig.camera) + np.radians(np.asarray(azimuths_deg, np.float64))
     directions = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=-1)
-    return expected_coherences(
-        front_end, rig.microphones_m - rig.array_position_m, directions, rig.alive
-    )
+    passing_mps = wave_speed_mps(azimuths, ahead_mps, sound_mps)
+    places_m = rig.microphones_m - rig.array_position_m
+    return expected_coherences(front_end, places_m, directions, rig.alive, passing_mps)
 
 
 def live_pairs(alive: np.ndarray) -> np.ndarray:
@@ -104,6 +156,7 @@ def expected_coherences(
     microphones_m: np.ndarray,
     directions: np.ndarray,
     alive: np.ndarray | None = None,
+    passing_mps: np.ndarray | float = SPEED_OF_SOUND_MPS,
 ) -> np.ndarray:
     """Expected coherences of a plane wave, to correlate measured coherences with.
 
@@ -117,6 +170,7 @@ def expected_coherences(
         microphones_m: (8, 3) positions in the frame of the directions.
         directions: (A, 2) unit vectors, level.
         alive: (8,) bool; None for all.
+        passing_mps: (A,) speed c at which waves from each direction pass the array.
 
     Returns:
         (n_mels, A, 24) float32, see `steering`.
@@ -124,7 +178,7 @@ def expected_coherences(
     live = live_pairs(np.ones(len(microphones_m), bool) if alive is None else alive)
     first, second = np.array(PAIRS)[live].T
     baseline_m = (microphones_m[first] - microphones_m[second])[:, :2]
-    delay_s = directions @ baseline_m.T / SPEED_OF_SOUND_MPS
+    delay_s = directions @ baseline_m.T / np.reshape(passing_mps, (-1, 1))
     phase = _phases(front_end, delay_s.ravel())
     filters = front_end.mel_filters.astype(np.float64)
     # A band between two Fourier bins has no weight at all, and no expectation.

@@ -26,6 +26,10 @@ FASTEST_MPS, FASTEST_RAD_S = 100.0, 4.0
 LARGEST_M = 1e7
 """Positions beyond are no odometry."""
 
+MEAN_OVER_S = 0.5
+"""A speed is the mean of so long: of half a window, which ends late enough for odometry to have
+come when the window has."""
+
 _KEPT_S = 20.0
 _MOST_KEPT = 20_000
 _SHORTEST_S = 1e-3
@@ -145,6 +149,23 @@ class EgoMotion:
         share = (stamp_s - early_s) / (late_s - early_s)
         step = _relative(early, late)
         return _joined(early, _scaled(step, share))
+
+    def speed_mps(self, stamp_s: float) -> float | None:
+        """Speed along the vehicle's heading about an instant, negative backwards.
+
+        From the way of `MEAN_OVER_S` with the instant in its middle, so that it follows from
+        poses alone, which all odometry has, and is the same however the poses came.
+
+        Returns:
+            None where the path is unknown, or too fast for a vehicle.
+        """
+        half_s = MEAN_OVER_S / 2
+        before, now, after = (self.at(stamp_s + part) for part in (-half_s, 0.0, half_s))
+        if before is None or now is None or after is None:
+            return None
+        x, y = after.x_m - before.x_m, after.y_m - before.y_m
+        speed = (math.cos(now.yaw_rad) * x + math.sin(now.yaw_rad) * y) / MEAN_OVER_S
+        return speed if abs(speed) <= FASTEST_MPS else None
 
     def newest_s(self) -> float:
         """Stamp of the newest pose; minus infinity without any."""

@@ -13,9 +13,11 @@ from avdet_ros.detection.steering import (
     FRONT_COLUMNS,
     FRONT_DEG,
     azimuth_grid,
+    expected_coherences,
     heading_rad,
     live_pairs,
     steering,
+    wave_speed_mps,
 )
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
@@ -127,3 +129,57 @@ def test_three_microphones_of_no_pair_have_nothing_to_steer_with():
     weights = steering(replace(load_rig(), alive=alive), FrontEnd())
     assert weights.shape == (80, 80, 24)
     assert not weights.any()
+
+
+@pytest.mark.parametrize(('ahead_mps', 'of_usual'), [(0, 1.0), (30, 343 / 373), (-30, 343 / 313)])
+def test_leads_of_what_is_ahead_of_a_moving_array_are_shorter(ahead_mps, of_usual, scattered):
+    """30 m/s: by 8 %, and by as much from behind longer; across they are as ever."""
+    rig, front_end = scattered(1), FrontEnd()
+    azimuths = np.array([0.0, 90.0, 180.0])
+    found = steering(rig, front_end, azimuths, ahead_mps)
+    nearer = replace(
+        rig,
+        microphones_m=rig.array_position_m + (rig.microphones_m - rig.array_position_m) * of_usual,
+    )
+    np.testing.assert_allclose(found[:, 0], steering(nearer, front_end, azimuths)[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], steering(rig, front_end, azimuths)[:, 1], atol=1e-6)
+    behind = wave_speed_mps(np.pi, ahead_mps)
+    assert behind == pytest.approx(343.0 - ahead_mps)
+
+
+def test_a_moving_arrays_leads_are_those_of_a_wave_that_meets_it():
+    """When a front f(t + u.x / c) reaches two microphones that drive, by its equation alone."""
+    azimuth, c, v = np.radians(25.0), 331.0, 22.0
+    towards = np.array([np.cos(azimuth), np.sin(azimuth)])
+    places = np.array([[0.3, -0.2], [-0.1, 0.25]])
+    # The front of phase 0 is at i when t + u . (p_i + v t e_x) / c = 0.
+    times = -places @ towards / c / (1 + v * towards[0] / c)
+    lead_s = times[1] - times[0]
+    expected = (places[0] - places[1]) @ towards / wave_speed_mps(azimuth, v, c)
+    assert lead_s == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_standing_array_in_usual_air_is_steered_as_ever(scattered):
+    rig, front_end = scattered(2), FrontEnd()
+    usual = steering(rig, front_end)
+    np.testing.assert_array_equal(steering(rig, front_end, None, 0.0, 343.0), usual)
+    places_m = rig.microphones_m - rig.array_position_m
+    azimuths = np.radians(azimuth_grid())
+    directions = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=-1)
+    np.testing.assert_array_equal(expected_coherences(front_end, places_m, directions), usual)
+    cold = steering(rig, front_end, None, 0.0, 319.0)
+    assert np.abs(cold - usual).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ('speeds', 'words'),
+    [
+        ((np.nan, 343.0), 'expected a speed of at most 100 m/s, found nan'),
+        ((-101.0, 343.0), 'found -101'),
+        ((0.0, 20.0), 'expected a speed of sound of 280 to 400 m/s, found 20'),
+        ((0.0, np.inf), 'found inf'),
+    ],
+)
+def test_speeds_of_nothing_are_refused(speeds, words):
+    with pytest.raises(AvdetError, match=words):
+        steering(load_rig(), FrontEnd(), np.array([0.0]), *speeds)

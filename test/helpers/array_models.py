@@ -28,12 +28,14 @@ def scattered_rig(seed: int):
             return replace(rig, microphones_m=places + rig.array_position_m)
 
 
-def wave_from(rig, azimuth_deg: float, seed: int = 0) -> np.ndarray:
+def wave_from(
+    rig, azimuth_deg: float, seed: int = 0, passing_mps: float = SPEED_OF_SOUND_MPS
+) -> np.ndarray:
     """Noise from an azimuth in base_link, delayed exactly, (8, 44100) float32."""
     noise = np.fft.rfft(np.random.default_rng(seed).normal(size=44100))
     azimuth = np.radians(azimuth_deg)
     towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
-    ahead_s = (rig.microphones_m - rig.array_position_m) @ towards / SPEED_OF_SOUND_MPS
+    ahead_s = (rig.microphones_m - rig.array_position_m) @ towards / passing_mps
     phase = np.exp(2j * np.pi * np.fft.rfftfreq(44100, 1 / 44100) * ahead_s[:, None])
     return (0.05 * np.fft.irfft(noise * phase, 44100)).astype(np.float32)
 

@@ -145,3 +145,24 @@ def test_the_speed_is_that_of_the_last_tenth_of_a_second():
         motion.add(step / 100, 0.1 * step + 0.05 * (step % 2), 0.0, 0.0)
     speed = (motion.at(1.19).x_m - motion.at(0.99).x_m) / 0.2
     assert speed == pytest.approx(10, abs=0.6)
+
+
+@pytest.mark.parametrize('speed_mps', [10.0, -3.0, 0.0])
+def test_the_speed_is_that_along_the_heading_forwards_or_back(speed_mps):
+    motion = driven(speed_mps)
+    assert motion.speed_mps(101.0) == pytest.approx(speed_mps, abs=0.01)
+    assert motion.speed_mps(102.1) == pytest.approx(speed_mps, abs=0.05), 'carried on'
+    assert motion.speed_mps(102.3) is None
+    assert EgoMotion().speed_mps(101.0) is None
+
+
+def test_a_jump_is_no_speed_and_what_is_too_fast_is_unknown():
+    motion = driven(turn_rad_s=1e-6)
+    motion.add(102.02, 500.0, 0.0, 0.0)
+    for step in range(2, 15):
+        motion.add(102.0 + 0.02 * step, 500.0 + 0.2 * (step - 1), 0.0, 0.0)
+    assert motion.speed_mps(102.02) == pytest.approx(10.0, abs=0.1)
+    fast = EgoMotion()
+    for step in range(60):  # every step a little below what counts as a jump
+        fast.add(100 + 0.02 * step, 2.4 * step, 0.0, 0.0)
+    assert fast.speed_mps(100.6) is None
