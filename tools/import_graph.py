@@ -39,7 +39,7 @@ TRAINING_ROOMS = (
     {'boxes', 'efficientdet', 'fitting'},
     {'data'},
     {'any_array', 'losses', 'networks', 'results'},
-    {'pretexts', 'teachers'},
+    {'pretexts', 'sounding', 'teachers'},
     {'run'},
     {'studies'},
     {'labelled_frames'},  # the former place of one of data, for scripts

@@ -1,0 +1,272 @@
+"""Learning which box sounds when nobody says so, or says it of a few frames.
+
+Two signals need no labels. A moment's sound belongs to its picture, so one of its boxes should
+sound, and none of them should with another moment's sound (multiple instances). And where two
+moments of one drive are heard at once and the boxes of both are shown, each side should have one
+that sounds, while with one moment's sound alone the other one's boxes are silent, unless they
+stand where this one's sound comes from. Labels, where there are some, are added as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.training.data.mirror import Mirror
+from avdet_ros.training.sounding.box_set import BoxSet
+from avdet_ros.training.sounding.network import (
+    SelectorNet,
+    picture_logit,
+)
+from avdet_ros.training.sounding.sound_sums import GROUPS, DirectionMaps, mirrored_sums
+
+APART_S = 4.0
+"""Another moment of a drive is at least so far away: a second later the same vehicle sounds."""
+
+NEAR_DEG = 5.0
+"""A box so near to another moment's box, or to its loudest direction, may well sound with it."""
+
+LEAST_WEIGHT = 0.1
+"""Of a frame that the round before found nothing in; none is left out for good."""
+
+
+@dataclass(frozen=True)
+class SelectorPlan:
+    """How a selector is fitted.
+
+    Attributes:
+        kinds: evidence that it has, keys of `network.EVIDENCE`.
+        steps: of each round.
+        batch: frames a step.
+        learning_rate: AdamW's.
+        rounds: 2 weights frames by what the first round found in them; never more than a few.
+        mixing: hear two moments at once.
+        labelled: frames whose truth is told, evenly over all; 0 for none.
+        unlabelled: learn from all others too.
+        seed: of weights and order.
+    """
+
+    kinds: tuple[str, ...] = ('sound', 'sight', 'motion')
+    steps: int = 150
+    batch: int = 32
+    learning_rate: float = 2e-3
+    rounds: int = 2
+    mixing: bool = True
+    labelled: int = 0
+    unlabelled: bool = True
+    seed: int = 0
+
+
+def fit_selector(
+    boxes: BoxSet,
+    plan: SelectorPlan,
+    maps: DirectionMaps,
+    mirror: Mirror | None = None,
+    progress: Progress = SILENT,
+) -> SelectorNet:
+    """Fit a selector.
+
+    Args:
+        boxes: frames of training drives.
+        plan: how.
+        maps: of the rig.
+        mirror: of the rig, for sounds that come from the wrong side; None where it has none.
+        progress: shows steps.
+    """
+    torch.manual_seed(plan.seed)
+    network = SelectorNet(plan.kinds)
+    its_maps = all_maps(maps, boxes.sums)
+    evidence = network.evidence(boxes, its_maps)
+    network.fit_scaling(evidence, boxes.valid)
+    seen = torch.nonzero(boxes.valid.any(dim=1)).flatten()
+    weight = torch.ones(len(boxes))
+    if not len(seen):
+        return network.eval()
+    draw = _Unlabelled(boxes, maps, mirror, plan.mixing, its_maps, evidence)
+    told = labelled_frames(boxes, plan.labelled)
+    rounds = plan.rounds if plan.unlabelled else 1
+    with progress.step('selector', rounds * plan.steps) as advance:
+        for _ in range(rounds):
+            chance = torch.Generator().manual_seed(plan.seed)
+            network.train()
+            optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate)
+            for _ in range(plan.steps):
+                terms = []
+                if plan.unlabelled:
+                    drawn = seen[torch.randint(len(seen), (plan.batch,), generator=chance)]
+                    terms += draw.terms(network, drawn, weight, chance)
+                if len(told):
+                    drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
+                    known = boxes.valid[drawn] & ~boxes.sounds[drawn].isnan()
+                    logits = network(evidence[drawn][known])
+                    truth = boxes.sounds[drawn][known]
+                    terms.append(functional.binary_cross_entropy_with_logits(logits, truth))
+                if terms:
+                    optimiser.zero_grad()
+                    torch.stack(terms).sum().backward()
+                    optimiser.step()
+                advance()
+            with torch.no_grad():
+                said = torch.sigmoid(network.eval()(evidence)).masked_fill(~boxes.valid, 0)
+            weight = said.amax(dim=1).clamp(LEAST_WEIGHT, 1.0)
+    return network.eval()
+
+
+@torch.no_grad()
+def predict(
+    network: SelectorNet, boxes: BoxSet, maps: DirectionMaps, sums: Tensor | None = None
+) -> Tensor:
+    """(F, K) logits of all boxes.
+
+    Args:
+        network: fitted.
+        boxes: frames.
+        maps: of the rig.
+        sums: other sounds than the frames' own, for controls.
+    """
+    network.eval()
+    sums = boxes.sums if sums is None else sums
+    heard = all_maps(maps, sums) if 'sound' in network.kinds else None
+    return network(network.evidence(boxes, heard))
+
+
+def all_maps(maps: DirectionMaps, sums: Tensor) -> Tensor:
+    """(F, 2 `GROUPS`, A) of many frames, some at a time."""
+    return torch.cat([maps(part) for part in sums.split(256)])
+
+
+def labelled_frames(boxes: BoxSet, many: int) -> Tensor:
+    """(M,) places of at most so many frames with boxes whose truth is known, evenly over all."""
+    known = torch.nonzero((boxes.valid & ~boxes.sounds.isnan()).any(dim=1)).flatten()
+    if many >= len(known):
+        return known
+    return known[torch.linspace(0, len(known) - 1, many).long()]
+
+
+def joined(first: BoxSet, second: BoxSet) -> BoxSet:
+    """The boxes of two frames at once, those of the first before; the sounds of both add."""
+    parts = {
+        name: torch.cat([getattr(first, name), getattr(second, name)], dim=1)
+        for name in ('sides_deg', 'valid', 'sight', 'motion', 'warmth', 'sounds', 'row')
+    }
+    return replace(first, sums=first.sums + second.sums, **parts)
+
+
+def free_of(boxes: BoxSet, other: BoxSet, maps: Tensor) -> Tensor:
+    """(F, K) bool: boxes that stand where another moment has neither a box nor its loudest sound.
+
+    Args:
+        boxes: of the moment that is not heard.
+        other: the moment that is heard.
+        maps: (F, 2 `GROUPS`, A) of the other moment's sound.
+    """
+    middle = boxes.sides_deg.mean(dim=-1)
+    apart = (middle[:, :, None] - other.sides_deg.mean(dim=-1)[:, None]).abs()
+    apart = apart.masked_fill(~other.valid[:, None], torch.inf)
+    loudest = torch.from_numpy(AZIMUTHS_DEG).float()[
+        (10 ** (maps[:, :GROUPS] / 10)).sum(dim=1).argmax(dim=-1)
+    ]
+    quiet = (middle - loudest[:, None]).abs() > NEAR_DEG
+    return boxes.valid & quiet & (apart.amin(dim=-1) > NEAR_DEG)
+
+
+class _Unlabelled:
+    """What a batch without labels teaches, from moments that are drawn for it."""
+
+    def __init__(
+        self,
+        boxes: BoxSet,
+        maps: DirectionMaps,
+        mirror: Mirror | None,
+        mixing: bool,
+        its_maps: Tensor,
+        evidence: Tensor,
+    ) -> None:
+        self.boxes, self.maps, self.mixing = boxes, maps, mixing
+        self.its_maps, self.evidence = its_maps, evidence
+        self.others = other_moments(boxes)
+        self.turned = None
+        if mirror is not None:
+            self.turned = all_maps(maps, mirrored_sums(boxes.sums, mirror))
+
+    def terms(
+        self, network: SelectorNet, drawn: Tensor, weight: Tensor, chance: torch.Generator
+    ) -> list[Tensor]:
+        """The terms of the loss for (B,) frames, of all frames' (F,) weights."""
+        own, weighted = self.boxes.select(drawn), weight[drawn]
+        choices = (self.others[place] for place in drawn.tolist())
+        place = [int(it[torch.randint(len(it), (1,), generator=chance)]) for it in choices]
+        other = self.boxes.select(torch.tensor(place))
+        foreign = self.its_maps[place]
+        if self.turned is not None:
+            turned = (torch.rand(len(drawn), generator=chance) < 0.25) & lopsided(own)
+            foreign = torch.where(turned[:, None, None], self.turned[drawn], foreign)
+        its = network(self.evidence[drawn])
+        not_its = network(network.evidence(own, foreign))
+        terms = [
+            _mean(functional.softplus(-picture_logit(its, own.valid)), weighted),
+            functional.softplus(picture_logit(not_its, own.valid)).mean(),
+        ]
+        both = (own.drive == other.drive) & other.valid.any(dim=1)
+        if self.mixing and both.any():
+            pair = own.select(both), other.select(both)
+            alone = self.its_maps[torch.tensor(place)[both]]
+            terms += _mixed(network, *pair, self.maps, alone, weighted[both])
+        return terms
+
+
+def _mixed(
+    network: SelectorNet,
+    own: BoxSet,
+    other: BoxSet,
+    maps: DirectionMaps,
+    alone: Tensor,
+    weighted: Tensor,
+) -> list[Tensor]:
+    """Two moments heard at once, and one of them alone with the boxes of both."""
+    together, count = joined(own, other), own.valid.shape[1]
+    logits = network(network.evidence(together, maps(together.sums)))
+    sides = [
+        functional.softplus(-picture_logit(part, valid))
+        for part, valid in (
+            (logits[:, :count], own.valid),
+            (logits[:, count:], other.valid),
+        )
+    ]
+    logits = network(network.evidence(together, alone))[:, :count]
+    silent = free_of(own, other, alone)
+    quiet = (functional.softplus(logits) * silent).sum() / silent.sum().clamp(min=1)
+    return [_mean(torch.stack(sides).mean(dim=0), weighted), quiet]
+
+
+def lopsided(boxes: BoxSet) -> Tensor:
+    """(F,) bool, frames that look different with left and right exchanged."""
+    middle = boxes.sides_deg.mean(dim=-1)
+    apart = (middle[:, :, None] + middle[:, None]).abs()
+    apart = apart.masked_fill(~boxes.valid[:, None], torch.inf).amin(dim=-1)
+    return ((apart > 2 * NEAR_DEG) | ~boxes.valid).all(dim=1) & boxes.valid.any(dim=1)
+
+
+def other_moments(boxes: BoxSet) -> list[Tensor]:
+    """For each frame those of its drive `APART_S` away, and as many of other drives."""
+    everyone = torch.arange(len(boxes))
+    found = []
+    for drive, time_s in zip(boxes.drive.tolist(), boxes.time_s.tolist(), strict=True):
+        same = boxes.drive == drive
+        near = everyone[same & ((boxes.time_s - time_s).abs() >= APART_S)]
+        far = everyone[~same]
+        if len(near) and len(far):
+            step = max(1, len(far) // len(near))
+            far = far[::step][: len(near)]
+        both = torch.cat([near, far])
+        found.append(both if len(both) else everyone[same])
+    return found
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
