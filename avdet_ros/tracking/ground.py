@@ -7,12 +7,12 @@ not heard for some seconds is looked for where it should be by then.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import math
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.rig import Rig, load_rig
@@ -27,6 +27,7 @@ from avdet_ros.tracking.ground_filter import (
 from avdet_ros.tracking.ground_track import GroundTrack, placed
 from avdet_ros.tracking.ground_vehicle import GroundVehicle
 from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_finite
+from avdet_ros.tracking.two_stages import link_in_two_stages
 
 _ROUNDING_S = 1e-4
 _UNKNOWN_SPEED_MPS = 15.0
@@ -132,11 +133,20 @@ class GroundTracker:
 
         found = [self._in_frame(each) for each in measure(detections, self._rig)]
         scores = detections.scores
-        high = np.flatnonzero(scores > self._high_threshold)
-        low = np.flatnonzero((scores > self._low_threshold) & (scores <= self._high_threshold))
-        unlinked = self._link(self._vehicles, high, found, detections)
-        self._link(unlinked, low, found, detections)
-        taken = {vehicle.detection for vehicle in self._vehicles if vehicle.detection is not None}
+
+        def correct(vehicle: GroundVehicle, index: int) -> None:
+            vehicle.filter.correct(found[index])
+            vehicle.see(detections, index, stamp_s)
+
+        taken = link_in_two_stages(
+            self._vehicles,
+            scores,
+            self._high_threshold,
+            self._low_threshold,
+            lambda vehicles, indices: self._cost(vehicles, [found[index] for index in indices]),
+            correct,
+            10 * (self._gate**2 + _MOST_RANGE_COST + 1),  # more than any link: as many as can be
+        )
         self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
         for index in np.flatnonzero(scores > self._new_track_threshold):
             if index not in taken:
@@ -263,34 +273,19 @@ class GroundTracker:
         longest_s = max(self._coast_s, self._hidden_s)
         return self._confirmed(vehicle) and gap_s <= min(longest_s, 2 * span_s) + _ROUNDING_S
 
-    def _link(
-        self,
-        vehicles: list[GroundVehicle],
-        indices: np.ndarray,
-        found: list[PlaneMeasurement],
-        detections: Detections,
-    ) -> list[GroundVehicle]:
-        """Link vehicles with detections, nearest in all; returns the vehicles left over."""
-        if not vehicles or not len(indices):
-            return vehicles
-        cost = np.full((len(vehicles), len(indices)), np.inf)
+    def _cost(
+        self, vehicles: Sequence[GroundVehicle], found: Sequence[PlaneMeasurement]
+    ) -> np.ndarray:
+        """(V, D) squared distances in standard deviations, infinite beyond the gate."""
+        cost = np.full((len(vehicles), len(found)), np.inf)
         for row, vehicle in enumerate(vehicles):
-            for column, index in enumerate(indices):
-                apart, spread = vehicle.filter.innovation(found[index])
+            for column, measurement in enumerate(found):
+                apart, spread = vehicle.filter.innovation(measurement)
                 bearing = apart[0] ** 2 / spread[0, 0]
                 if bearing <= self._gate**2:
                     distance = min(apart[1] ** 2 / spread[1, 1], _MOST_RANGE_COST)
                     cost[row, column] = bearing + distance
-        worst = self._gate**2 + _MOST_RANGE_COST + 1
-        rows, columns = linear_sum_assignment(np.where(np.isfinite(cost), cost, 10 * worst))
-        linked = set()
-        for row, column in zip(rows, columns, strict=True):
-            if np.isfinite(cost[row, column]):
-                index = int(indices[column])
-                vehicles[row].filter.correct(found[index])
-                vehicles[row].see(detections, index, self._stamp_s)
-                linked.add(row)
-        return [vehicle for row, vehicle in enumerate(vehicles) if row not in linked]
+        return cost
 
     def _leave_out_doubles(self) -> None:
         """End a track that is not heard where another one is that is: they are one vehicle."""

@@ -1,21 +1,22 @@
 """A tracker with a motion model: predicts, links low scores too, and coasts through gaps.
 
-Boxes follow a constant velocity in the image. Detections with a high score are linked first, those
-with a low one then continue the tracks that are left (the two stages of ByteTrack, Zhang et al.,
-ECCV 2022). A track without a detection goes on along its velocity for a while, marked as coasting.
+Boxes follow a constant velocity in the image. Detections with a high score are linked first,
+those with a low one then continue the tracks that are left, see `two_stages`. A track without a
+detection goes on along its velocity for a while, marked as coasting.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from avdet_ros.detection.boxes import Detections, box_iou
 from avdet_ros.tracking.kalman import BoxFilter
 from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_finite
+from avdet_ros.tracking.two_stages import link_in_two_stages
 
 _ROUNDING_S = 1e-4
 """Stamps are sums of decimal fractions: what their rounding may cost."""
@@ -90,12 +91,14 @@ class MotionTracker:
             vehicle.detection = None
 
         scores = detections.scores
-        high = np.flatnonzero(scores > self._high_threshold)
-        low = np.flatnonzero((scores > self._low_threshold) & (scores <= self._high_threshold))
-        unlinked = self._link(self._vehicles, high, detections, stamp_s)
-        self._link(unlinked, low, detections, stamp_s)
-        taken = {vehicle.detection for vehicle in self._vehicles if vehicle.last_seen_s == stamp_s}
-
+        taken = link_in_two_stages(
+            self._vehicles,
+            scores,
+            self._high_threshold,
+            self._low_threshold,
+            lambda vehicles, indices: self._cost(vehicles, detections.boxes_px[indices]),
+            lambda vehicle, index: vehicle.correct(detections, index, stamp_s),
+        )
         self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
         for index in np.flatnonzero(scores > self._new_track_threshold):
             if index not in taken:
@@ -115,27 +118,11 @@ class MotionTracker:
         gap_s = self._stamp_s - vehicle.last_seen_s
         return self._confirmed(vehicle) and gap_s <= min(self._coast_s, span_s) + _ROUNDING_S
 
-    def _link(
-        self,
-        vehicles: list[_Vehicle],
-        indices: np.ndarray,
-        detections: Detections,
-        stamp_s: float,
-    ) -> list[_Vehicle]:
-        """Link vehicles with detections, most overlap in all; returns the vehicles left over."""
-        if not vehicles or not len(indices):
-            return vehicles
+    def _cost(self, vehicles: Sequence[_Vehicle], found: np.ndarray) -> np.ndarray:
+        """(V, D) less than 0 by the overlap, infinite where that is too little."""
         expected = np.stack([vehicle.filter.box_px for vehicle in vehicles])
-        found = detections.boxes_px[indices]
         overlap = box_iou(grow(expected, self._margin), grow(found, self._margin))
-        fits = overlap > self._iou_threshold
-        rows, columns = linear_sum_assignment(np.where(fits, overlap, 0), maximize=True)
-        linked = set()
-        for row, column in zip(rows, columns, strict=True):
-            if fits[row, column]:
-                vehicles[row].correct(detections, int(indices[column]), stamp_s)
-                linked.add(row)
-        return [vehicle for row, vehicle in enumerate(vehicles) if row not in linked]
+        return np.where(overlap > self._iou_threshold, -overlap, np.inf)
 
 
 class _Vehicle:
