@@ -10,9 +10,11 @@ override GPU := yes
 else ifeq ($(GPU),0)
 override GPU := no
 endif
-# What talks over DDS in real time runs alone, all else on every core.
 PYTEST = $(BIN)/python -m pytest
 EVERY_CORE = -n auto --dist loadfile --no-loadscope-reorder
+# What talks over DDS in real time mostly waits: two at a time, each in a DDS domain of its own,
+# whatever the number of cores.
+TWO_AT_A_TIME = -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo bench test test-fast test-timing coverage mutate lint clean
@@ -35,7 +37,7 @@ bench: setup ## measure what a window costs and how late tracks come
 
 test: setup-tests lint ## every check and every test, at most 20 minutes on 2 cores
 	@OMP_NUM_THREADS=1 $(PYTEST) -q $(EVERY_CORE) -m 'not ros and not timing'
-	@$(PYTEST) -q -m 'ros and not timing'
+	@$(PYTEST) -q $(TWO_AT_A_TIME) -m 'ros and not timing'
 
 test-fast: setup-tests lint ## the quick tests that need no DDS, below 2 minutes on 2 cores
 	@OMP_NUM_THREADS=1 AVDET_TEST_QUICK=1 $(PYTEST) -q $(EVERY_CORE) \

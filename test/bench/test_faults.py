@@ -26,6 +26,13 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 44100
+SHORT_LEASE = """<dds xmlns="http://www.eprosima.com"><profiles>
+<participant profile_name="short_lease" is_default_profile="true"><rtps><builtin><discovery_config>
+<leaseDuration><sec>4</sec></leaseDuration><leaseAnnouncement><sec>1</sec></leaseAnnouncement>
+</discovery_config></builtin></rtps></participant></profiles></dds>
+"""
+"""So long, and not 20 s, a killed node stays in the graph."""
+
 needs_sound_server = pytest.mark.skipif(
     bool(missing_programs()), reason=f'not installed: {", ".join(missing_programs())}'
 )
@@ -107,11 +114,16 @@ def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recordin
         wait(lambda: len(windows) > count, 'windows once it answers')
 
 
-def test_a_killed_detector_is_noticed_and_followed_on(start, watcher, wait, process, model_path):
+def test_a_killed_detector_is_noticed_and_followed_on(
+    start, watcher, wait, process, model_path, tmp_path
+):
+    profile = tmp_path / 'short_lease.xml'
+    profile.write_text(SHORT_LEASE)
     tracks = watcher.collect(Detection2DArray, 'tracks', 100)
     start(TrackerNode)
     process('capture', source='simulation', duration_s=120.0)
-    victim = process('detector', model=model_path)
+    environment = {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}
+    victim = process('detector', environment, model=model_path)
     wait(lambda: len(tracks) > 5, 'tracks')
     before = {entry.id for message in tracks for entry in message.detections}
     victim.kill()

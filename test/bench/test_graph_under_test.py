@@ -59,7 +59,7 @@ def test_stamps_are_right_while_every_core_is_busy(graph, clicks, percentile):
     # The sound server and what feeds it are as real as the nodes: on two cores they must not be
     # starved themselves, or the device is late and not the stamps.
     with desk.busy_cores('from avdet_ros.process import lower_priority; lower_priority()'):
-        time.sleep(8)
+        time.sleep(6)
     graph.monitor.destroy(listening)
     errors_ms = np.abs(graph.stamp_errors_ms(began_s))
     assert len(errors_ms) > 30

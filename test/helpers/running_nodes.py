@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 import threading
 import time
@@ -12,9 +13,14 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from avdet_ros.nodes import diagnostics, lifecycle
+
 NAMESPACE = '/avdet'
 PATIENCE_S = 60.0
 """A busy machine is slow; what works is found at once."""
+
+STATUS_S, RETRY_S = 0.2, 0.4
+"""In place of a second and two, so that a test waits no longer than what it waits for takes."""
 
 
 class Spinning:
@@ -42,7 +48,7 @@ class Watcher:
 
     def __init__(self):
         self.node = rclpy.create_node('watcher', namespace=NAMESPACE)
-        self.status = {}
+        self.status, self.statuses = {}, defaultdict(list)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 50)
         self.spinning = Spinning(self.node)
 
@@ -50,6 +56,7 @@ class Watcher:
         for status in message.status:
             values = {value.key: value.value for value in status.values}
             self.status[status.name] = (status.level[0], status.message, values)
+            self.statuses[status.name].append(self.status[status.name])
 
     def collect(self, kind, topic, profile=10):
         """A list that fills with a topic's messages."""
@@ -64,26 +71,33 @@ class Watcher:
             wait(lambda: publisher.get_subscription_count() >= matched, f'subscriber of {topic}')
         return publisher
 
-    def wait_status(self, node, words='', level=None, values=None):
-        """The diagnostics of a node, once they hold these words."""
+    def wait_status(self, node, words='', level=None, values=None, since_start=False):
+        """The diagnostics of a node, once they hold these words.
+
+        `since_start`: whenever they did; of what is reported once, a busy test may come too late.
+        """
+
+        def fits(status):
+            if words not in status[1] or level not in (None, status[0]):
+                return False
+            return values is None or values(status[2])
 
         def found():
-            status = self.status.get(f'{NAMESPACE}/{node}')
-            if status is None or words not in status[1]:
-                return False
-            return (level is None or status[0] == level) and (values is None or values(status[2]))
+            statuses = self.statuses[f'{NAMESPACE}/{node}']
+            look_at = statuses if since_start else statuses[-1:]
+            return next((status for status in list(look_at) if fits(status)), None)
 
-        wait(found, lambda: f'{node} to report {words!r}; it reports {self.status}')
-        return self.status[f'{NAMESPACE}/{node}']
+        return wait(found, lambda: f'{node} to report {words!r}; it reports {self.status}')
 
 
 def wait(condition, what, timeout_s=PATIENCE_S):
-    """Wait until a condition holds, or fail saying for what."""
+    """Wait until a condition holds and return it, or fail saying for what."""
     until = time.monotonic() + timeout_s
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > until:
             pytest.fail(f'waited {timeout_s:g} s for {what() if callable(what) else what}')
         time.sleep(0.02)
+    return found
 
 
 @pytest.fixture(name='wait')
@@ -106,8 +120,10 @@ def watcher(ros):
 
 
 @pytest.fixture
-def start(ros):
+def start(ros, monkeypatch):
     """Starts a node of a class with parameters, as its process would."""
+    monkeypatch.setattr(diagnostics, 'PERIOD_S', STATUS_S)
+    monkeypatch.setattr(lifecycle, 'RETRY_S', RETRY_S)
     running = []
 
     def start(node_class, namespace=NAMESPACE, **parameters):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 import signal
 import subprocess
@@ -28,18 +28,45 @@ def boxes_by_stamp(path):
     return {stamp_ns(m): decode_detections(m)[0] for m in found}
 
 
-def compare(live, offline, tolerance_ns):
-    """Number of windows that both have; boxes must be equal within 1e-4 in those."""
+def process(bag, model, out):
+    """`avdet bag process`: boxes by stamp, and how many windows it left out."""
+    command = [*AVDET, 'bag', 'process', str(bag), '--out', str(out), '--model', str(model)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    summary = json.loads((out / 'summary.json').read_text())
+    left_out = summary['windows_with_gaps'] + summary['skipped_windows']
+    return boxes_by_stamp(out), left_out
+
+
+def equal(boxes, others):
+    """A model that hears levels moves by more than this from one hop to the next."""
+    return np.allclose(boxes.boxes_px, others.boxes_px, atol=1e-4 * 1920) and np.allclose(
+        boxes.scores, others.scores, atol=1e-4
+    )
+
+
+def compare(live, offline, left_out, within_s):
+    """Number of windows that both have; each of the drive has its equal, or was left out.
+
+    A busy machine drops windows of the drive, and blocks on their way into the bag.
+
+    Args:
+        live: boxes by stamp, as the nodes found them.
+        offline: the same of the drive's bag.
+        left_out: windows that were left out offline since sound was missing.
+        within_s: by how much a window's stamps may differ.
+    """
     stamps = np.array(sorted(offline))
-    matched = 0
+    matched = missing = 0
     for stamp, boxes in live.items():
-        near = stamps[np.argmin(np.abs(stamps - stamp))]
-        if abs(near - stamp) <= tolerance_ns:
-            other = offline[near]
-            # The same window; a model that hears levels moves by more than this from hop to hop.
-            assert np.allclose(boxes.boxes_px, other.boxes_px, atol=1e-4 * 1920)
-            assert np.allclose(boxes.scores, other.scores, atol=1e-4)
-            matched += 1
+        if not stamps[0] - 5e7 <= stamp <= stamps[-1] + 5e7:  # before or after the bag's sound
+            continue
+        near = stamps[np.abs(stamps - stamp) <= 1e9 * within_s]
+        if not len(near):
+            missing += 1
+            continue
+        assert any(equal(boxes, offline[other]) for other in near), (stamp, near)
+        matched += 1
+    assert missing <= left_out
     return matched
 
 
@@ -62,7 +89,7 @@ def wait_for_windows(path, count, timeout_s=90):
                 return
         except Exception:  # the bag is being made
             pass
-        time.sleep(1.0)
+        time.sleep(0.2)
     pytest.fail(f'{path}: fewer than {count} windows after {timeout_s} s')
 
 
@@ -72,50 +99,28 @@ def level_path(tmp_path_factory, rig, front_end):
     return save_model(level_model(rig, front_end), path)
 
 
-@pytest.mark.flaky(reruns=2)  # a busy machine drops windows, which the others then lack
 def test_live_offline_and_replay_agree(level_path, tmp_path):
-    model = f'model:={level_path}'
-    drive = record(tmp_path / 'drive', 'source:=simulation', 'seed:=300002', model)
+    drive, model = tmp_path / 'drive', f'model:={level_path}'
+    nodes = record(drive, 'source:=simulation', 'seed:=300002', model)
     try:
-        wait_for_windows(tmp_path / 'drive', 40)
+        wait_for_windows(drive, 40)
     finally:
-        end(drive)
-    live = boxes_by_stamp(tmp_path / 'drive')
-    assert len(live) >= 40
+        end(nodes)
+    live = boxes_by_stamp(drive)
+    offline, left_out = process(drive, level_path, tmp_path / 'offline')
+    # A window has the time of its last block, a message of sound the time of a later one, and the
+    # clock behind both still settles: by milliseconds where the machine is busy.
+    assert compare(live, offline, left_out, within_s=0.06) >= 20
 
-    command = [
-        *AVDET,
-        'bag',
-        'process',
-        str(tmp_path / 'drive'),
-        '--out',
-        str(tmp_path / 'offline'),
-    ]
-    subprocess.run([*command, '--model', str(level_path)], cwd=ROOT, check=True)
-    offline = boxes_by_stamp(tmp_path / 'offline')
-    assert compare(live, offline, tolerance_ns=1000) >= 0.9 * len(live) - 10
-
-    again = record(tmp_path / 'again', 'source:=topic', 'use_sim_time:=true', model)
+    again = tmp_path / 'again'
+    nodes = record(again, 'source:=topic', 'use_sim_time:=true', model)
     try:
-        time.sleep(3)
-        command = [*AVDET, 'bag', 'replay', str(tmp_path / 'drive'), '--chain', '--rate', '1']
-        subprocess.run(command, cwd=ROOT, check=True, env=os.environ, timeout=120)
-        time.sleep(1)
+        # It begins once the nodes have subscribed.
+        command = [*AVDET, 'bag', 'replay', str(drive), '--chain', '--rate', '1']
+        subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+        wait_for_windows(again, 20)
     finally:
-        end(again)
-    replayed = boxes_by_stamp(tmp_path / 'again')
-    assert compare(replayed, offline_from_start(tmp_path, level_path), 1000) >= 20
-
-
-def offline_from_start(tmp_path, level_path):
-    """Windows on the grid of the first recorded block, where a replay's grid begins too."""
-    command = [
-        *AVDET,
-        'bag',
-        'process',
-        str(tmp_path / 'again'),
-        '--out',
-        str(tmp_path / 'again_offline'),
-    ]
-    subprocess.run([*command, '--model', str(level_path)], cwd=ROOT, check=True)
-    return boxes_by_stamp(tmp_path / 'again_offline')
+        end(nodes)
+    # On the grid of the first recorded block, where a replay's grid begins too; stamps are exact.
+    offline, left_out = process(again, level_path, tmp_path / 'again_offline')
+    assert compare(boxes_by_stamp(again), offline, left_out, within_s=1e-6) >= 20

@@ -270,7 +270,9 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
     samples[:, 3] += 20_000
     samples[::50, 5] = 32767
     talk(samples, 50.0)
-    _, sentence, values = watcher.wait_status('capture', 'left (channel 2): dead')
+    _, sentence, values = watcher.wait_status(
+        'capture', 'left (channel 2): dead', since_start=True
+    )
     assert 'rear_right (channel 5): clipped' in sentence
     kinds = ('level_db', 'peak_db', 'dc', 'clipped_share', 'dead')
     level_db, peak_db, dc, clipped, dead = (
@@ -290,7 +292,8 @@ def test_sound_that_is_not_a_number_is_reported(feed, watcher, wait):
     samples = noise(1.01).astype(np.float32) / 32768
     samples[1000, 4] = np.nan
     talk(samples, 50.0)
-    watcher.wait_status('capture', 'rear (channel 4): 1 samples are not numbers')
+    words = 'rear (channel 4): 1 samples are not numbers'
+    watcher.wait_status('capture', words, since_start=True)
     wait(lambda: received, 'a window all the same')
     assert np.isfinite(decode_spectrogram(received[0], 'x')).all()
 
@@ -298,7 +301,7 @@ def test_sound_that_is_not_a_number_is_reported(feed, watcher, wait):
 def test_constant_sound_is_reported(feed, watcher):
     _, _, _, talk = feed
     talk(np.full((RATE_HZ, 8), 12, np.int16), 50.0)
-    watcher.wait_status('capture', 'all channels are constant')
+    watcher.wait_status('capture', 'all channels are constant', since_start=True)
 
 
 def test_two_captures_on_one_topic_are_reported_by_both(start, watcher):
