@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.rig import Rig, default_rig_path, load_rig, parse_rig
+from avdet_ros.rig import Rig, default_rig_path, load_rig, parse_rig, yaw_pitch_roll_deg
 
 TREE = yaml.safe_load(default_rig_path().read_text())
 
@@ -137,6 +137,22 @@ MICROPHONE = ('array', 'microphones', 3)
         (('array', 'yaw_deg'), 'left', "a number from -360 to 360, found 'left'"),
         (('array', 'yaw_deg'), float('nan'), 'yaw_deg: expected a number'),
         (('array', 'frame_id'), '', 'array.frame_id: expected a name'),
+        (('array', 'frame_id'), 'x' * 201, 'array.frame_id: expected a name'),
+        (('array', 'frame_id'), ..., 'array.frame_id: expected a value, found none: the key is'),
+        (('camera', 'frame_id'), ..., 'camera.frame_id: expected a value, found none'),
+        (('array', 'yaw_deg'), 361, 'yaw_deg: expected a number from -360 to 360, found 361'),
+        (('array', 'sample_rate_hz'), 192001, 'a whole number from 8000 to 192000, found 192001'),
+        (('camera', 'image_size_px'), [15, 650], 'from 16 to 16384, found 15, 650'),
+        (('camera', 'image_size_px'), [1920, 15], 'from 16 to 16384, found 1920, 15'),
+        (('camera', 'image_size_px'), [16385, 650], 'from 16 to 16384, found 16385, 650'),
+        (('camera', 'image_size_px'), [1920, 16385], 'from 16 to 16384, found 1920, 16385'),
+        (('camera', 'image_size_px'), [1920, 650.5], 'found 1920, 650.5'),
+        (('camera', 'focal_px'), [1000, 0], 'two positive numbers, found 1000, 0'),
+        (('camera', 'principal_px'), [960, -1], 'a point in the image, found 960, -1'),
+        (('camera', 'principal_px'), [1921, 0], 'a point in the image, found 1921, 0'),
+        (('camera', 'position_m'), [0, 0], 'expected 3 finite numbers, found [0, 0]'),
+        (('camera', 'position_m'), [0, 0, 1000001], 'finite numbers, found [0, 0, 1000001]'),
+        ((*MICROPHONE, 'position_m'), [0.25, 0.0, 0.0049], 'the place of microphones[0]'),
         (('camera', 'image_size_px'), [1920, 0], 'two whole numbers from 16 to 16384'),
         (('camera', 'image_size_px'), [1920.5, 650], 'two whole numbers from 16 to 16384'),
         (('camera', 'focal_px'), [0, 1000], 'focal_px: expected two positive numbers'),
@@ -275,3 +291,42 @@ def test_aliases_that_double_and_double_again_are_not_written_out(place):
     with pytest.raises(AvdetError) as error:
         parse_rig(only)
     assert len(str(error.value)) < 500
+
+
+def test_values_at_their_bounds_are_taken(tree):
+    tree['frame_id'] = 'vehicle'
+    tree['array'].update(yaw_deg=-360, sample_rate_hz=8000, frame_id='x' * 200)
+    tree['array']['microphones'][0].update(gain_db=-40, delay_s=-0.002, channel=255)
+    tree['array']['microphones'][1].update(gain_db=40, delay_s=0.002)
+    tree['array']['microphones'][3]['position_m'] = [0.25, 0.0, 0.00501]
+    for index in (2, 4, 5, 6, 7):
+        tree['array']['microphones'][index]['dead'] = True
+    tree['camera'].update(
+        image_size_px=[16, 16384],
+        principal_px=[16, 0],
+        position_m=[1e6, -1e6, 0],
+        yaw_deg=180,
+        pitch_deg=-180,
+        roll_deg=180,
+    )
+    rig = parse_rig(tree)
+    assert (rig.frame_id, rig.array_yaw_deg, rig.sample_rate_hz) == ('vehicle', -360, 8000)
+    assert (rig.device_channels, rig.alive.sum()) == (256, 3)
+    assert (rig.camera.width_px, rig.camera.height_px) == (16, 16384)
+    tree['array'].update(yaw_deg=360, sample_rate_hz=192000)
+    tree['camera'].update(image_size_px=[16384, 16], principal_px=[0, 16])
+    assert parse_rig(tree).camera.cy == 16
+
+
+def test_a_rig_file_without_names_has_some(tree):
+    del tree['frame_id']
+    del tree['array']['microphones'][3]['name']
+    tree['array'].pop('yaw_deg')
+    rig = parse_rig(tree)
+    assert (rig.frame_id, rig.names[3], rig.array_yaw_deg) == ('base_link', 'microphone_3', 0)
+
+
+@pytest.mark.parametrize('angles', [(30.0, 20.0, -10.0), (-120.0, -5.0, 3.0)])
+def test_a_cameras_angles_come_back(tree, angles):
+    tree['camera'].update(zip(('yaw_deg', 'pitch_deg', 'roll_deg'), angles, strict=True))
+    assert yaw_pitch_roll_deg(parse_rig(tree).camera.rotation) == pytest.approx(angles)

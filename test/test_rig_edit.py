@@ -161,3 +161,14 @@ def test_a_comment_stands_behind_the_entry_that_it_is_about():
     for line in text.splitlines():
         for each in expected:
             assert (f'name: {each.name},' in line) == (f'# the {each.name} one' in line)
+
+
+def test_a_delay_is_written_to_ten_nanoseconds_and_a_place_to_a_micrometre():
+    values = [
+        replace(each, delay_s=1.234567e-5, gain_db=1.23456, position_m=(0.1234567, index, 0.5))
+        for index, each in enumerate(values_of(TEXT))
+    ]
+    entry = yaml.safe_load(calibrated_text(TEXT, values))['array']['microphones'][2]
+    assert entry['delay_s'] == pytest.approx(1.235e-5, abs=1e-12)
+    assert entry['gain_db'] == 1.23
+    assert entry['position_m'] == [0.123457, 2, 0.5]

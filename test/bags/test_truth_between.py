@@ -83,8 +83,8 @@ def test_what_is_left_out_is_counted_and_the_first_is_named(caplog):
     left.good = 5
     left.check()
     left.good = 4
-    with pytest.raises(AvdetError, match='^reason 0; 5 of 9 messages are like that$'):
+    with pytest.raises(AvdetError, match=r'^reason 0; 5 of 9 messages are like that$'):
         left.check()
     left.good = 0
-    with pytest.raises(AvdetError, match='^reason 0$'):
+    with pytest.raises(AvdetError, match=r'^reason 0$'):
         left.check()
