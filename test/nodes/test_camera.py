@@ -41,7 +41,10 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
         modalities=['rgb', 'thermal', 'depth'],
     )
     start(CaptureNode, source='simulation', seed=SEED, duration_s=SECONDS)
-    watcher.wait_status('camera', values=lambda values: values.get('finished') == 'True')
+    told = watcher.wait_status('camera', values=lambda v: v.get('finished') == 'True')[2]
+    assert told['drive'] == f'simulation {SEED}'
+    assert float(told['render_ms_p50']) > 0
+    assert float(told['late_ms_max']) > 0  # a picture comes after its instant
     wait(lambda: pictures and depths and thermals and infos, 'pictures')
     assert drive_times[-1].source == f'simulation {SEED}'
     expected = footage_of(drawn_drive(SEED, rig, SECONDS), 2.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 import time
 
+from helpers.array_models import tiny_array_model
+from helpers.models import save_model
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -14,9 +16,15 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.messages.decode import decode_picture, stamp_ns
-from avdet_ros.messages.encode import encode_detections, encode_header, encode_image
-from avdet_ros.nodes import qos
+from avdet_ros.messages.encode import (
+    encode_detections,
+    encode_header,
+    encode_image,
+    encode_spectrogram,
+)
+from avdet_ros.nodes import lifecycle, qos
 from avdet_ros.nodes.capture import CaptureNode
+from avdet_ros.nodes.detector import DetectorNode
 from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.overlay import OverlayNode
 from avdet_ros.nodes.tracker import TrackerNode
@@ -135,6 +143,16 @@ def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, w
     assert values['channels_out'] == ''
     assert (values['bad_samples'], values['xruns'], values['samples_lost']) == ('0', '0', '0')
     assert abs(float(values['clock_drift_ppm'])) < 5000
+    assert (values['clock_jumps'], values['windows_skipped']) == ('0', '0')
+    assert 0 <= float(values['behind_s']) < 60
+    assert (values['array_watch'], values['array_estimates']) == ('listening', '0')
+    assert values['source'] == str(path)
+    # Rates of a second that a busy machine may have cut in two.
+    per_second = watcher.wait_status(
+        'capture', values=lambda v: float(v.get('windows_per_second', 0)) > 0
+    )[2]
+    assert 0.2 * RATE_HZ < float(per_second['samples_per_second']) < 5 * RATE_HZ
+    assert 2 < float(per_second['windows_per_second']) < 50
 
 
 def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watcher, wait):
@@ -156,6 +174,8 @@ def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watch
     assert node._painter.trails.seconds == 7.0
     shown = watcher.wait_status('overlay', values=lambda v: int(v.get('pictures', 0)) > 0)[2]
     assert float(shown['overlay_ms_max']) > 0
+    assert 0 < float(shown['pictures_per_second']) < 100
+    assert (shown['looking'], shown['tracks_not_drawn']) == ('1', '0')
     assert times[0].data > 0
 
 
@@ -172,3 +192,62 @@ def test_pictures_come_at_the_rate_asked_for_and_tracks_between_are_counted(star
     wait(lambda: pictures and stamp_ns(pictures[-1]) == 50_300_000_000, 'the newest')
     assert node.set_parameters([Parameter('trail_s', value=1.5)])[0].successful
     wait(lambda: node._painter.trails.seconds == 1.5, 'the new trail')
+
+
+def test_the_priority_asked_for_is_told_and_a_refusal_is_logged_once(start, monkeypatch):
+    """The system's own answer is not asked for: it would hold for this whole process."""
+    asked, answers = [], ['', 'refused: no rights', 'refused: no rights']
+    monkeypatch.setattr(
+        lifecycle, 'raise_priority', lambda *what: asked.append(what) or answers.pop(0)
+    )
+    node = start(TrackerNode, tracker='iou', real_time_priority=17, autostart=False)
+    said = []
+    for _ in range(3):
+        report = Report()
+        node._refused_priority = said[-1] if said else ''
+        node._ask_priority(report)
+        said.append(node._refused_priority)
+        assert report.values['real_time_priority'] == (said[-1] or '17, granted')
+    assert asked == [(17, ('array watch',))] * 3
+    plain, report = (
+        start(TrackerNode, tracker='iou', namespace='/other', autostart=False),
+        Report(),
+    )
+    plain._ask_priority(report)
+    assert report.values == {}
+
+
+def test_the_ego_vehicles_motion_comes_from_where_the_parameters_say(start):
+    node = start(TrackerNode, tracker='ground', ego_motion='tf', odom_frame='map')
+    told = Report()
+    node._ego.diagnose(told)
+    assert told.values['ego_motion'].startswith(('no tf yet', 'tf: expected package tf2_msgs'))
+    assert (node._ego._odom_frame, node._ego._base_frame) == ('map', 'base_link')
+    topics = [subscription.topic_name for subscription in node._ego._subscriptions]
+    assert topics in (['/tf', '/tf_static'], [])
+    none = start(TrackerNode, tracker='ground', namespace='/other', ego_motion='none')
+    assert none._ego._subscriptions == []
+    plain = start(TrackerNode, tracker='ground', namespace='/third')
+    topics = [subscription.topic_name for subscription in plain._ego._subscriptions]
+    assert topics == ['/third/odom']
+
+
+def test_boxes_beyond_the_image_come_when_they_are_wanted(
+    start, watcher, wait, front_end, tmp_path
+):
+    boxes = [[-0.2, -0.1, 0.2, 0.1], [1.1, -0.1, 1.3, 0.1]]
+    path = save_model(
+        tiny_array_model(front_end, boxes=boxes, scores=[0.9, 0.8]), tmp_path / 'any.onnx'
+    )
+    node = start(DetectorNode, model=str(path))
+    received = watcher.collect(Detection2DArray, 'detections')
+    publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
+    wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
+    blank = np.zeros((len(front_end.feature_names), front_end.n_mels, front_end.frames), 'f4')
+    for wanted, count in ((False, 1), (True, 2), (False, 1)):
+        assert node.set_parameters([Parameter('beyond_image', value=wanted)])[0].successful
+        before = len(received)
+        publisher.publish(encode_spectrogram(encode_header(5 * 10**9, 'array'), blank))
+        wait(lambda n=before: len(received) > n, 'detections')
+        assert len(received[-1].detections) == count
+    assert received[1].detections[1].bbox.center.position.x > 1920
