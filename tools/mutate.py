@@ -124,7 +124,9 @@ def main() -> int:
 def modules(room: str) -> list[Path]:
     """The modules of a room: those of a folder, or those whose names begin so."""
     folder = ROOT / 'avdet_ros' / room
-    return sorted(folder.rglob('*.py') if folder.is_dir() else folder.parent.glob(f'{room}*.py'))
+    if folder.is_dir():
+        return python_files(folder)
+    return sorted(folder.parent.glob(f'{room}*.py'))
 
 
 def sample(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
@@ -165,6 +167,19 @@ def update_copy(copy: Path, room: str) -> None:
     lines = ''.join(f'{key} = {json.dumps(value)}\n' for key, value in settings.items())
     with (copy / 'pyproject.toml').open('a', encoding='utf-8') as file:
         file.write(f'\n[tool.mutmut]\n{lines}')
+    # Which tests reach which function is known of what was there: anew where anything has changed.
+    seen = hashlib.sha256()
+    for path in (*modules(room), *(file for name in tests for file in python_files(ROOT / name))):
+        seen.update(path.read_bytes())
+    mark = copy / 'seen'
+    if not mark.is_file() or mark.read_text() != seen.hexdigest():
+        (copy / 'mutants' / 'mutmut-stats.json').unlink(missing_ok=True)
+    mark.write_text(seen.hexdigest())
+
+
+def python_files(path: Path) -> list[Path]:
+    """A module, or all below a folder."""
+    return sorted(path.rglob('*.py')) if path.is_dir() else [path]
 
 
 def run(copy: Path, *words: str) -> None:

@@ -97,6 +97,29 @@ def test_without_a_range_the_height_of_the_box_tells_it(beside):
     assert found.log_range_std > 0.65
 
 
+def test_a_box_is_taken_to_be_at_least_a_pixel_high(rig):
+    low = replace(rig, camera=replace(rig.camera, fy=100.0))
+    boxes = np.array([[959.0, 300, 961, 301.5], [959, 300, 961, 300.2]])
+    ahead = np.hypot(*(rig.camera.position_m - rig.array_position_m)[:2])
+    expected = [160 / 1.5 + ahead, 160 + ahead]
+    assert range_from_size(boxes, low)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_small_ellipse_is_small():
+    track = GroundTrack(
+        1,
+        np.array([3.0, 4.0]),
+        np.zeros(2),
+        np.diag([0.04, 0.01, 1, 1]),
+        np.ones(2),
+        0.9,
+        1.0,
+        0.0,
+        True,
+    )
+    assert track.ellipse(1.0)[:2] == pytest.approx((0.2, 0.1))
+
+
 def test_what_a_filter_knows_is_turned_back_and_moved_to_base_link():
     """In a frame in which base_link is turned left by 90 degrees."""
     covariance = np.diag([1.0, 4.0, 9.0, 16.0])

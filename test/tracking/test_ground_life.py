@@ -198,3 +198,22 @@ def test_values_out_of_range_are_named():
     assert GroundTracker()._rig.microphones_m.shape == (8, 3)
     noise = replace(kept._noise, acceleration=9.0)
     assert GroundTracker(RIG, noise=noise)._noise.acceleration == 9.0
+
+
+def test_a_range_tells_which_of_two_vehicles_in_one_bearing_it_is():
+    """The nearer one is sure in every other window, so that it comes first and second in turn."""
+    tracker = GroundTracker(RIG)
+    for step in range(10):
+        near = 0.9 if step % 2 else 0.7
+        tracker.update(10 + step / 10, heard((12.0, 1.2, near), (40.0, 4.0, 0.8)), HERE)
+    ranges = {vehicle.track_id: vehicle.range_m for vehicle in tracker.vehicles()}
+    assert ranges == {1: pytest.approx(40, rel=0.1), 2: pytest.approx(12, rel=0.1)}
+
+
+@pytest.mark.parametrize(('ego', 'own_mps'), [(HERE, 0.0), (None, 15.0)])
+def test_a_first_velocity_is_unknown_and_without_odometry_more_so(ego, own_mps):
+    tracker = GroundTracker(RIG, confirm_s=0.0)
+    tracker.update(10.0, heard(ONE), ego)
+    (vehicle,) = tracker.vehicles()
+    expected = tracker._noise.speed_mps**2 + own_mps**2
+    assert np.diag(vehicle.covariance)[2:] == pytest.approx([expected] * 2)

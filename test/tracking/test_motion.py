@@ -6,6 +6,7 @@ from helpers.tracks import detections_of
 import numpy as np
 import pytest
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.tracking import MotionTracker
 from avdet_ros.tracking.motion import grow
 
@@ -145,3 +146,20 @@ def test_motion_identities_count_from_what_a_reset_says():
     assert [track.track_id for track in tracker.update(0.1, found)] == [7, 8]
     tracker.reset()
     assert [track.track_id for track in tracker.update(0.2, moved())] == [1]
+
+
+def test_motion_values_out_of_range_are_named():
+    for name, value in {
+        'new_track_threshold': 1.1,
+        'high_threshold': -0.1,
+        'low_threshold': 1.1,
+        'iou_threshold': -0.1,
+        'margin': 10.1,
+        'confirm_s': 60.1,
+        'coast_s': -0.1,
+        'longest_gap_s': 3600.1,
+    }.items():
+        with pytest.raises(AvdetError, match=f'^tracker: {name}: expected a number from 0 to'):
+            MotionTracker(**{name: value})
+    MotionTracker(1, 1, 1, 1, 10, 60, 60, 3600)
+    MotionTracker(0, 0, 0, 0, 0, 0, 0, 0)
