@@ -64,10 +64,11 @@ class CameraModel:
         """A function that makes this camera's pictures those of a pinhole camera of the same K."""
         if not self.distortion.any():
             return lambda image: image
-        maps = (cv2.fisheye if self.fisheye else cv2).initUndistortRectifyMap(
+        maps: Any = (cv2.fisheye if self.fisheye else cv2).initUndistortRectifyMap(
             self.matrix, self.distortion, np.eye(3), self.matrix, self.size_px, cv2.CV_32FC1
         )
-        return lambda image: cv2.remap(image, *maps, interpolation=interpolation(image))
+        first, second = maps
+        return lambda image: cv2.remap(image, first, second, interpolation(image))
 
 
 def interpolation(image: np.ndarray) -> int:
@@ -231,6 +232,8 @@ def model_of(
         how = f'rectified pictures: {how}' if rectified else 'P, since K is empty'
     else:
         matrix, how = raw, ''
+    if matrix is None:
+        raise AvdetError(f'{where}: expected a camera matrix in K or P, found none in either')
     if not rectified:
         distortion, fisheye = _distortion(info, where)
     matrix, size, fitted = _of_pictures(info, matrix, picture_px, where)
@@ -307,7 +310,7 @@ def _of_pictures(
     here = (shifted, cropped) if crop != whole else (matrix, '')
     binned = all(abs(a - b) <= (n > 1) for a, b, n in zip(picture_px, size, binning, strict=True))
     if binned and (size != whole or picture_px == whole):  # as it says itself
-        return _scaled(*here, crop, picture_px, (1 / binning[0], 1 / binning[1]))
+        return _scaled(here[0], here[1], crop, picture_px, (1 / binning[0], 1 / binning[1]))
     if picture_px == whole:  # crop and binning are what the calibration was made with
         return matrix, whole, ''
     for (base, words), of in ((here, crop), ((matrix, ''), whole)):

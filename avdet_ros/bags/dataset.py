@@ -7,20 +7,24 @@ header stamps, never by when the recorder received it; what is missing is counte
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import partial
 import hashlib
 import json
 from pathlib import Path
 import re
 import shutil
-from typing import Any
 
 import numpy as np
 import yaml
 
 from avdet_ros.bags.camera_info import camera_model, drive_camera
-from avdet_ros.bags.drive_files import write_clip, write_lists, write_picture, write_truth
+from avdet_ros.bags.dataset_index import (
+    UNFINISHED,
+    DriveReport,
+    finished_drives,
+    write_index,
+)
+from avdet_ros.bags.drive_files import write_clip, write_picture, write_truth
 from avdet_ros.bags.drive_pictures import choose, exactly, nearest, picture_stamps, pictures
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import alignment, rig_tree
@@ -32,63 +36,17 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import ThermalScale, find_scale
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import write_atomically
 from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE
 from avdet_ros.rig import parse_rig
 
 SYNC_S = 0.05
 """A thermal or depth picture belongs to an RGB picture that is no further away in time."""
 
-INDEX = 'dataset.json'
-UNFINISHED = 'unfinished.part'
-"""Folder of the drive that is being written; what is in it counts for nothing."""
-
 SCALE_PICTURES = 24
 """Thermal pictures that the scale of the counts is found from."""
 
 SPLIT = {'train': 0.6, 'val': 0.2, 'test': 0.2}
 """MAVD's shares, by drives: windows overlap, so a split by frame would leak."""
-
-
-@dataclass
-class DriveReport:
-    """What became of one bag.
-
-    Attributes:
-        bag: its path.
-        drive: the drive's folder.
-        frames: frames written.
-        without_sound: pictures left out since their second of sound is not whole.
-        missing: frames without a picture, by modality.
-        with_truth: frames whose true boxes the bag holds, as bags of simulated drives do.
-        gaps: pieces of sound lost.
-        lost_s: seconds of sound lost.
-        camera: where size and matrix of the RGB camera come from.
-        pose: sentences about poses that are not the bag's.
-        bad: sentences about what was damaged and left out or mended.
-        alignment: how other cameras' pictures were laid over the RGB camera's.
-        thermal: what the thermal camera's counts were taken for.
-        split: train, val or test.
-        settings: the options that it was made with.
-        partial: None, or why this is not the whole drive.
-    """
-
-    bag: str
-    drive: str
-    frames: int = 0
-    without_sound: int = 0
-    missing: dict[str, int] = field(default_factory=dict)
-    with_truth: int = 0
-    gaps: int = 0
-    lost_s: float = 0.0
-    camera: str = ''
-    pose: list[str] = field(default_factory=list)
-    bad: list[str] = field(default_factory=list)
-    alignment: dict[str, str] = field(default_factory=dict)
-    thermal: str = ''
-    split: str = ''
-    settings: dict[str, Any] = field(default_factory=dict)
-    partial: str | None = None
 
 
 def convert(
@@ -156,7 +114,7 @@ def convert(
             (work / drive).rename(out / drive)
             reports.append(report)
             ids.extend(frames)
-            _write_index(out, reports, ids, splits)
+            write_index(out, reports, ids, splits)
             on_drive(report)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -167,45 +125,6 @@ def convert(
         several = f'{len(failed)} of {len(names)} bags could not be converted, the first: '
         raise AvdetError(f'{several if len(names) > 1 else ""}{failed[0]}{done}')
     return reports
-
-
-def finished_drives(
-    out: Path, names: dict[Path, str], settings: dict[str, Any]
-) -> tuple[list[DriveReport], list[layout.FrameId]]:
-    """What an earlier run with the same bags and options has finished in a folder.
-
-    Raises:
-        AvdetError: the folder holds something else.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return [], []
-    index = out / INDEX
-    sources = {drive: path for path, drive in names.items()}
-    try:
-        reports = [DriveReport(**entry) for entry in json.loads(index.read_bytes())]
-        same = all(
-            Path(report.bag) == sources.get(report.drive) and report.settings == settings
-            for report in reports
-        )
-    except (OSError, ValueError, TypeError):
-        reports, same = [], (out / UNFINISHED).is_dir() and len(list(out.iterdir())) == 1
-    whole = all((out / report.drive / layout.DONE).is_file() for report in reports)
-    if not same or not whole:
-        raise AvdetError(
-            f'{out}: expected a new or empty folder for the data set, or one that these bags were '
-            'being converted to with the same options, found files'
-        )
-    lists = [layout.split_path(out, split) for split in layout.SPLITS]
-    return reports, [frame for path in lists if path.exists() for frame in layout.read_ids(path)]
-
-
-def _write_index(
-    out: Path, reports: list[DriveReport], ids: list[layout.FrameId], splits: dict[str, str]
-) -> None:
-    write_lists(out, ids, splits)
-    text = json.dumps([asdict(report) for report in reports], indent=2)
-    with write_atomically(out / INDEX) as file:
-        file.write(f'{text}\n'.encode())
 
 
 def drive_names(bags: Sequence[Path]) -> dict[Path, str]:
@@ -307,7 +226,9 @@ def _convert_drive(
                     ids = [frame for frame in ids if frame in seen]
                 report.missing[kind] = len(ids) - len(seen)
             for frame in ids:
-                write_clip(out, frame, sound.around(frame.stamp_ns, layout.CLIP_S), rig)
+                clip = sound.around(frame.stamp_ns, layout.CLIP_S)
+                assert clip is not None  # as of all in `whole`
+                write_clip(out, frame, clip, rig)
             if truth := bag.find('truth', DETECTIONS):
                 report.with_truth = write_truth(folder, ids, RecordedTruth(bag, truth))
         finally:

@@ -120,7 +120,10 @@ def pictures(
 
 
 def exactly(
-    undistort: Callable, size: tuple[int, int], where: str, has_info: bool
+    undistort: Callable[[np.ndarray], np.ndarray],
+    size: tuple[int, int],
+    where: str,
+    has_info: bool,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Pass pictures of the rig's size; boxes are in the rig camera's pixels."""
 

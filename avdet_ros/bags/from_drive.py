@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import heapq
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -77,7 +78,7 @@ def _frames(folder: Path) -> list[layout.FrameId]:
     return sorted(found)
 
 
-def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
+def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, Any]]:
     types, camera = typestore().types, rig.camera
     array = Rotation.from_euler('z', rig.array_yaw_deg, degrees=True)
     poses = [
@@ -114,7 +115,7 @@ def _rig_messages(rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
     yield start_ns, '/tf_static', types[TRANSFORMS](transforms)
 
 
-def _sound(folder: Path, rig: Rig, start_ns: int) -> Iterator[tuple[int, str, object]]:
+def _sound(folder: Path, rig: Rig, start_ns: int) -> Iterator[tuple[int, str, Any]]:
     with soundfile.SoundFile(folder / layout.DRIVE_SOUND) as file:
         if (file.channels, file.samplerate) != (MICROPHONES, rig.sample_rate_hz):
             raise AvdetError(
@@ -133,7 +134,7 @@ def _sound(folder: Path, rig: Rig, start_ns: int) -> Iterator[tuple[int, str, ob
 
 def _pictures(
     folder: Path, ids: list[layout.FrameId], kind: str, rig: Rig
-) -> Iterator[tuple[int, str, object]]:
+) -> Iterator[tuple[int, str, Any]]:
     frame_id = rig.camera.frame_id
     for frame in ids:
         path = layout.picture_path(folder.parent, frame, kind)
@@ -149,11 +150,12 @@ def _pictures(
             encoding = 'mono16' if image.dtype == np.uint16 else 'mono8'
             if image.ndim == 3:
                 encoding = 'bgr8'
-            message = make_image(header, encoding, *image.shape[:2], image)
+            height, width = image.shape[:2]
+            message = make_image(header, encoding, height, width, image)
         yield frame.stamp_ns, TOPICS[kind], message
 
 
-def _truth(folder: Path, ids: list[layout.FrameId], rig: Rig) -> Iterator[tuple[int, str, object]]:
+def _truth(folder: Path, ids: list[layout.FrameId], rig: Rig) -> Iterator[tuple[int, str, Any]]:
     truth = layout.read_truth(folder.parent, folder.name)
     for frame in ids:
         line = truth.get(frame.stamp)

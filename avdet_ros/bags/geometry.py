@@ -42,7 +42,7 @@ def alignment(
     turn = None
     if reference is not None and other is not None:
         turn = transforms.turn(reference.frame_id, other.frame_id)
-    if turn is None:
+    if reference is None or other is None or turn is None:
 
         def resize(image: np.ndarray) -> np.ndarray:
             if image.shape[1::-1] == size_px:

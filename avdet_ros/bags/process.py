@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,10 +39,13 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
 # What the live detector publishes of its boxes, by its parameters' defaults.
-MIN_SCORE = find(DETECTOR, 'min_score').default
-MAX_DETECTIONS = find(DETECTOR, 'max_detections').default
+MIN_SCORE: Any = find(DETECTOR, 'min_score').default
+MAX_DETECTIONS: Any = find(DETECTOR, 'max_detections').default
 RESULTS = 'results.mcap'
 _SUMMARY = 'summary.json'
+
+S = TypeVar('S')
+T = TypeVar('T')
 
 
 @dataclass
@@ -293,16 +297,16 @@ def _spectrograms(
     left_out.check()
 
 
-def _in_order(work: Callable, pieces: Iterable) -> Iterator:
+def _in_order(work: Callable[[S], T], pieces: Iterable[S]) -> Iterator[T]:
     """Work on several pieces at once, hand over results in their order."""
     workers = min(os.cpu_count() or 1, 8)
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[T]] = deque()
     failure = None
-    pieces = iter(pieces)
+    coming = iter(pieces)
     with ThreadPoolExecutor(workers) as pool:
         while failure is None:
             try:
-                waiting.append(pool.submit(work, next(pieces)))
+                waiting.append(pool.submit(work, next(coming)))
             except StopIteration:
                 break
             except AvdetError as error:  # what came before the damage is as good as ever

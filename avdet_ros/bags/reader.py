@@ -14,16 +14,16 @@ import struct
 from tempfile import TemporaryDirectory
 
 import apsw
-from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 import zstandard
 
 from avdet_ros.bags import recovery
 from avdet_ros.bags.staging import message_files, needs_staging, stage_file, stage_folder
+from avdet_ros.bags.topics import BagTopics, Topic, encoding_of
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
-from avdet_ros.messages.typestore import type_hash, typestore
+from avdet_ros.messages.typestore import typestore
 from avdet_ros.quoting import one_line
 
 LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
@@ -46,16 +46,6 @@ _BROKEN = (
     OverflowError,
 )
 """What rosbags raises on files that are not what they should be."""
-
-
-@dataclass(frozen=True)
-class Topic:
-    """One topic of a bag: its name, its message type, how many messages, and the type's hash."""
-
-    name: str
-    msgtype: str
-    count: int
-    digest: str = ''
 
 
 @dataclass(frozen=True)
@@ -99,15 +89,14 @@ class Bag:
         """
         self.path = Path(path)
         self.partial: str | None = None
-        self.topics: dict[str, Topic] = {}
+        self._known = BagTopics(self.path)
+        self.topics = self._known.by_name
         self.start_ns = 0
         self.end_ns = 0
-        self.latched: set[str] = set()
+        self.latched = self._known.latched
         self._readers: list[Reader] = []
         self._damaged: list[Path] = []
-        self._types: dict[str, set[str]] = {}
-        self._encodings: dict[str, str] = {}
-        self._stage: TemporaryDirectory | None = None
+        self._stage: TemporaryDirectory[str] | None = None
         self._places = 0
         if not self.path.exists():
             raise AvdetError(f'{path}: expected a rosbag2 folder, .mcap or .db3, found nothing')
@@ -139,61 +128,12 @@ class Bag:
         self.close()
 
     def require(self, topic: str, *msgtypes: str) -> Topic:
-        """A topic that must be there with one of these types.
-
-        Raises:
-            AvdetError: it is missing, empty, of another type, or of another version of the type.
-        """
-        entry = self.topics.get(topic)
-        kind = ' or '.join(msgtypes)
-        if kind_of := self._encodings.get(topic):
-            raise AvdetError(
-                f'bag {self.path}: {topic}: expected messages in CDR, found {kind_of}'
-            )
-        if len(self._types.get(topic, ())) > 1:
-            types = ' and '.join(sorted(self._types[topic]))
-            raise AvdetError(f'bag {self.path}: {topic}: expected one message type, found {types}')
-        if entry is None or entry.count == 0:
-            there = ', '.join(sorted(name for name, t in self.topics.items() if t.count))
-            raise AvdetError(
-                f'bag {self.path}: {topic}: expected messages of {kind}, found none; '
-                f'the bag has {there or "no messages at all"}'
-            )
-        if entry.msgtype not in msgtypes:
-            raise AvdetError(f'bag {self.path}: {topic}: expected {kind}, found {entry.msgtype}')
-        if entry.digest.startswith('RIHS01_') and entry.digest != type_hash(entry.msgtype):
-            raise AvdetError(
-                f'bag {self.path}: {topic}: expected {entry.msgtype} as ROS 2 Jazzy defines it, '
-                f'found another definition under the same name'
-            )
-        return entry
+        """A topic that must be there with one of these types, see `BagTopics.require`."""
+        return self._known.require(topic, *msgtypes)
 
     def find(self, name: str, *msgtypes: str) -> str | None:
-        """The one topic with this last name and type, wherever its namespace is.
-
-        Args:
-            name: a full name (taken as it is), or a last name such as ``audio``.
-            msgtypes: types that count.
-
-        Returns:
-            The full name; None if there is no such topic with messages.
-
-        Raises:
-            AvdetError: several topics answer.
-        """
-        if name.startswith('/'):
-            return name if name in self.topics and self.topics[name].count else None
-        found = [
-            topic.name
-            for topic in self.topics.values()
-            if topic.name.rsplit('/', 1)[-1] == name and topic.count and topic.msgtype in msgtypes
-        ]
-        if len(found) > 1:
-            raise AvdetError(
-                f'bag {self.path}: {name}: expected one topic of that name, '
-                f'found {", ".join(sorted(found))}; name one with its full name'
-            )
-        return found[0] if found else None
+        """The one topic with this last name and type, see `BagTopics.find`."""
+        return self._known.find(name, *msgtypes)
 
     def messages(
         self, topics: Collection[str] | None = None, start_ns: int | None = None
@@ -214,9 +154,9 @@ class Bag:
             for message in self._intact(reader, wanted, start_ns):
                 yield self._bounded(message)
         for path in self._damaged:
-            for message in recovery.messages(path, wanted):
-                if start_ns is None or message[2] >= start_ns:
-                    yield self._bounded(BagMessage(*message))
+            for name, kind, stamp_ns, data in recovery.messages(path, wanted):
+                if start_ns is None or stamp_ns >= start_ns:
+                    yield self._bounded(BagMessage(name, kind, stamp_ns, data))
 
     def _open(self) -> None:
         has_metadata = self.path.is_dir() and (self.path / 'metadata.yaml').is_file()
@@ -245,7 +185,7 @@ class Bag:
                 # Unlike MCAP's index, nothing in the file shows whether it was closed.
                 self._note('metadata.yaml is missing, so the recording was cut short')
         if not any(topic.count for topic in self.topics.values()):
-            other = ', '.join(f'{name} in {kind}' for name, kind in self._encodings.items())
+            other = ', '.join(f'{name} in {kind}' for name, kind in self._known.encodings.items())
             raise AvdetError(
                 self.partial
                 or f'bag {self.path}: expected messages in CDR, found {other or "none"}'
@@ -276,18 +216,9 @@ class Bag:
             return recovery.NO_INDEX
         self._readers.append(reader)
         for connection in reader.connections:
-            offered = getattr(connection.ext, 'offered_qos_profiles', ())
-            if any(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in offered):
-                self.latched.add(connection.topic)
-            kind = connection.ext.serialization_format or 'cdr'
-            if kind != 'cdr':
-                self._encodings[connection.topic] = kind
-                continue
-            self._count(
-                connection.topic, connection.msgtype, connection.msgcount, connection.digest
-            )
+            self._known.add_connection(connection)
         if reader.message_count:
-            self._span(reader.start_time, reader.end_time - 1)
+            self._span(int(reader.start_time), int(reader.end_time) - 1)
         return None
 
     def _recover(self, file: Path, problem: str) -> None:
@@ -307,10 +238,10 @@ class Bag:
         kept = sum(found.counts.values())
         if not found.whole:
             self._note(f'{file.name}: {found.reason}{lost}, {kept} messages before that are whole')
-        self._encodings.update(found.encodings)
+        self._known.encodings.update(found.encodings)
         for (topic, msgtype), count in found.counts.items():
-            self._count(topic, msgtype, count, '')
-        if kept:
+            self._known.add(topic, msgtype, count)
+        if found.first_ns is not None and found.last_ns is not None:
             self._damaged.append(place)
             self._span(found.first_ns, found.last_ns)
 
@@ -318,9 +249,9 @@ class Bag:
         self, reader: Reader, wanted: set[str], start_ns: int | None
     ) -> Iterator[BagMessage]:
         connections = [
-            c
-            for c in reader.connections
-            if c.topic in wanted and c.ext.serialization_format in ('', 'cdr')
+            connection
+            for connection in reader.connections
+            if connection.topic in wanted and encoding_of(connection) == 'cdr'
         ]
         if not connections:
             return
@@ -328,7 +259,7 @@ class Bag:
             for connection, stamp_ns, data in reader.messages(connections, start=start_ns):
                 yield BagMessage(connection.topic, connection.msgtype, stamp_ns, bytes(data))
         except (OSError, *_BROKEN) as error:
-            self._note(f'{reader.path.name} cannot be read to its end: {error}')
+            self._note(f'{Path(str(reader.path)).name} cannot be read to its end: {error}')
 
     def _bounded(self, message: BagMessage) -> BagMessage:
         if message.data[:4] == _ZSTD:  # compressed one by one, where no metadata says so
@@ -343,16 +274,6 @@ class Bag:
                 f'{LARGEST_MESSAGE_BYTES >> 20} MiB, found one of {len(message.data) >> 20} MiB'
             )
         return message
-
-    def _count(self, topic: str, msgtype: str, count: int, digest: str) -> None:
-        before = self.topics.get(topic)
-        if count:
-            self._types.setdefault(topic, set()).add(msgtype)
-        total = count + (before.count if before else 0)
-        if before is None or not before.count:
-            self.topics[topic] = Topic(topic, msgtype, total, digest)
-        else:  # of another type too, if so: then `require` refuses it
-            self.topics[topic] = Topic(topic, before.msgtype, total, before.digest or digest)
 
     def _span(self, first_ns: int, last_ns: int) -> None:
         known = bool(self.end_ns)

@@ -80,6 +80,7 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         topics, raw = chain_topics(bag)
         damaged = bag.partial is not None
         source = bag.find('audio' if raw else 'spectrogram', IMAGE)
+    assert source is not None  # which `chain_topics` has found
     own = {argument.name for argument in ARGUMENTS} - set(_FIXED)
     texts = {name: text for name, text in given.items() if name in own}
     if not texts.get('namespace'):

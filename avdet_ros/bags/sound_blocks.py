@@ -63,6 +63,7 @@ class BagSound:
         """
         self.where = f'bag {bag.path}: {topic}'
         self._bag, self._topic, self._rate = bag, topic, sample_rate_hz
+        self.other_hz: float | None = None
         self._begin()
         self._check_rate()
 
@@ -110,7 +111,7 @@ class BagSound:
     def _begin(self) -> None:
         self.left_out = LeftOut(self.where)
         self.bad_samples = self.wrong_stamps = 0
-        self.other_hz: float | None = None
+        self.other_hz = None
 
     def _refuse(self, sentence: str) -> None:
         self.left_out.good -= 1

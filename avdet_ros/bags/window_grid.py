@@ -75,8 +75,7 @@ def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> W
     places = np.asarray(starts, np.int64)
     off = _offset(places, grid_samples)
     if off is None:
-        hop = round(hop_samples)
-        return WindowGrid(int(places[0]) % hop, 1, 0.0)
+        return WindowGrid(int(places[0]) % round(hop_samples), 1, 0.0)
     numbers = np.round((places - off) / grid_samples).astype(np.int64)
     hop = max(hop_samples / grid_samples, 1.0)
     since = numbers - numbers[-1]

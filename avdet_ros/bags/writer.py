@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 import os
 from pathlib import Path
+from typing import Any
 
 from rosbags.interfaces import (
     Connection,
@@ -90,7 +91,7 @@ class BagWriter:
                 self._writer.set_compression(mode, CompressionFormat.ZSTD)
             self._writer.open()
             if file_name:
-                storage_file = self._writer.storage
+                storage_file: Any = self._storage
                 storage_file.path = storage_file.path.rename(self.path / file_name)
         except WriterError as error:
             raise AvdetError(
@@ -152,11 +153,11 @@ class BagWriter:
         Raises:
             AvdetError: the disk is full.
         """
-        if not self._is_mcap or self._writer.storage is None:
+        if not self._is_mcap or self._storage is None:
             return
         try:
             self._close_chunk()
-            os.fsync(self._writer.storage.bio.fileno())
+            os.fsync(self._storage.bio.fileno())
         except OSError as error:
             raise self._disk_error(error) from error
         self._chunk_start_ns = None
@@ -167,7 +168,7 @@ class BagWriter:
         Raises:
             AvdetError: the disk is full.
         """
-        if self._writer.storage is None:
+        if self._storage is None:
             return
         try:
             self._writer.close()
@@ -180,8 +181,13 @@ class BagWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _storage(self) -> Any:
+        """The file that is being written; what an MCAP one has beside rosbags' interface too."""
+        return self._writer.storage
+
     def _close_chunk(self) -> None:
-        storage = self._writer.storage
+        storage = self._storage
         if self._is_mcap and storage.chunk.msgs:
             storage.close_chunk()
             storage.bio.flush()

@@ -38,7 +38,8 @@ def bag_to_dataset(
     rate: Annotated[float, typer.Option(help='Largest number of frames a second.')] = 10.0,
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
-    from avdet_ros.bags.dataset import DriveReport, convert
+    from avdet_ros.bags.dataset import convert
+    from avdet_ros.bags.dataset_index import DriveReport
     from avdet_ros.errors import AvdetError
 
     def report_drive(report: DriveReport) -> None:
