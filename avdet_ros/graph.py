@@ -98,6 +98,7 @@ ARGUMENTS = (
     Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
     Argument(Param('odom', '', "the ego vehicle's nav_msgs/Odometry topic; empty: odom")),
     _from_parameter('tracker', 'ego_motion'),
+    Argument(Param('map', '', 'a nav_msgs/OccupancyGrid of what stands around; empty: map')),
     Argument(
         Param('record', '', 'folder of a new bag to record into; empty: no recording'),
         (('recorder', 'path'),),
@@ -250,6 +251,8 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
     remappings = {}
     if values['odom'] and name in ('tracker', 'recorder'):
         remappings['odom'] = values['odom']
+    if values['map'] and name == 'tracker':
+        remappings['map'] = values['map']
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
         # The camera's model lies beside its pictures.

@@ -175,6 +175,7 @@ RECORDER = (
             'detections',
             'tracks',
             'tracks_3d',
+            'hidden',
             'odom',
             'truth',
             'label_info',

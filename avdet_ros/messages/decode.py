@@ -6,6 +6,7 @@ what rclpy received.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -44,6 +45,19 @@ def stamp_ns(message: Any) -> int:
     """The header's stamp in nanoseconds; 0 means that it was not set."""
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def yaw_of(turn: Any) -> float:
+    """A quaternion's turn about z.
+
+    Raises:
+        AvdetError: it is no rotation.
+    """
+    x, y, z, w = turn.x, turn.y, turn.z, turn.w
+    norm = x * x + y * y + z * z + w * w
+    if not 0.5 < norm < 2.0:  # also true of NaN
+        raise AvdetError(f'expected a quaternion of length 1, found {x}, {y}, {z}, {w}')
+    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
 
 
 def decode_sound(message: Any, where: str) -> np.ndarray:

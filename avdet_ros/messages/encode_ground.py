@@ -82,21 +82,22 @@ def encode_points(head: Header, tracks: list[GroundTrack]) -> PointCloud2:
         spread = np.sqrt(np.maximum(np.diag(track.covariance), 0))
         row['std_x'], row['std_y'], row['std_vx'], row['std_vy'] = spread
         row['score'], row['id'] = track.score, track.track_id
+    return point_cloud(head, table)
+
+
+def point_cloud(head: Header, table: np.ndarray) -> PointCloud2:
+    """A table of float32 and uint32 columns as a cloud of one point a row."""
+    kinds = {'f': PointField.FLOAT32, 'u': PointField.UINT32}
     fields = [
-        PointField(
-            name=name,
-            offset=offset,
-            datatype=PointField.UINT32 if name == 'id' else PointField.FLOAT32,
-            count=1,
-        )
-        for name, offset in zip(POINT.names or (), range(0, POINT.itemsize, 4), strict=True)
+        PointField(name=name, offset=offset, datatype=kinds[column.kind], count=1)
+        for name, (column, offset) in (table.dtype.fields or {}).items()
     ]
     return PointCloud2(
         header=head,
         height=1,
         width=len(table),
         fields=fields,
-        point_step=POINT.itemsize,
+        point_step=table.dtype.itemsize,
         row_step=table.nbytes,
         data=table.tobytes(),
         is_dense=True,

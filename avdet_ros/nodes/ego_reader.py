@@ -6,11 +6,10 @@ import math
 import time
 from typing import Any
 
-from geometry_msgs.msg import Quaternion
 from nav_msgs.msg import Odometry
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.messages.decode import stamp_ns, yaw_of
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.quoting import brief_repr
@@ -36,6 +35,7 @@ class EgoReader:
         """
         self._node, self._source = node, source
         self._odom_frame, self._base_frame = odom_frame, base_frame
+        self._frame = odom_frame if source == 'tf' else ''
         self._motion = EgoMotion()
         self._last_s: float | None = None
         self._edges: dict[str, tuple[str, float, float, float, float]] = {}
@@ -55,6 +55,15 @@ class EgoReader:
     def at(self, stamp_s: float) -> PlanarPose | None:
         """Pose of base_link at an instant, None where it is unknown."""
         return self._motion.at(stamp_s)
+
+    @property
+    def frame(self) -> str:
+        """Name of the fixed frame, '' while it is not known."""
+        return self._frame
+
+    def in_frame(self, stamp_s: float) -> PlanarPose | None:
+        """Pose of base_link in `frame` at an instant, jumps included; None where it is unknown."""
+        return self._motion.in_frame(stamp_s)
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Where the motion comes from, and whether it does."""
@@ -101,6 +110,7 @@ class EgoReader:
         except AvdetError as error:
             self._node.refuse('odometry', f'odom: {error}')
             return
+        self._frame = message.header.frame_id
         self._add(stamp_ns(message), place.x, place.y, yaw)
 
     def _on_tf(self, message: Any) -> None:
@@ -142,16 +152,3 @@ class EgoReader:
             self._last_s = time.monotonic()
         if odd:
             self._node.refuse('odometry', odd)
-
-
-def yaw_of(turn: Quaternion) -> float:
-    """A quaternion's turn about z.
-
-    Raises:
-        AvdetError: it is no rotation.
-    """
-    x, y, z, w = turn.x, turn.y, turn.z, turn.w
-    norm = x * x + y * y + z * z + w * w
-    if not 0.5 < norm < 2.0:  # also true of NaN
-        raise AvdetError(f'expected a quaternion of length 1, found {x}, {y}, {z}, {w}')
-    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)

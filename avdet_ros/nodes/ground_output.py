@@ -13,8 +13,12 @@ from vision_msgs.msg import Detection3DArray
 from avdet_ros.messages.autoware import autoware_messages, encode_detected, encode_tracked
 from avdet_ros.messages.encode_ground import encode_ground, encode_nearest, encode_points
 from avdet_ros.messages.foxglove import encode_annotations, foxglove_messages
+from avdet_ros.messages.hidden import encode_hidden
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.map_reader import MapReader
+from avdet_ros.rig import Camera
+from avdet_ros.tracking.around_corner import hidden_ones, look
 from avdet_ros.tracking.ground_track import GroundTrack
 from avdet_ros.tracking.track import Track
 
@@ -34,6 +38,7 @@ class GroundOutput:
         self._boxes = create(Detection3DArray, 'tracks_3d', qos.RESULTS, **how)
         self._points = create(PointCloud2, 'tracks_points', qos.RESULTS)
         self._nearest = create(PoseWithCovarianceStamped, 'nearest', qos.RESULTS)
+        self._hidden = create(PointCloud2, 'hidden', qos.RESULTS)
         self._optional: list[tuple[Any, Any]] = []
         self._notes: dict[str, str] = {}
         if msg := self._found('autoware_perception_msgs', autoware_messages()):
@@ -69,6 +74,22 @@ class GroundOutput:
             if publisher.get_subscription_count():
                 publisher.publish(encode(head, sound))
 
+    def publish_hidden(
+        self, head: Header, vehicles: list[GroundTrack], camera: Camera, cells: MapReader
+    ) -> None:
+        """Publish which of the vehicles the camera does not see, while somebody subscribes.
+
+        Args:
+            head: as in `publish`.
+            vehicles: likewise.
+            camera: of the rig.
+            cells: what stands around.
+        """
+        if self._hidden.get_subscription_count():
+            sound = [vehicle for vehicle in vehicles if is_sound(vehicle)]
+            sights = look(sound, camera, *cells.at(head.stamp.sec + head.stamp.nanosec * 1e-9))
+            self._hidden.publish(encode_hidden(head, hidden_ones(sights)))
+
     def annotate(self, head: Header, tracks: list[Track]) -> None:
         """Publish tracks as annotations of the picture, where Foxglove's messages are there."""
         if self._annotations is not None and self._annotations.get_subscription_count():
@@ -90,6 +111,7 @@ def is_sound(vehicle: GroundTrack) -> bool:
         *vehicle.velocity_mps,
         *vehicle.covariance.ravel(),
         *vehicle.size_m,
+        *vehicle.ego_mps,
         vehicle.score,
     )
     return bool(np.isfinite(values).all() and (np.diag(vehicle.covariance) > 0).all())

@@ -58,6 +58,9 @@ ASK_ODOMETRY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 ASK_TF = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """Of the subscriber of ``/tf``, as tf2 has it."""
 
+ASK_MAP = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Of the subscriber of the map of cells; latched where its publisher latches it."""
+
 RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """Detections and tracks, both ways."""
 

@@ -29,6 +29,7 @@ TYPES = {
     'tracks': 'vision_msgs/msg/Detection2DArray',
     'truth': 'vision_msgs/msg/Detection2DArray',
     'tracks_3d': 'vision_msgs/msg/Detection3DArray',
+    'hidden': 'sensor_msgs/msg/PointCloud2',
     'label_info': 'vision_msgs/msg/LabelInfo',
     'debug/latency_ms': 'std_msgs/msg/Float64',
 }

@@ -17,6 +17,7 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.ground_output import GroundOutput
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.map_reader import MapReader
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
@@ -50,6 +51,7 @@ class TrackerNode(AvdetNode):
         self._ground = GroundOutput(self)
         self._subscription = None
         self._ego: EgoReader | None = None
+        self._map: MapReader | None = None
         self._rig: Rig | None = None
         self._tracker: Tracker | None = None
         self._highest_id = 0
@@ -63,6 +65,7 @@ class TrackerNode(AvdetNode):
         """Subscribe, with no tracks."""
         self._tracker.reset()
         self._ego = EgoReader(self, self.p['ego_motion'], self.p['odom_frame'], self._rig.frame_id)
+        self._map = MapReader(self, self._ego, self._rig.frame_id)
         self._in = diagnostics.RateCounter()
         self._missed = MessageLossCounter(self.refuse)
         self._out = 0
@@ -83,6 +86,9 @@ class TrackerNode(AvdetNode):
 
     def release(self) -> None:
         """Unsubscribe."""
+        if self._map is not None:
+            self._map.destroy()
+            self._map = None
         if self._ego is not None:
             self._ego.destroy()
             self._ego = None
@@ -160,7 +166,9 @@ class TrackerNode(AvdetNode):
         later_ns = instant_ns + round(ahead_s * 1e9)
         vehicles = self._tracker.vehicles(ahead_s, self._ego.at(later_ns * 1e-9))
         self._count([vehicle.track_id for vehicle in vehicles])
-        self._ground.publish(encode_header(later_ns, self._rig.frame_id), vehicles)
+        head = encode_header(later_ns, self._rig.frame_id)
+        self._ground.publish(head, vehicles)
+        self._ground.publish_hidden(head, vehicles, self._rig.camera, self._map)
 
     def _count(self, ids: list[int]) -> None:
         """Count identities: they ascend, also in the order in which they are first published."""
@@ -207,6 +215,7 @@ class TrackerNode(AvdetNode):
         )
         if isinstance(self._tracker, GroundTracker):
             self._ego.diagnose(report)
+            self._map.diagnose(report)
             self._ground.diagnose(report)
         self._update.add_to(report, 'tracker')
         self._latency.add_to(report, 'latency')

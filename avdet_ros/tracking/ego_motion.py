@@ -167,6 +167,16 @@ class EgoMotion:
         speed = (math.cos(now.yaw_rad) * x + math.sin(now.yaw_rad) * y) / MEAN_OVER_S
         return speed if abs(speed) <= FASTEST_MPS else None
 
+    def in_frame(self, stamp_s: float) -> PlanarPose | None:
+        """The pose of an instant in odometry's own frame, its last jump included.
+
+        Maps are in that frame; `at` is for differences, which a jump must not enter.
+        """
+        pose = self.at(stamp_s)
+        if pose is None or self._raw is None:
+            return None
+        return _joined(self._raw[1], _relative(self._path[-1][1], pose))
+
     def newest_s(self) -> float:
         """Stamp of the newest pose; minus infinity without any."""
         return self._path[-1][0] if self._path else -math.inf

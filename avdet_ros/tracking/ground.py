@@ -173,6 +173,8 @@ class GroundTracker:
         pose = self._pose or _ORIGIN
         later = self._carried_on(ahead_s) if ego is None or self._pose is None else ego
         before, after = self._array_m(pose), self._array_m(later)
+        cos, sin = math.cos(later.yaw_rad), math.sin(later.yaw_rad)
+        ego_mps = np.array([[cos, sin], [-sin, cos]]) @ self._ego_mps
         tracks = []
         for vehicle in self._vehicles:
             if not self._confirmed(vehicle):
@@ -190,6 +192,7 @@ class GroundTracker:
                     age_s=self._stamp_s - vehicle.born_s,
                     unseen_s=self._stamp_s - vehicle.last_seen_s,
                     over_ground=self._pose is not None,
+                    ego_mps=ego_mps if self._pose is not None else np.zeros(2),
                 )
             )
         return tracks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 
 import numpy as np
@@ -26,6 +26,8 @@ class GroundTrack:
         age_s: since its first detection.
         unseen_s: since its last one.
         over_ground: whether the ego vehicle's motion is known and taken out.
+        ego_mps: (2,) float64 velocity of base_link along its own axes; zeros where it is unknown,
+            as `velocity_mps` is relative then.
     """
 
     track_id: int
@@ -37,6 +39,7 @@ class GroundTrack:
     age_s: float
     unseen_s: float
     over_ground: bool
+    ego_mps: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     @property
     def range_m(self) -> float:
