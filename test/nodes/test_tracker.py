@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from nav_msgs.msg import Odometry
+from nav_msgs.msg import OccupancyGrid, Odometry
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -17,6 +17,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.messages.encode_ground import POINT
+from avdet_ros.messages.hidden import HIDDEN_POINT
 from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.tracker import TrackerNode
@@ -301,3 +302,48 @@ def test_detections_without_a_pose_have_their_range_from_the_box(ground_chain, w
         22, abs=8
     )  # of a car's usual height
     assert node.get_parameter('ego_motion').value == 'odometry'
+
+
+def square_map(frame, stands_x_m):
+    """A wall across the way, 1 m thick."""
+    message = OccupancyGrid(header=encode_header(1_000_000_000, frame))
+    message.info.resolution, message.info.width, message.info.height = 0.5, 120, 40
+    message.info.origin.position.x, message.info.origin.position.y = -10.0, -10.0
+    message.info.origin.orientation.w = 1.0
+    numbers = np.zeros((40, 120), np.int8)
+    column = round((stands_x_m + 10) / 0.5)
+    numbers[:, column : column + 2] = 100
+    message.data = numbers.ravel().tolist()
+    return message
+
+
+def test_a_wall_in_the_map_hides_the_vehicle_behind_it(ground_chain, watcher, wait):
+    """The map is in odom's frame, whose origin the vehicle has left, and is latched."""
+    node, feed, drive, _ = ground_chain
+    hidden = watcher.collect(PointCloud2, 'hidden')
+    wait(lambda: watcher.node.count_publishers('/avdet/hidden'), 'the tracker')
+    walls = watcher.node.create_publisher(OccupancyGrid, 'map', qos.LATCHED)
+    wait(lambda: walls.get_subscription_count(), 'the tracker')
+
+    def drive_and_hear(count, since):
+        for step in range(count):
+            t = since + 0.1 * step
+            drive(t + 0.5, 8.0)
+            time.sleep(0.01)
+            feed(t, (20.0, 3.0))
+
+    drive(29.9, 8.0)
+    drive(30.0, 8.0)
+    drive_and_hear(4, 30.0)
+    wait(lambda: hidden, 'a message without a map')
+    assert hidden[-1].width == 0
+    walls.publish(square_map('map', 16.0))
+    watcher.wait_status('tracker', "expected frame base_link or odom, found 'map': left out")
+    walls.publish(square_map('odom', 16.0))  # 8 m ahead
+    wait(lambda: node._map.at(30.5)[0] is not None, 'the map')
+    drive_and_hear(4, 30.4)
+    wait(lambda: hidden[-1].width, 'a hidden vehicle')
+    point = np.frombuffer(bytes(hidden[-1].data), HIDDEN_POINT)[0]
+    assert (point['by'], point['id']) == (2, 1)
+    assert point['hidden'] > 0.5
+    watcher.wait_status('tracker', values=lambda values: values.get('map') == 'used')
