@@ -10,7 +10,6 @@ from nav_msgs.msg import OccupancyGrid
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.hidden import decode_cells
 from avdet_ros.nodes import diagnostics, qos
-from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.quoting import brief_repr
@@ -38,13 +37,17 @@ class MapReader:
         self._cells: Cells | None = None
         self._frame, self._came_s = '', 0.0
         self._state = 'none'
-        self._subscription = AdaptiveSubscription(
-            node, OccupancyGrid, 'map', self._on_map, qos.ASK_MAP
+        self._subscription = node.create_subscription(
+            OccupancyGrid,
+            'map',
+            self._on_map,
+            qos.ASK_MAP,
+            qos_overriding_options=qos.overridable(),
         )
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        self._subscription.destroy()
+        self._node.destroy_subscription(self._subscription)
 
     def at(self, stamp_s: float) -> tuple[Cells | None, PlanarPose]:
         """The map and the pose of base_link in its frame; None where it cannot be used then."""
