@@ -24,7 +24,7 @@ PROFILES = {
     'ASK_STREAM': 'best effort, depth 5',
     'ASK_SOUND': 'best effort, depth 50',
     'ASK_ODOMETRY': 'best effort, depth 50',
-    'ASK_MAP': 'reliable, depth 1, latched where it is offered',
+    'ASK_MAP': 'reliable, depth 1',
     'ASK_TF': 'reliable, depth 100',
     'ASK_SPECTROGRAM': 'reliable, depth 5',
     'RESULTS': 'reliable, depth 10',
