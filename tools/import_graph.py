@@ -39,7 +39,8 @@ TRAINING_ROOMS = (
     {'boxes', 'efficientdet', 'fitting'},
     {'data'},
     {'any_array', 'losses', 'networks', 'results'},
-    {'pretexts', 'sounding', 'teachers'},
+    {'pretexts', 'teachers'},
+    {'sounding'},
     {'run'},
     {'studies'},
     {'labelled_frames'},  # the former place of one of data, for scripts

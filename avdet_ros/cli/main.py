@@ -54,6 +54,7 @@ from avdet_ros.cli.train_curve import train_curve
 from avdet_ros.cli.train_label import label
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
+from avdet_ros.cli.train_selector import train_selector
 from avdet_ros.cli.train_student import train
 from avdet_ros.cli.train_teacher import train_teacher
 from avdet_ros.cli.view import view
@@ -100,6 +101,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'any-array': train_any_array,
             'teacher': train_teacher,
             'label': label,
+            'selector': train_selector,
             'convert-checkpoint': convert_checkpoint,
             'curve': train_curve,
             'search': search,

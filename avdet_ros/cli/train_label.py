@@ -11,8 +11,12 @@ import typer
 def label(
     data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout.')],
     teachers: Annotated[
-        Path, typer.Option(help='Folder with rgb, depth, thermal from avdet train teacher.')
-    ],
+        Path | None,
+        typer.Option(
+            help='Folder with rgb, depth, thermal from avdet train teacher; --filter can do with '
+            'labels that are there.'
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help='What they are: efficientdet or another registered teacher.')
     ] = 'efficientdet',
@@ -34,6 +38,20 @@ def label(
     score: Annotated[
         float, typer.Option(help='A box of a lower score is no label.', min=0.3, max=0.99)
     ] = 0.3,
+    label_filter: Annotated[
+        str,
+        typer.Option(
+            '--filter',
+            help='Then say which labels a student that hears should learn: moving, sounding or, '
+            'by the truth, oracle; recipes take it as label_filter.',
+        ),
+    ] = 'none',
+    selector: Annotated[
+        Path | None, typer.Option(help='Of avdet train selector, for --filter sounding.')
+    ] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help="Rig file, for --filter; the default is the drives' own.")
+    ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
@@ -44,10 +62,11 @@ def label(
 
     Example:
         avdet train label out/drives --teachers runs/teachers
+        avdet train label out/drives --filter sounding --selector runs/selector
     """
     from rich.table import Table
 
-    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.cli.console import console, print_line, progress_bars
     from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
@@ -76,8 +95,22 @@ def label(
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    ready = open_teachers(teachers, names, score, model)
-    label_drives(data, drives, ready, folder, crop, progress_bars(progress))
+    if teachers is None and label_filter == 'none':
+        raise AvdetError(
+            '--teachers: expected a folder of teachers of avdet train teacher, found none'
+        )
+    if teachers is not None:
+        ready = open_teachers(teachers, names, score, model)
+        label_drives(data, drives, ready, folder, crop, progress_bars(progress))
+    if label_filter != 'none':
+        from avdet_ros.training.sounding.run import filter_labels
+
+        counts = filter_labels(
+            data, drives, label_filter, folder, selector, None, rig, progress_bars(progress)
+        )
+        found = ', '.join(f'{count} {word}' for word, count in counts.items())
+        print_line(f'{folder / f"filter_{label_filter}"}: {found}')
+        return
     table = Table(title=str(folder), title_justify='left')
     for heading in ('drive', 'frames', *names, 'fused'):
         table.add_column(heading, no_wrap=heading == 'drive', justify='left')

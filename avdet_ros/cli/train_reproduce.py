@@ -31,11 +31,19 @@ def reproduce(
         typer.Option(help='Ready teachers, rgb, depth and thermal, of avdet train teacher.'),
     ] = None,
     rows: Annotated[
-        str | None, typer.Option(help='Only these rows, as m1,m5,m6; the table has them alone.')
+        str | None,
+        typer.Option(
+            help='Only these rows, as m1,m5,m6; the table has them alone. self-supervision: which '
+            'seen vehicle sounds, and what it helps to know.'
+        ),
     ] = None,
     seeds: Annotated[
         int, typer.Option(help='Run each row at least so often, from seed 0 on.', min=1, max=100)
     ] = 1,
+    pages: Annotated[
+        Path | None,
+        typer.Option(help='Of self-supervision: folder whose page gets the tables too.'),
+    ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Teach a student in every way of MM-DistillNet's tables and write results.md.
@@ -46,6 +54,8 @@ def reproduce(
         avdet train reproduce --scale smoke
 
         avdet train reproduce --scale full --data MAVD --teachers teachers --out runs/paper
+
+        avdet train reproduce --rows self-supervision --scale small --out runs/sounding
     """
     import shlex
     import sys
@@ -56,16 +66,22 @@ def reproduce(
 
     need_training()
     from avdet_ros.training.studies import reproduce as runs
+    from avdet_ros.training.studies import self_supervision
     from avdet_ros.training.studies.paper_rows import ROWS
 
+    command = shlex.join(['avdet', *sys.argv[1:]])
+    bars = progress_bars(progress)
+    if rows == self_supervision.KEY:
+        path = self_supervision.study(scale, out, data, command, pages, bars)
+        _logger.info('made %s', path)
+        return
     known = {row.key: row for row in ROWS}
     wanted = rows.split(',') if rows else list(known)
     for key in wanted:
         if key not in known:
-            raise AvdetError(f'rows: expected some of {", ".join(known)}, found {key!r}')
+            names = ', '.join([*known, self_supervision.KEY])
+            raise AvdetError(f'rows: expected some of {names}, found {key!r}')
     chosen = [known[key] for key in wanted]
-    command = shlex.join(['avdet', *sys.argv[1:]])
-    bars = progress_bars(progress)
     path = runs.reproduce(scale, out, data, teachers, chosen, seeds, command, bars)
     _logger.info('%s', path.read_text(encoding='utf-8'))
     _logger.info('made %s', path)

@@ -14,7 +14,8 @@ def view(
     bags: Annotated[
         list[Path] | None,
         typer.Argument(
-            help='Bags to show, e.g. a drive and its results; without any, the running nodes.'
+            help='Bags to show, e.g. a drive and its results, or a data set whose labels were '
+            'filtered; without any, the running nodes.'
         ),
     ] = None,
     web: Annotated[
@@ -29,21 +30,35 @@ def view(
     ] = None,
     namespace: Annotated[str, typer.Option(help='Namespace of the running nodes.')] = 'avdet',
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    label_filter: Annotated[
+        str,
+        typer.Option('--filter', help='Of a data set: boxes with how likely each sounds by it.'),
+    ] = 'sounding',
+    split: Annotated[str, typer.Option(help='Of a data set: train, val or test.')] = 'val',
+    labels: Annotated[
+        Path | None, typer.Option(help='Of a data set: its labels; the default is DATA/labels.')
+    ] = None,
 ) -> None:
     """Show picture, boxes, sound levels and latency in the Rerun viewer."""
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.show import show_bag
+    from avdet_ros.dataset.layout import is_dataset
     from avdet_ros.drawing.live_page import LivePage
     from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation.sounding.show import show_filtered
     from avdet_ros.process import until_signal
     from avdet_ros.rig import load_rig
 
     loaded_rig = load_rig(rig)
-    opened = [Bag(path) for path in bags or []]
+    sets = [path for path in bags or [] if is_dataset(path)]
+    opened = [Bag(path) for path in bags or [] if path not in sets]
     page = LivePage(loaded_rig, save, web)
     if page.url:
         print_line(page.url)
-    if opened:
+    for root in sets:
+        count = show_filtered(root, page, label_filter, split, labels)
+        print_line(f'{root}: {count} frames of {split}')
+    if opened or sets:
         for bag in opened:
             with bag:
                 has_image = image if image in bag.topics else None

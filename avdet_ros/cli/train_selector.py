@@ -1,0 +1,64 @@
+"""`avdet train selector`: learn which of the boxes that teachers see sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train_selector(
+    data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout, labelled by teachers.')],
+    out: Annotated[Path, typer.Option(help='Folder of the selector.')] = Path('runs/selector'),
+    labels: Annotated[
+        Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
+    ] = None,
+    evidence: Annotated[
+        str, typer.Option(help='Some of sound, sight, motion, thermal, separated by commas.')
+    ] = 'sound',
+    labelled: Annotated[
+        int, typer.Option(help='Frames whose truth is told, where drives have one.', min=0)
+    ] = 0,
+    unlabelled: Annotated[bool, typer.Option(help='Learn from all other frames too.')] = True,
+    thermal: Annotated[
+        bool, typer.Option(help='--no-thermal leaves thermal pictures out of the evidence.')
+    ] = True,
+    steps: Annotated[int, typer.Option(help='Steps of each of the two rounds.', min=1)] = 150,
+    seed: Annotated[int, typer.Option(help='Of weights and order.', min=0)] = 0,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file; the default is what the drives carry.')
+    ] = None,
+    progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
+) -> None:
+    """Learn from sound and boxes alone which seen vehicle sounds, for avdet train label --filter.
+
+    Example:
+        avdet train selector out/drives --out runs/selector
+        avdet train label out/drives --filter sounding --selector runs/selector
+    """
+    from avdet_ros.cli.console import print_line, progress_bars
+    from avdet_ros.cli.training import need_training
+    from avdet_ros.errors import AvdetError
+
+    need_training()
+    from avdet_ros.training.sounding.learning import SelectorPlan
+    from avdet_ros.training.sounding.network import EVIDENCE
+    from avdet_ros.training.sounding.run import make_selector
+
+    kinds = [part.strip() for part in evidence.split(',') if part.strip()]
+    unknown = [kind for kind in kinds if kind not in EVIDENCE]
+    if unknown or not kinds:
+        found = unknown[0] if unknown else 'none'
+        raise AvdetError(f'--evidence: expected some of {", ".join(EVIDENCE)}, found {found}')
+    if not unlabelled and not labelled:
+        raise AvdetError('--no-unlabelled: expected --labelled, frames that are told, found none')
+    plan = SelectorPlan(
+        tuple(kind for kind in kinds if thermal or kind != 'thermal'),
+        steps=steps,
+        labelled=labelled,
+        unlabelled=unlabelled,
+        seed=seed,
+    )
+    path = make_selector(data, plan, out, labels, rig, progress_bars(progress))
+    print_line(f'made {path}')

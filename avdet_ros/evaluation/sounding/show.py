@@ -1,0 +1,66 @@
+"""Pictures of a data set on the live page, with how likely each labelled box sounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.label_filter import KEEP, OPEN, FilteredFrame, read_filtered
+from avdet_ros.dataset.labels import LABELS
+from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.on_dataset import frames_of
+
+SHOWN_AS = {KEEP: 1.0, OPEN: 0.5}
+"""What stands at a box whose filter has no number; 0 for road."""
+
+
+def show_filtered(
+    root: Path,
+    page: LivePage,
+    name: str = 'sounding',
+    split: str = 'val',
+    labels: Path | None = None,
+) -> int:
+    """Show every frame of a split that a filter knows; see `dataset.label_filter`.
+
+    Args:
+        root: the data set's folder.
+        page: where to.
+        name: of the filter.
+        split: train, val or test.
+        labels: folder of the label files, None for ``<root>/labels``.
+
+    Returns:
+        Frames shown.
+
+    Raises:
+        AvdetError: there is no such split, or a drive's filter is missing.
+    """
+    shown = 0
+    for drive, frames in frames_of(root, split).items():
+        judged = read_filtered(labels or root / LABELS, name, drive)
+        for frame in frames:
+            if frame.stamp not in judged:
+                continue
+            its = judged[frame.stamp]
+            page.at(frame.stamp_ns)
+            page.picture(layout.read_picture(root, frame, 'rgb'))
+            page.boxes('detections', its.boxes_px, chances(its), [''] * len(its.boxes_px))
+            strips = its.open_px
+            page.boxes('tracks', strips, np.zeros(len(strips)), ['0'] * len(strips))
+            shown += 1
+    page.close()
+    if not shown:
+        raise AvdetError(
+            f'{root}: expected frames of {split} that the filter {name} knows, found none'
+        )
+    return shown
+
+
+def chances(its: FilteredFrame) -> np.ndarray:
+    """(N,) float64 how likely each box sounds; the verdict where the filter has no number."""
+    verdict = np.array([SHOWN_AS.get(int(value), 0.0) for value in its.verdict])
+    return np.where(np.isfinite(its.score), its.score, verdict)

@@ -1,0 +1,136 @@
+"""Tables of which visible vehicle sounds, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes
+from avdet_ros.evaluation.sounding.parts import parts_of, shares
+from avdet_ros.evaluation.sounding.ranking import (
+    Ranking,
+    accuracy,
+    best_threshold,
+    interval,
+    rank,
+)
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """What a row says of the boxes of validation and test drives, each seed by itself.
+
+    Attributes:
+        title: in tables.
+        hears: whether it looks at the sound.
+        knows: what it takes from the truth of the boxes that it scores.
+        val: (N,) scores of validation boxes with the right sound, one array a seed.
+        test: by name of the sound, one array a seed.
+        own: name of the right sound.
+    """
+
+    title: str
+    hears: bool
+    knows: str
+    val: Sequence[np.ndarray]
+    test: Mapping[str, Sequence[np.ndarray]]
+    own: str
+
+
+def share_table(boxes: Mapping[str, SeenBoxes]) -> str:
+    """How false it is that every visible vehicle sounds, a column for each list of boxes."""
+    columns = {name: shares(its) for name, its in boxes.items()}
+    frames = ('only audible', 'both', 'only inaudible', 'none')
+    words = {
+        'hidden': 'hidden, of all audible ones in the image',
+        **{name: f'frames with {name}' for name in frames},
+        'none': 'frames without a box',
+    }
+    lines = [
+        f'| share | {" | ".join(f"{name} ({len(its)})" for name, its in boxes.items())} |',
+        f'|---|{"--:|" * len(boxes)}',
+    ]
+    for key in next(iter(columns.values())):
+        cells = ' | '.join(f'{100 * column[key]:.0f} %' for column in columns.values())
+        lines.append(f'| {words.get(key, key)} | {cells} |')
+    return '\n'.join(lines)
+
+
+def main_table(
+    rows: Sequence[RowScores], boxes: Mapping[str, SeenBoxes], wrong: Sequence[str]
+) -> str:
+    """A row each: both average precisions, the ROC's area, accuracy, and the wrong sounds.
+
+    Args:
+        rows: as scored.
+        boxes: of ``val`` and ``test``.
+        wrong: names of wrong sounds, whose AP of the inaudible stands in the last columns.
+    """
+    lines = [
+        '| row | from the truth | AP sounding | AP inaudible | ROC area | accuracy | '
+        + ' | '.join(wrong)
+        + ' |',
+        f'|---|---|--:|--:|--:|--:|{"--:|" * len(wrong)}',
+    ]
+    val, test = boxes['val'], boxes['test']
+    for row in rows:
+        found = [rank(scores, test.sounds) for scores in row.test[row.own]]
+        right = [
+            accuracy(scores, test.sounds, best_threshold(before, val.sounds))
+            for scores, before in zip(row.test[row.own], row.val, strict=True)
+        ]
+        bound = inaudible_interval(row.test[row.own][0], test)
+        cells = [row.title, row.knows or '-']
+        cells += [_several([one.ap_sounding for one in found])]
+        cells += [f'{_several([one.ap_inaudible for one in found])} ({bound})']
+        cells += [_several([one.roc_auc for one in found]), _several(right)]
+        for name in wrong:
+            its = [rank(scores, test.sounds).ap_inaudible for scores in row.test.get(name, ())]
+            cells.append(_several(its) if its else '-')
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def part_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
+    """The ROC's area of some rows on each part of the test boxes, mean over the seeds."""
+    lines = [
+        f'| part | boxes | sound | {" | ".join(row.title for row in rows)} |',
+        f'|---|--:|--:|{"--:|" * len(rows)}',
+    ]
+    for name, mask in parts_of(test).items():
+        each = [
+            [rank(scores[mask], test.sounds[mask]) for scores in row.test[row.own]] for row in rows
+        ]
+        first: Ranking = each[0][0]
+        cells = ' | '.join(_several([one.roc_auc for one in its]) for its in each)
+        lines.append(f'| {name} | {first.boxes} | {first.sounding} | {cells} |')
+    return '\n'.join(lines)
+
+
+def inaudible_interval(scores: np.ndarray, boxes: SeenBoxes) -> str:
+    """95 % interval of the AP of the inaudible, drives resampled."""
+
+    def measure(places: np.ndarray) -> float:
+        return rank(scores[places], boxes.sounds[places]).ap_inaudible
+
+    low, high = interval(measure, boxes.drive)
+    return f'{_number(low)} to {_number(high)}'
+
+
+def _several(values: Sequence[float]) -> str:
+    """Mean and range of some seeds, or the one number."""
+    mean = _number(float(np.mean(values)))
+    if len(values) < 2 or not np.isfinite(values).all():
+        return mean
+    half = (max(values) - min(values)) / 2
+    return f'{mean} ± {_number(half)}'
+
+
+def _number(value: float) -> str:
+    """Two digits behind the point, without the nought before it."""
+    if not np.isfinite(value):
+        return '-'
+    text = f'{value:.2f}'
+    return text[1:] if text.startswith('0') else text

@@ -1,0 +1,233 @@
+"""The rows that say which visible vehicle sounds: how each selector is fitted, and its scores.
+
+Every row is scored with the right sound and with wrong ones (`evaluation.sounding.controls`); one
+that scores the same with any sound has not listened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.features import map_features
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.sounding import controls
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes
+from avdet_ros.evaluation.sounding.directions import Received, box_sides_deg, received
+from avdet_ros.evaluation.sounding.hand_made import Row, scored
+from avdet_ros.files import write_atomically
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.quoting import one_line
+from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.training.sounding.box_set import BoxSet, box_set
+from avdet_ros.training.sounding.learning import SelectorPlan, fit_selector, predict
+from avdet_ros.training.sounding.run import mirror_of
+from avdet_ros.training.sounding.sound_sums import DirectionMaps, mirrored_sums
+
+RIGHT = 'own sound'
+CONTROLS = ('another moment', 'another drive', 'mirrored', 'no coherence')
+
+A, V, M, T = 'sound', 'sight', 'motion', 'thermal'
+
+
+@dataclass(frozen=True)
+class SelectorRow:
+    """A selector of the study.
+
+    Attributes:
+        key: of its files.
+        title: in tables.
+        plan: how it is fitted.
+        every_label: the truth of all training frames is told.
+    """
+
+    key: str
+    title: str
+    plan: SelectorPlan
+    every_label: bool = False
+
+    @property
+    def hears(self) -> bool:
+        """Whether it looks at the sound."""
+        return A in self.plan.kinds
+
+
+def _plan(*kinds: str, **other: object) -> SelectorPlan:
+    return replace(SelectorPlan(kinds=kinds), **other)
+
+
+SELECTORS = (
+    SelectorRow('a', 'sound', _plan(A)),
+    SelectorRow('av', 'sound, sight', _plan(A, V)),
+    SelectorRow('avm', 'sound, sight, motion', _plan(A, V, M)),
+    SelectorRow('avmt', 'sound, sight, motion, thermal', _plan(A, V, M, T)),
+    SelectorRow('vm', 'sight, motion: no sound', _plan(V, M)),
+    SelectorRow('vmt', 'sight, motion, thermal: no sound', _plan(V, M, T)),
+    SelectorRow('a_alone', 'sound, never two moments at once', _plan(A, mixing=False)),
+    *(
+        SelectorRow(
+            f'avm_{many}',
+            f'sound, sight, motion, {many} frames told',
+            _plan(A, V, M, labelled=many),
+        )
+        for many in (20, 100)
+    ),
+    SelectorRow(
+        'only_20', '20 frames told, no others', _plan(A, V, M, labelled=20, unlabelled=False)
+    ),
+    SelectorRow(
+        'only_100', '100 frames told, no others', _plan(A, V, M, labelled=100, unlabelled=False)
+    ),
+    SelectorRow('told_vm', 'all told: sight, motion', _plan(V, M, unlabelled=False), True),
+    SelectorRow('told_a', 'all told: sound', _plan(A, unlabelled=False), True),
+    SelectorRow(
+        'told_avm', 'all told: sound, sight, motion', _plan(A, V, M, unlabelled=False), True
+    ),
+    SelectorRow(
+        'told_avmt',
+        'all told: sound, sight, motion, thermal',
+        _plan(A, V, M, T, unlabelled=False),
+        True,
+    ),
+)
+"""Unsupervised, then with some frames told, then with all."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Boxes of a use with their sound: for hand-made rows and for selectors.
+
+    Attributes:
+        boxes: the list.
+        padded: the same boxes a frame.
+        heard: what comes from each direction, by `RIGHT` and `CONTROLS`.
+        sums: sounds by `RIGHT` and `CONTROLS`.
+        sides_deg: (N, 2) of the boxes.
+    """
+
+    boxes: SeenBoxes
+    padded: BoxSet
+    heard: dict[str, Received]
+    sums: dict[str, Tensor]
+    sides_deg: np.ndarray
+
+
+def load_frames(
+    root: Path, boxes: SeenBoxes, rig: Rig, thermal: bool = True, progress: Progress = SILENT
+) -> Frames:
+    """Boxes with their own sound and wrong ones.
+
+    Args:
+        root: the data set's folder, with features.
+        boxes: of one use.
+        rig: array and camera.
+        thermal: look at thermal pictures.
+        progress: shows frames.
+    """
+    sounds = np.where(boxes.state >= 0, boxes.sounds, np.nan).astype(float)
+    padded = box_set(
+        root, boxes.frames, boxes.frame, boxes.boxes_px, rig, sounds, thermal, progress
+    )
+    features = _features(root, boxes.frames)
+    moment, drive = controls.other_moment(boxes.frames), controls.other_drive(boxes.frames)
+    heard = {RIGHT: received(features, rig)}
+    for name, swapped in (('another moment', moment), ('another drive', drive)):
+        heard[name] = Received(*(part[swapped] for part in vars(heard[RIGHT]).values()))
+    sums = {RIGHT: padded.sums, 'another moment': padded.sums[moment]}
+    sums['another drive'] = padded.sums[drive]
+    mirror = mirror_of(rig)
+    if mirror is not None:
+        turned = [
+            controls.mirrored(np.array(it), mirror.channels, mirror.signs) for it in features
+        ]
+        heard['mirrored'] = received(turned, rig)
+        sums['mirrored'] = mirrored_sums(padded.sums, mirror)
+    heard['no coherence'] = received([controls.without_coherences(it) for it in features], rig)
+    sums['no coherence'] = padded.sums.clone()
+    sums['no coherence'][:, MICROPHONES:] = 0
+    return Frames(boxes, padded, heard, sums, box_sides_deg(boxes.boxes_px, rig))
+
+
+def hand_made_scores(row: Row, frames: Frames) -> dict[str, np.ndarray]:
+    """(N,) scores by `RIGHT`, and by those of `CONTROLS` that can change them."""
+    names = frames.heard if row.hears else (RIGHT,)
+    return {
+        name: scored(row, frames.boxes, frames.heard[name], frames.sides_deg) for name in names
+    }
+
+
+def selector_scores(
+    row: SelectorRow,
+    train: BoxSet,
+    uses: dict[str, Frames],
+    rig: Rig,
+    seed: int,
+    path: Path,
+    steps: int,
+    progress: Progress = SILENT,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Fit a selector and score the boxes of other drives, or read what an earlier run found.
+
+    Args:
+        row: which.
+        train: training frames.
+        uses: ``val`` and ``test``.
+        rig: array and camera.
+        seed: of weights and order.
+        path: keeps the scores.
+        steps: of each round.
+        progress: shows steps.
+
+    Returns:
+        By use and sound (N,) logits.
+
+    Raises:
+        AvdetError: the file is damaged, or of other boxes.
+    """
+    if path.exists():
+        return _kept(path, uses)
+    labelled = len(train) if row.every_label else row.plan.labelled
+    plan = replace(row.plan, seed=seed, labelled=labelled, steps=steps)
+    maps = DirectionMaps(rig)
+    network = fit_selector(train, plan, maps, mirror_of(rig), progress)
+    found = {
+        use: {
+            name: frames.padded.flat(
+                predict(network, frames.padded, maps, sums), len(frames.boxes)
+            )
+            for name, sums in (frames.sums if row.hears else {RIGHT: frames.padded.sums}).items()
+        }
+        for use, frames in uses.items()
+    }
+    with write_atomically(path) as file:
+        np.savez(
+            file, **{f'{use}/{name}': it for use, its in found.items() for name, it in its.items()}
+        )
+    return found
+
+
+def _kept(path: Path, uses: dict[str, Frames]) -> dict[str, dict[str, np.ndarray]]:
+    found: dict[str, dict[str, np.ndarray]] = {use: {} for use in uses}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for name in file.files:
+                use, _, sound = name.partition('/')
+                found[use][sound] = file[name]
+                if len(file[name]) != len(uses[use].boxes):
+                    raise ValueError(f'{len(file[name])} scores for {len(uses[use].boxes)} boxes')
+    except Exception as error:  # numpy raises whatever zipfile does
+        raise AvdetError(
+            f'{path}: expected scores of a selector, found {one_line(error)}; delete it to make '
+            'them again'
+        ) from error
+    return found
+
+
+def _features(root: Path, frames: Sequence[layout.FrameId]) -> list[np.ndarray]:
+    files = {name: map_features(root, 'window', name) for name in {one.drive for one in frames}}
+    return [files[one.drive][1][files[one.drive][0][one.stamp]] for one in frames]

@@ -1,0 +1,273 @@
+"""Which visible vehicle sounds, and does it help to know: all rows, one after another.
+
+`avdet train reproduce --rows self-supervision` makes drives where none are given, scores hand-made
+rows and selectors on their visible vehicles, teaches students with filtered labels, and writes
+`PAGE`. Every row leaves its result in the folder and is passed over when it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.dataset.features import cache_sound
+from avdet_ros.dataset.labels import label_sources
+from avdet_ros.dataset.splits import by_drive, read_split
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.on_dataset import dataset_rig
+from avdet_ros.evaluation.page_section import marks, write_section
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes, true_boxes
+from avdet_ros.evaluation.sounding.hand_made import ROWS, first_then, ranks
+from avdet_ros.evaluation.sounding.tables import (
+    RowScores,
+    main_table,
+    part_table,
+    share_table,
+)
+from avdet_ros.files import write_json
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.training.fitting.commit import git_commit
+from avdet_ros.training.studies.filtered_students import (
+    StudentScale,
+    student_table,
+    teach_filtered,
+)
+from avdet_ros.training.studies.selector_rows import (
+    CONTROLS,
+    RIGHT,
+    SELECTORS,
+    hand_made_scores,
+    load_frames,
+    selector_scores,
+)
+
+KEY = 'self-supervision'
+"""Of ``avdet train reproduce --rows``."""
+
+PAGE = 'self-supervision.md'
+
+USES = ('train', 'val', 'test')
+
+IN_PARTS = (
+    'height of the box',
+    'moves first, then nearness',
+    'steered response',
+    'sound',
+    'all told: sound, sight, motion',
+    'moves first, then nearness and: all told: sound',
+)
+"""Rows that are scored on each part."""
+
+TOGETHER = ('sound', 'all told: sound', 'all told: sound, sight, motion')
+"""Selectors that are scored together with what the truth says of motion and distance too."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StudyScale:
+    """How much the study takes.
+
+    Attributes:
+        name: in the command.
+        drives: simulated ones, 60 % to learn from and 20 % each to choose and to score.
+        minutes: length of a drive.
+        fps: pictures a second.
+        seed: of the drives.
+        seeds: of each selector.
+        steps: of each round of a selector's fitting.
+        students: of the filtered labels; None leaves them out.
+    """
+
+    name: str
+    drives: int
+    minutes: float
+    fps: float = 2.0
+    seed: int = 7
+    seeds: int = 3
+    steps: int = 100
+    students: StudentScale | None = None
+
+
+SCALES = {
+    'smoke': StudyScale('smoke', 5, 0.1, seeds=1, steps=4, students=StudentScale(1, 8, 1)),
+    'small': StudyScale('small', 80, 0.15, students=StudentScale(6, 0, 1)),
+}
+
+
+def study(
+    scale: str | StudyScale,
+    out: Path,
+    data: Path | None = None,
+    command: str = '',
+    pages: Path | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Run all rows and write the page's tables.
+
+    Args:
+        scale: a key of `SCALES`.
+        out: folder of everything that is made.
+        data: drives in the MAVD layout with a truth that knows levels; None simulates some.
+        command: for the page.
+        pages: folder of pages; tables in its `PAGE` are replaced too.
+        progress: shows how far it is.
+
+    Returns:
+        ``self-supervision.md`` in the folder.
+
+    Raises:
+        AvdetError: the data or the folder are not as they should be.
+    """
+    how = _scale(scale)
+    root = data or _simulate(how, out / 'drives', progress)
+    split = read_split(root, 0.0)
+    drives = {use: by_drive(getattr(split, use)) for use in USES}
+    if len(drives['train']) == 1:
+        _logger.warning(
+            '%s: one training drive: what does not belong to a picture is other moments of it, '
+            'nothing from elsewhere',
+            root,
+        )
+    rig = dataset_rig(root, [name for its in drives.values() for name in its])
+    for its in drives.values():
+        cache_sound(root, its, 'window', rig, progress)
+    boxes = {use: true_boxes(root, its) for use, its in drives.items()}
+    frames = {
+        use: load_frames(root, its, rig, _has_thermal(root), progress)
+        for use, its in boxes.items()
+    }
+    rows = [
+        RowScores(
+            row.title,
+            row.hears,
+            row.knows,
+            [hand_made_scores(row, frames['val'])[RIGHT]],
+            {name: [its] for name, its in hand_made_scores(row, frames['test']).items()},
+            RIGHT,
+        )
+        for row in ROWS
+    ]
+    uses = {use: frames[use] for use in ('val', 'test')}
+    for number, row in enumerate(SELECTORS, 1):
+        _logger.info('selector %d of %d: %s', number, len(SELECTORS), row.title)
+        found = [
+            selector_scores(
+                row,
+                frames['train'].padded,
+                uses,
+                rig,
+                seed,
+                out / 'selectors' / f'{row.key}_seed{seed}.npz',
+                how.steps,
+                progress,
+            )
+            for seed in range(how.seeds)
+        ]
+        test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
+        rows.append(
+            RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
+        )
+    rows += [moving_first(row, boxes) for row in rows[len(ROWS) :] if row.title in TOGETHER]
+    students: dict[str, Any] = {}
+    if how.students is not None:
+        students = teach_filtered(root, boxes, rig, out / 'students', how.students, progress)
+    listed = _listed_boxes(root, drives, boxes)
+    sections = _sections(rows, boxes, listed, students, how, command)
+    text = '\n\n'.join(f'{marks(name)}' for name in sections)
+    page = out / PAGE
+    page.unlink(missing_ok=True)
+    for target in (page, *((pages / PAGE,) if pages else ())):
+        for name, section in sections.items():
+            write_section(target, name, section, f'# Self-supervision\n\n{text}\n')
+    write_json(out / 'results.json', {'students': students, 'commit': git_commit()})
+    return page
+
+
+def moving_first(row: RowScores, boxes: Mapping[str, SeenBoxes]) -> RowScores:
+    """What moves by the truth first, each kind by a selector and nearness together."""
+
+    def together(scores: np.ndarray, its: SeenBoxes) -> np.ndarray:
+        return first_then(its.moves, ranks(scores) + ranks(-its.distance_m))
+
+    return RowScores(
+        f'moves first, then nearness and: {row.title}',
+        row.hears,
+        'speed, distance',
+        [together(scores, boxes['val']) for scores in row.val],
+        {
+            name: [together(scores, boxes['test']) for scores in its]
+            for name, its in row.test.items()
+        },
+        row.own,
+    )
+
+
+def _sections(
+    rows: list[RowScores],
+    boxes: Mapping[str, SeenBoxes],
+    listed: Mapping[str, SeenBoxes],
+    students: Mapping[str, Any],
+    how: StudyScale,
+    command: str,
+) -> dict[str, str]:
+    """Tables of the page by the name of their marks."""
+    made = f'`{command}`, commit {git_commit() or "unknown"}' if command else 'made by hand'
+    by_title = {row.title: row for row in rows}
+    hand, learned = rows[: len(ROWS)], rows[len(ROWS) :]
+    notes = (
+        f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles; '
+        f'selectors: mean and half the range of {how.seeds} seeds. In brackets 95 % over drives.'
+    )
+    sections = {
+        'shares': f'{made}\n\n{share_table(listed)}',
+        'hand-made': f'{made}\n\n{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
+        'selectors': f'{made}\n\n{notes}\n\n{main_table(learned, boxes, CONTROLS)}',
+        'parts': f'{made}\n\nROC area.\n\n'
+        + part_table([by_title[title] for title in IN_PARTS], boxes['test']),
+    }
+    if students:
+        sections['filter'] = f'{made}\n\n{student_table(students)}'
+    return sections
+
+
+def _listed_boxes(
+    root: Path, drives: Mapping[str, Mapping[str, Any]], boxes: Mapping[str, SeenBoxes]
+) -> dict[str, SeenBoxes]:
+    """True boxes of every use, and the teachers' where they labelled all test drives."""
+    listed = {f'true, {use}': its for use, its in boxes.items()}
+    if all('teachers' in label_sources(root, name) for name in drives['test']):
+        listed['teachers, test'] = teacher_boxes(root, drives['test'])
+    return listed
+
+
+def _has_thermal(root: Path) -> bool:
+    return any(root.glob('*/fl_ir_aligned/*'))
+
+
+def _scale(scale: str | StudyScale) -> StudyScale:
+    if isinstance(scale, StudyScale):
+        return scale
+    if scale not in SCALES:
+        raise AvdetError(f'scale: expected one of {", ".join(SCALES)} for {KEY}, found {scale!r}')
+    return SCALES[scale]
+
+
+def _simulate(how: StudyScale, folder: Path, progress: Progress) -> Path:
+    """Write the drives of a scale, those that are not there yet."""
+    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive_run import write_drives
+
+    plan = Plan(how.drives, how.minutes, how.seed, how.fps, clips=False)
+    missing = prepare(folder, plan)
+    if missing:
+        jobs = min(os.cpu_count() or 1, len(missing))
+        write_drives(folder, plan, missing, jobs, progress=progress)
+    write_splits(folder, plan)
+    return folder

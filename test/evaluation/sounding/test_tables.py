@@ -1,0 +1,38 @@
+"""Tables of rows whose scores are worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avdet_ros.evaluation.sounding.boxes import true_boxes
+from avdet_ros.evaluation.sounding.tables import RowScores, main_table, part_table, share_table
+
+DAY, NIGHT = 'drive_day_2030_01_01_10_00_00', 'drive_night_2030_01_02_22_00_00'
+
+
+def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
+    pair = [make_vehicle(1, 500, 55.0), make_vehicle(2, 900, None, speed_mps=0.0)]
+    boxes = true_boxes(*sounding_drives({DAY: [pair], NIGHT: [pair]}))
+    right, wrong = np.array([2.0, 1, 2, 1]), np.array([1.0, 2, 1, 2])
+    rows = [
+        RowScores(
+            'hears', True, '', [right] * 2, {'own': [right, wrong], 'mirrored': [wrong] * 2}, 'own'
+        ),
+        RowScores('does not', False, 'speed', [right], {'own': [right]}, 'own'),
+    ]
+    text = main_table(rows, {'val': boxes, 'test': boxes}, ('mirrored', 'other'))
+    # Half of the pairs are in order; from below a wrong order has precision 1/2 at both.
+    assert (
+        '| hears | - | .75 ± .25 | .75 ± .25 (1.00 to 1.00) | .50 ± .50 | .50 ± .50 | .50' in text
+    )
+    assert (
+        text.splitlines()[3]
+        == '| does not | speed | 1.00 | 1.00 (1.00 to 1.00) | 1.00 | 1.00 | - | - |'
+    )
+    parts = part_table(rows, boxes)
+    assert '| all | 4 | 2 | .50 ± .50 | 1.00 |' in parts
+    assert '| moving | 2 | 2 | - | - |' in parts
+    shares = share_table({'true': boxes})
+    assert '| share | true (4) |' in shares
+    assert '| silent | 50 % |' in shares
+    assert '| frames with both | 100 % |' in shares

@@ -1,0 +1,32 @@
+"""Scores of selectors are kept with the boxes that they are of."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.sounding.network import EVIDENCE
+from avdet_ros.training.studies.selector_rows import RIGHT, SELECTORS, selector_scores
+
+
+def test_rows_have_names_of_their_own():
+    assert len({row.key for row in SELECTORS}) == len({row.title for row in SELECTORS})
+    assert len({row.title for row in SELECTORS}) == len(SELECTORS)
+    for row in SELECTORS:
+        assert set(row.plan.kinds) <= set(EVIDENCE)
+        assert row.hears == (row.plan.kinds[0] == 'sound')
+
+
+def test_scores_of_other_boxes_are_refused(tmp_path):
+    path = tmp_path / 'a_seed0.npz'
+    uses = {'test': SimpleNamespace(boxes=[0, 1, 2])}
+    np.savez(path, **{f'test/{RIGHT}': np.arange(3.0)})
+    found = selector_scores(SELECTORS[0], None, uses, None, 0, path, 1)
+    assert found['test'][RIGHT].tolist() == [0, 1, 2]
+    for wrong in ({f'test/{RIGHT}': np.arange(2.0)}, {f'other/{RIGHT}': np.arange(3.0)}):
+        np.savez(path, **wrong)
+        with pytest.raises(AvdetError, match=r'expected scores of a selector, found .* delete it'):
+            selector_scores(SELECTORS[0], None, uses, None, 0, path, 1)

@@ -1,0 +1,60 @@
+"""All rows of which seen vehicle sounds at toy size, and the page that is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from avdet_ros.cli import main as cli
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.studies import self_supervision
+from avdet_ros.training.studies.filtered_students import STUDENT_ROWS, StudentScale
+from avdet_ros.training.studies.self_supervision import PAGE, SCALES, study
+
+TOY = replace(SCALES['smoke'], steps=2, students=StudentScale(1, 8, 1, ('all', 'oracle_hidden')))
+
+
+@pytest.fixture
+def own(drives, tmp_path):
+    """The shared drives, with a place of their own for features and labels."""
+    root = tmp_path / 'drives'
+    root.mkdir()
+    for path in drives.iterdir():
+        if path.name != 'features':
+            (root / path.name).symlink_to(path)
+    return root
+
+
+@pytest.mark.slow
+def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, log_lines):
+    pages = tmp_path / 'pages'
+    pages.mkdir()
+    page = study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages)
+    text = page.read_text()
+    assert (pages / PAGE).read_text() == text
+    for name in ('shares', 'hand-made', 'selectors', 'parts', 'filter'):
+        assert text.count(f'<!-- {name} -->') == text.count(f'<!-- end of {name} -->') == 1
+    for row in self_supervision.SELECTORS:
+        assert f'| {row.title} |' in text
+    assert STUDENT_ROWS['oracle_hidden'] in text
+    assert '| audible | 100 % | 100 % | 100 % |' in text
+
+    def never(*anything, **more):
+        raise AssertionError('this is done already')
+
+    monkeypatch.setattr('avdet_ros.training.studies.selector_rows.fit_selector', never)
+    monkeypatch.setattr('avdet_ros.training.studies.filtered_students.fit_student', never)
+    assert study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages).read_text() == text
+
+
+def test_mistakes_are_one_sentence(tmp_path, own, monkeypatch, capsys):
+    with pytest.raises(AvdetError, match="one of smoke, small for self-supervision, found 'full'"):
+        study('full', tmp_path / 'out')
+    monkeypatch.setattr(
+        'sys.argv',
+        ['avdet', 'train', 'reproduce', '--rows', 'self-supervison', '--data', str(own)],
+    )
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "compact_truth, self-supervision, found 'self-supervison'" in capsys.readouterr().err
