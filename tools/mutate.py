@@ -100,7 +100,7 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='which sample')
     parser.add_argument('--again', action='store_true', help='try those that passed once more')
     parser.add_argument('--jobs', type=int, default=2, help='processes')
-    parser.add_argument('--seconds', type=float, default=0, help='of tests for a bug; 0: all')
+    parser.add_argument('--seconds', type=float, default=15, help='of tests a bug; 0: all')
     parser.add_argument('--show', type=int, default=40, help='print so many that passed')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
