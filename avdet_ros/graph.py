@@ -97,8 +97,9 @@ ARGUMENTS = (
     Argument(Param('overlay', True, 'run node overlay, which draws for people')),
     Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
     Argument(Param('odom', '', "the ego vehicle's nav_msgs/Odometry topic; empty: odom")),
-    _from_parameter('tracker', 'ego_motion'),
     Argument(Param('map', '', 'a nav_msgs/OccupancyGrid of what stands around; empty: map')),
+    _from_parameter('tracker', 'ego_motion', also=('detector',)),
+    _from_parameter('detector', 'air_temperature_c', 'air_temperature'),
     Argument(
         Param('record', '', 'folder of a new bag to record into; empty: no recording'),
         (('recorder', 'path'),),
@@ -249,7 +250,7 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
     if values['use_sim_time']:
         parameters['use_sim_time'] = True
     remappings = {}
-    if values['odom'] and name in ('tracker', 'recorder'):
+    if values['odom'] and name in ('detector', 'tracker', 'recorder'):
         remappings['odom'] = values['odom']
     if values['map'] and name == 'tracker':
         remappings['map'] = values['map']

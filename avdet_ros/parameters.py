@@ -10,6 +10,7 @@ import logging
 
 from avdet_ros.audio.window import HOP_S
 from avdet_ros.detection.contract import LABEL_OFFSET_S
+from avdet_ros.detection.moving_steering import AIR_C, USUAL_AIR_C
 from avdet_ros.fields import Param
 from avdet_ros.sources.base import SOURCES
 from avdet_ros.sources.simulated import SimulationSource
@@ -56,6 +57,18 @@ def _source_parameters() -> tuple[Param, ...]:
 
 OF_SOURCES = _source_parameters()
 """Parameters of the sources, see `avdet_ros.sources.base.Source.parameters`."""
+
+EGO_MOTION = (
+    Param(
+        'ego_motion',
+        'odometry',
+        "where the ego vehicle's motion comes from: topic odom, /tf, or nowhere; for the steering "
+        'of a model for any array, and for tracker ground',
+        choices=('odometry', 'tf', 'none'),
+    ),
+    Param('odom_frame', 'odom', 'fixed frame that the rig moves in, for ego_motion tf'),
+)
+"""Of the nodes that need it."""
 
 CAPTURE = (
     *COMMON,
@@ -106,6 +119,14 @@ DETECTOR = (
         'publish boxes outside the image too, where the model hears further than the camera sees',
         live=True,
     ),
+    *EGO_MOTION,
+    Param(
+        'air_temperature_c',
+        USUAL_AIR_C,
+        'degrees Celsius, while topic air_temperature tells none; for a model for any array',
+        *AIR_C,
+        live=True,
+    ),
 )
 """Parameters of node detector."""
 
@@ -146,13 +167,7 @@ TRACKER = (
         1000,
         live=True,
     ),
-    Param(
-        'ego_motion',
-        'odometry',
-        "where tracker ground has the ego vehicle's motion from: topic odom, /tf, or nowhere",
-        choices=('odometry', 'tf', 'none'),
-    ),
-    Param('odom_frame', 'odom', 'fixed frame that the rig moves in, for ego_motion tf'),
+    *EGO_MOTION,
 )
 """Parameters of node tracker."""
 
@@ -177,6 +192,7 @@ RECORDER = (
             'tracks_3d',
             'hidden',
             'odom',
+            'air_temperature',
             'truth',
             'label_info',
             'debug/latency_ms',

@@ -83,8 +83,16 @@ def test_truths_are_taken_as_each_language_writes_them():
         make_graph({'overlay': 'no'})
 
 
-def test_odometry_of_the_vehicle_goes_to_the_tracker_and_into_the_bag():
+def test_odometry_of_the_vehicle_goes_to_detector_and_tracker_and_into_the_bag():
     graph = make_graph({'odom': '/vehicle/odometry', 'record': 'bag', 'ego_motion': 'odometry'})
     remapped = {node.name: node.remappings.get('odom') for node in graph.nodes}
-    assert remapped['tracker'] == remapped['recorder'] == '/vehicle/odometry'
+    assert {remapped[name] for name in ('detector', 'tracker', 'recorder')} == {
+        '/vehicle/odometry'
+    }
     assert remapped['capture'] is None
+
+
+def test_detector_and_tracker_have_the_same_motion():
+    nodes = nodes_of('ego_motion:=tf', 'air_temperature:=-4')
+    assert nodes['detector'].parameters == {'ego_motion': 'tf', 'air_temperature_c': -4.0}
+    assert nodes['tracker'].parameters == {'ego_motion': 'tf'}

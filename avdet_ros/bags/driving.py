@@ -25,14 +25,13 @@ from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
+from avdet_ros.messages.decode import DETECTIONS, ODOMETRY, decode_detections, stamp_ns
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.sources.file import FileSource, say_what_is_missing
 
 _logger = logging.getLogger(__name__)
 
-ODOMETRY = 'nav_msgs/msg/Odometry'
 TWIST = 'geometry_msgs/msg/TwistStamped'
 LONGEST_STEP_S = 1.0
 """A speed holds this long."""

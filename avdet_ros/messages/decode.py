@@ -27,6 +27,8 @@ COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 NUMBER = 'std_msgs/msg/Float64'
+ODOMETRY = 'nav_msgs/msg/Odometry'
+TEMPERATURE = 'sensor_msgs/msg/Temperature'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 FULL_SCALE = 1.0
@@ -58,6 +60,29 @@ def yaw_of(turn: Any) -> float:
     if not 0.5 < norm < 2.0:  # also true of NaN
         raise AvdetError(f'expected a quaternion of length 1, found {x}, {y}, {z}, {w}')
     return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def decode_odometry(message: Any, base_frame: str, where: str) -> tuple[float, float, float]:
+    """Place (x, y) in metres and yaw in radians of a ``nav_msgs/Odometry``.
+
+    Args:
+        message: the message; its twist is not used, which not all odometry fills in.
+        base_frame: whose pose it must be; one that names no frame is taken for it.
+        where: the topic, for errors.
+
+    Raises:
+        AvdetError: it is the pose of something else, or no rotation.
+    """
+    if message.child_frame_id not in ('', base_frame):
+        raise AvdetError(
+            f'{where}: expected child_frame_id {base_frame}, found '
+            f'{brief_repr(message.child_frame_id)}: left out'
+        )
+    place = message.pose.pose.position
+    try:
+        return place.x, place.y, yaw_of(message.pose.pose.orientation)
+    except AvdetError as error:
+        raise AvdetError(f'{where}: {error}') from error
 
 
 def decode_sound(message: Any, where: str) -> np.ndarray:

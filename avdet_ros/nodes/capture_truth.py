@@ -1,4 +1,7 @@
-"""Topics `truth`, `odom` and `drive_time` of node capture, when it plays a simulated drive."""
+"""Topics `truth`, `odom`, `air_temperature` and `drive_time` of node capture.
+
+It has them when it plays a simulated drive.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 from nav_msgs.msg import Odometry
 import numpy as np
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import TimeReference
+from sensor_msgs.msg import Temperature, TimeReference
 from vision_msgs.msg import Detection2DArray
 
 from avdet_ros.messages.encode import encode_detections, encode_header, encode_stamp
@@ -42,6 +45,7 @@ class TruthPublisher:
             Detection2DArray, 'truth', qos.RESULTS, qos_overriding_options=qos.overridable()
         )
         self._odom = node.create_publisher(Odometry, 'odom', qos.RESULTS)
+        self._air = node.create_publisher(Temperature, 'air_temperature', qos.RESULTS)
         self._drive_time = node.create_publisher(TimeReference, 'drive_time', qos.LATCHED)
         self.scene: Any = None
         self.restart()
@@ -52,7 +56,7 @@ class TruthPublisher:
         self._next_drive_time_sample = 0
 
     def publish_drive_time(self, stamped: StampedBlock) -> None:
-        """Publish when the drive began, once a second: its pictures are shown by it.
+        """Publish when the drive began, which dates its pictures, and its air, once a second.
 
         Args:
             stamped: the newest block; on the source's thread.
@@ -64,6 +68,10 @@ class TruthPublisher:
         self._drive_time.publish(
             TimeReference(header=head, time_ref=encode_stamp(0), source=self._label)
         )
+        if self.scene is not None:
+            now_ns = stamped.time_ns(stamped.block.first_sample)
+            head = encode_header(now_ns, self._rig.frame_id)
+            self._air.publish(Temperature(header=head, temperature=self.scene.temperature_c))
 
     def publish(self, end_sample: int, start_ns: int, hop_s: float) -> None:
         """Publish the truth at each hop up to a window's end, on the worker's thread.
@@ -109,4 +117,5 @@ class TruthPublisher:
         """Withdraw the topics."""
         self._node.destroy_publisher(self._truth)
         self._node.destroy_publisher(self._odom)
+        self._node.destroy_publisher(self._air)
         self._node.destroy_publisher(self._drive_time)

@@ -10,6 +10,7 @@ from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.array_state import read_array
@@ -17,6 +18,7 @@ from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.array_motion import ArrayMotion
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
@@ -45,6 +47,7 @@ class DetectorNode(AvdetNode):
         self._sent_ms = self.create_publisher(Float64, 'debug/detections_latency_ms', 10)
         self._steps = StepTimes(self)
         self._subscription = self._array = self._worker = self._detector = None
+        self._motion: ArrayMotion | None = None
 
     def load(self) -> None:
         """Read the model and hold it against the rig."""
@@ -71,6 +74,9 @@ class DetectorNode(AvdetNode):
         self._publish_labels(self.p['min_score'])
         self._worker = make_worker(self, 'inference', 1, self._detect, self._on_refused)
         self._worker.start()
+        if self._detector.steered:
+            window_s = FrontEnd.of(self._rig).window_s
+            self._motion = ArrayMotion(self, self._rig.frame_id, window_s)
         self._subscription = self.create_subscription(
             Image,
             'spectrogram',
@@ -83,6 +89,9 @@ class DetectorNode(AvdetNode):
 
     def release(self) -> None:
         """Unsubscribe and end the thread."""
+        if self._motion is not None:
+            self._motion.destroy()
+            self._motion = None
         if self._array is not None:
             self.destroy_subscription(self._array)
             self._array = None
@@ -121,7 +130,9 @@ class DetectorNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._in.add()
         self._missed.add(self._subscription, info)
-        self._worker.put((message, self.now_ns()))
+        # Here, on the executor's thread, the path of the vehicle does not change meanwhile.
+        motion = (0.0, USUAL_AIR_C) if self._motion is None else self._motion.at(stamp_ns(message))
+        self._worker.put((message, self.now_ns(), motion))
 
     # The worker's thread.
 
@@ -129,14 +140,14 @@ class DetectorNode(AvdetNode):
         self._refused += 1
         self.refuse('spectrogram', str(error))
 
-    def _detect(self, came: tuple[Image, int]) -> None:
-        topic, (message, received_ns), begun_ns = 'spectrogram', came, self.now_ns()
+    def _detect(self, came: tuple[Image, int, tuple[float, float]]) -> None:
+        topic, (message, received_ns, motion), begun_ns = 'spectrogram', came, self.now_ns()
         features = decode_spectrogram(message, topic)
         end_ns = stamp_ns(message)
         if end_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
         decoded_ns, began = self.now_ns(), time.perf_counter()
-        found = self._detector.detect(features, self.p['beyond_image'])
+        found = self._detector.detect(features, self.p['beyond_image'], *motion)
         found = found.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
         inferred_ns = self.now_ns()
@@ -162,6 +173,8 @@ class DetectorNode(AvdetNode):
             inferred=inferred_ns,
             sent=sent_ns,
         )
+        # For windows to come, now that this one is out.
+        self._detector.prepare(*motion)
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""
@@ -184,6 +197,10 @@ class DetectorNode(AvdetNode):
             windows_missed=self._missed.count,
             windows_refused=self._refused,
         )
+        if self._motion is None:
+            report.value(ego_motion='not used: the model is for one rig')
+        else:
+            self._motion.diagnose(report, ended=silent)
         self._inference.add_to(report, 'inference')
         self._latency.add_to(report, 'detections_latency')
         if not silent:

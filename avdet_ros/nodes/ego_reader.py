@@ -1,4 +1,4 @@
-"""The ego vehicle's motion for node tracker: from `nav_msgs/Odometry` or from TF."""
+"""The ego vehicle's motion for nodes detector and tracker: from `nav_msgs/Odometry` or from TF."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 from nav_msgs.msg import Odometry
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import stamp_ns, yaw_of
+from avdet_ros.messages.decode import decode_odometry, stamp_ns, yaw_of
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.quoting import brief_repr
 from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
 
 STOPPED_S = 1.0
@@ -24,7 +23,17 @@ _LONGEST_CHAIN = 20
 class EgoReader:
     """Keeps the ego vehicle's path of the last seconds."""
 
-    def __init__(self, node: AvdetNode, source: str, odom_frame: str, base_frame: str) -> None:
+    def __init__(
+        self,
+        node: AvdetNode,
+        source: str,
+        odom_frame: str,
+        base_frame: str,
+        without: tuple[str, str] = (
+            'velocities are relative',
+            'velocities are relative and ellipses wider',
+        ),
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -32,10 +41,12 @@ class EgoReader:
             source: ``odometry``, ``tf`` or ``none``.
             odom_frame: fixed frame of TF.
             base_frame: the rig's frame.
+            without: what follows where the motion was never known, and where it no longer is.
         """
         self._node, self._source = node, source
         self._odom_frame, self._base_frame = odom_frame, base_frame
         self._frame = odom_frame if source == 'tf' else ''
+        self._without, self._without_now = without
         self._motion = EgoMotion()
         self._last_s: float | None = None
         self._edges: dict[str, tuple[str, float, float, float, float]] = {}
@@ -65,22 +76,31 @@ class EgoReader:
         """Pose of base_link in `frame` at an instant, jumps included; None where it is unknown."""
         return self._motion.in_frame(stamp_s)
 
-    def diagnose(self, report: diagnostics.Report) -> None:
-        """Where the motion comes from, and whether it does."""
+    def speed_mps(self, stamp_s: float) -> float | None:
+        """Speed ahead about an instant, negative backwards; None where it is unknown."""
+        return self._motion.speed_mps(stamp_s)
+
+    def diagnose(self, report: diagnostics.Report, ended: bool = False) -> None:
+        """Where the motion comes from, and whether it does.
+
+        Args:
+            report: to add it to.
+            ended: all has come to its end, and this too.
+        """
         since_s = None if self._last_s is None else time.monotonic() - self._last_s
         if self._source == 'none':
-            state = 'none: velocities are relative to the vehicle'
+            state = f'none: {self._without}'
         elif since_s is None:
-            state = self._absent or f'no {self._source} yet: velocities are relative'
+            state = self._absent or f'no {self._source} yet: {self._without}'
         else:
             state = self._source
         report.value(
             ego_motion=state, ego_jumps=self._motion.jumps, ego_time_jumps=self._motion.returns
         )
-        if since_s is not None and since_s > STOPPED_S:
+        if since_s is not None and since_s > STOPPED_S and not ended:
             report.warn(
                 f'{self._source} of the ego vehicle stopped {since_s:.0f} s ago: '
-                'velocities are relative and ellipses wider'
+                f'{self._without_now}'
             )
 
     def _listen(self, kind: Any, topic: str, callback: Any, profile: Any) -> None:
@@ -90,28 +110,20 @@ class EgoReader:
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
-            self._absent = 'tf: expected package tf2_msgs, found none: velocities are relative'
+            self._absent = f'tf: expected package tf2_msgs, found none: {self._without}'
             self._node.refuse('tf', self._absent)
             return
         self._listen(TFMessage, '/tf', self._on_tf, qos.ASK_TF)
         self._listen(TFMessage, '/tf_static', self._on_tf, qos.LATCHED_OF_ALL)
 
     def _on_odometry(self, message: Odometry) -> None:
-        if message.child_frame_id not in ('', self._base_frame):
-            self._node.refuse(
-                'odometry',
-                f'odom: expected child_frame_id {self._base_frame}, found '
-                f'{brief_repr(message.child_frame_id)}: left out',
-            )
-            return
-        place = message.pose.pose.position
         try:
-            yaw = yaw_of(message.pose.pose.orientation)
+            x_m, y_m, yaw = decode_odometry(message, self._base_frame, 'odom')
         except AvdetError as error:
-            self._node.refuse('odometry', f'odom: {error}')
+            self._node.refuse('odometry', str(error))
             return
         self._frame = message.header.frame_id
-        self._add(stamp_ns(message), place.x, place.y, yaw)
+        self._add(stamp_ns(message), x_m, y_m, yaw)
 
     def _on_tf(self, message: Any) -> None:
         """Follow the chain of frames from base_link up to the fixed one."""

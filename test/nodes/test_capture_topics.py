@@ -138,9 +138,13 @@ def test_the_drives_beginning_is_told_once_a_second(node, rig):
         0,
         0,
     )
+    assert node.sent['air_temperature'] == []  # the source has not started
+    truth.scene = SimpleNamespace(temperature_c=-3.5)
     truth.restart()
     truth.publish_drive_time(block(0, 10))
     assert len(told) == 4
+    (air,) = node.sent['air_temperature']
+    assert (air.temperature, stamp_ns(air)) == (-3.5, START_NS)
 
 
 RELIABLE, EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT

@@ -147,4 +147,33 @@ def test_jumps_and_returns_are_counted_and_a_stop_is_said(said):
 def test_none_is_said_to_be_none(reader):
     report = Report()
     reader.diagnose(report)
-    assert report.values['ego_motion'] == 'none: velocities are relative to the vehicle'
+    assert report.values['ego_motion'] == 'none: velocities are relative'
+
+
+def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, said):
+    for step in range(21):
+        reader._on_odometry(odometry(10 + 0.05 * step, 0.6 * step, child=''))
+    assert reader.speed_mps(10.5) == pytest.approx(12.0)
+    for bad in (
+        odometry(11.05, float('nan')),
+        odometry(11.1, 900.0),
+        odometry(11.15, 900.6, child='camera'),
+    ):
+        reader._on_odometry(bad)
+        assert reader.speed_mps(11.0) == pytest.approx(12.0, abs=0.1)
+    assert 'expected child_frame_id' in said['odometry']
+    assert reader.speed_mps(13.0) is None
+
+
+def test_what_follows_from_no_motion_is_the_nodes_own_business(said):
+    node = SimpleNamespace(refuse=said.__setitem__)
+    reader = EgoReader(node, 'none', 'map', 'base_link', ('it stands', 'it stands now'))
+    report = Report()
+    reader.diagnose(report)
+    assert (report.level, report.values['ego_motion']) == (OK, 'none: it stands')
+    reader._source, reader._last_s = 'odometry', -100.0
+    ended, going = Report(), Report()
+    reader.diagnose(ended, ended=True)
+    reader.diagnose(going)
+    assert (ended.level, going.level) == (OK, WARN)
+    assert going.message.endswith('s ago: it stands now')
