@@ -22,12 +22,14 @@ from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.sound_rate import other_rate
 from avdet_ros.audio.window import Window, WindowBuffer
+from avdet_ros.bags.array_motion import BagMotion
 from avdet_ros.bags.input_selection import InputSelection, select_input
 from avdet_ros.bags.left_out import LeftOut
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import find
@@ -63,6 +65,10 @@ class Report:
         restarts: times that the stamps went elsewhere and everything was restarted.
         bad: how many of what was wrong and left out or mended, in words.
         left_out: None, or one sentence about messages that could not be used.
+        odometry: topic that the own speed comes from, for a model for any array; None where there
+            is none or the model does not use it.
+        windows_with_speed: windows whose own speed was known; for others the array stands.
+        odometry_left_out: as `left_out`, of odometry and temperature.
         partial: None, or why the results are not those of the whole drive.
     """
 
@@ -76,6 +82,9 @@ class Report:
     restarts: int = 0
     bad: dict[str, int] = field(default_factory=dict)
     left_out: str | None = None
+    odometry: str | None = None
+    windows_with_speed: int = 0
+    odometry_left_out: str | None = None
     partial: str | None = None
 
 
@@ -103,6 +112,7 @@ def process_windows(
     detector: Detector,
     tracker: Tracker,
     report: Report,
+    motion: BagMotion | None = None,
 ) -> Iterator[WindowResult]:
     """Run front end, detector and tracker over a bag, in order.
 
@@ -113,6 +123,7 @@ def process_windows(
         detector: made with ``threads=1`` for results that do not depend on the machine's cores.
         tracker: fresh.
         report: counted up as results come.
+        motion: speed and air of each window; None for an array that stands in usual air.
 
     Raises:
         AvdetError: a message on the way is not what the topic's first one was.
@@ -123,11 +134,16 @@ def process_windows(
         pieces = _spectrograms(bag, selection, report)
     offset_ns = round(detector.contract.label_offset_s * 1e9)
 
-    def work(piece: tuple[int, np.ndarray]) -> tuple[int, Detections]:
-        end_ns, features = piece
-        return end_ns, detector.detect(features).best(MIN_SCORE, MAX_DETECTIONS)
+    def work(piece: tuple[int, np.ndarray, tuple[float, float]]) -> tuple[int, Detections]:
+        end_ns, features, moving = piece
+        found = detector.detect(features, False, *moving)
+        return end_ns, found.best(MIN_SCORE, MAX_DETECTIONS)
 
-    for end_ns, found in _in_order(work, pieces):
+    def moving_pieces() -> Iterator[tuple[int, np.ndarray, tuple[float, float]]]:
+        for end_ns, features in pieces:
+            yield end_ns, features, (0.0, USUAL_AIR_C) if motion is None else motion.at(end_ns)
+
+    for end_ns, found in _in_order(work, moving_pieces()):
         report.windows += 1
         report.boxes += len(found)
         instant_ns = end_ns + offset_ns
@@ -143,6 +159,8 @@ def process_bag(
     tracker: Tracker,
     topic: str | None = None,
     hop_s: float | None = None,
+    odometry: str | None = None,
+    air_c: float = USUAL_AIR_C,
 ) -> Report:
     """Work through a bag and write detections and tracks as a bag with a ``summary.json``.
 
@@ -158,6 +176,9 @@ def process_bag(
         tracker: fresh.
         topic: see `select_input`.
         hop_s: see `select_input`.
+        odometry: topic that a model for any array is told its speed from, '' for none; None looks
+            for ``odom``.
+        air_c: temperature of the air where the bag holds none.
 
     Raises:
         AvdetError: the bag cannot be used, or ``out`` exists.
@@ -166,11 +187,16 @@ def process_bag(
         offset_s = detector.contract.label_offset_s
         selection = select_input(bag, front_end, offset_s, topic, hop_s)
         report = Report(selection.topic, partial=bag.partial)
+        motion = None
+        if detector.steered:
+            window_s = front_end.window_s
+            motion = BagMotion(bag, selection.topic, rig.frame_id, window_s, odometry, air_c)
+            report.odometry = motion.topic
         namespace = selection.topic.rsplit('/', 1)[0]
         with BagWriter(out, file_name=RESULTS) as writer:
             try:
                 for result in process_windows(
-                    bag, selection, front_end, detector, tracker, report
+                    bag, selection, front_end, detector, tracker, report, motion
                 ):
                     header = make_header(result.stamp_ns, rig.camera.frame_id)
                     for name, message in (
@@ -184,6 +210,9 @@ def process_bag(
                 report.partial = str(error)
                 raise
             finally:
+                if motion is not None:
+                    report.windows_with_speed = motion.known
+                    report.odometry_left_out = motion.left_out.sentence
                 _write_summary(out, report, detector)
         if not report.windows and not report.partial:
             report.partial = (

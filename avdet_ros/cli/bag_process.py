@@ -28,6 +28,15 @@ def process(
         float | None,
         typer.Option(help='Seconds from window to window; default as recorded, or 0.1.'),
     ] = None,
+    odom: Annotated[
+        str | None,
+        typer.Option(
+            help='Topic with odometry, for a model for any array; "" for none; default: odom.'
+        ),
+    ] = None,
+    air_temperature: Annotated[
+        float, typer.Option(help='Of the air, Celsius, where the bag has none.')
+    ] = 20.0,
 ) -> None:
     """Detect and track vehicles in a recorded drive; the result depends on the bag alone."""
     import time
@@ -46,7 +55,9 @@ def process(
     )
     follow = make_tracker(tracker or DEFAULT_TRACKER)
     start = time.monotonic()
-    report = process_bag(bag, out, loaded_rig, front_end, detector, follow, topic, hop)
+    report = process_bag(
+        bag, out, loaded_rig, front_end, detector, follow, topic, hop, odom, air_temperature
+    )
     took_s = time.monotonic() - start
     print_line(
         f'{out}: {report.windows} windows, {report.boxes} boxes from {report.source}, '
@@ -62,7 +73,11 @@ def process(
     ):
         if count:
             print_line(f'{what}: {count}', 'yellow')
-    if report.left_out:
-        print_line(report.left_out, 'yellow')
+    if detector.steered:
+        source = report.odometry or 'no odometry'
+        known = f'{report.windows_with_speed} of {report.windows} windows'
+        print_line(f'own speed from {source}, known in {known}')
+    for sentence in filter(None, (report.left_out, report.odometry_left_out)):
+        print_line(sentence, 'yellow')
     if report.partial:
         print_line(f'partial: {report.partial}', 'yellow')

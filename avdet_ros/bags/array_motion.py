@@ -1,0 +1,121 @@
+"""The array's speed and the air of a bag, window by window, as node detector knows them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from avdet_ros.bags.left_out import LeftOut
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.detection.moving_steering import USUAL_AIR_C, check_air
+from avdet_ros.errors import AvdetError
+from avdet_ros.messages.decode import ODOMETRY, TEMPERATURE, decode_odometry, stamp_ns
+from avdet_ros.tracking.ego_motion import EgoMotion
+
+_ANEW_NS = 5_000_000_000
+"""A window that ends so long before the one before is of stamps that began anew."""
+
+
+class BagMotion:
+    """What a model for any array is told beside the rig, of each window of a bag.
+
+    Attributes:
+        topic: of the odometry; None where there is none.
+        left_out: messages of both topics that could not be used.
+        known: windows whose speed was known.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        beside: str,
+        base_frame: str,
+        window_s: float,
+        odometry: str | None = None,
+        air_c: float = USUAL_AIR_C,
+    ) -> None:
+        """Read the topics.
+
+        Args:
+            bag: the recording.
+            beside: topic of the sound; topics of its namespace go first.
+            base_frame: the rig's frame.
+            window_s: length of a window.
+            odometry: name of its topic; '' takes none, None looks for ``odom``.
+            air_c: temperature until one was recorded.
+
+        Raises:
+            AvdetError: there is no such topic, several could be meant, or ``air_c`` is none.
+        """
+        self._half_s, self._air_c = window_s / 2, check_air(air_c, 'air temperature')
+        self.left_out = LeftOut(f'bag {bag.path}: motion')
+        self.known = 0
+        self._motion = EgoMotion()
+        self._last_ns = 0
+        if odometry:
+            self.topic: str | None = bag.require(odometry, ODOMETRY).name
+        else:
+            self.topic = None if odometry == '' else _find(bag, beside, 'odom', ODOMETRY)
+        self._poses: deque[tuple[int, float, float, float]] = deque()
+        for decoded in self._decoded(bag, self.topic):
+            try:
+                pose = decode_odometry(decoded, base_frame, f'bag {bag.path}: {self.topic}')
+            except AvdetError as error:
+                self.left_out.add(error)
+                continue
+            self._poses.append((stamp_ns(decoded), *pose))
+        self._airs: deque[tuple[int, float]] = deque()
+        air = _find(bag, beside, 'air_temperature', TEMPERATURE)
+        for decoded in self._decoded(bag, air):
+            try:
+                celsius = check_air(decoded.temperature, f'bag {bag.path}: {air}')
+            except AvdetError as error:
+                self.left_out.add(error)
+                continue
+            self._airs.append((stamp_ns(decoded), celsius))
+
+    def at(self, end_ns: int) -> tuple[float, float]:
+        """Speed ahead in m/s, 0 where it is unknown, and the air's temperature in Celsius.
+
+        Args:
+            end_ns: of a window; windows come in their order.
+        """
+        if end_ns < self._last_ns - _ANEW_NS:
+            while self._poses and self._poses[0][0] > end_ns + _ANEW_NS:
+                self._take()
+        self._last_ns = end_ns
+        while self._poses and self._poses[0][0] <= end_ns:
+            self._take()
+        while self._airs and self._airs[0][0] <= end_ns:
+            self._air_c = self._airs.popleft()[1]
+        speed_mps = self._motion.speed_mps(end_ns * 1e-9 - self._half_s)
+        self.known += speed_mps is not None
+        return speed_mps or 0.0, self._air_c
+
+    def _take(self) -> None:
+        at_ns, x_m, y_m, yaw_rad = self._poses.popleft()
+        try:
+            if at_ns <= 0:
+                raise AvdetError(f'odom: expected a stamp, found {at_ns} ns: left out')
+            odd = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
+        except AvdetError as error:
+            odd = str(error)
+        if odd:
+            self.left_out.add(odd)
+        else:
+            self.left_out.good += 1
+
+    def _decoded(self, bag: Bag, topic: str | None) -> Any:
+        for message in bag.messages([topic]) if topic else ():
+            try:
+                yield decode(message)
+            except AvdetError as error:
+                self.left_out.add(error)
+
+
+def _find(bag: Bag, beside: str, name: str, msgtype: str) -> str | None:
+    """The topic of this name in the sound's namespace, else the only one of it."""
+    own = bag.topics.get(f'{beside.rsplit("/", 1)[0]}/{name}')
+    if own is not None and own.count and own.msgtype == msgtype:
+        return own.name
+    return bag.find(name, msgtype)
