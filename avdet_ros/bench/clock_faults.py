@@ -17,7 +17,7 @@ def clock_jumps(graph: GraphUnderTest) -> Outcome:
         graph.monitor.move_clock(by_s)
         moved_s = time.monotonic()
 
-        def follows(moved_s: float = moved_s) -> bool:
+        def follows(moved_s: float = moved_s) -> object:
             tracks = graph.monitor.tracks
             newest = tracks[-1] if tracks else None
             now_s = graph.monitor.clock_s()

@@ -38,7 +38,7 @@ class ClockedDevice(VirtualDevice):
         self._pipe = self._folder / 'feed'
         self._sound = self._folder / 'sound.npy'
         np.save(self._sound, sound)
-        self._feeder: subprocess.Popen | None = None
+        self._feeder: subprocess.Popen[bytes] | None = None
         self._origin_s, self.origin_s = _both_clocks()
 
     def start(self, channels: int | None = None) -> None:

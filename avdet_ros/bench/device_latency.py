@@ -105,10 +105,9 @@ def _read(device: ClockedDevice, rig: Rig, latency_s: float, seconds: float) -> 
         while time.monotonic() < began_s + seconds:
             block = source.read(0.2)
             now_s = time.time()
-            runs = read_marks(block.samples) if block is not None else []
-            if runs:
+            if block is not None and (runs := read_marks(block.samples)):
                 newest = runs[-1].sample + runs[-1].count
-                late_s.append(now_s - device.captured_s(newest))
+                late_s.append(now_s - float(device.captured_s(newest)))
                 lengths.append(len(block.samples))
         used_s = time.process_time() - used_s
         lost, overflows = source.lost_samples - lost, source.overflows - overflows

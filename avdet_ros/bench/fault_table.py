@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 import psutil
@@ -121,7 +122,7 @@ def signals_at_any_moment(
     )
 
 
-def _children_after(process: subprocess.Popen, delay_s: float) -> list[psutil.Process]:
+def _children_after(process: subprocess.Popen[Any], delay_s: float) -> list[psutil.Process]:
     """The processes of a run when so much time has passed since its first one began."""
     parent = psutil.Process(process.pid)
     until = time.monotonic() + 30

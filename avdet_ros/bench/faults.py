@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 import resource
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avdet_ros.bench.graph_under_test import GraphUnderTest, busy_cores, end
 from avdet_ros.bench.small_disk import DISK_BYTES, small_disk
+
+if TYPE_CHECKING:
+    from avdet_ros.nodes.graph_monitor import Status
 
 SIDE = '/side'
 """Namespace of nodes that run beside the graph."""
@@ -44,7 +47,7 @@ class Outcome:
     lost: str
 
 
-def quoted(status: object, since_s: float) -> str:
+def quoted(status: Status, since_s: float) -> str:
     """A node's diagnostics, and how long after an instant they came."""
     return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
 
@@ -98,20 +101,20 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
     graph.device.kill()
     graph.device.start(channels=8)
     back_s = time.monotonic()
-    graph.wait(
+    well = graph.wait(
         lambda: (
             (status := graph.monitor.status('capture'))
             and status.at_s > back_s
             and status.level < 2  # a warning that windows were lost is right for some seconds
+            and status
         ),
         'capture without errors',
     )
-    recovered_at_s = graph.monitor.status('capture').at_s
     graph.wait_steady()
     return Outcome(
         'device unplugged, back with 4 channels, then with 8',
         f'the sound server makes up the missing ones; capture reports {quoted(report, cut_s)}',
-        recovered_at_s - back_s,
+        well.at_s - back_s,
         str(graph.losses(began_s)),
     )
 
@@ -228,7 +231,7 @@ def messages_malformed(graph: GraphUnderTest) -> Outcome:
     )
 
 
-def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict) -> int:
+def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict[str, Any]) -> int:
     """Publish each message until its node refuses it as expected; returns their number."""
     kind = type(next(iter(kinds.values())))
     publisher = graph.monitor.publisher(kind, topic)
@@ -288,18 +291,21 @@ def two_captures(graph: GraphUnderTest) -> Outcome:
     end(other)
     gone_s = time.monotonic()
 
-    def recovered() -> bool:
-        status = graph.monitor.status('detector')
-        return status.at_s > gone_s and 'several' not in status.sentence
-
-    graph.wait(recovered, 'detector to see one capture')
-    recovered_at_s = graph.monitor.status('detector').at_s
+    well = graph.wait(
+        lambda: (
+            (status := graph.monitor.status('detector'))
+            and status.at_s > gone_s
+            and 'several' not in status.sentence
+            and status
+        ),
+        'detector to see one capture',
+    )
     graph.wait_steady()
     jumps = graph.losses(began_s).jumps
     return Outcome(
         'two captures on one topic',
         f'capture reports "{report.sentence}", detector "{also.sentence}"',
-        recovered_at_s - gone_s,
+        well.at_s - gone_s,
         f'while both run, two drives are mixed: {jumps} identities jumped',
     )
 

@@ -93,7 +93,7 @@ class GraphUnderTest(RunningGraph):
         }
         self.model = str(model)
         self.device = ClockedDevice(sound, drift=drift)
-        self._others: list[subprocess.Popen] = []
+        self._others: list[subprocess.Popen[str]] = []
         super().__init__(
             lambda: make_graph(arguments),
             ('spectrogram', 'tracks', 'audio'),
@@ -144,7 +144,7 @@ class GraphUnderTest(RunningGraph):
         remappings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         **parameters: Any,
-    ) -> subprocess.Popen:
+    ) -> subprocess.Popen[str]:
         """Start one more node beside the graph.
 
         Args:
@@ -191,15 +191,16 @@ class GraphUnderTest(RunningGraph):
         """Sound to tracks, of every window since an instant."""
         return np.array([ms for at_s, ms in self.monitor.latency_ms if at_s >= since_s])
 
-    def _read(self, name: str, process: subprocess.Popen) -> None:
+    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
         self.lines.pop(name, None)  # of one before
+        assert process.stdout is not None  # of `start_other`
         for line in process.stdout:
             self.keep_line(name, line.rstrip('\n'))
         process.stdout.close()
         self.keep_line(name, f'ended with status {process.wait()}')
 
 
-def end(process: subprocess.Popen, patience_s: float = 20.0) -> tuple[int, float]:
+def end(process: subprocess.Popen[str], patience_s: float = 20.0) -> tuple[int, float]:
     """Ask a process to end, and insist.
 
     Returns:

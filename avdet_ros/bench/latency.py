@@ -133,8 +133,8 @@ def summarise(
     Raises:
         AvdetError: nothing came.
     """
-    latency_ms, stamps_s = np.array(latency_ms), np.array(stamps_ns) * 1e-9
-    if not len(latency_ms) or len(stamps_s) < 2:
+    late_ms, stamps_s = np.array(latency_ms), np.array(stamps_ns) * 1e-9
+    if not len(late_ms) or len(stamps_s) < 2:
         raise AvdetError(f'pipeline: expected tracks within {_START_S:g} s, none came')
     expected = round((stamps_s[-1] - stamps_s[0]) * rate_hz) + 1
     return PipelineResult(
@@ -142,9 +142,9 @@ def summarise(
         seconds=seconds,
         windows=len(stamps_s),
         dropped=max(0, expected - len(np.unique(stamps_s))),
-        p50=float(np.median(latency_ms)),
-        p99=float(np.percentile(latency_ms, 99)),
-        worst=float(latency_ms.max()),
+        p50=float(np.median(late_ms)),
+        p99=float(np.percentile(late_ms, 99)),
+        worst=float(late_ms.max()),
         nodes=loads,
     )
 

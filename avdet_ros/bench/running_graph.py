@@ -14,7 +14,7 @@ import os
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import psutil
@@ -92,7 +92,7 @@ class RunningGraph:
         self._ending = threading.Event()
         self._stack = ExitStack()
 
-    def __enter__(self) -> RunningGraph:
+    def __enter__(self) -> Self:
         try:
             self._start(self._stack)
         except BaseException:
@@ -191,7 +191,7 @@ class RunningGraph:
             f'diagnostics of {node} with {words!r}',
         )
 
-    def process(self, node: str) -> subprocess.Popen:
+    def process(self, node: str) -> subprocess.Popen[str]:
         """A node's process."""
         return self.wait(lambda: self.supervisor.processes.get(node), f'the process of {node}')
 

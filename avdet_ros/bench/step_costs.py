@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 import itertools
 import os
 from pathlib import Path
 import platform
 import time
+from typing import Any, TypeVar
 
 import numpy as np
 
 from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.window import Window, WindowBuffer
+from avdet_ros.audio.window import HOP_S, Window, WindowBuffer
+from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.on_simulation import window_ends
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import TRACKERS, make_tracker
+
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
     spectrograms = [front_end.compute(window) for window in windows]
     found = [detector.detect(spectrogram) for spectrogram in spectrograms]
 
-    def in_turn(function: Callable, items: list) -> Callable[[], object]:
+    def in_turn(function: Callable[[T], object], items: list[T]) -> Callable[[], object]:
         state = {'next': 0}
 
         def work() -> object:
@@ -129,13 +134,18 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
         measure(f'inference, {detector.provider}', in_turn(detector.detect, spectrograms), runs),
     ]
     for name in TRACKERS.names():
-        tracker, clock = make_tracker(name), iter(np.arange(0, 1e6, 0.1))
-
-        def follow(detections: object, tracker=tracker, clock=clock) -> object:
-            return tracker.update(float(next(clock)), detections)
-
-        costs.append(measure(f'tracker {name}', in_turn(follow, found), runs))
+        costs.append(measure(f'tracker {name}', in_turn(_following(name), found), runs))
     return costs + message_costs(spectrograms[0], found[0].boxes_px, found[0].scores, runs)
+
+
+def _following(tracker_name: str) -> Callable[[Detections], object]:
+    """A tracker that takes a window's detections each time, at the usual hop."""
+    tracker, clock = make_tracker(tracker_name), iter(np.arange(0, 1e6, HOP_S))
+
+    def follow(detections: Detections) -> object:
+        return tracker.update(float(next(clock)), detections)
+
+    return follow
 
 
 def _stream_of_features(
@@ -167,7 +177,7 @@ def message_costs(
     except ImportError:
         return []
     head = encode_header(1_700_000_000_000_000_000, 'frame')
-    makers = {
+    makers: dict[str, Callable[[], Any]] = {
         'spectrogram message': lambda: encode_spectrogram(head, spectrogram),
         'detections message': lambda: encode_detections(head, boxes_px, scores),
     }
@@ -175,11 +185,8 @@ def message_costs(
     for name, make in makers.items():
         message = make()
         costs.append(measure(f'{name}, built', make, runs))
-        costs.append(
-            measure(
-                f'{name}, serialised', lambda message=message: serialize_message(message), runs
-            )
-        )
+        serialise = partial(serialize_message, message)
+        costs.append(measure(f'{name}, serialised', serialise, runs))
     return costs
 
 

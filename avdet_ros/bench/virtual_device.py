@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from typing import Self
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.sources.channel_map import ALSA_ORDER
@@ -54,15 +55,15 @@ class VirtualDevice:
         # The path of a socket may have 107 characters: not below a long temporary folder.
         self._folder = Path(tempfile.mkdtemp(prefix='avdet-', dir='/tmp'))
         self._socket = self._folder / 'native'
-        self._server: subprocess.Popen | None = None
-        self._players: list[subprocess.Popen] = []
+        self._server: subprocess.Popen[bytes] | None = None
+        self._players: list[subprocess.Popen[bytes]] = []
         configuration = self._folder / 'asound.conf'
         configuration.write_text(
             _ALSA_CONFIGURATION.format(device=DEVICE, socket=self._socket, source=self.SOURCE)
         )
         self.environment = {'ALSA_CONFIG_PATH': str(configuration)}
 
-    def __enter__(self) -> VirtualDevice:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -121,7 +122,7 @@ class VirtualDevice:
     def _channel_map(self) -> str:
         return ','.join(ALSA_ORDER[: self._channels])
 
-    def play(self, path: str | Path) -> subprocess.Popen:
+    def play(self, path: str | Path) -> subprocess.Popen[bytes]:
         """Play a sound file into the device, channel by channel, in the background."""
         player = subprocess.Popen(
             [
@@ -151,11 +152,15 @@ class VirtualDevice:
 
     def freeze(self) -> None:
         """Let the server hang: it lives but does not answer."""
-        self._server.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._server.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._server is not None, 'the virtual device has not been started'
+        self._server.send_signal(number)
 
     def close(self) -> None:
         """End the server and remove its files."""
