@@ -101,6 +101,31 @@ def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:
     return content
 
 
+def make_private_folder(path: Path) -> None:
+    """Make a folder, or see that one that is there can be written by this user and nobody else.
+
+    For what another program will load and run: who may write there decides what runs.
+
+    Args:
+        path: of the folder.
+
+    Raises:
+        AvdetError: it cannot be made or written, or others may write there.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError as error:
+        raise AvdetError(f'cannot make the folder {path}: {explain_os_error(error)}') from error
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, os.geteuid()):
+        raise AvdetError(
+            f'{path}: expected a folder that only this user may write to, found mode '
+            f'{stat.S_IMODE(status.st_mode):o} of user {status.st_uid}'
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise AvdetError(f'{path}: expected a folder that this user may write to, found another')
+
+
 def map_member(path: Path, name: str) -> np.ndarray:
     """Map one array of an uncompressed .npz file into memory, read-only.
 

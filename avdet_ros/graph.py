@@ -90,6 +90,7 @@ ARGUMENTS = (
     _from_parameter('capture', 'hop_s', 'hop'),
     _from_parameter('detector', 'model'),
     _from_parameter('detector', 'providers'),
+    _from_parameter('detector', 'tensorrt_cache'),
     _from_parameter('detector', 'min_score'),
     _from_parameter('tracker', 'tracker'),
     _from_parameter('tracker', 'start_score'),

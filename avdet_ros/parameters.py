@@ -110,6 +110,12 @@ DETECTOR = (
         'what the model may run on, preferred first',
         choices=('tensorrt', 'cuda', 'cpu'),
     ),
+    Param(
+        'tensorrt_cache',
+        '',
+        'folder, written by nobody else, where TensorRT keeps its engines between starts; '
+        'empty: it builds them at each',
+    ),
     Param('threads', 1, 'threads of one inference', 1, 64),
     Param('min_score', 0.05, 'detections with a lower score are not published', 0, 1, live=True),
     Param('max_detections', 100, 'at most this many detections a window', 1, 1000, live=True),

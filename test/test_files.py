@@ -10,7 +10,7 @@ import pytest
 
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import read_bounded, write_atomically
+from avdet_ros.files import make_private_folder, read_bounded, write_atomically
 from avdet_ros.rig import load_rig
 from avdet_ros.training.recipes.read import read_recipe
 from avdet_ros.training.results.evaluation_files import write_scores
@@ -100,3 +100,16 @@ def test_a_recipe_and_a_rig_are_small(tmp_path, read):
     path.write_bytes(b'a: b\n' * 300_000)
     with pytest.raises(AvdetError, match='of at most 1 MiB, found 1500000 bytes'):
         read(path)
+
+
+def test_a_private_folder_is_this_users_alone(tmp_path):
+    made = tmp_path / 'a' / 'b'
+    make_private_folder(made)
+    make_private_folder(made)
+    assert made.stat().st_mode & 0o777 == 0o700
+    made.chmod(0o720)
+    with pytest.raises(AvdetError, match='only this user may write to, found mode 720'):
+        make_private_folder(made)
+    (tmp_path / 'file').write_bytes(b'')
+    with pytest.raises(AvdetError, match=r'cannot make the folder .*file'):
+        make_private_folder(tmp_path / 'file')

@@ -81,9 +81,9 @@ def evaluate_bearings(
     )
     console().print(tables.main_table(result.rows, result.title))
     console().print(tables.parts_table(result.rows))
-    ranges = tables.range_table(result.rows)
-    if ranges is not None:
-        console().print(ranges)
+    for table in (tables.threshold_table(result.rows), tables.range_table(result.rows)):
+        if table is not None:
+            console().print(table)
     for note in result.notes:
         console().print(note, style='yellow')
     content = {'title': result.title, 'settings': result.settings, 'rows': result.rows}

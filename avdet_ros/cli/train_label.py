@@ -17,12 +17,34 @@ def label(
             'labels that are there.'
         ),
     ] = None,
+    pretrained: Annotated[
+        str,
+        typer.Option(
+            help='In their place a teacher that knows real pictures: tf_efficientdet_d0 to _d7, '
+            "whose weights (COCO's car, motorcycle, bus, truck) are downloaded once."
+        ),
+    ] = '',
+    weights: Annotated[
+        Path | None,
+        typer.Option(help='With --pretrained: its weights, where nothing can be downloaded.'),
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(
+            help='With --pretrained: its input, HEIGHTxWIDTH, multiples of 128; pictures are '
+            'scaled to fit.'
+        ),
+    ] = '640x1536',
     model: Annotated[
         str, typer.Option(help='What they are: efficientdet or another registered teacher.')
     ] = 'efficientdet',
     modalities: Annotated[
-        str, typer.Option(help='Which teachers are asked, separated by commas.')
-    ] = 'rgb,depth,thermal',
+        str | None,
+        typer.Option(
+            help='Which teachers are asked, separated by commas; the default is '
+            'rgb,depth,thermal, or rgb with --pretrained.'
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option(help='Label train, val, test (separated by commas).')
     ] = 'train,val,test',
@@ -54,15 +76,16 @@ def label(
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Ask the teachers about every frame, once, and keep boxes, attention maps and features.
+    """Ask teachers about every frame, once, and keep boxes, attention maps and features.
 
     One .npz file a drive, described in avdet_ros/dataset/labels.py; drives that are labelled by
     these teachers already are passed over. `avdet train student config/recipes/own_vehicle.yaml`
     learns from DATA/labels.
 
-    Example:
+    Examples:
         avdet train label out/drives --teachers runs/teachers
         avdet train label out/drives --filter sounding --selector runs/selector
+        avdet train label out/own --pretrained tf_efficientdet_d2
     """
     from rich.table import Table
 
@@ -78,8 +101,18 @@ def label(
     from avdet_ros.fields import fill
     from avdet_ros.training.data.camera_frames import MODALITIES
     from avdet_ros.training.teachers.labelling import label_drives, open_teachers
+    from avdet_ros.training.teachers.pretrained import make_teacher
 
-    names, splits = ([part.strip() for part in text.split(',')] for text in (modalities, split))
+    if teachers is not None and pretrained:
+        raise AvdetError('expected one of --teachers and --pretrained, found both')
+    if teachers is None and not pretrained and label_filter == 'none':
+        raise AvdetError('expected one of --teachers and --pretrained, found neither')
+    if weights is not None and not pretrained:
+        raise AvdetError('--weights: expected --pretrained with it, found none')
+    wanted = modalities or ('rgb' if pretrained else ','.join(MODALITIES))
+    if pretrained and wanted != 'rgb':
+        raise AvdetError(f'--modalities: expected rgb with --pretrained, found {wanted:.40}')
+    names, splits = ([part.strip() for part in text.split(',')] for text in (wanted, split))
     for option, given, known in (
         ('modalities', names, tuple(MODALITIES)),
         ('split', splits, layout.SPLITS),
@@ -95,19 +128,17 @@ def label(
         for frame in subset_frames(data, name, subset, getattr(frames, name))
     )
     folder = out or data / 'labels'
-    if teachers is None and label_filter == 'none':
-        raise AvdetError(
-            '--teachers: expected a folder of teachers of avdet train teacher, found none'
-        )
+    bars = progress_bars(progress)
+    if pretrained:
+        teachers = data / 'teachers' / pretrained
+        make_teacher(pretrained, teachers, _image_size(size), weights, bars)
     if teachers is not None:
         ready = open_teachers(teachers, names, score, model)
-        label_drives(data, drives, ready, folder, crop, progress_bars(progress))
+        label_drives(data, drives, ready, folder, crop, bars)
     if label_filter != 'none':
         from avdet_ros.training.sounding.run import filter_labels
 
-        counts = filter_labels(
-            data, drives, label_filter, folder, selector, None, rig, progress_bars(progress)
-        )
+        counts = filter_labels(data, drives, label_filter, folder, selector, None, rig, bars)
         found = ', '.join(f'{count} {word}' for word, count in counts.items())
         print_line(f'{folder / f"filter_{label_filter}"}: {found}')
         return
@@ -122,3 +153,15 @@ def label(
         ]
         table.add_row(name, str(len(labels)), *map(str, counts))
     console().print(table)
+
+
+def _image_size(text: str) -> tuple[int, int]:
+    """Height and width of ``640x1536``."""
+    from avdet_ros.errors import AvdetError
+
+    sides = [int(part) for part in text.split('x') if part.isdecimal() and len(part) < 6]
+    if len(sides) != 2 or not all(128 <= side <= 4096 and side % 128 == 0 for side in sides):
+        raise AvdetError(
+            f'--size: expected HEIGHTxWIDTH, multiples of 128 from 128 to 4096, found {text:.40}'
+        )
+    return sides[0], sides[1]

@@ -8,12 +8,14 @@ rig or one of these changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass
 import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
+import io
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -26,6 +28,7 @@ from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.moving_steering import USUAL_AIR_C, MovingSteering
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import make_private_folder
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 
@@ -67,6 +70,7 @@ class Detector:
         front_end: FrontEnd,
         providers: Sequence[str] | None = None,
         threads: int | None = None,
+        tensorrt_cache: str | Path | None = None,
     ) -> None:
         """Read, check, load and warm up a model.
 
@@ -77,6 +81,8 @@ class Detector:
             providers: short names of `PROVIDERS` or ONNX Runtime's names, preferred first; None
                 takes all of `PROVIDERS`. What the installed ONNX Runtime lacks is passed over.
             threads: of one inference; None leaves it to ONNX Runtime.
+            tensorrt_cache: folder in which TensorRT keeps the engines that it builds, so that
+                only the first start takes minutes; None or '' keeps none.
 
         Raises:
             AvdetError: the file is bad or does not fit the vehicle, a provider is unknown, or
@@ -89,6 +95,7 @@ class Detector:
         if threads is not None and not 1 <= threads <= 1024:
             raise AvdetError(f'threads: expected a whole number from 1 to 1024, found {threads}')
         self._threads = threads
+        self._tensorrt_cache = Path(tensorrt_cache) if tensorrt_cache else None
         content, self.contract = read_model(self.path)
         self.use_rig(rig, front_end)
         self._content = content
@@ -212,9 +219,17 @@ class Detector:
     def _open(self, wanted: Sequence[str]) -> tuple[onnxruntime.InferenceSession, str]:
         available = onnxruntime.get_available_providers()
         order = [name for name in wanted if name in available]
-        if len(order) < len(wanted) and wanted != list(PROVIDERS.values()):
-            missing = ', '.join(name for name in wanted if name not in available)
-            self._note(f'{missing}: not in this ONNX Runtime, which has {", ".join(available)}')
+        cache = self._tensorrt_cache if PROVIDERS['tensorrt'] in wanted else None
+        asked = wanted != list(PROVIDERS.values()) or cache is not None
+        if len(order) < len(wanted) and asked:
+            missing = [name for name in wanted if name not in available]
+            unused = ''
+            if cache is not None and PROVIDERS['tensorrt'] in missing:
+                unused = f'; tensorrt_cache {cache} is not used'
+            self._note(
+                f'{", ".join(missing)}: not in this ONNX Runtime, which has '
+                f'{", ".join(available)}{unused}'
+            )
         if (
             PROVIDERS['cuda'] in wanted
             and PROVIDERS['cuda'] not in available
@@ -226,13 +241,20 @@ class Detector:
             )
         if _CPU not in order:
             order.append(_CPU)
+        if order[0] != _CPU:
+            _load_cuda()
         while order:
             try:
                 session = self._make_session(order)
                 got = session.get_providers()[0]
                 # A provider whose libraries are missing is dropped by ONNX Runtime itself.
                 if got != order[0]:
-                    self._note(f'{order[0]} cannot be used here: running on {got}')
+                    sentence = f'{order[0]} cannot be used here: running on {got}'
+                    # Without being asked for, a GPU without TensorRT is as well as can be.
+                    if asked or got == _CPU:
+                        self._note(sentence)
+                    else:
+                        _logger.info(sentence)
                 blank = self._view.feed(np.zeros(self.contract.input_shape, np.float32))
                 for _ in range(2):  # the first run allocates, the second runs as all others do
                     session.run(None, blank)
@@ -255,7 +277,31 @@ class Detector:
             options.intra_op_num_threads = self._threads
         # Spinning threads win microseconds and eat the cores that capture and tracker need.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        return onnxruntime.InferenceSession(self._content, options, providers=order)
+        providers = [self._with_options(name) for name in order]
+        # Where a provider is missing it prints five lines; we say it in one sentence.
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            session = onnxruntime.InferenceSession(self._content, options, providers=providers)
+        if printed.getvalue():
+            _logger.debug(one_line(printed.getvalue()))
+        return session
+
+    def _with_options(self, provider: str) -> str | tuple[str, dict[str, Any]]:
+        """A provider, with TensorRT's cache where there is one."""
+        cache = self._tensorrt_cache
+        if provider != PROVIDERS['tensorrt'] or cache is None:
+            return provider
+        try:
+            make_private_folder(cache)
+        except AvdetError as error:
+            self._note(f'tensorrt_cache: {error}: engines are built at each start')
+            return provider
+        return provider, {
+            'trt_engine_cache_enable': True,
+            'trt_engine_cache_path': str(cache),
+            'trt_timing_cache_enable': True,
+            'trt_timing_cache_path': str(cache),
+        }
 
     def _note(self, sentence: str) -> None:
         self.provider_notes.append(sentence)
@@ -331,6 +377,13 @@ class _View:
         if ranges:
             return to_pixels(boxes, ranges[0][:, 1], self.rig), width_px, height_px
         return boxes * np.array([width_px, height_px] * 2, np.float32), width_px, height_px
+
+
+def _load_cuda() -> None:
+    """Load CUDA's libraries from NVIDIA's wheels, where ONNX Runtime does not look by itself."""
+    # It prints what it does not find; which provider is got says enough.
+    with contextlib.redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls()
 
 
 def _both_installed() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avdet_ros.drawing.road import ground_points
+from avdet_ros.drawing.road import bearing_label, ground_points
 from avdet_ros.drawing.style import GOOD, INK, PANEL, shade, tag, text
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Camera, Rig, yaw_pitch_roll_deg
@@ -86,8 +86,7 @@ def _draw_bearing(picture: np.ndarray, camera: Camera, bearing_deg: int) -> None
     _line(picture, pixels, LINES, 1)
     x, y = pixels[-1]
     if bearing_deg and 0 <= x < camera.width_px and 20 <= y < camera.height_px:
-        side = 'left' if bearing_deg > 0 else 'right'
-        text(picture, f'{abs(bearing_deg)} {side}', (x, y + 16), 0.5, LINES, 0.5)
+        text(picture, bearing_label(bearing_deg), (x, y + 16), 0.5, LINES, 0.5)
 
 
 def _draw_range(picture: np.ndarray, camera: Camera, distance_m: float) -> None:

@@ -65,6 +65,13 @@ def horizon_y(camera: Camera, azimuth_deg: float = 0.0) -> float:
     return float(pixels[1]) if depth_m > 0 else float('nan')
 
 
+def bearing_label(bearing_deg: int) -> str:
+    """A bearing in words, as people say it: signs differ from one trade to the next."""
+    if not bearing_deg:
+        return '0'
+    return f'{abs(bearing_deg)} {"left" if bearing_deg > 0 else "right"}'
+
+
 def _backdrop(camera: Camera) -> np.ndarray:
     middle = horizon_y(camera)
     line = int(np.clip(np.nan_to_num(middle), 0, camera.height_px))
@@ -117,7 +124,7 @@ def _bearings(picture: np.ndarray, camera: Camera) -> None:
         x, y = pixels[-1]
         top = (round(x), round(y - 6))
         cv2.line(picture, (round(x), round(y + 2)), top, FAINT, 1, cv2.LINE_AA)
-        text(picture, f'{-bearing:+d}' if bearing else '0', (x, y - 12), 0.42, FAINT, 0.5)
+        text(picture, bearing_label(bearing), (x, y - 12), 0.42, FAINT, 0.5)
 
 
 def _ranges(picture: np.ndarray, camera: Camera) -> None:

@@ -14,8 +14,10 @@ from avdet_ros.evaluation.bearing_tables import (
     other_cell,
     quiet_cell,
 )
-from avdet_ros.evaluation.on_windows import WITHOUT
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.on_windows import BOUND, WITHOUT
 from avdet_ros.evaluation.page_section import marks, write_section
+from avdet_ros.evaluation.score_thresholds import THRESHOLDS, rows_of
 
 Study = Mapping[str, Mapping[str, Any]]
 """What `bearing_study.read_study` gives."""
@@ -51,6 +53,7 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
         'distances': _parts(study, _MAIN, 'by_distance'),
         'ranges': _ranges(study, _MAIN),
         'scores': _calibration(study, _MAIN),
+        'thresholds': _thresholds(study, _MAIN),
     }
     pages = []
     for name, title, sections in (
@@ -201,6 +204,24 @@ def _ranges(study: Study, keys: tuple[str, ...]) -> str:
         ]
         rows.append([title, name, *cells])
     return markdown(['', '', *names], rows) if rows else 'No model here says a range.'
+
+
+def _thresholds(study: Study, keys: tuple[str, ...]) -> str:
+    """Precision and recall at each threshold, of models as the rig file says."""
+    rows = []
+    for key in keys:
+        title = study[key]['title'] if key in study else ''
+        for name, scores in study[key]['rows'].items() if key in study else ():
+            # Baselines have scores that mean something else; older files have no thresholds.
+            if name in (CONSTANT, STEERED) or name.endswith(BOUND) or 'thresholds' not in scores:
+                continue
+            for line, values, form in rows_of(scores):
+                rows.append([title, name, line, *(cell_number(value, form) for value in values)])
+                title = name = ''
+    if not rows:
+        return 'Not measured yet.'
+    table = markdown(['', '', '', *(f'{score:.1f}' for score in THRESHOLDS)], rows)
+    return table.replace('| --- | --- | --: |', '| --- | --- | --- |', 1)
 
 
 def _calibration(study: Study, keys: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
 from avdet_ros.evaluation.box_bearings import WindowRecord, bearings_of
 from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
-from avdet_ros.evaluation.detection_metrics import detection_metrics
+from avdet_ros.evaluation.detection_metrics import detection_metrics, drive_hits
 from avdet_ros.evaluation.early_vehicles import (
     EARLY_CUT,
     CornerDrive,
@@ -39,6 +39,7 @@ from avdet_ros.evaluation.quiet_drives import (
     quiet_drives,
     quiet_scores,
 )
+from avdet_ros.evaluation.score_thresholds import threshold_scores
 from avdet_ros.evaluation.window_store import Cut, WindowSetting, WindowStore
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
@@ -132,9 +133,10 @@ class Measurement:
     Attributes:
         title: one line.
         settings: for JSON.
-        rows: by detector: ``bearings`` (`bearing_scores`), ``detection`` (`DetectionMetrics`),
-            ``quiet`` (`quiet_scores`, None for baselines), ``other`` (the same with another
-            sound, by its level), ``early`` (`early_scores`), ``milliseconds``.
+        rows: by detector: ``bearings`` (`bearing_scores`), ``thresholds`` (`threshold_scores`),
+            ``detection`` (`DetectionMetrics`), ``quiet`` (`quiet_scores`, None for baselines),
+            ``other`` (the same with another sound, by its level), ``early`` (`early_scores`),
+            ``milliseconds``.
         notes: what a reader must not miss.
     """
 
@@ -305,8 +307,11 @@ def _scores(windows: list[WindowRecord], name: str, rig: Rig) -> dict[str, Any]:
     times = np.concatenate([record.milliseconds[name] for record in records])
     truth = [frame for record in records for frame in record.truth]
     found = [frame for record in records for frame in record.detections[name]]
+    bearings = bearings_of(windows, name)
+    hits = [drive_hits(record.truth, record.detections[name]) for record in records]
     return {
-        'bearings': bearing_scores(bearings_of(windows, name), RESAMPLES),
+        'bearings': bearing_scores(bearings, RESAMPLES),
+        'thresholds': threshold_scores(bearings, hits),
         'detection': asdict(detection_metrics(truth, found, size)),
         'milliseconds': {
             'p50': float(np.median(times)),

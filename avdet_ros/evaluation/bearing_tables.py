@@ -9,7 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from avdet_ros.evaluation.bearing_scores import HIDDEN_BELOW, MIDDLE_M
+from avdet_ros.evaluation.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.report import number
+from avdet_ros.evaluation.score_thresholds import THRESHOLDS, rows_of
 
 Rows = Mapping[str, Mapping[str, Any]]
 """Scores by detector, as `bearing_run.measure` gives them or as JSON has them."""
@@ -67,6 +69,24 @@ def range_table(rows: Rows) -> Table | None:
         for part in (*ranges['by_distance'], ranges['middle'], ranges['all']):
             numbers = (cell_number(part[key], '{:.2f}') for key in ('median', 'p90', 'coverage'))
             table.add_row(name, part['name'], str(part['matches']), *numbers)
+    return table
+
+
+def threshold_table(rows: Rows) -> Table | None:
+    """What each threshold on the score gives, one line a measure; models only."""
+    baselines = (CONSTANT, STEERED)  # whose scores mean something else
+    known = {name: row for name, row in rows.items() if name not in baselines}
+    if not known:
+        return None
+    table = Table(title='Scores of at least', title_justify='left')
+    table.add_column('')
+    table.add_column('')
+    for score in THRESHOLDS:
+        table.add_column(f'{score:.1f}', justify='right')
+    for name, scores in known.items():
+        for line, values, form in rows_of(scores):
+            table.add_row(name, line, *(cell_number(value, form) for value in values))
+            name = ''
     return table
 
 

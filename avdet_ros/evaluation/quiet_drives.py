@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from avdet_ros.evaluation.drive_record import DriveRecord
+from avdet_ros.evaluation.score_thresholds import false_boxes
 from avdet_ros.evaluation.window_store import Cut
 from avdet_ros.tracking import Tracker
 
@@ -38,8 +39,8 @@ def quiet_scores(
         rate_hz: windows a second.
 
     Returns:
-        ``minutes`` of drives, ``vehicles`` tracked, these ``a_minute``, and ``shown``, the share
-        of the windows with at least one.
+        ``minutes`` of drives, ``vehicles`` tracked, these ``a_minute``, ``shown``, the share of
+        the windows with at least one, and ``false_boxes``, those a minute by score.
     """
     windows = vehicles = shown = 0
     for record in records:
@@ -53,4 +54,7 @@ def quiet_scores(
         'vehicles': vehicles,
         'a_minute': vehicles / minutes,
         'shown': shown / windows,
+        'false_boxes': false_boxes(
+            [its for drive in records for its in drive.detections[detector]]
+        ),
     }

@@ -55,7 +55,12 @@ class DetectorNode(AvdetNode):
         front_end = FrontEnd.of(self._rig)
         model = self.p['model'] or share('models/student.onnx')
         self._detector = Detector(
-            model, self._rig, front_end, self.p['providers'], self.p['threads']
+            model,
+            self._rig,
+            front_end,
+            self.p['providers'],
+            self.p['threads'],
+            self.p['tensorrt_cache'],
         )
         self.get_logger().info(f'{model} on {self._detector.provider}')
 

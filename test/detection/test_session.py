@@ -203,3 +203,84 @@ def test_threads_of_a_session_do_not_spin(make_model, save, rig, front_end):
     options = options.get_session_options()
     assert options.get_session_config_entry('session.intra_op.allow_spinning') == '0'
     assert (options.intra_op_num_threads, options.log_severity_level) == (3, 3)
+
+
+@pytest.mark.skipif(
+    'TensorrtExecutionProvider' in onnxruntime.get_available_providers(), reason='it has TensorRT'
+)
+@pytest.mark.parametrize('providers', [None, ['tensorrt', 'cpu']])
+def test_a_cache_without_tensorrt_is_one_sentence(
+    make_model, save, rig, front_end, blank, tmp_path, providers
+):
+    cache = tmp_path / 'engines'
+    path = save(make_model())
+    detector = Detector(path, rig, front_end, providers, tensorrt_cache=cache)
+    (note,) = detector.notes
+    assert 'TensorrtExecutionProvider' in note
+    assert note.endswith(f'; tensorrt_cache {cache} is not used')
+    assert len(detector.detect(blank)) == 2
+    assert not cache.exists()
+    assert Detector(path, rig, front_end, ['cpu'], tensorrt_cache=cache).notes == []
+
+
+class PretendingSession:
+    """The real session, as a machine with a GPU would hand it out."""
+
+    asked: list = []  # noqa: RUF012  # one list for all, emptied by the fixture
+    runs_on = 'TensorrtExecutionProvider'
+
+    def __init__(self, content, options, providers):
+        self.asked.append(providers)
+        self.session = session_module_session(content, options, providers=[PROVIDERS['cpu']])
+
+    def get_providers(self):
+        return [self.runs_on]
+
+    def run(self, *arguments):
+        return self.session.run(*arguments)
+
+
+session_module_session = onnxruntime.InferenceSession
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    monkeypatch.setattr(PretendingSession, 'asked', [])
+    monkeypatch.setattr(session_module.onnxruntime, 'InferenceSession', PretendingSession)
+    monkeypatch.setattr(
+        session_module.onnxruntime, 'get_available_providers', lambda: list(PROVIDERS.values())
+    )
+    return PretendingSession.asked
+
+
+def test_tensorrt_keeps_its_engines_in_a_folder_of_its_own(
+    make_model, save, rig, front_end, tmp_path, pretended
+):
+    cache = tmp_path / 'new' / 'engines'
+    assert Detector(save(make_model()), rig, front_end, tensorrt_cache=cache).notes == []
+    (name, options), *others = pretended[0]
+    assert name == PROVIDERS['tensorrt']
+    assert options['trt_engine_cache_enable'] is True
+    assert options['trt_engine_cache_path'] == options['trt_timing_cache_path'] == str(cache)
+    assert others == [PROVIDERS['cuda'], PROVIDERS['cpu']]
+    assert cache.stat().st_mode & 0o077 == 0
+
+
+def test_an_engine_cache_that_others_may_write_is_not_used(
+    make_model, save, rig, front_end, tmp_path, pretended
+):
+    tmp_path.chmod(0o777)
+    (note,) = Detector(save(make_model()), rig, front_end, tensorrt_cache=tmp_path).notes
+    assert 'only this user may write to, found mode 777' in note
+    assert pretended[0] == list(PROVIDERS.values())
+
+
+def test_cuda_in_place_of_tensorrt_is_said_where_tensorrt_was_asked_for(
+    make_model, save, rig, front_end, pretended, monkeypatch
+):
+    monkeypatch.setattr(PretendingSession, 'runs_on', PROVIDERS['cuda'])
+    path = save(make_model())
+    detector = Detector(path, rig, front_end)
+    assert (detector.provider, detector.notes) == (PROVIDERS['cuda'], [])
+    (note,) = Detector(path, rig, front_end, ['tensorrt', 'cuda']).notes
+    assert note == f'{PROVIDERS["tensorrt"]} cannot be used here: running on {PROVIDERS["cuda"]}'

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from avdet_ros.drawing.road import draw_road, horizon_y
+from avdet_ros.drawing.road import bearing_label, draw_road, ground_points, horizon_y
 
 
 def test_the_horizon_is_where_the_camera_says(rig):
@@ -13,3 +14,12 @@ def test_the_horizon_is_where_the_camera_says(rig):
     assert horizon_y(rig.camera) == pytest.approx(rig.camera.cy, abs=0.1)
     sky, ground = road[290, 5].astype(int), road[310, 5].astype(int)
     assert sky[0] > ground[0] + 20  # blue above, asphalt below
+
+
+@pytest.mark.parametrize(('bearing_deg', 'label'), [(30, '30 left'), (0, '0'), (-30, '30 right')])
+def test_bearings_are_called_by_the_side_they_lie_on(rig, bearing_deg, label):
+    angle = np.radians(bearing_deg)
+    ahead = rig.camera.position_m[:2] + 100 * np.array([[np.cos(angle), np.sin(angle)]])
+    ((x, _),) = ground_points(rig.camera, ahead)
+    assert np.sign(np.round(rig.camera.cx - x)) == np.sign(bearing_deg)  # left in the picture
+    assert bearing_label(bearing_deg) == label

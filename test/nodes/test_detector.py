@@ -303,3 +303,11 @@ def test_labels_are_published_again_once_sim_time_begins(start, watcher, wait, m
     )
     wait(lambda: stamp_ns(labels[-1]) > 0, 'labels of a time')
     watcher.node.destroy_timer(ticking)
+
+
+@pytest.mark.skipif(
+    'TensorrtExecutionProvider' in onnxruntime.get_available_providers(), reason='it has TensorRT'
+)
+def test_a_cache_of_engines_without_tensorrt_is_reported(start, watcher, model_path, tmp_path):
+    start(DetectorNode, model=str(model_path), tensorrt_cache=str(tmp_path / 'engines'))
+    watcher.wait_status('detector', 'engines is not used')

@@ -7,6 +7,7 @@ the network's input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import warnings
@@ -41,7 +42,7 @@ class Prediction:
     """The network's output for a batch.
 
     Attributes:
-        logits: (B, A) of the one class, vehicle.
+        logits: (B, A) of a vehicle, the best of its kinds.
         offsets: (B, A, 4) from the anchors, see `anchor_loss.encode_boxes`.
         pyramid: P3..P7, each (B, C, H, W).
     """
@@ -52,7 +53,7 @@ class Prediction:
 
 
 class EfficientDetector(nn.Module):
-    """An effdet network with one class, its anchors and its pyramid.
+    """An effdet network with one class or several kinds of it, its anchors and its pyramid.
 
     Args:
         config_name: an effdet configuration, e.g. ``tf_efficientdet_d2``.
@@ -61,6 +62,7 @@ class EfficientDetector(nn.Module):
         anchor_scale: smallest anchor in strides of its level.
         zero_padded_pools: the pyramid's max pools pad with zeros, as the authors' program of
             MM-DistillNet does, see `ZeroPaddedPool`.
+        classes: outputs an anchor, kinds of vehicle; the best one is the vehicle's score.
 
     Raises:
         AvdetError: the configuration is unknown, or the size does not fit the pyramid.
@@ -73,6 +75,7 @@ class EfficientDetector(nn.Module):
         image_size: tuple[int, int],
         anchor_scale: float = 4.0,
         zero_padded_pools: bool = False,
+        classes: int = 1,
     ) -> None:
         super().__init__()
         try:
@@ -88,7 +91,7 @@ class EfficientDetector(nn.Module):
                 f'found {image_size[0]} x {image_size[1]}'
             )
         config.image_size = tuple(image_size)
-        config.num_classes = 1
+        config.num_classes = classes
         config.anchor_scale = anchor_scale
         config.backbone_args = {**(config.backbone_args or {}), 'in_chans': channels}
         with warnings.catch_warnings():
@@ -101,7 +104,7 @@ class EfficientDetector(nn.Module):
             pad_pools_with_zeros(self.network.fpn)
         anchors = Anchors.from_config(config).boxes[:, [1, 0, 3, 2]]
         self.register_buffer('anchors', anchors, persistent=False)
-        self.image_size = tuple(image_size)
+        self.image_size, self.classes = tuple(image_size), classes
         bias = self.network.class_net.predict.conv_pw.bias
         nn.init.constant_(bias, -torch.log(torch.tensor((1 - PRIOR) / PRIOR)).item())
 
@@ -112,8 +115,9 @@ class EfficientDetector(nn.Module):
             images: (B, channels, height, width) float32.
         """
         pyramid = self.network.fpn(self.network.backbone(images))
+        logits = _flatten(self.network.class_net(pyramid), self.classes)
         return Prediction(
-            logits=_flatten(self.network.class_net(pyramid), 1)[..., 0],
+            logits=logits.amax(dim=-1) if self.classes > 1 else logits[..., 0],
             offsets=_flatten(self.network.box_net(pyramid), 4),
             pyramid=list(pyramid),
         )
@@ -202,10 +206,8 @@ def load_weights(detector: EfficientDetector, path: str | Path) -> list[str]:
     Raises:
         AvdetError: the file is missing or not a state dict, or other layers do not fit.
     """
-    state = read_state(path)
+    state = bare_state(read_state(path))
     own = detector.network.state_dict()
-    state = {_bare(name): value for name, value in state.items()}
-    state = {name: value for name, value in state.items() if not name.startswith('anchors')}
     strange = sorted(set(state) - set(own))
     fresh = [name for name in own if name not in state or state[name].shape != own[name].shape]
     wrong = strange + [name for name in fresh if not name.startswith(_MAY_BE_NEW)]
@@ -221,6 +223,12 @@ def load_weights(detector: EfficientDetector, path: str | Path) -> list[str]:
 
 
 _MAY_BE_NEW = ('backbone.conv_stem', 'class_net.predict')
+
+
+def bare_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The layers of a network alone, named as effdet does: no wrappers, no anchors."""
+    named = {_bare(name): value for name, value in state.items()}
+    return {name: value for name, value in named.items() if not name.startswith('anchors')}
 
 
 def _bare(name: str) -> str:

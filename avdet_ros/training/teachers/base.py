@@ -39,6 +39,7 @@ class TeacherRecipe:
         seed: of weights, order and flips.
         scaling: of its pictures, see `camera_frames.SCALINGS`.
         zero_padded_pools: of its pyramid, see `EfficientDetector`.
+        classes: kinds of vehicle that it tells apart, see `EfficientDetector`.
     """
 
     modality: str
@@ -52,6 +53,7 @@ class TeacherRecipe:
     seed: int = 0
     scaling: str = 'own'
     zero_padded_pools: bool = False
+    classes: int = 1
 
 
 @dataclass(frozen=True)

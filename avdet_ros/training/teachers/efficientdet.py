@@ -101,6 +101,7 @@ class EfficientDetTeacher(Teacher):
             recipe.image_size,
             recipe.anchor_scale,
             recipe.zero_padded_pools,
+            recipe.classes,
         )
 
 

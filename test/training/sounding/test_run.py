@@ -86,7 +86,7 @@ def test_filters_that_ask_the_truth(labelled):
             'some of sound, sight, motion, thermal, found smell',
         ),
         (['selector', '--no-unlabelled'], 'expected --labelled, frames that are told, found none'),
-        (['label'], '--teachers: expected a folder of teachers'),
+        (['label'], 'expected one of --teachers and --pretrained, found neither'),
         (['label', '--filter', 'sounding'], '--selector: expected a selector for --filter sound'),
         (
             ['label', '--filter', 'louder'],
