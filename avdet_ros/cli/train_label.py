@@ -147,11 +147,11 @@ def label(
         table.add_column(heading, no_wrap=heading == 'drive', justify='left')
     for name in sorted(drives):
         labels = read_labels(folder / f'{name}.npz', mapped=True)
-        counts = [
+        boxes = [
             sum(len(labels.fused(index, asked)) for index in range(len(labels)))
             for asked in (*([teacher] for teacher in names), names)
         ]
-        table.add_row(name, str(len(labels)), *map(str, counts))
+        table.add_row(name, str(len(labels)), *map(str, boxes))
     console().print(table)
 
 
