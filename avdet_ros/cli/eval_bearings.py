@@ -26,6 +26,13 @@ def bearings(
         list[str] | None,
         typer.Option(help='A condition, may be repeated: plain-kept, furnished, shape, ...'),
     ] = None,
+    known: Annotated[
+        str,
+        typer.Option(
+            help='Tell a model for any array what is true of each drive, for rows of their own: '
+            'speed, or "speed and air".'
+        ),
+    ] = '',
     drives: Annotated[int, typer.Option(help='At most so many drives in a condition.')] = 1_000,
     quiet_minutes: Annotated[
         float, typer.Option(help='At most so many minutes on roads without vehicles.')
@@ -67,6 +74,7 @@ def bearings(
     from avdet_ros.evaluation.bearing_run import Request
     from avdet_ros.evaluation.bearing_study import chosen, read_study, run_study
     from avdet_ros.evaluation.bearing_tables import main_table
+    from avdet_ros.evaluation.on_windows import check_known
     from avdet_ros.paths import share
     from avdet_ros.simulation.conditions import Condition
 
@@ -85,6 +93,7 @@ def bearings(
         model=model or share('models/student.onnx'),
         name=name,
         condition=Condition(),
+        known=check_known(known),
         drives=drives,
         quiet_minutes=quiet_minutes,
         other_minutes=other_minutes,
@@ -106,7 +115,8 @@ def bearings(
     console().print(f'scores in {out}')
     if pages is not None:
         # Where files lie on this machine is no reader's business.
-        words = ['--model', request.model.name, '--name', request.label, '--pages', 'docs']
+        words = ['--model', request.model.name, '--name', name or request.model.stem]
+        words += ['--pages', 'docs']
         command = shlex.join(['avdet', 'eval', 'bearings', *words])
         for page in write_pages(study, pages, command):
             console().print(f'tables in {page}')

@@ -65,6 +65,13 @@ def evaluate(
             help='With --one-vehicle: one more row, its array calibrated from other drives.'
         ),
     ] = 0.0,
+    known: Annotated[
+        str,
+        typer.Option(
+            help='With --world: tell a model for any array what is true of each drive: speed, or '
+            '"speed and air".'
+        ),
+    ] = '',
     windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
     quiet_minutes: Annotated[
         float,
@@ -152,6 +159,7 @@ def evaluate(
             vehicles=vehicles,
             family=family,
             calibrate_minutes=calibrate_minutes,
+            known=known,
             drives=200 if drives is None else drives,
             windows=windows,
             seed_from=seed_from,

@@ -13,6 +13,7 @@ def evaluate_bearings(
     vehicles: int,
     family: str,
     calibrate_minutes: float,
+    known: str,
     drives: int,
     windows: int,
     seed_from: int,
@@ -34,6 +35,7 @@ def evaluate_bearings(
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import bearing_tables as tables
     from avdet_ros.evaluation.bearing_run import Request, measure
+    from avdet_ros.evaluation.on_windows import check_known
     from avdet_ros.evaluation.report import write_json
     from avdet_ros.paths import share
     from avdet_ros.simulation.conditions import USUAL_ARRAY, Condition
@@ -64,6 +66,7 @@ def evaluate_bearings(
             drives=drives,
             windows=windows,
             calibrate_minutes=calibrate_minutes,
+            known=check_known(known),
             seed_from=seed_from,
             quiet_minutes=quiet_minutes,
             other_minutes=other_minutes,

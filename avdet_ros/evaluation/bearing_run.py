@@ -10,6 +10,7 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import LabelStatistics
 from avdet_ros.evaluation.bearing_scores import bearing_scores
 from avdet_ros.evaluation.box_bearings import WindowRecord, bearings_of
@@ -62,6 +63,7 @@ class Request:
         calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
             more row; 0 leaves that out.
         one_dead: one more row for each microphone, with that one dead.
+        known: what the model is told of each drive: ``speed``, ``speed and air``, '' for neither.
         quiet_minutes: length of drives without other vehicles; 0 leaves them out.
         other_minutes: the same with one other sound in view, at each of `OTHER_DB`
             against all the rest; 0 leaves that out.
@@ -84,6 +86,7 @@ class Request:
     seed_from: int = 200_000
     calibrate_minutes: float = 0.0
     one_dead: bool = False
+    known: str = ''
     quiet_minutes: float = 2.0
     other_minutes: float = 0.0
     early_drives: int = 0
@@ -100,7 +103,8 @@ class Request:
     @property
     def label(self) -> str:
         """Name of the model's row."""
-        return self.name or self.model.stem
+        name = self.name or self.model.stem
+        return f'{name}, {self.known} known' if self.known else name
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -116,6 +120,7 @@ class Request:
             'seeds': [self.seed_from, self.seed_from + self.drives - 1],
             'calibrate_minutes': self.calibrate_minutes,
             'one_dead': self.one_dead,
+            'known': self.known,
             'quiet_minutes': self.quiet_minutes,
             'other_minutes': self.other_minutes,
             'early_drives': self.early_drives,
@@ -168,6 +173,11 @@ def measure(
     loaded = Detector(request.model, a_rig, FrontEnd.of(a_rig), threads=1)
     check_offset(request.model, loaded, loaded.contract.label_offset_s)
     steered = loaded.contract.azimuths_deg is not None
+    if not steered and request.known:
+        raise AvdetError(
+            f'{request.model}: expected a model for any array, which can be told the '
+            f'{request.known}, found one of contract {loaded.contract.contract_version}'
+        )
     if not steered:
         notes.append(
             f'No row with the true geometry: {request.model} has no steering input to give it to.'
@@ -182,6 +192,7 @@ def measure(
         label_offset_s=loaded.contract.label_offset_s,
         bound=steered and request.condition.array != 'ideal' and not request.one_dead,
         one_dead=steered and request.one_dead,
+        known=request.known,
         statistics=statistics if request.baselines else None,
         rig_path=request.rig_path,
         cache=request.cache,

@@ -36,6 +36,7 @@ BASELINES = 'baselines'
 _OF_MODELS = (
     'calibrate_minutes',
     'one_dead',
+    'known',
     'quiet_minutes',
     'other_minutes',
     'early_drives',
@@ -237,7 +238,7 @@ def _holds(path: Path, request: Request, sha256: str | None) -> bool:
 
 
 def _contents(folder: Path) -> Iterator[dict[str, Any]]:
-    paths = sorted(folder.glob('*.json'), key=lambda path: (path.stem != BASELINES, path.name))
+    paths = sorted(folder.glob('*.json'), key=lambda path: (path.stem != BASELINES, path.stem))
     for path in paths:
         content = _read(path)
         if content is None:

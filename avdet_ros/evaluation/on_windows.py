@@ -18,6 +18,7 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.baselines import ConstantBoxes, LabelStatistics, SteeredResponse
@@ -48,6 +49,12 @@ class Row(Protocol):
 
 WITHOUT = ', without microphone '
 """Suffix, before its number, of the name of a model that knows one of the microphones as dead."""
+
+KNOWN = ('speed', 'speed and air')
+"""What models can be told of each drive beside the array: see `WindowPlan.known`."""
+
+MEAN_OVER_S = 0.5
+"""A true speed is that over so long, as `avdet_ros.tracking.ego_motion` has it from odometry."""
 
 RigOf = Callable[[DriveWindows], Rig]
 """The rig that a detector assumes on a drive."""
@@ -84,6 +91,48 @@ def without_microphone(number: int) -> RigOf:
     return rig_of
 
 
+MotionOf = Callable[[DriveWindows], list[tuple[float, float]]]
+"""Speed ahead and air temperature of each window that a detector assumes on a drive."""
+
+
+def check_known(known: str) -> str:
+    """Refuse what no model can be told; '' is nothing.
+
+    Raises:
+        AvdetError: it is none of `KNOWN`.
+    """
+    if known and known not in KNOWN:
+        raise AvdetError(f'--known: expected one of {", ".join(KNOWN)}, found {known!r}')
+    return known
+
+
+def standing(drive: DriveWindows) -> list[tuple[float, float]]:
+    """An array that stands in usual air."""
+    return [(0.0, USUAL_AIR_C)] * len(drive)
+
+
+def true_motion(setting: WindowSetting, base: Rig, known: str) -> MotionOf:
+    """What is true of each drive's speed in the middle of its windows, and of its air.
+
+    Args:
+        setting: of the drives.
+        base: the plan's rig file.
+        known: one of `KNOWN`.
+    """
+
+    def motion_of(drive: DriveWindows) -> list[tuple[float, float]]:
+        scene = setting.condition.scene(drive.seed, base, setting.cut.duration_s)
+        middle_s = drive.end_s - FrontEnd.of(drive.rig).window_s / 2
+        air_c = scene.temperature_c if known == 'speed and air' else USUAL_AIR_C
+        half_s = MEAN_OVER_S / 2
+        before, after = (scene.ego_pose(middle_s + part)[0] for part in (-half_s, half_s))
+        ahead = scene.ego_pose(middle_s)[1][:, :, 0]
+        speeds = ((after - before) * ahead).sum(axis=1) / MEAN_OVER_S
+        return [(float(speed), air_c) for speed in speeds]
+
+    return motion_of
+
+
 class ModelRow:
     """A model with the rig it is to assume.
 
@@ -91,30 +140,39 @@ class ModelRow:
         detector: the model.
     """
 
-    def __init__(self, path: Path, rig: Rig, rig_of: RigOf = rig_file, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rig: Rig,
+        rig_of: RigOf = rig_file,
+        motion_of: MotionOf = standing,
+        threads: int = 1,
+    ) -> None:
         """Load it.
 
         Args:
             path: ONNX file.
             rig: one it fits.
             rig_of: gives each drive's.
+            motion_of: gives each window's.
             threads: of one inference.
         """
-        self._rig, self._rig_of = rig, rig_of
+        self._rig, self._rig_of, self._motion_of = rig, rig_of, motion_of
         self._front_end = FrontEnd.of(rig)
         self.detector = Detector(path, rig, self._front_end, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window; uses only what `rig_of` gives of the drive's geometry."""
+        """Boxes of each window; of the drive it uses only what `rig_of` and `motion_of` give."""
         rig = self._rig_of(drive)
         if rig is not self._rig:
             self._rig, self._front_end = rig, FrontEnd.of(rig)
             self.detector.use_rig(rig, self._front_end)
         found, times = [], []
-        for waveform in drive.waveforms(self._front_end.samples):
+        waveforms = drive.waveforms(self._front_end.samples)
+        for waveform, (ahead_mps, air_c) in zip(waveforms, self._motion_of(drive), strict=True):
             features = self._front_end.compute(waveform)
             start = time.perf_counter()
-            found.append(self.detector.detect(features))
+            found.append(self.detector.detect(features, False, ahead_mps, air_c))
             times.append(1e3 * (time.perf_counter() - start))
         return found, times
 
@@ -156,6 +214,7 @@ class WindowPlan:
         calibrated: what calibration found for each array, by `Condition.array_seed`: run each
             model once more with it. None for not.
         one_dead: run each model eight times more, each time with another microphone dead.
+        known: tell all models each drive's true ``speed``, or ``speed and air``; '' for neither.
         label_offset_s: instant of the boxes after a window's end.
         statistics: of the training labels; None leaves the baselines out.
         rig_path: rig file, None for the package's own.
@@ -170,6 +229,7 @@ class WindowPlan:
     bound: bool = False
     calibrated: dict[int, Rig] | None = None
     one_dead: bool = False
+    known: str = ''
     statistics: LabelStatistics | None = None
     rig_path: Path | None = None
     cache: Path | None = None
@@ -261,16 +321,19 @@ def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
     # where the file's is not.
     rig = plan.setting.condition.rig(plan.seeds[0], base)
     rows: dict[str, Row] = {}
+    motion_of = true_motion(plan.setting, base, plan.known) if plan.known else standing
     for name, path in plan.models.items():
-        row = ModelRow(path, rig)
+        row = ModelRow(path, rig, motion_of=motion_of)
         check_offset(path, row.detector, plan.label_offset_s)
         rows[name] = row
         if plan.calibrated is not None:
-            rows[f'{name}{CALIBRATED}'] = ModelRow(path, rig, calibrated_by(plan))
+            rows[f'{name}{CALIBRATED}'] = ModelRow(path, rig, calibrated_by(plan), motion_of)
         if plan.bound:
-            rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry)
+            rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry, motion_of)
         for number in range(MICROPHONES if plan.one_dead else 0):
-            rows[f'{name}{WITHOUT}{number + 1}'] = ModelRow(path, rig, without_microphone(number))
+            rows[f'{name}{WITHOUT}{number + 1}'] = ModelRow(
+                path, rig, without_microphone(number), motion_of
+            )
     statistics = plan.statistics
     if statistics is not None:
         rows[STEERED] = BaselineRow(lambda its: SteeredResponse(statistics, its), rig)

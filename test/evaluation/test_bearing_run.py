@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import soundfile
 
 from avdet_ros.cli import main as cli
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation import on_windows
 from avdet_ros.evaluation.baselines import LabelStatistics
@@ -333,3 +335,70 @@ def test_bad_requests_are_reported(arguments, sentence):
     with pytest.raises(AvdetError) as error:
         cli.app(['evaluate', *arguments.split()], standalone_mode=False)
     assert sentence in str(error.value)
+
+
+def heard_at(passing_mps, steered_model, rig, motion_of):
+    """Scores of a wave from ahead that passes the array so fast."""
+    true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
+    azimuth = float(azimuth_grid()[31])
+    scaled = replace(true, microphones_m=true.microphones_m * 343.0 / passing_mps)
+    drive = DriveWindows(
+        seed=1,
+        rig=rig,
+        setting='city',
+        static=True,
+        sound=wave_at(scaled, azimuth)[None],
+        piece=np.arange(1),
+        first=np.zeros(1, int),
+        end_s=np.array([1.5]),
+        truth={},
+        array=true,
+    )
+    (found,), _ = ModelRow(steered_model, rig, rig_file, motion_of).detect(drive)
+    return float(found.scores[0])
+
+
+def test_a_model_told_speed_and_air_hears_more_of_what_is_ahead(steered_model, rig):
+    def told(*motion):
+        return heard_at(373.0, steered_model, rig, lambda _: [motion])
+
+    assert told(30.0, 20.0) > told(0.0, 20.0) + 0.02
+    # Air of 15 degrees and 3 m/s more are much the same to what is ahead.
+    assert told(33.0, 15.0) == pytest.approx(told(30.0, 20.0), abs=0.01)
+    standing = heard_at(373.0, steered_model, rig, on_windows.standing)
+    assert standing == told(0.0, 20.0)
+
+
+def test_the_true_motion_is_the_drives_own(rig):
+    """Against the simulator's own speed, of a moving and a standing ego vehicle."""
+    condition = Condition('plain', 'ideal')
+    setting = WindowSetting(condition, Cut(windows=2))
+    seeds = range(200_000, 200_012)
+    speeds = []
+    for seed in seeds:
+        scene = condition.scene(seed, rig, setting.cut.duration_s)
+        drive = SimpleNamespace(seed=seed, rig=rig, end_s=np.array([1.0, 4.25]))
+        found = on_windows.true_motion(setting, rig, 'speed and air')(drive)
+        speed = np.abs(scene.ego.speed_mps(np.array([0.5, 3.75])))
+        np.testing.assert_allclose([ahead for ahead, _ in found], speed, atol=0.3)
+        assert {air for _, air in found} == {scene.temperature_c}
+        (usual,) = {air for _, air in on_windows.true_motion(setting, rig, 'speed')(drive)}
+        assert usual == 20.0
+        speeds += [ahead for ahead, _ in found]
+    assert min(speeds) == pytest.approx(0, abs=0.1)
+    assert max(speeds) > 10
+
+
+@pytest.mark.slow
+def test_rows_that_know_the_speed_are_named_so(steered_model, model):
+    request = Request(
+        steered_model, Condition('plain', 'ideal'), drives=3, known='speed', baselines=False
+    )
+    result = measure(replace(request, quiet_minutes=0.0))
+    assert list(result.rows) == ['steered, speed known']
+    assert result.settings['known'] == 'speed'
+    with pytest.raises(AvdetError, match='expected a model for any array, which can be told'):
+        measure(replace(request, model=model, quiet_minutes=0.0))
+    with pytest.raises(AvdetError, match="expected one of speed, speed and air, found 'wind'"):
+        on_windows.check_known('wind')
+    assert [on_windows.check_known(known) for known in ('', 'speed')] == ['', 'speed']
