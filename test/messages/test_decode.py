@@ -109,3 +109,21 @@ def test_one_sample_that_is_no_sound_is_not_a_number(value):
     assert np.isfinite(found).sum() == found.size - 1
     overshoot = decode_sound(sound(np.clip(noise, -0.1, 0.1) * 12), 'x')
     assert np.nanmax(np.abs(overshoot)) <= 1.3
+
+
+def test_a_sample_at_the_farthest_is_sound_and_one_beyond_is_not():
+    noise = np.random.default_rng(0).normal(size=(1024, 8)) * 0.02
+    noise[5, 2], noise[6, 2], noise[7, 2] = 8.0, -8.0, np.nextafter(np.float32(8), np.float32(9))
+    found = decode_sound(sound(noise), 'x')
+    assert (found[5, 2], found[6, 2]) == (8, -8)
+    assert np.isnan(found[7, 2])
+    loud = np.full((10, 8), 1.0)
+    assert decode_sound(sound(loud), 'x').max() == 1
+
+
+def test_both_encodings_of_sound_are_named():
+    words = 'expected sound of 8 channels with encoding 16SC8 or 32FC8, found encoding'
+    assert words in refused(decode_sound, make('16SC7', 4, 1, 14, 56))
+    assert 'expected sound with width 1, found 2' in refused(
+        decode_sound, make('16SC8', 4, 2, 32, 128)
+    )
