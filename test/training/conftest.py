@@ -62,6 +62,8 @@ def window_folder(tmp_path_factory, located):
             features=windows.spectrogram,
             boxes_px=boxes,
             count=np.array([len(window) for window in windows.boxes]),
+            seed=first_seed + np.arange(150) // 3,
+            time_s=3.0 * (np.arange(150) % 3),
         )
     return root
 

@@ -26,6 +26,8 @@ class Batch:
         names: of the windows.
         open_areas: per window (m, 4) parts of the image that teach nothing, as ``boxes``; empty
             where every window is labelled everywhere.
+        drives: which each window is of; empty where nobody knows.
+        times_s: when each window is in its drive; empty where nobody knows.
     """
 
     spectrogram: Tensor
@@ -36,6 +38,8 @@ class Batch:
     indices: list[int]
     names: list[str]
     open_areas: list[Tensor] = field(default_factory=list)
+    drives: list[str] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.boxes)

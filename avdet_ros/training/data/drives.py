@@ -16,6 +16,9 @@ from avdet_ros.dataset.splits import by_drive
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.windows import WindowDataset
 
+ALWAYS = ('names', 'spectrogram', 'boxes', 'drives', 'times_s')
+"""What every window of a drive has."""
+
 
 def drive_windows(
     root: Path,
@@ -46,7 +49,7 @@ def drive_windows(
         AvdetError: files are missing or damaged, lack a teacher, too many frames have no labels,
             or nothing is left.
     """
-    made: dict[str, list] = {name: [] for name in ('names', 'spectrogram', 'boxes', *needs)}
+    made: dict[str, list] = {name: [] for name in (*ALWAYS, *needs)}
     filtering = label_filter != 'none'
     if filtering:
         made['open_areas'] = []
@@ -78,6 +81,8 @@ def drive_windows(
                     'knows, found others; make the filter again'
                 )
             made['names'].append(str(frame))
+            made['drives'].append(drive)
+            made['times_s'].append((frame.stamp_ns - members[0].stamp_ns) / 1e9)
             made['spectrogram'].append(spectrogram[places[frame.stamp]])
             boxes = labels[frame.stamp].boxes_px
             if filtering:

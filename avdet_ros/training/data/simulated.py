@@ -53,6 +53,8 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
     if not paths:
         raise AvdetError(f'{folder}: expected windows_*.npz, found none')
     names: list[str] = []
+    drives: list[str] = []
+    times_s: list[float] = []
     features: list[np.ndarray] = []
     boxes: list[np.ndarray] = []
     scale = np.tile(np.array(size, np.float32), 2)
@@ -62,6 +64,8 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
             with np.load(path, allow_pickle=False) as shard:
                 parts = (shard['boxes_px'] / scale).astype(np.float32)
                 labels = shard['count']
+                drives += [f'seed {seed}' for seed in shard['seed'].tolist()]
+                times_s += shard['time_s'].tolist()
             boxes.extend(window[:many] for window, many in zip(parts, labels, strict=True))
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise AvdetError(f'{path} is not a shard of windows: {error}') from error
@@ -69,7 +73,14 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
         if count and len(features) >= count:
             break
     most = count or len(names)
-    return WindowDataset(names[:most], features[:most], boxes[:most], size)
+    return WindowDataset(
+        names[:most],
+        features[:most],
+        boxes[:most],
+        size,
+        drives=drives[:most],
+        times_s=times_s[:most],
+    )
 
 
 def about_windows(sizes: dict[str, int]) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from avdet_ros.dataset.subsets import evenly_spaced
+from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.batch import P5, Batch
 from avdet_ros.training.fitting.distributed import count, rank
 
@@ -32,6 +33,8 @@ class WindowDataset:
         teacher_features: per window (M, D, h, w); may be empty.
         level_sizes: (L, 2) height and width of the attention maps.
         open_areas: per window (m, 4) parts of the image that teach nothing; may be empty.
+        drives: which each window is of; may be empty.
+        times_s: when each window is in its drive; may be empty.
     """
 
     names: Sequence[str]
@@ -43,6 +46,8 @@ class WindowDataset:
     teacher_features: Sequence[np.ndarray] = ()
     level_sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     open_areas: Sequence[np.ndarray] = ()
+    drives: Sequence[str] = ()
+    times_s: Sequence[float] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,6 +70,31 @@ class WindowDataset:
             for name, part in parts.items()
         }
         return replace(self, **chosen)
+
+    def share_of_drives(self, share: float, seed: int) -> WindowDataset:
+        """The windows of a part of the drives, repeated until there are as many as in all.
+
+        Neighbouring windows are nearly copies, so that a part of the windows of every drive would
+        tell nearly as much as all. With the repetitions an epoch has as many steps as ever.
+
+        Args:
+            share: of the drives, rounded, at least one.
+            seed: which drives.
+
+        Raises:
+            AvdetError: it is not known which drive a window is of.
+        """
+        if share >= 1:
+            return self
+        if not self.drives:
+            raise AvdetError(
+                'fit.drives: expected windows that name their drives, found some that do not'
+            )
+        names = sorted(set(self.drives))
+        chosen = np.random.default_rng([seed, 31]).permutation(names)
+        kept = set(chosen[: max(1, round(share * len(names)))].tolist())
+        places = [place for place, drive in enumerate(self.drives) if drive in kept]
+        return self.select([places[number % len(places)] for number in range(len(self))])
 
     def batch(self, places: Sequence[int], levels: int = 0) -> Batch:
         """The windows at some places with the first so many levels of attention maps."""
@@ -93,11 +123,46 @@ class WindowDataset:
             [torch.from_numpy(self.open_areas[place]) for place in places]
             if len(self.open_areas)
             else [],
+            [self.drives[place] for place in places] if self.drives else [],
+            [self.times_s[place] for place in places] if self.times_s else [],
         )
 
 
+class DriveGroups(DistributedSampler):
+    """Shuffled windows of which so many neighbours are of one drive, in a new order each epoch.
+
+    Where the windows of a batch are compared with each other, some must be of one drive: its own
+    noise, its array's errors and its light would else tell them apart.
+
+    Args:
+        windows: what to order; those that do not name their drives are of one.
+        group: neighbours of one drive.
+        how: of `DistributedSampler`.
+    """
+
+    def __init__(self, windows: WindowDataset, group: int, **how: int) -> None:
+        super().__init__(windows, **how)
+        self.group = group
+        drives = np.array(windows.drives if windows.drives else [''] * len(windows))
+        self._members = [np.flatnonzero(drives == name) for name in np.unique(drives)]
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch, 32])
+        groups: list[np.ndarray] = []
+        for members in self._members:
+            shuffled = rng.permutation(members)
+            groups += np.split(shuffled, np.arange(self.group, len(shuffled), self.group))
+        order = np.concatenate([groups[place] for place in rng.permutation(len(groups))])
+        own = np.resize(order, self.total_size)[self.rank : self.total_size : self.num_replicas]
+        return iter(own.tolist())
+
+
 def loader(
-    windows: WindowDataset, batch: int, shuffle_seed: int | None = None, levels: int = 0
+    windows: WindowDataset,
+    batch: int,
+    shuffle_seed: int | None = None,
+    levels: int = 0,
+    group: int = 0,
 ) -> DataLoader:
     """A loader of `Batch`.
 
@@ -107,12 +172,15 @@ def loader(
         shuffle_seed: order, new in each epoch (the sampler's ``set_epoch``); None keeps it, keeps
             the incomplete last batch too, and gives every process all of it.
         levels: how many levels of attention maps.
+        group: so many neighbours are of one drive where the order is drawn, see `DriveGroups`.
     """
     shuffle = shuffle_seed is not None
     processes, own_rank = (count(), rank()) if shuffle else (1, 0)
-    sampler = DistributedSampler(
-        windows, processes, own_rank, shuffle=shuffle, seed=shuffle_seed or 0, drop_last=False
-    )
+    how = {'num_replicas': processes, 'rank': own_rank, 'seed': shuffle_seed or 0}
+    if group and shuffle:
+        sampler: DistributedSampler = DriveGroups(windows, group, **how)
+    else:
+        sampler = DistributedSampler(windows, shuffle=shuffle, drop_last=False, **how)
     return DataLoader(
         _Batches(windows, levels),
         batch_size=max(1, batch // count()) if shuffle else batch,

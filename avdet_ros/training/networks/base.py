@@ -103,6 +103,17 @@ class StudentAdapter(nn.Module, ABC):
         parts of the image in which nothing is taught, or an empty list.
         """
 
+    def freeze_encoder(self) -> None:
+        """Let `encode` stay as it is while the head learns.
+
+        Raises:
+            AvdetError: this student has no head apart from its encoder.
+        """
+        raise AvdetError(
+            f'pretext.freeze: expected a student whose head is a part of its own, as steered, '
+            f'found {self.name}'
+        )
+
     def fit_scaling(self, levels_db: Tensor) -> None:
         """Learn mean and deviation of the levels from (N, 8, n_mels, T); fixed where not done."""
 

@@ -38,6 +38,7 @@ class GridStudent(GridPredictions, StudentAdapter):
         super().__init__()
         self.student, self.area = student, area
         self.channels = student.channels
+        self.frozen = False
 
     @classmethod
     def make(
@@ -66,6 +67,21 @@ class GridStudent(GridPredictions, StudentAdapter):
             [self.area.sample(features, *size) for size in levels],
             features.mean(dim=(2, 3)),
         )
+
+    def freeze_encoder(self) -> None:
+        """See `StudentAdapter.freeze_encoder`; statistics of batch norms stay too."""
+        self.frozen = True
+        self.student.requires_grad_(False)
+        self.student.head.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> GridStudent:
+        """Begin or end learning; a frozen encoder's batch norms never learn."""
+        super().train(mode)
+        if self.frozen:
+            for name, part in self.student.named_children():
+                part.train(mode and name == 'head')
+        return self
 
     def fit_scaling(self, levels_db: Tensor) -> None:
         """See `StudentAdapter.fit_scaling`."""

@@ -1,15 +1,19 @@
 """Pretexts: easier tasks that a student learns first. What one has to do.
 
-A pretext of one's own is one file here, or in another package: a subclass of `Pretext` with a
-``name``, decorated with ``@PRETEXTS.register``. A recipe names it as ``pretext.task``.
+A pretext of one's own is one file here, or in another package: a subclass of `Pretext` (or of
+`MeasuredPretext`, which averages what it measures) with a ``name``, decorated with
+``@PRETEXTS.register``. A recipe names it as ``pretext.task``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
+import logging
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +23,13 @@ from avdet_ros.training.data.mirror import Mirror
 from avdet_ros.training.data.windows import WindowDataset
 from avdet_ros.training.fitting.fit import refuse_bad_loss
 from avdet_ros.training.networks.base import StudentAdapter
+from avdet_ros.training.recipes.parts import Augmentation
 from avdet_ros.training.recipes.student import StudentRecipe
+
+APART_S = 4.0
+"""Windows of one drive that are nearer in time have the same vehicles: they are no negatives."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Pretext(LightningModule, ABC):
@@ -27,6 +37,11 @@ class Pretext(LightningModule, ABC):
 
     Attributes:
         name: in recipes.
+        needs: which of ``attention``, ``embedding`` and ``features`` of the teachers' label files
+            it compares the sound with; () works without pictures.
+        needs_mirror: whether sound is mirrored in the task itself.
+        compares: whether windows of a batch are each other's negatives: half of a batch is then
+            of one drive.
         student: whose encoder learns.
         recipe: how.
         mirror: of the rig, None where the recipe does not mirror.
@@ -39,16 +54,43 @@ class Pretext(LightningModule, ABC):
     """
 
     name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    needs_mirror: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     def __init__(
         self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
     ) -> None:
         super().__init__()
         self.student, self.recipe, self.mirror = student, recipe, mirror
+        self.chance = generator_at((recipe.fit.seed,), torch.device('cpu'))
+
+    @classmethod
+    def needs_of(cls, recipe: StudentRecipe) -> tuple[str, ...]:
+        """`needs` with a recipe, for a pretext that takes more where there is more."""
+        return cls.needs
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is changed about the windows: the recipe's, less what spoils the task."""
+        return self.recipe.augmentation
+
+    def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
+        """Look at the windows before the first step, and make what depends on them.
+
+        Raises:
+            AvdetError: the windows lack what the task needs.
+        """
+        if self.compares and len(set(train.drives)) < 2:
+            _logger.warning(
+                '%s: all windows are of one drive, or of drives unknown: there are no negatives '
+                'from elsewhere, so that what is constant in the drive is not learned',
+                self.name,
+            )
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """The loss of a batch, a scalar."""
+        """The loss of a batch, a scalar; `chance` depends on seed, epoch and place."""
 
     @abstractmethod
     def on_validation_epoch_start(self) -> None:
@@ -75,11 +117,12 @@ class Pretext(LightningModule, ABC):
         place = (self.recipe.fit.seed, self.current_epoch, index, self.global_rank)
         batch = augment(
             batch,
-            self.recipe.augmentation,
+            self.augmentation,
             self.mirror,
             generator_at(place, self.device),
             self.student.cells,
         )
+        self.chance = generator_at((*place, 1), self.device)
         loss = self.loss(batch)
         refuse_bad_loss({self.name: loss}, loss, self, index, batch.described())
         shown = {'prog_bar': True, 'on_epoch': True, 'on_step': False}
@@ -94,3 +137,65 @@ class Pretext(LightningModule, ABC):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW."""
         return torch.optim.AdamW(self.parameters(), lr=self.recipe.pretext.learning_rate)
+
+
+class MeasuredPretext(Pretext):
+    """A pretext whose validation is the mean of what it measures in each batch."""
+
+    def __init__(
+        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
+    ) -> None:
+        super().__init__(student, recipe, mirror, channels)
+        self._sums: dict[str, float] = {}
+        self._weight = 0.0
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """Means over a batch: ``loss``, and what else is worth reporting."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """See `measure`."""
+        return self.measure(batch)['loss']
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to add up."""
+        self._sums, self._weight = {}, 0.0
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Add one batch; chance is the same in each epoch."""
+        self.chance = generator_at((self.recipe.fit.seed, index), batch.spectrogram.device)
+        for name, value in self.measure(batch).items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value) * len(batch)
+        self._weight += len(batch)
+
+    def validation_values(self) -> dict[str, float]:
+        """The means."""
+        return {name: value / self._weight for name, value in self._sums.items()}
+
+    def result(self, val: WindowDataset) -> dict[str, Any]:
+        """The means of the best epoch."""
+        return self.validation_values()
+
+
+def without(augmentation: Augmentation, *names: str) -> Augmentation:
+    """An augmentation that leaves out some of what it changes."""
+    off = {name: type(getattr(augmentation, name))(0) for name in names}
+    return replace(augmentation, **off)
+
+
+def negatives(batch: Batch, device: torch.device) -> Tensor:
+    """(B, B) bool, which windows of a batch surely have other vehicles than which others.
+
+    Windows of one drive less than `APART_S` apart have the same vehicles; without drives or times
+    only a window and itself are surely the same.
+    """
+    other = ~torch.eye(len(batch), dtype=torch.bool, device=device)
+    if not batch.drives:
+        return other
+    _, which = np.unique(batch.drives, return_inverse=True)
+    number = torch.from_numpy(which).to(device)
+    same = number[:, None] == number[None]
+    if batch.times_s:
+        time_s = torch.tensor(batch.times_s, device=device)
+        same &= (time_s[:, None] - time_s[None]).abs() < APART_S
+    return other & ~same

@@ -15,6 +15,11 @@ def transfer_losses() -> tuple[str, ...]:
     return ('none', *LOSSES.names())
 
 
+def pretext_tasks() -> tuple[str, ...]:
+    """What ``pretext.task`` can be."""
+    return ('none', *PRETEXTS.names())
+
+
 @dataclass(frozen=True)
 class WindowsRecipe:
     """How many windows are simulated where there are none yet; for ``labels: simulated``.
@@ -101,18 +106,26 @@ class PretextRecipe:
     """An easier task first, whose weights the student begins with.
 
     Attributes:
-        task: a pretext of `avdet_ros.training.pretexts`.
+        task: a pretext of `avdet_ros.training.pretexts`, or ``none``.
         epochs: passes over the windows; 0 leaves the pretext out.
         batch: windows a step.
         learning_rate: AdamW's.
         most: highest count of ``counting``; more count as so many.
+        freeze: the encoder stays as the pretext left it and the head alone learns boxes, which
+            shows what the pretext taught.
     """
 
-    task: str = value('counting', choices=PRETEXTS.names)
+    task: str = value('counting', choices=pretext_tasks)
     epochs: int = value(0, 0, 10_000)
     batch: int = value(32, 2, 4096)
     learning_rate: float = value(1e-3, 1e-7, 1.0)
     most: int = value(13, 1, 100)
+    freeze: bool = value(False)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is one."""
+        return self.epochs > 0 and self.task != 'none'
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,8 @@ class FitRecipe:
         patience: epochs without a better validation mAP after which fitting ends.
         seed: of weights, order and augmentation.
         windows: learn from so many windows only, evenly over the set; 0 takes all.
+        drives: learn boxes from this part of the drives only, drawn by the seed and repeated, so
+            that an epoch stays as long; the pretext learns from all.
         average: decay per step of the running mean of the weights that is kept as the model.
         precision: ``bf16-mixed`` is faster where the processor has such numbers, and needs half of
             the memory; ``32-true`` everywhere.
@@ -179,6 +194,7 @@ class FitRecipe:
     patience: int = value(15, 1, 10_000)
     seed: int = value(0, 0, 2**31)
     windows: int = value(0, 0, 10_000_000)
+    drives: float = value(1.0, 0.0001, 1.0)
     average: float = value(0.998, 0.0, 0.99999)
     precision: str = value('32-true', choices=('32-true', 'bf16-mixed', '16-mixed'))
     schedule: str = value('cosine', choices=('cosine', 'plateau'))

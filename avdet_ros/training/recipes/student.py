@@ -18,7 +18,7 @@ from avdet_ros.training.recipes.parts import (
     TransferRecipe,
     WindowsRecipe,
 )
-from avdet_ros.training.registries import LOSSES, STUDENTS
+from avdet_ros.training.registries import LOSSES, PRETEXTS, STUDENTS
 
 LABELS = ('simulated', 'truth', 'teachers')
 
@@ -102,10 +102,33 @@ class StudentRecipe:
             side = getattr(self.teachers, name)
             if side % 128:
                 raise AvdetError(f'teachers.{name}: expected a multiple of 128, found {side}')
+        if self.fit.drives < 1 and self.student.model == 'any_array':
+            raise AvdetError(
+                f'fit.drives: expected 1 for any_array, which learns from all, found '
+                f'{self.fit.drives:g}'
+            )
+        if self.pretext.wanted:
+            self._check_pretext()
         if self.label_filter != 'none':
             self._check_filter()
         if self.transfer.loss != 'none':
             self._check_transfer()
+
+    def _check_pretext(self) -> None:
+        kind = PRETEXTS.find(self.pretext.task)
+        needs = kind.needs_of(self)
+        if needs and self.labels == 'simulated':
+            able = [name for name in PRETEXTS.names() if not PRETEXTS.find(name).needs_of(self)]
+            raise AvdetError(
+                f'pretext.task: {self.pretext.task}: expected drives with labels of teachers '
+                f'(labels: teachers), whose {" and ".join(needs)} it compares with the sound, '
+                f'found simulated windows, which have no pictures; {", ".join(able)} need none'
+            )
+        if kind.needs_mirror and not self.augmentation.mirror:
+            raise AvdetError(
+                f'pretext.task: {self.pretext.task}: expected augmentation.mirror: true and a '
+                'symmetric rig, as sound is mirrored, found false'
+            )
 
     def _check_filter(self) -> None:
         name = f'label_filter: {self.label_filter}'

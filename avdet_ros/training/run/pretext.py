@@ -57,10 +57,12 @@ def fit_pretext(
         example = torch.from_numpy(np.asarray(train.spectrogram[0], np.float32)[None])
         channels = student.eval().encode(example).shape[1]
     task = PRETEXTS.find(how.task)(student, recipe, mirror, channels)
+    task.prepare(train, val)
+    levels = len(train.level_sizes) if len(train.attention) else 0
     best = run_fit(
         task,
-        loader(train, how.batch, recipe.fit.seed),
-        loader(val, 2 * how.batch),
+        loader(train, how.batch, recipe.fit.seed, levels, how.batch // 2 if task.compares else 0),
+        loader(val, 2 * how.batch, levels=levels),
         folder,
         epochs=how.epochs,
         seed=recipe.fit.seed,
@@ -73,7 +75,7 @@ def fit_pretext(
     task.on_validation_epoch_start()
     with torch.inference_mode():
         task.cpu().eval()
-        for index, batch in enumerate(loader(val, 2 * how.batch)):
+        for index, batch in enumerate(loader(val, 2 * how.batch, levels=levels)):
             task.validation_step(batch, index)
     state = {name: item.detach().cpu().clone() for name, item in student.state_dict().items()}
     rank_zero_first(lambda: save_weights(folder / WEIGHTS, state))

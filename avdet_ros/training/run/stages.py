@@ -32,7 +32,7 @@ from avdet_ros.training.fitting.run_folder import cached_stage, cached_stage_ran
 from avdet_ros.training.networks.base import StudentAdapter, make_student
 from avdet_ros.training.networks.calibrated import StudentDetector, calibration_curve
 from avdet_ros.training.recipes.parts import TeachersRecipe
-from avdet_ros.training.registries import LOSSES, TEACHERS
+from avdet_ros.training.registries import LOSSES, PRETEXTS, TEACHERS
 from avdet_ros.training.run.context import RunContext
 from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext, load_pretext
 from avdet_ros.training.run.task import fit_student
@@ -124,9 +124,11 @@ def load_windows(run: RunContext, use: str) -> WindowDataset:
     if run.split is None:
         return map_windows(run.data / use, run.rig, getattr(run.recipe.windows, use))
     transfer, camera = run.recipe.transfer, run.rig.camera
-    needs = ()
+    needs: set[str] = set()
     if use == 'train' and transfer.loss != 'none':
-        needs = LOSSES.find(transfer.loss).needs
+        needs |= {*LOSSES.find(transfer.loss).needs}
+    if use != 'test' and run.recipe.pretext.wanted:
+        needs |= {*PRETEXTS.find(run.recipe.pretext.task).needs_of(run.recipe)}
     return drive_windows(
         run.data,
         getattr(run.split, use),
@@ -135,7 +137,7 @@ def load_windows(run: RunContext, use: str) -> WindowDataset:
         run.recipe.labels,
         run.labels,
         run.recipe.learns_from,
-        needs,
+        sorted(needs),
         run.recipe.label_filter if use == 'train' else 'none',
     )
 
@@ -161,7 +163,7 @@ def make_detector(run: RunContext) -> tuple[StudentDetector, dict[str, WindowDat
     """
     student, mirror = fresh_student(run)
     windows = {use: load_windows(run, use) for use in ('train', 'val')}
-    if run.recipe.pretext.epochs:
+    if run.recipe.pretext.wanted:
         _learn_pretext(run, student, mirror, windows)
     _fit(run, student, mirror, windows)
     return _calibrated(run, student, windows['val']), windows
@@ -203,7 +205,8 @@ def _fit(
     def learn() -> dict[str, Any]:
         if recipe.fit.start:
             load_best(student, Path(recipe.fit.start), 'student.')
-        count = len(windows['train'].at_most(recipe.fit.windows))
+        learned = windows['train'].share_of_drives(recipe.fit.drives, recipe.fit.seed)
+        count = len(set(learned.at_most(recipe.fit.windows).names))
         whom = f' ({", ".join(recipe.learns_from)})' if recipe.learns_from else ''
         transfer = '' if recipe.transfer.loss == 'none' else f' and by {recipe.transfer.loss}'
         _logger.info(

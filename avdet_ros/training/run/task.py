@@ -173,13 +173,15 @@ def fit_student(
     """
     fit = recipe.fit
     seed_everything(fit.seed, workers=True, verbose=False)
-    train = train.at_most(fit.windows)
+    train = train.share_of_drives(fit.drives, fit.seed).at_most(fit.windows)
     scale_levels(student, train)
     transfer, levels = None, []
     if recipe.transfer.loss != 'none':
         kind = LOSSES.find(recipe.transfer.loss)
         transfer = kind(recipe.transfer, student.channels, teacher_channels(train))
         levels = transfer.levels(train.level_sizes)
+    if recipe.pretext.freeze:
+        student.freeze_encoder()
     timer = Timer()  # its clock is in the checkpoints: interruptions do not count
     best = run_fit(
         StudentTask(student, transfer, recipe, val, mirror, levels),

@@ -1,11 +1,48 @@
 from __future__ import annotations
 
+from dataclasses import replace
 import itertools
 
 import numpy as np
 import pytest
 
+from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.windows import loader
+
+
+def of_drives(windows, each):
+    """The same windows, so many a drive."""
+    return replace(windows, drives=[f'drive {place // each}' for place in range(len(windows))])
+
+
+def test_a_share_is_of_drives_and_an_epoch_stays_as_long(located):
+    windows = of_drives(located(20, 0), 2)
+    assert windows.share_of_drives(1.0, 0) is windows
+    tenth = windows.share_of_drives(0.1, 0)
+    assert len(tenth) == 20
+    assert len(set(tenth.drives)) == 1
+    assert len(set(tenth.names)) == 2, 'both windows of the drive'
+    assert {windows.share_of_drives(0.1, seed).drives[0] for seed in range(9)} > {tenth.drives[0]}
+    assert windows.share_of_drives(0.001, 0).names == tenth.names, 'at least one drive'
+    assert len(set(windows.share_of_drives(0.5, 3).drives)) == 5
+    with pytest.raises(AvdetError, match=r'fit\.drives: expected windows that name their drives'):
+        located(20, 0).share_of_drives(0.5, 0)
+
+
+def test_half_of_a_batch_can_be_of_one_drive(located):
+    windows = of_drives(located(32, 0), 8)
+    batches = loader(windows, 8, shuffle_seed=3, group=4)
+    orders = []
+    for epoch in (0, 0, 1):
+        batches.sampler.set_epoch(epoch)
+        made = list(batches)
+        orders.append([batch.indices for batch in made])
+        assert sorted(itertools.chain(*orders[-1])) == list(range(32))
+        for batch in made:
+            assert len(set(batch.drives[:4])) == len(set(batch.drives[4:])) == 1
+    assert orders[0] == orders[1] != orders[2]
+    unknown = loader(replace(windows, drives=()), 8, 3, group=4)
+    assert sorted(unknown.sampler) == list(range(32))
 
 
 def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch(located):

@@ -1,0 +1,166 @@
+"""Two views of one window agree, others do not: sound alone.
+
+SimCLR (T. Chen et al., arXiv 2002.05709) with views that leave every direction as it is, which
+those of BYOL-A (D. Niizumi et al., arXiv 2103.06695) do not. Unit vectors a_i and b_i of the two
+views, temperature T, negatives N(i):
+
+    L = mean over i of -log( exp(a_i b_i / T) / (exp(a_i b_i / T) + sum_N(i) exp(a_i b_j / T)) )
+
+averaged with the same from b to a (`info_nce`; xID, synchronisation and alignment use it too). A
+window of the same drive within 4 s has the same vehicles and is no negative; half of a batch is
+of one drive. Needs no pictures, no labels, no teachers. What cannot be an augmentation: gain or
+phase of single microphones, a microphone without its pairs, stretching frequency.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.data.augment import added, mask_bands
+from avdet_ros.training.data.batch import Batch
+from avdet_ros.training.data.mirror import Mirror
+from avdet_ros.training.networks.base import StudentAdapter
+from avdet_ros.training.pretexts.base import MeasuredPretext, negatives, without
+from avdet_ros.training.pretexts.masked_channels import pooled
+from avdet_ros.training.recipes.parts import Augmentation
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import PRETEXTS
+
+TEMPERATURE = 0.1
+DIMENSIONS = 128
+GAIN_DB = 6.0
+BAND_GAIN_DB = 3.0
+MASKED_BANDS = 12
+SHIFT_S = 0.1
+MIXED_DB = -10.0
+
+
+class Projection(nn.Module):
+    """From encodings of any size to unit vectors; thrown away after the pretext."""
+
+    def __init__(self, channels: int, dimensions: int = DIMENSIONS) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LazyLinear(256), nn.ReLU(), nn.Linear(256, dimensions, bias=False)
+        )
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """(B, C, ...) to (B, dimensions)."""
+        return functional.normalize(self.layers(pooled(encoded).flatten(1)), dim=1)
+
+
+@PRETEXTS.register
+class Contrastive(MeasuredPretext):
+    """Which of the batch's windows is this one, louder, shifted and with another behind it?"""
+
+    name = 'contrastive'
+    compares = True
+
+    def __init__(
+        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
+    ) -> None:
+        super().__init__(student, recipe, mirror, channels)
+        self.project = Projection(channels)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Mirroring alone, for both views the same; the rest is done here, for each view anew."""
+        names = ('mix', 'gain_db', 'channel_gain_db', 'mask_bands', 'mask_frames', 'drop_channel')
+        return without(self.recipe.augmentation, *names)
+
+    def prepare(self, train, val) -> None:
+        """Let the projection find its size."""
+        super().prepare(train, val)
+        with torch.no_grad():
+            self.project(self.student.encode(torch.as_tensor(train.spectrogram[0])[None].float()))
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """``loss``, ``found`` and ``spread``, see `agreement`."""
+        views = [view(batch.spectrogram, self.chance) for _ in range(2)]
+        first, second = self.project(self.student.encode(torch.cat(views))).chunk(2)
+        return agreement(first, second, negatives(batch, first.device), TEMPERATURE)
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """How often a view is found among the batch's."""
+        return described(self.name, result)
+
+
+def described(name: str, result: dict[str, Any]) -> str:
+    """A sentence on `agreement`."""
+    return (
+        f'{name}: {result["found"]:.0%} of the validation windows found again in their batch, '
+        f'vectors spread over {result["spread"]:.0%} of what they could'
+    )
+
+
+def view(features: Tensor, chance: torch.Generator) -> Tensor:
+    """Another recording of the same scene: all directions stay.
+
+    Args:
+        features: (B, 8 or 32, n_mels, T), a window of a second.
+        chance: where it comes from.
+    """
+    how = {'generator': chance, 'device': features.device}
+    count, _, bands, frames = features.shape
+    if count > 1:
+        other = features.roll(int(torch.randint(1, count, (1,), **how)), 0).clone()
+        other[:, :MICROPHONES] += MIXED_DB
+        mixed = (torch.rand(count, **how) < 0.5)[:, None, None, None]
+        features = torch.where(mixed, added(features, other), features)
+    most = max(1, round(SHIFT_S * frames))
+    shift = torch.randint(-most, most + 1, (count, 1), **how)
+    place = (torch.arange(frames, device=features.device) + shift).clamp(0, frames - 1)
+    features = features.gather(3, place[:, None, None].expand_as(features))
+    overall = (torch.rand(count, 1, **how) * 2 - 1) * GAIN_DB
+    few = torch.randn(count, 1, 6, **how) * BAND_GAIN_DB
+    tone = functional.interpolate(few, bands, mode='linear', align_corners=True)[:, 0]
+    levels = features[:, :MICROPHONES] + (overall + tone)[:, None, :, None]
+    features = torch.cat([levels, features[:, MICROPHONES:]], dim=1)
+    return mask_bands(features, min(MASKED_BANDS, bands), chance)
+
+
+def info_nce(similarity: Tensor, allowed: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean of -log softmax of the diagonal, over it and what is allowed beside it.
+
+    Args:
+        similarity: (B, B), divided by the temperature; pairs are on the diagonal.
+        allowed: (B, B) bool, negatives.
+        weight: (B,) of the pairs, None for equal ones.
+    """
+    kept = allowed | torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
+    masked = similarity.masked_fill(~kept, -torch.inf)
+    each = masked.logsumexp(dim=1) - similarity.diagonal()
+    if weight is None:
+        return each.mean()
+    return (weight * each).sum() / weight.sum().clamp(min=1e-6)
+
+
+def agreement(
+    first: Tensor, second: Tensor, allowed: Tensor, temperature: float
+) -> dict[str, Tensor]:
+    """The loss in both directions and how it goes.
+
+    Args:
+        first: (B, D) unit vectors.
+        second: the same of what belongs to them.
+        allowed: (B, B) bool, negatives.
+        temperature: of the softmax.
+
+    Returns:
+        ``loss``; ``found``: the share of windows that are nearest to their own; ``spread``: the
+        deviation of the vectors, 1 where they fill the sphere, 0 where all have collapsed.
+    """
+    similarity = first @ second.T / temperature
+    loss = (info_nce(similarity, allowed) + info_nce(similarity.T, allowed.T)) / 2
+    beside = similarity.masked_fill(~allowed, -torch.inf).amax(dim=1)
+    spread = (1 - first.mean(dim=0).square().sum()).clamp(min=0).sqrt()
+    return {
+        'loss': loss,
+        'found': (similarity.diagonal() > beside).float().mean(),
+        'spread': spread.detach(),
+    }

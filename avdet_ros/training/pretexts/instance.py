@@ -1,0 +1,142 @@
+"""Which picture of the batch belongs to this sound, and which sound to this picture?
+
+Cross-modal instance discrimination, xID (P. Morgado et al., "Audio-visual instance discrimination
+with cross-modal agreement", arXiv 2004.12943, the cross-modal terms alone), with the batch for
+their memory: `contrastive.info_nce` between the pooled sound and the teachers' embedding, T 0.07.
+Half of a batch is of one drive, as negatives from elsewhere alone teach to tell drives apart.
+
+``instance_robust`` (P. Morgado et al., "Robust audio-visual instance discrimination", arXiv
+2103.15916) weighs pairs and softens targets. With z_i the agreement of pair i, standardised over
+the batch, Phi the normal distribution, S the softmax of the mean of both modalities' own
+similarities, and l = 1/2,
+
+    L = sum w_i L_i / sum w_i,   w_i = max(1/4, Phi(z_i + 1)),   targets (1 - l) one-hot + l S_i
+
+The form of w is ours; the paper's needs a memory of all pairs. Pairs without any box, whose
+picture cannot sound, have at most weight 1/4.
+
+Needs the ``embedding`` of the teachers' label files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.training.data.batch import Batch
+from avdet_ros.training.data.mirror import Mirror
+from avdet_ros.training.data.windows import WindowDataset
+from avdet_ros.training.networks.base import StudentAdapter
+from avdet_ros.training.pretexts.base import MeasuredPretext, negatives, without
+from avdet_ros.training.pretexts.contrastive import (
+    DIMENSIONS,
+    Projection,
+    agreement,
+    described,
+    info_nce,
+)
+from avdet_ros.training.recipes.parts import Augmentation
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import PRETEXTS
+
+TEMPERATURE = 0.07
+LEAST_WEIGHT = 0.25
+SOFT = 0.5
+
+
+@PRETEXTS.register
+class Instance(MeasuredPretext):
+    """Sound and picture as one vector each."""
+
+    name = 'instance'
+    needs = ('embedding',)
+    compares = True
+
+    def __init__(
+        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
+    ) -> None:
+        super().__init__(student, recipe, mirror, channels)
+        self.project = Projection(channels)
+        self.seen = nn.Sequential(
+            nn.LazyLinear(256), nn.ReLU(), nn.Linear(256, DIMENSIONS, bias=False)
+        )
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """A mixed window has no picture."""
+        return without(self.recipe.augmentation, 'mix')
+
+    def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
+        """Let the projections find their sizes."""
+        super().prepare(train, val)
+        with torch.no_grad():
+            self.vectors(train.batch([0]))
+
+    def vectors(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, D) unit vectors of sounds and of pictures."""
+        sound = self.project(self.student.encode(batch.spectrogram))
+        return sound, functional.normalize(self.seen(batch.embedding.flatten(1)), dim=1)
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """See `contrastive.agreement`."""
+        sound, picture = self.vectors(batch)
+        return agreement(sound, picture, negatives(batch, sound.device), TEMPERATURE)
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """How often a picture is found among the batch's."""
+        return described(self.name, result)
+
+
+@PRETEXTS.register
+class RobustInstance(Instance):
+    """xID whose wrong pairs and wrong negatives count less."""
+
+    name = 'instance_robust'
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """See `contrastive.agreement`; ``weight`` is the mean of w."""
+        sound, picture = self.vectors(batch)
+        allowed = negatives(batch, sound.device)
+        terms = agreement(sound, picture, allowed, TEMPERATURE)
+        weight = pair_weights((sound * picture).sum(dim=1).detach(), batch)
+        targets = soft_targets(sound.detach(), picture.detach(), allowed)
+        similarity = sound @ picture.T / TEMPERATURE
+        loss = 0.5 * (
+            soft_nce(similarity, targets, allowed, weight)
+            + soft_nce(similarity.T, targets, allowed.T, weight)
+        )
+        return {**terms, 'loss': loss, 'weight': weight.mean()}
+
+
+def pair_weights(agreeing: Tensor, batch: Batch) -> Tensor:
+    """(B,) w of the module's equation from (B,) cosines of pairs."""
+    z = (agreeing - agreeing.mean()) / agreeing.std(correction=0).clamp(min=1e-6)
+    weight = torch.special.ndtr(z + 1).clamp(min=LEAST_WEIGHT)
+    empty = torch.tensor([len(box) == 0 for box in batch.boxes], device=agreeing.device)
+    return torch.where(empty, LEAST_WEIGHT, weight)
+
+
+def soft_targets(sound: Tensor, picture: Tensor, allowed: Tensor) -> Tensor:
+    """(B, B) rows that sum to 1: half on the pair, half where both modalities look alike."""
+    kept = allowed | torch.eye(len(sound), dtype=torch.bool, device=sound.device)
+    alike = (sound @ sound.T + picture @ picture.T) / 2 / TEMPERATURE
+    spread = alike.masked_fill(~kept, -torch.inf).softmax(dim=1)
+    return (1 - SOFT) * torch.eye(len(sound), device=sound.device) + SOFT * spread
+
+
+def soft_nce(similarity: Tensor, targets: Tensor, allowed: Tensor, weight: Tensor) -> Tensor:
+    """`contrastive.info_nce` against soft targets.
+
+    Args:
+        similarity: (B, B) divided by the temperature.
+        targets: (B, B), 0 where not allowed but on the diagonal.
+        allowed: (B, B) bool.
+        weight: (B,).
+    """
+    hard = info_nce(similarity, allowed, weight)
+    # -sum_j t_ij log p_ij = -log p_ii + sum_j t_ij (s_ii - s_ij), as rows of t sum to 1.
+    behind = (targets * (similarity.diagonal()[:, None] - similarity)).sum(dim=1)
+    return hard + (weight * behind).sum() / weight.sum().clamp(min=1e-6)

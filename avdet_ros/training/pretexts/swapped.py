@@ -1,0 +1,100 @@
+"""Are left and right exchanged between sound and boxes?
+
+K. Yang et al., "Telling left from right: learning spatial correspondence of sight and sound",
+arXiv 2006.06175, with boxes in place of the video and eight microphones in place of two. Sound is
+mirrored with probability 1/2 and so, independently, are the boxes; the label is whether exactly
+one of them was. With v_c the occupancy of column c of the image and p_c what one linear layer
+makes of the encoding there,
+
+    logit = s * sum over c of p_c (v_c - v_mirror(c)),   L = cross-entropy
+
+The logit is odd in v: neither sound alone nor boxes alone carry the label, so that an array whose
+errors are not symmetric gives nothing away, and windows whose boxes are symmetric teach nothing
+(they are left out). Needs the boxes of labels, no features of teachers; mirroring as augmentation
+is off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.training.boxes.columns import audio_columns, column_occupancy
+from avdet_ros.training.data.batch import Batch
+from avdet_ros.training.data.mirror import Mirror, mirror_batch
+from avdet_ros.training.networks.base import StudentAdapter
+from avdet_ros.training.pretexts.base import MeasuredPretext, without
+from avdet_ros.training.recipes.parts import Augmentation
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import PRETEXTS
+
+LEAST_ASYMMETRY = 2.0
+"""Columns by which the boxes and their mirror image must differ."""
+
+
+@PRETEXTS.register
+class Swapped(MeasuredPretext):
+    """Sound and boxes of a scene, one of them perhaps mirrored."""
+
+    name = 'swapped'
+    needs_mirror = True
+
+    def __init__(
+        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
+    ) -> None:
+        super().__init__(student, recipe, mirror, channels)
+        self.heard = nn.Conv1d(channels, 1, 1)
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Left and right stay, and so do the levels of single channels."""
+        return without(self.recipe.augmentation, 'mirror', 'channel_gain_db', 'drop_channel')
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """``loss``; ``usable``: the share of windows that are not symmetric, ``right`` of them."""
+        how = {'generator': self.chance, 'device': batch.spectrogram.device}
+        turned, exchanged = (torch.rand(len(batch), **how) < 0.5 for _ in range(2))
+        sound = mirror_batch(batch, turned, self.mirror, self.student.cells).spectrogram
+        seen = column_occupancy(batch.boxes)
+        seen = torch.where(exchanged[:, None], seen.flip(1), seen)
+        logit = self.logits(self.student.encode(sound), seen)
+        return judged(logit, (turned ^ exchanged).float(), asymmetry(seen) >= LEAST_ASYMMETRY)
+
+    def logits(self, encoded: Tensor, seen: Tensor) -> Tensor:
+        """(B,) of encodings and (B, COLUMNS) occupancies."""
+        heard = self.heard(audio_columns(encoded))[:, 0]
+        return self.scale * (heard * (seen - seen.flip(1))).sum(dim=1)
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """How often it is right, of those that can be told."""
+        right = result['right'] / max(result['usable'], 1e-9)
+        return (
+            f'swapped: {right:.0%} right of the {result["usable"]:.0%} of the validation windows '
+            'whose boxes are not symmetric'
+        )
+
+
+def asymmetry(seen: Tensor) -> Tensor:
+    """(B,) columns by which (B, COLUMNS) occupancies and their mirror images differ."""
+    return (seen - seen.flip(1)).abs().sum(dim=1) / 2
+
+
+def judged(logit: Tensor, label: Tensor, usable: Tensor) -> dict[str, Tensor]:
+    """Cross-entropy over the usable windows, and the shares of a batch.
+
+    Args:
+        logit: (B,).
+        label: (B,) 0 or 1.
+        usable: (B,) bool.
+    """
+    each = functional.binary_cross_entropy_with_logits(logit, label, reduction='none')
+    right = ((logit > 0) == (label > 0.5)) & usable
+    return {
+        'loss': (each * usable).sum() / usable.sum().clamp(min=1),
+        'right': right.float().mean(),
+        'usable': usable.float().mean(),
+    }

@@ -1,0 +1,103 @@
+"""What all pretexts have in common: they learn, resume, say what they found or what they lack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from avdet_ros.errors import AvdetError
+from avdet_ros.rig import load_rig
+from avdet_ros.training.data.mirror import find_mirror
+from avdet_ros.training.pretexts.base import negatives, without
+from avdet_ros.training.recipes.parts import Augmentation, PretextRecipe
+from avdet_ros.training.recipes.student import StudentRecipe
+from avdet_ros.training.registries import PRETEXTS
+from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext
+
+TASKS = PRETEXTS.names()
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_every_pretext_changes_the_encoder_and_says_what_it_found(
+    of_drives, small_student, task, tmp_path
+):
+    recipe = StudentRecipe('truth', pretext=PretextRecipe(task, epochs=1, batch=16))
+    student = small_student()
+    before = {name: item.clone() for name, item in student.named_parameters()}
+    mirror = find_mirror(load_rig())
+    result = fit_pretext(
+        student, recipe, of_drives(32, 0), of_drives(16, 1), tmp_path / task, mirror
+    )
+    assert result['loss'] >= 0
+    assert result['about'].startswith(task)
+    assert 'nan' not in result['about']
+    changed = {name for name, item in student.named_parameters() if not item.equal(before[name])}
+    assert 'student.from_response.weight' in changed
+    assert not any('head' in name for name in changed), 'the head learns boxes later'
+    state = torch.load(tmp_path / task / WEIGHTS, weights_only=True)
+    assert all(state[name].equal(item) for name, item in student.state_dict().items())
+
+
+@pytest.mark.slow
+def test_a_pretext_that_was_killed_ends_as_one_that_was_not(of_drives, small_student, tmp_path):
+    train, val = of_drives(32, 0), of_drives(16, 1)
+    ends = {}
+    for name, epochs in (('whole', [2]), ('killed', [1, 2])):
+        for many in epochs:
+            recipe = StudentRecipe(pretext=PretextRecipe('contrastive', epochs=many, batch=16))
+            student = small_student()
+            mirror = find_mirror(load_rig())
+            fit_pretext(student, recipe, train, val, tmp_path / name, mirror)
+        ends[name] = torch.load(tmp_path / name / 'checkpoints' / 'last.ckpt', weights_only=True)
+    for name, item in ends['whole']['state_dict'].items():
+        assert torch.equal(item, ends['killed']['state_dict'][name]), name
+
+
+@pytest.mark.parametrize('task', ['instance', 'instance_robust'])
+def test_simulated_windows_have_no_pictures_for_some(task):
+    with pytest.raises(AvdetError, match=f'{task}: expected drives with labels of teachers.*'):
+        StudentRecipe(pretext=PretextRecipe(task, epochs=1))
+    with pytest.raises(AvdetError, match=r'masked_channels, .*need none'):
+        StudentRecipe(pretext=PretextRecipe(task, epochs=1))
+    StudentRecipe(pretext=PretextRecipe(task, epochs=0))
+    able = {name for name in TASKS if not PRETEXTS.find(name).needs_of(StudentRecipe())}
+    assert set(TASKS) - able == {'instance', 'instance_robust'}
+
+
+def test_none_is_a_pretext_that_is_not_wanted():
+    assert not StudentRecipe(pretext=PretextRecipe('none', epochs=5)).pretext.wanted
+    assert not PretextRecipe('counting', epochs=0).wanted
+    assert PretextRecipe('counting', epochs=1).wanted
+
+
+def test_one_drive_has_no_negatives_from_elsewhere(of_drives, make_pretext, caplog):
+    train = of_drives(8, 0)
+    make_pretext(PRETEXTS.find('contrastive'), train, train)
+    assert 'no negatives from elsewhere' in caplog.text
+    caplog.clear()
+    make_pretext(PRETEXTS.find('contrastive'), of_drives(16, 0), train)
+    assert not caplog.text
+
+
+def test_windows_of_one_drive_are_negatives_from_four_seconds_on(of_drives):
+    batch = of_drives(16, 0).batch([0, 3, 4, 8])
+    allowed = negatives(batch, torch.device('cpu'))
+    expected = [[0, 0, 1, 1], [0, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]]
+    assert allowed.int().tolist() == expected
+    unknown = replace(batch, drives=[], times_s=[])
+    assert negatives(unknown, torch.device('cpu')).sum() == 12
+
+
+def test_an_augmentation_can_be_told_to_leave_something_alone():
+    how = without(Augmentation(mix=0.2), 'mirror', 'mix', 'mask_bands')
+    assert (how.mirror, how.mix, how.mask_bands) == (False, 0.0, 0)
+    assert how.gain_db == Augmentation().gain_db
+
+
+def test_what_mirrors_sound_needs_the_mirror():
+    with pytest.raises(AvdetError, match=r'swapped: expected augmentation\.mirror: true'):
+        StudentRecipe(
+            pretext=PretextRecipe('swapped', epochs=1), augmentation=Augmentation(mirror=False)
+        )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from avdet_ros.training.pretexts.contrastive import info_nce
+from avdet_ros.training.pretexts.instance import (
+    LEAST_WEIGHT,
+    Instance,
+    RobustInstance,
+    pair_weights,
+    soft_nce,
+    soft_targets,
+)
+
+
+def test_soft_targets_are_half_the_pair_and_never_what_is_not_allowed():
+    vectors = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
+    vectors[1] = vectors[0]
+    allowed = ~torch.eye(4, dtype=torch.bool)
+    allowed[2, 3] = False
+    made = soft_targets(vectors, vectors, allowed)
+    assert torch.allclose(made.sum(dim=1), torch.ones(4))
+    assert made[2, 3] == 0
+    assert made[0, 1] == pytest.approx(0.25, abs=0.01), 'the same picture and sound'
+    assert (made.diagonal() >= 0.5).all()
+
+
+def test_soft_loss_is_cross_entropy():
+    similarity = torch.randn(5, 5)
+    allowed = ~torch.eye(5, dtype=torch.bool)
+    weight = torch.rand(5)
+    targets = torch.rand(5, 5).softmax(dim=1)
+    by_hand = -(targets * similarity.log_softmax(dim=1)).sum(dim=1)
+    found = soft_nce(similarity, targets, allowed, weight)
+    assert found == pytest.approx(float((weight * by_hand).sum() / weight.sum()), rel=1e-5)
+    hard = soft_nce(similarity, torch.eye(5), allowed, weight)
+    assert hard == pytest.approx(float(info_nce(similarity, allowed, weight)))
+
+
+def test_pairs_that_disagree_or_show_no_vehicle_count_less(of_drives):
+    batch = of_drives(8, 0).batch(range(8))  # the first and fifth have no box
+    agreeing = torch.linspace(-1, 1, 8)
+    weight = pair_weights(agreeing, batch)
+    assert weight[[0, 4]].tolist() == [LEAST_WEIGHT] * 2
+    others = weight[[1, 2, 3, 5, 6, 7]]
+    assert (others.diff() >= 0).all()
+    assert others[-1] > 0.9
+    assert torch.isfinite(pair_weights(torch.ones(8), batch)).all()
+
+
+def test_sounds_are_the_only_way_to_the_pair(of_drives, make_pretext):
+    windows = of_drives(16, 0)
+    for kind in (Instance, RobustInstance):
+        task = make_pretext(kind, windows, windows)
+        assert task.augmentation.mix == 0
+        terms = task.measure(windows.batch(range(16)))
+        terms['loss'].backward()
+        gradient = task.student.student.from_response.weight.grad
+        assert gradient is not None, kind.name
+        assert gradient.abs().max() > 0
+    assert LEAST_WEIGHT <= terms['weight'] <= 1
