@@ -97,6 +97,7 @@ setup(
             'avdet = avdet_ros.cli.main:main',
             'camera = avdet_ros.nodes.main:camera',
             'capture = avdet_ros.nodes.main:capture',
+            'composed = avdet_ros.nodes.main:composed',
             'detector = avdet_ros.nodes.main:detector',
             'tracker = avdet_ros.nodes.main:tracker',
             'overlay = avdet_ros.nodes.main:overlay',

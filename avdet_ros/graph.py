@@ -20,6 +20,11 @@ from avdet_ros.sources.simulated import SimulationSource
 PACKAGE = 'avdet_ros'
 _ALL = ('capture', 'detector', 'tracker', 'overlay')
 
+COMPOSED = 'composed'
+"""The process of several nodes, and the argument that asks for it."""
+
+_TOGETHER = ('capture', 'detector', 'tracker')
+
 CAMERA_TOPIC = 'camera/image_raw'
 """Where node camera publishes."""
 
@@ -114,6 +119,9 @@ ARGUMENTS = (
         tuple((node, 'autostart') for node in NODES),
     ),
     _from_parameter('capture', REAL_TIME.name, also=('detector', 'tracker')),
+    Argument(
+        Param(COMPOSED, False, 'run capture, detector and tracker in one process, not in three')
+    ),
     Argument(Param('respawn', True, 'start a node again when it dies')),
     Argument(Param('use_sim_time', False, 'take the time from /clock')),
     Argument(
@@ -133,7 +141,7 @@ ARGUMENTS = (
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One process of the graph.
+    """One node of the graph.
 
     Attributes:
         name: of node and executable.
@@ -147,11 +155,24 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
+class ProcessSpec:
+    """One process of the graph.
+
+    Attributes:
+        name: of the executable: that of its node, or `COMPOSED`.
+        nodes: one or more.
+    """
+
+    name: str
+    nodes: tuple[NodeSpec, ...]
+
+
+@dataclass(frozen=True)
 class Graph:
     """What to run.
 
     Attributes:
-        nodes: the processes.
+        nodes: each in a process of its own, but for `together`.
         namespace: absolute, e.g. ``/avdet``.
         params_file: path.
         respawn: whether nodes that die are started again.
@@ -159,6 +180,7 @@ class Graph:
         rviz: whether RViz is opened; its processes are those of `avdet_ros.rviz`.
         tf: whether the rig's frames are published without RViz too.
         rig: path of the rig file, '' for the package's.
+        together: names of nodes that share one process.
     """
 
     nodes: tuple[NodeSpec, ...]
@@ -169,6 +191,16 @@ class Graph:
     rviz: bool = False
     tf: bool = False
     rig: str = ''
+    together: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> tuple[ProcessSpec, ...]:
+        """The processes; one of several nodes comes first."""
+        shared = tuple(node for node in self.nodes if node.name in self.together)
+        if len(shared) < 2:
+            shared = ()
+        alone = (ProcessSpec(node.name, (node,)) for node in self.nodes if node not in shared)
+        return ((ProcessSpec(COMPOSED, shared),) if shared else ()) + tuple(alone)
 
 
 def as_text(value: Any) -> str:
@@ -238,6 +270,7 @@ def make_graph(given: Mapping[str, str]) -> Graph:
         values['rviz'],
         values['tf'],
         values['rig'],
+        _TOGETHER if values[COMPOSED] else (),
     )
 
 

@@ -23,11 +23,11 @@ from launch.actions import (
 from launch_ros.actions import Node
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.graph import PACKAGE, Argument, Graph
+from avdet_ros.graph import PACKAGE, Argument, Graph, ProcessSpec
 from avdet_ros.paths import ros_package_installed
 from avdet_ros.quoting import did_you_mean
 from avdet_ros.rviz import processes
-from avdet_ros.supervisor import shutdown_timeouts, transport_settings
+from avdet_ros.supervisor import composed_words, shutdown_timeouts, transport_settings
 
 INCLUDE_PREFIX = 'avdet_'
 """What the arguments of ``avdet_include.launch.py`` begin with."""
@@ -91,20 +91,17 @@ def processes_of(graph: Graph, context: LaunchContext) -> list[LaunchDescription
     nodes: list[LaunchDescriptionEntity] = [
         Node(
             package=PACKAGE,
-            executable=node.name,
-            name=node.name,
+            executable=process.name,
             namespace=graph.namespace,
-            parameters=[graph.params_file, node.parameters],
-            remappings=list(node.remappings.items()),
-            arguments=['--ros-args', '--log-level', graph.log_level],
             additional_env=variables,
             respawn=graph.respawn,
             respawn_delay=1.0,
             output='screen',
             emulate_tty=True,
-            **shutdown_timeouts(node.name),
+            **_words_of(process, graph),
+            **shutdown_timeouts(process.name),
         )
-        for node in graph.nodes
+        for process in graph.processes
     ]
     missing = set()
     for process in processes(graph):
@@ -113,6 +110,21 @@ def processes_of(graph: Graph, context: LaunchContext) -> list[LaunchDescription
         else:
             missing.add(process['package'])
     return [*nodes, *(LogInfo(msg=_how_to_get(package)) for package in sorted(missing))]
+
+
+def _words_of(process: ProcessSpec, graph: Graph) -> dict[str, object]:
+    """What its nodes are told: keywords of launch's Node, which knows of one node a process."""
+    for_all = ['--ros-args', '--log-level', graph.log_level]
+    if len(process.nodes) > 1:
+        words = composed_words(process.nodes)
+        return {'parameters': [graph.params_file], 'arguments': [*words, *for_all]}
+    node = process.nodes[0]
+    return {
+        'name': node.name,
+        'parameters': [graph.params_file, node.parameters],
+        'remappings': list(node.remappings.items()),
+        'arguments': for_all,
+    }
 
 
 def _choices(argument: Argument) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import ctypes
 import importlib.util
 import json
@@ -14,7 +14,7 @@ import threading
 import time
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.graph import Graph, NodeSpec
+from avdet_ros.graph import Graph, NodeSpec, ProcessSpec
 from avdet_ros.paths import share
 
 RESPAWN_S = 0.3
@@ -39,8 +39,8 @@ class Supervisor:
     """The processes of one graph.
 
     Attributes:
-        processes: by node's name.
-        deaths: (node, exit status) of each process that ended by itself.
+        processes: by name, see `avdet_ros.graph.ProcessSpec`.
+        deaths: (name, exit status) of each process that ended by itself.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Supervisor:
 
         Args:
             graph: what to run.
-            on_line: gets (node, line) of everything that the nodes print, from threads.
+            on_line: gets (process, line) of everything that the nodes print, from threads.
             environment: of the processes; None takes this one's.
         """
         self._graph = graph
@@ -70,19 +70,19 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every node."""
-        for node in self._graph.nodes:
-            self._start(node)
+        for process in self._graph.processes:
+            self._start(process)
 
     def poll(self) -> None:
         """Notice dead nodes and start them again; call it a few times a second."""
         now = time.monotonic()
-        for node in self._graph.nodes:
-            process = self.processes.get(node.name)
+        for spec in self._graph.processes:
+            process = self.processes.get(spec.name)
             if process is not None and process.poll() is not None:
-                self._died(node.name, process.returncode)
-            if node.name in self._due_s and now >= self._due_s[node.name]:
-                del self._due_s[node.name]
-                self._start(node)
+                self._died(spec.name, process.returncode)
+            if spec.name in self._due_s and now >= self._due_s[spec.name]:
+                del self._due_s[spec.name]
+                self._start(spec)
 
     @property
     def running(self) -> bool:
@@ -114,9 +114,9 @@ class Supervisor:
         if 'recorder' in self._readers:  # its last line sums up the recording
             self._readers['recorder'].join(PATIENCE_S)
 
-    def _start(self, node: NodeSpec) -> None:
+    def _start(self, spec: ProcessSpec) -> None:
         process = subprocess.Popen(
-            command(node, self._graph),
+            command(spec, self._graph),
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -126,10 +126,10 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others
             preexec_fn=_prepare_child,
         )
-        self.processes[node.name] = process
-        self._started_s[node.name] = time.monotonic()
-        reader = threading.Thread(target=self._read, args=(node.name, process), daemon=True)
-        self._readers[node.name] = reader
+        self.processes[spec.name] = process
+        self._started_s[spec.name] = time.monotonic()
+        reader = threading.Thread(target=self._read, args=(spec.name, process), daemon=True)
+        self._readers[spec.name] = reader
         reader.start()
 
     def _read(self, name: str, process: subprocess.Popen[str]) -> None:
@@ -166,11 +166,23 @@ def require_ros() -> None:
             )
 
 
-def command(node: NodeSpec, graph: Graph) -> list[str]:
-    """The command line of a node."""
-    words = [sys.executable, '-m', 'avdet_ros.nodes.main', node.name, '--ros-args']
-    words += ['-r', f'__ns:={graph.namespace}', '--log-level', graph.log_level]
+def command(spec: NodeSpec | ProcessSpec, graph: Graph) -> list[str]:
+    """The command line of a node in a process of its own, or of a process."""
+    nodes = spec.nodes if isinstance(spec, ProcessSpec) else (spec,)
+    words = [sys.executable, '-m', 'avdet_ros.nodes.main', spec.name]
+    words += composed_words(nodes) if len(nodes) > 1 else []
+    words += ['--ros-args', '-r', f'__ns:={graph.namespace}', '--log-level', graph.log_level]
     words += ['--params-file', graph.params_file]
+    return words if len(nodes) > 1 else [*words, *_own_words(nodes[0])]
+
+
+def composed_words(nodes: Iterable[NodeSpec]) -> list[str]:
+    """Nodes of one process with what is for each alone: `avdet_ros.nodes.main.composed`."""
+    return [word for node in nodes for word in (node.name, '--ros-args', *_own_words(node), '--')]
+
+
+def _own_words(node: NodeSpec) -> list[str]:
+    words = []
     for topic, other in node.remappings.items():
         words += ['-r', f'{topic}:={other}']
     for name, value in node.parameters.items():
@@ -182,7 +194,7 @@ def shutdown_timeouts(name: str) -> dict[str, str]:
     """How long `ros2 launch` lets a node end: keywords of its Node.
 
     Args:
-        name: of the node.
+        name: of the process.
     """
     if name != 'recorder':
         return {}

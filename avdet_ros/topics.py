@@ -60,6 +60,7 @@ TOPICS = (
         ('detector', 'overlay'),
         'OFFER_SPECTROGRAM',
         'ASK_SPECTROGRAM',
+        'while somebody subscribes',
     ),
     Topic(
         'array',

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.graph import make_graph, parse_arguments
+from avdet_ros.graph import ProcessSpec, make_graph, parse_arguments
 
 
 def nodes_of(*words):
@@ -96,3 +98,20 @@ def test_detector_and_tracker_have_the_same_motion():
     nodes = nodes_of('ego_motion:=tf', 'air_temperature:=-4')
     assert nodes['detector'].parameters == {'ego_motion': 'tf', 'air_temperature_c': -4.0}
     assert nodes['tracker'].parameters == {'ego_motion': 'tf'}
+
+
+def test_composed_the_way_of_a_window_is_one_process():
+    graph = make_graph({'composed': 'true', 'record': 'bag', 'min_score': '0.1'})
+    names = [(process.name, [node.name for node in process.nodes]) for process in graph.processes]
+    assert names == [
+        ('composed', ['capture', 'detector', 'tracker']),
+        ('overlay', ['overlay']),
+        ('recorder', ['recorder']),
+    ]
+    assert graph.nodes == make_graph({'record': 'bag', 'min_score': '0.1'}).nodes
+
+
+def test_a_node_left_over_is_a_process_as_ever():
+    graph = make_graph({'composed': 'true'})
+    tracker = next(node for node in graph.nodes if node.name == 'tracker')
+    assert replace(graph, nodes=(tracker,)).processes == (ProcessSpec('tracker', (tracker,)),)

@@ -43,6 +43,7 @@ class PipelineResult:
         nodes: their loads.
         steps: what each step of the way takes; none where the code does not tell.
         code: the checkout whose nodes ran, '' for this one.
+        composed: whether capture, detector and tracker were one process.
     """
 
     rate_hz: float
@@ -55,6 +56,12 @@ class PipelineResult:
     nodes: list[NodeLoad]
     steps: list[StepBudget] = field(default_factory=list)
     code: str = ''
+    composed: bool = False
+
+    @property
+    def form(self) -> str:
+        """What ran, for tables."""
+        return (self.code or 'this') + (', composed' if self.composed else '')
 
 
 def write_drive(path: Path, rig: Rig, seed: int, seconds: float = DRIVE_S) -> None:
@@ -118,7 +125,12 @@ def run_pipeline(
     latency_ms = [ms for _, ms in monitor.latency_ms]
     stamps_ns = [message.stamp_ns for message in monitor.tracks]
     result = summarise(latency_ms, stamps_ns, rate_hz, seconds, loads)
-    return replace(result, steps=budget(monitor.steps.copy()), code=str(code or ''))
+    return replace(
+        result,
+        steps=budget(monitor.steps.copy()),
+        code=str(code or ''),
+        composed=len(graph.graph.processes) < len(graph.graph.nodes),
+    )
 
 
 def summarise(
@@ -156,7 +168,7 @@ def pipeline_table(results: Sequence[PipelineResult]) -> Table:
         table.add_column(heading, justify='right')
     for result in results:
         times = (f'{value:.1f}' for value in (result.p50, result.p99, result.worst))
-        row = f'{result.rate_hz:g}', result.code or 'this', str(result.windows)
+        row = f'{result.rate_hz:g}', result.form, str(result.windows)
         table.add_row(*row, str(result.dropped), *times)
     return table
 
@@ -165,18 +177,23 @@ _HEADINGS = ('windows', 'dropped', 'p50 ms', 'p99 ms', 'max ms')
 
 
 def load_table(results: Sequence[PipelineResult]) -> Table:
-    """Memory and processor time of each node, one row a run."""
-    table = Table(title='each node: MB, % of a core', title_justify='left')
+    """Memory and processor time of each process, one row a run."""
+    table = Table(title='each process: MB, % of a core', title_justify='left')
     table.add_column('windows a second', justify='right')
     table.add_column('code', justify='right')
-    for load in (*results[0].nodes, NodeLoad('all', 0, 0)):
-        table.add_column(load.node, justify='right')
+    names = dict.fromkeys(load.node for result in results for load in result.nodes)
+    for name in (*names, 'all'):
+        table.add_column(name, justify='right')
     for result in results:
-        sums = (sum(load.megabytes for load in result.nodes), total_percent(result))
-        loads = (*result.nodes, NodeLoad('all', *sums))
-        cells = (f'{load.megabytes:.0f}, {load.cpu_percent:.1f} %' for load in loads)
-        table.add_row(f'{result.rate_hz:g}', result.code or 'this', *cells)
+        loads = {load.node: (load.megabytes, load.cpu_percent) for load in result.nodes}
+        loads['all'] = (sum(load.megabytes for load in result.nodes), total_percent(result))
+        cells = ['-' if name not in loads else _load(*loads[name]) for name in (*names, 'all')]
+        table.add_row(f'{result.rate_hz:g}', result.form, *cells)
     return table
+
+
+def _load(megabytes: float, cpu_percent: float) -> str:
+    return f'{megabytes:.0f}, {cpu_percent:.1f} %'
 
 
 def total_percent(result: PipelineResult) -> float:

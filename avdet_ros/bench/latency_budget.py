@@ -65,9 +65,10 @@ def budget(windows: Mapping[int, Mapping[tuple[str, str], float]]) -> list[StepB
     ]
 
 
-def budget_table(rate_hz: float, rows: list[StepBudget]) -> Table:
+def budget_table(rate_hz: float, rows: list[StepBudget], form: str = 'this') -> Table:
     """A row a step."""
-    table = Table(title=f'the way of a window, {rate_hz:g} a second', title_justify='left')
+    title = f'the way of a window, {rate_hz:g} a second' + ('' if form == 'this' else f', {form}')
+    table = Table(title=title, title_justify='left')
     table.add_column('step')
     for heading in ('p50 ms', 'p99 ms'):
         table.add_column(heading, justify='right')

@@ -39,10 +39,10 @@ _LAST_WORDS_S = 0.5
 
 @dataclass(frozen=True)
 class NodeLoad:
-    """What one node's process takes.
+    """What one process takes.
 
     Attributes:
-        node: its name.
+        node: its name: that of its node, or ``composed``.
         megabytes: memory at the end, its own and its share of what processes share (PSS).
         cpu_percent: of one core, over the measurement.
     """
@@ -192,12 +192,17 @@ class RunningGraph:
         )
 
     def process(self, node: str) -> subprocess.Popen[str]:
-        """A node's process."""
-        return self.wait(lambda: self.supervisor.processes.get(node), f'the process of {node}')
+        """The process that a node runs in."""
+        name = next(
+            process.name
+            for process in self.graph.processes
+            if node in [spec.name for spec in process.nodes]
+        )
+        return self.wait(lambda: self.supervisor.processes.get(name), f'the process of {node}')
 
     def last_lines(self) -> str:
         """The last lines that each node printed, those of nodes beside the graph first."""
-        own = [node.name for node in self.graph.nodes]
+        own = [process.name for process in self.graph.processes]
         named = sorted(self.lines.items(), key=lambda entry: entry[0] in own)
         return '; '.join(f'{name}: {" / ".join(lines)}' for name, lines in named)
 

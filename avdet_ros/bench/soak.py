@@ -29,10 +29,10 @@ MEASUREMENTS = 60
 
 @dataclass
 class Process:
-    """One node's process over time.
+    """One process over time.
 
     Attributes:
-        node: its name.
+        node: its name: that of its node, or ``composed``.
         at_s: when it was measured.
         megabytes: private memory at each time, see `own_bytes`.
         files: open file descriptors.
@@ -97,6 +97,7 @@ def run_soak(
     minutes: float,
     drift: float = 1e-4,
     progress: Progress = SILENT,
+    **given: str,
 ) -> Soak:
     """Run the graph on a device whose clock is off.
 
@@ -106,11 +107,12 @@ def run_soak(
         minutes: how long.
         drift: how slow the device's clock is; 1e-4 is 100 ppm.
         progress: shows how many seconds are done.
+        **given: further arguments of the graph.
 
     Raises:
         AvdetError: no tracks come.
     """
-    with GraphUnderTest(sound, model, drift=drift) as graph:
+    with GraphUnderTest(sound, model, drift=drift, **given) as graph:
         graph.settle()
         handles = {
             name: psutil.Process(process.pid)
@@ -187,7 +189,7 @@ def _counts(graph: GraphUnderTest) -> dict[str, dict[str, int]]:
     """Every node's counters, from its next diagnostics, which include all until now."""
     names = (*DROPPED, 'samples_lost')
     since_s, found = time.monotonic(), {}
-    for node in graph.supervisor.processes:
+    for node in (spec.name for spec in graph.graph.nodes):
         status = graph.wait_status(node, '', since_s)
         found[node] = {name: int(status.values[name]) for name in names if name in status.values}
     return found

@@ -21,6 +21,9 @@ def latency(
     given: Annotated[
         list[str] | None, typer.Option(help='Argument of the graph as name:=value.')
     ] = None,
+    composed: Annotated[
+        bool, typer.Option(help='Also with capture, detector and tracker in one process, in turn.')
+    ] = False,
     turns: Annotated[int, typer.Option(help='How often each is run, at each rate.')] = 1,
     out: ResultsFile = None,
 ) -> None:
@@ -29,7 +32,11 @@ def latency(
 
     check_seconds(seconds)
     write_results(
-        out, {'machine': machine(), **show_latency(model, rig, seconds, beside, turns, given)}
+        out,
+        {
+            'machine': machine(),
+            **show_latency(model, rig, seconds, beside, turns, given, composed),
+        },
     )
 
 
@@ -52,6 +59,7 @@ def show_latency(
     beside: Path | None = None,
     turns: int = 1,
     given: list[str] | None = None,
+    composed: bool = False,
 ) -> dict[str, Any]:
     """Measure and print latencies and loads; returns the results for JSON."""
     from dataclasses import asdict
@@ -85,18 +93,18 @@ def show_latency(
         sound = Path(folder) / 'drive.wav'
         with progress.step('rendering a drive'):
             write_drive(sound, load_rig(rig), DEMO_SEED)
-        codes = [None] if beside is None else [None, beside.absolute()]
+        forms: list[tuple[Path | None, dict[str, str]]] = [(None, more)]
+        forms += [(None, {**more, 'composed': 'true'})] if composed else []
+        forms += [] if beside is None else [(beside.absolute(), {})]
         for rate_hz in RATES_HZ:
-            for code in codes * turns:
+            for code, arguments in forms * turns:
                 with progress.step(f'{code or "the nodes"} at {rate_hz:g} Hz for {seconds:g} s'):
                     results.append(
-                        run_pipeline(
-                            model, rate_hz, seconds, sound, rig, code, **({} if code else more)
-                        )
+                        run_pipeline(model, rate_hz, seconds, sound, rig, code, **arguments)
                     )
     console().print(pipeline_table(results))
     for result in results:
         if result.steps:
-            console().print(budget_table(result.rate_hz, result.steps))
+            console().print(budget_table(result.rate_hz, result.steps, result.form))
     console().print(load_table(results))
     return {'pipeline': [asdict(result) for result in results]}

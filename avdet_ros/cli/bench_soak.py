@@ -17,6 +17,9 @@ def soak(
     ] = 100.0,
     model: ModelFile = None,
     rig: RigFile = None,
+    composed: Annotated[
+        bool, typer.Option(help='Run capture, detector and tracker in one process.')
+    ] = False,
     out: Page = None,
 ) -> None:
     """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
@@ -34,9 +37,11 @@ def soak(
     progress = progress_bars()
     with progress.step('rendering a drive'):
         sound, path = sound_and_model(rig, model)
-    found = run_soak(sound, path, minutes, drift_ppm * 1e-6, progress)
+    given = {'composed': 'true'} if composed else {}
+    found = run_soak(sound, path, minutes, drift_ppm * 1e-6, progress, **given)
     console().print(soak_table(found))
     if out:
-        command = f'avdet bench soak --minutes {minutes:g} --out {out}'
+        form = '--composed ' if composed else ''
+        command = f'avdet bench soak --minutes {minutes:g} {form}--out {out}'
         write_section(out, 'soak', soak_markdown(found, machine(), command))
         console().print(f'written into {out}')

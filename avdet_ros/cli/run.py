@@ -16,6 +16,7 @@ from avdet_ros.errors import AvdetError
 _COLOURS = {
     'camera': 'white',
     'capture': 'cyan',
+    'composed': 'cyan',
     'detector': 'magenta',
     'tracker': 'green',
     'overlay': 'yellow',
@@ -31,7 +32,7 @@ def run(
         bool, typer.Option('--show-args', '-s', help='List every argument and end.')
     ] = False,
 ) -> None:
-    """Start capture, detector, tracker and overlay, each as a process; Ctrl-C ends them.
+    """Start capture, detector, tracker and overlay as processes; Ctrl-C ends them.
 
     Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
     source:=device device:=array8, or source:=simulation seed:=300001.

@@ -25,6 +25,7 @@ from avdet_ros.nodes.capture_array import CaptureArray
 from avdet_ros.nodes.capture_audio import AudioPublisher
 from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_levels import ChannelLevels
+from avdet_ros.nodes.hand_over import FeatureWindow
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.nodes.step_times import StepTimes
@@ -73,6 +74,7 @@ class CaptureNode(AvdetNode):
         self._spectrogram = self.create_publisher(
             Image, 'spectrogram', qos.OFFER_SPECTROGRAM, **how
         )
+        self.hand_over.offer(self._spectrogram.topic_name)
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/spectrogram_latency_ms', 10)
         self._gap_samples = self.create_publisher(Float64, 'debug/gap_samples', 10)
@@ -278,11 +280,7 @@ class CaptureNode(AvdetNode):
         features = self._array.features.compute(window)
         milliseconds = (time.perf_counter() - began) * 1e3
         computed_ns = self.now_ns()
-        head = encode_header(end_ns, self._rig.array_frame_id)
-        message = encode_spectrogram(head, features)
-        built_ns = self.now_ns()
-        self._spectrogram.publish(message)
-        sent_ns = self.now_ns()
+        built_ns, sent_ns = self._send(features, end_ns)
         self._windows.add()
         late_ms = (sent_ns - end_ns) * 1e-6
         self._compute_times.add(milliseconds)
@@ -303,6 +301,22 @@ class CaptureNode(AvdetNode):
         if self._truth is not None:
             due_sample = window.end_sample + self._grid  # it may end so much before its time
             self._truth.publish(due_sample, due.start_ns, self.p['hop_s'])
+
+    def _send(self, features: np.ndarray, end_ns: int) -> tuple[int, int]:
+        """Hand features over within the process, then publish them to who else subscribes.
+
+        Returns:
+            ROS time at which the message was built and sent, or else the window handed over.
+        """
+        built_ns = sent_ns = self.now_ns()
+        handed = self.hand_over.put(self._spectrogram.topic_name, FeatureWindow(features, end_ns))
+        if self._spectrogram.get_subscription_count():  # it is 1.8 MB
+            head = encode_header(end_ns, self._rig.array_frame_id)
+            message = encode_spectrogram(head, features)
+            built_ns = built_ns if handed else self.now_ns()
+            self._spectrogram.publish(message)
+            sent_ns = sent_ns if handed else self.now_ns()
+        return built_ns, sent_ns
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Samples, windows, losses, clock and channels."""

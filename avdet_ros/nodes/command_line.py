@@ -6,7 +6,7 @@ mistyped word would start the node as if it had not been there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 import sys
 import textwrap
 
@@ -38,8 +38,7 @@ def take_words(program: str, about: str, params: Iterable[Param], argv: list[str
         sys.exit(0)
     words = words_outside_ros_args(argv)
     if words:
-        print(f'error: {_refusal(program, words[0], params)}', file=sys.stderr)
-        sys.exit(MISUSED)
+        _refuse(_refusal(program, words[0], params))
 
 
 def words_outside_ros_args(argv: list[str]) -> list[str]:
@@ -53,6 +52,50 @@ def words_outside_ros_args(argv: list[str]) -> list[str]:
         elif not of_ros:
             words.append(word)
     return words
+
+
+def split_words(program: str, known: Collection[str], argv: list[str]) -> dict[str, list[str]]:
+    """The command line of several nodes: ``NODE [--ros-args ... --] ... [--ros-args ...]``.
+
+    ROS arguments between a node's name and ``--`` are for that node, the last ones for all.
+
+    Args:
+        program: as `ros2 run avdet_ros` has it.
+        known: names of nodes.
+        argv: the command line, with the program's path first.
+
+    Returns:
+        ROS arguments by node, and those for all of them under ''.
+
+    Raises:
+        SystemExit: status `MISUSED` with a sentence about the first wrong word.
+    """
+    found: dict[str, list[str]] = {}
+    open_words: list[str] | None = None
+    for word in argv[1:]:
+        if open_words is not None and word != '--':
+            open_words.append(word)
+        elif open_words is not None:
+            if not found:
+                _refuse(f'{program}: expected a node before the first --, found none')
+            found[[*found][-1]] += open_words
+            open_words = None
+        elif word == '--ros-args':
+            open_words = [word]
+        elif word in known and word not in found:
+            found[word] = []
+        else:
+            again = ' again' if word in found else did_you_mean(word, known)
+            expected = f'expected names of nodes ({", ".join(known)}), each once'
+            _refuse(f'{program}: {expected}, found {brief_repr(word)}{again}')
+    if not found:
+        _refuse(f'{program}: expected names of nodes ({", ".join(known)}), found none')
+    return {**found, '': open_words or []}
+
+
+def _refuse(sentence: str) -> None:
+    print(f'error: {sentence}', file=sys.stderr)
+    sys.exit(MISUSED)
 
 
 def help_text(program: str, about: str, params: Iterable[Param]) -> str:

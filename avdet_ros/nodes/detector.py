@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
@@ -19,6 +20,7 @@ from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.array_motion import ArrayMotion
+from avdet_ros.nodes.hand_over import FeatureWindow
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
@@ -90,6 +92,12 @@ class DetectorNode(AvdetNode):
             qos_overriding_options=qos.overridable(),
         )
 
+        if self.hand_over.offers(self._subscription.topic_name):
+            # Capture is in this process: its windows come as arrays, and no message is needed.
+            # The subscription was made all the same, for the parameters of its QoS.
+            topic = self._subscription.topic_name
+            self.destroy_subscription(self._subscription)
+            self._subscription = self.hand_over.subscribe(topic, self._on_window)
         self._array = self.create_subscription(String, 'array', self._on_array, qos.LATCHED)
 
     def release(self) -> None:
@@ -135,9 +143,17 @@ class DetectorNode(AvdetNode):
         self._last_in_s = time.monotonic()
         self._in.add()
         self._missed.add(self._subscription, info)
-        # Here, on the executor's thread, the path of the vehicle does not change meanwhile.
-        motion = (0.0, USUAL_AIR_C) if self._motion is None else self._motion.at(stamp_ns(message))
-        self._worker.put((message, self.now_ns(), motion))
+        self._worker.put((message, self.now_ns(), self._motion_at(stamp_ns(message))))
+
+    def _on_window(self, window: FeatureWindow) -> None:
+        """As `_on_spectrogram`, on the thread of the capture in this process."""
+        self._last_in_s = time.monotonic()
+        self._in.add()
+        self._worker.put((window, self.now_ns(), self._motion_at(window.end_ns)))
+
+    def _motion_at(self, end_ns: int) -> tuple[float, float]:
+        """What is known of the array's motion when a window comes."""
+        return (0.0, USUAL_AIR_C) if self._motion is None else self._motion.at(end_ns)
 
     # The worker's thread.
 
@@ -145,12 +161,11 @@ class DetectorNode(AvdetNode):
         self._refused += 1
         self.refuse('spectrogram', str(error))
 
-    def _detect(self, came: tuple[Image, int, tuple[float, float]]) -> None:
-        topic, (message, received_ns, motion), begun_ns = 'spectrogram', came, self.now_ns()
-        features = decode_spectrogram(message, topic)
-        end_ns = stamp_ns(message)
+    def _detect(self, came: tuple[Image | FeatureWindow, int, tuple[float, float]]) -> None:
+        (window, received_ns, motion), begun_ns = came, self.now_ns()
+        features, end_ns = _read(window)
         if end_ns <= 0:
-            raise AvdetError(f'{topic}: expected a stamp in the header, found {end_ns} ns')
+            raise AvdetError(f'spectrogram: expected a stamp in the header, found {end_ns} ns')
         decoded_ns, began = self.now_ns(), time.perf_counter()
         found = self._detector.detect(features, self.p['beyond_image'], *motion)
         found = found.best(self.p['min_score'], self.p['max_detections'])
@@ -213,3 +228,10 @@ class DetectorNode(AvdetNode):
                 report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._out.count} windows on {model.provider}')
+
+
+def _read(window: Image | FeatureWindow) -> tuple[np.ndarray, int]:
+    """Features and ROS time of the end of a window, however it came."""
+    if isinstance(window, FeatureWindow):
+        return window.features, window.end_ns
+    return decode_spectrogram(window, 'spectrogram'), stamp_ns(window)

@@ -22,6 +22,7 @@ from std_srvs.srv import SetBool
 from avdet_ros.errors import AvdetError
 from avdet_ros.nodes import diagnostics
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
+from avdet_ros.nodes.hand_over import FeatureHandOver, HandedOver
 from avdet_ros.nodes.parameter_server import ParameterServer
 from avdet_ros.nodes.sentence_log import SentenceLog
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
@@ -51,12 +52,14 @@ class AvdetNode(LifecycleNode):
         publisher_watch: explains silent subscriptions.
         clock_still: whether ``/clock`` is published and stands still.
         logged: the newest lines of the package's own log, see `log_bridge`.
+        hand_over: shared with the other nodes of this process; one of its own for a node alone.
     """
 
     NAME = ''
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, hand_over: FeatureHandOver | None = None, **options: Any) -> None:
         """Declare parameters and start reporting; nothing is loaded yet."""
+        self.hand_over = hand_over or FeatureHandOver()
         self._adaptive: list[AdaptiveSubscription] = []
         super().__init__(self.NAME, **options)
         self.p = ParameterServer(
@@ -121,8 +124,12 @@ class AvdetNode(LifecycleNode):
         self._adaptive.append(adaptive)
         return adaptive
 
-    def destroy_subscription(self, subscription: Subscription | AdaptiveSubscription) -> bool:
+    def destroy_subscription(
+        self, subscription: Subscription | AdaptiveSubscription | HandedOver
+    ) -> bool:
         """As rclpy's."""
+        if isinstance(subscription, HandedOver):
+            return subscription.destroy()
         if isinstance(subscription, AdaptiveSubscription):
             self._adaptive.remove(subscription)
             return subscription.destroy()

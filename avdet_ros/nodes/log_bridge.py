@@ -9,17 +9,22 @@ if TYPE_CHECKING:
     from avdet_ros.nodes.lifecycle import AvdetNode
 
 
+_NODES = {'detection': 'detector', 'tracking': 'tracker', 'drawing': 'overlay'}
+"""The node that logs what these rooms do, where several are in one process."""
+
+
 class LogBridge(logging.Handler):
     """Hands what the package logs to a node's logger, with the same level."""
 
-    def __init__(self, node: AvdetNode) -> None:
+    def __init__(self, *nodes: AvdetNode) -> None:
         """Hand over from now on; `close` ends it.
 
         Args:
-            node: whose logger gets the lines, and whose `logged` keeps the newest.
+            nodes: of this process. Their loggers get the lines, and their `logged` keeps the
+                newest; what is of no node in particular goes to the first one.
         """
         super().__init__()
-        self._node = node
+        self._nodes = nodes
         self._package = logging.getLogger('avdet_ros')
         self._package.addHandler(self)
         self._package.setLevel(logging.INFO)
@@ -27,9 +32,9 @@ class LogBridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a line."""
-        line = record.getMessage()
-        self._node.logged.append(line)
-        log = self._node.get_logger()
+        line, node = record.getMessage(), self._node_of(record.name)
+        node.logged.append(line)
+        log = node.get_logger()
         # Each level has a line of its own: rclpy knows callers by theirs.
         if record.levelno >= logging.ERROR:
             log.error(line)
@@ -37,6 +42,11 @@ class LogBridge(logging.Handler):
             log.warning(line)
         else:
             log.info(line)
+
+    def _node_of(self, logger: str) -> AvdetNode:
+        room = f'{logger}.'.split('.')[1]
+        wanted = _NODES.get(room)
+        return next((node for node in self._nodes[1:] if wanted == node.NAME), self._nodes[0])
 
     def close(self) -> None:
         """Hand nothing over any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import gc
 import importlib
 import os
@@ -10,9 +11,13 @@ import socket
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from avdet_ros.nodes.command_line import take_words, words_outside_ros_args
+from avdet_ros.nodes.command_line import split_words, take_words, words_outside_ros_args
 from avdet_ros.process import END_SIGNALS, keep_freed_memory, lower_priority, use_one_arena
+
+if TYPE_CHECKING:
+    from avdet_ros.nodes.lifecycle import AvdetNode
 
 CLASSES = {
     'camera': 'CameraNode',
@@ -35,6 +40,9 @@ ABOUT = {
 
 _LOW_PRIORITY = ('camera', 'overlay')
 """Nodes off the latency-critical path."""
+
+COMPOSED = 'composed'
+"""The program that runs several nodes in one process."""
 
 TIDY_S = 3.0
 """How long after a signal a node may take to end."""
@@ -73,6 +81,20 @@ def recorder() -> None:
     run('recorder')
 
 
+def composed() -> None:
+    """Run the nodes that the command line names, in one process.
+
+    Raises:
+        SystemExit: the command line asks for help, or has a word that nobody knows.
+    """
+    if {'-h', '--help'} & set(sys.argv):
+        print(_COMPOSED_HELP)
+        sys.exit(0)
+    own = split_words(COMPOSED, CLASSES, sys.argv)
+    for_all = own.pop('')
+    _run(own, [sys.argv[0], *for_all])
+
+
 def run(name: str) -> None:
     """Run one node until SIGINT or SIGTERM; both end it with exit status 0.
 
@@ -83,6 +105,16 @@ def run(name: str) -> None:
         from avdet_ros.parameters import NODES
 
         take_words(name, ABOUT[name], NODES[name], sys.argv)
+    _run({name: []}, sys.argv)
+
+
+def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
+    """Run nodes in this process until a signal.
+
+    Args:
+        own: ROS arguments of each node alone, by its name.
+        argv: command line with those of all.
+    """
     handing_over = False
 
     def on_signal(number: int, _: object) -> None:
@@ -94,7 +126,7 @@ def run(name: str) -> None:
     # rclpy's own handlers, once there, end its context and then call these.
     for number in END_SIGNALS:
         signal.signal(number, on_signal)
-    _force_exit_after_signal(_TIDY_S.get(name, TIDY_S))
+    _force_exit_after_signal(max(_TIDY_S.get(name, TIDY_S) for name in own))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
     # One window at a time: more threads only take the cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
@@ -104,35 +136,47 @@ def run(name: str) -> None:
     use_one_arena()
     import rclpy
 
+    from avdet_ros.nodes.hand_over import FeatureHandOver
     from avdet_ros.nodes.log_bridge import LogBridge
     from avdet_ros.nodes.shutdown import until_ros_ends
+    from avdet_ros.nodes.spin import Spinner
 
-    node_class = getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
-    node = bridge = None
+    classes = [
+        getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name]) for name in own
+    ]
+    nodes: list[AvdetNode] = []
+    bridge = spinner = None
     handing_over = True
     try:
         with until_ros_ends():
-            rclpy.init(args=sys.argv)
-            node = node_class()
-            bridge = LogBridge(node)
-            if node.p['autostart']:
-                node.try_start()
-            if (
-                name in _LOW_PRIORITY
-            ):  # not before: on a busy machine it would take minutes to come up
+            rclpy.init(args=argv)
+            hand_over = FeatureHandOver()
+            for node_class, words in zip(classes, own.values(), strict=True):
+                nodes.append(node_class(hand_over=hand_over, cli_args=words or None))
+            bridge = LogBridge(*nodes)
+            for node in reversed(nodes):  # who takes is up before who hands over
+                if node.p['autostart']:
+                    node.try_start()
+            # Not before: on a busy machine it would take minutes to come up.
+            if all(name in _LOW_PRIORITY for name in own):
                 lower_priority()
             # What is loaded stays: looking for garbage in it would hold up a window now and then.
             gc.collect()
             gc.freeze()
-            rclpy.spin(node)
+            spinner = Spinner(nodes)
+            spinner.spin()
     finally:
         for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        if spinner is not None:
+            spinner.stop()
         if bridge is not None:
             bridge.close()
-        if node is not None:
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+    if spinner is not None and spinner.failure is not None:
+        raise spinner.failure
 
 
 def _force_exit_after_signal(after_s: float) -> None:
@@ -156,8 +200,20 @@ def _force_exit_after_signal(after_s: float) -> None:
     threading.Thread(target=watch, name='force exit', daemon=True).start()
 
 
+_COMPOSED_HELP = f"""\
+usage: ros2 run avdet_ros {COMPOSED} NODE [--ros-args ... --] NODE ... [--ros-args ...]
+
+Runs several nodes in one process; capture hands its windows to detector without a message.
+NODE: {', '.join(CLASSES)}. ROS arguments between a node's name and -- are for
+that node alone, the last ones for all of them. Parameters: `ros2 run avdet_ros NODE --help`."""
+
+
 if __name__ == '__main__':
     chosen = sys.argv.pop(1) if len(sys.argv) > 1 else ''
-    if chosen not in CLASSES:
-        sys.exit(f'usage: python -m avdet_ros.nodes.main {"|".join(CLASSES)} [--ros-args ...]')
-    run(chosen)
+    if chosen == COMPOSED:
+        composed()
+    elif chosen in CLASSES:
+        run(chosen)
+    else:
+        known = '|'.join((*CLASSES, COMPOSED))
+        sys.exit(f'usage: python -m avdet_ros.nodes.main {known} [--ros-args ...]')

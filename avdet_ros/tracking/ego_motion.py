@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 import math
+import threading
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class PlanarPose:
 
 
 class EgoMotion:
-    """The ego vehicle's path of the last seconds.
+    """The ego vehicle's path of the last seconds; one thread may add while others ask.
 
     Attributes:
         jumps: steps that were left out.
@@ -69,6 +70,7 @@ class EgoMotion:
     def __init__(self) -> None:
         """No path yet."""
         self.jumps = self.returns = 0
+        self._lock = threading.RLock()
         self.clear()
 
     def clear(self) -> None:
@@ -91,6 +93,10 @@ class EgoMotion:
         Raises:
             AvdetError: a value is not a finite number; nothing has changed then.
         """
+        with self._lock:
+            return self._add(stamp_s, x_m, y_m, yaw_rad)
+
+    def _add(self, stamp_s: float, x_m: float, y_m: float, yaw_rad: float) -> str:
         values = (stamp_s, x_m, y_m, yaw_rad)
         if not all(map(math.isfinite, values)) or max(abs(x_m), abs(y_m)) > LARGEST_M:
             raise AvdetError(
@@ -107,7 +113,7 @@ class EgoMotion:
         if seconds < -_KEPT_S / 4:
             self.returns += 1
             self.clear()
-            self.add(*values)
+            self._add(*values)
             return f'odometry: expected rising stamps, found one {-seconds:.3f} s back: begun anew'
         if seconds < _SHORTEST_S:
             return (
@@ -135,6 +141,10 @@ class EgoMotion:
 
     def at(self, stamp_s: float) -> PlanarPose | None:
         """The pose of an instant on the path without jumps, None where it is unknown."""
+        with self._lock:
+            return self._at(stamp_s)
+
+    def _at(self, stamp_s: float) -> PlanarPose | None:
         if len(self._path) < 2 or stamp_s < self._path[0][0] - CARRIED_ON_S:
             return None
         index = bisect_right(self._path, stamp_s, key=lambda entry: entry[0])
@@ -160,7 +170,8 @@ class EgoMotion:
             None where the path is unknown, or too fast for a vehicle.
         """
         half_s = MEAN_OVER_S / 2
-        before, now, after = (self.at(stamp_s + part) for part in (-half_s, 0.0, half_s))
+        with self._lock:
+            before, now, after = (self._at(stamp_s + part) for part in (-half_s, 0.0, half_s))
         if before is None or now is None or after is None:
             return None
         x, y = after.x_m - before.x_m, after.y_m - before.y_m
@@ -172,10 +183,11 @@ class EgoMotion:
 
         Maps are in that frame; `at` is for differences, which a jump must not enter.
         """
-        pose = self.at(stamp_s)
-        if pose is None or self._raw is None:
-            return None
-        return _joined(self._raw[1], _relative(self._path[-1][1], pose))
+        with self._lock:
+            pose = self._at(stamp_s)
+            if pose is None or self._raw is None:
+                return None
+            return _joined(self._raw[1], _relative(self._path[-1][1], pose))
 
     def newest_s(self) -> float:
         """Stamp of the newest pose; minus infinity without any."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -76,6 +78,12 @@ def test_summary_finds_dropped_windows():
         console.print(latency.load_table([result]))
     assert 'dropped' in printed.get()
     assert 'overlay' in printed.get()
+    loads = [latency.NodeLoad('composed', 200.0, 30.0), latency.NodeLoad('overlay', 90.0, 2.0)]
+    other = replace(result, nodes=loads, composed=True)
+    with console.capture() as printed:
+        console.print(latency.load_table([result, other]))
+    for words in ('this, composed', '290, 32.0 %', '400, 20.0 %', '-'):
+        assert words in printed.get()
     with pytest.raises(AvdetError, match='none came'):
         latency.summarise([], [], 20, 5.0, loads)
 

@@ -134,12 +134,15 @@ ACTIVE = [f'[avdet.{name}]: active' for name in ('capture', 'detector', 'tracker
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_nodes_cleanly(run, model_path, number):
-    process, log = run('source:=simulation', f'model:={model_path}')
+@pytest.mark.parametrize(
+    ('number', 'composed', 'count'),
+    [(signal.SIGINT, 'false', 4), (signal.SIGTERM, 'false', 4), (signal.SIGINT, 'true', 2)],
+)
+def test_a_signal_ends_all_nodes_cleanly(run, model_path, number, composed, count):
+    process, log = run('source:=simulation', f'model:={model_path}', f'composed:={composed}')
     wait_for_words(log, ACTIVE, process)
     children = children_of(process.pid)
-    assert len(psutil.Process(process.pid).children()) == 4  # and the renderer below capture
+    assert len(psutil.Process(process.pid).children()) == count  # and the renderer below capture
     process.send_signal(number)
     assert process.wait(PATIENCE_S) == 0
     assert not [pid for pid in children if psutil.pid_exists(pid)]
@@ -177,8 +180,10 @@ def test_a_signal_before_the_first_node_ends_it_cleanly():
 
 
 @pytest.mark.ros
-def test_a_killed_node_comes_back(run, model_path):
-    process, log = run('source:=simulation', f'model:={model_path}', 'overlay:=false')
+@pytest.mark.parametrize('composed', ['false', pytest.param('true', marks=pytest.mark.slow)])
+def test_a_killed_node_comes_back(run, model_path, composed):
+    words = 'source:=simulation', f'model:={model_path}', 'overlay:=false'
+    process, log = run(*words, f'composed:={composed}')
     wait_for_words(log, [ACTIVE[0], ACTIVE[1], ACTIVE[2]], process)
     victim = next(
         child for child in psutil.Process(process.pid).children() if 'detector' in child.cmdline()

@@ -126,9 +126,9 @@ def start(ros, monkeypatch):
     monkeypatch.setattr(lifecycle, 'RETRY_S', RETRY_S)
     running = []
 
-    def start(node_class, namespace=NAMESPACE, **parameters):
+    def start(node_class, namespace=NAMESPACE, options=None, **parameters):
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = node_class(namespace=namespace, parameter_overrides=overrides)
+        node = node_class(namespace=namespace, parameter_overrides=overrides, **(options or {}))
         if node.p['autostart']:
             node.try_start()
         running.append(Spinning(node))

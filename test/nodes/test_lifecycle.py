@@ -10,7 +10,7 @@ import pytest
 from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.context import Context
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
 from avdet_ros.graph import make_graph
@@ -216,3 +216,33 @@ def test_the_parameter_file_holds_where_no_argument_differs(call, tmp_path):
     assert [values[0].bool_value, values[1].string_value] == [False, 'iou']
     assert [values[2].double_value, values[3].bool_value] == [0.6, True]
     assert values[4].integer_value == 300
+
+
+def test_in_one_process_each_node_has_its_own_parameters_and_a_signal_ends_all(call, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('/**/tracker:\n  ros__parameters:\n    tracker: iou\n    start_score: 0.4\n')
+    given = {'params_file': str(path), 'start_score': '0.6', 'min_score': '0.3', 'hop': '0.2'}
+    graph = make_graph({**given, 'composed': 'true', 'source': 'topic', 'autostart': 'false'})
+    expected = {
+        'capture': {'source': 'topic', 'hop_s': 0.2, 'autostart': False},
+        'detector': {'min_score': 0.3, 'autostart': False},
+        'tracker': {'tracker': 'iou', 'start_score': 0.6, 'autostart': False},
+    }
+    process = subprocess.Popen(
+        command(graph.processes[0], graph), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for name, values in expected.items():
+            names = [*values, 'use_sim_time']
+            answer = call(GetParameters, f'{name}/get_parameters', names=names).values
+            assert [parameter_value_to_python(value) for value in answer] == [
+                *values.values(),
+                False,
+            ]
+        process.send_signal(signal.SIGTERM)
+        _, printed = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert 'Traceback' not in printed
+    assert 'unknown' not in printed

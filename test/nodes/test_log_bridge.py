@@ -19,7 +19,8 @@ def no_other_handlers(monkeypatch):
 class Lines:
     """A node as far as the bridge knows it, that keeps what its logger gets."""
 
-    def __init__(self):
+    def __init__(self, name='capture'):
+        self.NAME = name
         self.logged = deque(maxlen=2)
         self.lines = []
 
@@ -55,3 +56,18 @@ def test_levels_and_words_are_kept_and_the_bridge_ends(capfd):
     ]
     assert list(node.logged) == ['made', 'broken']
     assert 'CUDA' not in capfd.readouterr().err
+
+
+def test_of_several_nodes_each_logs_what_its_rooms_do():
+    capture, detector = Lines('capture'), Lines('detector')
+    bridge = LogBridge(capture, detector)
+    try:
+        for name in ('detection.session', 'tracking', 'audio.array_watch', 'parameters'):
+            logging.getLogger(f'avdet_ros.{name}').warning(name)
+        logging.getLogger('avdet_ros').warning('root')
+    finally:
+        bridge.close()
+    assert [line for _, line in detector.lines] == ['detection.session']
+    others = ['tracking', 'audio.array_watch', 'parameters', 'root']  # the tracker is elsewhere
+    assert [line for _, line in capture.lines] == others
+    assert list(detector.logged) == ['detection.session']
