@@ -102,15 +102,15 @@ class DetectorNode(AvdetNode):
 
     def release(self) -> None:
         """Unsubscribe and end the thread."""
+        if self._subscription is not None:  # first: its windows ask for what is below
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
         if self._motion is not None:
             self._motion.destroy()
             self._motion = None
         if self._array is not None:
             self.destroy_subscription(self._array)
             self._array = None
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
