@@ -12,7 +12,6 @@ import time
 import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
@@ -24,20 +23,13 @@ from avdet_ros.nodes import diagnostics
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.hand_over import FeatureHandOver, HandedOver
 from avdet_ros.nodes.parameter_server import ParameterServer
-from avdet_ros.nodes.sentence_log import SentenceLog
+from avdet_ros.nodes.self_report import SelfReport
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, PublisherWatch
-from avdet_ros.parameters import NODES, REAL_TIME
-from avdet_ros.process import raise_priority
+from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
 """Time from one attempt to come up to the next."""
-
-SLOW_THREADS = ('array watch',)
-"""Threads that work for seconds at a time and must not do so at real-time priority."""
-
-_CLOCK_PATIENCE_S = 2.0
-_CLOCK_STILL_S = 1.5
 
 
 class AvdetNode(LifecycleNode):
@@ -50,9 +42,9 @@ class AvdetNode(LifecycleNode):
         p: the parameters' values by name.
         problems: what went wrong lately.
         publisher_watch: explains silent subscriptions.
-        clock_still: whether ``/clock`` is published and stands still.
-        logged: the newest lines of the package's own log, see `log_bridge`.
         hand_over: shared with the other nodes of this process; one of its own for a node alone.
+        fault: why it cannot come up, '' where it can.
+        self_report: publishes its diagnostics.
     """
 
     NAME = ''
@@ -71,15 +63,10 @@ class AvdetNode(LifecycleNode):
         self._wanted = bool(self.p['autostart'])
         self._ours = False  # a transition in progress is our own, not a user's
         self._stale = False  # a parameter that only `load` reads has changed since the last one
-        self._born = time.monotonic()
-        self._active_since = self._born
-        self._clock_ns, self._clock_moved_s = -1, self._born
-        self.clock_still = False
-        self._sentences = SentenceLog()
-        self.logged: deque[str] = deque(maxlen=50)
+        self._active_since = time.monotonic()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(diagnostics.PERIOD_S, self._publish_diagnostics, clock=self._steady)
+        self.self_report = SelfReport(self)
+        self.create_timer(diagnostics.PERIOD_S, self.self_report.publish, clock=self._steady)
         self.create_timer(RETRY_S, self._retry, clock=self._steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
         for sentence in self.p.warnings:
@@ -145,6 +132,21 @@ class AvdetNode(LifecycleNode):
     def state(self) -> str:
         """Name of the life cycle's state, e.g. ``active``."""
         return self._state_machine.current_state[1]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be active, as parameter ``autostart`` or the last request has it."""
+        return self._wanted
+
+    @property
+    def clock_still(self) -> bool:
+        """Whether ``/clock`` is published and stands still."""
+        return self.self_report.clock_still
+
+    @property
+    def logged(self) -> deque[str]:
+        """The newest lines of the package's own log, see `log_bridge`."""
+        return self.self_report.logged
 
     @property
     def active_s(self) -> float:
@@ -333,75 +335,3 @@ class AvdetNode(LifecycleNode):
             self._wanted = True
         self.parameters_changed(news)
         self._stale |= self.p.fixed_change(news)
-
-    def _publish_diagnostics(self) -> None:
-        report = diagnostics.Report()
-        report.value(state=self.state)
-        if self.fault:
-            report.error(self.fault)
-        elif self.state == 'active':
-            self.problems.add_to(report)
-            self._check_clock(report)
-            self._ask_priority(report)
-            self.adapt_subscriptions()
-            try:
-                self.diagnose(report)
-            except Exception as error:
-                self.get_logger().error(traceback.format_exc())
-                report.error(f'diagnostics: {type(error).__name__}: {error}')
-            for sentence in self.p.without_topic():
-                report.warn(sentence)
-        elif self.state == 'finalized':
-            report.warn('finalized: only a new process comes up again')
-        elif not self._wanted:
-            name = self.get_fully_qualified_name()
-            report.warn(f'{self.state}: activate it or call {name}/enable')
-        for sentence in self.p.warnings:
-            report.warn(sentence)
-        self._log_news(report)
-        now = self.get_clock().now()
-        if now.nanoseconds == 0:  # sim time has not begun, and a stamp of 0 is none
-            now = Clock(clock_type=ClockType.SYSTEM_TIME).now()
-        stamp = now.to_msg()
-        name = self.get_fully_qualified_name()
-        self._diagnostics.publish(diagnostics.to_message(stamp, name, report))
-
-    def _log_news(self, report: diagnostics.Report) -> None:
-        """One line where the report says something new that the log has not had yet."""
-        told = {self.fault, *self.problems.sentences, *self.p.warnings}
-        lines = list(self.logged)
-        told |= {text for _, text in report.faults if any(text in line for line in lines)}
-        news = self._sentences.news(report, time.monotonic(), told)
-        if news is None:
-            return
-        log, (level, line) = self.get_logger(), news
-        if level == diagnostics.ERROR:
-            log.error(line)
-        elif level == diagnostics.WARN:
-            log.warning(line)
-        else:
-            log.info(line)
-
-    def _ask_priority(self, report: diagnostics.Report) -> None:
-        """Ask for real-time priority where it is wanted; each time, as threads come and go."""
-        if REAL_TIME not in NODES[self.NAME] or not self.p[REAL_TIME.name]:
-            return
-        refused = raise_priority(self.p[REAL_TIME.name], SLOW_THREADS)
-        report.value(real_time_priority=refused or f'{self.p[REAL_TIME.name]}, granted')
-        if refused and refused != self._refused_priority:
-            self.get_logger().warning(refused)
-        self._refused_priority = refused
-
-    def _check_clock(self, report: diagnostics.Report) -> None:
-        self.clock_still = False
-        if not self.get_parameter('use_sim_time').value:
-            return
-        now_s, clock_ns = time.monotonic(), self.now_ns()
-        if clock_ns != self._clock_ns:
-            self._clock_ns, self._clock_moved_s = clock_ns, now_s
-        if not self.count_publishers('/clock'):
-            if now_s - self._born > _CLOCK_PATIENCE_S:
-                report.error('use_sim_time is true and nothing publishes /clock')
-        elif now_s - self._clock_moved_s > _CLOCK_STILL_S:
-            self.clock_still = True
-            report.warn(f'/clock stands still at {clock_ns * 1e-9:.1f} s')

@@ -105,10 +105,10 @@ def test_a_file_of_seven_channels_is_refused(start, watcher, wav, channels, word
     assert 'drive.wav' in status[1]
 
 
-def test_a_file_that_appears_later_is_played(start, watcher, wav, tmp_path):
+def test_a_file_that_appears_later_is_played(start, watcher, wait, wav, tmp_path):
     node = start(CaptureNode, source='file', file=str(tmp_path / 'drive.wav'))
     watcher.wait_status('capture', 'drive.wav', level=2)
-    assert node.state == 'unconfigured'
+    wait(lambda: node.state == 'unconfigured', 'an attempt to end')
     wav(noise(1.5))
     watcher.wait_status('capture', 'has ended after', level=0)
 

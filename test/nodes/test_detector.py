@@ -224,7 +224,7 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     [(None, 'No such file'), (b'not a model', 'expected an ONNX model')],
 )
 def test_a_bad_model_is_reported_and_a_good_one_mends_it(
-    start, watcher, tmp_path, model_path, content, words
+    start, watcher, wait, tmp_path, model_path, content, words
 ):
     path = tmp_path / 'model.onnx'
     if content is not None:
@@ -232,7 +232,7 @@ def test_a_bad_model_is_reported_and_a_good_one_mends_it(
     node = start(DetectorNode, model=str(path))
     status = watcher.wait_status('detector', words, level=2)
     assert str(path) in status[1]
-    assert node.state == 'unconfigured'
+    wait(lambda: node.state == 'unconfigured', 'an attempt to end')
     path.write_bytes(model_path.read_bytes())
     watcher.wait_status('detector', values=lambda values: values['state'] == 'active')
 

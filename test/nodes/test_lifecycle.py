@@ -115,7 +115,7 @@ def test_an_inactive_upstream_is_named(start, watcher):
 def test_a_wrong_start_value_is_reported_and_mended_at_run_time(start, watcher, wait):
     node = start(TrackerNode, tracker='magic')
     watcher.wait_status('tracker', "expected one of ground, iou, motion, found 'magic'")
-    assert node.state == 'unconfigured'
+    wait(lambda: node.state == 'unconfigured', 'an attempt to end')
     assert node.set_parameters([Parameter('tracker', value='iou')])[0].successful
     wait(lambda: node.state == 'active', 'the tracker to come up')
 
@@ -151,7 +151,7 @@ def runs(model):
 
 
 def test_a_fixed_parameter_set_while_inactive_holds_from_then_on(
-    start, call, watcher, model_path, tmp_path
+    start, call, watcher, wait, model_path, tmp_path
 ):
     node = start(DetectorNode, model=str(model_path))
     second = tmp_path / 'second.onnx'
@@ -162,7 +162,7 @@ def test_a_fixed_parameter_set_while_inactive_holds_from_then_on(
     on = call(SetBool, 'detector/enable', data=True)
     assert not on.success
     assert str(second) in on.message
-    assert node.state == 'inactive'
+    wait(lambda: node.state == 'inactive', 'an attempt to end')
     second.write_bytes(model_path.read_bytes())
     assert call(SetBool, 'detector/enable', data=True).success
     watcher.wait_status('detector', values=runs(second))
@@ -184,7 +184,7 @@ def test_an_activation_from_outside_loads_what_was_set(start, call, watcher, mod
 def test_a_source_that_cannot_be_opened_is_mended_at_run_time(start, watcher, wait):
     node = start(CaptureNode, source='device', device='no such array')
     watcher.wait_status('capture', 'no such array', level=2)
-    assert node.state == 'inactive'
+    wait(lambda: node.state == 'inactive', 'an attempt to end')
     assert node.set_parameters([Parameter('source', value='topic')])[0].successful
     wait(lambda: node.state == 'active', 'the capture to come up')
     watcher.wait_status('capture', 'no publisher on /avdet/audio', level=2)

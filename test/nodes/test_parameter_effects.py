@@ -22,7 +22,7 @@ from avdet_ros.messages.encode import (
     encode_image,
     encode_spectrogram,
 )
-from avdet_ros.nodes import lifecycle, qos
+from avdet_ros.nodes import qos, self_report
 from avdet_ros.nodes.capture import CaptureNode
 from avdet_ros.nodes.detector import DetectorNode
 from avdet_ros.nodes.diagnostics import Report
@@ -133,8 +133,9 @@ def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, w
     wait(lambda: len(received) > count + 6, 'windows of the new hop')
     ends_s = np.array([stamp_ns(message) for message in received]) * 1e-9
     frame_s = 256 / RATE_HZ
-    assert np.diff(ends_s[:4]) == pytest.approx([0.3] * 3, abs=0.02 + frame_s)
-    assert np.median(np.diff(ends_s[-5:])) == pytest.approx(0.1, abs=0.02 + frame_s)
+    # A busy machine drops some, and the next one comes two hops later.
+    assert np.diff(ends_s[:4]).min() == pytest.approx(0.3, abs=0.02 + frame_s)
+    assert np.diff(ends_s[-6:]).min() == pytest.approx(0.1, abs=0.02 + frame_s)
     values = watcher.wait_status(
         'capture', values=lambda v: float(v.get('samples_per_second', 0)) > 0
     )[2]
@@ -194,26 +195,24 @@ def test_pictures_come_at_the_rate_asked_for_and_tracks_between_are_counted(star
     wait(lambda: node._painter.trails.seconds == 1.5, 'the new trail')
 
 
-def test_the_priority_asked_for_is_told_and_a_refusal_is_logged_once(start, monkeypatch):
+def test_the_priority_asked_for_is_told_and_a_refusal_is_logged_once(start, monkeypatch, capfd):
     """The system's own answer is not asked for: it would hold for this whole process."""
-    asked, answers = [], ['', 'refused: no rights', 'refused: no rights']
+    asked, answers = [], ['refused: no rights', 'refused: no rights', '']
     monkeypatch.setattr(
-        lifecycle, 'raise_priority', lambda *what: asked.append(what) or answers.pop(0)
+        self_report, 'raise_priority', lambda *what: asked.append(what) or answers.pop(0)
     )
     node = start(TrackerNode, tracker='iou', real_time_priority=17, autostart=False)
-    said = []
-    for _ in range(3):
+    for told in ('refused: no rights', 'refused: no rights', '17, granted'):
         report = Report()
-        node._refused_priority = said[-1] if said else ''
-        node._ask_priority(report)
-        said.append(node._refused_priority)
-        assert report.values['real_time_priority'] == (said[-1] or '17, granted')
+        node.self_report.ask_priority(report)
+        assert report.values['real_time_priority'] == told
     assert asked == [(17, ('array watch',))] * 3
+    assert capfd.readouterr().err.count('refused: no rights') == 1
     plain, report = (
         start(TrackerNode, tracker='iou', namespace='/other', autostart=False),
         Report(),
     )
-    plain._ask_priority(report)
+    plain.self_report.ask_priority(report)
     assert report.values == {}
 
 
