@@ -112,7 +112,7 @@ def run_soak(
     Raises:
         AvdetError: no tracks come.
     """
-    with GraphUnderTest(sound, model, drift=drift, **given) as graph:
+    with GraphUnderTest(sound, model, drift, clock=False, **given) as graph:
         graph.settle()
         handles = {
             name: psutil.Process(process.pid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,8 +29,8 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.buildings import Building
 from avdet_ros.simulation.conditions import Condition
-from avdet_ros.simulation.junctions import meeting_m
 from avdet_ros.simulation.motion import Motion
+from avdet_ros.simulation.road import meeting_m
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.tracking.cells import Cells, make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
@@ -116,8 +117,9 @@ def find_cases(
             if not scene.buildings:
                 continue
             changed = drive_up(scene) if driving else scene
-            cases = appearances(changed) if changed is not None else []
-            for case in cases[:MOST_A_DRIVE]:
+            if changed is None:
+                continue
+            for case in appearances(changed)[:MOST_A_DRIVE]:
                 if case.seen_s >= BEFORE_S + 1.0 and len(found) < count:
                     found.append((changed, case))
                     advance()
@@ -173,7 +175,7 @@ def _run(scene: Scene, appearance: Appearance, detectors: dict[str, Detector]) -
         min(appearance.seen_s + AFTER_S, scene.duration_s) + 1e-6,
         hop,
     )
-    found: dict[str, list] = {name: [] for name in detectors}
+    found: dict[str, list[Any]] = {name: [] for name in detectors}
     for end_s in ends_s:
         first = round(end_s * rate) - front_end.samples
         sound = renderer.read(first, front_end.samples)

@@ -90,7 +90,7 @@ def point_cloud(head: Header, table: np.ndarray) -> PointCloud2:
     kinds = {'f': PointField.FLOAT32, 'u': PointField.UINT32}
     fields = [
         PointField(name=name, offset=offset, datatype=kinds[column.kind], count=1)
-        for name, (column, offset) in (table.dtype.fields or {}).items()
+        for name, (column, offset, *_) in (table.dtype.fields or {}).items()
     ]
     return PointCloud2(
         header=head,

@@ -66,7 +66,7 @@ class Cells:
         longest = min(float(length.max(initial=0.0)) - short_m, FARTHEST_M)
         if longest <= free_m:
             return np.zeros(len(places), bool)
-        along = np.arange(free_m, longest, _STEP_SHARE * self.cell_m, np.float32)
+        along = np.arange(free_m, longest, _STEP_SHARE * self.cell_m, dtype=np.float32)
         cos, sin = math.cos(self.origin.yaw_rad), math.sin(self.origin.yaw_rad)
         turn = np.array([[cos, sin], [-sin, cos]]) / self.cell_m
         start = ((eyes - [self.origin.x_m, self.origin.y_m]) @ turn.T).astype(np.float32)
@@ -107,5 +107,5 @@ def make_cells(percent: np.ndarray, cell_m: float, origin: PlanarPose) -> Cells:
         whole = np.zeros((-(-rows // pool) * pool, -(-columns // pool) * pool), bool)
         whole[:rows, :columns] = occupied
         parts = whole.reshape(whole.shape[0] // pool, pool, whole.shape[1] // pool, pool)
-        occupied = parts.any(axis=(1, 3))
+        occupied = np.asarray(parts.any(axis=(1, 3)))
     return Cells(occupied, pool * cell_m, origin)

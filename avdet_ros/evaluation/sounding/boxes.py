@@ -242,7 +242,9 @@ def _gathered(
     """`boxes` of every frame that the truth knows, one after another."""
     require_labels(root, drives, 'truth')
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
-    frames, hidden, stands = [], [], []
+    frames: list[layout.FrameId] = []
+    hidden: list[int] = []
+    stands: list[bool] = []
     listed = listed_motions(root)
     for drive, members in sorted(drives.items()):
         truth = layout.read_truth(root, drive)
@@ -262,7 +264,12 @@ def _gathered(
             stands.append(standing)
     if not frames:
         raise AvdetError(f'{root}: expected frames that the truth knows, found none')
-    kinds = {'frame': np.int64, 'state': np.int8, 'ids': np.int64, 'electric': bool}
+    kinds: dict[str, Any] = {
+        'frame': np.int64,
+        'state': np.int8,
+        'ids': np.int64,
+        'electric': bool,
+    }
     kinds['boxes_px'] = np.float32
     joined = {
         name: np.concatenate(part).astype(kinds.get(name, np.float64))
