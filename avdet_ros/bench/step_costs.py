@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 import itertools
@@ -19,6 +19,8 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.window import HOP_S, Window, WindowBuffer
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
+from avdet_ros.detection.steering import steering
+from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.on_simulation import window_ends
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.simulated import DEMO_SEED
@@ -146,6 +148,42 @@ def _following(tracker_name: str) -> Callable[[Detections], object]:
         return tracker.update(float(next(clock)), detections)
 
     return follow
+
+
+def model_costs(
+    models: Sequence[Path], rig: Rig, runs: int, threads: Sequence[int] = (1, 2)
+) -> list[Cost]:
+    """Inference of several model files on one CPU, and the steering of one that has it.
+
+    Args:
+        models: ONNX files; those that do not fit the rig are left out.
+        rig: the rig.
+        runs: repetitions.
+        threads: of one inference, one row each.
+    """
+    front_end = FrontEnd.of(rig)
+    shape = len(front_end.feature_names), front_end.n_mels, front_end.frames
+    level = np.random.default_rng(1).normal(-60, 10, shape).astype(np.float32)
+    level[MICROPHONES:] = np.random.default_rng(2).uniform(-1, 1, level[MICROPHONES:].shape)
+    costs, steered = [], None
+    for model in models:
+        for count in threads:
+            try:
+                detector = Detector(model, rig, front_end, ['cpu'], count)
+            except AvdetError:
+                break
+            name = f'inference, {model.name}, {count} thread{"s" if count > 1 else ""}'
+            costs.append(measure(name, lambda its=detector: its.detect(level), runs))
+            steered = detector if detector.steered else steered
+    if steered is not None:
+        azimuths = steered.contract.azimuths_deg
+        speeds = itertools.cycle(range(1, 40))
+
+        def steer() -> object:
+            return steering(rig, front_end, azimuths, float(next(speeds)))
+
+        costs.append(measure('steering for another speed', steer, min(runs, 50)))
+    return costs
 
 
 def _stream_of_features(

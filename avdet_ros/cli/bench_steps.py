@@ -18,7 +18,7 @@ def steps(
     threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
     out: ResultsFile = None,
 ) -> None:
-    """Print what features, inference, trackers, messages and the renderer cost here."""
+    """Print what features, each model, steering, trackers, messages and the renderer cost."""
     check_runs(runs)
     write_results(out, show_steps(model, rig, runs, threads))
 
@@ -51,6 +51,9 @@ def show_steps(
     model = model or share('models/student.onnx')
     with progress_bars().step('measuring'):
         costs = step_costs.window_costs(model, loaded_rig, runs, threads)
+        shipped = sorted(share('models').glob('*.onnx'))
+        files = [*shipped, *([model] if model.resolve() not in shipped else [])]
+        costs += step_costs.model_costs(files, loaded_rig, runs)
         renderer = step_costs.renderer_speed(loaded_rig)
     title = f'{about["cores"]} cores, load {about["load"]:.1f}, Python {about["python"]}'
     table = Table(title=title, title_justify='left')

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from helpers.array_models import steered_response_model
+from helpers.models import save_model, small_network
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -64,6 +66,22 @@ def test_costs_of_a_window(model, rig):
     assert steps[: len(first)] == first
     speed = step_costs.renderer_speed(rig, seconds=1.0)
     assert speed.factor > 0
+
+
+def test_each_model_that_fits_has_a_row_for_each_number_of_threads(
+    model, rig, front_end, tmp_path
+):
+    steered = save_model(steered_response_model(front_end), tmp_path / 'steered.onnx')
+    other = save_model(small_network(rig, FrontEnd(n_mels=64)), tmp_path / 'other.onnx')
+    costs = step_costs.model_costs([model, other, steered], rig, 5)
+    assert [cost.step for cost in costs] == [
+        'inference, constant.onnx, 1 thread',
+        'inference, constant.onnx, 2 threads',
+        'inference, steered.onnx, 1 thread',
+        'inference, steered.onnx, 2 threads',
+        'steering for another speed',
+    ]
+    assert all(0 < cost.least_cpu < 1000 for cost in costs)
 
 
 def test_summary_finds_dropped_windows():

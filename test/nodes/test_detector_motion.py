@@ -5,6 +5,7 @@ from __future__ import annotations
 from helpers.array_models import steered_response_model, wave_from
 from helpers.models import save_model
 from nav_msgs.msg import Odometry
+import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, Temperature
@@ -14,12 +15,16 @@ from avdet_ros.audio.geometry import speed_of_sound_mps
 from avdet_ros.detection.session import Detector
 from avdet_ros.messages.encode import encode_header, encode_spectrogram
 from avdet_ros.nodes import qos
+from avdet_ros.nodes.capture import CaptureNode
 from avdet_ros.nodes.detector import DetectorNode
 from avdet_ros.rig import load_rig
+from avdet_ros.simulation.traffic import random_scene
 
 pytestmark = pytest.mark.ros
 
 SPEED_MPS, AIR_C = 28.0, -8.0
+SEED = 300_003
+"""A drive at 24 m/s with two others, which is soon rendered."""
 
 
 @pytest.fixture(scope='module')
@@ -90,8 +95,8 @@ def test_odometry_and_temperature_are_heard_with(chain, watcher, wait, expected)
     assert (values['own_speed_mps'], values['ego_motion']) == ('28', 'odometry')
     assert values['air_temperature_from'] == 'topic'
     # The speeds beside were made when the windows were out.
-    made = set(node._detector._view.steering._made)
-    assert {(29, 326), (28, 326)} <= made
+    made = node._detector._view.steering._made
+    wait(lambda: {(29, 326), (28, 326)} <= set(made), 'the next speed')
     # It stops: half a second on the vehicle is taken to stand, and that is said.
     assert best(52.5) == expected(0.0, AIR_C)
     watcher.wait_status('detector', 'ago: the array is taken to stand', level=1)
@@ -139,3 +144,20 @@ def test_a_model_of_one_rig_does_not_ask_for_motion(start, watcher, model_path):
     assert node._motion is None
     names = {name for name, _ in node.get_subscriber_names_and_types_by_node('detector', '/avdet')}
     assert '/avdet/odom' not in names
+
+
+@pytest.mark.slow
+def test_a_simulated_drive_tells_its_own_speed_and_air(start, watcher, rig, steered_path):
+    """As `avdet demo` and source simulation play it: nothing has to be set."""
+    start(DetectorNode, model=str(steered_path))
+    start(CaptureNode, source='simulation', seed=SEED, duration_s=8.0)
+    values = watcher.wait_status(
+        'detector', values=lambda v: v.get('own_speed_mps', 'unknown') != 'unknown'
+    )[2]
+    scene = random_scene(SEED, rig, 8.0)
+    speeds = np.abs(scene.ego.speed_mps(np.linspace(0, 8, 50)))
+    assert speeds.min() - 0.5 < float(values['own_speed_mps']) < speeds.max() + 0.5
+    assert speeds.max() > 5
+    assert values['ego_motion'] == 'odometry'
+    assert float(values['air_temperature_c']) == pytest.approx(scene.temperature_c, abs=0.01)
+    assert values['air_temperature_from'] == 'topic'
