@@ -36,6 +36,7 @@ from avdet_ros.cli.doctor import doctor
 from avdet_ros.cli.eval_bearings import bearings
 from avdet_ros.cli.eval_check_dataset import check_dataset
 from avdet_ros.cli.eval_compare import compare
+from avdet_ros.cli.eval_corners import evaluate_corners
 from avdet_ros.cli.eval_inspect_model import inspect_model
 from avdet_ros.cli.eval_labels import evaluate_labels
 from avdet_ros.cli.eval_model import evaluate
@@ -115,6 +116,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'bearings': bearings,
             'trackers': evaluate_trackers,
             'tracks': evaluate_tracks,
+            'corners': evaluate_corners,
             'compare': compare,
             'labels': evaluate_labels,
             'check-dataset': check_dataset,

@@ -1,0 +1,69 @@
+"""`avdet eval corners`: are vehicles behind corners told before the camera sees them?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate_corners(
+    vehicles: Annotated[
+        int, typer.Option(min=1, max=1000, help='How many, standing and driving each.')
+    ] = 10,
+    validation: Annotated[
+        bool, typer.Option('--validation', help='Drives from seed 100000, not from 200000.')
+    ] = False,
+    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    store: Annotated[
+        Path, typer.Option(help='Folder that keeps detections; some 20 kB a vehicle.')
+    ] = Path('out/corners'),
+    pages: Annotated[
+        Path | None, typer.Option(help='Folder of the page whose table to replace: docs.')
+    ] = None,
+) -> None:
+    """Score topic hidden at blind corners: the right side, and how long before it is in sight.
+
+    A vehicle takes some 15 seconds of a core; what was rendered before is read.
+    """
+    from rich.markdown import Markdown
+
+    from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation import corner_scores
+    from avdet_ros.evaluation.corner_drives import corner_cases, find_cases
+    from avdet_ros.evaluation.on_simulation import TEST_SEEDS, VALIDATION_SEEDS
+    from avdet_ros.evaluation.page_section import marks, write_section
+    from avdet_ros.paths import share
+    from avdet_ros.rig import load_rig
+    from avdet_ros.simulation.conditions import Condition
+
+    loaded = load_rig(rig)
+    front_end = FrontEnd.of(loaded)
+    names = ('any_array', 'student')
+    detectors = {
+        name: Detector(share(f'models/{name}.onnx'), loaded, front_end, threads=1)
+        for name in names
+    }
+    first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]
+    condition, progress = Condition('furnished', 'ideal'), progress_bars()
+    lines = [corner_scores.HEAD]
+    for kind in ('standing', 'driving'):
+        driving = kind == 'driving'
+        found = find_cases(condition, loaded, first, vehicles, driving, progress)
+        if not found:
+            raise AvdetError(
+                f'eval corners: expected drives with blind corners, {kind}: found none'
+            )
+        cases = corner_cases(found, detectors, store, driving, progress)
+        lines += corner_scores.table(cases, kind, names, loaded, progress)
+    text = (
+        f'    avdet eval corners --vehicles {vehicles}{" --validation" if validation else ""}\n\n'
+        f'Simulated junctions between buildings, {condition}, seeds from {first}.\n\n'
+    ) + '\n'.join(lines)
+    console().print(Markdown(text))
+    if pages is not None:
+        write_section(pages / 'tracks.md', 'corners', text, marks('corners'))
