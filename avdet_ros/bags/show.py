@@ -15,9 +15,11 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     COMPRESSED_IMAGE,
     DETECTIONS,
+    GROUND_TRACKS,
     IMAGE,
     NUMBER,
     decode_detections,
+    decode_ground,
     decode_picture,
     decode_sound,
     decode_spectrogram,
@@ -38,6 +40,12 @@ NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
 """Of the nodes' debug topics; `avdet bag process`, which does not run live, has none."""
 
 _BOXES = ('detections', 'tracks', 'truth')
+_KINDS = {
+    **dict.fromkeys(_BOXES, DETECTIONS),
+    'tracks_3d': GROUND_TRACKS,
+    'audio': IMAGE,
+    'spectrogram': IMAGE,
+}
 
 
 def picture_topic(bag: Bag) -> str | None:
@@ -92,8 +100,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
     roles = {pictures: 'picture'} if pictures else {}
     for topic in bag.topics.values():
         last = topic.name.rsplit('/', 1)[-1]
-        kind = DETECTIONS if last in _BOXES else IMAGE
-        if last in (*_BOXES, 'audio', 'spectrogram') and topic.msgtype == kind:
+        if topic.msgtype == _KINDS.get(last):
             roles.setdefault(topic.name, last)
         elif last in NUMBERS and topic.msgtype == NUMBER:
             roles[topic.name] = last
@@ -155,6 +162,10 @@ class _Shower:
             found, ids = decode_detections(decoded)
             self._at(at_ns)
             page.boxes(role, found.boxes_px, found.scores, ids)
+        elif role == 'tracks_3d':
+            vehicles = decode_ground(decoded)
+            self._at(at_ns)
+            page.ground(at_ns * 1e-9, vehicles)
         else:
             self._sound(decode_sound(decoded, where), at_ns)
 

@@ -28,6 +28,18 @@ SHEET_PICTURES = 8
 
 _START_S = 60.0
 _TAIL_S = 3.0
+_RECORDED = (
+    'spectrogram',
+    'detections',
+    'tracks',
+    'tracks_3d',
+    'tracks_points',
+    'hidden',
+    'odom',
+    'truth',
+    'label_info',
+    'debug/latency_ms',
+)
 _RESULTS = ('overlay.mp4', 'overlay.png', 'summary.json')
 
 
@@ -262,7 +274,7 @@ def _graph(plan: Plan) -> Graph:
             'model': plan.model,
             'tracker': plan.tracker,
             'record': str(plan.out / 'bag'),
-            'record_topics': 'spectrogram,detections,tracks,truth,label_info,debug/latency_ms',
+            'record_topics': ','.join(_RECORDED),
             'respawn': 'false',
         }
     )

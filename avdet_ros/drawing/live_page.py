@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.drawing.eight_bit import eight_bit
+from avdet_ros.drawing.from_above import GroundTrails, Placed
 from avdet_ros.drawing.road import draw_road
 from avdet_ros.drawing.style import colour
 from avdet_ros.errors import AvdetError
@@ -26,11 +27,15 @@ JPEG_QUALITY = 80
 LARGEST_SIDE_PX = 1920
 """Larger pictures are shown smaller, with the boxes on them."""
 
+RINGS_M = (20, 40, 60)
+"""Distances that are drawn around the vehicle."""
+
 INSTALL = 'pip install -r tools/requirements/view.txt -c tools/requirements/constraints.txt'
 """In this repository; without its pins pip may bring a numpy that ROS's messages cannot use."""
 
 _SILENT_DB = -100.0
 _TRUTH_COLOUR = (255, 255, 255)
+_AROUND_COLOUR = (110, 112, 116)
 
 
 class LivePage:
@@ -71,6 +76,8 @@ class LivePage:
             raise AvdetError(f'avdet view: cannot open the viewer: {error}') from error
         road = self._to_scale(draw_road(rig.camera))
         self._stream.log('camera/picture', self._jpeg(road), static=True)
+        self._ground_trails = GroundTrails()
+        self._draw_ground(rig)
         for index, name in enumerate(rig.names):
             self._stream.log(f'level/{index}', rerun.SeriesLines(names=name), static=True)
 
@@ -110,6 +117,51 @@ class LivePage:
             labels=labels,
         )
         self._stream.log(f'camera/{name}', entity)
+
+    def ground(self, time_s: float, vehicles: list[Placed]) -> None:
+        """Show vehicles from above: 90 % ellipses and trails in metres, the way ahead upwards.
+
+        Args:
+            time_s: the instant they hold for.
+            vehicles: places that are finite numbers.
+        """
+        self._ground_trails.add(time_s, vehicles)
+        numbers = [vehicle.track_id for vehicle in vehicles]
+        self._stream.log(
+            'above/ellipses',
+            self._rr.LineStrips2D(
+                [_upwards(vehicle.outline()) for vehicle in vehicles],
+                colors=[_rgb(str(number)) for number in numbers],
+                labels=[
+                    f'#{vehicle.track_id} {np.hypot(*vehicle.place_m):.0f} m'
+                    for vehicle in vehicles
+                ],
+            ),
+        )
+        trails = self._ground_trails.lines()
+        self._stream.log(
+            'above/trails',
+            self._rr.LineStrips2D(
+                [_upwards(line) for line in trails.values()],
+                colors=[_rgb(str(number)) for number in trails],
+            ),
+        )
+
+    def _draw_ground(self, rig: Rig) -> None:
+        """What does not move from above: distances, and the edges of the camera's image."""
+        angles = np.linspace(0, 2 * np.pi, 97)
+        circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        camera = rig.camera
+        rays = camera.directions(np.array([[0.0, camera.cy], [camera.width_px, camera.cy]]))
+        eye = camera.position_m[:2]
+        edges = [np.array([eye, eye + RINGS_M[-1] * ray[:2]]) for ray in rays]
+        lines = [_upwards(part) for part in (*(ring * circle for ring in RINGS_M), *edges)]
+        labels = [f'{ring} m' for ring in RINGS_M] + ['', '']
+        self._stream.log(
+            'above/around',
+            self._rr.LineStrips2D(lines, colors=[_AROUND_COLOUR] * len(lines), labels=labels),
+            static=True,
+        )
 
     def levels(self, samples: np.ndarray) -> None:
         """Plot each microphone's level, dB re full scale, from (n, 8) int16 or float32."""
@@ -165,8 +217,17 @@ def _layout(blueprint: Any) -> Any:
         b.TimeSeriesView(name='milliseconds', origin='milliseconds'),
         b.Spatial2DView(name='the last second', origin='sound'),
     )
-    above = b.Spatial2DView(name='heard in the picture', origin='camera')
+    above = b.Horizontal(
+        b.Spatial2DView(name='heard in the picture', origin='camera'),
+        b.Spatial2DView(name='from above, metres', origin='above'),
+        column_shares=[2, 1],
+    )
     return b.Blueprint(b.Vertical(above, below, row_shares=[3, 2]), collapse_panels=True)
+
+
+def _upwards(places_m: np.ndarray) -> np.ndarray:
+    """Places of base_link in a view whose y runs downwards: ahead is up, left is left."""
+    return np.stack([-places_m[:, 1], -places_m[:, 0]], axis=-1)
 
 
 def _rgb(identity: str) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from avdet_ros.drawing.from_above import GroundTrails, Placed
 from avdet_ros.drawing.road import draw_road
 from avdet_ros.drawing.sound_strip import SoundStrip
 from avdet_ros.drawing.style import (
@@ -53,6 +54,7 @@ class View:
         since_s: seconds since the first picture.
         note: one sentence on what is wrong, '' if nothing is.
         facts: short texts for the right end of the head line.
+        ground: vehicles in metres, or None where only boxes are known.
     """
 
     tracks: list[Box] = field(default_factory=list)
@@ -63,6 +65,7 @@ class View:
     since_s: float = 0.0
     note: str = ''
     facts: str = ''
+    ground: list[Placed] | None = None
 
 
 class Painter:
@@ -71,6 +74,7 @@ class Painter:
     Attributes:
         strip: the spectrogram strip; fed by the caller.
         trails: where the tracks were; fed by the caller.
+        ground_trails: the same in metres; fed by the caller.
     """
 
     def __init__(self, rig: Rig) -> None:
@@ -79,6 +83,7 @@ class Painter:
         self._road = draw_road(rig.camera)
         self.strip = SoundStrip()
         self.trails = Trails()
+        self.ground_trails = GroundTrails()
 
     def paint(self, view: View) -> np.ndarray:
         """A picture of the camera's size, (height, width, 3) uint8 BGR."""
@@ -159,7 +164,10 @@ class Painter:
                 round(y - ray[0] * _MAP_RANGE_M * scale),
             )
             cv2.line(picture, (round(x), round(y)), end, GRID, 1, cv2.LINE_AA)
-        for boxes, filled in ((view.truth or [], False), (view.tracks, True)):
+        if view.ground is not None:
+            self._ellipses(picture, view.ground, x, y, scale)
+        found = [] if view.ground is not None else view.tracks
+        for boxes, filled in ((view.truth or [], False), (found, True)):
             for box in boxes:
                 place = ground_place(camera, box.box_px, _MAP_RANGE_M)
                 spot = (round(x - place[1] * scale), round(y - place[0] * scale))
@@ -169,6 +177,27 @@ class Painter:
                     cv2.circle(picture, spot, 6, TRUTH, 1, cv2.LINE_AA)
         nose = np.array([[x, y - 7], [x - 4, y + 4], [x + 4, y + 4]]).round().astype(np.int32)
         cv2.fillPoly(picture, [nose], INK, cv2.LINE_AA)
+
+    def _ellipses(
+        self, picture: np.ndarray, vehicles: list[Placed], x: float, y: float, scale: float
+    ) -> None:
+        """Ellipses of 90 % and trails of vehicles in metres, cut off at the map's edge."""
+        width = picture.shape[1]
+        left, top = width - _MAP_PX, picture.shape[0] - _PANEL_PX + 2
+        part = picture[top:, left:]
+
+        def pixels(places_m: np.ndarray) -> np.ndarray:
+            shown = np.stack([x - places_m[:, 1] * scale, y - places_m[:, 0] * scale], axis=-1)
+            return (np.clip(shown - [left, top], -4000, 4000) * 8).round().astype(np.int32)
+
+        for track_id, line in self.ground_trails.lines().items():
+            cv2.polylines(part, [pixels(line)], False, colour(track_id), 1, cv2.LINE_AA, 3)
+        for vehicle in vehicles:
+            ink, outline = colour(vehicle.track_id), pixels(vehicle.outline())
+            filled = part.copy()
+            cv2.fillPoly(filled, [outline], ink, cv2.LINE_AA, 3)
+            cv2.addWeighted(part, 0.65, filled, 0.35, 0, dst=part)
+            cv2.polylines(part, [outline], True, ink, 1, cv2.LINE_AA, 3)
 
 
 def _short(name: str, names: tuple[str, ...]) -> str:

@@ -56,18 +56,6 @@ class CornerResult:
         early = np.flatnonzero(self.before_s >= lead_s - 1e-6)
         return int(early[np.argmin(self.before_s[early])])
 
-    @property
-    def since_s(self) -> float:
-        """How long before sight it is told without a break of over a half second; 0 for not."""
-        since, last = 0.0, 0.0
-        for before, right in sorted(zip(self.before_s, self.right, strict=True)):
-            if before < 0 or not right:
-                continue
-            if before - last > AHEAD_S + 1e-6:
-                break
-            since = last = float(before)
-        return since
-
 
 def run_case(case: CornerCase, model: str, rig: Rig, with_map: bool) -> CornerResult:
     """Track a case and take what topic `hidden` would say.
@@ -142,8 +130,8 @@ def _others(drive: GroundDrive, step: int, side: int, rig: Rig) -> bool:
 HEAD = (
     '| ego vehicle, model, map | vehicles |'
     + ''.join(f' {lead_s:g} s before |' for lead_s in LEADS_S)
-    + ' side right | wrong side | told for | time to sight off by |\n|---|'
-    + '--:|' * (len(LEADS_S) + 5)
+    + ' side right | wrong side | time to sight off by |\n|---|'
+    + '--:|' * (len(LEADS_S) + 4)
 )
 """Head of the table that `row` makes lines of."""
 
@@ -183,7 +171,6 @@ def row(name: str, results: Sequence[CornerResult]) -> list[str]:
     cells.append(f'{sure:.2f} of {len(told)}')
     windows = np.concatenate([its.other[its.before_s >= 0] for its in results])
     cells.append(f'{windows.mean():.2f}')
-    cells.append(f'{np.median([its.since_s for its in results]):.1f} s')
     off = [
         abs(its.sight_s[i] - its.before_s[i])
         for its in results

@@ -27,6 +27,9 @@ SAME_BEARING_DEG = 6.0
 AGES_S = (0.0, 1.0, 2.0, 4.0)
 """Ages of tracks at which range errors are told."""
 
+DISTANCES_M = ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
+"""True distances by which range errors are told."""
+
 HEARD_S = 0.15
 """A track whose last detection is no older is heard."""
 
@@ -42,6 +45,7 @@ _COLUMNS = (
     'speed_error_mps',
     'speed_distance2',
     'std_m',
+    'vehicle',
 )
 
 
@@ -50,7 +54,7 @@ class GroundErrors:
     """Every track of every window that belongs to a vehicle.
 
     Attributes:
-        table: (N, 9) columns of `_COLUMNS`.
+        table: (N, 10) columns of `_COLUMNS`.
         alone: tracks in windows that belong to no vehicle.
         drive: (N,) number of the drive.
     """
@@ -62,6 +66,17 @@ class GroundErrors:
     def column(self, name: str) -> np.ndarray:
         """(N,) one value of each track."""
         return self.table[:, _COLUMNS.index(name)]
+
+    def vehicles(self, keep: np.ndarray) -> int:
+        """How many different vehicles there are among some of the rows."""
+        return len(
+            {
+                (drive, vehicle)
+                for drive, vehicle in zip(
+                    self.drive[keep], self.column('vehicle')[keep], strict=True
+                )
+            }
+        )
 
     @property
     def heard(self) -> np.ndarray:
@@ -124,6 +139,7 @@ def ground_errors(
                         np.hypot(*apart),
                         apart @ np.linalg.solve(track.covariance[2:, 2:], apart),
                         math.sqrt(track.covariance[0, 0] + track.covariance[1, 1]),
+                        drive.ids[at],
                     )
                 )
                 drive_of.append(number)
@@ -180,10 +196,34 @@ def row(name: str, errors: GroundErrors) -> list[str]:
     ]
     for age in AGES_S:
         keep = heard & (np.abs(errors.column('age_s') - max(age, 0.1)) <= _AGE_SLACK_S)
-        cells.append(f'{100 * _median(np.expm1(log_range[keep])):.0f} %')
+        cells.append(f'{_percent(log_range[keep])} ({errors.vehicles(keep)})')
     cells.append(f'{_median(errors.column("speed_error_mps")[heard]):.1f} m/s')
     cells.append(f'{len(d2)} / {errors.alone}')
     return cells
+
+
+def distance_rows(errors: GroundErrors) -> list[list[str]]:
+    """Median range errors by the vehicle's distance, of tracks of under one second and of more."""
+    heard, range_m = errors.heard, errors.column('range_m')
+    age_s, log_range = errors.column('age_s'), errors.column('log_range')
+    rows = []
+    for low, high in DISTANCES_M:
+        there = heard & (range_m >= low) & (range_m < high)
+        cells = [f'{low:g} to {high:g} m']
+        for keep in (
+            there & (age_s < 1),
+            there & (age_s >= 1) & (age_s < 3),
+            there & (age_s >= 3),
+        ):
+            cells.append(f'{_percent(np.abs(log_range[keep]))} ({errors.vehicles(keep)})')
+        bias = np.expm1(_median(log_range[there]))
+        cells.append(f'{100 * bias:+.0f} %' if there.any() else '-')
+        rows.append(cells)
+    return rows
+
+
+def _percent(log_range: np.ndarray) -> str:
+    return f'{100 * _median(np.expm1(log_range)):.0f} %' if len(log_range) else '-'
 
 
 def _median(values: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from avdet_ros.evaluation.ground_drives import GroundDrive
-from avdet_ros.evaluation.ground_scores import AGES_S, ground_errors, row
+from avdet_ros.evaluation.ground_scores import AGES_S, distance_rows, ground_errors, row
 from avdet_ros.evaluation.public_trackers import PublicByteTrack
 from avdet_ros.evaluation.track_metrics import combine, drive_scores
 from avdet_ros.progress import SILENT, Progress
@@ -49,6 +49,15 @@ def metres_table(
                 + ' |'
             )
             advance()
+    first = ground_errors(drives, models[0], rig)
+    lines += [
+        '',
+        f'Range errors of {models[0]} with odometry by distance:',
+        '',
+        '| distance | track under 1 s | 1 to 3 s | over 3 s | bias |',
+        '|---|---|---|---|---|',
+        *('| ' + ' | '.join(cells) + ' |' for cells in distance_rows(first)),
+    ]
     return '\n'.join(lines)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from avdet_ros import LARGEST_IMAGE_PX
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.drawing.from_above import Placed
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.camera_encodings import ENCODINGS
 from avdet_ros.messages.compressed import decode_compressed
@@ -26,6 +27,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+GROUND_TRACKS = 'vision_msgs/msg/Detection3DArray'
 NUMBER = 'std_msgs/msg/Float64'
 ODOMETRY = 'nav_msgs/msg/Odometry'
 TEMPERATURE = 'sensor_msgs/msg/Temperature'
@@ -83,6 +85,24 @@ def decode_odometry(message: Any, base_frame: str, where: str) -> tuple[float, f
         return place.x, place.y, yaw_of(message.pose.pose.orientation)
     except AvdetError as error:
         raise AvdetError(f'{where}: {error}') from error
+
+
+def decode_ground(message: Any) -> list[Placed]:
+    """Vehicles of `tracks_3d`; one whose place or covariance is not finite is left out.
+
+    Args:
+        message: ``vision_msgs/Detection3DArray``.
+    """
+    found = []
+    for entry in message.detections:
+        if not entry.results:
+            continue
+        place = np.array([entry.bbox.center.position.x, entry.bbox.center.position.y])
+        whole = np.asarray(entry.results[0].pose.covariance, np.float64).reshape(6, 6)
+        if np.isfinite(place).all() and np.isfinite(whole[:2, :2]).all():
+            number = int(entry.id) if entry.id.isdecimal() and len(entry.id) < 10 else 0
+            found.append(Placed(number, place, whole[:2, :2]))
+    return found
 
 
 def decode_sound(message: Any, where: str) -> np.ndarray:

@@ -14,10 +14,12 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from avdet_ros.drawing.eight_bit import eight_bit
+from avdet_ros.drawing.from_above import Placed
 from avdet_ros.drawing.picture import Box, Painter, View
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
+    decode_ground,
     decode_picture,
     decode_spectrogram,
     stamp_ns,
@@ -77,6 +79,7 @@ class OverlayNode(AvdetNode):
         """Subscribe and start the thread."""
         self._last_ns: int | None = None
         self._ground_markers = GroundMarkers()
+        self._placed: tuple[float, int, list[Placed]] | None = None
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
@@ -162,6 +165,7 @@ class OverlayNode(AvdetNode):
         self._worker.put((stamp_ns(message), self._boxes(message)))
 
     def _on_ground(self, message: Detection3DArray) -> None:
+        self._placed = (time.monotonic(), stamp_ns(message), decode_ground(message))
         if self._markers_3d.get_subscription_count():
             self._markers_3d.publish(self._ground_markers.make(message, self.p['trail_s']))
 
@@ -240,6 +244,7 @@ class OverlayNode(AvdetNode):
             since_s=(instant_ns - self._first_ns) * 1e-9,
             facts='camera' if camera_image is not None else self._why_no_camera(),
             note='' if newest else self._note,
+            ground=self._from_above(),
         )
         picture = self._painter.paint(view)
         if self.p['scale'] != 1:
@@ -250,6 +255,16 @@ class OverlayNode(AvdetNode):
         self._painted.add()
         self._times.add(milliseconds)
         self._overlay_ms.publish(Float64(data=milliseconds))
+
+    def _from_above(self) -> list[Placed] | None:
+        """Vehicles in metres while they come; None where the tracker knows only boxes."""
+        if self._placed is None or time.monotonic() - self._placed[0] > _SILENT_S:
+            return None
+        _, instant_ns, vehicles = self._placed
+        trails = self._painter.ground_trails
+        trails.seconds = self.p['trail_s']
+        trails.add(instant_ns * 1e-9, vehicles)
+        return vehicles
 
     def _truth_at(self, instant_ns: int) -> list[Box] | None:
         if not self._truth:

@@ -10,13 +10,14 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from avdet_ros.bags.show import LEVEL_SAMPLES, NUMBERS
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
+    decode_ground,
     decode_picture,
     decode_sound,
     decode_spectrogram,
@@ -55,6 +56,7 @@ class Viewer(Node):
         self._subscribe(Image, 'spectrogram', self._on_spectrogram, qos.ASK_SPECTROGRAM)
         for name in ('detections', 'tracks', 'truth'):
             self._subscribe(Detection2DArray, name, self._boxes(name), results)
+        self._subscribe(Detection3DArray, 'tracks_3d', self._on_ground, results)
         for name in NUMBERS:
             self.create_subscription(Float64, f'debug/{name}', self._number(name), 10)
 
@@ -87,6 +89,9 @@ class Viewer(Node):
         if sum(map(len, self._pending)) >= LEVEL_SAMPLES:
             self._page.levels(np.concatenate(self._pending))
             self._pending.clear()
+
+    def _on_ground(self, message: Detection3DArray) -> None:
+        self._page.ground(stamp_ns(message) * 1e-9, decode_ground(message))
 
     def _boxes(self, name: str) -> Any:
         def take(message: Detection2DArray) -> None:

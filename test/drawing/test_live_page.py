@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from avdet_ros.drawing.from_above import Placed
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
 
@@ -49,6 +50,20 @@ def test_a_picture_of_any_shape_is_shown(rig, tmp_path, shape):
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     page.picture(np.zeros(shape, np.uint8))
     page.sound(np.zeros((8, *shape), np.float32))
+
+
+def test_vehicles_are_shown_from_above_with_the_way_ahead_upwards(rig, tmp_path, monkeypatch):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    logged = {}
+    monkeypatch.setattr(page._stream, 'log', lambda name, entity: logged.update({name: entity}))
+    for step in range(2):
+        page.ground(step, [Placed(7, np.array([20.0 + step, 5.0]), np.diag([4.0, 1.0]))])
+    (outline,) = logged['above/ellipses'].strips.as_arrow_array().to_pylist()
+    middle = np.mean(outline[:-1], axis=0)
+    assert middle == pytest.approx([-5.0, -21.0], abs=1e-3)
+    (trail,) = logged['above/trails'].strips.as_arrow_array().to_pylist()
+    np.testing.assert_allclose(trail, [[-5, -20], [-5, -21]])
 
 
 def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):

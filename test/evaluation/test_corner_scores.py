@@ -58,7 +58,6 @@ def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
     assert result.right[result.at(1.0)]
     assert result.said[result.at(1.0)] == result.side
     assert not result.other.any()
-    assert result.since_s > 1.5
 
 
 @pytest.mark.slow
@@ -66,7 +65,6 @@ def test_nobody_is_told_where_nothing_is_heard(case, rig):
     result = run_case(case, 'deaf', rig, True)
     assert not result.right.any()
     assert not result.said.any()
-    assert result.since_s == 0
     cells = row('deaf', [result])
     assert cells[1:5] == ['1', '0.00', '0.00', '0.00']
     assert cells[7:9] == ['nan of 0', '0.00']
@@ -76,7 +74,7 @@ def test_nobody_is_told_where_nothing_is_heard(case, rig):
 def test_lines_fit_the_head(case, rig):
     lines = table([case], 'standing', ['perfect'], rig, SILENT)
     assert len(lines) == 2
-    assert {line.count('|') for line in (*HEAD.splitlines(), *lines)} == {12}
+    assert {line.count('|') for line in (*HEAD.splitlines(), *lines)} == {11}
 
 
 def test_sides_are_of_the_cameras_heading(rig):

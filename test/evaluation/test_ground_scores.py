@@ -81,7 +81,14 @@ def test_a_drive_comes_back_from_its_file(rig, tmp_path):
 
 def test_tables_have_a_row_a_tracker_and_a_model(rig):
     drive = made_up(rig)
-    metres = metres_table([drive], ['model'], rig).splitlines()
+    metres, distances = (
+        part.splitlines() for part in metres_table([drive], ['model'], rig).split('\n\n')[::2]
+    )
+    assert [line.split('|')[1].strip() for line in distances[2:]] == [
+        f'{low} to {high} m' for low, high in ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
+    ]
+    assert '(1)' in distances[4]
+    assert distances[6].split('|')[2:6] == [' - (0) '] * 3 + [' - ']
     assert [line.split('|')[1].strip() for line in metres[2:]] == [
         'model, odometry',
         'model, none',

@@ -12,7 +12,12 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import (
+    Detection2DArray,
+    Detection3D,
+    Detection3DArray,
+    ObjectHypothesisWithPose,
+)
 
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.messages.encode import encode_detections, encode_header, encode_image, encode_sound
@@ -52,6 +57,7 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
     pictures = talker.create_publisher(Image, 'image', qos.OFFER_STREAM)
     effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
     tracks = talker.create_publisher(Detection2DArray, 'tracks', effort)  # less than requested
+    metres = talker.create_publisher(Detection3DArray, 'tracks_3d', qos.RESULTS)
     late = talker.create_publisher(Float64, 'debug/latency_ms', 10)
     until = time.monotonic() + 60
     try:
@@ -63,8 +69,10 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
                 pictures.publish(picture)
             boxes, scores = np.array([[1.0, 2, 30, 40]]), np.array([0.5])
             tracks.publish(encode_detections(head, boxes, scores, ['7']))
+            place = Detection3D(id='7', results=[ObjectHypothesisWithPose()])
+            metres.publish(Detection3DArray(header=head, detections=[place]))
             late.publish(Float64(data=12.0))
-            for _ in range(7):  # messages that were sent
+            for _ in range(8):  # messages that were sent
                 rclpy.spin_once(viewer, timeout_sec=0.05)
         assert viewer.shown >= 80
     finally:
@@ -73,5 +81,11 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
         rclpy.try_shutdown()
     page.close()
     rows = rows_by_entity(tmp_path / 'page.rrd')
-    for entity in ('/level/0', '/camera/tracks', '/milliseconds/latency', '/camera/picture'):
+    for entity in (
+        '/level/0',
+        '/camera/tracks',
+        '/above/ellipses',
+        '/milliseconds/latency',
+        '/camera/picture',
+    ):
         assert rows[entity] >= 3, entity

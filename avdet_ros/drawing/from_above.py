@@ -1,0 +1,66 @@
+"""Vehicles seen from above, in metres: 90 % ellipses and where they were."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+CHI2_90 = -2 * math.log(0.1)
+"""The squared Mahalanobis distance within which 90 % of a normal distribution in a plane lie."""
+
+_CORNERS = 48
+_MOST_POINTS = 512
+_SMALLEST_M = 0.05
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A vehicle on the road, in base_link.
+
+    Attributes:
+        track_id: its identity.
+        place_m: (2,) x, y of its middle.
+        covariance: (2, 2) of that.
+    """
+
+    track_id: int
+    place_m: np.ndarray
+    covariance: np.ndarray
+
+    def outline(self) -> np.ndarray:
+        """(N, 2) corners of the ellipse that holds it with 90 %, the first one twice."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        axes = vectors * np.sqrt(np.maximum(values * CHI2_90, _SMALLEST_M**2))
+        angles = np.linspace(0, 2 * np.pi, _CORNERS + 1)
+        return self.place_m + np.stack([np.cos(angles), np.sin(angles)], -1) @ axes.T
+
+
+class GroundTrails:
+    """Where vehicles were, as they were seen from base_link then."""
+
+    def __init__(self, seconds: float = 3.0) -> None:
+        """Keep places for a while."""
+        self.seconds = seconds
+        self._past: dict[int, deque[tuple[float, float, float]]] = {}
+        self._newest_s = -math.inf
+
+    def add(self, time_s: float, vehicles: Sequence[Placed]) -> None:
+        """Take the vehicles of an instant; others are forgotten, an earlier one clears all."""
+        if time_s < self._newest_s:
+            self._past.clear()
+        self._newest_s = time_s
+        for vehicle in vehicles:
+            past = self._past.setdefault(vehicle.track_id, deque(maxlen=_MOST_POINTS))
+            past.append((time_s, float(vehicle.place_m[0]), float(vehicle.place_m[1])))
+            while past[0][0] < time_s - self.seconds:
+                past.popleft()
+        alive = {vehicle.track_id for vehicle in vehicles}
+        self._past = {name: past for name, past in self._past.items() if name in alive}
+
+    def lines(self) -> dict[int, np.ndarray]:
+        """(N, 2) places of each vehicle, the oldest first."""
+        return {name: np.array(past)[:, 1:] for name, past in self._past.items() if len(past) > 1}
