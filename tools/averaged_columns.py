@@ -1,0 +1,92 @@
+"""What a model for any array would gain from listening twice: a mirrored and a turned grid.
+
+    python tools/averaged_columns.py RUN WINDOWS
+
+RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a set of exactly
+rendered validation windows (`avdet sim windows --arrays drawn`). The second look is at the same
+spectrogram, with the steering's columns in reversed order or turned by half a column; what both
+say of a vehicle is averaged. The weights are as they are, inference takes twice as long.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.boxes import decoded_angles
+from avdet_ros.training.any_array.fitting.best_epoch import load_best
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+
+OFFSET = 1
+"""The value of a column that says how far right of its middle a vehicle is."""
+
+
+class Twice:
+    """A network that looks at every window of a set twice; windows come in their order."""
+
+    def __init__(self, network: BearingFirst, second: ArrayStore | None) -> None:
+        """Take the store with the turned grid; None for the mirrored one."""
+        self._network, self._second, self._next = network, second, 0
+        self.shape = network.shape
+        self.half = 0.5 * network.shape.column_deg
+
+    def eval(self) -> None:
+        """As the network's."""
+        self._network.eval()
+
+    def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """(B, VALUES, front) the average of both looks."""
+        said = self._network(level_db, coherence, steering)
+        if self._second is None:
+            front = self.shape.front
+            mirrored = torch.cat(
+                [steering[:, :, :front].flip(2), steering[:, :, front:].flip(2)], dim=2
+            )
+            other = self._network(level_db, coherence, mirrored).flip(2)
+            other[:, OFFSET] *= -1
+            return (said + other) / 2
+        rows = torch.arange(self._next, self._next + len(said))
+        self._next += len(said)
+        turned = self._network(level_db, coherence, self._second.batch(rows).steering)
+        # The column of the turned grid in which this one's vehicle lies.
+        azimuth = decoded_angles(said.transpose(1, 2), self.shape)[..., 0]
+        place = (self.shape.front_deg + self.half - azimuth) / self.shape.column_deg
+        index = place.floor().long().clamp(0, self.shape.front - 1)
+        other = turned.gather(2, index[:, None].expand_as(turned)).clone()
+        columns = torch.arange(self.shape.front)
+        other[:, OFFSET] += index - columns - 0.5
+        return (said + other) / 2
+
+
+def main(run: Path, folder: Path) -> None:
+    """Print the scores of one look and of two."""
+    network = load_best(run)
+    table, shape = SteeringTable(FrontEnd()), network.shape
+    grid = azimuth_grid(shape.front, shape.front_deg, shape.around)
+    stores = [ArrayStore(folder, table, grid + part * shape.column_deg) for part in (0.0, 0.5)]
+    for store in stores:
+        store.refresh()
+    for name, looking in (
+        ('one look', network),
+        ('and the mirrored grid', Twice(network, None)),
+        ('and a grid turned by half a column', Twice(network, stores[1])),
+    ):
+        scores = scores_of(found_in(looking, stores[0], 32), stores[0])
+        words = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
+        print(
+            f'{name} ({len(stores[0])} windows): '
+            + ', '.join(f'{word} {scores[word]:.3f}' for word in words),
+            flush=True,
+        )
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
