@@ -52,18 +52,37 @@ import mutmut.__main__ as m
 m.copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(2)
 """
 RUN = """
-import json
+import re
 import sys
+from pathlib import Path
 import mutmut.__main__ as m
-jobs, most_s, *names = sys.argv[1:]
+jobs, most_s, by_name, *names = sys.argv[1:]
 collect = m.collect_or_load_stats
-def collect_and_choose(*arguments, **options):
-    collect(*arguments, **options)
+def module_of(function):
+    return function.rpartition('.')[0]
+def importing(tests):
+    text = {test.partition('::')[0]: '' for test in tests}
+    text = {file: Path('mutants', file).read_text() for file in text}
+    found = {}
+    for function in map(m.mangled_name_from_mutant_name, names):
+        module = module_of(function)
+        last = module.rpartition('.')[2]
+        own = [test for test in tests if f'/test_{last}' in test]
+        word = re.compile(rf'\\b{module}\\b')
+        found[function] = own or [t for t in tests if word.search(text[t.partition('::')[0]])]
+    return found
+def collect_and_choose(runner, **options):
     state = m.state()
+    if by_name == 'True':
+        tests = sorted(runner.list_all_tests().ids)
+        state.duration_by_test = dict.fromkeys(tests, 1.0)
+        state.tests_by_mangled_function_name.update(importing(tests))
+    else:
+        collect(runner, **options)
     for function, tests in state.tests_by_mangled_function_name.items():
-        module = function.rpartition('.')[0].rpartition('.')[2]
+        last = module_of(function).rpartition('.')[2]
         def rank(test):
-            own = f'/test_{module}' in test
+            own = f'/test_{last}' in test
             return not own, state.duration_by_test.get(test, 0), test
         chosen, spent_s = [], 0
         for test in sorted(tests, key=rank):
@@ -101,6 +120,9 @@ def main() -> int:
     parser.add_argument('--again', action='store_true', help='try those that passed once more')
     parser.add_argument('--jobs', type=int, default=2, help='processes')
     parser.add_argument('--seconds', type=float, default=15, help='of tests a bug; 0: all')
+    parser.add_argument(
+        '--by-name', action='store_true', help="the tests of a bug's module alone, by their names"
+    )
     parser.add_argument('--show', type=int, default=40, help='print so many that passed')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
@@ -116,7 +138,8 @@ def main() -> int:
         names += [m.name for m in chosen if m.outcome in UNNOTICED]
     print(f'{room}: {len(names)} bugs to try', flush=True)
     if names:
-        run(copy, '-c', RUN, str(arguments.jobs), str(arguments.seconds), *names)
+        how = (arguments.jobs, arguments.seconds, arguments.by_name)
+        run(copy, '-c', RUN, *map(str, how), *names)
     report(copy, arguments)
     return 0
 
