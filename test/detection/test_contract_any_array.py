@@ -6,6 +6,7 @@ import json
 import numpy as np
 from onnx import TensorProto
 import pytest
+from scipy.spatial.transform import Rotation
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import contract_for, metadata
@@ -161,13 +162,14 @@ def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
     # Their bearings, left positive, are those of the middles.
     expected = [0, np.arctan([1.2, 0.8]).mean(), -np.arctan([1.1, 1.3]).mean()]
     assert every.azimuth_rad == pytest.approx(expected, abs=1e-5)
-    turn = np.array([[-1.0, 0, 0], [0, -1, 0], [0, 0, 1]])  # the camera looks back
-    back = replace(rig, camera=replace(rig.camera, rotation=rig.camera.rotation @ turn))
-    detector.use_rig(back, front_end)
-    turned = detector.detect(blank, beyond_image=True).azimuth_rad[:3]
-    apart = (turned - np.array(expected)) % (2 * np.pi)
-    assert apart == pytest.approx([np.pi] * 3, abs=1e-5)
-    assert np.abs(turned).max() <= np.pi + 1e-6
+    for yaw_deg in (50.0, 170.0, -160.0):
+        turn = Rotation.from_euler('z', yaw_deg, degrees=True).as_matrix()
+        camera = replace(rig.camera, rotation=rig.camera.rotation @ turn.T)
+        detector.use_rig(replace(rig, camera=camera), front_end)
+        turned = detector.detect(blank, beyond_image=True).azimuth_rad[:3]
+        apart = (turned - np.array(expected) - np.radians(yaw_deg) + 1) % (2 * np.pi)
+        assert apart == pytest.approx([1.0] * 3, abs=1e-5)
+        assert np.abs(turned).max() <= np.pi + 1e-6
 
 
 def test_the_steering_follows_the_rig(

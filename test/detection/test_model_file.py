@@ -62,6 +62,8 @@ def test_whole_numbers_are_whole(make_model):
         ('classes', json.dumps(['a', 'b']), 'a JSON list of one name'),
         ('metrics', '3', 'a JSON object'),
         ('metrics', '{', 'a JSON object'),
+        ('microphones', '[', 'a JSON list of 8 points of 3 numbers in metres'),
+        ('focal_px', '{', 'a JSON list of 2 numbers'),
         ('microphones', '[]', 'a JSON list of 8 points of 3 numbers in metres'),
         ('microphones', json.dumps([[0, 0, 1e3]] * 8), 'a JSON list of 8 points of 3 numbers'),
         ('focal_px', '[1]', 'a JSON list of 2 numbers'),

@@ -131,4 +131,9 @@ def test_microphones_on_one_line_are_told_whatever_its_direction(rig):
     across = np.array([1, -1, 1, -1, -1, 1, -1, 1])[:, None] * [-0.8, 0.6, 0]
     for width, told in ((0.05, 1), (0.15, 0)):
         places = along + width * across + rig.array_position_m
-        assert len(outside(ranges, replace(rig, microphones_m=places))) == told
+        sentences = outside(ranges, replace(rig, microphones_m=places))
+        assert len(sentences) == told
+        assert all(
+            each.endswith('sound from one side of it cannot be told from the other side')
+            for each in sentences
+        )
