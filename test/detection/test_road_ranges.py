@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,4 +21,5 @@ def test_a_range_is_that_of_the_middle_of_what_stands_there(rig):
 
 def test_ranges_are_kept_between_three_and_a_hundred_metres(rig):
     boxes = np.array([[0.0, 0, 10, 100], [950, 290, 970, 301], [950, 300, 970, 9000]])
-    assert ranges_on_road(boxes, rig) == pytest.approx([100, 100, 3])
+    low = replace(rig, array_position_m=np.array([0.0, 0.0, 0.5]))
+    assert ranges_on_road(boxes, low) == pytest.approx([100, 100, 3])
