@@ -284,6 +284,7 @@ def require_labels(
                 f'{root / drive}: expected '
                 + (f'labels from teachers in {file}' if source == 'teachers' else f'{truth}')
                 + ', found none; avdet train label makes labels from teachers'
+                + ('; the drive has true boxes, for labels: truth' if truth.is_file() else '')
             )
 
 
