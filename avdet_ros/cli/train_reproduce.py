@@ -66,8 +66,8 @@ def reproduce(
 
     need_training()
     from avdet_ros.training.studies import reproduce as runs
-    from avdet_ros.training.studies import self_supervision
     from avdet_ros.training.studies.paper_rows import ROWS
+    from avdet_ros.training.studies.sounding import self_supervision
 
     command = shlex.join(['avdet', *sys.argv[1:]])
     bars = progress_bars(progress)

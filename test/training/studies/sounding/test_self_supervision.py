@@ -8,11 +8,11 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.studies import self_supervision
-from avdet_ros.training.studies.filtered_students import STUDENT_ROWS, StudentScale
-from avdet_ros.training.studies.self_supervision import PAGE, SCALES, study
+from avdet_ros.training.studies.sounding import self_supervision
+from avdet_ros.training.studies.sounding.filtered_students import STUDENT_ROWS, StudentScale
+from avdet_ros.training.studies.sounding.self_supervision import PAGE, SCALES, study
 
-TOY = replace(SCALES['smoke'], steps=2, students=StudentScale(1, 8, 1, ('all', 'oracle_hidden')))
+TOY = replace(SCALES['smoke'], steps=2, students=StudentScale(2, 1, ('all', 'oracle_hidden')))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
     page = study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages)
     text = page.read_text()
     assert (pages / PAGE).read_text() == text
-    for name in ('shares', 'hand-made', 'selectors', 'parts', 'filter'):
+    for name in ('shares', 'hand-made', 'selectors', 'parts', 'filter', 'attention'):
         assert text.count(f'<!-- {name} -->') == text.count(f'<!-- end of {name} -->') == 1
     for row in self_supervision.SELECTORS:
         assert f'| {row.title} |' in text
@@ -43,8 +43,9 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
     def never(*anything, **more):
         raise AssertionError('this is done already')
 
-    monkeypatch.setattr('avdet_ros.training.studies.selector_rows.fit_selector', never)
-    monkeypatch.setattr('avdet_ros.training.studies.filtered_students.fit_student', never)
+    monkeypatch.setattr('avdet_ros.training.studies.sounding.selector_rows.fit_selector', never)
+    monkeypatch.setattr('avdet_ros.training.studies.sounding.attention_rows.fit_attention', never)
+    monkeypatch.setattr('avdet_ros.training.studies.sounding.filtered_students.fit_columns', never)
     assert study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages).read_text() == text
 
 

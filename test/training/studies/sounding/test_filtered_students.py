@@ -1,8 +1,6 @@
-"""Labels of a teacher that sees everything, and what a student's map says at a box."""
+"""Labels of a teacher that sees everything, and a student of directions."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +10,13 @@ from avdet_ros.dataset.label_filter import read_filtered
 from avdet_ros.dataset.labels import labels_of
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.evaluation.sounding.boxes import true_boxes
-from avdet_ros.training.data.windows import WindowDataset
-from avdet_ros.training.studies.filtered_students import (
+from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG
+from avdet_ros.training.sounding.sound_sums import GROUPS
+from avdet_ros.training.studies.sounding.filtered_students import (
     SEEN,
+    columns_of,
     filter_seen,
-    heat_at,
+    fit_columns,
     hits_at_half,
     student_table,
     write_seen,
@@ -59,32 +59,27 @@ def test_filters_keep_what_they_say(seen):
     }
 
 
-class Marked:
-    """A student whose grid is 1 in the cell of row 8 and column 24, and 0 elsewhere."""
-
-    def eval(self):
-        return self
-
-    def __call__(self, spectrogram, levels):
-        grid = torch.zeros(len(spectrogram), 5, 16, 48)
-        grid[:, 0, 8, 24] = 1
-        return type('Output', (), {'prediction': grid})
+def test_directions_of_boxes(rig):
+    columns = columns_of(np.float32([[940, 320, 980, 350]]), rig)
+    assert 2 <= columns.sum() <= 6
+    assert np.abs(AZIMUTHS_DEG[columns]).max() <= 3
+    assert not columns_of(np.zeros((0, 4)), rig).any()
 
 
-def test_heat_is_read_in_the_box_and_in_one_cell_at_least(seen):
-    _, boxes = seen
-    on_it = [24.4 * 40, 8.4 * 650 / 16, 24.6 * 40, 8.6 * 650 / 16]
-    beside = [800.0, 200.0, 900.0, 300.0]
-    around = [900.0, 300.0, 1100.0, 400.0]
-    chosen = replace(
-        boxes.only(np.arange(len(boxes)) < 3), boxes_px=np.float32([on_it, beside, around])
-    )
-    windows = WindowDataset(
-        [str(one) for one in chosen.frames],
-        np.zeros((len(chosen.frames), 32, 80, 4), np.float16),
-        [np.zeros((0, 4), np.float32)] * len(chosen.frames),
-    )
-    assert heat_at(Marked(), windows, chosen, (1920, 650)).tolist() == [1, 0, 1]
+def test_a_student_learns_directions_and_nothing_where_nothing_is_taught():
+    generator = torch.Generator().manual_seed(0)
+    many, columns = 96, len(AZIMUTHS_DEG)
+    maps = torch.randn(many, 2 * GROUPS, columns, generator=generator) * 0.1
+    place = torch.randint(10, columns - 10, (many,), generator=generator)
+    heat = torch.nn.functional.one_hot(place, columns).float()
+    maps += 3 * heat[:, None]
+    student = fit_columns(maps, heat, torch.ones_like(heat, dtype=torch.bool), 60, 0)
+    with torch.no_grad():
+        assert (student(maps).argmax(dim=1) == place).float().mean() > 0.9
+    untaught = fit_columns(maps, heat, heat > 1, 3, 0)
+    fresh = fit_columns(maps, heat, heat > 1, 0, 0)
+    with torch.no_grad():
+        torch.testing.assert_close(untaught(maps), fresh(maps), atol=1e-3, rtol=1e-2)
 
 
 def test_hits_on_what_is_inaudible():
@@ -95,8 +90,11 @@ def test_hits_on_what_is_inaudible():
 
 def test_table_has_mean_and_half_the_range():
     labels = {'all': {'labels': 10, 'right': 0.7, 'found': 0.9, 'open': 0}}
-    one = {'map50': 0.02, 'roc_auc': 0.6, 'ap_inaudible': 0.4, 'silent_hits': 0.5, 'minutes': 1.0}
-    text = student_table({'labels': labels, 'scores': {'all': [one, {**one, 'map50': 0.04}]}})
-    assert '| 10 | 70 % | 90 % | 0 | 0.030 ± 0.010 | 0.60 ± 0.00 |' in text
-    unknown = student_table({'labels': labels, 'scores': {'all': [{**one, 'map50': None}]}})
-    assert '| 0 | - | 0.60 | 0.40 | 0.50 | 1.0 |' in unknown
+    keys = ('ap_hidden', 'roc_auc', 'ap_inaudible', 'silent_hits')
+    one = {'ap_directions': 0.2, **dict.fromkeys(keys, 0.5)}
+    text = student_table(
+        {'labels': labels, 'scores': {'all': [one, {**one, 'ap_directions': 0.4}]}}
+    )
+    assert '| 10 | 70 % | 90 % | 0 | 0.300 ± 0.100 | 0.500 ± 0.000 |' in text
+    unknown = student_table({'labels': labels, 'scores': {'all': [{**one, 'ap_hidden': None}]}})
+    assert '| 0 | 0.200 | - | 0.500 | 0.500 | 0.500 |' in unknown

@@ -9,7 +9,7 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.sounding.network import EVIDENCE
-from avdet_ros.training.studies.selector_rows import RIGHT, SELECTORS, selector_scores
+from avdet_ros.training.studies.sounding.selector_rows import RIGHT, SELECTORS, selector_scores
 
 
 def test_rows_have_names_of_their_own():

@@ -33,12 +33,17 @@ from avdet_ros.evaluation.sounding.tables import (
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.fitting.commit import git_commit
-from avdet_ros.training.studies.filtered_students import (
+from avdet_ros.training.studies.sounding.attention_rows import (
+    attention_scores,
+    attention_table,
+    load_scenes,
+)
+from avdet_ros.training.studies.sounding.filtered_students import (
     StudentScale,
     student_table,
     teach_filtered,
 )
-from avdet_ros.training.studies.selector_rows import (
+from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
     RIGHT,
     SELECTORS,
@@ -96,8 +101,8 @@ class StudyScale:
 
 
 SCALES = {
-    'smoke': StudyScale('smoke', 5, 0.1, seeds=1, steps=4, students=StudentScale(1, 8, 1)),
-    'small': StudyScale('small', 80, 0.15, students=StudentScale(6, 0, 1)),
+    'smoke': StudyScale('smoke', 5, 0.1, seeds=1, steps=4, students=StudentScale(4, 1)),
+    'small': StudyScale('small', 80, 0.15, students=StudentScale(400, 3)),
 }
 
 
@@ -178,15 +183,21 @@ def study(
     students: dict[str, Any] = {}
     if how.students is not None:
         students = teach_filtered(root, boxes, rig, out / 'students', how.students, progress)
+    scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
+    attention = attention_scores(
+        scenes, frames['train'], rig, out / 'attention', how.steps, min(how.seeds, 2), progress
+    )
     listed = _listed_boxes(root, drives, boxes)
     sections = _sections(rows, boxes, listed, students, how, command)
+    sections['attention'] = f'{_made(command)}\n\n{attention_table(attention)}'
     text = '\n\n'.join(f'{marks(name)}' for name in sections)
     page = out / PAGE
     page.unlink(missing_ok=True)
     for target in (page, *((pages / PAGE,) if pages else ())):
         for name, section in sections.items():
             write_section(target, name, section, f'# Self-supervision\n\n{text}\n')
-    write_json(out / 'results.json', {'students': students, 'commit': git_commit()})
+    results = {'students': students, 'attention': attention, 'commit': git_commit()}
+    write_json(out / 'results.json', results)
     return page
 
 
@@ -218,7 +229,7 @@ def _sections(
     command: str,
 ) -> dict[str, str]:
     """Tables of the page by the name of their marks."""
-    made = f'`{command}`, commit {git_commit() or "unknown"}' if command else 'made by hand'
+    made = _made(command)
     by_title = {row.title: row for row in rows}
     hand, learned = rows[: len(ROWS)], rows[len(ROWS) :]
     notes = (
@@ -235,6 +246,10 @@ def _sections(
     if students:
         sections['filter'] = f'{made}\n\n{student_table(students)}'
     return sections
+
+
+def _made(command: str) -> str:
+    return f'`{command}`' if command else 'Made by hand.'
 
 
 def _listed_boxes(

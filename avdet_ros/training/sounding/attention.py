@@ -1,0 +1,200 @@
+"""Attention of a sound over a picture, after Senocak et al., two ways.
+
+A. Senocak et al., "Learning to localize sound source in visual scenes", CVPR 2018, section 3: the
+sound's vector h attends over the picture's cells v_i, a = softmax of cos(v_i, h); z = sum a_i v_i
+is the picture as the sound sees it, and lies nearer to its own sound than to another one. Where
+somebody says what sounds, -sum g_i log a_i is added, g a mask of sum 1.
+
+``literal`` has one vector for the whole sound, which knows what sounds and not where. ``map`` has
+one for each column of the picture: what the array receives from that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.training.networks.steering import image_directions
+from avdet_ros.training.sounding.sound_sums import GROUPS
+
+ROWS, COLUMNS = 8, 24
+"""Cells of the picture."""
+
+PICTURE_PX = (ROWS * 8, COLUMNS * 8)
+"""Height and width of the picture that the network sees."""
+
+SIZE = 32
+"""Of the vectors that are compared."""
+
+SHARPNESS = 10.0
+"""Cosines are multiplied with it before the softmax over the cells: 192 of them within -1 and 1
+would attend everywhere alike."""
+
+LEAST = 1e-6
+"""Attention below it is as good as none, in the logarithm."""
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    """How an attention is fitted.
+
+    Attributes:
+        way: ``literal`` or ``map``.
+        unsupervised: learn from pictures and sounds.
+        labelled: frames of which is told what sounds, evenly over all; 0 for none.
+        steps: of the fitting.
+        batch: frames a step.
+        learning_rate: Adam's.
+        seed: of weights and order.
+    """
+
+    way: str = 'map'
+    unsupervised: bool = True
+    labelled: int = 0
+    steps: int = 150
+    batch: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+
+def column_places(rig: Rig) -> Tensor:
+    """(COLUMNS,) int64, for each column of cells the nearest of `directions.AZIMUTHS_DEG`."""
+    from avdet_ros.detection.steering import heading_rad
+
+    ahead = image_directions(rig, COLUMNS, 0, 0)
+    azimuth = np.arctan2(ahead[:, 1], ahead[:, 0]) + np.radians(rig.array_yaw_deg)
+    off_deg = np.degrees(azimuth - heading_rad(rig.camera))
+    return torch.from_numpy(np.abs(off_deg[:, None] - AZIMUTHS_DEG).argmin(axis=1))
+
+
+class Attention(nn.Module):
+    """Vectors of cells and of sounds, and the attention of one over the other.
+
+    Args:
+        way: ``literal`` or ``map``.
+        places: of `column_places`.
+    """
+
+    def __init__(self, way: str, places: Tensor) -> None:
+        super().__init__()
+        self.way = way
+        self.register_buffer('places', places)
+        self.register_buffer('mean', torch.zeros(2 * GROUPS, 1))
+        self.register_buffer('deviation', torch.ones(2 * GROUPS, 1))
+        self.cells = nn.Sequential(
+            *(layer for sizes in ((3, 16), (16, 32), (32, SIZE)) for layer in _halved(*sizes)),
+            nn.Conv2d(SIZE, SIZE, 1),
+        )
+        self.sound = nn.Sequential(nn.Conv1d(2 * GROUPS, 64, 1), nn.ReLU(), nn.Conv1d(64, SIZE, 1))
+        self.joined = nn.Sequential(nn.Linear(SIZE, SIZE), nn.ReLU(), nn.Linear(SIZE, SIZE))
+
+    def vectors(self, maps: Tensor) -> Tensor:
+        """(F, SIZE, COLUMNS) of the sound; ``literal`` has the same in every column."""
+        scaled = (maps - self.mean) / self.deviation
+        if self.way == 'literal':
+            return self.sound(scaled.mean(dim=-1, keepdim=True)).expand(-1, -1, COLUMNS)
+        return self.sound(scaled[..., self.places])
+
+    def forward(self, pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend.
+
+        Args:
+            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
+
+        Returns:
+            (F, ROWS, COLUMNS) attention of sum 1; (F, SIZE) the picture as the sound sees it;
+            (F, SIZE) the sound, the mean of its columns' vectors.
+        """
+        cells, sound = self.cells(pictures - 0.5), self.vectors(maps)
+        alike = functional.cosine_similarity(cells, sound[:, :, None], dim=1)
+        attention = (SHARPNESS * alike).flatten(1).softmax(dim=1).unflatten(1, (ROWS, COLUMNS))
+        seen = self.joined((cells * attention[:, None]).sum(dim=(2, 3)))
+        return attention, seen, sound.mean(dim=2)
+
+
+def fit_attention(
+    pictures: Tensor,
+    maps: Tensor,
+    others: list[Tensor],
+    masks: Tensor,
+    plan: AttentionPlan,
+    places: Tensor,
+    progress: Progress = SILENT,
+) -> Attention:
+    """Fit an attention.
+
+    Args:
+        pictures: (F, 3, *PICTURE_PX) uint8.
+        maps: (F, 2 `GROUPS`, A).
+        others: for each frame those whose sound is not its own, `learning.other_moments`.
+        masks: (F, ROWS, COLUMNS) where something sounds, 0 where nothing is known.
+        plan: how.
+        places: of `column_places`.
+        progress: shows steps.
+    """
+    torch.manual_seed(plan.seed)
+    chance = torch.Generator().manual_seed(plan.seed)
+    network = Attention(plan.way, places)
+    network.mean.copy_(maps.mean(dim=(0, 2))[:, None])
+    network.deviation.copy_(maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
+    optimiser = torch.optim.Adam(network.parameters(), plan.learning_rate)
+    told = torch.nonzero(masks.flatten(1).sum(dim=1) > 0).flatten()
+    if plan.labelled < len(told):
+        told = told[torch.linspace(0, len(told) - 1, plan.labelled).long()]
+    with progress.step('attention', plan.steps) as advance:
+        for _ in range(plan.steps):
+            terms = []
+            if plan.unsupervised:
+                drawn = torch.randint(len(maps), (plan.batch,), generator=chance)
+                foreign = [
+                    int(others[i][torch.randint(len(others[i]), (1,), generator=chance)])
+                    for i in drawn.tolist()
+                ]
+                shown = pictures[drawn].float() / 255
+                _, seen, own = network(shown, maps[drawn])
+                other = network.vectors(maps[torch.tensor(foreign)]).mean(dim=2)
+                terms.append(triplet(seen, own, other))
+            if len(told):
+                drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
+                attention, _, _ = network(pictures[drawn].float() / 255, maps[drawn])
+                terms.append(told_loss(attention, masks[drawn]))
+            optimiser.zero_grad()
+            torch.stack(terms).sum().backward()
+            optimiser.step()
+            advance()
+    return network.eval()
+
+
+def triplet(seen: Tensor, own: Tensor, other: Tensor) -> Tensor:
+    """Mean of D+^2 + (1 - D-)^2, (D+, D-) the softmax of the distances to own and other sound."""
+    apart = torch.stack([(seen - one).norm(dim=1) for one in (own, other)], dim=1)
+    near, far = apart.softmax(dim=1).unbind(dim=1)
+    return (near**2 + (1 - far) ** 2).mean()
+
+
+def told_loss(attention: Tensor, masks: Tensor) -> Tensor:
+    """Mean of -sum g log a, each mask g brought to a sum of 1: large vehicles count no more."""
+    share = masks / masks.flatten(1).sum(dim=1)[:, None, None].clamp(min=LEAST)
+    return -(share * attention.clamp(min=LEAST).log()).sum(dim=(1, 2)).mean()
+
+
+@torch.no_grad()
+def attend(network: Attention, pictures: Tensor, maps: Tensor) -> np.ndarray:
+    """(F, ROWS, COLUMNS) float32 attention of frames, some at a time."""
+    parts = [
+        network(pictures[part].float() / 255, maps[part])[0]
+        for part in torch.arange(len(maps)).split(64)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def _halved(before: int, after: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(4, after), nn.ReLU()]

@@ -1,0 +1,230 @@
+"""Rows of attention over pictures: Senocak's, literal and as a map, told nothing, some or all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.dataset import layout
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes
+from avdet_ros.evaluation.sounding.maps import (
+    best_heat,
+    box_mask,
+    consensus_iou,
+    lit_share,
+    success,
+)
+from avdet_ros.evaluation.sounding.ranking import rank
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.training.fitting.run_folder import cached_stage
+from avdet_ros.training.sounding.attention import (
+    COLUMNS,
+    PICTURE_PX,
+    ROWS,
+    AttentionPlan,
+    attend,
+    column_places,
+    fit_attention,
+)
+from avdet_ros.training.sounding.learning import all_maps, other_moments
+from avdet_ros.training.sounding.sound_sums import DirectionMaps
+from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
+
+_logger = logging.getLogger(__name__)
+
+ALL = 1_000_000
+ATTENTIONS = {
+    'literal': ('one vector', AttentionPlan('literal')),
+    'map': ('a vector a column', AttentionPlan('map')),
+    'literal_100': ('one vector, 100 frames told', AttentionPlan('literal', labelled=100)),
+    'map_100': ('a vector a column, 100 frames told', AttentionPlan('map', labelled=100)),
+    'map_only_100': (
+        'a vector a column, 100 frames told, no others',
+        AttentionPlan('map', unsupervised=False, labelled=100),
+    ),
+    'literal_told': ('one vector, all told', AttentionPlan('literal', False, ALL)),
+    'map_told': ('a vector a column, all told', AttentionPlan('map', False, ALL)),
+}
+"""Words for the table and plan of each row."""
+
+WRONG = 'another moment'
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Frames of a use as attention takes them.
+
+    Attributes:
+        pictures: (F, 3, *PICTURE_PX) uint8.
+        maps: (F, 2 GROUPS, A) by `RIGHT` and `WRONG`.
+        masks: (F, ROWS, COLUMNS) float64, 1 in cells of visible vehicles that sound.
+        boxes: the visible vehicles.
+    """
+
+    pictures: Tensor
+    maps: Mapping[str, Tensor]
+    masks: np.ndarray
+    boxes: SeenBoxes
+
+
+def load_scenes(root: Path, frames: Frames, rig: Rig, progress: Progress = SILENT) -> Scenes:
+    """Pictures, sounds and truth of a use's frames."""
+    boxes = frames.boxes
+    pictures = torch.zeros(len(boxes.frames), 3, *PICTURE_PX, dtype=torch.uint8)
+    with progress.step('pictures', len(boxes.frames)) as advance:
+        for number, one in enumerate(boxes.frames):
+            picture = layout.read_picture(root, one, 'rgb')
+            small = cv2.resize(picture, PICTURE_PX[::-1], interpolation=cv2.INTER_AREA)
+            pictures[number] = torch.from_numpy(small).permute(2, 0, 1)
+            advance()
+    maker = DirectionMaps(rig)
+    maps = {name: all_maps(maker, frames.sums[name]) for name in (RIGHT, WRONG)}
+    size = rig.camera.width_px, rig.camera.height_px
+    masks = np.zeros((len(boxes.frames), ROWS, COLUMNS))
+    for number, box in zip(boxes.frame[boxes.sounds], boxes.boxes_px[boxes.sounds], strict=True):
+        masks[number] = np.maximum(masks[number], cells_of(box, size))
+    return Scenes(pictures, maps, masks, boxes)
+
+
+def cells_of(box_px: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+    """(ROWS, COLUMNS) bool, cells whose middle a box has, and the cell of its own middle."""
+    box = np.asarray(box_px, np.float64) / np.tile(size_px, 2)
+    mask = box_mask([box], ROWS, COLUMNS)
+    x, y = (box[:2] + box[2:]) / 2
+    mask[min(int(y * ROWS), ROWS - 1), min(int(x * COLUMNS), COLUMNS - 1)] = True
+    return mask
+
+
+def attention_scores(
+    scenes: Mapping[str, Scenes],
+    frames: Frames,
+    rig: Rig,
+    out: Path,
+    steps: int,
+    seeds: int,
+    progress: Progress = SILENT,
+) -> dict[str, list[dict[str, Any]]]:
+    """Fit and score every row, or read what an earlier run found.
+
+    Args:
+        scenes: of ``train``, ``val`` and ``test``.
+        frames: of training, whose other moments are other sounds.
+        rig: array and camera.
+        out: keeps the scores.
+        steps: of each fitting.
+        seeds: of each row.
+        progress: shows steps.
+    """
+    others, places = other_moments(frames.padded), column_places(rig)
+    train = scenes['train']
+    found: dict[str, list[dict[str, Any]]] = {}
+    for key, (title, plan) in ATTENTIONS.items():
+        _logger.info('attention: %s', title)
+        found[key] = []
+        for seed in range(seeds):
+
+            def score(plan: AttentionPlan = plan, seed: int = seed) -> dict[str, Any]:
+                network = fit_attention(
+                    train.pictures,
+                    train.maps[RIGHT],
+                    others,
+                    torch.from_numpy(train.masks).float(),
+                    replace(plan, seed=seed, steps=steps),
+                    places,
+                    progress,
+                )
+                heats = {
+                    (use, name): attend(network, scenes[use].pictures, scenes[use].maps[name])
+                    for use, name in (('val', RIGHT), ('test', RIGHT), ('test', WRONG))
+                }
+                size = rig.camera.width_px, rig.camera.height_px
+                return scores_of(
+                    heats['val', RIGHT],
+                    heats['test', RIGHT],
+                    heats['test', WRONG],
+                    scenes['val'].masks,
+                    scenes['test'],
+                    size,
+                )
+
+            found[key].append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
+    return found
+
+
+def scores_of(
+    val: np.ndarray,
+    heat: np.ndarray,
+    wrong: np.ndarray,
+    val_masks: np.ndarray,
+    test: Scenes,
+    size_px: tuple[int, int],
+) -> dict[str, float]:
+    """Scores of test maps with right and wrong sound; those of validation give the threshold."""
+    known = val_masks.any(axis=(1, 2))
+    threshold = best_heat(list(val[known]), list(val_masks[known])) if known.any() else 0.0
+    sounding = test.masks.any(axis=(1, 2))
+    pairs = list(zip(heat[sounding], test.masks[sounding], strict=True))
+    share, area = success([consensus_iou(one, mask, threshold) for one, mask in pairs])
+    at_boxes = heat_of_boxes(heat, test.boxes, size_px)
+    swapped = heat_of_boxes(wrong, test.boxes, size_px)
+    ranked = rank(at_boxes, test.boxes.sounds)
+    return {
+        'ciou': share,
+        'auc': area,
+        'peak': _peaks(heat[sounding], test.masks[sounding]),
+        'peak_wrong': _peaks(wrong[sounding], test.masks[sounding]),
+        'roc_auc': ranked.roc_auc,
+        'ap_inaudible': ranked.ap_inaudible,
+        'ap_wrong': rank(swapped, test.boxes.sounds).ap_inaudible,
+        'lit': _mean([lit_share(one, threshold) for one in heat[~sounding]]),
+    }
+
+
+def heat_of_boxes(heat: np.ndarray, boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:
+    """(N,) the hottest cell of each box."""
+    values = [
+        heat[frame][cells_of(box, size_px)].max()
+        for frame, box in zip(boxes.frame, boxes.boxes_px, strict=True)
+    ]
+    return np.array(values)
+
+
+def attention_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A row each, in Markdown."""
+    keys = ('ciou', 'auc', 'peak', 'peak_wrong', 'roc_auc', 'ap_inaudible', 'ap_wrong', 'lit')
+    lines = [
+        (
+            '| attention | cIoU@.5 | AUC | peak in a box | with another moment | ROC area | '
+            'AP inaudible | with another moment | lit when nothing seen sounds |'
+        ),
+        '|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    ]
+    for key, rows in found.items():
+        cells = [ATTENTIONS[key][0], *(_several([row[name] for row in rows]) for name in keys)]
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def _peaks(heats: np.ndarray, masks: np.ndarray) -> float:
+    return _mean([mask.flat[int(one.argmax())] for one, mask in zip(heats, masks, strict=True)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float('nan')
+
+
+def _several(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None and np.isfinite(value)]
+    if not known:
+        return '-'
+    text = f'{np.mean(known):.2f}'
+    return f'{text} ± {(max(known) - min(known)) / 2:.2f}' if len(known) > 1 else text

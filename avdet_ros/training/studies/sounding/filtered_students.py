@@ -1,0 +1,342 @@
+"""Does a student get better when labels of what does not sound are left out? The oracle first.
+
+The labels are those of a teacher that sees every visible vehicle and knows nothing of sound. If
+leaving out by the truth what does not sound gains nothing, no selector can. The student is a small
+one that says of each direction whether a vehicle is there: it is as good as it gets with a few
+hundred windows, where one that draws boxes has hardly begun to learn and shows no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avdet_ros.dataset.features import map_features
+from avdet_ros.dataset.label_filter import KEEP, ROAD, FilteredFrame, read_filtered
+from avdet_ros.dataset.labels import DriveLabels, FrameLabels, labels_of, write_labels
+from avdet_ros.dataset.layout import FrameId
+from avdet_ros.dataset.splits import by_drive
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes
+from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG, at_boxes, box_sides_deg
+from avdet_ros.evaluation.sounding.filters import by_truth, write_filter
+from avdet_ros.evaluation.sounding.ranking import average_precision, rank
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.training.fitting.run_folder import cached_stage
+from avdet_ros.training.sounding.learning import all_maps
+from avdet_ros.training.sounding.network import windows_of
+from avdet_ros.training.sounding.sound_sums import GROUPS, DirectionMaps, sound_sums
+
+SEEN = 'labels_seen'
+"""Folder of the data set with the labels of a teacher that sees every visible vehicle."""
+
+WIDER_DEG = 1.0
+"""A label says that a vehicle is so far beyond its box's sides too."""
+
+STUDENT_ROWS = {
+    'all': 'every visible vehicle is a label (none)',
+    'moving': 'what moves is a label, the rest open (moving)',
+    'oracle': 'what sounds is a label, the rest open (oracle, hidden ones road)',
+    'oracle_hidden': 'the same, and where a hidden one sounds is open (oracle)',
+    'deleted': 'what sounds is a label, the rest is road',
+    'truth': 'the truth: what sounds, hidden or not',
+}
+"""How training labels are filtered: file name, and in words."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StudentScale:
+    """How long students learn.
+
+    Attributes:
+        steps: of 64 windows.
+        seeds: of each row.
+        rows: which.
+    """
+
+    steps: int
+    seeds: int
+    rows: tuple[str, ...] = tuple(STUDENT_ROWS)
+
+
+def teach_filtered(
+    root: Path,
+    boxes: Mapping[str, SeenBoxes],
+    rig: Rig,
+    out: Path,
+    how: StudentScale,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Teach students with every filter and score them with the truth.
+
+    Args:
+        root: the data set's folder, with features.
+        boxes: true ones of ``train``, ``val`` and ``test``.
+        rig: array and camera.
+        out: gets a file a student.
+        how: the scale.
+        progress: shows steps.
+
+    Returns:
+        ``labels``, how right each filter's training labels are, and ``scores``, of each row by
+        seed.
+    """
+    write_seen(root, boxes['train'])
+    labels = {name: filter_seen(root, boxes['train'], name) for name in how.rows}
+    scores: dict[str, list[dict[str, Any]]] = {name: [] for name in how.rows}
+    maps = DirectionMaps(rig)
+    heard = {use: all_maps(maps, frame_sums(root, boxes[use].frames)) for use in ('train', 'test')}
+    for seed in range(how.seeds):
+        for name in how.rows:
+            _logger.info('student, seed %d: %s', seed, STUDENT_ROWS[name])
+            scores[name].append(
+                cached_stage(
+                    out / f'{name}_seed{seed}.json',
+                    lambda name=name, seed=seed: _student(
+                        root, boxes, heard, rig, name, seed, how, progress
+                    ),
+                    name,
+                )
+            )
+    return {'labels': labels, 'scores': scores}
+
+
+def write_seen(root: Path, boxes: SeenBoxes) -> None:
+    """Write labels of a teacher that sees every visible vehicle; those that are there stay."""
+    drives: dict[str, list[int]] = {}
+    for number, one in enumerate(boxes.frames):
+        drives.setdefault(one.drive, []).append(number)
+    for drive, numbers in drives.items():
+        path = root / SEEN / f'{drive}.npz'
+        own = np.isin(boxes.frame, numbers)
+        many, frames = int(own.sum()), len(numbers)
+        table = DriveLabels(
+            ids=np.array([boxes.frames[number].stamp for number in numbers]),
+            teachers=('rgb',),
+            boxes_px=boxes.boxes_px[own],
+            scores=np.ones(many, np.float32),
+            frame=(boxes.frame[own] - numbers[0]).astype(np.int32),
+            teacher=np.zeros(many, np.int8),
+            attention=np.zeros((frames, 1, 0), np.float16),
+            attention_sizes=np.zeros((0, 2), np.int32),
+            embedding=np.zeros((frames, 1, 0, 0), np.float16),
+            features=np.zeros((frames, 1, 0, 0, 0), np.float16),
+        )
+        write_labels(path, table)
+
+
+def filter_seen(root: Path, boxes: SeenBoxes, name: str) -> dict[str, float]:
+    """Write a filter's files; how right the labels that it keeps are."""
+    audible = max(int(boxes.sounds.sum() + boxes.hidden.sum()), 1)
+    if name == 'truth':
+        return {'labels': audible, 'right': 1.0, 'found': 1.0, 'open': 0}
+    labels = root / SEEN
+    fused = teacher_boxes(root, by_drive(boxes.frames), labels)
+    keep = {'all': np.ones(len(fused), bool), 'moving': fused.moves}.get(name, fused.sounds)
+    its = by_truth(fused, root, keep, hidden=name == 'oracle_hidden')
+    if name == 'deleted':
+        its = [replace(one, verdict=np.where(one.verdict == KEEP, KEEP, ROAD)) for one in its]
+    counts = write_filter(labels, name, fused, its)
+    return {
+        'labels': counts['kept'],
+        'right': float(fused.sounds[keep].mean()) if keep.any() else 0.0,
+        'found': float(fused.sounds[keep].sum() / audible),
+        'open': counts['open'] + counts['hidden'],
+    }
+
+
+def _student(
+    root: Path,
+    boxes: Mapping[str, SeenBoxes],
+    heard: Mapping[str, Tensor],
+    rig: Rig,
+    name: str,
+    seed: int,
+    how: StudentScale,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Teach one student and score it on the test drives."""
+    train, test = boxes['train'], boxes['test']
+    targets = [_targets(root, one, name, rig) for one in train.frames]
+    heat, taught = (torch.stack(part) for part in zip(*targets, strict=True))
+    student = fit_columns(heard['train'], heat, taught, how.steps, seed, progress)
+    with torch.no_grad():
+        said = student(heard['test']).numpy()
+    true = np.array([_targets(root, one, 'truth', rig)[0].numpy() > 0.5 for one in test.frames])
+    at_vehicles = at_boxes(said, test.frame, box_sides_deg(test.boxes_px, rig), 0.0)
+    found = rank(at_vehicles, test.sounds)
+    return {
+        'ap_directions': average_precision(said.ravel(), true.ravel()),
+        'ap_hidden': _hidden_precision(root, test, rig, said, true),
+        'ap_inaudible': found.ap_inaudible,
+        'roc_auc': found.roc_auc,
+        'silent_hits': hits_at_half(at_vehicles, test.sounds),
+    }
+
+
+def _targets(root: Path, frame: FrameId, name: str, rig: Rig) -> tuple[Tensor, Tensor]:
+    """(A,) where a vehicle is said to be, and (A,) bool where anything is taught."""
+    if name == 'truth':
+        there = _truth(str(root), frame.drive).get(frame.stamp)
+        kept = np.zeros((0, 4)) if there is None else there.boxes_px
+        opened = np.zeros((0, 4))
+    else:
+        its = _judged(str(root / SEEN), name, frame.drive)[frame.stamp]
+        kept, opened = its.kept_px, its.left_open_px
+    heat, left_open = (torch.from_numpy(columns_of(part, rig)) for part in (kept, opened))
+    return heat.float(), heat | ~left_open
+
+
+@lru_cache(maxsize=512)
+def _truth(root: str, drive: str) -> dict[str, FrameLabels]:
+    return labels_of(Path(root), drive, 'truth')
+
+
+@lru_cache(maxsize=512)
+def _judged(labels: str, name: str, drive: str) -> dict[str, FilteredFrame]:
+    return read_filtered(Path(labels), name, drive)
+
+
+def columns_of(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
+    """(A,) bool, directions of `directions.AZIMUTHS_DEG` in which one of (N, 4) boxes lies."""
+    if not len(boxes_px):
+        return np.zeros(len(AZIMUTHS_DEG), bool)
+    windows = windows_of(torch.from_numpy(box_sides_deg(boxes_px, rig))[None].float(), WIDER_DEG)
+    return windows[0].any(dim=0).numpy()
+
+
+def frame_sums(root: Path, frames: Sequence[FrameId]) -> Tensor:
+    """(F, 32, n_mels) of `sound_sums` of frames whose features are there."""
+    files = {name: map_features(root, 'window', name) for name in {one.drive for one in frames}}
+    return sound_sums([files[one.drive][1][files[one.drive][0][one.stamp]] for one in frames])
+
+
+class ColumnStudent(nn.Module):
+    """Convolutions over directions: from what is heard in each to whether a vehicle is there."""
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.register_buffer('mean', mean)
+        self.register_buffer('deviation', deviation)
+        self.layers = nn.Sequential(
+            nn.Conv1d(2 * GROUPS, 32, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(32, 32, 5, padding=4, dilation=2),
+            nn.ReLU(),
+            nn.Conv1d(32, 1, 5, padding=8, dilation=4),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(F, 2 `GROUPS`, A) maps to (F, A) logits."""
+        return self.layers((maps - self.mean) / self.deviation)[:, 0]
+
+
+def fit_columns(
+    maps: Tensor,
+    heat: Tensor,
+    taught: Tensor,
+    steps: int,
+    seed: int,
+    progress: Progress = SILENT,
+) -> ColumnStudent:
+    """Fit a student to directions.
+
+    Args:
+        maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
+        heat: (F, A) 1 where a vehicle is said to be.
+        taught: (F, A) bool, where anything is taught.
+        steps: of 64 windows, half of them with left and right exchanged.
+        seed: of weights and order.
+        progress: shows steps.
+    """
+    torch.manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
+    mean = maps.mean(dim=(0, 2))[:, None]
+    student = ColumnStudent(mean, maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
+    optimiser = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    with progress.step('student', steps) as advance:
+        for step in range(steps):
+            drawn = torch.randint(len(maps), (64,), generator=chance)
+            parts = [part[drawn] for part in (maps, heat, taught)]
+            if step % 2:  # directions lie evenly about the heading
+                parts = [part.flip(-1) for part in parts]
+            shown, wanted, counts = parts
+            each = functional.binary_cross_entropy_with_logits(
+                student(shown), wanted, reduction='none'
+            )
+            loss = (each * counts).sum() / counts.sum().clamp(min=1)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            advance()
+    return student.eval()
+
+
+def _hidden_precision(
+    root: Path, test: SeenBoxes, rig: Rig, said: np.ndarray, true: np.ndarray
+) -> float:
+    """AP of directions in which an audible vehicle is that nobody sees, against empty ones."""
+    hidden = np.zeros_like(true)
+    for number, one in enumerate(test.frames):
+        there = _truth(str(root), one.drive)[one.stamp]
+        unseen = ~np.isin(there.ids, test.ids[test.frame == number])
+        hidden[number] = columns_of(there.boxes_px[unseen], rig)
+    seen = np.zeros_like(true)
+    for number in range(len(test.frames)):
+        seen[number] = columns_of(test.boxes_px[test.frame == number], rig)
+    counts = (hidden | ~true) & ~seen
+    return average_precision(said[counts], hidden[counts])
+
+
+def hits_at_half(heat: np.ndarray, sounds: np.ndarray) -> float:
+    """Share of the inaudible that a student is as sure of as of half of those that sound."""
+    if sounds.all() or not sounds.any():
+        return float('nan')
+    return float((heat[~sounds] >= np.median(heat[sounds])).mean())
+
+
+def student_table(found: Mapping[str, Any]) -> str:
+    """Labels and students of each row, in Markdown."""
+    lines = [
+        (
+            '| training labels | labels | that sound | of all that do | parts open | '
+            'AP directions | AP hidden | ROC area | AP inaudible | inaudible hit |'
+        ),
+        '|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|',
+    ]
+    for name, its in found['labels'].items():
+        scores = found['scores'][name]
+        cells = [
+            STUDENT_ROWS[name],
+            str(its['labels']),
+            f'{100 * its["right"]:.0f} %',
+            f'{100 * its["found"]:.0f} %',
+            str(its['open']),
+            *(
+                _several([one[key] for one in scores], 3)
+                for key in ('ap_directions', 'ap_hidden', 'roc_auc', 'ap_inaudible', 'silent_hits')
+            ),
+        ]
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def _several(values: Sequence[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None and np.isfinite(value)]
+    if not known:
+        return '-'
+    text = f'{np.mean(known):.{digits}f}'
+    return f'{text} ± {(max(known) - min(known)) / 2:.{digits}f}' if len(known) > 1 else text

@@ -1,0 +1,79 @@
+"""Attention over pictures in which a bright patch stands where the sound comes from."""
+
+from __future__ import annotations
+
+from helpers.plane_waves import column_px, plane_wave
+import numpy as np
+import pytest
+import torch
+
+from avdet_ros.training.sounding.attention import (
+    COLUMNS,
+    PICTURE_PX,
+    ROWS,
+    AttentionPlan,
+    attend,
+    column_places,
+    fit_attention,
+    told_loss,
+    triplet,
+)
+from avdet_ros.training.sounding.sound_sums import sound_sums
+
+
+def scenes(rig, direction_maps, many, seed):
+    """Two bright patches a picture; masks of the one that sounds."""
+    rng = np.random.default_rng(seed)
+    pictures = torch.full((many, 3, *PICTURE_PX), 60, dtype=torch.uint8)
+    masks, waves = torch.zeros(many, ROWS, COLUMNS), []
+    for number in range(many):
+        loud = rng.uniform(-38, 38)
+        quiet = loud + rng.uniform(25, 38) * (-1 if loud > 0 else 1)
+        for azimuth, sounds in ((loud, 1.0), (quiet, 0.0)):
+            column = int(column_px(rig, azimuth) / 1920 * COLUMNS)
+            pictures[number, :, 32:48, 8 * column : 8 * column + 8] = 240
+            masks[number, 4:6, column] = sounds
+        waves.append(plane_wave(rig, loud))
+    return pictures, direction_maps(sound_sums(waves)), masks
+
+
+def test_columns_lie_in_their_directions(rig):
+    places = column_places(rig)
+    assert (places.diff() > 0).all()
+    assert places[0] - 56 == pytest.approx(-(places[-1] - 56), abs=1)
+
+
+@pytest.mark.parametrize(('way', 'finds'), [('map', True), ('literal', False)])
+def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way, finds):
+    pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
+    plan = AttentionPlan(
+        way, unsupervised=False, labelled=48, steps=60, batch=16, learning_rate=5e-3
+    )
+    network = fit_attention(pictures, maps, [], masks, plan, column_places(rig))
+    pictures, maps, masks = scenes(rig, direction_maps, 24, 1)
+    heat = attend(network, pictures, maps)
+    assert heat.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-4)
+    peak = heat.reshape(24, -1).argmax(axis=1)
+    right = masks.flatten(1).numpy()[np.arange(24), peak].mean()
+    assert (right > 0.8) == finds
+
+
+def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps):
+    pictures, maps, masks = scenes(rig, direction_maps, 8, 0)
+    others = [torch.tensor([(i + 3) % 8]) for i in range(8)]
+    plan = AttentionPlan(steps=2, batch=4)
+    one, same = (
+        fit_attention(pictures, maps, others, masks, plan, column_places(rig)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(attend(one, pictures, maps), attend(same, pictures, maps))
+
+
+def test_losses_by_hand():
+    zero, far = torch.zeros(1, 2), torch.tensor([[20.0, 0.0]])
+    assert triplet(zero, zero, far).item() == pytest.approx(0, abs=1e-6)
+    assert triplet(zero, far, zero).item() == pytest.approx(2, abs=1e-6)
+    assert triplet(zero, far, far).item() == pytest.approx(0.5)
+    attention = torch.tensor([[[0.5, 0.25], [0.25, 0.0]]])
+    masks = torch.tensor([[[2.0, 2.0], [0.0, 0.0]]])
+    assert told_loss(attention, masks).item() == pytest.approx(-0.5 * np.log(0.5 * 0.25))
+    assert torch.isfinite(told_loss(attention, masks.flip(1, 2)))

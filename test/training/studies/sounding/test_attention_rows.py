@@ -1,0 +1,47 @@
+"""Scores of attention maps that are right, and of some that are wrong."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avdet_ros.training.sounding.attention import COLUMNS, ROWS
+from avdet_ros.training.studies.sounding.attention_rows import (
+    ATTENTIONS,
+    attention_table,
+    cells_of,
+    scores_of,
+)
+
+SIZE = (1920, 640)
+
+
+def test_a_small_box_has_a_cell_too():
+    small = cells_of(np.array([85.0, 85, 90, 90]), SIZE)
+    assert np.argwhere(small).tolist() == [[1, 1]]
+    large = cells_of(np.array([0.0, 0, 160, 80]), SIZE)
+    assert np.argwhere(large).tolist() == [[0, 0], [0, 1]]
+    assert cells_of(np.array([1900.0, 600, 1940, 680]), SIZE)[-1, -1]
+
+
+def test_scores_by_hand():
+    boxes = np.array([[0.0, 0, 80, 80], [800, 0, 880, 80], [80, 80, 160, 160]])
+    sounds, frame = np.array([True, False, False]), np.array([0, 0, 1])
+    masks = np.zeros((2, ROWS, COLUMNS))
+    masks[0, 0, 0] = 1
+    heat = np.full((2, ROWS, COLUMNS), 0.1)
+    heat[0, 0, 0], heat[0, 0, 10] = 0.9, 0.2
+    heat[1, 5] = 0.8
+    wrong = heat[:, :, ::-1]
+    seen = SimpleNamespace(frame=frame, boxes_px=boxes, sounds=sounds)
+    test = SimpleNamespace(masks=masks, boxes=seen)
+    found = scores_of(heat, heat, wrong, masks, test, SIZE)
+    assert (found['ciou'], found['peak'], found['peak_wrong']) == (1.0, 1.0, 0.0)
+    assert found['auc'] == pytest.approx(1.0)
+    assert (found['roc_auc'], found['ap_inaudible']) == (1.0, 1.0)
+    assert found['ap_wrong'] < 1
+    assert found['lit'] == pytest.approx(1 / ROWS)
+    text = attention_table({'map': [found, {**found, 'ciou': 0.5, 'auc': None}]})
+    assert f'| {ATTENTIONS["map"][0]} | 0.75 ± 0.25 | 1.00 | 1.00 ± 0.00 |' in text
