@@ -173,7 +173,7 @@ def model_costs(
             except AvdetError:
                 break
             name = f'inference, {model.name}, {count} thread{"s" if count > 1 else ""}'
-            costs.append(measure(name, lambda its=detector: its.detect(level), runs))
+            costs.append(measure(name, partial(detector.detect, level), runs))
             steered = detector if detector.steered else steered
     if steered is not None:
         azimuths = steered.contract.azimuths_deg

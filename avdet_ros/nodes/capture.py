@@ -28,6 +28,7 @@ from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.hand_over import FeatureWindow
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
+from avdet_ros.nodes.source_report import report_source
 from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
@@ -38,9 +39,6 @@ from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
-
-BEHIND_S = 0.5
-"""A source that hands its sound out this much later than real time cannot keep up."""
 
 JUDGED_S = 0.05
 """Sound whose channels are judged at once; sources may read in smaller blocks."""
@@ -326,7 +324,8 @@ class CaptureNode(AvdetNode):
         self.publisher_watch.report_count(report, topic, count, sentence)
         finished = False
         if self._input is not None:
-            finished = self._diagnose_input(report)
+            silent_s = time.monotonic() - max(self._last_block_s or 0, self._active_since)
+            finished = report_source(report, self._input, self._windows.count, silent_s)
         elif self._subscription is not None:
             self.explain_silence(report, self._subscription, self._last_block_s)
             if self.publisher_watch.count(self._subscription) > 1:
@@ -352,38 +351,3 @@ class CaptureNode(AvdetNode):
                 report.warn(sentence)
         if report.level == diagnostics.OK and not finished:
             report.ok(f'{self._windows.count} windows sent')
-
-    def _diagnose_input(self, report: diagnostics.Report) -> bool:
-        source = self._input.source
-        report.value(
-            source=source.label,
-            xruns=source.overflows,
-            bad_samples=source.bad_samples,
-            clock_drift_ppm=self._input.clock.drift * 1e6,
-            clock_jumps=self._input.clock.jumps,
-            reopened=self._input.reopened,
-            finished=source.exhausted,
-            behind_s=source.behind_s,
-        )
-        if source.exhausted and source.damage:
-            report.warn(f'{source.damage}; {self._windows.count} windows were sent')
-            return True
-        if source.exhausted:
-            report.ok(f'{source.label} has ended after {self._windows.count} windows')
-            return True
-        if source.doubt:
-            report.warn(source.doubt)
-        if self._input.fault:
-            report.error(f'{self._input.fault}; trying again')
-        elif source.trouble:
-            report.error(f'{source.trouble}; its sound is not used')
-        elif source.behind_s > BEHIND_S:
-            report.warn(
-                f'{source.label} is {source.behind_s:.1f} s behind real time: this machine is too '
-                'slow for it'
-            )
-        elif self._input.still:
-            report.warn('ROS time stands still: sound of this time is not sent')
-        elif time.monotonic() - max(self._last_block_s or 0, self._active_since) > 2:
-            report.error(f'no samples from {source.label}')
-        return False

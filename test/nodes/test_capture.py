@@ -50,14 +50,23 @@ def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     audio = watcher.collect(Image, 'audio', 200)
     start(CaptureNode, source='file', file=wav(samples), hop_s=0.25)
-    watcher.wait_status('capture', 'has ended after 5 windows', level=0)
-    wait(lambda: len(received) == 5, 'five windows')
-    steps = np.diff([stamp_ns(message) for message in received]) * 1e-9
-    np.testing.assert_allclose(steps, 0.25, atol=0.02)
+    # A window that a busy machine is late for is dropped, and counted.
+    ended = watcher.wait_status(
+        'capture',
+        'has ended',
+        level=0,
+        values=lambda v: int(v['windows_out']) + int(v['windows_dropped']) == 5,
+    )
+    wait(lambda: len(received) == int(ended[2]['windows_out']), 'windows')
+    steps = np.diff([stamp_ns(message) for message in received]) * 1e-9 / 0.25
+    np.testing.assert_allclose(steps, np.round(steps), atol=0.08)
+    assert (np.round(steps) >= 1).all()
     assert received[0].header.frame_id == 'microphone_array'
     assert (received[0].encoding, received[0].height, received[0].width) == ('32FC32', 80, 173)
-    # The first window is a second that ends with a frame of 256 samples.
-    last = -(-RATE_HZ // 256) * 256
+    # A window is a second that ends with a frame of 256 samples.
+    since_s = (stamp_ns(received[0]) - stamp_ns(audio[0])) * 1e-9
+    seconds = 1 + 0.25 * round((since_s - 1) / 0.25)
+    last = 256 * max(int(seconds * RATE_HZ / 256), -(-RATE_HZ // 256))
     second = samples[last - RATE_HZ : last]
     expected = front_end.compute(second.T.astype(np.float32) / 32768)
     np.testing.assert_allclose(decode_spectrogram(received[0], 'x'), expected, atol=1e-3)
