@@ -293,9 +293,9 @@ class CaptureNode(AvdetNode):
             sent=sent_ns,
         )
         # The mark of a window that was sent although samples were lost in it.
-        self._gap_samples.publish(Float64(data=float(window.gap_samples)))
-        self._features_ms.publish(Float64(data=milliseconds))
-        self._sent_ms.publish(Float64(data=late_ms))
+        self.publish_number(self._gap_samples, float(window.gap_samples))
+        self.publish_number(self._features_ms, milliseconds)
+        self.publish_number(self._sent_ms, late_ms)
         if self._truth is not None:
             due_sample = window.end_sample + self._grid  # it may end so much before its time
             self._truth.publish(due_sample, due.start_ns, self.p['hop_s'])

@@ -32,13 +32,13 @@ class AudioPublisher:
         self._unpublished: list[Block] = []
 
     def take(self, stamped: StampedBlock, *, wanted: bool) -> None:
-        """Take the next block; every 20 ms or more of sound become a message.
+        """Take the next block; every 20 ms or more of sound become a message if one subscribes.
 
         Args:
             stamped: the block and the times of its samples.
             wanted: whether it is to be published; what was not yet is dropped where not.
         """
-        if not wanted:
+        if not (wanted and self._publisher.get_subscription_count()):
             self._unpublished = []
             return
         block = stamped.block

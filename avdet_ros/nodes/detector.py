@@ -183,8 +183,8 @@ class DetectorNode(AvdetNode):
         self._inference.add(milliseconds)
         self._latency.add(late_ms)
         self._flow.add(sent_ns, end_ns, late_ms)
-        self._inference_ms.publish(Float64(data=milliseconds))
-        self._sent_ms.publish(Float64(data=late_ms))
+        self.publish_number(self._inference_ms, milliseconds)
+        self.publish_number(self._sent_ms, late_ms)
         self._steps.publish(
             end_ns,
             received=received_ns,

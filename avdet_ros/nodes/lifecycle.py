@@ -16,6 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from avdet_ros.errors import AvdetError
@@ -160,6 +161,11 @@ class AvdetNode(LifecycleNode):
     def load_rig(self) -> Any:
         """The rig that parameter ``rig`` names."""
         return load_rig(self.p['rig'] or None)
+
+    def publish_number(self, publisher: Publisher, value: float) -> None:
+        """Publish a number while somebody subscribes: else DDS would take its time for nothing."""
+        if publisher.get_subscription_count():
+            publisher.publish(Float64(data=value))
 
     def refuse(self, key: str, sentence: str) -> None:
         """Report a bad message: diagnostics for a while, and the log the first time."""

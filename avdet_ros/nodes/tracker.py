@@ -148,8 +148,8 @@ class TrackerNode(AvdetNode):
         self._update.add(milliseconds)
         self._latency.add(late_ms)
         self._flow.add(self.now_ns(), instant_ns, late_ms)
-        self._tracker_ms.publish(Float64(data=milliseconds))
-        self._latency_ms.publish(Float64(data=late_ms))
+        self.publish_number(self._tracker_ms, milliseconds)
+        self.publish_number(self._latency_ms, late_ms)
         self._steps.publish(end_ns, received=received_ns, tracked=tracked_ns, sent=sent_ns)
 
     def _update_tracks(self, instant_ns: int, detections: Detections) -> list[Track]:
