@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from avdet_ros.audio.feature_stream import FeatureStream
-from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.audio.window import HOP_S, Window, WindowBuffer
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
@@ -209,23 +209,32 @@ def message_costs(
 ) -> list[Cost]:
     """Cost of building and serialising messages; empty where ROS is not installed."""
     try:
-        from rclpy.serialization import serialize_message
-
+        from avdet_ros.messages.decode import decode_spectrogram
         from avdet_ros.messages.encode import encode_detections, encode_header, encode_spectrogram
     except ImportError:
         return []
     head = encode_header(1_700_000_000_000_000_000, 'frame')
-    makers: dict[str, Callable[[], Any]] = {
-        'spectrogram message': lambda: encode_spectrogram(head, spectrogram),
-        'detections message': lambda: encode_detections(head, boxes_px, scores),
-    }
-    costs = []
-    for name, make in makers.items():
-        message = make()
-        costs.append(measure(f'{name}, built', make, runs))
-        serialise = partial(serialize_message, message)
-        costs.append(measure(f'{name}, serialised', serialise, runs))
-    return costs
+    # In memory as capture computes it; pooled as both shipped models begin, were it sent so.
+    sent = np.ascontiguousarray(spectrogram.transpose(1, 2, 0)).transpose(2, 0, 1)
+    pooled = np.ascontiguousarray(pool_frames(sent).transpose(1, 2, 0)).transpose(2, 0, 1)
+    costs = [measure('spectrogram pooled by 4 frames', lambda: pool_frames(sent), runs)]
+    for name, features in (('spectrogram', sent), ('pooled spectrogram', pooled)):
+        make = partial(encode_spectrogram, head, features)
+        costs += _message_costs(f'{name} message', make, runs)
+        decode = partial(decode_spectrogram, make(), name)
+        costs.append(measure(f'{name} message, decoded', decode, runs))
+    make_detections = partial(encode_detections, head, boxes_px, scores)
+    return costs + _message_costs('detections message', make_detections, runs)
+
+
+def _message_costs(name: str, make: Callable[[], Any], runs: int) -> list[Cost]:
+    from rclpy.serialization import serialize_message
+
+    serialise = partial(serialize_message, make())
+    return [
+        measure(f'{name}, built', make, runs),
+        measure(f'{name}, serialised', serialise, runs),
+    ]
 
 
 def machine() -> dict[str, object]:
