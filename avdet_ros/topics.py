@@ -49,7 +49,7 @@ TOPICS = (
         ('capture', 'recorder'),
         'OFFER_STREAM',
         'ASK_SOUND',
-        'parameter publish_audio',
+        'parameter publish_audio, and while somebody subscribes',
         'source topic',
     ),
     Topic(
