@@ -34,7 +34,8 @@ def reproduce(
         str | None,
         typer.Option(
             help='Only these rows, as m1,m5,m6; the table has them alone. self-supervision: which '
-            'seen vehicle sounds, and what it helps to know.'
+            'seen vehicle sounds, and what it helps to know. pretexts: what a student may learn '
+            'first.'
         ),
     ] = None,
     seeds: Annotated[
@@ -56,6 +57,8 @@ def reproduce(
         avdet train reproduce --scale full --data MAVD --teachers teachers --out runs/paper
 
         avdet train reproduce --rows self-supervision --scale small --out runs/sounding
+
+        avdet train reproduce --rows pretexts --scale small --out runs/pretexts
     """
     import shlex
     import sys
@@ -67,6 +70,7 @@ def reproduce(
     need_training()
     from avdet_ros.training.studies import reproduce as runs
     from avdet_ros.training.studies.paper_rows import ROWS
+    from avdet_ros.training.studies.pretexts import study as pretexts
     from avdet_ros.training.studies.sounding import self_supervision
 
     command = shlex.join(['avdet', *sys.argv[1:]])
@@ -75,11 +79,16 @@ def reproduce(
         path = self_supervision.study(scale, out, data, command, pages, bars)
         _logger.info('made %s', path)
         return
+    if rows == pretexts.KEY:
+        path = pretexts.study(scale, out, data, command, bars)
+        _logger.info('%s', path.read_text(encoding='utf-8'))
+        _logger.info('made %s', path)
+        return
     known = {row.key: row for row in ROWS}
     wanted = rows.split(',') if rows else list(known)
     for key in wanted:
         if key not in known:
-            names = ', '.join([*known, self_supervision.KEY])
+            names = ', '.join([*known, self_supervision.KEY, pretexts.KEY])
             raise AvdetError(f'rows: expected some of {names}, found {key!r}')
     chosen = [known[key] for key in wanted]
     path = runs.reproduce(scale, out, data, teachers, chosen, seeds, command, bars)

@@ -129,6 +129,8 @@ def run_fit(
         warnings.filterwarnings('ignore', '.*smaller than the logging interval.*')
         warnings.filterwarnings('ignore', '.*exists and is not empty.*')
         warnings.filterwarnings('ignore', '.*LeafSpec.*')
+        # A frozen encoder's batch norms do not learn.
+        warnings.filterwarnings('ignore', '.*in eval mode at the start of training.*')
         # Every process scores all validation windows: there is nothing to add up.
         warnings.filterwarnings('ignore', '.*sync_dist=True.*')
         trainer = Trainer(

@@ -24,6 +24,7 @@ from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.data.augment import added, mask_bands
 from avdet_ros.training.data.batch import Batch
 from avdet_ros.training.data.mirror import Mirror
+from avdet_ros.training.data.windows import WindowDataset
 from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.pretexts.base import MeasuredPretext, negatives, without
 from avdet_ros.training.pretexts.masked_channels import pooled
@@ -73,11 +74,11 @@ class Contrastive(MeasuredPretext):
         names = ('mix', 'gain_db', 'channel_gain_db', 'mask_bands', 'mask_frames', 'drop_channel')
         return without(self.recipe.augmentation, *names)
 
-    def prepare(self, train, val) -> None:
+    def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
         """Let the projection find its size."""
         super().prepare(train, val)
         with torch.no_grad():
-            self.project(self.student.encode(torch.as_tensor(train.spectrogram[0])[None].float()))
+            self.project(self.student.encode(train.batch([0]).spectrogram))
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``, ``found`` and ``spread``, see `agreement`."""

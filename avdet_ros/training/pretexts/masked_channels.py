@@ -55,7 +55,7 @@ class MaskedChannels(MeasuredPretext):
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
         """Make the head for the shape of the windows."""
         super().prepare(train, val)
-        example = torch.as_tensor(train.spectrogram[0])[None].float()
+        example = train.batch([0]).spectrogram
         with torch.no_grad():
             encoded = pooled(self.student.encode(example)).flatten(1).shape[1]
         self.blocks = block_means(example).shape[1:]

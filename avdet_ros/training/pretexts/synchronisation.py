@@ -83,7 +83,7 @@ class Synchronisation(MeasuredPretext):
                     f'in a drive, to see what moves, found {known.mean():.0%} with such neighbours'
                 )
         with torch.no_grad():
-            self.project(self.student.encode(torch.as_tensor(train.spectrogram[0])[None].float()))
+            self.project(self.student.encode(train.batch([0]).spectrogram))
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``known``: windows with a movement and a negative, ``right`` of them.

@@ -58,7 +58,7 @@ def fit_pretext(
         channels = student.eval().encode(example).shape[1]
     task = PRETEXTS.find(how.task)(student, recipe, mirror, channels)
     task.prepare(train, val)
-    levels = len(train.level_sizes) if len(train.attention) else 0
+    levels = len(train.level_sizes) if 'attention' in task.needs_of(recipe) else 0
     best = run_fit(
         task,
         loader(train, how.batch, recipe.fit.seed, levels, how.batch // 2 if task.compares else 0),

@@ -1,0 +1,1 @@
+"""Which pretext helps a student that has few labelled drives."""

@@ -1,0 +1,89 @@
+"""The page of the comparison of pretexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from avdet_ros.files import write_atomically
+from avdet_ros.training.studies.pretexts.rows import ALL, FEW, FROZEN_AT, MORE
+
+_HEAD = """\
+| row | 1 %: direction, mAP | 10 %: direction, mAP | 100 %: direction, mAP | head alone, 10 % \
+| error, p50 / p90 deg | went on |
+|---|---|---|---|---|---|---|"""
+
+_HOW = """\
+Average precision of directions within 5 degrees, and mAP at IoU 0.5, per cent on test windows;
+mean and half the range of the seeds. Labels of so many of the drives, drawn by the seed; the
+pretexts learn from all training windows: *masked_channels* and *contrastive* from sound alone,
+the others from the boxes or pictures of all drives too, which teachers give for nothing. *none,
+longer* learns boxes for as many more steps as a pretext has. *Head alone*: direction with the
+encoder frozen after the pretext (*none*: with random weights). Errors are of the directions found
+with 10 % of the drives. A row went on to 100 % if with 1 and with 10 % its directions beat those
+of *none, longer* by more than the seeds' range; of the others no difference was seen."""
+
+
+def write_page(path: Path, results: dict[str, Any]) -> Path:
+    """Write the tables.
+
+    Args:
+        path: the Markdown file.
+        results: see `study.Comparison.told`.
+    """
+    rows = list(dict.fromkeys(run['row'] for run in results['runs']))
+    lines = [
+        f'# Pretexts, at scale {results["scale"]}',
+        '',
+        f'    {results["command"]}',
+        '',
+        _HOW,
+        '',
+        f'Student {results["student"]}, labels: {results["labels"]}.',
+        '',
+        _HEAD,
+        *(_line(row, results) for row in rows),
+        '',
+        '## What the pretexts learned',
+        '',
+        *(f'- {about}' for about in results['about'].values()),
+    ]
+    if results['lacking']:
+        lines += ['', '## Left out', '', *(f'- {why}' for why in results['lacking'].values())]
+    with write_atomically(path) as file:
+        file.write(('\n'.join(lines) + '\n').encode())
+    return path
+
+
+def _line(row: str, results: dict[str, Any]) -> str:
+    def of(share: float, name: str, freeze: bool = False) -> list[float | None]:
+        return [
+            run[name]
+            for run in results['runs']
+            if (run['row'], run['share'], run['freeze']) == (row, share, freeze)
+        ]
+
+    cells = [row]
+    for share in (FEW, MORE, ALL):
+        cells.append(f'{per_cent(of(share, "direction"))}, {per_cent(of(share, "map50"))}')
+    cells.append(per_cent(of(FROZEN_AT, 'direction', freeze=True)))
+    cells.append(' / '.join(_plain(of(MORE, name)) for name in ('p50_deg', 'p90_deg')))
+    stopped = 'no' if row in results['stopped'] else 'yes'
+    cells.append('-' if row.startswith('none') else stopped)
+    return f'| {" | ".join(cells)} |'
+
+
+def per_cent(values: Sequence[float | None]) -> str:
+    """Mean and half the range in per cent; "-" where nothing was run or nothing is defined."""
+    known = [100 * value for value in values if value is not None]
+    if not known:
+        return '-'
+    text = f'{mean(known):.1f}'
+    return text + f' ± {(max(known) - min(known)) / 2:.1f}' if len(known) > 1 else text
+
+
+def _plain(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f'{mean(known):.1f}' if known else '-'

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from avdet_ros.cli import main as cli
+from avdet_ros.errors import AvdetError
+from avdet_ros.training.recipes.parts import WindowsRecipe
+from avdet_ros.training.studies.pretexts.rows import SCALES
+from avdet_ros.training.studies.pretexts.study import PAGE, beats, read_results, study
+
+TINY = replace(
+    SCALES['smoke'],
+    windows=WindowsRecipe(60, 30, 30),
+    batch=20,
+    tasks=('masked_channels', 'synchronisation', 'instance'),
+)
+
+
+def test_a_row_beats_another_by_more_than_the_range_of_either():
+    assert beats([0.5, 0.6], [0.3, 0.4])
+    assert not beats([0.4, 0.7], [0.3, 0.4]), 'by 0.2, and its seeds are 0.3 apart'
+    assert not beats([0.5, 0.75], [0.25, 0.5]), 'by just the range'
+    assert not beats([0.3], [0.3])
+
+
+@pytest.mark.slow
+def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'windows').symlink_to(window_folder)
+    page = study(TINY, out, command='avdet train reproduce --rows pretexts')
+    assert page == out / PAGE
+    told = read_results(out)
+    assert set(told['lacking']) == {'synchronisation', 'instance'}
+    assert 'which have no pictures' in told['lacking']['instance']
+    assert 'at most 1.25 s apart' in told['lacking']['synchronisation']
+    runs = {(run['row'], run['share'], run['freeze']) for run in told['runs']}
+    assert {('none', 1.0, False), ('none, longer', 0.01, False)} <= runs
+    assert {('masked_channels', 0.1, True), ('none', 0.1, True)} <= runs
+    assert (('masked_channels', 1.0, False) in runs) == ('masked_channels' not in told['stopped'])
+    text = page.read_text()
+    assert '| none, longer | ' in text
+    assert 'masked_channels: hidden levels off by' in text
+    assert '## Left out' in text
+    before = {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')}
+    assert study(TINY, out, command='avdet train reproduce --rows pretexts').read_text() == text
+    assert {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')} == before
+    assert len(list(out.glob('pretexts/masked_channels_*'))) == 1, 'one for all shares'
+
+
+def test_another_scale_is_refused(tmp_path):
+    with pytest.raises(
+        AvdetError, match="scale: expected one of smoke, small, full, found 'tiny'"
+    ):
+        study('tiny', tmp_path)
+
+
+def test_the_command_knows_the_rows(tmp_path, monkeypatch, capsys):
+    arguments = ['avdet', 'train', 'reproduce', '--rows', 'pretexts', '--scale', 'tiny']
+    monkeypatch.setattr('sys.argv', [*arguments, '--out', str(tmp_path)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert 'expected one of smoke, small, full' in ' '.join(capsys.readouterr().err.split())
