@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.checkup.finding import Finding, not_checked, ok, to_do
 from avdet_ros.detection.contract_check import differences, next_step, remarks
 from avdet_ros.detection.model_file import read_model
@@ -19,9 +20,6 @@ from avdet_ros.detection.session import PROVIDERS, Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
-
-HOP_S = 0.1
-"""A window comes this often; an inference that takes half of it leaves too little for the rest."""
 
 SHARED_MEMORY_BYTES = 256 << 20
 """Seven nodes with the segments of config/fastdds.xml, and some room."""
@@ -90,7 +88,7 @@ def check_provider(detector: Detector, gpu: str) -> Finding:
         why = '; '.join(map(one_line, detector.provider_notes)) or 'this ONNX Runtime has no CUDA'
         step = 'install onnxruntime-gpu in place of onnxruntime: docs/install.md, GPU'
         return to_do('GPU', f'{found}, although there is {gpu}: {why}', step)
-    if took_s > HOP_S / 2:
+    if took_s > HOP_S / 2:  # the rest of the way needs the other half
         step = 'free this machine of other work, use a GPU, or ask for fewer windows: hop:=0.2'
         return to_do('GPU', f'{found}: too slow for one each {HOP_S:g} s', step)
     return ok('GPU', found if gpu else f'{found}; no GPU here, and none needed')

@@ -93,7 +93,7 @@ def train_any_array(
     from avdet_ros.training.any_array.fitting.fit_state import FitPlan
     from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
-    if labels not in any_array.LABEL_OFFSET_S:
+    if labels not in any_array.LABEL_OFFSETS_S:
         raise AvdetError(f'--labels: expected centre or end, found {labels!r}')
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.evaluation.drive_record import TruthFrame
 from avdet_ros.files import write_atomically
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.conditions import TrueArray
 
-TRUTH_OFFSETS_S = (-0.5, 0.0)
+TRUTH_OFFSETS_S = (LABEL_OFFSET_S, 0.0)
 """Instants after a window's end at which the truth is kept: its middle and its end."""
 
 _FULL_SCALE = 32768

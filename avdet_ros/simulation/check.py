@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from avdet_ros.audio.geometry import speed_of_sound_mps
 from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
@@ -21,7 +22,7 @@ from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
 
-C_MPS = 343.2
+C_MPS = speed_of_sound_mps(20.0)
 QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)
 SRP_SEEDS = range(200_500, 200_600)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
-from avdet_ros.detection.contract import contract_for_any_array
+from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for_any_array
 from avdet_ros.detection.steering import azimuth_grid, expected_coherences
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
@@ -37,7 +37,7 @@ from avdet_ros.training.fitting.commit import git_commit
 
 MODEL, SCORES = 'student.onnx', 'scores.json'
 
-LABEL_OFFSET_S = {'centre': -0.5, 'end': 0.0}
+LABEL_OFFSETS_S = {'centre': LABEL_OFFSET_S, 'end': 0.0}
 """When boxes hold against the window's end, by the labels that are learned, for windows of 1 s."""
 
 CHECKED_WINDOWS = 48
@@ -162,7 +162,7 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     }
     contract = contract_for_any_array(
         FrontEnd(),
-        LABEL_OFFSET_S[best.labels_at],
+        LABEL_OFFSETS_S[best.labels_at],
         run.azimuths_deg(),
         best.start.ranges,
         metrics=finite_scores(scores),
