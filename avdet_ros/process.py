@@ -85,6 +85,17 @@ def keep_freed_memory() -> None:
     _mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def give_back_freed_memory() -> None:
+    """Give what is free now back to the system, once, in spite of `keep_freed_memory`.
+
+    What only starting needed, as tens of MB for reading a model or drawing a road, would stay with
+    the process for good.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is not None:
+        trim(0)
+
+
 def use_one_arena() -> None:
     """Let all threads that begin from now on take memory from one place.
 

@@ -198,3 +198,31 @@ def test_real_time_priority_is_granted_or_the_refusal_explained():
         assert said['root'][1] == '[True, False, True]'
     else:
         assert 'is refused (' in said['root'][0]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')
+def test_what_only_starting_needed_goes_back_once_and_later_memory_is_kept():
+    program = """
+import psutil
+from avdet_ros.process import give_back_freed_memory, keep_freed_memory
+keep_freed_memory()
+def megabytes():
+    return psutil.Process().memory_info().rss / 1e6
+def need():
+    held = [bytearray(1 << 20) for _ in range(60)]
+    last = bytearray(1 << 20)
+    return last  # above what is freed, as what is loaded stays
+before, last = megabytes(), need()
+print(megabytes() - before)
+give_back_freed_memory()
+print(megabytes() - before)
+more = need()
+print(megabytes() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
+    )
+    kept, given_back, kept_again = map(float, done.stdout.split())
+    assert kept > 55
+    assert given_back < 10
+    assert kept_again > 55

@@ -14,7 +14,13 @@ import time
 from typing import TYPE_CHECKING
 
 from avdet_ros.nodes.command_line import split_words, take_words, words_outside_ros_args
-from avdet_ros.process import END_SIGNALS, keep_freed_memory, lower_priority, use_one_arena
+from avdet_ros.process import (
+    END_SIGNALS,
+    give_back_freed_memory,
+    keep_freed_memory,
+    lower_priority,
+    use_one_arena,
+)
 
 if TYPE_CHECKING:
     from avdet_ros.nodes.lifecycle import AvdetNode
@@ -163,6 +169,7 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
             # What is loaded stays: looking for garbage in it would hold up a window now and then.
             gc.collect()
             gc.freeze()
+            give_back_freed_memory()
             spinner = Spinner(nodes)
             spinner.spin()
     finally:
