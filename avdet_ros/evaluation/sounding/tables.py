@@ -109,6 +109,31 @@ def part_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
     return '\n'.join(lines)
 
 
+def bar_table(rows: Sequence[RowScores], bar: RowScores, test: SeenBoxes) -> str:
+    """What rows gain on another one, in the AP of the inaudible on the same drives.
+
+    Args:
+        rows: as scored; the first seed of each counts.
+        bar: the row that they should beat.
+        test: the boxes.
+    """
+    lines = [f'| AP inaudible less that of "{bar.title}" | difference | 95 % over drives |']
+    lines.append('|---|--:|--:|')
+    low_bar = bar.test[bar.own][0]
+    for row in rows:
+        scores = row.test[row.own][0]
+
+        def gained(places: np.ndarray, scores: np.ndarray = scores) -> float:
+            sounds = test.sounds[places]
+            ours = rank(scores[places], sounds).ap_inaudible
+            return ours - rank(low_bar[places], sounds).ap_inaudible
+
+        low, high = interval(gained, test.drive)
+        whole = gained(np.arange(len(test)))
+        lines.append(f'| {row.title} | {whole:+.2f} | {low:+.2f} to {high:+.2f} |')
+    return '\n'.join(lines)
+
+
 def inaudible_interval(scores: np.ndarray, boxes: SeenBoxes) -> str:
     """95 % interval of the AP of the inaudible, drives resampled."""
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.evaluation.sounding.boxes import true_boxes
-from avdet_ros.evaluation.sounding.tables import RowScores, main_table, part_table, share_table
+from avdet_ros.evaluation.sounding.tables import (
+    RowScores,
+    bar_table,
+    main_table,
+    part_table,
+    share_table,
+)
 
 DAY, NIGHT = 'drive_day_2030_01_01_10_00_00', 'drive_night_2030_01_02_22_00_00'
 
@@ -32,6 +38,8 @@ def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
     parts = part_table(rows, boxes)
     assert '| all | 4 | 2 | .50 ± .50 | 1.00 |' in parts
     assert '| moving | 2 | 2 | - | - |' in parts
+    gained = bar_table(rows, RowScores('bar', False, '', [wrong], {'own': [wrong]}, 'own'), boxes)
+    assert '| hears | +0.50 | +0.50 to +0.50 |' in gained
     shares = share_table({'true': boxes})
     assert '| share | true (4) |' in shares
     assert '| silent | 50 % |' in shares

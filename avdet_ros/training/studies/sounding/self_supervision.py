@@ -26,6 +26,7 @@ from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes, true_b
 from avdet_ros.evaluation.sounding.hand_made import ROWS, first_then, ranks
 from avdet_ros.evaluation.sounding.tables import (
     RowScores,
+    bar_table,
     main_table,
     part_table,
     share_table,
@@ -58,6 +59,9 @@ KEY = 'self-supervision'
 PAGE = 'self-supervision.md'
 
 USES = ('train', 'val', 'test')
+
+BAR = 'moves first, then nearness'
+"""What traffic alone tells."""
 
 IN_PARTS = (
     'height of the box',
@@ -185,7 +189,7 @@ def study(
         students = teach_filtered(root, boxes, rig, out / 'students', how.students, progress)
     scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
     attention = attention_scores(
-        scenes, frames['train'], rig, out / 'attention', how.steps, min(how.seeds, 2), progress
+        scenes, frames['train'], rig, out / 'attention', how.steps, 1, progress
     )
     listed = _listed_boxes(root, drives, boxes)
     sections = _sections(rows, boxes, listed, students, how, command)
@@ -240,6 +244,7 @@ def _sections(
         'shares': f'{made}\n\n{share_table(listed)}',
         'hand-made': f'{made}\n\n{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
         'selectors': f'{made}\n\n{notes}\n\n{main_table(learned, boxes, CONTROLS)}',
+        'bar': f'{made}\n\n{bar_table(learned, by_title[BAR], boxes["test"])}',
         'parts': f'{made}\n\nROC area.\n\n'
         + part_table([by_title[title] for title in IN_PARTS], boxes['test']),
     }

@@ -33,7 +33,7 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
     page = study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages)
     text = page.read_text()
     assert (pages / PAGE).read_text() == text
-    for name in ('shares', 'hand-made', 'selectors', 'parts', 'filter', 'attention'):
+    for name in ('shares', 'hand-made', 'selectors', 'bar', 'parts', 'filter', 'attention'):
         assert text.count(f'<!-- {name} -->') == text.count(f'<!-- end of {name} -->') == 1
     for row in self_supervision.SELECTORS:
         assert f'| {row.title} |' in text
