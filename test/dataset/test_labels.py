@@ -8,6 +8,7 @@ from avdet_ros.dataset.labels import (
     fuse_boxes,
     labels_of,
     read_labels,
+    require_labels,
     write_labels,
 )
 from avdet_ros.errors import AvdetError
@@ -88,3 +89,13 @@ def test_the_distance_of_a_box_stays_with_it(labels, tmp_path):
     np.testing.assert_array_equal(found.boxes_px, [[1, 0, 11, 10], [50, 50, 60, 60]])
     np.testing.assert_array_equal(found.disparity_px, [20, np.nan])
     assert labels_of(tmp_path, 'other', 'teachers')['1_000000001_001'].disparity_px is None
+
+
+def test_who_lacks_labels_of_teachers_is_told_of_true_boxes(tmp_path):
+    drive = tmp_path / 'drive'
+    with pytest.raises(AvdetError, match=r'avdet train label makes labels from teachers$'):
+        require_labels(tmp_path, ['drive'], 'teachers')
+    (drive / 'truth').mkdir(parents=True)
+    (drive / 'truth' / 'frames.jsonl').write_text('')
+    with pytest.raises(AvdetError, match=r'; the drive has true boxes, for labels: truth$'):
+        require_labels(tmp_path, ['drive'], 'teachers')
