@@ -111,7 +111,11 @@ MICROPHONE = ('array', 'microphones', 3)
         (('camera',), 'no', "camera: expected keys with values, found 'no'"),
         (('wheels',), 4, 'wheels: expected one of frame_id, array, camera, found an unknown key'),
         (('array', 'microphones'), ..., 'array.microphones: expected a value'),
-        (('array', 'microphones', 7), ..., 'expected a list of 8 microphones, found 7'),
+        (
+            ('array', 'microphones', 7),
+            ...,
+            'array.microphones: expected a list of 8 microphones, found 7',
+        ),
         ((*MICROPHONE, 'position_m'), ..., 'array.microphones[3].position_m: expected a value'),
         ((*MICROPHONE, 'position_m'), [0, 0], 'expected 3 finite numbers, found [0, 0]'),
         ((*MICROPHONE, 'position_m'), [0, 0, '1'], 'position_m: expected 3 finite numbers'),

@@ -53,6 +53,12 @@ def test_numbers_of_a_file_may_be_anything(value):
     assert rig_difference(rig, found).startswith('image_px: expected [1920, 650], found')
 
 
+def test_what_is_not_there_is_said_to_be_none():
+    rig = load_rig()
+    found = {key: value for key, value in rig_numbers(rig).items() if key != 'sample_rate_hz'}
+    assert rig_difference(rig, found) == 'sample_rate_hz: expected 44100, found none'
+
+
 def test_a_recorded_drive_of_another_camera_is_refused(tmp_path):
     text = default_rig_path().read_text()
     own = tmp_path / 'rig.yaml'
