@@ -20,14 +20,16 @@ START_NS = 5_000_000_000
 
 
 class Topics:
-    """A node that keeps what is published, by topic."""
+    """A node that keeps what is published, by topic, and whose topics have so many listeners."""
 
     def __init__(self):
-        self.sent = {}
+        self.sent, self.listeners = {}, 1
 
     def create_publisher(self, kind, topic, profile, **options):
         self.sent[topic] = []
-        return SimpleNamespace(publish=self.sent[topic].append)
+        return SimpleNamespace(
+            publish=self.sent[topic].append, get_subscription_count=lambda: self.listeners
+        )
 
 
 def time_of(sample):
@@ -78,6 +80,17 @@ def test_what_is_not_wanted_or_was_before_a_restart_is_dropped(node, rig):
     audio.take(block(0, 882), wanted=True)
     (message,) = node.sent['audio']
     assert decode_sound(message, 'x')[[0, -1], 0].tolist() == [0, 881]
+
+
+def test_sound_that_nobody_listens_to_is_not_kept(node, rig):
+    audio = AudioPublisher(node, rig)
+    audio.take(block(0, 800), wanted=True)
+    node.listeners = 0
+    audio.take(block(800, 800), wanted=True)
+    node.listeners = 2
+    audio.take(block(1600, 882), wanted=True)
+    (message,) = node.sent['audio']
+    assert decode_sound(message, 'x')[[0, -1], 0].tolist() == [1600, 2481]
 
 
 class Circle:
