@@ -117,12 +117,13 @@ class StudentRecipe:
     def _check_pretext(self) -> None:
         kind = PRETEXTS.find(self.pretext.task)
         needs = kind.needs_of(self)
-        if needs and self.labels == 'simulated':
+        if needs and not (self.teachers.modalities or self.teachers.labels):
             able = [name for name in PRETEXTS.names() if not PRETEXTS.find(name).needs_of(self)]
+            why = ': simulated windows have no pictures' if self.labels == 'simulated' else ''
             raise AvdetError(
-                f'pretext.task: {self.pretext.task}: expected drives with labels of teachers '
-                f'(labels: teachers), whose {" and ".join(needs)} it compares with the sound, '
-                f'found simulated windows, which have no pictures; {", ".join(able)} need none'
+                f'pretext.task: {self.pretext.task}: expected drives with teachers '
+                f'(teachers.labels or teachers.modalities), whose {" and ".join(needs)} it '
+                f'compares with the sound, found none{why}; {", ".join(able)} need none'
             )
         if kind.needs_mirror and not self.augmentation.mirror:
             raise AvdetError(

@@ -11,7 +11,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.training.data.mirror import find_mirror
 from avdet_ros.training.pretexts.base import negatives, without
-from avdet_ros.training.recipes.parts import Augmentation, PretextRecipe
+from avdet_ros.training.recipes.parts import Augmentation, PretextRecipe, TeachersRecipe
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import PRETEXTS
 from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext
@@ -23,7 +23,11 @@ TASKS = PRETEXTS.names()
 def test_every_pretext_changes_the_encoder_and_says_what_it_found(
     of_drives, small_student, task, tmp_path
 ):
-    recipe = StudentRecipe('truth', pretext=PretextRecipe(task, epochs=1, batch=16))
+    recipe = StudentRecipe(
+        'truth',
+        teachers=TeachersRecipe(labels='labels'),
+        pretext=PretextRecipe(task, epochs=1, batch=16),
+    )
     student = small_student()
     before = {name: item.clone() for name, item in student.named_parameters()}
     mirror = find_mirror(load_rig())
@@ -57,8 +61,12 @@ def test_a_pretext_that_was_killed_ends_as_one_that_was_not(of_drives, small_stu
 
 @pytest.mark.parametrize('task', ['instance', 'instance_robust'])
 def test_simulated_windows_have_no_pictures_for_some(task):
-    with pytest.raises(AvdetError, match=f'{task}: expected drives with labels of teachers.*'):
+    with pytest.raises(AvdetError, match=f'{task}: expected drives with teachers.*no pictures'):
         StudentRecipe(pretext=PretextRecipe(task, epochs=1))
+    with pytest.raises(
+        AvdetError, match='whose embedding it compares with the sound, found none;'
+    ):
+        StudentRecipe('truth', pretext=PretextRecipe(task, epochs=1))
     with pytest.raises(AvdetError, match=r'masked_channels, .*need none'):
         StudentRecipe(pretext=PretextRecipe(task, epochs=1))
     StudentRecipe(pretext=PretextRecipe(task, epochs=0))

@@ -34,7 +34,7 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
     assert page == out / PAGE
     told = read_results(out)
     assert set(told['lacking']) == {'synchronisation', 'instance'}
-    assert 'which have no pictures' in told['lacking']['instance']
+    assert 'simulated windows have no pictures' in told['lacking']['instance']
     assert 'at most 1.25 s apart' in told['lacking']['synchronisation']
     runs = {(run['row'], run['share'], run['freeze']) for run in told['runs']}
     assert {('none', 1.0, False), ('none, longer', 0.01, False)} <= runs
@@ -48,6 +48,16 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
     assert study(TINY, out, command='avdet train reproduce --rows pretexts').read_text() == text
     assert {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')} == before
     assert len(list(out.glob('pretexts/masked_channels_*'))) == 1, 'one for all shares'
+
+
+@pytest.mark.slow
+def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
+    scale = replace(TINY, batch=8, tasks=('synchronisation', 'instance'))
+    study(scale, tmp_path / 'out', drives)
+    told = read_results(tmp_path / 'out')
+    assert told['labels'] == 'truth'
+    assert set(told['lacking']) == {'instance'}
+    assert 'the right moment nearer' in told['about']['synchronisation']
 
 
 def test_another_scale_is_refused(tmp_path):
