@@ -22,6 +22,7 @@ from avdet_ros.drawing.video import VideoWriter, contact_sheet
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.graph import Graph, make_graph
+from avdet_ros.tracking import GroundTracker
 
 WINDOW_S = 1.0
 SHEET_PICTURES = 8
@@ -278,8 +279,17 @@ def _graph(plan: Plan) -> Graph:
             'respawn': 'false',
         }
     )
+    # What is heard beside the image has a place in metres, and only there.
+    more = {'detector': {'beyond_image': plan.tracker == GroundTracker.name}}
     nodes = [
-        replace(node, parameters={**node.parameters, 'autostart': node.name != 'capture'})
+        replace(
+            node,
+            parameters={
+                **node.parameters,
+                **more.get(node.name, {}),
+                'autostart': node.name != 'capture',
+            },
+        )
         for node in graph.nodes
     ]
     return replace(graph, nodes=tuple(nodes))

@@ -202,23 +202,25 @@ class GroundFilter:
     def on_plane(self) -> tuple[np.ndarray, np.ndarray]:
         """Place from the array, and velocity, as x and y in the filter's frame.
 
-        A log-range with a normal error is a range whose mean lies above its median; both moments
-        are those of that distribution, the rest is linear.
+        A log-range with a normal error is a range whose mean lies above its median. The place is
+        the median's, which is as often too near as too far; the covariance is the second moment
+        about it, the rest is linear.
 
         Returns:
             (4,) x, y, metres, vx, vy, metres a second; (4, 4) their covariance.
         """
         variance = self.covariance[LOG_RANGE, LOG_RANGE]
+        median_m = float(np.exp(self.state[LOG_RANGE]))
         range_m = float(np.exp(self.state[LOG_RANGE] + variance / 2))
         along, across = _directions(self.state[BEARING])
         to_plane = np.zeros((4, 4))
         to_plane[:2, 0], to_plane[:2, 1] = range_m * across, range_m * along
         to_plane[2, 2] = to_plane[3, 3] = 1.0
         covariance = to_plane @ self.covariance[:4, :4] @ to_plane.T
-        # exp(v) - 1 in place of v, along the line of sight
-        surplus = np.expm1(variance) - variance
-        covariance[:2, :2] += surplus * range_m**2 * np.outer(along, along)
-        return np.array([*(range_m * along), *self.state[2:4]]), (covariance + covariance.T) / 2
+        # exp(v) - 1 in place of v, along the line of sight, and what the mean is off the median
+        surplus = (np.expm1(variance) - variance) * range_m**2 + (range_m - median_m) ** 2
+        covariance[:2, :2] += surplus * np.outer(along, along)
+        return np.array([*(median_m * along), *self.state[2:4]]), (covariance + covariance.T) / 2
 
     def _lasting(self) -> np.ndarray:
         """(2,) variances of the lasting errors."""

@@ -129,8 +129,7 @@ def test_an_older_model_has_its_range_from_the_size_of_the_box():
         box = np.array([[900.0, 260.0, 1020.0, 340.0]], np.float32)
         tracker.update(step / 10, Detections(box, np.array([0.9], np.float32)))
     (vehicle,) = tracker.vehicles()
-    # The mean of a range that is uncertain by a factor lies above its median.
-    assert 19 < vehicle.range_m < 28
+    assert 18 < vehicle.range_m < 23
     assert np.sqrt(vehicle.covariance[0, 0]) > 4
 
 
