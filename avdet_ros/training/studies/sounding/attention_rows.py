@@ -119,7 +119,7 @@ def attention_scores(
         scenes: of ``train``, ``val`` and ``test``.
         frames: of training, whose other moments are other sounds.
         rig: array and camera.
-        out: keeps the scores.
+        out: keeps the scores, and the maps of test frames.
         steps: of each fitting.
         seeds: of each row.
         progress: shows steps.
@@ -132,7 +132,10 @@ def attention_scores(
         found[key] = []
         for seed in range(seeds):
 
-            def score(plan: AttentionPlan = plan, seed: int = seed) -> dict[str, Any]:
+            def score(
+                key: str = key, plan: AttentionPlan = plan, seed: int = seed
+            ) -> dict[str, Any]:
+                out.mkdir(parents=True, exist_ok=True)
                 network = fit_attention(
                     train.pictures,
                     train.maps[RIGHT],
@@ -146,6 +149,7 @@ def attention_scores(
                     (use, name): attend(network, scenes[use].pictures, scenes[use].maps[name])
                     for use, name in (('val', RIGHT), ('test', RIGHT), ('test', WRONG))
                 }
+                np.save(out / f'{key}_seed{seed}.npy', heats['test', RIGHT])
                 size = rig.camera.width_px, rig.camera.height_px
                 return scores_of(
                     heats['val', RIGHT],

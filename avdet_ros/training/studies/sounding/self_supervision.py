@@ -34,6 +34,7 @@ from avdet_ros.evaluation.sounding.tables import (
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.fitting.commit import git_commit
+from avdet_ros.training.studies.sounding.attention_picture import draw_attention
 from avdet_ros.training.studies.sounding.attention_rows import (
     attention_scores,
     attention_table,
@@ -57,6 +58,8 @@ KEY = 'self-supervision'
 """Of ``avdet train reproduce --rows``."""
 
 PAGE = 'self-supervision.md'
+PICTURE = 'attention.jpg'
+"""The page, and its picture in `images` beside it."""
 
 USES = ('train', 'val', 'test')
 
@@ -191,6 +194,11 @@ def study(
     attention = attention_scores(
         scenes, frames['train'], rig, out / 'attention', how.steps, 1, progress
     )
+    maps = out / 'attention' / 'map_told_seed0.npy'
+    if maps.exists():
+        heat = np.load(maps, allow_pickle=False)
+        for target in (out, *((pages / 'images',) if pages else ())):
+            draw_attention(root, boxes['test'], heat, target / PICTURE)
     listed = _listed_boxes(root, drives, boxes)
     sections = _sections(rows, boxes, listed, students, how, command)
     sections['attention'] = f'{_made(command)}\n\n{attention_table(attention)}'
