@@ -16,7 +16,8 @@ from avdet_ros.audio.window import HOP_S
 from avdet_ros.checkup.finding import Finding, not_checked, ok, to_do
 from avdet_ros.detection.contract_check import differences, next_step, remarks
 from avdet_ros.detection.model_file import read_model
-from avdet_ros.detection.session import PROVIDERS, Detector
+from avdet_ros.detection.providers import PROVIDERS
+from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
 import hashlib
-from importlib.metadata import PackageNotFoundError, distribution
 import io
 import logging
 from pathlib import Path
@@ -26,6 +25,14 @@ from avdet_ros.detection.contract import FIXED_RIG, ModelContract
 from avdet_ros.detection.contract_check import check, remarks
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.moving_steering import USUAL_AIR_C, MovingSteering
+from avdet_ros.detection.output_check import check_outputs, check_ranges
+from avdet_ros.detection.providers import (
+    CPU,
+    PROVIDERS,
+    both_installed,
+    load_cuda,
+    provider_names,
+)
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import make_private_folder
@@ -34,17 +41,6 @@ from avdet_ros.rig import Rig
 
 if TYPE_CHECKING:
     from avdet_ros.audio.features import FrontEnd
-
-PROVIDERS = {
-    'tensorrt': 'TensorrtExecutionProvider',
-    'cuda': 'CUDAExecutionProvider',
-    'cpu': 'CPUExecutionProvider',
-}
-"""What a model may run on, by short name, the preferred first."""
-
-_CPU = PROVIDERS['cpu']
-_SCORE_SLACK = 1e-5
-"""Sums of float32 rounding on a GPU may leave [0, 1] by a hair."""
 
 _logger = logging.getLogger(__name__)
 
@@ -189,9 +185,9 @@ class Detector:
         view = self._view
         feed = view.feed(spectrogram, ahead_mps, air_c)
         boxes, scores, labels, *ranges = self._run(feed)
-        self._check_outputs(boxes, scores, labels)
+        check_outputs(self.path, len(self.contract.classes), boxes, scores, labels)
         if ranges:
-            self._check_ranges(ranges[0], len(scores))
+            check_ranges(self.path, ranges[0], len(scores))
         azimuth_rad = view.azimuth_rad(boxes) if ranges else None
         boxes, width_px, height_px = view.in_pixels(boxes, ranges)
         camera_boxes = clip_boxes(boxes, width_px, height_px)
@@ -208,12 +204,12 @@ class Detector:
         try:
             return self._session.run(self.contract.output_names, feed)
         except Exception as error:  # ONNX Runtime's errors share no base class but Exception
-            if self.provider == _CPU:
+            if self.provider == CPU:
                 raise AvdetError(f'{self.path} cannot run: {one_line(error)}') from error
             self._note(
-                f'{self.provider} failed while running ({one_line(error)}): falling back to {_CPU}'
+                f'{self.provider} failed while running ({one_line(error)}): falling back to {CPU}'
             )
-        self._session, self.provider = self._open([_CPU])
+        self._session, self.provider = self._open([CPU])
         return self._run(feed)
 
     def _open(self, wanted: Sequence[str]) -> tuple[onnxruntime.InferenceSession, str]:
@@ -230,19 +226,15 @@ class Detector:
                 f'{", ".join(missing)}: not in this ONNX Runtime, which has '
                 f'{", ".join(available)}{unused}'
             )
-        if (
-            PROVIDERS['cuda'] in wanted
-            and PROVIDERS['cuda'] not in available
-            and _both_installed()
-        ):
+        if PROVIDERS['cuda'] in wanted and PROVIDERS['cuda'] not in available and both_installed():
             self._note(
                 'onnxruntime and onnxruntime-gpu are both installed, and one has overwritten the '
                 'other: uninstall both, then install onnxruntime-gpu alone'
             )
-        if _CPU not in order:
-            order.append(_CPU)
-        if order[0] != _CPU:
-            _load_cuda()
+        if CPU not in order:
+            order.append(CPU)
+        if order[0] != CPU:
+            load_cuda()
         while order:
             try:
                 session = self._make_session(order)
@@ -251,7 +243,7 @@ class Detector:
                 if got != order[0]:
                     sentence = f'{order[0]} cannot be used here: running on {got}'
                     # Without being asked for, a GPU without TensorRT is as well as can be.
-                    if asked or got == _CPU:
+                    if asked or got == CPU:
                         self._note(sentence)
                     else:
                         _logger.info(sentence)
@@ -259,7 +251,7 @@ class Detector:
                 for _ in range(2):  # the first run allocates, the second runs as all others do
                     session.run(None, blank)
             except Exception as error:
-                if order[0] == _CPU:
+                if order[0] == CPU:
                     raise AvdetError(f'{self.path} cannot be loaded: {one_line(error)}') from error
                 following = order[1]
                 self._note(
@@ -307,37 +299,6 @@ class Detector:
         self.provider_notes.append(sentence)
         _logger.warning(sentence)
 
-    def _check_outputs(self, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
-        count = len(scores) if scores.ndim == 1 else -1
-        if boxes.shape != (count, 4) or labels.shape != (count,):
-            raise self._output_error(
-                'boxes, scores, labels',
-                'shapes (N, 4), (N,), (N,)',
-                f'{boxes.shape}, {scores.shape}, {labels.shape}',
-            )
-        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-            raise self._output_error('boxes and scores', 'finite numbers', 'NaN or infinity')
-        if count and not -_SCORE_SLACK <= scores.min() <= scores.max() <= 1 + _SCORE_SLACK:
-            span = f'{scores.min():g} to {scores.max():g}'
-            raise self._output_error('scores', 'numbers from 0 to 1', span)
-        if np.any(np.diff(scores) > 0):
-            raise self._output_error('scores', 'descending order', 'another order')
-        if count and (labels.min() < 0 or labels.max() >= len(self.contract.classes)):
-            expected = f'numbers of the {len(self.contract.classes)} classes'
-            raise self._output_error('labels', expected, f'{labels.min()} to {labels.max()}')
-
-    def _check_ranges(self, range_m: np.ndarray, count: int) -> None:
-        if range_m.shape != (count, 3):
-            raise self._output_error('range_m', f'shape ({count}, 3)', f'{range_m.shape}')
-        # Also true of NaN.
-        if count and not (range_m.min() > 0 and range_m.max() < np.inf):
-            raise self._output_error('range_m', 'positive finite distances', 'others')
-        if np.any(np.diff(range_m, axis=1) < 0):
-            raise self._output_error('range_m', 'rising distances', 'another order')
-
-    def _output_error(self, name: str, expected: str, found: str) -> AvdetError:
-        return AvdetError(f'{self.path}: output {name}: expected {expected}, found {found}')
-
 
 @dataclass(frozen=True)
 class _View:
@@ -377,39 +338,3 @@ class _View:
         if ranges:
             return to_pixels(boxes, ranges[0][:, 1], self.rig), width_px, height_px
         return boxes * np.array([width_px, height_px] * 2, np.float32), width_px, height_px
-
-
-def _load_cuda() -> None:
-    """Load CUDA's libraries from NVIDIA's wheels, where ONNX Runtime does not look by itself."""
-    # It prints what it does not find; which provider is got says enough.
-    with contextlib.redirect_stdout(io.StringIO()):
-        onnxruntime.preload_dlls()
-
-
-def _both_installed() -> bool:
-    """Whether two packages that hold the same module are installed."""
-    try:
-        for name in ('onnxruntime', 'onnxruntime-gpu'):
-            distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def provider_names(providers: Sequence[str] | None) -> list[str]:
-    """ONNX Runtime's names of providers given by short or long name.
-
-    Raises:
-        AvdetError: a name is neither.
-    """
-    if not providers:
-        return list(PROVIDERS.values())
-    long_names = {name.lower(): name for name in onnxruntime.get_all_providers()}
-    names = []
-    for provider in providers:
-        name = PROVIDERS.get(provider.lower()) or long_names.get(provider.lower())
-        if name is None:
-            known = ', '.join(PROVIDERS)
-            raise AvdetError(f'providers: expected some of {known}, found {provider!r}')
-        names.append(name)
-    return list(dict.fromkeys(names))

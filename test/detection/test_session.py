@@ -7,8 +7,10 @@ import onnx
 import onnxruntime
 import pytest
 
+from avdet_ros.detection import providers
 from avdet_ros.detection import session as session_module
-from avdet_ros.detection.session import PROVIDERS, Detector, provider_names
+from avdet_ros.detection.providers import PROVIDERS
+from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 
 
@@ -110,13 +112,6 @@ def test_threads(make_model, save, rig, front_end, blank):
         Detector(path, rig, front_end, threads=0)
 
 
-def test_provider_names():
-    assert provider_names(None) == list(PROVIDERS.values())
-    assert provider_names(['CPU', 'CPUExecutionProvider']) == ['CPUExecutionProvider']
-    with pytest.raises(AvdetError, match="expected some of tensorrt, cuda, cpu, found 'tpu'"):
-        provider_names(['tpu'])
-
-
 @pytest.mark.skipif(
     'CUDAExecutionProvider' in onnxruntime.get_available_providers(), reason='it has CUDA'
 )
@@ -179,7 +174,7 @@ def test_session_is_made_of_the_checked_bytes(make_model, save, rig, front_end, 
 
 def test_two_packages_of_onnx_runtime_are_named(make_model, save, rig, front_end, monkeypatch):
     path = save(make_model())
-    monkeypatch.setattr(session_module, 'distribution', lambda name: name)
+    monkeypatch.setattr(providers, 'distribution', lambda name: name)
     cpu_alone = [PROVIDERS['cpu']]
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: cpu_alone)
     assert 'both installed' in Detector(path, rig, front_end).notes[0]
