@@ -253,6 +253,7 @@ def _write_noise(folder: Path, rig: Rig, count: int) -> None:
         boxes_px=boxes,
         count=np.ones(count, np.int64),
         time_s=np.zeros(count),
+        seed=np.arange(count),
     )
 
 
