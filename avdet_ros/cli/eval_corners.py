@@ -31,23 +31,18 @@ def evaluate_corners(
 
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
-    from avdet_ros.detection.session import Detector
+    from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import corner_scores
     from avdet_ros.evaluation.corner_drives import corner_cases, find_cases
     from avdet_ros.evaluation.on_simulation import TEST_SEEDS, VALIDATION_SEEDS
     from avdet_ros.evaluation.page_section import marks, write_section
-    from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
     from avdet_ros.simulation.conditions import Condition
 
     loaded = load_rig(rig)
     front_end = FrontEnd.of(loaded)
-    names = ('any_array', 'student')
-    detectors = {
-        name: Detector(share(f'models/{name}.onnx'), loaded, front_end, threads=1)
-        for name in names
-    }
+    detectors = shipped_detectors(loaded, front_end)
     first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]
     condition, progress = Condition('furnished', 'ideal'), progress_bars()
     lines = [corner_scores.HEAD]
@@ -59,7 +54,7 @@ def evaluate_corners(
                 f'eval corners: expected drives with blind corners, {kind}: found none'
             )
         cases = corner_cases(found, detectors, store, driving, progress)
-        lines += corner_scores.table(cases, kind, names, loaded, progress)
+        lines += corner_scores.table(cases, kind, SHIPPED, loaded, progress)
     text = (
         f'    avdet eval corners --vehicles {vehicles}{" --validation" if validation else ""}\n\n'
         f'Simulated junctions between buildings, {condition}, seeds from {first}.\n\n'

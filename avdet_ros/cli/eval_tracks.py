@@ -28,7 +28,7 @@ def evaluate_tracks(
 
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
-    from avdet_ros.detection.session import Detector
+    from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
     from avdet_ros.evaluation import ground_study
     from avdet_ros.evaluation.ground_drives import GroundPlan, ground_drives
     from avdet_ros.evaluation.on_simulation import (
@@ -37,7 +37,6 @@ def evaluate_tracks(
         check_request,
     )
     from avdet_ros.evaluation.page_section import marks, write_section
-    from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 
     first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]
@@ -45,11 +44,7 @@ def evaluate_tracks(
     check_request(seeds, seconds, rate)
     loaded = load_rig(rig)
     front_end = FrontEnd.of(loaded)
-    names = ('any_array', 'student')
-    detectors = {
-        name: Detector(share(f'models/{name}.onnx'), loaded, front_end, threads=1)
-        for name in names
-    }
+    detectors = shipped_detectors(loaded, front_end)
     progress = progress_bars()
     plan = GroundPlan(seconds, rate, detectors, loaded)
     found = ground_drives(plan, seeds, store, progress)
@@ -58,8 +53,8 @@ def evaluate_tracks(
         f'{drives} simulated {"validation" if validation else "test"} drives of {seconds:g} s '
         f'(seeds {seeds[0]} to {seeds[-1]}), {rate:g} windows a second.\n\n'
     )
-    metres = what + ground_study.metres_table(found, names, loaded, progress)
-    image = what + ground_study.image_table(found, names, loaded, progress)
+    metres = what + ground_study.metres_table(found, SHIPPED, loaded, progress)
+    image = what + ground_study.image_table(found, SHIPPED, loaded, progress)
     console().print(Markdown(metres + '\n\n' + image))
     if pages is not None:
         write_section(pages / 'tracks.md', 'metres', metres, marks('metres'))

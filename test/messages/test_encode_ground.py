@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from helpers.ground_tracks import ground_track
 import numpy as np
 import pytest
 
@@ -22,22 +23,11 @@ from avdet_ros.messages.encode_ground import (
     pose_of,
 )
 from avdet_ros.messages.places import TURN_VARIANCE
-from avdet_ros.tracking.ground_track import GroundTrack
 
 COVARIANCE = np.array(
     [[4.0, 1.0, 0.1, 0.2], [1.0, 9.0, 0.3, 0.4], [0.1, 0.3, 0.25, 0.05], [0.2, 0.4, 0.05, 0.16]]
 )
-TRACK = GroundTrack(
-    track_id=12,
-    position_m=np.array([20.0, -5.0]),
-    velocity_mps=np.array([3.0, 4.0]),
-    covariance=COVARIANCE,
-    size_m=np.array([1.8, 1.5]),
-    score=0.75,
-    age_s=2.0,
-    unseen_s=0.1,
-    over_ground=True,
-)
+TRACK = ground_track(COVARIANCE)
 HEAD = encode_header(7_000_000_123, 'base_link')
 SLOW = replace(TRACK, velocity_mps=np.array([1.2, 1.6]))  # 2 m/s, as slow as tells nothing
 DOUBTED = replace(TRACK, covariance=COVARIANCE * 200)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import sys
 from types import ModuleType
 
+from helpers.ground_tracks import ground_track
 import numpy as np
 import pytest
 
@@ -28,23 +29,12 @@ from avdet_ros.messages.autoware import (
 from avdet_ros.messages.encode import encode_header
 from avdet_ros.messages.encode_ground import pose_of
 from avdet_ros.messages.foxglove import encode_annotations, foxglove_messages
-from avdet_ros.tracking.ground_track import GroundTrack
 from avdet_ros.tracking.track import Track
 
 HEAD = encode_header(7_000_000_123, 'base_link')
 COVARIANCE = np.diag([4.0, 9.0, 0.25, 0.16])
 COVARIANCE[2, 3] = COVARIANCE[3, 2] = 0.05
-TRACK = GroundTrack(
-    track_id=12,
-    position_m=np.array([20.0, -5.0]),
-    velocity_mps=np.array([3.0, 4.0]),
-    covariance=COVARIANCE,
-    size_m=np.array([1.8, 1.5]),
-    score=0.75,
-    age_s=2.0,
-    unseen_s=0.1,
-    over_ground=True,
-)
+TRACK = ground_track(COVARIANCE)
 
 
 def kind(name, constants=None, **fields):

@@ -37,23 +37,16 @@ BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
 
 
 @pytest.fixture
-def tracked(start, watcher, wait):
+def tracked(chain):
     """A tracker and a way to feed it; answers are the identities."""
 
     def make(**parameters):
-        node = start(TrackerNode, **{'tracker': 'iou', **parameters})
-        received = watcher.collect(Detection2DArray, 'tracks', 100)
-        publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
-        wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
+        node, _, feed, _ = chain(**parameters)
 
-        def feed(stamp_s, boxes=BOX, scores=(0.9,)):
-            before = len(received)
-            head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
-            publisher.publish(encode_detections(head, boxes, np.array(scores)))
-            wait(lambda: len(received) > before, 'tracks')
-            return [entry.id for entry in received[-1].detections]
+        def identities(*detections):
+            return [entry.id for entry in feed(*detections).detections]
 
-        return node, feed
+        return node, identities
 
     return make
 

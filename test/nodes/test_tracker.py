@@ -12,34 +12,11 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from avdet_ros.messages.encode import encode_detections, encode_header
-from avdet_ros.nodes import qos
 from avdet_ros.nodes.tracker import TrackerNode
 
 pytestmark = pytest.mark.ros
 
 BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
-
-
-@pytest.fixture
-def chain(start, watcher, wait):
-    """A tracker, a way to feed it, and what it publishes."""
-
-    def make(**parameters):
-        node = start(TrackerNode, **{'tracker': 'iou', **parameters})
-        received = watcher.collect(Detection2DArray, 'tracks', 100)
-        publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
-        wait(lambda: watcher.node.count_publishers('/avdet/tracks'), 'the tracker')
-
-        def feed(stamp_s, boxes=BOX, scores=(0.9,)):
-            before = len(received)
-            head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
-            publisher.publish(encode_detections(head, boxes, np.array(scores)))
-            wait(lambda: len(received) > before, 'tracks')
-            return received[-1]
-
-        return node, publisher, feed, received
-
-    return make
 
 
 def test_identities_live_in_seconds_and_end_in_silence(chain):

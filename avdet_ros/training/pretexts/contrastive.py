@@ -54,6 +54,11 @@ class Projection(nn.Module):
         """(B, C, ...) to (B, dimensions)."""
         return functional.normalize(self.layers(pooled(encoded).flatten(1)), dim=1)
 
+    @torch.no_grad()
+    def find_size(self, student: StudentAdapter, windows: WindowDataset) -> None:
+        """Make the first layer as large as the student's encoding of a window."""
+        self(student.encode(windows.batch([0]).spectrogram))
+
 
 @PRETEXTS.register
 class Contrastive(MeasuredPretext):
@@ -77,8 +82,7 @@ class Contrastive(MeasuredPretext):
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
         """Let the projection find its size."""
         super().prepare(train, val)
-        with torch.no_grad():
-            self.project(self.student.encode(train.batch([0]).spectrogram))
+        self.project.find_size(self.student, train)
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``, ``found`` and ``spread``, see `agreement`."""

@@ -82,8 +82,7 @@ class Synchronisation(MeasuredPretext):
                     f'pretext.task: {self.name}: expected {use} windows at most {GAP_S} s apart '
                     f'in a drive, to see what moves, found {known.mean():.0%} with such neighbours'
                 )
-        with torch.no_grad():
-            self.project(self.student.encode(train.batch([0]).spectrogram))
+        self.project.find_size(self.student, train)
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``known``: windows with a movement and a negative, ``right`` of them.

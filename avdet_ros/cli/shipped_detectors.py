@@ -1,0 +1,31 @@
+"""The models that ship with the package, as commands that compare them load them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.rig import Rig
+
+SHIPPED = ('any_array', 'student')
+"""Names of their files in models, without the ending."""
+
+
+def shipped_detectors(rig: Rig, front_end: FrontEnd) -> dict[str, Detector]:
+    """Load each with one thread, so that several may run side by side.
+
+    Args:
+        rig: the vehicle's rig.
+        front_end: of that rig.
+
+    Raises:
+        AvdetError: see `Detector`.
+    """
+    from avdet_ros.detection.session import Detector
+    from avdet_ros.paths import share
+
+    return {
+        name: Detector(share(f'models/{name}.onnx'), rig, front_end, threads=1) for name in SHIPPED
+    }
