@@ -51,29 +51,22 @@ def test_boxes_are_drawn_in_the_colour_of_their_identity(tracks, watcher, wait, 
     assert has_ink(decode_picture(message, 'x'), colour(7), BOX[0])
 
 
-def test_the_cameras_image_is_the_background(tracks, watcher, wait):
-    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
-    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
-    green = np.zeros((650, 1920, 3), np.uint8)
-    green[..., 1] = 200
-
-    def seen():
-        camera.publish(encode_image(encode_header(1, 'camera'), 'rgb8', green))
-        tracks()
-        time.sleep(0.2)
-        if not pictures:
-            return False
-        return tuple(decode_picture(pictures[-1], 'x')[100, 100]) == (0, 200, 0)
-
-    wait(seen, 'the green image behind')
-
-
-def test_a_bayer_camera_is_the_background(tracks, watcher, wait):
-    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
-    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+def green_picture(encoding):
+    """A picture of 200 of green as a camera sends it."""
+    if encoding == 'rgb8':
+        green = np.zeros((650, 1920, 3), np.uint8)
+        green[..., 1] = 200
+        return green
     raw = np.zeros((650, 1920, 1), np.uint8)
     raw[0::2, 1::2] = raw[1::2, 0::2] = 200  # what the green pixels of RGGB see
-    message = encode_image(encode_header(1, 'camera'), 'bayer_rggb8', raw)
+    return raw
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'bayer_rggb8'])
+def test_the_cameras_image_is_the_background(tracks, watcher, wait, encoding):
+    pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
+    camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
+    message = encode_image(encode_header(1, 'camera'), encoding, green_picture(encoding))
 
     def seen():
         camera.publish(message)
@@ -83,7 +76,7 @@ def test_a_bayer_camera_is_the_background(tracks, watcher, wait):
             return False
         return tuple(decode_picture(pictures[-1], 'x')[100, 100]) == (0, 200, 0)
 
-    wait(seen, 'the green picture behind')
+    wait(seen, 'the green image behind')
 
 
 def test_a_camera_that_cannot_be_read_is_named_and_the_road_is_drawn(tracks, watcher, wait):
