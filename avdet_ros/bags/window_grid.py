@@ -39,8 +39,9 @@ class WindowGrid:
 def usual_hop_s(stamps_ns: Sequence[int], grid_s: float) -> float | None:
     """The hop that windows with these stamps were made with; None where it cannot be told.
 
-    Steps differ by one point of the grid, and windows that were dropped make them a whole number
-    of hops. What is left is rounded to a whole number of milliseconds, or of windows a second.
+    Steps differ by one point of the grid, a stream's first window ends up to another one late, and
+    windows that were dropped make steps a whole number of hops. What is left is rounded to a whole
+    number of milliseconds, or of windows a second.
 
     Args:
         stamps_ns: of windows, in order.
@@ -52,7 +53,7 @@ def usual_hop_s(stamps_ns: Sequence[int], grid_s: float) -> float | None:
         return None
     one_s = steps_s[steps_s < 1.5 * np.median(steps_s)].mean()
     hops = np.maximum(np.round(steps_s / one_s), 1).sum()
-    mean_s, error_s = float(steps_s.sum() / hops), 1.5 * grid_s / float(hops)
+    mean_s, error_s = float(steps_s.sum() / hops), 2 * grid_s / float(hops)
     for hop_s in (round(mean_s, 3), 1 / max(round(1 / mean_s), 1)):
         if abs(hop_s - mean_s) <= error_s:
             return hop_s

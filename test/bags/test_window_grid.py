@@ -56,6 +56,16 @@ def test_the_hop_is_the_one_that_was_set(hop_s):
     assert usual_hop_s(kept, 256 / 44100) == pytest.approx(hop_s, rel=1e-9)
 
 
+@pytest.mark.parametrize('hop_s', [0.1, 0.05])
+def test_the_hop_is_told_from_a_drives_first_window_on(hop_s):
+    """Which ends late: of 44 windows a tenth of a second apart, by almost two points in all."""
+    buffer = WindowBuffer(1, 44100, 1.0, hop_s, 256)
+    ends = [window.end_sample for window in buffer.push(np.zeros((44100 * 8, 1), np.int16), 0)]
+    stamps_ns = np.round(np.array(ends) * 1e9 / 44100)
+    for count in range(24, len(ends)):
+        assert usual_hop_s(stamps_ns[:count], 256 / 44100) == pytest.approx(hop_s, rel=1e-9), count
+
+
 def test_too_few_windows_tell_no_hop():
     assert usual_hop_s([10**9, 2 * 10**9], 0.006) is None
     assert usual_hop_s([10**9, 10**9, 10**9], 0.006) is None
