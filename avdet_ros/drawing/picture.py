@@ -81,6 +81,10 @@ class Painter:
         """Draw the road once."""
         self._rig = rig
         self._road = draw_road(rig.camera)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: identities that are given once more are other vehicles."""
         self.strip = SoundStrip()
         self.trails = Trails()
         self.ground_trails = GroundTrails()

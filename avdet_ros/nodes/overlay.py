@@ -77,6 +77,7 @@ class OverlayNode(AvdetNode):
 
     def acquire(self) -> None:
         """Subscribe and start the thread."""
+        self._painter.forget()
         self._last_ns: int | None = None
         self._ground_markers = GroundMarkers()
         self._placed: tuple[float, int, list[Placed]] | None = None
