@@ -23,6 +23,7 @@ def inspect_model(
     """Print a model's contract, what it runs on here, and whether it fits the rig."""
     import json
 
+    import numpy as np
     from rich.table import Table
     from rich.text import Text
 
@@ -57,7 +58,11 @@ def inspect_model(
         elif key == 'avdet.microphones' and contract.microphones_m is not None:
             value = '  '.join(f'({x:.3f}, {y:.3f}, {z:.3f})' for x, y, z in contract.microphones_m)
         elif key == 'avdet.azimuths_deg' and (azimuths := contract.azimuths_deg) is not None:
-            value = f'{len(azimuths)} directions, {azimuths[0]:g} to {azimuths[-1]:g}'
+            steps = np.abs(np.diff(azimuths))
+            value = (
+                f'{len(azimuths)} directions over {steps.sum():.0f} degrees, '
+                f'{steps.min():.2g} to {steps.max():.2g} apart'
+            )
         elif key == 'avdet.metrics':
             value = json.dumps(contract.metrics, indent=1)
         fits = Text()

@@ -32,7 +32,7 @@ def encode_image(head: Header, encoding: str, pixels: np.ndarray) -> Image:
     """An Image of (height, width, ...) pixels."""
     message = Image(header=head, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
     data = array('B')  # assigned without a check of every byte
-    data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
+    data.frombytes(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
     message.data = data
     message.step = len(data) // max(message.height, 1)
     return message

@@ -72,6 +72,11 @@ def test_an_image_is_its_rows():
     assert bytes(message.data) == pixels.tobytes()
 
 
+def test_an_image_without_rows_is_an_empty_message():
+    message = encode_image(HEAD, 'rgb8', np.zeros((0, 4, 3), np.uint8))
+    assert (message.height, message.width, len(message.data)) == (0, 4, 0)
+
+
 @pytest.mark.parametrize(('kind', 'encoding'), [(np.int16, '16SC8'), (np.float32, '32FC8')])
 @pytest.mark.parametrize('make', [encode_sound, make_sound])
 def test_sound_has_a_row_a_sample(make, kind, encoding):
