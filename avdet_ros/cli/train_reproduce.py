@@ -43,7 +43,7 @@ def reproduce(
     ] = 1,
     pages: Annotated[
         Path | None,
-        typer.Option(help='Of self-supervision: folder whose page gets the tables too.'),
+        typer.Option(help='Of self-supervision and pretexts: folder whose page gets the tables.'),
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
@@ -80,7 +80,7 @@ def reproduce(
         _logger.info('made %s', path)
         return
     if rows == pretexts.KEY:
-        path = pretexts.study(scale, out, data, command, bars)
+        path = pretexts.study(scale, out, data, command, pages, bars)
         _logger.info('%s', path.read_text(encoding='utf-8'))
         _logger.info('made %s', path)
         return

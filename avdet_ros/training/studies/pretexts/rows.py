@@ -23,6 +23,12 @@ FEW, MORE, ALL = 0.01, 0.1, 1.0
 FROZEN_AT = MORE
 """Share at which the head alone learns."""
 
+FIRST = ((FEW, False), (MORE, False), (FROZEN_AT, True))
+"""Shares, and whether the head alone learns, in the order in which all rows run."""
+
+LIKELIEST = ('spatial_alignment', 'masked_channels', 'counting', 'swapped')
+"""Pretexts whose task is direction, and the paper's own: they run before the others."""
+
 
 @dataclass(frozen=True)
 class PretextScale:
@@ -82,8 +88,10 @@ class Run:
 
 
 def tasks_of(scale: PretextScale) -> tuple[str, ...]:
-    """The pretexts that a scale compares."""
-    return scale.tasks or PRETEXTS.names()
+    """The pretexts that a scale compares, the likeliest to help first."""
+    known = PRETEXTS.names()
+    hopeful = [name for name in LIKELIEST if name in known]
+    return scale.tasks or (*hopeful, *(name for name in known if name not in hopeful))
 
 
 def recipe_of(run: Run, scale: PretextScale, labels: str) -> StudentRecipe:
@@ -119,14 +127,15 @@ def recipe_of(run: Run, scale: PretextScale, labels: str) -> StudentRecipe:
     )
 
 
-def first_runs(row: str, scale: PretextScale) -> list[Run]:
-    """What every row runs before the stop rule is asked."""
-    runs = [Run(row, share, seed) for share in (FEW, MORE) for seed in range(scale.seeds)]
-    if row != LONGER:
-        runs += [Run(row, FROZEN_AT, seed, freeze=True) for seed in range(scale.seeds)]
-    return runs
+def runs_of(row: str, share: float, scale: PretextScale, freeze: bool = False) -> list[Run]:
+    """Every seed of a row with labels of one share of the drives.
 
-
-def last_runs(row: str, scale: PretextScale) -> list[Run]:
-    """What is run of a row that the stop rule lets go on."""
-    return [Run(row, ALL, seed) for seed in range(scale.seeds)]
+    Args:
+        row: which.
+        share: of the drives.
+        scale: how much.
+        freeze: the head alone learns; *none, longer* has no such runs.
+    """
+    if freeze and row == LONGER:
+        return []
+    return [Run(row, share, seed, freeze) for seed in range(scale.seeds)]

@@ -6,7 +6,8 @@ no pretext, no pretext but more steps (as many as the pretext had), and the head
 encoder, of each pretext and of random weights. A pretext that does not beat *none, longer* with 1
 and with 10 % of the drives by more than the seeds' range is not run with 100 %.
 
-What is done stays done: a run that was killed is started again with the same command.
+All rows run with 1 % before one runs with 10 %, and the page is written after each row, so that it
+shows what is known of a run that was killed. What is done stays done, with the same command.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from avdet_ros.evaluation.bearings import (
     match_bearings,
 )
 from avdet_ros.evaluation.box_bearings import box_azimuth_deg
+from avdet_ros.evaluation.page_section import marks, write_section
 from avdet_ros.files import jsonable, write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
@@ -50,23 +52,28 @@ from avdet_ros.training.run.task import fit_student
 from avdet_ros.training.studies.pretexts.rows import (
     ALL,
     FEW,
+    FIRST,
     LONGER,
     MORE,
     NONE,
     SCALES,
     PretextScale,
     Run,
-    first_runs,
-    last_runs,
     recipe_of,
+    runs_of,
     tasks_of,
 )
-from avdet_ros.training.studies.pretexts.table import write_page
+from avdet_ros.training.studies.pretexts.table import section, write_page
 
 KEY = 'pretexts'
 """Of the rows, for `avdet train reproduce --rows`."""
 
 PAGE, RESULTS = 'pretexts.md', 'pretexts.json'
+
+DOCUMENT = 'self-supervision.md'
+"""The page for people whose section `KEY` is the same."""
+
+HEAD = ', the head alone'
 
 WITHIN_DEG = 5.0
 """A direction nearer than this to a vehicle's is found."""
@@ -82,9 +89,10 @@ def study(
     out: Path,
     data: Path | None = None,
     command: str = '',
+    pages: Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Run all rows and write the page.
+    """Run all rows and write the page, after each row as far as it is.
 
     Args:
         scale: a key of `SCALES`.
@@ -92,6 +100,7 @@ def study(
         data: drives in the MAVD layout, labelled by teachers (``labels/``) or with true boxes;
             None simulates windows, which have no pictures.
         command: for the page.
+        pages: folder of pages; the section of `DOCUMENT` is replaced too.
         progress: shows how far it is.
 
     Returns:
@@ -105,17 +114,29 @@ def study(
             raise AvdetError(f'scale: expected one of {", ".join(SCALES)}, found {scale!r}')
         scale = SCALES[scale]
     comparison = Comparison(scale, out, data, progress)
+    rows = (NONE, LONGER, *tasks_of(scale))
     with process_group():
-        rows = (NONE, LONGER, *tasks_of(scale))
-        for number, row in enumerate(rows, 1):
-            _logger.info('row %d of %d: %s', number, len(rows), row)
-            comparison.run_all(row, first_runs(row, scale))
+        for share, freeze in FIRST:
+            for row in rows:
+                _logger.info('%g %% of the labels%s: %s', 100 * share, HEAD * freeze, row)
+                comparison.run_all(row, runs_of(row, share, scale, freeze))
+                _write(out, comparison, command)
         for row in rows:
             if row in (NONE, LONGER) or comparison.helps(row):
-                comparison.run_all(row, last_runs(row, scale))
-    results = {'scale': scale.name, 'command': command, **comparison.told()}
+                comparison.run_all(row, runs_of(row, ALL, scale))
+                _write(out, comparison, command)
+    results = _write(out, comparison, command)
+    if pages is not None:
+        write_section(pages / DOCUMENT, KEY, section(results), marks(KEY))
+    return out / PAGE
+
+
+def _write(out: Path, comparison: Comparison, command: str) -> dict[str, Any]:
+    """Write what is known so far, for programs and as a page."""
+    results = {'scale': comparison.scale.name, 'command': command, **comparison.told()}
     write_json(out / RESULTS, results)
-    return write_page(out / PAGE, results)
+    write_page(out / PAGE, results)
+    return results
 
 
 class Comparison:
@@ -137,7 +158,7 @@ class Comparison:
 
     def run_all(self, row: str, runs: Sequence[Run]) -> None:
         """Run a row; one that lacks something is noted and left."""
-        for run in runs:
+        for run in runs if row not in self.lacking else ():
             try:
                 self.scores[run] = self._score(run)
             except AvdetError as error:
@@ -150,8 +171,13 @@ class Comparison:
     def helps(self, row: str) -> bool:
         """The stop rule: above `LONGER` by more than the seeds' range."""
         return row not in self.lacking and all(
-            beats(self.of(row, share), self.of(LONGER, share)) for share in (FEW, MORE)
+            self.known(row, share) and beats(self.of(row, share), self.of(LONGER, share))
+            for share in (FEW, MORE)
         )
+
+    def known(self, row: str, share: float) -> bool:
+        """Whether every seed of a row, and of `LONGER`, was run with a share of the labels."""
+        return all(len(self.of(one, share)) == self.scale.seeds for one in (row, LONGER))
 
     def of(self, row: str, share: float) -> list[float]:
         """`DECIDES` of a row's seeds; a frozen encoder's do not count."""
@@ -161,22 +187,23 @@ class Comparison:
             if (run.row, run.share, run.freeze) == (row, share, False)
         ]
 
+    def decided(self, row: str) -> bool:
+        """Whether a row has run as far as the stop rule needs to know."""
+        return all(self.known(row, share) for share in (FEW, MORE))
+
     def told(self) -> dict[str, Any]:
         """What the page and programs are told."""
         runs = [
             {'row': run.row, 'share': run.share, 'seed': run.seed, 'freeze': run.freeze, **scores}
             for run, scores in self.scores.items()
         ]
-        stopped = [
-            row
-            for row in tasks_of(self.scale)
-            if row not in self.lacking and not self.of(row, ALL)
-        ]
+        there = [row for row in tasks_of(self.scale) if row not in self.lacking]
         return {
             'student': self.scale.student,
             'labels': self.labels,
             'runs': runs,
-            'stopped': stopped,
+            'stopped': [row for row in there if not self.helps(row) and self.decided(row)],
+            'waiting': [row for row in there if not self.decided(row)],
             'lacking': self.lacking,
             'about': {
                 run.row: scores['about'] for run, scores in self.scores.items() if scores['about']

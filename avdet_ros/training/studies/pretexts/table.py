@@ -33,11 +33,17 @@ def write_page(path: Path, results: dict[str, Any]) -> Path:
         path: the Markdown file.
         results: see `study.Comparison.told`.
     """
+    text = f'# Pretexts, at scale {results["scale"]}\n\n{section(results)}\n'
+    with write_atomically(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def section(results: dict[str, Any]) -> str:
+    """The table, what each pretext learned, and what was left out, in Markdown."""
     rows = list(dict.fromkeys(run['row'] for run in results['runs']))
     lines = [
-        f'# Pretexts, at scale {results["scale"]}',
-        '',
-        f'    {results["command"]}',
+        f'`{results["command"]}`',
         '',
         _HOW,
         '',
@@ -45,16 +51,18 @@ def write_page(path: Path, results: dict[str, Any]) -> Path:
         '',
         _HEAD,
         *(_line(row, results) for row in rows),
-        '',
-        '## What the pretexts learned',
-        '',
-        *(f'- {about}' for about in results['about'].values()),
     ]
-    if results['lacking']:
-        lines += ['', '## Left out', '', *(f'- {why}' for why in results['lacking'].values())]
-    with write_atomically(path) as file:
-        file.write(('\n'.join(lines) + '\n').encode())
-    return path
+    for title, found in (
+        ('What the pretexts learned:', results['about'].values()),
+        ('Left out, and why:', results['lacking'].values()),
+        (
+            'Not decided, because not every seed was run with 1 and with 10 %:',
+            [', '.join(results['waiting'])] if results['waiting'] else [],
+        ),
+    ):
+        if found:
+            lines += ['', title, '', *(f'- {one}' for one in found)]
+    return '\n'.join(lines)
 
 
 def _line(row: str, results: dict[str, Any]) -> str:
@@ -70,8 +78,8 @@ def _line(row: str, results: dict[str, Any]) -> str:
         cells.append(f'{per_cent(of(share, "direction"))}, {per_cent(of(share, "map50"))}')
     cells.append(per_cent(of(FROZEN_AT, 'direction', freeze=True)))
     cells.append(' / '.join(_plain(of(MORE, name)) for name in ('p50_deg', 'p90_deg')))
-    stopped = 'no' if row in results['stopped'] else 'yes'
-    cells.append('-' if row.startswith('none') else stopped)
+    undecided = row.startswith('none') or row in results['waiting']
+    cells.append('-' if undecided else 'no' if row in results['stopped'] else 'yes')
     return f'| {" | ".join(cells)} |'
 
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from avdet_ros.training.recipes.read import as_yaml, read_recipe
+from avdet_ros.training.registries import PRETEXTS
 from avdet_ros.training.studies.pretexts.rows import (
+    ALL,
+    FIRST,
+    LIKELIEST,
     LONGER,
     NONE,
     SCALES,
     Run,
-    first_runs,
-    last_runs,
     recipe_of,
+    runs_of,
     tasks_of,
 )
 
@@ -35,8 +38,14 @@ def test_every_run_has_a_folder_of_its_own():
     runs = [
         run
         for row in (NONE, LONGER, *tasks_of(scale))
-        for run in first_runs(row, scale) + last_runs(row, scale)
+        for share, freeze in (*FIRST, (ALL, False))
+        for run in runs_of(row, share, scale, freeze)
     ]
     assert len({run.folder for run in runs}) == len(runs)
-    assert len(first_runs('swapped', scale)) == 9
+    assert len(runs) == 3 * (3 + 4 * (1 + len(tasks_of(scale)))), 'none, longer is never frozen'
+
+
+def test_the_likeliest_pretexts_run_first():
+    assert tasks_of(SCALES['small'])[: len(LIKELIEST)] == LIKELIEST
+    assert sorted(tasks_of(SCALES['small'])) == sorted(PRETEXTS.names())
     assert tasks_of(SCALES['smoke']) == ('masked_channels',)

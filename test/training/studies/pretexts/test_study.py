@@ -6,9 +6,18 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
+from avdet_ros.progress import SILENT
 from avdet_ros.training.recipes.parts import WindowsRecipe
-from avdet_ros.training.studies.pretexts.rows import SCALES
-from avdet_ros.training.studies.pretexts.study import PAGE, beats, read_results, study
+from avdet_ros.training.studies.pretexts.rows import FEW, LONGER, MORE, SCALES, Run
+from avdet_ros.training.studies.pretexts.study import (
+    DOCUMENT,
+    KEY,
+    PAGE,
+    Comparison,
+    beats,
+    read_results,
+    study,
+)
 
 TINY = replace(
     SCALES['smoke'],
@@ -25,13 +34,28 @@ def test_a_row_beats_another_by_more_than_the_range_of_either():
     assert not beats([0.3], [0.3])
 
 
+def test_a_row_is_decided_when_every_seed_has_run(tmp_path):
+    comparison = Comparison(TINY, tmp_path, None, SILENT)
+    for share, good in ((FEW, 0.4), (MORE, 0.5)):
+        comparison.scores[Run(LONGER, share, 0)] = {'direction': 0.3, 'about': ''}
+        assert comparison.told()['waiting'] == list(TINY.tasks)
+        comparison.scores[Run('masked_channels', share, 0)] = {'direction': good, 'about': ''}
+        comparison.scores[Run('instance', share, 0)] = {'direction': 0.2, 'about': ''}
+    assert comparison.helps('masked_channels')
+    told = comparison.told()
+    assert (told['stopped'], told['waiting']) == (['instance'], ['synchronisation'])
+
+
 @pytest.mark.slow
 def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'windows').symlink_to(window_folder)
-    page = study(TINY, out, command='avdet train reproduce --rows pretexts')
+    page = study(TINY, out, command='avdet train reproduce --rows pretexts', pages=tmp_path)
     assert page == out / PAGE
+    document = (tmp_path / DOCUMENT).read_text()
+    assert document.startswith(f'<!-- {KEY} -->\n\n`avdet train reproduce --rows pretexts`')
+    assert document.partition('`')[2].partition('<!--')[0].strip() in page.read_text()
     told = read_results(out)
     assert set(told['lacking']) == {'synchronisation', 'instance'}
     assert 'simulated windows have no pictures' in told['lacking']['instance']
@@ -43,7 +67,7 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
     text = page.read_text()
     assert '| none, longer | ' in text
     assert 'masked_channels: hidden levels off by' in text
-    assert '## Left out' in text
+    assert 'Left out, and why:' in text
     before = {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')}
     assert study(TINY, out, command='avdet train reproduce --rows pretexts').read_text() == text
     assert {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')} == before

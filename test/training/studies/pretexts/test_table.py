@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from avdet_ros.training.studies.pretexts.table import per_cent, write_page
+from avdet_ros.training.studies.pretexts.table import per_cent, section, write_page
 
 
 def run(row, share, direction, freeze=False, seed=0):
@@ -30,6 +30,7 @@ def test_the_page_has_a_line_for_each_row(tmp_path):
             run('contrastive', 1.0, 0.3),
         ],
         'stopped': ['swapped'],
+        'waiting': [],
         'lacking': {'instance': 'pretext.task: instance: expected drives'},
         'about': {'swapped': 'swapped: 60% right'},
     }
@@ -39,4 +40,9 @@ def test_the_page_has_a_line_for_each_row(tmp_path):
     assert '| swapped | -, - | 35.0 ± 5.0, 2.0 ± 0.0 | -, - | - | 1.5 / - | no |' in lines
     assert any(line.startswith('| contrastive') and line.endswith('| yes |') for line in lines)
     assert '- pretext.task: instance: expected drives' in lines
-    assert '    avdet train reproduce --rows pretexts' in lines
+    assert '`avdet train reproduce --rows pretexts`' in lines
+    assert 'Not decided' not in text
+    half = section({**results, 'stopped': [], 'waiting': ['swapped'], 'lacking': {}})
+    assert '- swapped' in half.partition('Not decided')[2]
+    assert '| swapped | -, - | 35.0 ± 5.0, 2.0 ± 0.0 | -, - | - | 1.5 / - | - |' in half
+    assert 'Left out' not in half
