@@ -1,11 +1,15 @@
 from dataclasses import replace
+import json
 
 import numpy as np
 import pytest
 
+from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import (
     DriveLabels,
+    empty_labels,
     fuse_boxes,
+    label_sources,
     labels_of,
     read_labels,
     require_labels,
@@ -99,3 +103,68 @@ def test_who_lacks_labels_of_teachers_is_told_of_true_boxes(tmp_path):
     (drive / 'truth' / 'frames.jsonl').write_text('')
     with pytest.raises(AvdetError, match=r'; the drive has true boxes, for labels: truth$'):
         require_labels(tmp_path, ['drive'], 'teachers')
+
+
+def test_true_labels_are_the_vehicles_that_are_wanted(drives):
+    """The second vehicle of each frame is no label; what a recording does not know is NaN."""
+    (name, *_) = sorted(path.name for path in drives.glob('drive_*'))
+    truth = layout.read_truth(drives, name)
+    found = labels_of(drives, name, 'truth')
+    assert list(found) == list(truth)
+    for stamp, its in found.items():
+        np.testing.assert_array_equal(its.boxes_px, truth[stamp]['boxes_px'][:1])
+        assert (its.ids.tolist(), its.distance_m.tolist(), its.visible.tolist()) == (
+            [1],
+            [20],
+            [1],
+        )
+        assert its.disparity_px is None
+
+
+def test_what_a_recordings_truth_does_not_know_is_nan(tmp_path):
+    line = {'stamp': '1', 'boxes_px': [[0, 1, 2, 3], [4, 5, 6, 7]], 'ids': [8, 9]}
+    path = tmp_path / 'drive' / 'truth' / 'frames.jsonl'
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**line, 'label': [False, True], 'distance_m': [3.0, None]}))
+    its = labels_of(tmp_path, 'drive', 'truth')['1']
+    assert (its.boxes_px.tolist(), its.ids.tolist()) == ([[4, 5, 6, 7]], [9])
+    assert np.isnan(its.distance_m).tolist() == np.isnan(its.visible).tolist() == [True]
+
+
+def test_sources_of_labels_are_what_is_there(labels, tmp_path):
+    (tmp_path / 'drive' / 'truth').mkdir(parents=True)
+    assert label_sources(tmp_path, 'drive') == ()
+    (tmp_path / 'drive' / 'truth' / 'frames.jsonl').write_text('')
+    assert label_sources(tmp_path, 'drive') == ('truth',)
+    write_labels(tmp_path / 'elsewhere' / 'drive.npz', labels)
+    assert label_sources(tmp_path, 'drive') == ('truth',)
+    assert label_sources(tmp_path, 'drive', tmp_path / 'elsewhere') == ('teachers', 'truth')
+    require_labels(tmp_path, ['drive'], 'teachers', tmp_path / 'elsewhere')
+    with pytest.raises(AvdetError, match=r'other: expected .*other/truth/frames\.jsonl, found'):
+        require_labels(tmp_path, ['drive', 'other'], 'truth')
+    its = labels_of(tmp_path, 'drive', 'teachers', tmp_path / 'elsewhere', ['rgb'])
+    assert its['1_000000001_001'].boxes_px.tolist() == [[0, 0, 10, 10]]
+    assert its['1_000000001_001'].ids.tolist() == [-1]
+    assert np.isnan(its['1_000000001_001'].distance_m).all()
+
+
+def test_two_boxes_at_the_limits_of_fusion():
+    """At IoU 0.5 and a score of 0.3 neither is above the limit."""
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 20], [0, 0, 10, 21], [50, 0, 60, 10]], np.float32)
+    found = fuse_boxes(boxes[:2], np.array([0.9, 0.8]))
+    assert found.boxes_px.tolist() == boxes[:2].tolist()
+    closer = fuse_boxes(boxes[[0, 0]] + [[0, 0, 0, 0], [0, 0, 0, 9.5]], np.array([0.8, 0.9]))
+    assert closer.scores.tolist() == pytest.approx([0.9])
+    sure = fuse_boxes(boxes[[0, 3]], np.array([0.3, 0.31], np.float64))
+    assert sure.boxes_px.tolist() == boxes[3:].tolist()
+
+
+def test_labels_of_a_drive_without_a_readable_frame_can_be_kept(tmp_path):
+    none = empty_labels(('rgb', 'depth', 'thermal'))
+    write_labels(tmp_path / 'a.npz', none)
+    for mapped in (False, True):
+        again = read_labels(tmp_path / 'a.npz', mapped)
+        assert (len(again), again.teachers) == (0, ('rgb', 'depth', 'thermal'))
+        shapes = (again.attention.shape, again.embedding.shape, again.features.shape)
+        assert shapes == ((0, 3, 0), (0, 3, 0, 0), (0, 3, 0, 0, 0))
+        assert (again.boxes_px.shape, again.attention_sizes.shape) == ((0, 4), (0, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 import pickle
 import subprocess
@@ -142,6 +143,89 @@ def test_sound_is_read_back(tmp_path: Path, ending: str) -> None:
         np.testing.assert_allclose(sound, tones, atol=1e-4)
     peaks = np.abs(np.fft.rfft(sound, axis=1)).argmax(axis=1)
     np.testing.assert_allclose(peaks, 300 + 100 * np.arange(8), atol=1)
+
+
+def test_a_drives_own_sound_is_cut_around_the_picture(tmp_path: Path) -> None:
+    """Every sample tells its number, and every channel itself."""
+    rate_hz, folder = 8000, tmp_path / 'drive_day_a'
+    folder.mkdir()
+    numbers = np.arange(3 * rate_hz)[:, None] + 1000 * np.arange(8)
+    soundfile.write(folder / layout.DRIVE_SOUND, numbers.astype(np.int16), rate_hz)
+    (folder / 'parameters.json').write_text(json.dumps({'start_ns': START_NS}))
+
+    def read(since_s: float, rate: int = rate_hz) -> np.ndarray:
+        frame = layout.make_id('drive_day_a', START_NS + round(since_s * 1e9))
+        return layout.read_sound(tmp_path, frame, rate) * 32768
+
+    found = read(0.75)
+    assert found.shape == (8, rate_hz)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, numbers[2000:10000].T)
+    np.testing.assert_array_equal(read(0.5)[3], 3000 + np.arange(rate_hz))
+    np.testing.assert_array_equal(read(2.5)[0, [0, -1]], [16000, 23999])
+    for since_s in (0.4999, 2.5002):
+        with pytest.raises(AvdetError, match=r'drive\.flac: .* around frame drive_day_a/.*24000'):
+            read(since_s)
+    with pytest.raises(AvdetError, match='expected 16000 Hz and 8 channels, found 8000 Hz and 8'):
+        read(1.5, 16000)
+
+
+def test_up_to_a_tenth_that_is_missing_is_silence(tmp_path: Path) -> None:
+    frame = layout.make_id('drive_day_a', START_NS)
+    write_frame(tmp_path, frame, np.full((8, 44100), 0.25, np.float32))
+    path = layout.sound_paths(tmp_path, frame)[6]
+    soundfile.write(path, np.full(39690, 0.5), 44100)
+    found = layout.read_sound(tmp_path, frame)
+    assert (found[6, :39690] == 0.5).all()
+    assert not found[6, 39690:].any()
+    assert (found[[0, 7]] == 0.25).all()
+    soundfile.write(path, np.full(50000, 0.5), 44100)
+    assert (layout.read_sound(tmp_path, frame)[6] == 0.5).all()
+    soundfile.write(path, np.full(39689, 0.5), 44100)
+    with pytest.raises(AvdetError, match=r'audio_6_.*found 0\.900 s at 44100 Hz'):
+        layout.read_sound(tmp_path, frame)
+    soundfile.write(path, np.full(44100, 0.5), 48000)
+    with pytest.raises(AvdetError, match=r'expected 1 s at 44100 Hz, found 0\.919 s at 48000 Hz'):
+        layout.read_sound(tmp_path, frame)
+
+
+def test_depth_and_truth_of_drives_of_ours(tmp_path: Path) -> None:
+    frame = layout.make_id('drive_day_a', START_NS)
+    path = layout.depth_path(tmp_path, frame)
+    assert str(path.relative_to(tmp_path)) == f'drive_day_a/depth_m/depth_m_{frame.stamp}.npy'
+    with pytest.raises(AvdetError, match=r'\.npy: expected an array of metres, found'):
+        layout.read_depth_m(tmp_path, frame)
+    path.parent.mkdir(parents=True)
+    np.save(path, np.array([[1.5, 2.5]], np.float16))
+    found = layout.read_depth_m(tmp_path, frame)
+    assert (found.dtype, found.tolist()) == (np.float32, [[1.5, 2.5]])
+    (tmp_path / 'drive_day_a' / 'truth').mkdir()
+    lines = [
+        {'stamp': 'b', 'boxes_px': [[1, 2, 3, 4], [5, 6, 7, 8]], 'pixels': [9, 10]},
+        {'stamp': 'a', 'boxes_px': []},
+    ]
+    text = ''.join(f'{json.dumps(line)}\n' for line in lines)
+    (tmp_path / 'drive_day_a' / 'truth' / 'frames.jsonl').write_text(text)
+    truth = layout.read_truth(tmp_path, 'drive_day_a')
+    assert list(truth) == ['b', 'a']
+    assert truth['b']['boxes_px'].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert (truth['b']['boxes_px'].dtype, truth['a']['boxes_px'].shape) == (np.float32, (0, 4))
+    assert (truth['b']['pixels'], truth['b']['distance_m']) == ([9, 10], [None, None])
+    assert truth['a']['visible_fraction'] == []
+
+
+def test_parameters_are_read_anew_when_they_change(tmp_path: Path) -> None:
+    path = tmp_path / 'parameters.json'
+    with pytest.raises(AvdetError, match=r"parameters\.json: expected the drive's parameters"):
+        layout.read_parameters(tmp_path)
+    for number, changed_ns in ((1, 10**18), (2, 2 * 10**18)):
+        path.write_text(json.dumps({'start_ns': number}))
+        os.utime(path, ns=(changed_ns, changed_ns))
+        assert layout.read_parameters(tmp_path) == {'start_ns': number}
+    for content in ('[1]', '{"stop_ns": 2}', 'no'):
+        path.write_text(content)
+        with pytest.raises(AvdetError, match=r'parameters\.json: expected'):
+            layout.read_parameters(tmp_path)
 
 
 def test_eight_and_sixteen_bit_thermal_are_reported_apart(tmp_path: Path) -> None:

@@ -77,6 +77,40 @@ def test_what_cannot_be_asked_for_is_named(positions, words):
     assert words in found.doubt
 
 
+@pytest.mark.parametrize(
+    ('count', 'asked'),
+    [
+        (1, 'mono'),
+        (2, 'front-left front-right'),
+        (3, 'front-left front-right aux0'),
+        (4, 'front-left front-right rear-left rear-right'),
+        (5, 'front-left front-right rear-left rear-right front-center'),
+        (6, 'front-left front-right rear-left rear-right front-center lfe'),
+        (7, 'front-left front-right rear-left rear-right front-center lfe aux0'),
+        (8, ' '.join(ALSA_ORDER)),
+        (10, ' '.join(ALSA_ORDER) + ' aux0 aux1'),
+    ],
+)
+def test_positions_that_the_plugin_asks_for(count, asked):
+    """As pa_channel_map_init_extend of PulseAudio makes them."""
+    assert asked_order(count) == tuple(asked.split())
+
+
+def test_a_device_in_doubt_is_described_in_one_sentence():
+    words = 'channel map of the sound server: mono,mono'
+    assert arrange_by(('mono', 'mono'), (0, 1), 2).doubt == (
+        f'{words}: not in the order of ALSA (front-left,front-right), so microphones may be '
+        'exchanged, mixed or silent; give the source that channel map, or open the sound card '
+        'itself'
+    )
+    assert arrange_by(('mono', 'mono'), (0, 2), 3).doubt == (
+        f'{words}: 2 channels, the rig reads 3: the rest is made up'
+    )
+    assert arrange_by(('front-right', 'front-left'), (0, 1), 2).notice == (
+        "channel map of the sound server: front-right,front-left: read in the device's own order"
+    )
+
+
 def test_another_plugin_is_not_trusted_to_ask_in_the_same_order():
     assert 'may be exchanged' in arrange_by(WAVE_ORDER, EIGHT, 8, 'pipewire').doubt
     assert arrange_by(ALSA_ORDER, EIGHT, 8, 'pipewire').doubt == ''

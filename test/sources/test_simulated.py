@@ -1,15 +1,46 @@
 """The simulated drive as a source: the same sound as rendered at once, in time."""
 
+from __future__ import annotations
+
 import time
 
 import numpy as np
 import pytest
+import soundfile
 
+from avdet_ros.dataset import layout
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.make import make_source
+
+RATE_HZ = 44100
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A written drive, which is read and not rendered: every sample tells its number."""
+
+    def make(seconds, **how):
+        folder = tmp_path / f'drive_{seconds:g}'
+        folder.mkdir(exist_ok=True)
+        numbers = np.arange(round(seconds * RATE_HZ)) % 30_000
+        sound = np.stack([numbers + channel for channel in range(8)], axis=1)
+        soundfile.write(folder / layout.DRIVE_SOUND, sound.astype(np.int16), RATE_HZ)
+        return make_source('simulation', load_rig(), drive=str(folder), **how)
+
+    return make
+
+
+def first_block(source):
+    while (block := source.read(5.0)) is None:
+        pass
+    return block
+
+
+def numbers(block):
+    return np.round(block.samples[:, 0] * 32768)
 
 
 def test_blocks_are_the_rendered_drive():
@@ -27,40 +58,67 @@ def test_blocks_are_the_rendered_drive():
     assert np.array_equal(np.concatenate(pieces).T, expected)
 
 
-@pytest.mark.slow
-def test_a_paced_drive_takes_its_time_and_stops_at_once():
-    source = make_source('simulation', load_rig(), seed=300_002, duration_s=30.0)
-    source.start()
-    while source.read(5.0) is None:
-        pass
-    began = time.monotonic()
-    count = 0
-    while count < 22050:
-        block = source.read(0.5)
-        if block is not None:
-            count += len(block.samples)
-            assert block.time_s + len(block.samples) / 44100 <= time.monotonic() + 1e-3
-    assert time.monotonic() - began > 0.45
-    began = time.monotonic()
+def test_a_paced_drive_takes_its_time_and_begins_anew(written):
+    source = written(0.5)
+    for _ in range(2):
+        source.start()
+        block = first_block(source)
+        began_s = block.time_s
+        assert source.read(0.0) is None  # its last sample is not due yet
+        assert (block.first_sample, block.samples.shape[1]) == (0, 8)
+        count = 0
+        while not source.exhausted:
+            if block is not None:
+                assert (block.first_sample, block.lost) == (count, 0)
+                assert block.time_s == pytest.approx(began_s + count / RATE_HZ, abs=1e-9)
+                np.testing.assert_array_equal(
+                    numbers(block), count + np.arange(len(block.samples))
+                )
+                count += len(block.samples)
+                assert time.monotonic() > began_s + count / RATE_HZ - 1e-3
+            block = source.read(0.5)
+        assert count == RATE_HZ // 2
+        assert (source.damage, source.lost_samples) == ('', 0)
+        assert source.read(0.0) is None
     source.stop()
-    assert time.monotonic() - began < 5
     assert source.read(0.0) is None
 
 
-@pytest.mark.slow
-def test_a_drive_that_is_not_kept_up_with_says_by_how_much():
-    source = make_source('simulation', load_rig(), seed=300_004, duration_s=3.0)
+def test_a_drive_that_is_not_kept_up_with_says_by_how_much(written):
+    source = written(2.0)
     source.start()
     try:
-        while (block := source.read(5)) is None:
+        block = first_block(source)
+        slept_s = time.monotonic() - block.time_s
+        time.sleep(0.4)  # as a renderer that is too slow would
+        late = source.read(5)
+        now_s = time.monotonic() - block.time_s
+        played_s = (late.first_sample + len(late.samples)) / RATE_HZ
+        assert slept_s + 0.4 - played_s - 1e-3 < source.behind_s < now_s - played_s + 1e-3
+        while source.read(5).time_s < time.monotonic() - 0.02:
             pass
-        assert source.behind_s < 0.3
-        time.sleep(0.6)  # as a renderer that is too slow would
-        block = source.read(5)
-        assert 0.5 < source.behind_s < 5
-        assert block.first_sample / source.sample_rate_hz < 0.1
+        last = source.read(5)
+        assert last.time_s + len(last.samples) / RATE_HZ <= time.monotonic() + 1e-3
+        assert source.behind_s < 0.2
     finally:
         source.stop()
+
+
+def test_a_renderer_that_dies_on_the_way_ends_the_drive_with_a_sentence(written):
+    source = written(8.0, paced=False)  # longer than what is read ahead
+    source.start()
+    count = len(first_block(source).samples)
+    source._process.kill()
+    while not source.exhausted:
+        if (block := source.read(5.0)) is not None:
+            assert block.first_sample == count
+            count += len(block.samples)
+    assert 0 < count < 8 * RATE_HZ
+    assert source.damage == (
+        f'{source.label} ended after {count / RATE_HZ:.1f} s: the renderer failed: its process '
+        'ended with status -9'
+    )
+    source.stop()
 
 
 @pytest.mark.slow
