@@ -39,3 +39,34 @@ def test_a_box_is_as_far_away_as_what_fills_it():
     assert np.isnan(found[2])
     assert found[3] == pytest.approx(8, abs=1)
     assert box_disparities(through_jpeg(picture), np.zeros((0, 4))).shape == (0,)
+
+
+def test_three_tenths_of_the_middle_must_be_known_and_the_rest_does_not_count():
+    """A box of 40 x 20: its middle are columns 10 to 30 and rows 5 to 15."""
+    for known, there in ((60, True), (59, False)):
+        disparity = np.full((40, 60), 0.0)
+        disparity[12:32, 10:50] = 100.0  # the box, but for its middle
+        middle = np.zeros(200)
+        middle[:known] = 30.0
+        disparity[17:27, 20:40] = middle.reshape(10, 20)
+        (found,) = box_disparities(colour_coded(disparity), np.array([[10, 12, 50, 32]]))
+        assert np.isnan(found) != there
+        if there:
+            assert found == pytest.approx(30, abs=1)
+
+
+def test_the_smallest_boxes_and_those_at_the_edge_have_a_middle():
+    disparity = np.full((40, 60), 20.0)
+    disparity[:, 30:] = 80.0
+    boxes = np.array([[5, 5, 5.5, 5.5], [54, 33, 62, 43], [-8, -6, 10, 8], [70, 10, 90, 20]])
+    found = box_disparities(colour_coded(disparity), boxes)
+    assert found[:3] == pytest.approx([20, 80, 20], abs=1)
+    assert np.isnan(found[3])
+
+
+def test_disparities_below_three_pixels_are_none():
+    boxes = np.array([[0, 0, 20, 20]])
+    assert np.isnan(box_disparities(colour_coded(np.full((20, 20), 2.0)), boxes)[0])
+    assert box_disparities(colour_coded(np.full((20, 20), 4.6)), boxes)[0] == pytest.approx(
+        4.6, abs=1
+    )

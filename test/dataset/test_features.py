@@ -87,6 +87,47 @@ def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own, log_lines)
         cache_sound(root, drives, 'window', load_rig())
 
 
+def test_progress_and_log_tell_what_is_made(own, log_lines):
+    root, drives = own
+    (name,) = drives
+    ticks = []
+
+    class Shown:
+        def step(self, what, total):
+            ticks.append((what, total))
+            return self
+
+        def __enter__(self):
+            return ticks.append
+
+        def __exit__(self, *_):
+            pass
+
+    few = {name: drives[name][:3]}
+    cache_sound(root, few, 'log_mel', load_rig(), Shown())
+    assert ticks == [('features', 3), 3]
+    assert log_lines == [f'{root}/features/log_mel: features of 3 frames of 1 drives']
+    places, features = map_features(root, 'log_mel', name)
+    assert list(places) == [frame.stamp for frame in few[name]]
+    assert (features.dtype, features.shape) == (np.float16, (3, 8, 80, 173))
+    # Fewer frames are there already; more are made anew.
+    cache_sound(root, {name: drives[name][:2]}, 'log_mel', load_rig(), Shown())
+    assert len(ticks) == 2
+    cache_sound(root, {name: drives[name][:4]}, 'log_mel', load_rig(), Shown())
+    assert ticks[2:] == [('features', 4), 4]
+
+
+def test_missing_and_damaged_features_are_one_sentence(tmp_path):
+    path = cache_path(tmp_path, 'window', 'day')
+    assert path == tmp_path / 'features' / 'window' / 'day.npz'
+    with pytest.raises(AvdetError, match=r'day\.npz: expected features of a drive, found'):
+        map_features(tmp_path, 'window', 'day')
+    path.parent.mkdir(parents=True)
+    np.savez(path, ids=np.array(['1']))
+    with pytest.raises(AvdetError, match=r'day\.npz: expected features of a drive, found'):
+        map_features(tmp_path, 'window', 'day')
+
+
 def test_drives_of_another_rig_are_refused(own):
     from avdet_ros.rig import default_rig_path
 

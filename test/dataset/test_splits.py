@@ -8,6 +8,7 @@ import pytest
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.splits import (
+    DriveSplit,
     by_drive,
     keep_split,
     note_drives,
@@ -130,6 +131,72 @@ def test_a_frame_without_truth_is_named_and_left_out(own, log_lines):
     assert len(true_frames(own, frames, 'rgb')) == len(frames) - 1
     assert str(frames[0]) in log_lines[0]
     assert f'1 of {len(frames)} frames skipped' in log_lines[-1]
+
+
+def test_the_last_of_the_teachers_drives_choose_their_epoch(tmp_path):
+    """A fifth of the teachers' drives, whole and at least one; the others teach."""
+    teachers = [f'drive_day_{number:02d}' for number in range(10)]
+    frames = {'train': [], 'val': [], 'test': []}
+    for number, name in enumerate([*teachers, 'drive_night_val', 'drive_night_test']):
+        split = name.rpartition('_')[2] if name.startswith('drive_night') else 'train'
+        frames[split].append(layout.make_id(name, 10**18 + number))
+        path = layout.picture_path(tmp_path, frames[split][-1], 'rgb')
+        path.parent.mkdir(parents=True)
+        path.touch()
+        (tmp_path / name / layout.DRIVE_SOUND).touch()
+    for split, ids in frames.items():
+        layout.write_ids(layout.split_path(tmp_path, split), ids)
+    for share, taught, watched in ((0.6, 5, 1), (0.8, 6, 2), (0.2, 1, 1)):
+        split = read_split(tmp_path, share)
+        names = [list(by_drive(part)) for part in (split.teach, split.watch, split.train)]
+        assert [len(part) for part in names] == [taught, watched, 10 - taught - watched]
+        assert max(names[0]) < min(names[1])
+        assert sorted(name for part in names for name in part) == teachers
+    assert split.about('x') == '8 train, 1 val, 1 test frames of the drives in x'
+    assert split.student == split.train + split.val + split.test
+
+
+def test_drives_are_spread_evenly_over_the_list():
+    """Every third of those by day, every third of those by night, counted apart."""
+    names = [f'day_{letter}' for letter in 'abcdef'] + [f'night_{letter}' for letter in 'uvwxyz']
+    teachers, students = share_drives(names[::-1], 1 / 3)
+    assert teachers == ['day_c', 'day_f', 'night_w', 'night_z']
+    assert students == sorted(set(names) - set(teachers))
+    assert share_drives(names, 0.0) == ([], sorted(names))
+    assert share_drives(names, 1.0) == (sorted(names), [])
+    assert share_drives(['night_b', 'day_a', 'night_c'], 0.3) == (
+        ['day_a', 'night_b'],
+        ['night_c'],
+    )
+    assert share_drives(['day_a', 'night_c'], 0.3) == (['day_a'], ['night_c'])
+
+
+def test_teachers_that_know_the_drives_of_the_scores_are_warned_of(tmp_path, log_lines):
+    frames = {
+        use: tuple(layout.make_id(f'{use}_{number}', 10**18 + number) for number in range(3))
+        for use in ('train', 'val', 'test')
+    }
+    split = DriveSplit(teach=(), watch=(), **frames)
+    note_drives(tmp_path / 'rgb', (*frames['val'][1:], *frames['test'][:1]))
+    assert without_taught(split, [tmp_path / 'rgb']) == split
+    assert log_lines == [
+        'warning: the teachers learned from 3 validation or test drives, the first test_0'
+    ]
+
+
+@pytest.mark.parametrize('pair', [('train', 'val'), ('train', 'test'), ('val', 'test')])
+def test_any_two_splits_that_share_drives_are_named(own, log_lines, pair):
+    one, other = pair
+    ids = layout.read_ids(layout.split_path(own, one))
+    layout.write_ids(layout.split_path(own, other), ids)
+    name = min(frame.drive for frame in ids)
+    read_split(own, 0.0)
+    count = len({frame.drive for frame in ids})
+    (line,) = log_lines
+    assert line == (
+        f'warning: {count} drives are in {one} and in {other}, the first {name}: their windows '
+        'overlap, so scores will be too good'
+    )
 
 
 def test_a_run_keeps_to_its_drives(drives, tmp_path):

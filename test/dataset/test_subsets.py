@@ -7,7 +7,14 @@ import pytest
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.splits import by_drive, read_split
-from avdet_ros.dataset.subsets import WHOLE, Subset, subset_frames
+from avdet_ros.dataset.subsets import (
+    WHOLE,
+    Subset,
+    evenly_spaced,
+    listed_motions,
+    motion_of,
+    subset_frames,
+)
 from avdet_ros.errors import AvdetError
 
 NIGHT, STATIC = Subset(daytime='night'), Subset(motion='static')
@@ -52,6 +59,44 @@ def test_lists_give_the_motion_of_recorded_drives(own):
     layout.write_ids(layout.split_path(own, 'train', None, 'static'), frames[:16])
     by_day = subset_frames(own, 'train', Subset('day', 'static'))
     assert list(by_drive(by_day)) == names(own)[:1]
+
+
+def test_a_drives_own_note_goes_before_the_lists_and_else_it_is_unknown(own):
+    standing, driving, *_ = names(own)
+    frames = layout.read_ids(layout.split_path(own, 'val'))
+    layout.write_ids(layout.split_path(own, 'val', None, 'static'), frames)
+    layout.write_ids(layout.split_path(own, 'test', None, 'drive'), frames_of(own, standing))
+    motions = listed_motions(own)
+    assert motions == {frames[0].drive: 'static', standing: 'drive'}
+    assert [motion_of(own, name, motions) for name in (standing, driving)] == ['static', 'drive']
+    (own / standing / 'parameters.json').unlink()
+    assert motion_of(own, standing, motions) == 'drive'
+    assert motion_of(own, 'drive_elsewhere', motions) == 'unknown'
+    path = own / driving / 'parameters.json'
+    path.write_text('{"start_ns": 1}')
+    assert motion_of(own, driving, {driving: 'static'}) == 'static'
+
+
+def frames_of(root, drive):
+    frames = layout.read_ids(layout.split_path(root, 'train'))
+    return [frame for frame in frames if frame.drive == drive]
+
+
+def test_places_that_are_spread_evenly():
+    assert evenly_spaced(9, 3).tolist() == [0, 4, 8]
+    assert evenly_spaced(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly_spaced(3, 9).tolist() == [0, 1, 2]
+    assert evenly_spaced(5, 1).tolist() == [0]
+    assert evenly_spaced(0, 4).tolist() == []
+
+
+def test_a_subset_is_named_by_what_narrows_it():
+    assert [str(subset) for subset in (WHOLE, NIGHT, STATIC, Subset('day', 'drive'))] == [
+        'all',
+        'night',
+        'static',
+        'day drive',
+    ]
 
 
 def test_a_subset_without_frames_is_one_sentence(own):
