@@ -31,6 +31,7 @@ from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_label import label
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
+from avdet_ros.cli.train_selector import train_selector
 from avdet_ros.cli.train_student import train
 from avdet_ros.cli.train_teacher import train_teacher
 
@@ -52,6 +53,7 @@ NAMES: dict[str, tuple[str, Callable[..., None]]] = {
     'simulate': ('sim drives', simulate),
     'simulate-check': ('sim check', simulate_check),
     'simulate-windows': ('sim windows', simulate_windows),
+    'train-selector': ('train selector', train_selector),
     'train-teacher': ('train teacher', train_teacher),
 }
 """Former names at the top: where the command is now, and its function."""

@@ -10,7 +10,7 @@ import numpy as np
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import map_features
 from avdet_ros.dataset.label_filter import check_same_boxes, read_filtered
-from avdet_ros.dataset.labels import LABELS, labels_of, read_labels
+from avdet_ros.dataset.labels import LABELS, DriveLabels, labels_of, read_labels
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.errors import AvdetError
@@ -61,6 +61,8 @@ def drive_windows(
         labels = labels_of(root, drive, source, folder, teachers)
         path = (folder or root / LABELS) / f'{drive}.npz'
         table = read_labels(path, mapped=True) if needs or source == 'teachers' else None
+        if table is not None:
+            _check_vectors(table, needs, path)
         rows = {} if table is None else {str(stamp): row for row, stamp in enumerate(table.ids)}
         judged = read_filtered(path.parent, label_filter, drive) if filtering else {}
         columns = table.columns(teachers or table.teachers) if table and needs else []
@@ -101,6 +103,16 @@ def drive_windows(
         )
     made['teacher_features'] = made.pop('features', ())
     return WindowDataset(**made, level_sizes=sizes, image_size_px=image_size_px)
+
+
+def _check_vectors(table: DriveLabels, needs: Sequence[str], path: Path) -> None:
+    """See that labels carry what is wanted of the teachers beside their boxes."""
+    for name in needs:
+        if len(table) and 0 in getattr(table, name).shape:
+            raise AvdetError(
+                f"{path}: expected the teachers' {name} of every frame, found boxes without; "
+                'delete the file, and avdet train label DATA --teachers RUN makes it again'
+            )
 
 
 class _Rows:

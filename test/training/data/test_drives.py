@@ -101,6 +101,22 @@ def test_no_label_is_cut_off(own, source):
     assert [len(box) for box in windows.boxes] == [boxes] * 8
 
 
+def test_labels_without_the_teachers_vectors_are_refused(own):
+    root, frames = own
+    write_teachers(root, frames, boxes=1)
+    path = root / LABELS / f'{frames[0].drive}.npz'
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays['embedding'] = arrays['embedding'][..., :0]
+    path.unlink()
+    np.savez(path, **arrays)
+    drive_windows(root, frames, 'window', SIZE, 'teachers')
+    with pytest.raises(
+        AvdetError, match=r"the teachers' embedding of every frame.*avdet train la"
+    ):
+        drive_windows(root, frames, 'window', SIZE, 'truth', needs=('attention', 'embedding'))
+
+
 @pytest.mark.parametrize('needs', [(), ('attention',)])
 def test_a_frame_without_truth_is_named_and_counted(own, needs, log_lines):
     root, frames = own
