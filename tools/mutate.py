@@ -183,6 +183,8 @@ def update_copy(copy: Path, room: str) -> None:
         'pytest_add_cli_args': ['-m', marks, '-p', 'no:cacheprovider', '-p', 'no:xdist'],
         'pytest_add_cli_args_test_selection': tests,
         'timeout_multiplier': 5.0,
+        # What fixtures take is in no test's time; with less, a long set-up counted as noticed.
+        'timeout_constant': 12.0,
         'process_isolation': 'forkserver',
         'track_dependencies': False,
         'use_git_change_detection': False,

@@ -31,7 +31,23 @@ def test_time_waits_for_the_message_that_is_not_sent_yet():
     assert timeline.now_ns(5.5) == 1_500_000_000
 
 
-@pytest.mark.parametrize('rate', [0.0, -1.0, float('nan'), 1e6])
+def test_a_limit_that_is_not_reached_changes_nothing():
+    timeline = Timeline(500, 2.0, steady_s=1.0)
+    assert timeline.now_ns(1.5, limit_ns=10**9 + 500) == 10**9 + 500
+    assert timeline.now_ns(1.6, limit_ns=3 * 10**9) == 1_200_000_500
+    timeline.jump(7, 2.0)
+    assert timeline.now_ns(2.25) == 500_000_007
+    timeline.toggle(2.25)
+    timeline.jump(9, 5.0)
+    assert (timeline.now_ns(8.0, limit_ns=3), timeline.paused) == (9, True)
+
+
+@pytest.mark.parametrize('rate', [0.01, 100.0])
+def test_the_slowest_and_the_fastest_rate_are_taken(rate):
+    assert Timeline(0, rate, 0.0).now_ns(2.0) == round(2e9 * rate)
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.0099, 100.1, -1.0, float('nan'), float('inf')])
 def test_a_rate_that_is_none_is_refused(rate):
     with pytest.raises(AvdetError, match='rate: expected'):
         Timeline(0, rate, 0.0)
@@ -51,9 +67,18 @@ def make_bag(tmp_path):
 
 def test_running_nodes_get_what_they_do_not_publish(make_bag):
     with make_bag(
-        '/avdet/audio', '/avdet/spectrogram', '/avdet/detections', '/avdet/tracks', '/camera/image'
+        '/avdet/audio',
+        '/avdet/spectrogram',
+        '/avdet/detections',
+        '/avdet/tracks',
+        '/avdet/debug/latency_ms',
+        '/camera/image',
+        '/camera/debug',
+        '/diagnostics',
+        '/clock',
+        '/car/clock',
     ) as bag:
-        assert chain_topics(bag) == (['/avdet/audio', '/camera/image'], True)
+        assert chain_topics(bag) == (['/avdet/audio', '/camera/image', '/car/clock'], True)
         assert require_topics(bag, ['/avdet/tracks']) == ['/avdet/tracks']
         with pytest.raises(AvdetError, match='/nowhere'):
             require_topics(bag, ['/nowhere'])
