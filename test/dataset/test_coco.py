@@ -188,6 +188,69 @@ def test_no_category_of_vehicles_is_refused_with_those_there_are(read):
         )
 
 
+def test_what_was_left_out_and_other_categories_are_counted_in_the_sentence(read):
+    def change(tree):
+        tree['categories'] += [{'id': 20 + n, 'name': f'thing{n:02d}'} for n in range(12)]
+        tree['annotations'][0]['image_id'] = 99
+        tree['annotations'].append(dict(tree['annotations'][1]))
+
+    names = ', '.join(['dog', *(f'thing{n:02d}' for n in range(11))])
+    assert read(change, repeat=20).sentence == (
+        f'vehicles are car (19), motor (20); not {names} ...; '
+        '1 left out: image_id: expected one of images, found 99; '
+        '1 left out: the same box again'
+    )
+
+    def alone(tree):
+        tree['categories'] = tree['categories'][:2]
+        tree['annotations'] = tree['annotations'][:2]
+
+    assert read(alone).sentence == 'vehicles are car (1), motor (1); not any other category'
+
+
+def test_a_twentieth_of_the_entries_may_be_unusable(read):
+    def spoil(count):
+        def change(tree):
+            vehicles = [entry for entry in tree['annotations'] if entry['category_id'] != 1]
+            for entry in vehicles[:count]:
+                entry['image_id'] = 99
+
+        return change
+
+    assert sum(read(spoil(2), repeat=20).taken.values()) == 38
+    words = r'annotations\[0\]\.image_id: expected one of images, found 99; 3 of 40 entries cannot'
+    with pytest.raises(AvdetError, match=words):
+        read(spoil(3), repeat=20)
+
+
+def test_boxes_beside_a_picture_are_refused_from_a_half_on(read):
+    def sized(width, height):
+        def change(tree):
+            for entry in tree['images']:
+                entry.update(width=width, height=height)
+
+        return change
+
+    # The boxes end at 40 x 60 and 90 x 50; two pixels over the edge are rounding.
+    for size in ((88, 58), (87, 58), (39, 58), (88, 50)):
+        assert sum(read(sized(*size)).taken.values()) == 2
+    with pytest.raises(
+        AvdetError, match=r'outside of the pictures \(2 of 2\): expected x, y, width'
+    ):
+        read(sized(87, 57))
+    assert sum(read(sized(0, 57)).taken.values()) == 2
+
+
+def test_a_picture_under_two_ids_has_the_boxes_of_both(read):
+    def change(tree):
+        tree['images'][1]['file_name'] = 'a.png'
+        tree['annotations'][1]['image_id'] = 8
+
+    assert read(change).boxes_px['a.png'].tolist() == [[10, 20, 40, 60], [60, 20, 90, 50]]
+    windows = read(lambda tree: tree['images'][0].update(file_name='day\\a.png'))
+    assert list(windows.boxes_px) == ['day/a.png', 'b.png']
+
+
 def test_pictures_without_any_vehicle_are_said(read, log_lines):
     found = read(lambda tree: tree.update(annotations=[]))
     assert [len(boxes) for boxes in found.boxes_px.values()] == [0, 0]

@@ -75,7 +75,20 @@ def test_a_broken_file_is_named(labels, tmp_path):
     with pytest.raises(AvdetError, match=r'drive\.npz'):
         read_labels(path)
     np.savez(path, ids=labels.ids)
-    with pytest.raises(AvdetError, match='teachers'):
+    with pytest.raises(AvdetError) as caught:
+        read_labels(path)
+    words = f'labels {path}: teachers: expected 1 dimensions of kind U, found none'
+    assert str(caught.value) == words
+    flat = replace(labels, boxes_px=labels.boxes_px.ravel())
+    write_labels(path, flat)
+    with pytest.raises(AvdetError) as caught:
+        read_labels(path)
+    words = (
+        f'labels {path}: boxes_px: expected 2 dimensions of kind f, found 1 dimensions of float32'
+    )
+    assert str(caught.value) == words
+    write_labels(path, replace(labels, frame=labels.frame.astype(np.float32)))
+    with pytest.raises(AvdetError, match='frame: expected 1 dimensions of kind i, found 1 dim'):
         read_labels(path)
 
 
@@ -145,7 +158,8 @@ def test_sources_of_labels_are_what_is_there(labels, tmp_path):
     its = labels_of(tmp_path, 'drive', 'teachers', tmp_path / 'elsewhere', ['rgb'])
     assert its['1_000000001_001'].boxes_px.tolist() == [[0, 0, 10, 10]]
     assert its['1_000000001_001'].ids.tolist() == [-1]
-    assert np.isnan(its['1_000000001_001'].distance_m).all()
+    assert np.isnan(its['1_000000001_001'].distance_m).tolist() == [True]
+    assert np.isnan(its['1_000000001_001'].visible).tolist() == [True]
 
 
 def test_two_boxes_at_the_limits_of_fusion():

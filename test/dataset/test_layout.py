@@ -128,6 +128,19 @@ def test_split_files_sort_by_time_and_name_the_bad_line(tmp_path: Path) -> None:
         layout.read_ids(path)
     with pytest.raises(AvdetError, match='split: expected one of train, val, test'):
         layout.split_path(tmp_path, 'training')
+    with pytest.raises(AvdetError, match=r"daytime: expected one of day, night, found 'noon'$"):
+        layout.split_path(tmp_path, 'val', 'noon')
+    with pytest.raises(
+        AvdetError, match=r"variant: expected one of all, static, drive, found ''$"
+    ):
+        layout.split_path(tmp_path, 'val', None, '')
+    missing = tmp_path / 'none.txt'
+    words = f'^split file {missing}: expected frame ids, found No such file or directory$'
+    with pytest.raises(AvdetError, match=words):
+        layout.read_ids(missing)
+    path.write_bytes(b'\xff\xfe')
+    with pytest.raises(AvdetError, match=r'expected frame ids, found not text$'):
+        layout.read_ids(path)
 
 
 @pytest.mark.parametrize('ending', ['.wav', '.flac', '.mp3'])

@@ -79,6 +79,58 @@ def test_frost_is_moved_to_where_teachers_see_and_keeps_its_scale():
     assert contrast_fault(scale.apply(image)) == ''
 
 
+@pytest.mark.parametrize(
+    ('median', 'words'),
+    [
+        (18600, '1/80 K, as ours'),
+        (18599, 'of no usual scale'),
+        (25000, '1/80 K, as ours'),
+        (25001, '0.01 K'),
+        (34000, '0.01 K'),
+        (34001, 'of no usual scale'),
+        (5799, 'of no usual scale'),
+        (5800, '0.04 K'),
+        (8400, '0.04 K'),
+        (8401, 'of no usual scale'),
+        (2299, 'of no usual scale'),
+        (2300, '0.1 K'),
+        (3400, '0.1 K'),
+        (3401, 'of no usual scale'),
+        (699, 'of no usual scale'),
+        (700, '0.1 K from -100 degrees'),
+        (1700, '0.1 K from -100 degrees'),
+        (1701, 'of no usual scale'),
+    ],
+)
+def test_scales_are_told_apart_by_the_median(median, words):
+    image = np.full(SHAPE, median, np.uint16)
+    image[0], image[7] = median - 40, median + 40
+    how = find_scale([image]).how
+    assert f' {words}' in how
+    assert how.startswith(f'{median - 40} to {median + 40} counts ')
+
+
+def test_an_unknown_scale_is_spread_over_three_quarters_of_what_teachers_see():
+    image = np.full(SHAPE, 500, np.uint16)
+    image[:30], image[30:] = 300, 500
+    scale = find_scale([image])
+    assert scale.apply(np.array([[300, 500]], np.uint16)).tolist() == [[22200, 24600]]
+    assert scale.factor == pytest.approx(0.75 * 3200 / 200)
+    flat = find_scale([np.full(SHAPE, 500, np.uint16)])
+    assert (flat.factor, flat.apply(np.array([[500]], np.uint16))[0, 0]) == (16, 23400)
+
+
+def test_heat_is_moved_down_and_half_inside_is_left():
+    image = np.zeros(SHAPE, np.uint16)
+    image[:30], image[30:] = 24_000, 26_000  # a half of what lies between is above
+    assert find_scale([image], 1 / 80).offset == 0
+    image[30:] = 26_002
+    image[29] = 26_000
+    scale = find_scale([image], 1 / 80)
+    assert scale.offset == pytest.approx(23_400 - np.median(image[::7, ::7]), abs=1)
+    assert 'moved by -' in scale.how
+
+
 def test_what_a_person_says_counts():
     image = counts(100)
     given = find_scale([image], 0.02)
