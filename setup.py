@@ -83,7 +83,7 @@ setup(
     maintainer_email='avdet-ros@example.com',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', 'evaluation/*.j2']},
+    package_data={PACKAGE: ['py.typed', 'evaluation/reports/*.j2']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         *shared_files(),

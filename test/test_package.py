@@ -12,14 +12,15 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 from import_graph import (
+    INNER_LEVEL,
+    INNER_ROOMS,
     LEVEL,
     PACKAGE,
     ROOT,
-    TRAINING_LEVEL,
+    inner_room_of,
     module_arrows,
     modules,
     room_of,
-    training_room_of,
     tree_of,
 )
 import pytest
@@ -101,23 +102,26 @@ def test_no_import_climbs():
     assert not climbing
 
 
-def test_no_import_climbs_inside_training():
+def test_no_import_climbs_inside_a_room():
     climbing = [
         f'{name} imports {other}'
         for name, others in module_arrows().items()
         for other in others
-        if (above := training_room_of(name)) and (below := training_room_of(other))
-        if above != below and TRAINING_LEVEL[below] >= TRAINING_LEVEL[above]
+        if (above := inner_room_of(name)) and (below := inner_room_of(other))
+        if room_of(name) == room_of(other) and above != below
+        if INNER_LEVEL[below] >= INNER_LEVEL[above]
     ]
     assert not climbing
 
 
 MANY = 10
-"""Modules that a room of training may have: more and one no longer finds one's way."""
+"""Modules that a room inside a room may have: more and one no longer finds one's way."""
 
 
-def test_the_rooms_of_training_are_small():
-    folders = [path for path in (PACKAGE / 'training').rglob('*') if path.is_dir()]
+def test_the_rooms_inside_rooms_are_small():
+    folders = [
+        path for room in INNER_ROOMS for path in (PACKAGE / room).rglob('*') if path.is_dir()
+    ]
     counts = {
         str(folder.relative_to(PACKAGE)): len([*folder.glob('[!_]*.py')]) for folder in folders
     }

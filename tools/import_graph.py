@@ -33,22 +33,37 @@ ROOMS = (
 )
 """Rooms of the package from the ground up: each imports from those below it and from itself."""
 
-TRAINING_ROOMS = (
-    {'registries'},
-    {'recipes'},
-    {'boxes', 'efficientdet', 'fitting'},
-    {'data'},
-    {'any_array', 'losses', 'networks', 'results'},
-    {'pretexts', 'teachers'},
-    {'sounding'},
-    {'run'},
-    {'studies'},
-    {'labelled_frames'},  # the former place of one of data, for scripts
-)
-"""Rooms inside `training`, held to the same rule."""
+INNER_ROOMS = {
+    'training': (
+        {'registries'},
+        {'recipes'},
+        {'boxes', 'efficientdet', 'fitting'},
+        {'data'},
+        {'any_array', 'losses', 'networks', 'results'},
+        {'pretexts', 'teachers'},
+        {'sounding'},
+        {'run'},
+        {'studies'},
+        {'labelled_frames'},  # the former place of one of data, for scripts
+    ),
+    'evaluation': (
+        {'runs'},
+        {'boxes'},
+        {'bearings', 'reports'},
+        {'bearing_study', 'sounding', 'tracks'},
+        {'comparison', 'ground', 'live', 'scores'},
+        {'evaluation_run'},
+    ),
+}
+"""Rooms inside a room, held to the same rule."""
 
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
-TRAINING_LEVEL = {name: level for level, names in enumerate(TRAINING_ROOMS) for name in names}
+INNER_LEVEL = {
+    f'{room}.{name}': level
+    for room, levels in INNER_ROOMS.items()
+    for level, names in enumerate(levels)
+    for name in names
+}
 
 
 def modules() -> list[Path]:
@@ -61,10 +76,10 @@ def room_of(module: str) -> str:
     return module.split('.')[1]
 
 
-def training_room_of(module: str) -> str:
-    """The room inside `training`, e.g. ``run`` of ``avdet_ros.training.run.train``; or ''."""
-    parts = module.split('.')
-    return parts[2] if parts[1:2] == ['training'] and parts[2] != '__init__' else ''
+def inner_room_of(module: str) -> str:
+    """The room inside a room, e.g. ``training.run`` of ``avdet_ros.training.run.train``; or ''."""
+    parts = module.split('.')[1:3]
+    return '.'.join(parts) if parts[0] in INNER_ROOMS and parts[-1] != '__init__' else ''
 
 
 def tree_of(path: Path) -> ast.Module:

@@ -6,7 +6,7 @@ from datetime import date
 import os
 from pathlib import Path
 
-from avdet_ros.evaluation import page_section
+from avdet_ros.evaluation.reports import page_section
 
 _FRAME = """\
 # In the field

@@ -21,7 +21,7 @@ from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.detection.steering import steering
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_simulation import window_ends
+from avdet_ros.evaluation.runs.on_simulation import window_ends
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import TRACKERS, make_tracker

@@ -33,7 +33,7 @@ def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, P
 
 def write_results(out: Path | None, results: dict[str, Any]) -> None:
     """Write results as JSON where a file was asked for."""
-    from avdet_ros.evaluation import report
+    from avdet_ros.evaluation.reports import tables as report
 
     if out:
         report.write_json(out, results)

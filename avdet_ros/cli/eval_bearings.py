@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from avdet_ros.evaluation.bearing_run import Request
+    from avdet_ros.evaluation.bearing_study.run import Request
 
 
 def bearings(
@@ -70,11 +70,11 @@ def bearings(
 
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation.bearing_pages import write_pages
-    from avdet_ros.evaluation.bearing_run import Request
-    from avdet_ros.evaluation.bearing_study import chosen, read_study, run_study
-    from avdet_ros.evaluation.bearing_tables import main_table
-    from avdet_ros.evaluation.on_windows import check_known
+    from avdet_ros.evaluation.bearing_study.conditions import chosen, read_study, run_study
+    from avdet_ros.evaluation.bearing_study.on_windows import check_known
+    from avdet_ros.evaluation.bearing_study.pages import write_pages
+    from avdet_ros.evaluation.bearing_study.run import Request
+    from avdet_ros.evaluation.bearing_study.tables import main_table
     from avdet_ros.paths import share
     from avdet_ros.simulation.conditions import Condition
 
@@ -125,9 +125,13 @@ def bearings(
 def _draw(path: Path, request: Request) -> None:
     """The steered response of a passing car before calibration, after it, and at best."""
     from avdet_ros.cli.console import progress_bars
-    from avdet_ros.evaluation.bearing_study import CONDITIONS
-    from avdet_ros.evaluation.calibrated_arrays import calibrate_arrays
-    from avdet_ros.evaluation.steered_picture import PASSING_VEHICLE, passing_car, steered_picture
+    from avdet_ros.evaluation.bearing_study.calibrated_arrays import calibrate_arrays
+    from avdet_ros.evaluation.bearing_study.conditions import CONDITIONS
+    from avdet_ros.evaluation.bearing_study.steered_picture import (
+        PASSING_VEHICLE,
+        passing_car,
+        steered_picture,
+    )
     from avdet_ros.files import write_atomically
     from avdet_ros.rig import load_rig
     from avdet_ros.simulation.conditions import true_array, true_rig

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from avdet_ros.detection.session import Detector
-    from avdet_ros.evaluation.compare_run import Outcome, PairedRecords
+    from avdet_ros.evaluation.comparison.run import Outcome, PairedRecords
     from avdet_ros.rig import Rig
 
 
@@ -55,9 +55,9 @@ def compare(
     import numpy as np
 
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import compare_run as runs
-    from avdet_ros.evaluation import report
-    from avdet_ros.evaluation.on_simulation import check_request, split_of
+    from avdet_ros.evaluation.comparison import run as runs
+    from avdet_ros.evaluation.reports import tables as report
+    from avdet_ros.evaluation.runs.on_simulation import check_request, split_of
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker, tracker_parameters
 
@@ -181,7 +181,7 @@ def _save_pictures(
     out: Path, rig: Rig, pair: PairedRecords, outcome: Outcome, names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Write a picture of each frame that differs; returns their entries for JSON."""
-    from avdet_ros.evaluation.pictures import draw_frame, save_picture
+    from avdet_ros.evaluation.reports.pictures import draw_frame, save_picture
 
     files = []
     for rank, frame in enumerate(outcome.frames, start=1):

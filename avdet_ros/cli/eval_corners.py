@@ -33,10 +33,10 @@ def evaluate_corners(
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import corner_scores
-    from avdet_ros.evaluation.corner_drives import corner_cases, find_cases
-    from avdet_ros.evaluation.on_simulation import TEST_SEEDS, VALIDATION_SEEDS
-    from avdet_ros.evaluation.page_section import marks, write_section
+    from avdet_ros.evaluation.ground import corner_scores
+    from avdet_ros.evaluation.ground.corner_drives import corner_cases, find_cases
+    from avdet_ros.evaluation.reports.page_section import marks, write_section
+    from avdet_ros.evaluation.runs.on_simulation import TEST_SEEDS, VALIDATION_SEEDS
     from avdet_ros.rig import load_rig
     from avdet_ros.simulation.conditions import Condition
 

@@ -29,8 +29,8 @@ def evaluate_labels(
 
     from avdet_ros.cli.console import console
     from avdet_ros.dataset.subsets import Subset
-    from avdet_ros.evaluation.label_quality import label_quality
-    from avdet_ros.evaluation.on_dataset import frames_of
+    from avdet_ros.evaluation.boxes.label_quality import label_quality
+    from avdet_ros.evaluation.runs.on_dataset import frames_of
     from avdet_ros.fields import fill
 
     subset = fill(Subset, {'daytime': daytime}, 'avdet eval labels')

@@ -140,7 +140,7 @@ def evaluate(
     from avdet_ros.dataset.subsets import Subset
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation import evaluation_run as runs
-    from avdet_ros.evaluation import report as tables
+    from avdet_ros.evaluation.reports import tables
     from avdet_ros.fields import fill
     from avdet_ros.paths import share
     from avdet_ros.tracking import DEFAULT_TRACKER

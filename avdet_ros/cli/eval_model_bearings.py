@@ -33,10 +33,10 @@ def evaluate_bearings(
     """Measure, print tables, write JSON; the arguments are the command's options."""
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import bearing_tables as tables
-    from avdet_ros.evaluation.bearing_run import Request, measure
-    from avdet_ros.evaluation.on_windows import check_known
-    from avdet_ros.evaluation.report import write_json
+    from avdet_ros.evaluation.bearing_study import tables
+    from avdet_ros.evaluation.bearing_study.on_windows import check_known
+    from avdet_ros.evaluation.bearing_study.run import Request, measure
+    from avdet_ros.evaluation.reports.tables import write_json
     from avdet_ros.paths import share
     from avdet_ros.simulation.conditions import USUAL_ARRAY, Condition
     from avdet_ros.tracking import DEFAULT_TRACKER

@@ -30,8 +30,9 @@ def evaluate_trackers(
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.detection.session import Detector
     from avdet_ros.errors import AvdetError
-    from avdet_ros.evaluation import on_simulation, report
-    from avdet_ros.evaluation import tracker_study as trackers
+    from avdet_ros.evaluation.reports import tables as report
+    from avdet_ros.evaluation.runs import on_simulation
+    from avdet_ros.evaluation.tracks import study as trackers
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
 

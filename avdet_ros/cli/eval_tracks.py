@@ -29,14 +29,14 @@ def evaluate_tracks(
     from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
-    from avdet_ros.evaluation import ground_study
-    from avdet_ros.evaluation.ground_drives import GroundPlan, ground_drives
-    from avdet_ros.evaluation.on_simulation import (
+    from avdet_ros.evaluation.ground import study as ground_study
+    from avdet_ros.evaluation.ground.drives import GroundPlan, ground_drives
+    from avdet_ros.evaluation.reports.page_section import marks, write_section
+    from avdet_ros.evaluation.runs.on_simulation import (
         TEST_SEEDS,
         VALIDATION_SEEDS,
         check_request,
     )
-    from avdet_ros.evaluation.page_section import marks, write_section
     from avdet_ros.rig import load_rig
 
     first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]

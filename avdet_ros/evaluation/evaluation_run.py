@@ -11,12 +11,12 @@ from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import on_dataset, on_simulation
-from avdet_ros.evaluation.drive_record import DriveRecord
-from avdet_ros.evaluation.html_report import Picture, Results, write_report
-from avdet_ros.evaluation.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.reports.html import Picture, Results, write_report
+from avdet_ros.evaluation.reports.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.runs import on_dataset, on_simulation
+from avdet_ros.evaluation.runs.detectors import ModelDetector, WindowDetector
+from avdet_ros.evaluation.runs.record import DriveRecord
 from avdet_ros.evaluation.scores import score
-from avdet_ros.evaluation.window_detectors import ModelDetector, WindowDetector
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import IouTracker, Tracker, make_tracker, tracker_parameters

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.detection_metrics import detection_metrics
-from avdet_ros.evaluation.drive_record import TruthFrame
-from avdet_ros.evaluation.track_metrics import track_metrics
+from avdet_ros.evaluation.boxes.metrics import detection_metrics
+from avdet_ros.evaluation.runs.record import TruthFrame
+from avdet_ros.evaluation.tracks.metrics import track_metrics
 from avdet_ros.tracking.track import Track
 
 Boxes = tuple[Detections, list[str]]

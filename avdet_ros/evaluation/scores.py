@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.detection_metrics import (
+from avdet_ros.evaluation.boxes.metrics import (
     CENTRE_SCORE,
     MATCH_IOU,
     detection_metrics,
     match,
 )
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.released_metrics import released_metrics
-from avdet_ros.evaluation.track_metrics import TrackMetrics, track_metrics
+from avdet_ros.evaluation.boxes.released_metrics import released_metrics
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.tracks.metrics import TrackMetrics, track_metrics
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import Track, Tracker
 

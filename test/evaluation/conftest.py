@@ -18,7 +18,7 @@ from avdet_ros.bags.writer import BagWriter
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.messages.decode import DETECTIONS, IMAGE
 from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
 from avdet_ros.messages.typestore import serialize

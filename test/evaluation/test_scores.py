@@ -9,7 +9,8 @@ from rich.console import Console
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation import on_simulation, report
+from avdet_ros.evaluation.reports import tables as report
+from avdet_ros.evaluation.runs import on_simulation
 from avdet_ros.evaluation.scores import score
 from avdet_ros.tracking import make_tracker
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.drive_record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.scores import ScoredDrive, break_down, measure, scored_drives
 from avdet_ros.tracking import make_tracker
 

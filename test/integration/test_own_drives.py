@@ -79,7 +79,7 @@ def test_drive_record_convert_train_drive_again(tmp_path):
 
 def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
     from avdet_ros.dataset import layout
-    from avdet_ros.evaluation.on_dataset import TRUE, truths_of
+    from avdet_ros.evaluation.runs.on_dataset import TRUE, truths_of
     from avdet_ros.training.data.labelled_frames import true_frames
 
     own = tmp_path / 'own'

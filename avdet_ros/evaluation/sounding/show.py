@@ -11,7 +11,7 @@ from avdet_ros.dataset.label_filter import KEEP, OPEN, FilteredFrame, read_filte
 from avdet_ros.dataset.labels import LABELS
 from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_dataset import frames_of
+from avdet_ros.evaluation.runs.on_dataset import frames_of
 
 SHOWN_AS = {KEEP: 1.0, OPEN: 0.5}
 """What stands at a box whose filter has no number; 0 for road."""

@@ -24,7 +24,7 @@ from avdet_ros.dataset.splits import by_drive
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import blind_pictures
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.label_quality import LEAST_PIXELS, LEAST_VISIBLE
+from avdet_ros.evaluation.boxes.label_quality import LEAST_PIXELS, LEAST_VISIBLE
 from avdet_ros.image_codec import read_picture
 from avdet_ros.training.data.camera_frames import canvas_for, network_input
 

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.evaluation.html_report import Results
+from avdet_ros.evaluation.reports.html import Results
 from avdet_ros.files import write_atomically, write_json
 
 ARRAYS, SCORES = 'evaluation.npz', 'scores.json'

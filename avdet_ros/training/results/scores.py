@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.baselines import ConstantBoxes, fit_labels
-from avdet_ros.evaluation.detection_metrics import (
+from avdet_ros.evaluation.boxes.metrics import (
     DetectionMetrics,
     coco_average_precision,
     detection_metrics,
 )
-from avdet_ros.evaluation.drive_record import TruthFrame
+from avdet_ros.evaluation.runs.baselines import ConstantBoxes, fit_labels
+from avdet_ros.evaluation.runs.record import TruthFrame
 from avdet_ros.training.boxes.postprocess import MIN_SCORE
 from avdet_ros.training.data.windows import WindowDataset
 

@@ -11,7 +11,7 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import LABELS, require_labels
 from avdet_ros.dataset.splits import DriveSplit, by_drive, keep_split, read_split, without_taught
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_dataset import dataset_rig
+from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.training.fitting.distributed import rank_zero_first

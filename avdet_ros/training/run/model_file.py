@@ -22,7 +22,7 @@ from avdet_ros.detection.contract import (
     write_metadata,
 )
 from avdet_ros.evaluation import evaluation_run
-from avdet_ros.evaluation.detection_metrics import DetectionMetrics
+from avdet_ros.evaluation.boxes.metrics import DetectionMetrics
 from avdet_ros.files import write_atomically
 from avdet_ros.tracking import DEFAULT_TRACKER
 from avdet_ros.training.boxes.score_calibration import matches

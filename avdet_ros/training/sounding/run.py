@@ -15,7 +15,7 @@ from avdet_ros.dataset.label_filter import FILTERS
 from avdet_ros.dataset.labels import LABELS, label_sources, labels_of, require_labels
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_dataset import dataset_rig
+from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes
 from avdet_ros.evaluation.sounding.directions import received
 from avdet_ros.evaluation.sounding.filters import (

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.plots import COLOURS
+from avdet_ros.evaluation.reports.plots import COLOURS
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.training.any_array.fitting.run_file import BEST, LOG, read_run_file
 

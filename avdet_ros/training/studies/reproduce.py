@@ -23,7 +23,7 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset.splits import keep_split
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_dataset import frames_of, run_on_dataset
+from avdet_ros.evaluation.runs.on_dataset import frames_of, run_on_dataset
 from avdet_ros.evaluation.scores import score
 from avdet_ros.files import explain_os_error, jsonable
 from avdet_ros.progress import SILENT, Progress

@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy.stats import rankdata, spearmanr
 
-from avdet_ros.evaluation.on_dataset import FUSED, TRUE
+from avdet_ros.evaluation.runs.on_dataset import FUSED, TRUE
 from avdet_ros.training.studies.paper_rows import CLAIMS, TRACKING, Row, Scale
 
 TIE = 0.05

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.detection_metrics import coco_average_precision
-from avdet_ros.evaluation.drive_record import TruthFrame
+from avdet_ros.evaluation.boxes.metrics import coco_average_precision
+from avdet_ros.evaluation.runs.record import TruthFrame
 from avdet_ros.training.data.labelled_frames import FrameSet
 from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.fitting.fit import refuse_bad_loss

@@ -1,4 +1,4 @@
-"""Maps of four by four cells, their scores by hand; and lists to find again."""
+"""Maps of four by four cells, their scores by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from avdet_ros.evaluation.sounding import maps
-from avdet_ros.evaluation.sounding.retrieval import chance_ndcg, ndcg, relevance_of
 
 
 def test_consensus_of_three_annotators():
@@ -46,20 +45,3 @@ def test_peak_and_what_lights_up():
     truth = maps.box_mask([[0.5, 0.25, 0.75, 0.5]], 4, 4).astype(float)
     threshold = maps.best_heat([heat + 0.2], [truth])
     assert maps.consensus_iou(heat + 0.2, truth, threshold) == 1
-
-
-def test_retrieval_by_hand():
-    relevance = np.array([[1.0, 0.5, 0.0]])
-    best = ndcg(np.array([[3.0, 2, 1]]), relevance)
-    assert best == 1
-    worst = ndcg(np.array([[1.0, 2, 3]]), relevance)
-    gain = 0.5 / np.log2(3) + 1 / np.log2(4)
-    assert worst == pytest.approx(gain / (1 + 0.5 / np.log2(3)))
-    assert worst < chance_ndcg(relevance) < best
-    assert np.isnan(ndcg(np.ones((1, 3)), np.zeros((1, 3))))
-    assert ndcg(np.array([[1.0, 2, 3]]), relevance, most=1) == 0
-
-
-def test_frames_are_alike_that_have_as_many_on_each_side():
-    alike = relevance_of([[1, 0], [1, 0], [0, 2]])
-    assert alike[0].tolist() == [1, 1, 0.25]

@@ -65,3 +65,20 @@ def test_interval_draws_whole_drives():
     assert again == (low, high)
     assert np.isnan(ranking.interval(lambda places: 1.0, np.zeros(5))).all()
     assert np.isnan(ranking.interval(lambda places: np.nan, drive)).all()
+
+
+def test_retrieval_by_hand():
+    relevance = np.array([[1.0, 0.5, 0.0]])
+    best = ranking.ndcg(np.array([[3.0, 2, 1]]), relevance)
+    assert best == 1
+    worst = ranking.ndcg(np.array([[1.0, 2, 3]]), relevance)
+    gain = 0.5 / np.log2(3) + 1 / np.log2(4)
+    assert worst == pytest.approx(gain / (1 + 0.5 / np.log2(3)))
+    assert worst < ranking.chance_ndcg(relevance) < best
+    assert np.isnan(ranking.ndcg(np.ones((1, 3)), np.zeros((1, 3))))
+    assert ranking.ndcg(np.array([[1.0, 2, 3]]), relevance, most=1) == 0
+
+
+def test_frames_are_alike_that_have_as_many_on_each_side():
+    alike = ranking.relevance_of([[1, 0], [1, 0], [0, 2]])
+    assert alike[0].tolist() == [1, 1, 0.25]

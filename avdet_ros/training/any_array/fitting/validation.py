@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from avdet_ros.evaluation.bearings import (
+from avdet_ros.evaluation.bearings.metrics import (
     FoundBearings,
     TrueBearings,
     average_precision,

@@ -26,14 +26,14 @@ import torch
 from avdet_ros.dataset.labels import LABELS, label_sources
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.bearings import (
+from avdet_ros.evaluation.bearings.metrics import (
     FoundBearings,
     TrueBearings,
     average_precision,
     match_bearings,
 )
-from avdet_ros.evaluation.box_bearings import box_azimuth_deg
-from avdet_ros.evaluation.page_section import marks, write_section
+from avdet_ros.evaluation.bearings.of_boxes import box_azimuth_deg
+from avdet_ros.evaluation.reports.page_section import marks, write_section
 from avdet_ros.files import jsonable, write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig

@@ -20,8 +20,8 @@ from avdet_ros.dataset.features import cache_sound
 from avdet_ros.dataset.labels import label_sources
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.on_dataset import dataset_rig
-from avdet_ros.evaluation.page_section import marks, write_section
+from avdet_ros.evaluation.reports.page_section import marks, write_section
+from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes, true_boxes
 from avdet_ros.evaluation.sounding.hand_made import ROWS, first_then, ranks
 from avdet_ros.evaluation.sounding.tables import (

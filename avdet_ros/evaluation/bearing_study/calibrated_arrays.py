@@ -1,0 +1,255 @@
+"""Arrays calibrated from other drives of their vehicles, as a user's array is.
+
+A vehicle's minutes are drives of its own: the array it is measured with, one day's weather, seeds
+that no test window has. The yaw comes from vehicles in the camera's image; their true boxes stand
+in for detections in it. The ego vehicle's speed is known, as from its odometry.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.array_yaw import Sightings, box_sightings
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.audio.self_calibration import calibrate_from_driving, calibrated_rig
+from avdet_ros.audio.wave_fronts import WaveFrontFinder
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.runs.window_store import Cut, WindowSetting, WindowStore
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.conditions import Condition, TrueArray, true_array
+from avdet_ros.simulation.one_run import end_with_parent
+from avdet_ros.simulation.scene import Scene
+
+FIRST_SEED, SEEDS_A_VEHICLE, VEHICLES = 260_000, 100, 400
+"""Seeds of the drives that arrays are calibrated from: test seeds, and each of so many vehicles
+has its own."""
+
+DRIVE_S = 60.0
+CALIBRATION_CUT = Cut(windows=0, seconds=DRIVE_S, rate_hz=1.0)
+SIGHTING_S = 0.1
+LEAST_SEEN = 0.5
+"""Share of a vehicle that the camera must see."""
+
+STRETCH = (0.94, 1.06)
+"""What air between -10 and 45 degrees Celsius does to leads, and a little more."""
+
+_DAY_STREAM = 13
+"""Stream of a vehicle's seed that its day's temperature is drawn from."""
+
+
+@dataclass(frozen=True)
+class CalibratedArray:
+    """One vehicle's array after calibration.
+
+    Attributes:
+        rig: what the calibration would write; the rig file's where it refused.
+        before_s: rms by which the rig file's leads are wrong, see `lead_error_s`.
+        after_s: the same of `rig`.
+        refused: why it did, '' if it did not.
+    """
+
+    rig: Rig
+    before_s: float
+    after_s: float
+    refused: str
+
+
+def calibration_seeds(vehicle: int, minutes: float) -> list[int]:
+    """Seeds of the drives that an array is calibrated from.
+
+    Args:
+        vehicle: seed of the array.
+        minutes: how long they last.
+    """
+    first = FIRST_SEED + vehicle % VEHICLES * SEEDS_A_VEHICLE
+    return list(range(first, first + max(round(60 * minutes / DRIVE_S), 1)))
+
+
+def calibration_setting(condition: Condition, vehicle: int) -> WindowSetting:
+    """What the drives are like that an array is calibrated from.
+
+    Args:
+        condition: of the test drives.
+        vehicle: seed of the array.
+    """
+    day = np.random.default_rng([vehicle, _DAY_STREAM])
+    temperature_c = round(float(day.uniform(-5, 35)), 1)
+    its = replace(condition, vehicle=vehicle, vehicles=1, temperature_c=temperature_c)
+    return WindowSetting(its, CALIBRATION_CUT)
+
+
+def calibrate_arrays(
+    condition: Condition,
+    minutes: float,
+    rig: Rig,
+    cache: Path | None,
+    cache_bytes: int,
+    jobs: int = 1,
+    progress: Progress = SILENT,
+) -> dict[int, CalibratedArray]:
+    """Calibrate every vehicle of a condition.
+
+    Args:
+        condition: with `vehicle`, and not empty.
+        minutes: of driving for each.
+        rig: of the rig file.
+        cache: folder of sets of windows, None keeps nothing.
+        cache_bytes: what it may take.
+        jobs: processes that share the vehicles.
+        progress: shown while it lasts.
+
+    Returns:
+        By seed of the vehicle's array.
+
+    Raises:
+        AvdetError: drives share no vehicle, the folder cannot be used, or a process was ended from
+            outside.
+    """
+    if condition.vehicle is None:
+        raise AvdetError(
+            'calibration: expected drives that share a vehicle (--one-vehicle), found an array '
+            'for each drive'
+        )
+    vehicles = [condition.array_seed(number) for number in range(condition.vehicles)]
+    tasks = []
+    for vehicle in vehicles:
+        store = WindowStore(cache, calibration_setting(condition, vehicle), rig)
+        kept, _ = store.prepare(calibration_seeds(vehicle, minutes), cache_bytes)
+        tasks.append((condition, vehicle, minutes, rig, cache, kept))
+    with progress.step('calibration', len(tasks)) as advance:
+        if jobs == 1:
+            found = []
+            for task in tasks:
+                found.append(calibrate_vehicle(*task))
+                advance()
+            return dict(zip(vehicles, found, strict=True))
+        # Spawned, not forked: the parent may hold threads of ONNX Runtime.
+        context = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(min(jobs, len(tasks)), context, end_with_parent) as pool:
+            waiting = [pool.submit(calibrate_vehicle, *task) for task in tasks]
+            try:
+                for future in as_completed(waiting):
+                    future.result()
+                    advance()
+            except BrokenProcessPool as error:
+                raise AvdetError(
+                    'a process calibrating arrays was ended from outside, perhaps for want of '
+                    'memory; the same command goes on from the drives that are rendered'
+                ) from error
+            finally:
+                for future in waiting:
+                    future.cancel()
+        return dict(zip(vehicles, (future.result() for future in waiting), strict=True))
+
+
+def calibrate_vehicle(
+    condition: Condition, vehicle: int, minutes: float, rig: Rig, cache: Path | None, kept: int
+) -> CalibratedArray:
+    """Calibrate one array; see `calibrate_arrays`.
+
+    Args:
+        condition: of the test drives.
+        vehicle: seed of the array.
+        minutes: of driving.
+        rig: of the rig file.
+        cache: folder of sets of windows.
+        kept: how many drives may be kept there.
+    """
+    setting = calibration_setting(condition, vehicle)
+    store = WindowStore(cache, setting, rig)
+    seeds = calibration_seeds(vehicle, minutes)
+    its_rig = setting.condition.rig(seeds[0], rig)
+    finder = WaveFrontFinder(rig.sample_rate_hz, _aperture_m(its_rig))
+    seen: list[Sightings] = []
+    speeds: list[tuple[np.ndarray, np.ndarray]] = []
+    for index, seed in enumerate(seeds):
+        drive = store.drive(seed, index < kept)
+        start_s = index * drive.sound.shape[2] / rig.sample_rate_hz
+        finder.add(np.ascontiguousarray(drive.sound[0].T))
+        scene = setting.condition.scene(seed, rig, DRIVE_S)
+        seen.append(_sightings(scene, start_s))
+        times = np.arange(0, DRIVE_S, 0.5)
+        speeds.append((times + start_s, np.abs(scene.ego.speed_mps(times))))
+    calibrated, refused = _calibrated(finder, its_rig, seen, speeds)
+    truth = true_array(setting.condition.scene(seeds[0], rig, DRIVE_S))
+    return CalibratedArray(
+        calibrated, lead_error_s(its_rig, truth), lead_error_s(calibrated, truth), refused
+    )
+
+
+def lead_error_s(rig: Rig, array: TrueArray) -> float:
+    """How wrong the leads that follow from a rig are, rms over front sector and live channels.
+
+    A stretch that all leads have in common is not an error: the air's temperature makes one every
+    day, and it moves no peak of an array that looks the same from all sides.
+
+    Args:
+        rig: what is believed.
+        array: what is.
+    """
+    azimuth = np.radians(np.arange(-56, 57, 4.0))
+    towards = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)])
+    towards_s = towards / SPEED_OF_SOUND_MPS
+    believed = _centred((rig.microphones_m @ towards_s)[array.alive])
+    wanted = _centred((array.microphones_m @ towards_s + _column(rig, array))[array.alive])
+    stretch = (believed * wanted).sum() / max(float((believed**2).sum()), 1e-30)
+    stretch = np.clip(stretch, *STRETCH)
+    return float(np.sqrt(((stretch * believed - wanted) ** 2).mean()))
+
+
+def _column(rig: Rig, array: TrueArray) -> np.ndarray:
+    """(8, 1) what the rig's delays do not take out of the true ones."""
+    return (rig.delay_s - array.delay_s)[:, None]
+
+
+def _centred(leads_s: np.ndarray) -> np.ndarray:
+    return leads_s - leads_s.mean(axis=0)
+
+
+def _calibrated(
+    finder: WaveFrontFinder,
+    rig: Rig,
+    seen: list[Sightings],
+    speeds: list[tuple[np.ndarray, np.ndarray]],
+) -> tuple[Rig, str]:
+    """The rig that calibration would write, and why it refused, '' if it did not."""
+    fronts = finder.fronts()
+    sightings = Sightings(
+        *(
+            np.concatenate([getattr(part, name) for part in seen])
+            for name in ('time_s', 'azimuths', 'distances_m', 'ids')
+        )
+    )
+    at_s, mps = (np.concatenate([part[index] for part in speeds]) for index in (0, 1))
+    try:
+        result = calibrate_from_driving(
+            fronts, rig, sightings, speeds_mps=np.interp(fronts.time_s, at_s, mps)
+        )
+    except AvdetError as error:
+        return rig, str(error)
+    return calibrated_rig(result, rig), ''
+
+
+def _sightings(scene: Scene, start_s: float) -> Sightings:
+    """What the camera sees of other vehicles on one drive."""
+    times, boxes, ids = [], [np.zeros((0, 4))], []
+    for t_s in np.arange(SIGHTING_S / 2, DRIVE_S, SIGHTING_S):
+        labels = scene.labels(float(t_s))
+        clear = labels.visible_fraction >= LEAST_SEEN
+        boxes.append(labels.boxes_px[clear])
+        # Another drive's vehicles are others.
+        ids += [scene.seed * 1000 + int(identity) for identity in labels.ids[clear]]
+        times += [start_s + t_s] * int(clear.sum())
+    return box_sightings(scene.rig, np.array(times), np.concatenate(boxes), np.array(ids, int))
+
+
+def _aperture_m(rig: Rig) -> float:
+    places = rig.microphones_m[rig.alive]
+    return float(np.linalg.norm(places[:, None] - places[None], axis=-1).max())

@@ -1,0 +1,1 @@
+"""How good bearings are: right, wrong, early, and where nothing drives."""

@@ -1,0 +1,200 @@
+"""Vehicles that come from behind a corner: are they found before the camera sees them?
+
+On junction drives with buildings each vehicle that the camera comes to see after it was hidden is
+one case. It is found early if a window that ends `EARLY_S` or more before that, and not much
+earlier, has a bearing on the vehicle's side that no vehicle in view explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.bearings.metrics import difference_deg
+from avdet_ros.evaluation.bearings.of_boxes import WindowRecord, box_azimuth_deg
+from avdet_ros.evaluation.runs.window_store import Cut
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.buildings import sight, stacked
+from avdet_ros.simulation.conditions import Condition
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M
+
+EARLY_CUT = Cut(windows=0, seconds=20.0, rate_hz=5.0)
+EARLY_S = 1.5
+"""So long before it is seen a vehicle is to be found."""
+
+LOOK_BACK_S = 4.0
+"""Bearings from further back are no signs of it."""
+
+SEEN, HIDDEN = 0.3, 0.05
+"""Shares of a vehicle: from the first on it is seen, below the second it is hidden."""
+
+LEAST_SIDE_DEG = 4.0
+"""Nearer to the heading there is no side."""
+
+EXPLAINED_DEG = 8.0
+"""A bearing this close to a vehicle in view is that one's."""
+
+_STEP_S = 0.2
+_MOST_SCENES = 2_000
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """One vehicle that comes into sight.
+
+    Attributes:
+        identity: of the vehicle.
+        seen_s: when the camera first sees it, drive time.
+    """
+
+    identity: int
+    seen_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class CornerDrive:
+    """A drive on which vehicles come into sight.
+
+    Attributes:
+        scene: the drive.
+        cases: its vehicles that do, at least one.
+    """
+
+    scene: Scene
+    cases: list[Appearance]
+
+
+def corner_drives(condition: Condition, rig: Rig, first: int, count: int) -> list[CornerDrive]:
+    """Drives at junctions with buildings on which vehicles come into sight.
+
+    Args:
+        condition: of a furnished world.
+        rig: what the rig file says.
+        first: seed where the search begins.
+        count: how many are wanted; fewer if there are not as many.
+    """
+    found: list[CornerDrive] = []
+    for seed in range(first, first + _MOST_SCENES):
+        if len(found) == count:
+            break
+        scene = condition.scene(seed, rig, EARLY_CUT.duration_s)
+        cases = appearances(scene) if scene.buildings else []
+        if cases:
+            found.append(CornerDrive(scene, cases))
+    return found
+
+
+def appearances(scene: Scene) -> list[Appearance]:
+    """Vehicles that the camera comes to see.
+
+    For `LOOK_BACK_S` to `EARLY_S` before it does not see them; `EARLY_S` before they are behind a
+    building, and audible.
+    """
+    times = np.arange(1.0, scene.duration_s + 1e-6, _STEP_S)
+    visible = {vehicle.vehicle_id: np.zeros(len(times)) for vehicle in scene.vehicles}
+    audible = {identity: np.zeros(len(times), bool) for identity in visible}
+    for index, t_s in enumerate(times):
+        truth = scene.truth(float(t_s))
+        near = truth.distance_m <= LABEL_DISTANCE_M
+        for row in np.flatnonzero(near):
+            visible[int(truth.ids[row])][index] = truth.visible_fraction[row]
+            audible[int(truth.ids[row])][index] = truth.audible[row]
+    back, early = round(LOOK_BACK_S / _STEP_S), round(EARLY_S / _STEP_S)
+    found = []
+    for identity, share in visible.items():
+        seen = np.flatnonzero(share >= SEEN)
+        if not len(seen) or seen[0] < back:
+            continue
+        first = int(seen[0])
+        # The last moments before, in which it comes out of cover, do not count as hidden.
+        hidden = (share[first - back : first - early + 1] < HIDDEN).all()
+        cornered = behind_building(scene, identity, float(times[first - early]))
+        if hidden and audible[identity][first - early] and cornered:
+            found.append(Appearance(identity, float(times[first])))
+    return found
+
+
+def behind_building(scene: Scene, identity: int, t_s: float) -> bool:
+    """Whether a building, and not only the edge of the image, hides a vehicle."""
+    vehicle = next(v for v in scene.vehicles if v.vehicle_id == identity)
+    place, turn = vehicle.pose(t_s)
+    spots = place + np.linspace(-0.5, 0.5, 5)[:, None] * vehicle.length_m * turn[:, 0]
+    position, rotation = scene.ego_pose(t_s)
+    eye = position + rotation @ scene.rig.camera.position_m
+    return bool(sight(stacked(scene.buildings), eye, spots[:, :2]).mean() < HIDDEN)
+
+
+def early_scores(
+    windows: Sequence[WindowRecord],
+    drives: Sequence[CornerDrive],
+    detector: str,
+    threshold: float,
+    offset_s: float,
+) -> dict[str, Any]:
+    """How many vehicles are found early.
+
+    Args:
+        windows: of the drives, by `EARLY_CUT`.
+        drives: see `corner_drives`.
+        detector: its name in them.
+        threshold: bearings with this score or a better one count.
+        offset_s: instant of the boxes after a window's end.
+
+    Returns:
+        ``vehicles`` that came into sight, ``found`` early on their side, and ``wrong_side``, the
+        share that has such a bearing on the other side: what chance finds.
+    """
+    found = wrong = vehicles = 0
+    for its, drive in zip(windows, drives, strict=True):
+        scene = drive.scene
+        ends_s = np.array(its.record.stamps_s) - offset_s
+        for appearance in drive.cases:
+            vehicles += 1
+            before_s = appearance.seen_s - ends_s
+            sides = set()
+            for index in np.flatnonzero((before_s >= EARLY_S) & (before_s <= LOOK_BACK_S)):
+                stamp_s = its.record.stamps_s[index]
+                side = _side(scene, its.rig, appearance.identity, stamp_s)
+                bearings = _unexplained(
+                    its.record.detections[detector][index], threshold, scene, its.rig, stamp_s
+                )
+                sides |= {side * np.sign(b) for b in bearings if abs(b) >= LEAST_SIDE_DEG}
+            found += 1 in sides
+            wrong += -1 in sides
+    return {
+        'vehicles': vehicles,
+        'found': found / vehicles if vehicles else float('nan'),
+        'wrong_side': wrong / vehicles if vehicles else float('nan'),
+    }
+
+
+def _side(scene: Scene, rig: Rig, identity: int, t_s: float) -> float:
+    """1 if a vehicle is to the left of the camera's heading, -1 to the right."""
+    vehicle = next(v for v in scene.vehicles if v.vehicle_id == identity)
+    position, rotation = scene.ego_pose(float(t_s))
+    apart = (vehicle.pose(float(t_s))[0] - position) @ rotation - rig.camera.position_m
+    azimuth = np.degrees(np.arctan2(apart[1], apart[0]))
+    return float(np.sign(difference_deg(azimuth, _heading_deg(rig))))
+
+
+def _unexplained(
+    detections: Detections, threshold: float, scene: Scene, rig: Rig, t_s: float
+) -> np.ndarray:
+    """Bearings against the heading that no vehicle in view explains, degrees."""
+    boxes = detections.boxes_px[detections.scores >= threshold]
+    azimuths = box_azimuth_deg(boxes, rig)
+    truth = scene.truth(float(t_s))
+    in_view = box_azimuth_deg(truth.boxes_px[truth.visible_fraction >= SEEN], rig)
+    apart = np.abs(difference_deg(azimuths[:, None], in_view[None, :]))
+    free = azimuths[(apart > EXPLAINED_DEG).all(axis=1)]
+    return difference_deg(free, _heading_deg(rig))
+
+
+def _heading_deg(rig: Rig) -> float:
+    ahead, left, _ = rig.camera.rotation[2]
+    return float(np.degrees(np.arctan2(left, ahead)))

@@ -1,0 +1,1 @@
+"""How good boxes in the image are."""

@@ -1,0 +1,251 @@
+"""One comparison from two model files to numbers: on simulated drives, recorded ones, or bags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import LABEL_OFFSET_S
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.comparison.agreement import Agreement, agreement, most_apart, sentence
+from avdet_ros.evaluation.comparison.differences import (
+    METRICS,
+    Comparison,
+    DifferingFrame,
+    compare,
+    most_different,
+    verdict,
+)
+from avdet_ros.evaluation.reports.pictures import dataset_pictures, seed_pictures
+from avdet_ros.evaluation.runs import on_dataset, on_simulation
+from avdet_ros.evaluation.runs.detectors import ModelDetector, WindowDetector
+from avdet_ros.evaluation.runs.on_bags import BagRecords, bag_picture, run_on_bag
+from avdet_ros.evaluation.runs.record import DriveRecord
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.tracking import Tracker
+
+PIECE_S = 20.0
+"""Bags are resampled in pieces of this length: vehicles pass within it."""
+
+Picture = Callable[[DriveRecord, int], np.ndarray | None]
+
+
+@dataclass
+class PairedRecords:
+    """Two models on the same data.
+
+    Attributes:
+        known: drives or pieces of bags with truth.
+        everything: those with and without truth.
+        unit: what they are, as ``drives`` or ``pieces of 20 s``.
+        title: what they were run on, one line.
+        notes: caveats of the results.
+        picture: gives the picture of a frame; None draws a road instead.
+    """
+
+    known: list[DriveRecord]
+    everything: list[DriveRecord]
+    unit: str
+    title: str
+    notes: list[str] = field(default_factory=list)
+    picture: Picture = lambda record, index: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Results of a comparison.
+
+    Attributes:
+        metrics: by name; empty where nothing has truth.
+        agreement: of the two with each other.
+        verdict: one sentence.
+        frames: where they differ most.
+        records: the drives that `frames` index.
+    """
+
+    metrics: dict[str, Comparison]
+    agreement: Agreement
+    verdict: str
+    frames: list[DifferingFrame]
+    records: Sequence[DriveRecord]
+
+
+def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
+    """Load two models, under the names that the tables use.
+
+    Raises:
+        AvdetError: one does not fit the rig, or their boxes hold for different instants.
+    """
+    names = (a.stem, b.stem) if a.stem != b.stem else (f'A {a.stem}', f'B {b.stem}')
+    loaded = {
+        name: Detector(path, rig, FrontEnd.of(rig), threads=1)
+        for name, path in zip(names, (a, b), strict=True)
+    }
+    first, second = (detector.contract.label_offset_s for detector in loaded.values())
+    if first != second:
+        raise AvdetError(
+            f'{b}: avdet.label_offset_s: expected {first:g} as in {a}, found {second:g}'
+        )
+    return loaded
+
+
+def run_on_seeds(
+    models: dict[str, Path],
+    label_offset_s: float,
+    seeds: tuple[int, ...],
+    seconds: float,
+    rate_hz: float,
+    rig_path: Path | None,
+    jobs: int,
+    progress: Progress = SILENT,
+) -> PairedRecords:
+    """Run two models on simulated drives; see `on_simulation.Plan`."""
+    on_simulation.check_request(seeds, seconds, rate_hz)
+    plan = on_simulation.Plan(seeds, seconds, rate_hz, label_offset_s, models, None, rig_path)
+    records = on_simulation.run_on_drives(plan, jobs, progress)
+    split = on_simulation.split_of(seeds)
+    title = f'{len(seeds)} {split} drives of {seconds:g} s, seeds {seeds[0]} to {seeds[-1]}'
+    picture = seed_pictures(load_rig(rig_path), seconds)
+    return PairedRecords(records, records, 'drives', title, picture=picture)
+
+
+def run_on_paths(
+    paths: Sequence[Path],
+    loaded: dict[str, Detector],
+    split: str,
+    rig: Rig,
+    progress: Progress = SILENT,
+) -> PairedRecords:
+    """Run two models on folders in the MAVD layout and on bags.
+
+    Args:
+        paths: of either.
+        loaded: the models by name.
+        split: of the folders: train, val or test.
+        rig: for pictures.
+        progress: shows how far it is.
+
+    Raises:
+        AvdetError: one of the paths is neither, or cannot be used.
+    """
+    pair = PairedRecords([], [], 'drives', ', '.join(path.name for path in paths))
+    pictures: dict[str, Picture] = {}
+    for path in paths:
+        if any(dataset_split(path)):
+            _run_on_folder(path, loaded, split, rig, pair, pictures, progress)
+        else:
+            _run_on_bag(path, loaded, rig, pair, pictures, progress)
+    pair.picture = lambda record, index: pictures[record.name](record, index)
+    return pair
+
+
+def dataset_split(path: Path) -> list[Path]:
+    """The split files of a folder in the MAVD layout; none for anything else."""
+    return sorted(path.glob('*_all.txt')) if path.is_dir() else []
+
+
+def _run_on_folder(
+    path: Path,
+    loaded: dict[str, Detector],
+    split: str,
+    rig: Rig,
+    pair: PairedRecords,
+    pictures: dict[str, Picture],
+    progress: Progress,
+) -> None:
+    for detector in loaded.values():
+        if detector.contract.label_offset_s != LABEL_OFFSET_S:
+            raise AvdetError(
+                f'{path}: expected models whose boxes hold for the middle of a window, '
+                f'found avdet.label_offset_s {detector.contract.label_offset_s:g}'
+            )
+    frames = on_dataset.frames_of(path, split)
+    wrapped: dict[str, WindowDetector] = {
+        name: ModelDetector(detector) for name, detector in loaded.items()
+    }
+    found = on_dataset.run_on_dataset(path, frames, wrapped, FrontEnd.of(rig), progress=progress)
+    kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
+    records = found.records[kind]
+    pair.known += records
+    pair.everything += records
+    pair.notes.append(f'{path}: compared against {kind}.')
+    if found.broken:
+        pair.notes.append(f'{path}: {len(found.broken)} frames left out: {found.broken[0]}')
+    picture = dataset_pictures(path, found.frames[kind], rig)
+    pictures.update({record.name: picture for record in records})
+
+
+def _run_on_bag(
+    path: Path,
+    loaded: dict[str, Detector],
+    rig: Rig,
+    pair: PairedRecords,
+    pictures: dict[str, Picture],
+    progress: Progress,
+) -> None:
+    taken = {record.name for record in pair.everything}
+    name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
+    name = str(path) if any(other.startswith(name) for other in taken) else name
+    front_end = FrontEnd.of(rig)
+    bag = run_on_bag(path, name, loaded, front_end, progress)
+    if not bag.everything.stamps_s:
+        raise AvdetError(
+            f'bag {path}: {bag.report.source}: expected at least one window of sound, '
+            f'found {bag.report.sound_s:.2f} s'
+        )
+    pieces = bag.everything.pieces(PIECE_S)
+    pair.everything += pieces
+    pair.unit = f'pieces of {PIECE_S:g} s'
+    if bag.known is None:
+        pair.notes.append(
+            f'{path}: no truth in it: {", ".join(METRICS)} are absent, only agreement, latency '
+            f'and size can be compared.'
+        )
+    else:
+        pair.known += bag.known.pieces(PIECE_S)
+        shown, windows = len(bag.known.stamps_s), len(bag.everything.stamps_s)
+        if shown < windows:
+            pair.notes.append(
+                f'{path}: the truth is known at {shown} of {windows} windows, and scored there.'
+            )
+    if bag.report.partial:
+        pair.notes.append(f'{path}: partial: {bag.report.partial}')
+
+    def picture(record: DriveRecord, index: int, bag: BagRecords = bag) -> np.ndarray | None:
+        return bag_picture(bag, record.stamps_s[index], rig)
+
+    known = bag.known.pieces(PIECE_S) if bag.known else []
+    pictures.update({record.name: picture for record in [*pieces, *known]})
+
+
+def compare_pair(
+    pair: PairedRecords,
+    names: tuple[str, str],
+    make_tracker: Callable[[], Tracker],
+    resamples: int,
+    pictures: int,
+) -> Outcome:
+    """Compare two models.
+
+    Args:
+        pair: of `run_on_seeds` or `run_on_paths`.
+        names: the two models.
+        make_tracker: makes the tracker of both.
+        resamples: bootstrap samples.
+        pictures: how many differing frames to choose.
+    """
+    agreed = agreement(pair.everything, names, resamples)
+    if not pair.known:
+        frames = most_apart(pair.everything, names, pictures)
+        words = sentence(agreed, names, len(pair.everything))
+        return Outcome({}, agreed, words, frames, pair.everything)
+    metrics = compare(pair.known, names, make_tracker, resamples)
+    frames = most_different(pair.known, names, pictures)
+    words = verdict(metrics, names, len(pair.known), pair.unit)
+    return Outcome(metrics, agreed, words, frames, pair.known)

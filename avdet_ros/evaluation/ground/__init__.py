@@ -1,0 +1,1 @@
+"""How good tracks in metres are, and what is told of vehicles behind corners."""

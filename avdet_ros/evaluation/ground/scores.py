@@ -1,0 +1,230 @@
+"""How good tracks in metres are: errors of bearing, range and velocity, and honest ellipses.
+
+A track belongs to the vehicle that it was nearest to in bearing while it was heard, one vehicle a
+track in each window. A range plays no part in that, so a wrong one counts as what it is. A track
+that is not heard is compared with the vehicle it belonged to when it last was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from avdet_ros.evaluation.ground.drives import GroundDrive
+from avdet_ros.rig import Rig
+from avdet_ros.tracking import GroundTracker
+from avdet_ros.tracking.ground_filter import wrap
+from avdet_ros.tracking.ground_track import CHI2_90, GroundTrack
+
+SAME_BEARING_DEG = 6.0
+"""A track further from every vehicle in bearing belongs to none."""
+
+AGES_S = (0.0, 1.0, 2.0, 4.0)
+"""Ages of tracks at which range errors are told."""
+
+DISTANCES_M = ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
+"""True distances by which range errors are told."""
+
+HEARD_S = 0.15
+"""A track whose last detection is no older is heard."""
+
+_FARTHEST_M = 100.0
+_AGE_SLACK_S = 0.25
+_COLUMNS = (
+    'age_s',
+    'unseen_s',
+    'bearing_deg',
+    'log_range',
+    'range_m',
+    'distance2',
+    'speed_error_mps',
+    'speed_distance2',
+    'std_m',
+    'vehicle',
+)
+
+
+@dataclass(frozen=True)
+class GroundErrors:
+    """Every track of every window that belongs to a vehicle.
+
+    Attributes:
+        table: (N, 10) columns of `_COLUMNS`.
+        alone: tracks in windows that belong to no vehicle.
+        drive: (N,) number of the drive.
+    """
+
+    table: np.ndarray
+    alone: int
+    drive: np.ndarray
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) one value of each track."""
+        return self.table[:, _COLUMNS.index(name)]
+
+    def vehicles(self, keep: np.ndarray) -> int:
+        """How many different vehicles there are among some of the rows."""
+        return len(
+            {
+                (drive, vehicle)
+                for drive, vehicle in zip(
+                    self.drive[keep], self.column('vehicle')[keep], strict=True
+                )
+            }
+        )
+
+    @property
+    def heard(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.column('unseen_s') <= HEARD_S
+
+
+def ground_errors(
+    drives: Sequence[GroundDrive],
+    model: str,
+    rig: Rig,
+    every: int = 1,
+    odometry: bool = True,
+    ahead_s: float = 0.5,
+    **parameters: Any,
+) -> GroundErrors:
+    """Track drives and compare with the truth at the end of each window.
+
+    Args:
+        drives: see `GroundDrive`.
+        model: whose detections.
+        rig: array and camera.
+        every: take every so-manieth window.
+        odometry: whether the tracker knows the ego vehicle's motion.
+        ahead_s: how long after the boxes' instant tracks are compared.
+        **parameters: of `GroundTracker`.
+    """
+    rows, drive_of, alone = [], [], 0
+    for number, drive in enumerate(drives):
+        tracker = GroundTracker(rig, **parameters)
+        later = round(ahead_s * drive.rate_hz)
+        owner: dict[int, int] = {}
+        for step in range(0, len(drive.stamps_s), every):
+            ego, then = (drive.ego[step], drive.ego[step + later]) if odometry else (None, None)
+            tracker.update(float(drive.stamps_s[step]), drive.detections[model][step], ego)
+            tracks = tracker.vehicles(ahead_s, then)
+            places = drive.places_m[:, step + later]
+            wanted = np.flatnonzero(drive.audible[:, step] & (np.hypot(*places.T) < _FARTHEST_M))
+            heard = [track for track in tracks if track.unseen_s <= HEARD_S]
+            pairs = _pairs(heard, places[wanted])
+            found = {track.track_id: int(wanted[at]) for track, at in pairs}
+            owner.update(found)
+            for track in tracks:
+                at = found.get(track.track_id) if track in heard else owner.get(track.track_id)
+                if at is None:
+                    alone += 1
+                    continue
+                truth = places[at]
+                apart = track.velocity_mps - drive.velocities_mps[at, step + later]
+                if not track.over_ground:
+                    apart = apart + drive.ego_mps(step + later)
+                rows.append(
+                    (
+                        track.age_s,
+                        track.unseen_s,
+                        math.degrees(wrap(track.bearing_rad - math.atan2(truth[1], truth[0]))),
+                        math.log(track.range_m / np.hypot(*truth)),
+                        np.hypot(*truth),
+                        track.distance2(truth),
+                        np.hypot(*apart),
+                        apart @ np.linalg.solve(track.covariance[2:, 2:], apart),
+                        math.sqrt(track.covariance[0, 0] + track.covariance[1, 1]),
+                        drive.ids[at],
+                    )
+                )
+                drive_of.append(number)
+    return GroundErrors(
+        np.array(rows, np.float64).reshape(-1, len(_COLUMNS)), alone, np.array(drive_of, int)
+    )
+
+
+def _pairs(tracks: list[GroundTrack], places: np.ndarray) -> list[tuple[GroundTrack, int]]:
+    """Tracks with the vehicles they are nearest to in bearing."""
+    if not tracks or not len(places):
+        return []
+    bearing = np.arctan2(places[:, 1], places[:, 0])
+    apart = np.array([[abs(wrap(track.bearing_rad - b)) for b in bearing] for track in tracks])
+    rows, columns = linear_sum_assignment(apart)
+    limit = math.radians(SAME_BEARING_DEG)
+    return [
+        (tracks[row], int(column))
+        for row, column in zip(rows, columns, strict=True)
+        if apart[row, column] <= limit
+    ]
+
+
+def coverage(distance2: np.ndarray) -> float:
+    """Share of places that lie in the 90 % ellipses; NaN of none."""
+    return float(np.mean(distance2 <= CHI2_90)) if len(distance2) else math.nan
+
+
+def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tuple[float, float]:
+    """The middle 95 % of `coverage` over drives drawn anew."""
+    rng = np.random.default_rng(1)
+    inside = errors.column('distance2') <= CHI2_90
+    drives = np.unique(errors.drive)
+    parts = [inside[keep & (errors.drive == drive)] for drive in drives]
+    values = []
+    for _ in range(resamples if parts else 0):
+        drawn = np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])
+        if len(drawn):
+            values.append(drawn.mean())
+    low, high = np.percentile(values, [2.5, 97.5]) if values else (math.nan, math.nan)
+    return float(low), float(high)
+
+
+def row(name: str, errors: GroundErrors) -> list[str]:
+    """One line of the table of `docs/tracks.md`."""
+    heard, d2 = errors.heard, errors.column('distance2')
+    low, high = interval(errors, np.ones(len(d2), bool))
+    bearing, log_range = np.abs(errors.column('bearing_deg')), np.abs(errors.column('log_range'))
+    cells = [
+        name,
+        f'{100 * coverage(d2):.0f} % ({100 * low:.0f} to {100 * high:.0f})',
+        f'{100 * coverage(d2[heard]):.0f} / {100 * coverage(d2[~heard]):.0f} %',
+        f'{_median(bearing[heard]):.1f}° / {_median(bearing[~heard]):.1f}°',
+    ]
+    for age in AGES_S:
+        keep = heard & (np.abs(errors.column('age_s') - max(age, 0.1)) <= _AGE_SLACK_S)
+        cells.append(f'{_percent(log_range[keep])} ({errors.vehicles(keep)})')
+    cells.append(f'{_median(errors.column("speed_error_mps")[heard]):.1f} m/s')
+    cells.append(f'{len(d2)} / {errors.alone}')
+    return cells
+
+
+def distance_rows(errors: GroundErrors) -> list[list[str]]:
+    """Median range errors by the vehicle's distance, of tracks of under one second and of more."""
+    heard, range_m = errors.heard, errors.column('range_m')
+    age_s, log_range = errors.column('age_s'), errors.column('log_range')
+    rows = []
+    for low, high in DISTANCES_M:
+        there = heard & (range_m >= low) & (range_m < high)
+        cells = [f'{low:g} to {high:g} m']
+        for keep in (
+            there & (age_s < 1),
+            there & (age_s >= 1) & (age_s < 3),
+            there & (age_s >= 3),
+        ):
+            cells.append(f'{_percent(np.abs(log_range[keep]))} ({errors.vehicles(keep)})')
+        bias = np.expm1(_median(log_range[there]))
+        cells.append(f'{100 * bias:+.0f} %' if there.any() else '-')
+        rows.append(cells)
+    return rows
+
+
+def _percent(log_range: np.ndarray) -> str:
+    return f'{100 * _median(np.expm1(log_range)):.0f} %' if len(log_range) else '-'
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else math.nan

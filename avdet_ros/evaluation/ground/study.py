@@ -1,0 +1,109 @@
+"""Tables of docs/tracks.md and docs/trackers.md: tracks in metres, all trackers in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from avdet_ros.evaluation.ground.drives import GroundDrive
+from avdet_ros.evaluation.ground.scores import AGES_S, distance_rows, ground_errors, row
+from avdet_ros.evaluation.tracks.metrics import combine, drive_scores
+from avdet_ros.evaluation.tracks.public_trackers import PublicByteTrack
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.tracking import GroundTracker, Track, Tracker, make_tracker
+from avdet_ros.tracking.ground_vehicle import inside_image
+
+TRACKERS: dict[str, Callable[[float, Rig], Tracker]] = {
+    'IoU, tuned': lambda rate_hz, rig: make_tracker('iou'),
+    'motion, tuned': lambda rate_hz, rig: make_tracker('motion'),
+    'ByteTrack (trackers), tuned': lambda rate_hz, rig: PublicByteTrack(
+        rate_hz, new_track_threshold=0.3, iou_threshold=0.1, coast_s=0.3
+    ),
+    'ground': lambda rate_hz, rig: GroundTracker(rig),
+}
+"""The parameters are those of docs/trackers.md, chosen on validation drives."""
+
+RATES_HZ = (5, 10, 20)
+
+
+def metres_table(
+    drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
+) -> str:
+    """Errors in metres and how honest the ellipses are, as Markdown."""
+    kinds: list[tuple[str, str, bool]] = []
+    for model in models:
+        kinds.append((f'{model}, odometry', model, True))
+        kinds.append((f'{model}, none', model, False))
+    ages = ''.join(f' range, {age:g} s |' for age in AGES_S)
+    lines = [
+        f'| model, ego motion | in ellipse | heard / not | bearing |{ages} velocity | n / alone |',
+        '|---|---|---|---|' + '---|' * len(AGES_S) + '---|---|',
+    ]
+    with progress.step('tracks in metres', len(kinds)) as advance:
+        for name, model, odometry in kinds:
+            lines.append(
+                '| '
+                + ' | '.join(row(name, ground_errors(drives, model, rig, odometry=odometry)))
+                + ' |'
+            )
+            advance()
+    first = ground_errors(drives, models[0], rig)
+    lines += [
+        '',
+        f'Range errors of {models[0]} with odometry by distance:',
+        '',
+        '| distance | track under 1 s | 1 to 3 s | over 3 s | bias |',
+        '|---|---|---|---|---|',
+        *('| ' + ' | '.join(cells) + ' |' for cells in distance_rows(first)),
+    ]
+    return '\n'.join(lines)
+
+
+def image_table(
+    drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
+) -> str:
+    """All trackers in the image on the same detections, at each rate the drives allow."""
+    fastest = round(drives[0].rate_hz)
+    rates = [rate for rate in RATES_HZ if fastest % rate == 0]
+    lines = [
+        '| windows a second | detections of | tracker | MOTA | IDF1 | HOTA | switches |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    with progress.step('trackers', len(rates) * len(models) * len(TRACKERS)) as advance:
+        for rate in rates:
+            for model in models:
+                for name, make in TRACKERS.items():
+                    tracker = make(rate, rig)
+                    scores = [
+                        drive_scores(
+                            drive.truth[:: fastest // rate],
+                            track_in_image(drive, model, tracker, rig, fastest // rate),
+                        )
+                        for drive in drives
+                    ]
+                    m = combine(scores)
+                    lines.append(
+                        f'| {rate} | {model} | {name} | {m.mota:.3f} | {m.idf1:.3f} | '
+                        f'{m.hota:.3f} | {m.switches} |'
+                    )
+                    advance()
+    return '\n'.join(lines)
+
+
+def track_in_image(
+    drive: GroundDrive, model: str, tracker: Tracker, rig: Rig, every: int
+) -> list[list[Track]]:
+    """The tracks of each window, with boxes in the image."""
+    tracker.reset()
+    found = []
+    for step in range(0, len(drive.stamps_s), every):
+        detections, stamp_s = drive.detections[model][step], float(drive.stamps_s[step])
+        if isinstance(tracker, GroundTracker):
+            found.append(tracker.update(stamp_s, detections, drive.ego[step]))
+        else:
+            inside = [inside_image(box, rig.camera) for box in detections.boxes_px]
+            kept = detections.only(np.array(inside, bool))
+            found.append(tracker.update(stamp_s, kept))
+    return found

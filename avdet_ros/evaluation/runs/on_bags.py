@@ -1,0 +1,114 @@
+"""Models run on bags, window by window, with the truth where a bag holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags.input_selection import select_input
+from avdet_ros.bags.process import Report, spectrograms
+from avdet_ros.bags.reader import Bag, decode
+from avdet_ros.bags.show import picture_topic
+from avdet_ros.bags.truth import RecordedTruth
+from avdet_ros.detection.session import Detector
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.runs.detectors import ModelDetector, detect_window
+from avdet_ros.messages.decode import DETECTIONS, decode_picture
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+
+TRUTH = 'truth'
+"""Last name of the topic with the true boxes, as simulations record it."""
+
+
+@dataclass(frozen=True)
+class BagRecords:
+    """Detections of several models on a bag.
+
+    Attributes:
+        path: the bag.
+        everything: all windows, without truth.
+        known: the windows that have truth in the bag; None without any.
+        start_ns: what the stamps of both count from.
+        report: of the processing: gaps, restarts, damage.
+    """
+
+    path: Path
+    everything: DriveRecord
+    known: DriveRecord | None
+    start_ns: int
+    report: Report
+
+
+def run_on_bag(
+    path: Path,
+    name: str,
+    models: dict[str, Detector],
+    front_end: FrontEnd,
+    progress: Progress = SILENT,
+) -> BagRecords:
+    """Run models over a bag's windows, one after another so that their times are comparable.
+
+    Args:
+        path: the recording.
+        name: of the records.
+        models: by name; their boxes hold for one and the same instant.
+        front_end: computes the features.
+        progress: shows how many windows are done.
+
+    Raises:
+        AvdetError: the bag has no sound, or a message is damaged.
+    """
+    offset_s = next(iter(models.values())).contract.label_offset_s
+    detectors = {model: ModelDetector(detector) for model, detector in models.items()}
+    with Bag(path) as bag, progress.step(name) as advance:
+        topic = bag.find(TRUTH, DETECTIONS)
+        truth = RecordedTruth(bag, topic) if topic else None
+        selection = select_input(bag, front_end, offset_s)
+        report = Report(selection.topic, partial=bag.partial)
+        everything, known = (DriveRecord.empty(name, detectors) for _ in range(2))
+        start_ns = None
+        for end_ns, features in spectrograms(bag, selection, front_end, report):
+            instant_ns = end_ns + round(offset_s * 1e9)
+            start_ns = instant_ns if start_ns is None else start_ns
+            there = truth.at(instant_ns) if truth else None
+            stamp_s = (instant_ns - start_ns) * 1e-9
+            result = detect_window(detectors, None, features)
+            everything.add_window(stamp_s, TruthFrame.of([], []), result)
+            if there is not None:
+                known.add_window(stamp_s, TruthFrame.of(*there), result)
+            report.windows += 1
+            advance()
+        report.partial = bag.partial
+    return BagRecords(path, everything, known if known.truth else None, start_ns or 0, report)
+
+
+def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | None:
+    """The camera's picture nearest to an instant, in the rig's size; None without one near.
+
+    Args:
+        records: of `run_on_bag`.
+        stamp_s: of a window of the records.
+        rig: for the size that boxes are given in.
+    """
+    instant_ns = records.start_ns + round(stamp_s * 1e9)
+    with Bag(records.path) as bag:
+        topic = picture_topic(bag)
+        nearest = None
+        for message in bag.messages([topic]) if topic else ():
+            apart_ns = abs(message.stamp_ns - instant_ns)
+            if apart_ns < 500_000_000 and (nearest is None or apart_ns < nearest[0]):
+                nearest = apart_ns, message
+            elif nearest is not None:
+                break
+        if nearest is None:
+            return None
+        picture = decode_picture(decode(nearest[1]), f'bag {records.path}: {topic}')
+    if picture.ndim == 2:
+        grey = (picture / max(float(picture.max()), 1.0) * 255).astype(np.uint8)
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    return cv2.resize(picture, (rig.camera.width_px, rig.camera.height_px))

@@ -1,0 +1,220 @@
+"""Detectors run on recorded drives in the MAVD layout, frame by frame.
+
+Two kinds of truth are kept apart: the labels of all teachers fused into one, the same for every
+model whichever teachers it was distilled from (MM-DistillNet, section 4.3), and the true boxes of
+simulated drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.labels import LABELS, FrameLabels, label_sources, labels_of
+from avdet_ros.dataset.subsets import WHOLE, Subset, listed_motions, motion_of, subset_frames
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.runs.baselines import (
+    ConstantBoxes,
+    LabelStatistics,
+    SteeredResponse,
+    fit_labels,
+)
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.runs.detectors import WindowDetector, detect_window
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig, load_rig
+
+FUSED, TRUE = 'fused labels', 'true boxes'
+"""The kinds of truth."""
+
+MOST_BROKEN = 0.05
+"""Largest share of unreadable frames; more would change what the scores stand for."""
+
+Truth = Callable[[layout.FrameId], TruthFrame | None]
+
+
+@dataclass(frozen=True)
+class DatasetRecords:
+    """Detections on a folder's frames, against each kind of truth.
+
+    Attributes:
+        records: one a drive, by kind of truth; a kind that no drive has is missing.
+        frames: the frames of each drive's records, by kind of truth and drive.
+        broken: one sentence for each frame that was left out.
+    """
+
+    records: dict[str, list[DriveRecord]]
+    frames: dict[str, dict[str, list[layout.FrameId]]]
+    broken: list[str]
+
+
+def frames_of(
+    root: Path, split: str = 'test', subset: Subset = WHOLE
+) -> dict[str, list[layout.FrameId]]:
+    """The frames of a split by drive, drives in the order of their time.
+
+    Raises:
+        AvdetError: the folder is no data set, or it has no such frames.
+    """
+    if not root.is_dir():
+        raise AvdetError(f'{root}: expected a folder with drives in the MAVD layout, found none')
+    path = layout.split_path(root, split)
+    if not path.is_file():
+        names = sorted(path.name for path in root.glob('*.txt'))
+        raise AvdetError(
+            f'{root}: expected the split file {path.name}, found {", ".join(names) or "none"}'
+        )
+    drives: dict[str, list[layout.FrameId]] = {}
+    for frame in subset_frames(root, split, subset):
+        drives.setdefault(frame.drive, []).append(frame)
+    return drives
+
+
+def dataset_rig(root: Path, drives: Sequence[str], rig_path: Path | None = None) -> Rig:
+    """The rig of a folder's drives: the named file, else what they carry, else our own.
+
+    Raises:
+        AvdetError: drives were recorded with different rigs.
+    """
+    if rig_path is not None:
+        return load_rig(rig_path)
+    carried = {
+        (path := root / drive / 'rig.yaml').read_bytes(): path
+        for drive in drives
+        if (root / drive / 'rig.yaml').is_file()
+    }
+    if len(carried) > 1:
+        first, second, *_ = carried.values()
+        raise AvdetError(
+            f'{root}: expected drives of one rig, found different ones in {first} and {second}'
+        )
+    return load_rig(next(iter(carried.values()), None))
+
+
+def run_on_dataset(
+    root: Path,
+    drives: dict[str, list[layout.FrameId]],
+    detectors: dict[str, WindowDetector],
+    front_end: FrontEnd,
+    labels: Path | None = None,
+    progress: Progress = SILENT,
+) -> DatasetRecords:
+    """Run every detector over the sound of every frame.
+
+    Args:
+        root: the data set's folder.
+        drives: of `frames_of`.
+        detectors: by name.
+        front_end: of the windows.
+        labels: folder of the teachers' labels, None for ``<root>/labels``.
+        progress: shows how many frames are done.
+
+    Raises:
+        AvdetError: no drive has truth of any kind, or too many frames cannot be read.
+    """
+    truths = {drive: truths_of(root, drive, labels) for drive in drives}
+    if not any(truths.values()):
+        raise AvdetError(
+            f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
+            f'<drive>/truth/frames.jsonl, found neither; avdet train label makes the first'
+        )
+    done, motions = DatasetRecords({}, {}, []), listed_motions(root)
+    count = sum(len(frames) for frames in drives.values())
+    with progress.step('frames', count) as advance:
+        for drive, frames in drives.items():
+            conditions = conditions_of(root, drive, motions)
+            records = {
+                kind: DriveRecord.empty(drive, detectors, conditions) for kind in truths[drive]
+            }
+            kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
+            for frame in frames:
+                advance()
+                known = {kind: truth(frame) for kind, truth in truths[drive].items()}
+                try:
+                    waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
+                except AvdetError as error:
+                    _leave_out(done.broken, error, count, root)
+                    continue
+                result = detect_window(detectors, waveform, front_end.compute(waveform))
+                stamp_s = (frame.stamp_ns - frames[0].stamp_ns) * 1e-9
+                for kind, true in known.items():
+                    if true is not None:
+                        kept[kind].append(frame)
+                        records[kind].add_window(stamp_s, true, result)
+            for kind, record in records.items():
+                if record.truth:
+                    done.records.setdefault(kind, []).append(record)
+                    done.frames.setdefault(kind, {})[drive] = kept[kind]
+    return done
+
+
+def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> None:
+    """Note a frame that cannot be read; too many of `count` end the run."""
+    broken.append(str(error))
+    if len(broken) > max(1, MOST_BROKEN * count):
+        raise AvdetError(
+            f'{root}: expected at most {MOST_BROKEN:.0%} of {count} frames to be '
+            f'unreadable, found {len(broken)}, the last: {error}'
+        ) from error
+
+
+def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, Truth]:
+    """By kind of truth, a function from a frame to its true boxes; None for unknown frames.
+
+    Raises:
+        AvdetError: a file is there and damaged.
+    """
+    kinds = {'teachers': FUSED, 'truth': TRUE}
+    return {
+        kinds[source]: _truth(labels_of(root, drive, source, labels))
+        for source in label_sources(root, drive, labels)
+    }
+
+
+def _truth(found: dict[str, FrameLabels]) -> Truth:
+    """A function from a frame to its vehicles."""
+
+    def truth(frame: layout.FrameId) -> TruthFrame | None:
+        its = found.get(frame.stamp)
+        if its is None:
+            return None
+        return TruthFrame(its.boxes_px.astype(np.float64), its.ids, its.distance_m, its.visible)
+
+    return truth
+
+
+def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:
+    """Light and motion of a drive, from its name, its notes or the split files."""
+    light = 'day' if layout.FrameId(0, drive, '').is_day else 'night'
+    return {'light': light, 'motion': motion_of(root, drive, motions)}
+
+
+def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatistics | None:
+    """The training split's labels as the baselines need them; None where there are none."""
+    try:
+        drives = frames_of(root, 'train')
+    except AvdetError:
+        return None
+    boxes = []
+    for drive, frames in drives.items():
+        truths = truths_of(root, drive, labels)
+        truth = truths.get(TRUE) or truths.get(FUSED)
+        known = [truth(frame) for frame in frames] if truth else []
+        boxes += [(true.boxes_px, true.distance_m) for true in known if true is not None]
+    if not any(len(each) for each, _ in boxes):
+        return None
+    return fit_labels(boxes)
+
+
+def baseline_detectors(statistics: LabelStatistics, rig: Rig) -> dict[str, WindowDetector]:
+    """The baselines that these statistics can feed: direction finding needs a distance."""
+    detectors: dict[str, WindowDetector] = {CONSTANT: ConstantBoxes(statistics)}
+    if np.isfinite(statistics.typical_distance_m):
+        detectors[STEERED] = SteeredResponse(statistics, rig)
+    return detectors

@@ -1,0 +1,1 @@
+"""How good tracks in the image are."""

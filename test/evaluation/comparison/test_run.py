@@ -1,0 +1,135 @@
+"""Comparing on bags and folders: with truth, without, and both."""
+
+from __future__ import annotations
+
+from itertools import chain
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from avdet_ros.cli import main as cli
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.comparison.agreement import agreement, most_apart, sentence
+from avdet_ros.evaluation.comparison.run import compare_pair, load_pair, run_on_paths
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.tracking import make_tracker
+
+NAMES = 'loudness', 'elsewhere'
+
+
+@pytest.fixture
+def pair(model, other_model, rig):
+    return load_pair(model, other_model, rig)
+
+
+def test_a_bag_with_truth_is_scored(pair, write_bag, rig):
+    records = run_on_paths([write_bag('drive')], pair, 'test', rig)
+    assert [len(record.stamps_s) for record in records.known] == [21]
+    # Windows end with a frame of 256 samples: the first one after its second, others before.
+    stamps_s = np.array(records.known[0].stamps_s)
+    np.testing.assert_allclose(stamps_s, np.arange(21) * 0.1, atol=2 * 256 / 44100)
+    assert records.notes == []
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
+    assert outcome.metrics['map50'].a == pytest.approx(1)
+    assert outcome.metrics['map50'].b == 0
+    assert outcome.agreement.same == 0
+    assert outcome.verdict.startswith('Not enough pieces of 20 s to tell: 1')
+    record = outcome.records[outcome.frames[0].record]
+    picture = records.picture(record, outcome.frames[0].index)
+    assert picture.shape == (650, 1920, 3)
+    assert picture.min() > 200, 'a grey picture of one value is spread to white'
+
+
+def test_a_bag_without_truth_is_noted(pair, write_bag, rig):
+    records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
+    assert records.known == []
+    assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
+    assert outcome.metrics == {}
+    assert outcome.verdict.startswith('Which of loudness and elsewhere is better is unknown')
+    assert 'agree on 0% of their boxes' in outcome.verdict
+    assert outcome.agreement.windows == 21
+    stamps_s = [outcome.records[f.record].stamps_s[f.index] for f in outcome.frames]
+    assert len(stamps_s) >= 1
+    assert np.all(np.diff(stamps_s) >= 2), 'frames closer than two seconds show the same'
+
+
+def test_bags_and_folders_together(pair, write_bag, dataset, rig):
+    bags = [write_bag('one', seed=1), write_bag('two', truth=False, seed=2)]
+    records = run_on_paths([*bags, dataset], pair, 'test', rig)
+    assert [record.name for record in records.known] == ['one', 'drive_day_1', 'drive_night_2']
+    assert [record.name for record in records.everything][:2] == ['one', 'two']
+    for record in records.everything:
+        assert records.picture(record, 0).shape == (650, 1920, 3)
+    outcome = compare_pair(records, NAMES, make_tracker, 20, 4)
+    assert outcome.metrics['map50'].difference < -0.5
+
+
+def test_what_cannot_be_compared(pair, tmp_path, rig):
+    with pytest.raises(AvdetError, match=r'expected a rosbag2 folder'):
+        run_on_paths([tmp_path / 'none'], pair, 'test', rig)
+
+
+def boxes(*corners):
+    found = np.float32([[x, y, x + 100, y + 100] for x, y in corners]).reshape(-1, 4)
+    return Detections(found, np.linspace(0.9, 0.5, len(found)).astype(np.float32))
+
+
+def test_agreement_by_hand():
+    record = DriveRecord(
+        'd',
+        [0.0, 5.0],
+        [TruthFrame.of([], [])] * 2,
+        {'a': [boxes((0, 0), (300, 0)), Detections()], 'b': [boxes((3, 4)), boxes((50, 50))]},
+    )
+    result = agreement([record], ('a', 'b'), resamples=10)
+    assert result.windows == 2
+    assert result.boxes == (1.0, 1.0)
+    assert result.same == 2 * 1 / 4
+    assert result.shift_px == pytest.approx(5)
+    assert result.score == pytest.approx(0)
+    frames = most_apart([record], ('a', 'b'))
+    assert [(frame.index, frame.advantage) for frame in frames] == [(0, -1), (1, 1)]
+    nothing = DriveRecord('d', [0.0], [TruthFrame.of([], [])], {'a': [boxes()], 'b': [boxes()]})
+    empty = agreement([nothing], ('a', 'b'), resamples=10)
+    assert np.isnan(empty.same)
+    assert 'Neither found any box in 1 windows' in sentence(empty, ('a', 'b'), 1)
+
+
+def test_pieces_keep_everything(drive):
+    record = drive(0, {'a': (4, 0.0)}, windows=95)
+    pieces = record.pieces(2.0)
+    assert [len(piece.stamps_s) for piece in pieces] == [20, 20, 20, 35]
+    assert list(chain(*(piece.stamps_s for piece in pieces))) == record.stamps_s
+    assert all(len(p.detections['a']) == len(p.truth) == len(p.stamps_s) for p in pieces)
+    assert record.pieces(60) == [record]
+
+
+@pytest.mark.slow
+def test_command(model, other_model, write_bag, tmp_path, monkeypatch, capsys):
+    arguments = [
+        'eval',
+        'compare',
+        model,
+        other_model,
+        '--resamples',
+        10,
+        '--out',
+        tmp_path / 'out',
+    ]
+    for bag in (write_bag('one'), write_bag('two', truth=False)):
+        arguments += ['--data', bag]
+    monkeypatch.setattr('sys.argv', ['avdet', *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert not caught.value.code
+    assert 'no truth in it' in printed
+    content = json.loads((tmp_path / 'out' / 'compare.json').read_text())
+    assert content['metrics']['map50']['a'] == pytest.approx(1)
+    assert content['agreement']['windows'] == 42
+    assert [model['name'] for model in content['models']] == list(NAMES)
+    assert cv2.imread(str(tmp_path / 'out' / content['frames'][0]['file'])).shape[1] == 1920

@@ -1,0 +1,109 @@
+"""Topic hidden at blind corners, on a case that is made up of true places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+import numpy as np
+import pytest
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.ground.corner_drives import (
+    RATE_HZ,
+    CornerCase,
+    drive_up,
+    find_cases,
+    map_of,
+)
+from avdet_ros.evaluation.ground.corner_scores import HEAD, row, run_case, side_of, table
+from avdet_ros.evaluation.ground.drives import with_truth
+from avdet_ros.progress import SILENT
+from avdet_ros.simulation.conditions import Condition
+from avdet_ros.simulation.junctions import meeting_m
+
+SEED = 100_001
+
+
+@pytest.fixture(scope='module')
+def found(rig):
+    ((scene, case),) = find_cases(Condition('furnished', 'ideal'), rig, SEED, 1, False)
+    return scene, case
+
+
+@pytest.fixture(scope='module')
+def case(rig, found):
+    """Every vehicle's place is known but for its range, which is a third too far."""
+    scene, appearance = found
+    stamps = np.arange(appearance.seen_s - 4.0, appearance.seen_s, 1 / RATE_HZ) - 0.5
+    empty = with_truth(scene, scene.seed, stamps, RATE_HZ, {})
+    row_ = int(np.flatnonzero(empty.ids == appearance.identity)[0])
+    heard = []
+    for step in range(len(stamps)):
+        x, y = empty.places_m[row_, step]
+        range_m = 1.33 * math.hypot(x, y)
+        box = np.array([[-300.0, 280, -200, 330]], np.float32)
+        ranges = np.array([[0.7, 1.0, 1.4]], np.float32) * range_m
+        heard.append(Detections(box, np.array([0.9]), ranges, np.array([math.atan2(y, x)])))
+    silent = [Detections() for _ in stamps]
+    return CornerCase(
+        scene, appearance, replace(empty, detections={'perfect': heard, 'deaf': silent})
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('with_map', [False, True])
+def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
+    result = run_case(case, 'perfect', rig, with_map)
+    assert result.right[result.at(1.0)]
+    assert result.said[result.at(1.0)] == result.side
+    assert not result.other.any()
+
+
+@pytest.mark.slow
+def test_nobody_is_told_where_nothing_is_heard(case, rig):
+    result = run_case(case, 'deaf', rig, True)
+    assert not result.right.any()
+    assert not result.said.any()
+    cells = row('deaf', [result])
+    assert cells[1:5] == ['1', '0.00', '0.00', '0.00']
+    assert cells[7:9] == ['nan of 0', '0.00']
+
+
+@pytest.mark.slow
+def test_lines_fit_the_head(case, rig):
+    lines = table([case], 'standing', ['perfect'], rig, SILENT)
+    assert len(lines) == 2
+    assert {line.count('|') for line in (*HEAD.splitlines(), *lines)} == {11}
+
+
+def test_sides_are_of_the_cameras_heading(rig):
+    assert side_of(np.array([5.0, 2.0]), rig) == 1
+    assert side_of(np.array([5.0, -2.0]), rig) == -1
+
+
+@pytest.mark.slow
+def test_the_ego_vehicle_drives_up_and_through_nobody(found):
+    scene = drive_up(found[0])
+    end = float(scene.ego.motion.along_m(scene.duration_s))
+    assert end == pytest.approx(meeting_m(scene.ego.road, scene.crossing) - 6.0)
+    assert scene.ego.sound.running
+    times = np.arange(0, scene.duration_s, 0.5)
+    mine = scene.ego.pose(times)[0]
+    for vehicle in scene.vehicles:
+        if vehicle.road is scene.ego.road:
+            apart = np.linalg.norm(vehicle.pose(times)[0] - mine, axis=-1)
+            assert apart.min() > 1.5
+
+
+@pytest.mark.slow
+def test_the_map_holds_the_buildings(found):
+    scene = found[0]
+    middle = scene.ego.pose(0.0)[0][:2]
+    cells = map_of(scene.buildings, middle)
+    for building in scene.buildings:
+        corner = building.corners_m.mean(axis=0)
+        if np.abs(corner - middle).max() < 70:
+            assert cells.blocked(middle, corner[None])[0]
+    area = sum(building.front_m * building.deep_m for building in scene.buildings)
+    assert cells.occupied.sum() * cells.cell_m**2 <= area * 1.05

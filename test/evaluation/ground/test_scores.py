@@ -1,0 +1,108 @@
+"""Tracks in metres against the truth, on a drive that is made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.ground.drives import GroundDrive, read_ground_drive, write_ground_drive
+from avdet_ros.evaluation.ground.scores import coverage, ground_errors, interval, row
+from avdet_ros.evaluation.ground.study import image_table, metres_table
+from avdet_ros.evaluation.runs.record import TruthFrame
+from avdet_ros.tracking.ego_motion import PlanarPose
+
+STEPS, AHEAD = 30, 5
+
+
+def made_up(rig, factor=1.0):
+    """The ego vehicle drives at 5 m/s past a vehicle that stands 30 m ahead, 6 m to the left."""
+    times = np.arange(STEPS + AHEAD) / 10
+    places = np.stack([30 - 5 * times, np.full(len(times), 6.0)], axis=-1)
+    found, truth = [], []
+    for x, y in places[:STEPS]:
+        place = np.array([x, y, 0.8])
+        range_m = np.linalg.norm(place - rig.array_position_m) * factor
+        (px, py), _ = rig.camera.project(place)
+        box = np.array([[px - 800 / x, py - 800 / x, px + 800 / x, py + 800 / x]], np.float32)
+        ranges = (range_m * np.array([[0.7, 1, 1.4]])).astype(np.float32)
+        angle = np.array([np.arctan2(y, x)], np.float32)
+        found.append(Detections(box, np.array([0.9], np.float32), ranges, angle))
+        truth.append(TruthFrame.of(box, [7]))
+    return GroundDrive(
+        seed=1,
+        setting='city',
+        stamps_s=times[:STEPS],
+        ego=[PlanarPose(5 * t, 0.0, 0.0) for t in times],
+        ids=np.array([7]),
+        places_m=places[None],
+        velocities_mps=np.zeros((1, len(times), 2)),
+        audible=np.ones((1, STEPS), bool),
+        visible=np.ones((1, STEPS)),
+        distance_m=np.hypot(*places[None, :STEPS].T).T,
+        truth=truth,
+        detections={'model': found},
+    )
+
+
+def test_true_detections_make_true_tracks(rig):
+    errors = ground_errors([made_up(rig)], 'model', rig)
+    assert errors.alone == 0
+    assert coverage(errors.column('distance2')) == 1
+    late = errors.column('age_s') > 1.5
+    assert np.abs(errors.column('bearing_deg')[late]).max() < 2
+    assert np.median(errors.column('speed_error_mps')[late]) < 1.5
+    assert np.median(np.abs(errors.column('log_range')[late])) < 0.1
+
+
+def test_ranges_far_off_leave_the_ellipses(rig):
+    errors = ground_errors([made_up(rig, factor=0.2)], 'model', rig)
+    assert coverage(errors.column('distance2')[:10]) < 0.5
+
+
+def test_without_odometry_velocities_are_compared_as_relative_ones(rig):
+    errors = ground_errors([made_up(rig)], 'model', rig, odometry=False)
+    late = errors.column('age_s') > 1.5
+    assert np.median(errors.column('speed_error_mps')[late]) < 2.5
+
+
+def test_a_drive_comes_back_from_its_file(rig, tmp_path):
+    drive = made_up(rig)
+    write_ground_drive(tmp_path / 'kept' / 'drive.npz', drive)
+    back = read_ground_drive(tmp_path / 'kept' / 'drive.npz', 1)
+    assert back.ego == drive.ego
+    assert back.rate_hz == pytest.approx(10)
+    for mine, its in zip(drive.detections['model'], back.detections['model'], strict=True):
+        for name in ('boxes_px', 'scores', 'range_m', 'azimuth_rad'):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(its, name))
+    one, two = (ground_errors([each], 'model', rig).table for each in (drive, back))
+    np.testing.assert_allclose(one, two)
+
+
+def test_tables_have_a_row_a_tracker_and_a_model(rig):
+    drive = made_up(rig)
+    metres, distances = (
+        part.splitlines() for part in metres_table([drive], ['model'], rig).split('\n\n')[::2]
+    )
+    assert [line.split('|')[1].strip() for line in distances[2:]] == [
+        f'{low} to {high} m' for low, high in ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
+    ]
+    assert '(1)' in distances[4]
+    assert distances[6].split('|')[2:6] == [' - (0) '] * 3 + [' - ']
+    assert [line.split('|')[1].strip() for line in metres[2:]] == [
+        'model, odometry',
+        'model, none',
+    ]
+    assert len({line.count('|') for line in metres}) == 1
+    image = image_table([drive], ['model'], rig).splitlines()
+    names = [line.split('|')[3].strip() for line in image[2:]]
+    assert names == 2 * ['IoU, tuned', 'motion, tuned', 'ByteTrack (trackers), tuned', 'ground']
+    ground = next(line for line in image if '| 10 | model | ground |' in line)
+    assert float(ground.split('|')[6]) > 0.8, 'HOTA of one vehicle that is always seen'
+
+
+def test_an_interval_holds_its_value_and_no_drive_has_none(rig):
+    errors = ground_errors([made_up(rig), made_up(rig, factor=1.3)], 'model', rig)
+    low, high = interval(errors, np.ones(len(errors.table), bool))
+    assert low <= coverage(errors.column('distance2')) <= high
+    assert row('name', ground_errors([], 'model', rig))[1] == 'nan % (nan to nan)'

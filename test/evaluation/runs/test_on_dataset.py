@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset.subsets import WHOLE, Subset
+from avdet_ros.detection.session import Detector
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.runs import on_dataset as folder
+from avdet_ros.evaluation.evaluation_run import evaluate_dataset
+from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.runs.detectors import ModelDetector
+
+
+def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
+    detectors = {'m': ModelDetector(Detector(model, rig, FrontEnd(), threads=1))}
+    frames = folder.frames_of(dataset)
+    found = folder.run_on_dataset(dataset, frames, detectors, FrontEnd(), progress=counted)
+    assert counted.done == counted.totals == {'frames': 12}
+    assert found.broken == []
+    true, fused = found.records[folder.TRUE], found.records[folder.FUSED]
+    assert [record.name for record in true] == ['drive_day_1', 'drive_night_2']
+    assert [len(frame) for frame in true[0].truth] == [2, 1, 2, 1, 2, 1]
+    assert [len(frame) for frame in fused[0].truth] == [1, 1, 1, 1, 1, 0]
+    assert true[0].identified
+    assert not fused[0].identified
+    assert true[0].conditions == {'light': 'day', 'motion': 'static'}
+    assert true[1].conditions == {'light': 'night', 'motion': 'drive'}
+    assert true[0].stamps_s == pytest.approx(np.arange(6) * 0.5)
+    assert true[0].truth[0].distance_m.tolist() == [12.5, 55.0]
+    scores = [frame.scores[0] for frame in true[0].detections['m']]
+    assert len(set(scores)) > 1, 'scores follow the sound'
+
+
+@pytest.mark.slow
+def test_run_scores_against_every_truth(dataset, model):
+    run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None)
+    by_truth = {result.truth: result.scores for result in run.results}
+    assert set(by_truth) == {folder.FUSED, folder.TRUE}
+    assert list(by_truth[folder.TRUE]) == ['loudness', CONSTANT, STEERED]
+    true, fused = (by_truth[kind]['loudness'] for kind in (folder.TRUE, folder.FUSED))
+    assert (true['detection']['boxes'], fused['detection']['boxes']) == (18, 10)
+    assert fused['detection']['recall50'] >= true['detection']['recall50']
+    assert true['tracking']['boxes'] == 18
+    assert np.isnan(fused['tracking']['mota'])
+    families = {part['family'] for part in true['parts']}
+    assert families == {'light', 'motion', 'vehicles', 'distance', 'view'}
+    assert run.picture(run.results[0].records[1], 2).shape == (650, 1920, 3)
+    night = evaluate_dataset(
+        model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None
+    )
+    assert night.settings['drives'] == ['drive_night_2']
+    standing = evaluate_dataset(
+        model, dataset, 'test', Subset(motion='static'), None, 'iou', False, None
+    )
+    assert standing.settings['drives'] == ['drive_day_1']
+    assert '6 test static frames of 1 drives' in standing.title
+
+
+def test_broken_frames_are_named_counted_and_limited(dataset, model):
+    drive = dataset / 'drive_day_1' / 'drive.flac'
+    sound = drive.read_bytes()
+    frames = folder.frames_of(dataset)
+    late = frames['drive_day_1'][-1]
+    import soundfile
+
+    samples, rate = soundfile.read(drive, dtype='int16')
+    soundfile.write(drive, samples[: int(3.2 * rate)], rate, subtype='PCM_16')
+    run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
+    assert run.notes[0].startswith('1 of 12 frames left out')
+    assert str(late) in run.notes[0]
+    assert len(run.results[0].records[0].truth) == 5
+    drive.write_bytes(sound[:200])
+    with pytest.raises(AvdetError, match='expected at most 5% of 12 frames to be unreadable'):
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
+
+
+def test_folders_that_will_not_do(dataset, model, tmp_path):
+    with pytest.raises(AvdetError, match='expected a folder with drives'):
+        folder.frames_of(tmp_path / 'none')
+    with pytest.raises(AvdetError, match=r'expected the split file val_all\.txt, found test_all'):
+        folder.frames_of(dataset, 'val')
+    (dataset / 'test_day_all.txt').write_text('')
+    with pytest.raises(AvdetError, match=r'test frames of day, found none in test_day_all\.txt'):
+        folder.frames_of(dataset, 'test', Subset(daytime='day'))
+    for drive in ('drive_day_1', 'drive_night_2'):
+        (dataset / 'labels' / f'{drive}.npz').unlink()
+        (dataset / drive / 'truth' / 'frames.jsonl').unlink()
+    with pytest.raises(AvdetError, match=r'expected labels from teachers in .* found neither'):
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
+    rig = dataset / 'drive_day_1' / 'rig.yaml'
+    rig.write_text(rig.read_text().replace('0.250000', '0.300000'))
+    with pytest.raises(AvdetError, match='expected drives of one rig'):
+        evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
