@@ -105,6 +105,11 @@ class WindowBuffer:
         """Forget all sound; the next block begins a new stream."""
         self._started = False
 
+    @property
+    def samples_missing(self) -> int:
+        """How many samples the next window still lacks; at least, before the first sample."""
+        return self._end() - self._next if self._started else self._window
+
     def push(self, samples: np.ndarray, first_sample: int) -> list[Window]:
         """Append a block and return the windows it completes, oldest first.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import threading
 import time
 from typing import Any
@@ -22,8 +22,9 @@ from avdet_ros.messages.encode import encode_header, encode_spectrogram
 from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.capture_array import CaptureArray
-from avdet_ros.nodes.capture_audio import AudioPublisher
+from avdet_ros.nodes.capture_audio import AUDIO_S, AudioPublisher
 from avdet_ros.nodes.capture_truth import TruthPublisher
+from avdet_ros.nodes.channel_judge import ChannelJudge
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.hand_over import FeatureWindow
 from avdet_ros.nodes.lifecycle import AvdetNode
@@ -40,8 +41,9 @@ from avdet_ros.sources.make import make_source
 PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
 
-JUDGED_S = 0.05
-"""Sound whose channels are judged at once; sources may read in smaller blocks."""
+READ_S = 0.04
+"""Sound that is read at once, at least, where no window and no message waits for less: each time
+its thread is woken costs more than what it then does."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class CaptureNode(AvdetNode):
         self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
-        self._unjudged: list[Block] = []
         self._array = CaptureArray(self, self._rig, self._array_state)
+        self._judge = ChannelJudge(self._rig.sample_rate_hz, self._levels, self._array)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._flow = WindowFlow()
@@ -143,6 +145,7 @@ class CaptureNode(AvdetNode):
             self.get_logger().warning,
             self.context.ok,
             OPEN_S if self._source.may_hang else None,
+            self._samples_wanted,
         )
         self._input.start()
         if self._source.notice:
@@ -186,6 +189,13 @@ class CaptureNode(AvdetNode):
         return WindowBuffer(MICROPHONES, rate_hz, self._window_s, hop_s, self._grid)
 
     # The source's thread, or the executor's for source topic.
+
+    def _samples_wanted(self) -> int:
+        """Samples to read at once: equal parts of what the next window still lacks."""
+        least_s = AUDIO_S if self._audio.is_wanted(self.p['publish_audio']) else READ_S
+        with self._lock:
+            missing = self._buffer.samples_missing
+        return -(-missing // max(1, int(missing / (least_s * self._rig.sample_rate_hz))))
 
     def _take(self, stamped: StampedBlock) -> None:
         self._arrived(len(stamped.block.samples))
@@ -231,34 +241,14 @@ class CaptureNode(AvdetNode):
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
             self._worker.put(_Due(window, end_ns, start_ns, taken_ns))
-        self._judge(block)  # after the windows, which are waited for
-
-    def _judge(self, block: Block) -> None:
-        """Levels and life of the channels, of some blocks without a gap at a time."""
-        kept = self._unjudged
-        if kept and (block.lost or kept[0].samples.dtype != block.samples.dtype):
-            self._judge_all()
-        self._unjudged.append(block)
-        if (
-            sum(len(part.samples) for part in self._unjudged)
-            >= JUDGED_S * self._rig.sample_rate_hz
-        ):
-            self._judge_all()
-
-    def _judge_all(self) -> None:
-        blocks, self._unjudged = self._unjudged, []
-        samples = np.concatenate([block.samples for block in blocks])
-        self._levels.add(samples)
-        self._array.add(replace(blocks[0], samples=samples))
+        self._judge.add(block)  # after the windows, which are waited for
 
     def _restart(self) -> None:
         """The source was reopened: its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
         self._worker.clear()
-        self._unjudged = []
-        self._levels.reset()
-        self._array.clear()
+        self._judge.clear()
         if self._audio is not None:
             self._audio.clear()
         if self._truth is not None:

@@ -38,7 +38,7 @@ class AudioPublisher:
             stamped: the block and the times of its samples.
             wanted: whether it is to be published; what was not yet is dropped where not.
         """
-        if not (wanted and self._publisher.get_subscription_count()):
+        if not self.is_wanted(wanted):
             self._unpublished = []
             return
         block = stamped.block
@@ -48,6 +48,10 @@ class AudioPublisher:
         count = sum(len(part.samples) for part in self._unpublished)
         if count >= AUDIO_S * self._rig.sample_rate_hz:
             self._publish(stamped)
+
+    def is_wanted(self, wanted: bool) -> bool:
+        """Whether somebody subscribes to what is to be published."""
+        return wanted and self._publisher.get_subscription_count() > 0
 
     def clear(self) -> None:
         """Drop what was not yet published: sample numbers begin at 0."""

@@ -9,7 +9,7 @@ import traceback
 
 from avdet_ros.audio.clock import SampleClock
 from avdet_ros.errors import AvdetError
-from avdet_ros.sources.base import Block, Source, SourceLost, StampedBlock
+from avdet_ros.sources.base import BLOCK_SAMPLES, Block, Source, SourceLost, StampedBlock
 
 READ_TIMEOUT_S = 0.1
 """How long a read may wait, and so how long ending takes."""
@@ -49,6 +49,7 @@ class SourceReader:
         log: Callable[[str], None],
         alive: Callable[[], bool],
         patience_s: float | None = None,
+        wanted: Callable[[], int] = lambda: BLOCK_SAMPLES,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -60,6 +61,7 @@ class SourceReader:
             log: takes sentences.
             alive: whether ROS still runs; when it ends, so does the thread, silently.
             patience_s: how long `start` waits for the source to open; None: as long as it likes.
+            wanted: how many samples to read at once, asked, in the thread, before each block.
         """
         self.source = source
         self.clock = SampleClock()
@@ -70,7 +72,7 @@ class SourceReader:
         self.still = False
         self._ros_s, self._moved_s = -1.0, 0.0
         self._now_s, self._take, self._began, self._log = ros_now_s, take, began, log
-        self._alive, self._patience_s = alive, patience_s
+        self._alive, self._patience_s, self._wanted = alive, patience_s, wanted
         self._answered = threading.Event()
         self._refusal: Exception | None = None
         self._ending = threading.Event()
@@ -127,7 +129,7 @@ class SourceReader:
     def _read(self) -> bool:
         """Read once; False when there is nothing more to read."""
         try:
-            block = self.source.read(READ_TIMEOUT_S)
+            block = self.source.read(READ_TIMEOUT_S, self._wanted())
             if block is not None:
                 self._handle(block)
             return block is not None or not self.source.exhausted

@@ -16,8 +16,7 @@ from avdet_ros.registry import Registry
 from avdet_ros.rig import MICROPHONES, Rig
 
 BLOCK_SAMPLES = FrontEnd.hop_length
-"""Samples of a block, where the source may choose: windows end where such blocks do, and wait for
-no rest of one."""
+"""Samples of a block where the reader does not say how many it wants."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,14 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
         """Wait for the next block.
 
         Args:
             timeout_s: longest wait.
+            samples: how many are wanted at once: the fewer, the more often the reader is woken.
+                A source that may choose gives no more, and fewer only where sound ends or is
+                missing. A device waits until it has so many and then gives whole blocks.
 
         Returns:
             The block, or None when there is none yet or the source is exhausted.

@@ -105,7 +105,7 @@ class FileSource(Source):
         self._pending: np.ndarray | None = None
         self._started_s = time.monotonic()
 
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
         """The next block, see `Source.read`.
 
         Where the file is damaged, what cannot be read counts as lost.
@@ -113,19 +113,19 @@ class FileSource(Source):
         if self._file is None or self.exhausted:
             return None
         if self._pending is None:
-            self._pending = self._more()
+            self._pending = self._more(samples)
         if self._pending is None:
             return None
-        samples = self._pending
-        if self._paced and not self._wait(len(samples), timeout_s):
+        sound = self._pending[:samples]  # the resampler may have given more
+        if self._paced and not self._wait(len(sound), timeout_s):
             return None
-        self._pending = None
+        self._pending = self._pending[len(sound) :] if len(sound) < len(self._pending) else None
         lost, self._lost = self._lost, 0
         self.lost_samples += lost
         first_sample = self._next_sample + lost
-        self._next_sample = first_sample + len(samples)
+        self._next_sample = first_sample + len(sound)
         time_s = self._started_s + first_sample / self.sample_rate_hz
-        return Block(samples, first_sample, time_s, lost)
+        return Block(sound, first_sample, time_s, lost)
 
     def stop(self) -> None:
         """Close the file, see `Source.stop`."""
@@ -143,16 +143,11 @@ class FileSource(Source):
             time.sleep(max(0.0, min(rest_s, timeout_s)))
         return rest_s <= timeout_s
 
-    def _block_samples(self) -> int:
-        """Samples of the file to read next: what is left of a block, also after a loop."""
-        if self._resampler is None:
-            return BLOCK_SAMPLES - self._next_sample % BLOCK_SAMPLES
-        return round(BLOCK_SAMPLES * self._file_rate_hz / self.sample_rate_hz)
-
-    def _more(self) -> np.ndarray | None:
+    def _more(self, wanted: int) -> np.ndarray | None:
         """The next samples of the file at the rig's rate, or None at its end."""
+        of_file = max(1, round(wanted * self._file_rate_hz / self.sample_rate_hz))
         while True:
-            samples = self._next_samples(self._block_samples())
+            samples = self._next_samples(of_file)
             at_end = len(samples) == 0
             if at_end and self._loop and self._read_frames:
                 self._file.close()

@@ -103,7 +103,7 @@ class SimulationSource(Source):
         self._thread = threading.Thread(target=self._fetch, args=(ours,), daemon=True)
         self._thread.start()
 
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
         """The next block, see `Source.read`."""
         deadline = time.monotonic() + timeout_s
         if self._thread is None or self.exhausted:
@@ -112,20 +112,20 @@ class SimulationSource(Source):
             return None
         if self._started_s is None:
             self._started_s = time.monotonic()
-        samples = self._chunk[: BLOCK_SAMPLES - self._next_sample % BLOCK_SAMPLES]
+        sound = self._chunk[:samples]
         if self._paced:
-            due_s = self._started_s + (self._next_sample + len(samples)) / self.sample_rate_hz
+            due_s = self._started_s + (self._next_sample + len(sound)) / self.sample_rate_hz
             now_s = time.monotonic()
             if due_s > now_s:
                 time.sleep(max(0.0, min(due_s, deadline) - now_s))
             if due_s > max(now_s, deadline):
                 return None
             self.behind_s = max(now_s - due_s, 0.0)
-        self._chunk = self._chunk[len(samples) :]
+        self._chunk = self._chunk[len(sound) :]
         first_sample = self._next_sample
-        self._next_sample += len(samples)
+        self._next_sample += len(sound)
         time_s = self._started_s + first_sample / self.sample_rate_hz
-        return Block(samples, first_sample, time_s)
+        return Block(sound, first_sample, time_s)
 
     def stop(self) -> None:
         """End the renderer, see `Source.stop`."""

@@ -49,6 +49,22 @@ def test_any_blocks_give_the_same_windows(sizes, hop_s):
         assert np.array_equal(window.waveform, expected)
 
 
+@pytest.mark.parametrize('hop_s', [0.1, 0.037])
+def test_who_pushes_what_is_missing_gets_a_window_each_time(hop_s):
+    ring = WindowBuffer(8, RATE, 0.5, hop_s, 7)
+    assert ring.samples_missing == 500
+    play(ring, [1])
+    at = 1
+    for count in range(30):
+        missing = ring.samples_missing
+        assert play(ring, [missing - 1], at, at) == []
+        assert ring.samples_missing == 1
+        (window,) = play(ring, [1], at + missing - 1, at + missing - 1)
+        at += missing
+        assert window.end_sample == at
+        assert at == pytest.approx(500 + count * hop_s * RATE, abs=7)
+
+
 @given(
     blocks=st.lists(
         st.tuples(st.integers(1, 900), st.one_of(st.just(0), st.integers(0, 3000))),

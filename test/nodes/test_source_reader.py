@@ -30,10 +30,10 @@ class LooseCable(FileSource):
             raise OSError('the driver has stumbled')
         super().start()
 
-    def read(self, timeout_s):
+    def read(self, timeout_s, samples):
         if self.starts == 1:
             raise SourceLost(f'{self.label} has gone')
-        return super().read(timeout_s)
+        return super().read(timeout_s, samples)
 
 
 class SlowDriver(FileSource):
@@ -109,6 +109,25 @@ def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
     assert log == []
 
 
+def test_as_many_samples_are_read_as_are_wanted(wav, wait):
+    wanted, blocks = [2000, 300, 1], []
+    reader = SourceReader(
+        FileSource(wav, RATE_HZ),
+        time.time,
+        blocks.append,
+        lambda: None,
+        lambda _: None,
+        lambda: True,
+        wanted=lambda: wanted[min(len(blocks), 2)],
+    )
+    reader.start()
+    try:
+        wait(lambda: len(blocks) > 3, 'sound')
+    finally:
+        reader.stop()
+    assert [len(stamped.block.samples) for stamped in blocks[:4]] == [2000, 300, 1, 1]
+
+
 def test_a_damaged_file_is_heard_once(tmp_path, wait):
     path = tmp_path / 'drive.flac'
     rng = np.random.default_rng(1)
@@ -131,7 +150,7 @@ def test_a_damaged_file_is_heard_once(tmp_path, wait):
 class Refusing(FileSource):
     """A file that cannot be read on, for a reason of its own."""
 
-    def read(self, timeout_s):
+    def read(self, timeout_s, samples):
         raise AvdetError('the file is of another kind from here on')
 
 

@@ -85,6 +85,30 @@ def test_another_rate_is_resampled_and_reported(tmp_path):
         assert np.abs(found[inner, channel] - expected[inner]).max() < 1e-3
 
 
+def test_a_block_has_as_many_samples_as_are_wanted(tmp_path):
+    sound = to_int16(noise(0.25))
+    path = write(tmp_path / 'a.wav', sound, subtype='PCM_16')
+    source = FileSource(path, RATE, loop=True, paced=False)
+    source.start()
+    # 11025 samples are there: the fourth block ends with the file.
+    blocks = [source.read(0.0, wanted) for wanted in (5000, 1, 6000, 300, 276)]
+    assert [len(block.samples) for block in blocks] == [5000, 1, 6000, 24, 276]
+    assert [block.first_sample for block in blocks] == [0, 5000, 5001, 11001, 11025]
+    assert np.array_equal(np.concatenate([b.samples for b in blocks]), np.r_[sound, sound[:276]])
+    source.stop()
+
+
+def test_a_resampled_block_has_no_more(tmp_path):
+    path = write(tmp_path / 'a.wav', noise(3.0, rate=4000), 4000)
+    source = FileSource(path, RATE, paced=False)
+    source.start()
+    lengths = [len(source.read(0.0, 2205).samples) for _ in range(40)]
+    assert max(lengths) == 2205
+    assert np.mean(lengths) > 1500
+    assert len(source.read(0.0, 1).samples) == 1  # less than a sample of the file
+    source.stop()
+
+
 def test_the_same_rate_is_not_mentioned(tmp_path):
     assert FileSource(write(tmp_path / 'a.wav', noise(0.1)), RATE).notice == ''
 

@@ -49,8 +49,9 @@ def test_blocks_are_the_rendered_drive():
     source.start()
     pieces = []
     while not source.exhausted:
-        block = source.read(5.0)
+        block = source.read(5.0, 1000)
         if block is not None:
+            assert len(block.samples) <= 1000
             assert block.first_sample == sum(map(len, pieces))
             pieces.append(block.samples)
     source.stop()

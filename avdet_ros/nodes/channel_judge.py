@@ -1,0 +1,53 @@
+"""Levels and life of the channels of node capture, judged of some blocks at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from avdet_ros.nodes.capture_array import CaptureArray
+from avdet_ros.nodes.channel_levels import ChannelLevels
+from avdet_ros.sources.base import Block
+
+JUDGED_S = 0.08
+"""Sound that is judged at once: a call costs as much as the samples of it."""
+
+
+class ChannelJudge:
+    """Joins blocks without a gap and hands them to what judges the channels."""
+
+    def __init__(self, sample_rate_hz: int, levels: ChannelLevels, array: CaptureArray) -> None:
+        """Prepare.
+
+        Args:
+            sample_rate_hz: of the blocks.
+            levels: level, mean and clipping of each channel.
+            array: which channels live, and where they are.
+        """
+        self._enough = round(JUDGED_S * sample_rate_hz)
+        self._levels, self._array = levels, array
+        self._blocks: list[Block] = []
+        self._count = 0
+
+    def add(self, block: Block) -> None:
+        """Take the next block of the stream."""
+        kept = self._blocks
+        if kept and (block.lost or kept[0].samples.dtype != block.samples.dtype):
+            self._judge()
+        self._blocks.append(block)
+        self._count += len(block.samples)
+        if self._count >= self._enough:
+            self._judge()
+
+    def clear(self) -> None:
+        """Sound that comes next does not belong to what came before."""
+        self._blocks, self._count = [], 0
+        self._levels.reset()
+        self._array.clear()
+
+    def _judge(self) -> None:
+        blocks, self._blocks, self._count = self._blocks, [], 0
+        samples = np.concatenate([block.samples for block in blocks])
+        self._levels.add(samples)
+        self._array.add(replace(blocks[0], samples=samples))
