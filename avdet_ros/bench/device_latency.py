@@ -103,7 +103,7 @@ def _read(device: ClockedDevice, rig: Rig, latency_s: float, seconds: float) -> 
         late_s, lengths = [], []
         began_s, used_s = time.monotonic(), time.process_time()
         while time.monotonic() < began_s + seconds:
-            block = source.read(0.2)
+            block = source.read(0.2, 1)  # as soon as it comes
             now_s = time.time()
             if block is not None and (runs := read_marks(block.samples)):
                 newest = runs[-1].sample + runs[-1].count

@@ -8,6 +8,7 @@ allocates nothing of its own and decides nothing. All else happens in `read`.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 import threading
 import time
 from typing import Any
@@ -20,7 +21,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
-from avdet_ros.sources.base import SOURCES, Block, Source, SourceLost
+from avdet_ros.sources.base import BLOCK_SAMPLES, SOURCES, Block, Source, SourceLost
 from avdet_ros.sources.channel_map import arrange
 from avdet_ros.sources.device_list import (
     Device,
@@ -145,15 +146,16 @@ class DeviceSource(Source):
             self._opened = arrangement.opened
             self._ring = np.zeros((len(self._ring), self._opened), np.int16)
 
-    def read(self, timeout_s: float) -> Block | None:
-        """The next block, see `Source.read`."""
+    def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
+        """The next block, see `Source.read`: PortAudio's without a gap, up to so many samples."""
         deadline = time.monotonic() + timeout_s
+        self._enough = self._read_samples + samples
         while True:
             self._collect()
             if self.trouble:
                 self._ready.clear()
             if self._ready:
-                return self._ready.popleft()
+                return self._joined(samples)
             if self._stream is None or not self._stream.active:
                 raise SourceLost(f'sound device {self.label!r} has gone: its stream has ended')
             now = time.monotonic()
@@ -167,7 +169,8 @@ class DeviceSource(Source):
                 )
             if now >= deadline:
                 return None
-            # Woken by the callback; the cap is for streams that die without a callback.
+            # Woken by the callback once there is enough; the cap is for streams that die without
+            # a callback.
             self._wake.acquire(timeout=min(deadline - now, 0.1))
 
     def stop(self) -> None:
@@ -189,7 +192,7 @@ class DeviceSource(Source):
         self._frames = np.zeros(_RING_BLOCKS, np.int64)
         self._arrivals = np.zeros(_RING_BLOCKS, np.float64)
         self._flags = np.zeros(_RING_BLOCKS, bool)
-        self._written_blocks = self._written = 0
+        self._written_blocks = self._written = self._enough = 0
         self._read_blocks = self._read_samples = 0
         self._refused = False
 
@@ -211,7 +214,7 @@ class DeviceSource(Source):
         self._refused = False
         self._written += frames
         self._written_blocks += 1  # last: the reader goes by it
-        if self._wake.locked():
+        if self._written >= self._enough and self._wake.locked():
             self._wake.release()
 
     def _collect(self) -> None:
@@ -239,6 +242,18 @@ class DeviceSource(Source):
                 f'sound device {self.label!r}: expected {self.sample_rate_hz} samples a second '
                 f'as it was opened, found about {nearest_rate(found_hz)}'
             )
+
+    def _joined(self, samples: int) -> Block:
+        """The blocks that are ready in one, up to a gap or to so many samples."""
+        block = self._ready.popleft()
+        parts, time_s, count = [block.samples], block.time_s, len(block.samples)
+        while self._ready and not self._ready[0].lost and count < samples:
+            following = self._ready.popleft()
+            # Readings may be late, never early: the promptest one is the best.
+            time_s = min(time_s, following.time_s - count / self.sample_rate_hz)
+            parts.append(following.samples)
+            count += len(following.samples)
+        return replace(block, samples=np.concatenate(parts), time_s=time_s)
 
     def _release(self, lost: int) -> None:
         self.lost_samples += lost

@@ -34,13 +34,13 @@ def tones(tmp_path):
     return path
 
 
-def collect(source, seconds, settle_s=1.0):
+def collect(source, seconds, settle_s=1.0, wanted=256):
     """Read blocks until that much sound that is not silence has come; check their numbering."""
     blocks, loud_samples = [], 0
     deadline = time.monotonic() + seconds + 15
     while loud_samples < (seconds + settle_s) * RATE:
         assert time.monotonic() < deadline, 'the tones never came'
-        block = source.read(0.5)
+        block = source.read(0.5, wanted)
         if block is None:
             continue
         if blocks:
@@ -70,9 +70,13 @@ def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones)
     source = make_source('device', rig, device=DEVICE)
     source.start()
     virtual_device.play(tones)
-    sound, blocks = collect(source, 2.0)
+    sound, blocks = collect(source, 2.0, wanted=2205)
     source.stop()
     assert sound.dtype == np.int16
+    lengths = np.array([len(block.samples) for block in blocks])
+    # PortAudio's, each a part of its 80 ms, are joined to what is wanted.
+    assert np.median(lengths) >= 2205
+    assert lengths.max() < 2205 + 0.08 * RATE
     for channel in range(8):
         assert tone_of(sound[:, channel]) == pytest.approx(400 + 300 * channel, abs=2)
         # A tone obeys x[n+1] + x[n-1] = 2 cos(w) x[n]; a lost or doubled sample breaks that.
