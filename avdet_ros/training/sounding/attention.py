@@ -11,15 +11,12 @@ one for each column of the picture: what the array receives from that direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG
-from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.training.networks.steering import image_directions
 from avdet_ros.training.sounding.sound_sums import GROUPS
@@ -39,29 +36,6 @@ would attend everywhere alike."""
 
 LEAST = 1e-6
 """Attention below it is as good as none, in the logarithm."""
-
-
-@dataclass(frozen=True)
-class AttentionPlan:
-    """How an attention is fitted.
-
-    Attributes:
-        way: ``literal`` or ``map``.
-        unsupervised: learn from pictures and sounds.
-        labelled: frames of which is told what sounds, evenly over all; 0 for none.
-        steps: of the fitting.
-        batch: frames a step.
-        learning_rate: Adam's.
-        seed: of weights and order.
-    """
-
-    way: str = 'map'
-    unsupervised: bool = True
-    labelled: int = 0
-    steps: int = 150
-    batch: int = 32
-    learning_rate: float = 1e-3
-    seed: int = 0
 
 
 def column_places(rig: Rig) -> Tensor:
@@ -102,75 +76,40 @@ class Attention(nn.Module):
             return self.sound(scaled.mean(dim=-1, keepdim=True)).expand(-1, -1, COLUMNS)
         return self.sound(scaled[..., self.places])
 
-    def forward(self, pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Attend.
+    def forward(self, pictures: Tensor, maps: Tensor) -> Tensor:
+        """(F, ROWS, COLUMNS) attention of sum 1.
 
         Args:
             pictures: (F, 3, *PICTURE_PX) in [0, 1].
             maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
-
-        Returns:
-            (F, ROWS, COLUMNS) attention of sum 1; (F, SIZE) the picture as the sound sees it;
-            (F, SIZE) the sound, the mean of its columns' vectors.
         """
-        cells, sound = self.cells(pictures - 0.5), self.vectors(maps)
+        return self._attend(self.cells(pictures - 0.5), self.vectors(maps))
+
+    def unlabelled_loss(self, pictures: Tensor, own: Tensor, foreign: Tensor) -> Tensor:
+        """What pictures with their own sounds and with others teach, a scalar.
+
+        Args:
+            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            own: (F, 2 `GROUPS`, A) of their moments.
+            foreign: (F, 2 `GROUPS`, A) of others.
+        """
+        cells, sound = self.cells(pictures - 0.5), self.vectors(own)
+        seen = self.joined((cells * self._attend(cells, sound)[:, None]).sum(dim=(2, 3)))
+        return triplet(seen, sound.mean(dim=2), self.vectors(foreign).mean(dim=2))
+
+    def told_loss(self, pictures: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
+        """What frames teach of which somebody says what sounds, a scalar: -sum g log a.
+
+        Args:
+            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            maps: (F, 2 `GROUPS`, A).
+            masks: (F, ROWS, COLUMNS) where something sounds.
+        """
+        return told_loss(self(pictures, maps), masks)
+
+    def _attend(self, cells: Tensor, sound: Tensor) -> Tensor:
         alike = functional.cosine_similarity(cells, sound[:, :, None], dim=1)
-        attention = (SHARPNESS * alike).flatten(1).softmax(dim=1).unflatten(1, (ROWS, COLUMNS))
-        seen = self.joined((cells * attention[:, None]).sum(dim=(2, 3)))
-        return attention, seen, sound.mean(dim=2)
-
-
-def fit_attention(
-    pictures: Tensor,
-    maps: Tensor,
-    others: list[Tensor],
-    masks: Tensor,
-    plan: AttentionPlan,
-    places: Tensor,
-    progress: Progress = SILENT,
-) -> Attention:
-    """Fit an attention.
-
-    Args:
-        pictures: (F, 3, *PICTURE_PX) uint8.
-        maps: (F, 2 `GROUPS`, A).
-        others: for each frame those whose sound is not its own, `learning.other_moments`.
-        masks: (F, ROWS, COLUMNS) where something sounds, 0 where nothing is known.
-        plan: how.
-        places: of `column_places`.
-        progress: shows steps.
-    """
-    torch.manual_seed(plan.seed)
-    chance = torch.Generator().manual_seed(plan.seed)
-    network = Attention(plan.way, places)
-    network.mean.copy_(maps.mean(dim=(0, 2))[:, None])
-    network.deviation.copy_(maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
-    optimiser = torch.optim.Adam(network.parameters(), plan.learning_rate)
-    told = torch.nonzero(masks.flatten(1).sum(dim=1) > 0).flatten()
-    if plan.labelled < len(told):
-        told = told[torch.linspace(0, len(told) - 1, plan.labelled).long()]
-    with progress.step('attention', plan.steps) as advance:
-        for _ in range(plan.steps):
-            terms = []
-            if plan.unsupervised:
-                drawn = torch.randint(len(maps), (plan.batch,), generator=chance)
-                foreign = [
-                    int(others[i][torch.randint(len(others[i]), (1,), generator=chance)])
-                    for i in drawn.tolist()
-                ]
-                shown = pictures[drawn].float() / 255
-                _, seen, own = network(shown, maps[drawn])
-                other = network.vectors(maps[torch.tensor(foreign)]).mean(dim=2)
-                terms.append(triplet(seen, own, other))
-            if len(told):
-                drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
-                attention, _, _ = network(pictures[drawn].float() / 255, maps[drawn])
-                terms.append(told_loss(attention, masks[drawn]))
-            optimiser.zero_grad()
-            torch.stack(terms).sum().backward()
-            optimiser.step()
-            advance()
-    return network.eval()
+        return (SHARPNESS * alike).flatten(1).softmax(dim=1).unflatten(1, (ROWS, COLUMNS))
 
 
 def triplet(seen: Tensor, own: Tensor, other: Tensor) -> Tensor:
@@ -184,16 +123,6 @@ def told_loss(attention: Tensor, masks: Tensor) -> Tensor:
     """Mean of -sum g log a, each mask g brought to a sum of 1: large vehicles count no more."""
     share = masks / masks.flatten(1).sum(dim=1)[:, None, None].clamp(min=LEAST)
     return -(share * attention.clamp(min=LEAST).log()).sum(dim=(1, 2)).mean()
-
-
-@torch.no_grad()
-def attend(network: Attention, pictures: Tensor, maps: Tensor) -> np.ndarray:
-    """(F, ROWS, COLUMNS) float32 attention of frames, some at a time."""
-    parts = [
-        network(pictures[part].float() / 255, maps[part])[0]
-        for part in torch.arange(len(maps)).split(64)
-    ]
-    return torch.cat(parts).numpy()
 
 
 def _halved(before: int, after: int) -> list[nn.Module]:

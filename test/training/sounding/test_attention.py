@@ -11,13 +11,12 @@ from avdet_ros.training.sounding.attention import (
     COLUMNS,
     PICTURE_PX,
     ROWS,
-    AttentionPlan,
-    attend,
     column_places,
-    fit_attention,
     told_loss,
     triplet,
 )
+from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
+from avdet_ros.training.sounding.best_cell import BestCell
 from avdet_ros.training.sounding.sound_sums import sound_sums
 
 
@@ -58,14 +57,40 @@ def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way,
     assert (right > 0.8) == finds
 
 
-def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps):
+@pytest.mark.parametrize('best_cell', [False, True])
+def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps, best_cell):
     pictures, maps, masks = scenes(rig, direction_maps, 8, 0)
     others = [torch.tensor([(i + 3) % 8]) for i in range(8)]
-    plan = AttentionPlan(steps=2, batch=4)
+    plan = AttentionPlan(steps=2, batch=4, best_cell=best_cell)
     one, same = (
         fit_attention(pictures, maps, others, masks, plan, column_places(rig)) for _ in range(2)
     )
     np.testing.assert_array_equal(attend(one, pictures, maps), attend(same, pictures, maps))
+
+
+def test_told_each_cell_by_itself_has_no_sum_of_1(rig, direction_maps):
+    pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
+    plan = AttentionPlan('map', False, 48, True, steps=60, batch=16, learning_rate=5e-3)
+    network = fit_attention(pictures, maps, [], masks, plan, column_places(rig))
+    pictures, maps, masks = scenes(rig, direction_maps, 24, 1)
+    heat = attend(network, pictures, maps)
+    there = masks.numpy() > 0
+    assert np.median(heat[there]) > 0.5 > 0.1 > np.median(heat[~there])
+
+
+def test_the_best_cell_says_whether_sound_and_picture_belong_together(rig):
+    network = BestCell('literal', column_places(rig))
+    logits = torch.full((2, ROWS, COLUMNS), -30.0)
+    logits[0, 3, 4], logits[1, 0, 0] = 30.0, 0.0
+    network.logits = lambda pictures, maps: logits + maps
+    assert network(None, 0).amax(dim=(1, 2)).tolist() == pytest.approx([1, 0.5])
+    assert network.unlabelled_loss(None, 0, -60).item() == pytest.approx(np.log(2) / 2, abs=1e-6)
+    assert network.unlabelled_loss(None, -60, 0).item() == pytest.approx(
+        (30 + 60 + 30 + np.log(2)) / 2, abs=1e-4
+    )
+    masks = torch.zeros(2, ROWS, COLUMNS)
+    masks[0, 3, 4] = masks[1, 0, 0] = 1
+    assert network.told_loss(None, 0, masks).item() == pytest.approx(np.log(2) / 2, abs=1e-6)
 
 
 def test_losses_by_hand():

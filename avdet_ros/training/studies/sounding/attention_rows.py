@@ -26,15 +26,8 @@ from avdet_ros.evaluation.sounding.ranking import rank
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.training.fitting.run_folder import cached_stage
-from avdet_ros.training.sounding.attention import (
-    COLUMNS,
-    PICTURE_PX,
-    ROWS,
-    AttentionPlan,
-    attend,
-    column_places,
-    fit_attention,
-)
+from avdet_ros.training.sounding.attention import COLUMNS, PICTURE_PX, ROWS, column_places
+from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
 from avdet_ros.training.sounding.learning import all_maps, other_moments
 from avdet_ros.training.sounding.sound_sums import DirectionMaps
 from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
@@ -42,19 +35,32 @@ from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
 _logger = logging.getLogger(__name__)
 
 ALL = 1_000_000
+ONE, COLUMN = 'one vector', 'a vector a column'
 ATTENTIONS = {
-    'literal': ('one vector', AttentionPlan('literal')),
-    'map': ('a vector a column', AttentionPlan('map')),
-    'literal_100': ('one vector, 100 frames told', AttentionPlan('literal', labelled=100)),
-    'map_100': ('a vector a column, 100 frames told', AttentionPlan('map', labelled=100)),
-    'map_only_100': (
-        'a vector a column, 100 frames told, no others',
-        AttentionPlan('map', unsupervised=False, labelled=100),
+    'literal': (ONE, AttentionPlan('literal')),
+    'map': (COLUMN, AttentionPlan('map')),
+    'literal_best': (f'{ONE}, by the best cell', AttentionPlan('literal', best_cell=True)),
+    'map_best': (f'{COLUMN}, by the best cell', AttentionPlan('map', best_cell=True)),
+    **{
+        f'{way}_{many}': (f'{words}, {many:,} frames told', AttentionPlan(way, labelled=many))
+        for many in (20, 100, 500, 2000)
+        for way, words in (('literal', ONE), ('map', COLUMN))
+    },
+    **{
+        f'map_only_{many}': (
+            f'{COLUMN}, {many:,} frames told, no others',
+            AttentionPlan('map', unsupervised=False, labelled=many),
+        )
+        for many in (100, 500)
+    },
+    'literal_told': (f'{ONE}, all told', AttentionPlan('literal', False, ALL)),
+    'map_told': (f'{COLUMN}, all told', AttentionPlan('map', False, ALL)),
+    'map_best_told': (
+        f'{COLUMN}, each cell by itself, all told',
+        AttentionPlan('map', False, ALL, best_cell=True),
     ),
-    'literal_told': ('one vector, all told', AttentionPlan('literal', False, ALL)),
-    'map_told': ('a vector a column, all told', AttentionPlan('map', False, ALL)),
 }
-"""Words for the table and plan of each row."""
+"""Words for the table and plan of each row; one of more told frames than there are is left out."""
 
 WRONG = 'another moment'
 
@@ -127,7 +133,8 @@ def attention_scores(
     others, places = other_moments(frames.padded), column_places(rig)
     train = scenes['train']
     found: dict[str, list[dict[str, Any]]] = {}
-    for key, (title, plan) in ATTENTIONS.items():
+    for key in keys_for(train.masks):
+        title, plan = ATTENTIONS[key]
         _logger.info('attention: %s', title)
         found[key] = []
         for seed in range(seeds):
@@ -162,6 +169,16 @@ def attention_scores(
 
             found[key].append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
     return found
+
+
+def keys_for(masks: np.ndarray) -> list[str]:
+    """The rows that so many frames allow: none is told of more than there are.
+
+    Args:
+        masks: (F, ROWS, COLUMNS) of training frames, where something sounds.
+    """
+    known = int(masks.any(axis=(1, 2)).sum())
+    return [key for key, (_, plan) in ATTENTIONS.items() if not known < plan.labelled < ALL]
 
 
 def scores_of(

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from avdet_ros.dataset.features import map_features
 from avdet_ros.dataset.label_filter import KEEP, ROAD, FilteredFrame, read_filtered
@@ -34,7 +33,9 @@ from avdet_ros.rig import Rig
 from avdet_ros.training.fitting.run_folder import cached_stage
 from avdet_ros.training.sounding.learning import all_maps
 from avdet_ros.training.sounding.network import windows_of
-from avdet_ros.training.sounding.sound_sums import GROUPS, DirectionMaps, sound_sums
+from avdet_ros.training.sounding.sound_sums import DirectionMaps, sound_sums
+from avdet_ros.training.studies.sounding.column_student import fit_columns
+from avdet_ros.training.studies.sounding.selector_filter import Judge
 
 SEEN = 'labels_seen'
 """Folder of the data set with the labels of a teacher that sees every visible vehicle."""
@@ -48,6 +49,8 @@ STUDENT_ROWS = {
     'oracle': 'what sounds is a label, the rest open (oracle, hidden ones road)',
     'oracle_hidden': 'the same, and where a hidden one sounds is open (oracle)',
     'deleted': 'what sounds is a label, the rest is road',
+    'sounding': 'what a selector hears, told nothing (sounding)',
+    'sounding_100': 'what a selector hears that 100 frames were told (sounding)',
     'truth': 'the truth: what sounds, hidden or not',
 }
 """How training labels are filtered: file name, and in words."""
@@ -76,6 +79,7 @@ def teach_filtered(
     rig: Rig,
     out: Path,
     how: StudentScale,
+    judges: Mapping[str, Judge],
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Teach students with every filter and score them with the truth.
@@ -86,6 +90,7 @@ def teach_filtered(
         rig: array and camera.
         out: gets a file a student.
         how: the scale.
+        judges: of the rows that a selector judges.
         progress: shows steps.
 
     Returns:
@@ -93,7 +98,7 @@ def teach_filtered(
         seed.
     """
     write_seen(root, boxes['train'])
-    labels = {name: filter_seen(root, boxes['train'], name) for name in how.rows}
+    labels = {name: filter_seen(root, boxes['train'], name, judges) for name in how.rows}
     scores: dict[str, list[dict[str, Any]]] = {name: [] for name in how.rows}
     maps = DirectionMaps(rig)
     heard = {use: all_maps(maps, frame_sums(root, boxes[use].frames)) for use in ('train', 'test')}
@@ -136,15 +141,21 @@ def write_seen(root: Path, boxes: SeenBoxes) -> None:
         write_labels(path, table)
 
 
-def filter_seen(root: Path, boxes: SeenBoxes, name: str) -> dict[str, float]:
+def filter_seen(
+    root: Path, boxes: SeenBoxes, name: str, judges: Mapping[str, Judge]
+) -> dict[str, float]:
     """Write a filter's files; how right the labels that it keeps are."""
     audible = max(int(boxes.sounds.sum() + boxes.hidden.sum()), 1)
     if name == 'truth':
         return {'labels': audible, 'right': 1.0, 'found': 1.0, 'open': 0}
     labels = root / SEEN
     fused = teacher_boxes(root, by_drive(boxes.frames), labels)
-    keep = {'all': np.ones(len(fused), bool), 'moving': fused.moves}.get(name, fused.sounds)
-    its = by_truth(fused, root, keep, hidden=name == 'oracle_hidden')
+    if name in judges:
+        its = judges[name](fused)
+        keep = np.concatenate([one.verdict for one in its]) == KEEP
+    else:
+        keep = {'all': np.ones(len(fused), bool), 'moving': fused.moves}.get(name, fused.sounds)
+        its = by_truth(fused, root, keep, hidden=name == 'oracle_hidden')
     if name == 'deleted':
         its = [replace(one, verdict=np.where(one.verdict == KEEP, KEEP, ROAD)) for one in its]
     counts = write_filter(labels, name, fused, its)
@@ -220,69 +231,6 @@ def frame_sums(root: Path, frames: Sequence[FrameId]) -> Tensor:
     """(F, 32, n_mels) of `sound_sums` of frames whose features are there."""
     files = {name: map_features(root, 'window', name) for name in {one.drive for one in frames}}
     return sound_sums([files[one.drive][1][files[one.drive][0][one.stamp]] for one in frames])
-
-
-class ColumnStudent(nn.Module):
-    """Convolutions over directions: from what is heard in each to whether a vehicle is there."""
-
-    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
-        super().__init__()
-        self.register_buffer('mean', mean)
-        self.register_buffer('deviation', deviation)
-        self.layers = nn.Sequential(
-            nn.Conv1d(2 * GROUPS, 32, 5, padding=2),
-            nn.ReLU(),
-            nn.Conv1d(32, 32, 5, padding=4, dilation=2),
-            nn.ReLU(),
-            nn.Conv1d(32, 1, 5, padding=8, dilation=4),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(F, 2 `GROUPS`, A) maps to (F, A) logits."""
-        return self.layers((maps - self.mean) / self.deviation)[:, 0]
-
-
-def fit_columns(
-    maps: Tensor,
-    heat: Tensor,
-    taught: Tensor,
-    steps: int,
-    seed: int,
-    progress: Progress = SILENT,
-) -> ColumnStudent:
-    """Fit a student to directions.
-
-    Args:
-        maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
-        heat: (F, A) 1 where a vehicle is said to be.
-        taught: (F, A) bool, where anything is taught.
-        steps: of 64 windows, half of them with left and right exchanged.
-        seed: of weights and order.
-        progress: shows steps.
-    """
-    torch.manual_seed(seed)
-    chance = torch.Generator().manual_seed(seed)
-    mean = maps.mean(dim=(0, 2))[:, None]
-    student = ColumnStudent(mean, maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
-    optimiser = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    with progress.step('student', steps) as advance:
-        for step in range(steps):
-            drawn = torch.randint(len(maps), (64,), generator=chance)
-            parts = [part[drawn] for part in (maps, heat, taught)]
-            if step % 2:  # directions lie evenly about the heading
-                parts = [part.flip(-1) for part in parts]
-            shown, wanted, counts = parts
-            each = functional.binary_cross_entropy_with_logits(
-                student(shown), wanted, reduction='none'
-            )
-            loss = (each * counts).sum() / counts.sum().clamp(min=1)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            advance()
-    return student.eval()
 
 
 def _hidden_precision(

@@ -25,7 +25,12 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.training.sounding.box_set import BoxSet, box_set
-from avdet_ros.training.sounding.learning import SelectorPlan, fit_selector, predict
+from avdet_ros.training.sounding.learning import (
+    SelectorPlan,
+    fit_selector,
+    labelled_frames,
+    predict,
+)
 from avdet_ros.training.sounding.run import mirror_of
 from avdet_ros.training.sounding.sound_sums import DirectionMaps, mirrored_sums
 
@@ -72,16 +77,18 @@ SELECTORS = (
     *(
         SelectorRow(
             f'avm_{many}',
-            f'sound, sight, motion, {many} frames told',
+            f'sound, sight, motion, {many:,} frames told',
             _plan(A, V, M, labelled=many),
         )
-        for many in (20, 100)
+        for many in (20, 100, 500, 2000)
     ),
-    SelectorRow(
-        'only_20', '20 frames told, no others', _plan(A, V, M, labelled=20, unlabelled=False)
-    ),
-    SelectorRow(
-        'only_100', '100 frames told, no others', _plan(A, V, M, labelled=100, unlabelled=False)
+    *(
+        SelectorRow(
+            f'only_{many}',
+            f'{many:,} frames told, no others',
+            _plan(A, V, M, labelled=many, unlabelled=False),
+        )
+        for many in (20, 100, 500, 2000)
     ),
     SelectorRow('told_vm', 'all told: sight, motion', _plan(V, M, unlabelled=False), True),
     SelectorRow('told_a', 'all told: sound', _plan(A, unlabelled=False), True),
@@ -96,6 +103,12 @@ SELECTORS = (
     ),
 )
 """Unsupervised, then with some frames told, then with all."""
+
+
+def rows_for(train: BoxSet) -> list[SelectorRow]:
+    """The selectors that so many frames allow: none is told of more than there are."""
+    known = len(labelled_frames(train, len(train)))
+    return [row for row in SELECTORS if row.plan.labelled <= known]
 
 
 @dataclass(frozen=True)

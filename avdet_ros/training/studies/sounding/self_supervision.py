@@ -45,12 +45,13 @@ from avdet_ros.training.studies.sounding.filtered_students import (
     student_table,
     teach_filtered,
 )
+from avdet_ros.training.studies.sounding.selector_filter import judges
 from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
     RIGHT,
-    SELECTORS,
     hand_made_scores,
     load_frames,
+    rows_for,
     selector_scores,
 )
 
@@ -167,8 +168,9 @@ def study(
         for row in ROWS
     ]
     uses = {use: frames[use] for use in ('val', 'test')}
-    for number, row in enumerate(SELECTORS, 1):
-        _logger.info('selector %d of %d: %s', number, len(SELECTORS), row.title)
+    selectors = rows_for(frames['train'].padded)
+    for number, row in enumerate(selectors, 1):
+        _logger.info('selector %d of %d: %s', number, len(selectors), row.title)
         found = [
             selector_scores(
                 row,
@@ -189,10 +191,13 @@ def study(
     rows += [moving_first(row, boxes) for row in rows[len(ROWS) :] if row.title in TOGETHER]
     students: dict[str, Any] = {}
     if how.students is not None:
-        students = teach_filtered(root, boxes, rig, out / 'students', how.students, progress)
+        train = frames['train']
+        heard = train.heard[RIGHT]
+        ears = judges(root, train.padded, heard, rig, out / 'students', how.steps, progress)
+        students = teach_filtered(root, boxes, rig, out / 'students', how.students, ears, progress)
     scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
     attention = attention_scores(
-        scenes, frames['train'], rig, out / 'attention', how.steps, 1, progress
+        scenes, frames['train'], rig, out / 'attention', how.steps, how.seeds, progress
     )
     maps = out / 'attention' / 'map_told_seed0.npy'
     if maps.exists():

@@ -12,6 +12,7 @@ from avdet_ros.training.studies.sounding.attention_rows import (
     ATTENTIONS,
     attention_table,
     cells_of,
+    keys_for,
     scores_of,
 )
 
@@ -24,6 +25,15 @@ def test_a_small_box_has_a_cell_too():
     large = cells_of(np.array([0.0, 0, 160, 80]), SIZE)
     assert np.argwhere(large).tolist() == [[0, 0], [0, 1]]
     assert cells_of(np.array([1900.0, 600, 1940, 680]), SIZE)[-1, -1]
+
+
+def test_no_row_is_told_of_more_frames_than_there_are():
+    masks = np.zeros((200, ROWS, COLUMNS))
+    masks[:100, 2, 3] = 1
+    keys = keys_for(masks)
+    assert {'map', 'map_best', 'map_20', 'map_100', 'map_only_100', 'map_told'} <= set(keys)
+    assert not {'map_500', 'literal_500', 'map_only_500', 'literal_2000'} & set(keys)
+    assert keys_for(np.ones((2000, 1, 1))) == list(ATTENTIONS)
 
 
 def test_scores_by_hand():

@@ -12,11 +12,11 @@ from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.evaluation.sounding.boxes import true_boxes
 from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG
 from avdet_ros.training.sounding.sound_sums import GROUPS
+from avdet_ros.training.studies.sounding.column_student import fit_columns
 from avdet_ros.training.studies.sounding.filtered_students import (
     SEEN,
     columns_of,
     filter_seen,
-    fit_columns,
     hits_at_half,
     student_table,
     write_seen,
@@ -48,10 +48,10 @@ def test_filters_keep_what_they_say(seen):
     root, boxes = seen
     drive = boxes.frames[0].drive
     for name in ('all', 'oracle', 'deleted'):
-        found = filter_seen(root, boxes, name)
+        found = filter_seen(root, boxes, name, {})
         assert (found['labels'], found['right'], found['found']) == (len(boxes), 1.0, 1.0)
         assert len(read_filtered(root / SEEN, name, drive)) == 8
-    assert filter_seen(root, boxes, 'truth') == {
+    assert filter_seen(root, boxes, 'truth', {}) == {
         'labels': len(boxes),
         'right': 1.0,
         'found': 1.0,

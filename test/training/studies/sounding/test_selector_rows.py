@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.sounding.box_set import BoxSet
 from avdet_ros.training.sounding.network import EVIDENCE
-from avdet_ros.training.studies.sounding.selector_rows import RIGHT, SELECTORS, selector_scores
+from avdet_ros.training.studies.sounding.selector_rows import (
+    RIGHT,
+    SELECTORS,
+    rows_for,
+    selector_scores,
+)
 
 
 def test_rows_have_names_of_their_own():
@@ -18,6 +26,17 @@ def test_rows_have_names_of_their_own():
     for row in SELECTORS:
         assert set(row.plan.kinds) <= set(EVIDENCE)
         assert row.hears == (row.plan.kinds[0] == 'sound')
+
+
+def test_no_row_is_told_of_more_frames_than_there_are():
+    valid = torch.ones(150, 8, dtype=torch.bool)
+    sounds = torch.zeros(150, 8)
+    sounds[100:] = torch.nan
+    train = BoxSet(**dict.fromkeys(item.name for item in fields(BoxSet)))
+    train = replace(train, valid=valid, sounds=sounds, drive=torch.zeros(150))
+    keys = {row.key for row in rows_for(train)}
+    assert {'a', 'avm_20', 'avm_100', 'only_100', 'told_avm'} <= keys
+    assert not {'avm_500', 'only_500', 'avm_2000', 'only_2000'} & keys
 
 
 def test_scores_of_other_boxes_are_refused(tmp_path):

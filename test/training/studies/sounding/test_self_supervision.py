@@ -8,11 +8,13 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.studies.sounding import self_supervision
 from avdet_ros.training.studies.sounding.filtered_students import STUDENT_ROWS, StudentScale
+from avdet_ros.training.studies.sounding.selector_rows import SELECTORS
 from avdet_ros.training.studies.sounding.self_supervision import PAGE, SCALES, study
 
-TOY = replace(SCALES['smoke'], steps=2, students=StudentScale(2, 1, ('all', 'oracle_hidden')))
+TOY = replace(
+    SCALES['smoke'], steps=2, students=StudentScale(2, 1, ('all', 'oracle_hidden', 'sounding'))
+)
 
 
 @pytest.fixture
@@ -35,15 +37,17 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
     assert (pages / PAGE).read_text() == text
     for name in ('shares', 'hand-made', 'selectors', 'bar', 'parts', 'filter', 'attention'):
         assert text.count(f'<!-- {name} -->') == text.count(f'<!-- end of {name} -->') == 1
-    for row in self_supervision.SELECTORS:
-        assert f'| {row.title} |' in text
+    for row in SELECTORS:
+        assert (f'| {row.title} |' in text) == (row.plan.labelled < 100), 'of so few frames'
     assert STUDENT_ROWS['oracle_hidden'] in text
+    assert STUDENT_ROWS['sounding'] in text
     assert '| audible | 100 % | 100 % | 100 % |' in text
 
     def never(*anything, **more):
         raise AssertionError('this is done already')
 
     monkeypatch.setattr('avdet_ros.training.studies.sounding.selector_rows.fit_selector', never)
+    monkeypatch.setattr('avdet_ros.training.studies.sounding.selector_filter.fit_selector', never)
     monkeypatch.setattr('avdet_ros.training.studies.sounding.attention_rows.fit_attention', never)
     monkeypatch.setattr('avdet_ros.training.studies.sounding.filtered_students.fit_columns', never)
     assert study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages).read_text() == text

@@ -1,0 +1,102 @@
+"""Fitting of attention, from pictures and sounds alone or with what somebody says of some frames.
+
+What a network learns by itself and what it makes of labels is its own (`attention`, `best_cell`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.training.sounding.attention import Attention
+from avdet_ros.training.sounding.best_cell import BestCell
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    """How an attention is fitted.
+
+    Attributes:
+        way: ``literal`` or ``map``.
+        unsupervised: learn from pictures and sounds.
+        labelled: frames of which is told what sounds, evenly over all; 0 for none.
+        best_cell: learn from the best cell (`best_cell.BestCell`) in place of triplets.
+        steps: of the fitting.
+        batch: frames a step.
+        learning_rate: Adam's.
+        seed: of weights and order.
+    """
+
+    way: str = 'map'
+    unsupervised: bool = True
+    labelled: int = 0
+    best_cell: bool = False
+    steps: int = 150
+    batch: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+
+def fit_attention(
+    pictures: Tensor,
+    maps: Tensor,
+    others: list[Tensor],
+    masks: Tensor,
+    plan: AttentionPlan,
+    places: Tensor,
+    progress: Progress = SILENT,
+) -> Attention:
+    """Fit an attention.
+
+    Args:
+        pictures: (F, 3, *PICTURE_PX) uint8.
+        maps: (F, 2 `GROUPS`, A).
+        others: for each frame those whose sound is not its own, `learning.other_moments`.
+        masks: (F, ROWS, COLUMNS) where something sounds, 0 where nothing is known.
+        plan: how.
+        places: of `column_places`.
+        progress: shows steps.
+    """
+    torch.manual_seed(plan.seed)
+    chance = torch.Generator().manual_seed(plan.seed)
+    network = BestCell(plan.way, places) if plan.best_cell else Attention(plan.way, places)
+    network.mean.copy_(maps.mean(dim=(0, 2))[:, None])
+    network.deviation.copy_(maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
+    optimiser = torch.optim.Adam(network.parameters(), plan.learning_rate)
+    told = torch.nonzero(masks.flatten(1).sum(dim=1) > 0).flatten()
+    if plan.labelled < len(told):
+        told = told[torch.linspace(0, len(told) - 1, plan.labelled).long()]
+    with progress.step('attention', plan.steps) as advance:
+        for _ in range(plan.steps):
+            terms = []
+            if plan.unsupervised:
+                drawn = torch.randint(len(maps), (plan.batch,), generator=chance)
+                foreign = [
+                    int(others[i][torch.randint(len(others[i]), (1,), generator=chance)])
+                    for i in drawn.tolist()
+                ]
+                shown = pictures[drawn].float() / 255
+                terms.append(network.unlabelled_loss(shown, maps[drawn], maps[foreign]))
+            if len(told):
+                drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
+                shown = pictures[drawn].float() / 255
+                terms.append(network.told_loss(shown, maps[drawn], masks[drawn]))
+            optimiser.zero_grad()
+            torch.stack(terms).sum().backward()
+            optimiser.step()
+            advance()
+    return network.eval()
+
+
+@torch.no_grad()
+def attend(network: Attention, pictures: Tensor, maps: Tensor) -> np.ndarray:
+    """(F, ROWS, COLUMNS) float32 attention of frames, some at a time."""
+    parts = [
+        network(pictures[part].float() / 255, maps[part])
+        for part in torch.arange(len(maps)).split(64)
+    ]
+    return torch.cat(parts).numpy()

@@ -1,0 +1,28 @@
+"""What selectors say of labels is kept with the boxes that it is of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.dataset.label_filter import KEEP, OPEN
+from avdet_ros.dataset.layout import make_id
+from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.sounding.directions import AZIMUTHS_DEG, Received
+from avdet_ros.training.sounding.run import unknown_boxes
+from avdet_ros.training.studies.sounding.selector_filter import JUDGES, judges
+
+
+def test_what_an_earlier_run_found_is_asked_and_other_boxes_are_refused(rig, tmp_path):
+    frame = make_id('drive_day_2030_01_01_10_00_00', 1_000_000_000)
+    boxes = unknown_boxes([frame], [np.float32([[300, 300, 360, 350], [900, 300, 960, 350]])])
+    level = np.linspace(-30, -20, len(AZIMUTHS_DEG))[None]
+    its = judges(tmp_path, None, Received(level, level, level[:, 0]), rig, tmp_path, 1)
+    assert its.keys() == JUDGES.keys()
+    np.save(tmp_path / 'sounding.npy', np.array([0.9, 0.4]))
+    (found,) = its['sounding'](boxes)
+    assert found.verdict.tolist() == [KEEP, OPEN]
+    assert found.score == pytest.approx([0.9, 0.4])
+    np.save(tmp_path / 'sounding.npy', np.array([0.9]))
+    with pytest.raises(AvdetError, match=r'found 1 for 2 boxes; delete it to make it again'):
+        its['sounding'](boxes)
