@@ -274,9 +274,17 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
     share = share_noticed(len(tried) - len(passed), len(tried), everything - len(excused))
     print(f'\n{room}: {share} of {len(tried)} noticed, of {everything} that there are')
     if arguments.page:
-        sampled = f' MOST={arguments.most}' if arguments.most else ''
-        sampled += f' SEED={arguments.seed}' if arguments.seed else ''
-        write_row(room, share, f'{len(tried)} of {everything}', len(excused), sampled)
+        command = command_of(room, arguments.most, arguments.seed, arguments.by_name)
+        write_row(room, share, f'{len(tried)} of {everything}', len(excused), command)
+
+
+def command_of(room: str, most: int, seed: int, by_name: bool) -> str:
+    """What a person types for this score."""
+    words = [f'make mutate ROOM={room}']
+    form = ' MOST={}', ' SEED={}'
+    if by_name:
+        words, form = [f'python tools/mutate.py {room} --by-name'], (' --most {}', ' --seed {}')
+    return ''.join([*words, *(f.format(n) for f, n in zip(form, (most, seed), strict=True) if n)])
 
 
 def share_noticed(noticed: int, tried: int, everything: int) -> str:
@@ -287,16 +295,13 @@ def share_noticed(noticed: int, tried: int, everything: int) -> str:
     return f'{noticed / tried:.0%} ({interval.low:.0%} to {interval.high:.0%})'
 
 
-def write_row(room: str, share: str, tried: str, excused: int, sampled: str) -> None:
+def write_row(room: str, share: str, tried: str, excused: int, command: str) -> None:
     """Put a room's row into the page, rooms in order of their names."""
     text = PAGE.read_text(encoding='utf-8')
     before, rest = text.split(BEGIN)
     table, after = rest.split(END)
     rows = {line.split('|')[1].strip(): line for line in table.splitlines() if '%' in line}
-    rows[room] = (
-        f'| {room} | {share} | {tried} | {excused} | {date.today()} | '
-        f'`make mutate ROOM={room}{sampled}` |'
-    )
+    rows[room] = f'| {room} | {share} | {tried} | {excused} | {date.today()} | `{command}` |'
     head = [
         '| room | noticed | tried | equivalent | on | command |',
         '| --- | --: | --: | --: | --- | --- |',

@@ -25,9 +25,14 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
     page = tmp_path / 'tests.md'
     page.write_text(f'before\n{mutate.BEGIN}\n{mutate.END}\nafter\n')
     monkeypatch.setattr(mutate, 'PAGE', page)
-    mutate.write_row('tracking', '80% (66% to 89%)', '50 of 2000', 0, ' MOST=50')
-    mutate.write_row('audio', '90%', '3000 of 3000', 2, '')
-    mutate.write_row('tracking', '85% (77% to 91%)', '100 of 2000', 1, ' MOST=100 SEED=1')
+    before, after, audio = (
+        mutate.command_of('tracking', 50, 0, False),
+        mutate.command_of('tracking', 100, 1, False),
+        mutate.command_of('audio', 0, 0, False),
+    )
+    mutate.write_row('tracking', '80% (66% to 89%)', '50 of 2000', 0, before)
+    mutate.write_row('audio', '90%', '3000 of 3000', 2, audio)
+    mutate.write_row('tracking', '85% (77% to 91%)', '100 of 2000', 1, after)
     rows = [line for line in page.read_text().splitlines() if '%' in line]
     assert [row.split('|')[1].strip() for row in rows] == ['audio', 'tracking']
     assert '85%' in rows[1]
@@ -35,6 +40,12 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
     assert '`make mutate ROOM=audio`' in rows[0]
     assert page.read_text().startswith('before')
     assert page.read_text().endswith('after\n')
+
+
+def test_a_score_by_names_comes_with_its_own_command():
+    assert mutate.command_of('nodes', 60, 1, True) == (
+        'python tools/mutate.py nodes --by-name --most 60 --seed 1'
+    )
 
 
 def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file_or_a_pattern():
