@@ -1,0 +1,205 @@
+"""The drives of a seed are those that were always drawn: seeds name training and test sets.
+
+A score is one of the drives that its seeds drew, so a world, a picture or a sound that changes
+without being meant to makes scores differ that were measured before. What each part drew is kept
+in `kept_drives.json` as a few numbers. Where a change is meant, as it then says in the changelog,
+
+    python test/simulation/test_kept_drives.py
+
+writes them anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from scipy.interpolate import CubicSpline
+
+from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_errors, draw_rig
+from avdet_ros.simulation.conditions import Condition
+from avdet_ros.simulation.pictures import Cameras, random_conditions
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.sound import render_sound
+from avdet_ros.simulation.variety import varied
+
+KEPT = Path(__file__).with_name('kept_drives.json')
+SEEDS = {
+    300_001: 'motorway by night, rain',
+    300_002: 'junction at dusk',
+    300_003: 'country',
+    300_005: 'city',
+    300_010: 'roadside',
+    300_015: 'tunnel',
+}
+INSTANT_S = 1.0
+
+
+def small_rig(parts: int = 6) -> Rig:
+    """The package's, with a sixth of the pixels each way: quick to paint."""
+    rig = load_rig()
+    camera = rig.camera
+    return replace(
+        rig,
+        camera=replace(
+            camera,
+            width_px=camera.width_px // parts,
+            height_px=camera.height_px // parts,
+            fx=camera.fx / parts,
+            fy=camera.fy / parts,
+            cx=camera.cx / parts,
+            cy=camera.cy / parts,
+        ),
+    )
+
+
+@cache
+def scene_of(seed: int) -> Scene:
+    """A drive with everything that can be drawn."""
+    return varied(Condition('furnished', 'neglected').scene(seed, small_rig(), 4.0))
+
+
+def numbers_of(value: Any) -> list[float]:
+    """All numbers in a tree of dataclasses, in order; what has none is left out."""
+    if isinstance(value, str):
+        return [float(sum(map(ord, value)))]
+    if isinstance(value, (bool, int, float, np.ndarray, np.generic)):
+        plain = np.asarray(value, np.float64).ravel()
+        return np.nan_to_num(plain, nan=-7e5, posinf=9e5, neginf=-9e5).tolist()
+    if isinstance(value, CubicSpline):
+        return numbers_of(value.c) + numbers_of(value.x)
+    if isinstance(value, Rig):
+        return []
+    if is_dataclass(value):
+        return [
+            number for item in fields(value) for number in numbers_of(getattr(value, item.name))
+        ]
+    if isinstance(value, (tuple, list)):
+        return [number for item in value for number in numbers_of(item)]
+    return []
+
+
+def mark(value: Any) -> list[float]:
+    """How many numbers, and two sums that change with any of them."""
+    numbers = np.array(numbers_of(value))
+    places = np.arange(len(numbers))
+    return [
+        float(len(numbers)),
+        *(float(numbers @ np.cos(step * places + 1)) for step in (0.7, 1.9)),
+    ]
+
+
+def world_of(seed: int) -> dict[str, list[float]]:
+    """What was drawn, and the truth about it."""
+    scene = scene_of(seed)
+    found = {
+        name: mark(getattr(scene, name))
+        for name in ('setting', 'ego', 'vehicles', 'noise', 'corruption', 'walls', 'distractors')
+    }
+    found |= {name: mark(getattr(scene, name)) for name in ('buildings', 'temperature_c')}
+    found['body'] = mark((scene.ego_turn_deg, scene.body_sway, scene.humidity_percent))
+    found['conditions'] = mark(random_conditions(seed, scene.temperature_c))
+    truth = scene.truth(INSTANT_S)
+    found |= {name: mark(getattr(truth, name)) for name in ('boxes_px', 'ids', 'distance_m')}
+    found |= {name: mark(getattr(truth, name)) for name in ('visible_fraction', 'level_db')}
+    return found
+
+
+def arrays_of(family: str) -> list[float]:
+    """An array of a family, and the errors of one that was built with more or less care."""
+    rng = np.random.default_rng(5)
+    rig = draw_rig(rng, load_rig(), family)
+    errors = [draw_errors(rng, 20.0, care) for care in ('ideal', 'kept', 'calibrated')]
+    camera = rig.camera
+    return mark(
+        (rig.microphones_m, rig.array_position_m, camera.position_m, camera.rotation, *errors)
+    )
+
+
+def pictures_of(seed: int) -> dict[str, list[int]]:
+    """Small pictures of an instant: colours, sixteenths of a kelvin, decimetres."""
+    scene = scene_of(seed)
+    frame = Cameras(scene, random_conditions(seed, scene.temperature_c)).frame(INSTANT_S)
+    parts = {
+        'rgb': frame.rgb.astype(np.float32),
+        'thermal': frame.thermal.astype(np.float32) / 5,
+        'depth': frame.depth.astype(np.float32),
+        'depth_m': np.minimum(frame.depth_m.astype(np.float32), 60) * 10,
+    }
+    return {
+        name: cv2.resize(part, (20, 9), interpolation=cv2.INTER_AREA).round().ravel().astype(int)
+        for name, part in parts.items()
+    }
+
+
+def sound_of(seed: int) -> np.ndarray:
+    """(8, 6) dB of each channel in octaves from 250 Hz to 8 kHz."""
+    sound = render_sound(scene_of(seed), INSTANT_S, 0.1).astype(np.float64)
+    power = np.abs(np.fft.rfft(sound * np.hanning(sound.shape[1]))) ** 2
+    octave = np.round(np.log2(np.maximum(np.fft.rfftfreq(sound.shape[1], 1 / 44100), 1) / 250))
+    bands = [power[:, octave == number].sum(axis=1) for number in range(6)]
+    return 10 * np.log10(np.maximum(np.stack(bands, axis=1), 1e-12))
+
+
+@pytest.fixture(scope='module')
+def kept() -> dict[str, Any]:
+    return json.loads(KEPT.read_text(encoding='utf-8'))
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+def test_the_world_of_a_seed_is_the_one_it_was(kept, seed):
+    before = kept['worlds'][str(seed)]
+    now = world_of(seed)
+    assert set(now) == set(before)
+    for name, numbers in now.items():
+        assert numbers == pytest.approx(before[name], rel=1e-6, abs=1e-4), name
+
+
+def test_arrays_are_drawn_as_they_were(kept):
+    for family in (*FAMILIES, *HELD_OUT):
+        assert arrays_of(family) == pytest.approx(kept['arrays'][family], rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+def test_the_pictures_of_a_seed_are_those_they_were(kept, seed):
+    for name, pixels in pictures_of(seed).items():
+        apart = np.abs(np.subtract(pixels, kept['pictures'][str(seed)][name]))
+        # Another processor rounds otherwise.
+        assert apart.max() <= 2, f'{name}: {np.count_nonzero(apart > 2)} of {apart.size}'
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+def test_the_sound_of_a_seed_is_the_one_it_was(kept, seed):
+    np.testing.assert_allclose(sound_of(seed), kept['sounds'][str(seed)], atol=0.05)
+
+
+def keep() -> dict[str, Any]:
+    """All that is kept."""
+    return {
+        'worlds': {
+            seed: {name: [float(f'{n:.9g}') for n in its] for name, its in world_of(seed).items()}
+            for seed in SEEDS
+        },
+        'arrays': {
+            family: [float(f'{n:.9g}') for n in arrays_of(family)]
+            for family in (*FAMILIES, *HELD_OUT)
+        },
+        'sounds': {seed: sound_of(seed).round(3).tolist() for seed in SEEDS},
+        'pictures': {
+            seed: {name: pixels.tolist() for name, pixels in pictures_of(seed).items()}
+            for seed in SEEDS
+        },
+    }
+
+
+if __name__ == '__main__':
+    KEPT.write_text(json.dumps(keep()) + '\n', encoding='utf-8')
+    sys.exit(0)
