@@ -94,6 +94,14 @@ def test_the_speed_is_that_of_the_middle_of_a_window_and_the_air_the_newest(moti
     assert 'found nan' in its.left_out.sentence
 
 
+def test_what_comes_at_a_windows_very_end_is_known(motion):
+    its = motion(odometry(0.0, 0.0), odometry(1.0, 10.0), temperature(1.0, 7.0))
+    before, at_end = (its.at(end) for end in ends_ns(0.999999, 1.0))
+    assert before == (0.0, 20.0)
+    assert at_end == (pytest.approx(10, abs=0.1), 7.0)
+    assert its.known == 1
+
+
 def test_bad_odometry_is_one_sentence_and_changes_no_speed(motion):
     good, its = motion(*GOOD), motion(*GOOD, *BAD)
     for end in ends_ns(1.0, 1.5, 1.8, 2.4):

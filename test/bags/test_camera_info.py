@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace as Of
 
 import numpy as np
 import pytest
 
-from avdet_ros.bags.camera_info import first_calibrated, info_topic, model_of
+from avdet_ros.bags.camera_info import first_calibrated, info_topic, is_rectified, model_of
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
@@ -123,6 +124,7 @@ def test_camera_info_stands_beside_the_pictures(topic, expected):
         ('plumb_bob', (0.1, 0.2, 0.3, 0.4, 0.5), 5, False),
         ('plumb_bob', (0.1, 0.2, 0, 0, 0, 0, 0, 0), 4, False),  # padded to eight
         ('Plumb Bob', (0.1, 0.2), 4, False),
+        (' (plumb-bob) ', (0.1, 0.2), 4, False),
         ('radtan', (0.1, 0.2, 0.3, 0.4), 4, False),
         ('Brown_Conrady', (0.1, 0.2, 0.3, 0.4, 0.5), 5, False),
         ('rational_polynomial', tuple(np.arange(1, 9) / 10), 8, False),
@@ -158,6 +160,51 @@ def test_distortions_by_the_names_that_drivers_give_them(model, d, kept, fisheye
 def test_distortions_that_nobody_can_take_out_are_refused(model, d):
     with pytest.raises(AvdetError, match=f"expected distortion model plumb_bob.*'{model}' with"):
         model_of(info(model=model, d=d), SIZE, False, 'x')
+
+
+@pytest.mark.parametrize(
+    ('message', 'picture_px', 'rectified', 'how'),
+    [
+        (info(), SIZE, False, ''),
+        (info(), SIZE, True, 'rectified pictures: P'),
+        (info(p=[0] * 12), SIZE, True, 'rectified pictures: K, since P is empty'),
+        (info(k=[0] * 9), SIZE, False, 'P, since K is empty'),
+        (info(), (960, 540), False, 'scaled from 1920 x 1080 to 960 x 540'),
+        (info(size=(0, 0)), SIZE, False, 'without a size: that of the pictures'),
+        (
+            info(crop=(100, 50, 1600, 900)),
+            (400, 225),
+            True,
+            'rectified pictures: P; cropped to 1600 x 900 at 100, 50, scaled from .* to 400 x 225',
+        ),
+    ],
+)
+def test_what_was_made_of_it_is_told_in_words(message, picture_px, rectified, how):
+    assert re.fullmatch(how, model_of(message, picture_px, rectified, 'x').how)
+
+
+@pytest.mark.parametrize(
+    ('topic', 'rectified'),
+    [
+        ('/camera/image_rect', True),
+        ('/camera/image_rect_color', True),
+        ('/camera/rectified/image', True),
+        ('/camera/image_raw', False),
+        ('/direct/image', False),
+        ('/camera/rectangle', False),
+    ],
+)
+def test_a_topics_name_says_that_its_pictures_are_rectified(topic, rectified):
+    assert is_rectified(topic) == rectified
+
+
+def test_pictures_without_a_size_of_their_own_are_those_of_the_message():
+    model = model_of(info(binning=(2, 2)), None, False, 'x')
+    assert (model.size_px, model.matrix[0, 0]) == ((960, 540), 500)
+    with pytest.raises(AvdetError, match='found 0 x 0 beside pictures of none'):
+        model_of(info(size=(0, 0)), None, False, 'x')
+    with pytest.raises(AvdetError, match='expected a camera matrix in K or P, found none in eit'):
+        model_of(info(k=[0] * 9, p=[0] * 12), SIZE, False, 'x')
 
 
 def test_a_frame_that_only_the_picture_names():

@@ -132,6 +132,13 @@ def test_clips_are_centred_on_their_pictures(record, waveform, tmp_path, kind):
         image = layout.read_picture(tmp_path / 'out', frame, 'rgb')
         assert image.shape == (HEIGHT, WIDTH, 3)
         assert abs(image.mean() - (10 + index * 5 % 240)) < 1.5
+    assert json.loads((tmp_path / 'out' / 'day_1' / 'parameters.json').read_text()) == {
+        'start_ns': START_NS,
+        'source': str(bag),
+        'topics': {'rgb': RGB},
+        'audio': '/avdet/audio',
+        'partial': None,
+    }
     assert (tmp_path / 'out' / 'train_day_all.txt').exists()
     assert (tmp_path / 'out' / 'day_1' / layout.DONE).exists()
     assert not list((tmp_path / 'out').rglob('*.part'))

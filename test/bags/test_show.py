@@ -11,12 +11,12 @@ import pytest
 rerun = pytest.importorskip('rerun')
 
 from avdet_ros.bags.reader import Bag  # noqa: E402
-from avdet_ros.bags.show import show_bag  # noqa: E402
+from avdet_ros.bags.show import RollingLevels, picture_topic, show_bag  # noqa: E402
 from avdet_ros.bags.writer import BagWriter  # noqa: E402
 from avdet_ros.detection.boxes import Detections  # noqa: E402
 from avdet_ros.drawing.live_page import LivePage  # noqa: E402
 from avdet_ros.errors import AvdetError  # noqa: E402
-from avdet_ros.messages.decode import DETECTIONS, IMAGE, NUMBER  # noqa: E402
+from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE, NUMBER  # noqa: E402
 from avdet_ros.messages.encode_offline import make_detections, make_header  # noqa: E402
 from avdet_ros.messages.typestore import serialize, typestore  # noqa: E402
 
@@ -73,6 +73,40 @@ def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
     with Bag(tmp_path / 'sound') as bag:
         assert show_bag(bag, page) == {'/avdet/tracks': 1}
     assert not [entity for entity in rows_by_entity(tmp_path / 'page.rrd') if 'millis' in entity]
+
+
+@pytest.mark.parametrize(
+    ('topics', 'shown'),
+    [
+        (('/a/image_raw', '/b/overlay', '/c/image'), '/b/overlay'),
+        (('/a/image_color', '/b/image_rect'), '/b/image_rect'),
+        (('/thermal/overlay', '/front/image_color'), '/front/image_color'),
+        (('/infra1/image_raw', '/depth/image_raw'), '/depth/image_raw'),
+        (('/b/image_raw', '/a/image_raw/compressed'), '/a/image_raw/compressed'),
+        (('/a/other',), None),
+    ],
+)
+def test_the_picture_is_that_of_the_camera(tmp_path, topics, shown):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for topic in topics:
+            writer.write(topic, COMPRESSED_IMAGE if 'comp' in topic else IMAGE, b'', 1)
+    with Bag(tmp_path / 'bag') as bag:
+        assert picture_topic(bag) == shown
+
+
+def test_the_sounds_picture_comes_twice_a_second_of_the_newest_second(front_end):
+    rng = np.random.default_rng(0)
+    sound = rng.integers(-3000, 3000, (30 * 4410, 8)).astype(np.int16)
+    levels, came = RollingLevels(), []
+    for index in range(30):
+        found = levels.add(sound[4410 * index : 4410 * (index + 1)])
+        if found is not None:
+            came.append(index)
+            newest = sound[4410 * (index + 1) - front_end.samples : 4410 * (index + 1)]
+            expected = front_end.log_mel((newest.T / 32768).astype(np.float32))
+            np.testing.assert_allclose(found, expected, atol=1e-3)
+    # A second is 44,100 samples: the first is whole with the tenth tenth.
+    assert came == [9, 14, 19, 24, 29]
 
 
 def test_a_bag_with_nothing_to_show_lists_what_it_has(rig, tmp_path):

@@ -5,12 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 import random
 
-from avdet_ros.bags.staging import _part_number
+from avdet_ros.bags.staging import _part_number, is_message_file, message_files, needs_staging
 
 
 def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
     names = ['drive.mcap', *(f'drive_{number}.mcap' for number in (0, 1, 2, 3, 9, 10, 11, 100))]
+    names[3] += '.zstd'  # compressed as a whole
     files = [Path(name) for name in names]
     mixed = files[:]
     random.Random(5).shuffle(mixed)
     assert sorted(mixed, key=_part_number) == files
+
+
+def test_what_cannot_be_opened_where_it_lies_is_told_by_its_name(tmp_path):
+    assert [is_message_file(Path(name)) for name in ('a.mcap', 'a.db3.zstd', 'a.db3-wal')] == [
+        True,
+        True,
+        False,
+    ]
+    for name in ('b_10.mcap', 'b_9.mcap', 'metadata.yaml'):
+        (tmp_path / name).touch()
+    assert [file.name for file in message_files(tmp_path)] == ['b_9.mcap', 'b_10.mcap']
+    for name, staged in (
+        ('a.mcap', False),
+        ('a#b.mcap', False),
+        ('a.mcap.zstd', True),
+        ('a.db3', False),
+        ('a#b.db3', True),
+        ('a?b.db3', True),
+        ('a%b.db3', True),
+    ):
+        (tmp_path / name).touch()
+        assert needs_staging(tmp_path / name) == staged, name
+    (tmp_path / 'a.db3-wal').touch()
+    assert not needs_staging(tmp_path / 'a.db3')
+    (tmp_path / 'a.db3-wal').write_bytes(b'log')
+    assert needs_staging(tmp_path / 'a.db3')

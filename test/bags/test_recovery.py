@@ -1,0 +1,71 @@
+"""What is left of a damaged file is counted message by message."""
+
+from __future__ import annotations
+
+import pytest
+
+from avdet_ros.bags.recovery import has_full_index, messages, scan
+from avdet_ros.bags.writer import BagWriter
+from avdet_ros.messages.decode import IMAGE, NUMBER
+from avdet_ros.messages.encode_offline import make_header, make_image
+from avdet_ros.messages.typestore import serialize, typestore
+
+SECOND_NS = 10**9
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Seven numbers, three a second, and a picture each second, which a chunk holds."""
+    picture = serialize(make_image(make_header(1, 'cam'), 'mono8', 2, 3, b'abcdef'))
+    with BagWriter(tmp_path / 'bag', file_name='bag.mcap') as writer:
+        for index in range(7):
+            number = serialize(typestore().types[NUMBER](float(index)))
+            writer.write('/number', NUMBER, number, 5 * SECOND_NS + index * SECOND_NS // 3)
+            if index % 3 == 0:
+                writer.write('/camera', IMAGE, picture, 5 * SECOND_NS + index * SECOND_NS // 3)
+    return tmp_path / 'bag' / 'bag.mcap'
+
+
+def test_a_whole_file_is_read_to_its_end(file):
+    found = scan(file)
+    assert found.counts == {('/number', NUMBER): 7, ('/camera', IMAGE): 3}
+    assert (found.first_ns, found.last_ns) == (5 * SECOND_NS, 7 * SECOND_NS)
+    assert (found.chunks_lost, found.encodings, found.whole) == (0, {}, True)
+    assert has_full_index(file)
+    assert has_full_index(file.parent)
+
+
+def test_a_file_that_is_cut_off_has_what_came_before(file):
+    data = file.read_bytes()
+    cut = data.rindex(b'\x06', 0, data.rindex(b'abcdef'))  # into the last chunk
+    file.write_bytes(data[:cut])
+    found = scan(file)
+    assert found.counts == {('/number', NUMBER): 6, ('/camera', IMAGE): 2}
+    assert found.last_ns == 5 * SECOND_NS + 5 * SECOND_NS // 3
+    assert (found.reason, found.whole) == (f'it is cut off after {cut} bytes', False)
+    kept = list(messages(file, ['/number']))
+    assert [(topic, kind) for topic, kind, _, _ in kept] == [('/number', NUMBER)] * 6
+    assert [stamp for _, _, stamp, _ in kept] == [
+        5 * SECOND_NS + index * SECOND_NS // 3 for index in range(6)
+    ]
+    assert list(messages(file, ['/nothing'])) == []
+
+
+def test_a_chunk_that_does_not_unpack_is_counted_and_left(file):
+    data = bytearray(file.read_bytes())
+    middle = data.index(b'abcdef', data.index(b'abcdef') + 1)
+    content = data.rindex(b'\0\1\0\0', 0, middle)  # the picture's CDR header
+    data[content - 30 : content - 22] = b'\xff' * 8  # the length of its record
+    file.write_bytes(bytes(data))
+    found = scan(file)
+    assert found.counts == {('/number', NUMBER): 4, ('/camera', IMAGE): 2}
+    assert (found.chunks_lost, found.whole) == (1, False)
+    assert (found.first_ns, found.last_ns) == (5 * SECOND_NS, 7 * SECOND_NS)
+
+
+def test_what_is_no_mcap_file_has_no_index_to_miss(tmp_path):
+    (tmp_path / 'a.db3').write_bytes(b'')
+    (tmp_path / 'b.mcap').write_bytes(b'no file')
+    assert has_full_index(tmp_path / 'a.db3')
+    assert has_full_index(tmp_path / 'b.mcap')
+    assert has_full_index(tmp_path)
