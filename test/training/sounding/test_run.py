@@ -9,14 +9,25 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.dataset import layout
-from avdet_ros.dataset.label_filter import read_filtered
+from avdet_ros.dataset.label_filter import filter_path, read_filtered
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
+from avdet_ros.training.run.train import train
 from avdet_ros.training.sounding.learning import SelectorPlan
 from avdet_ros.training.sounding.run import filter_labels, make_selector
 from avdet_ros.training.sounding.selector_file import read_selector
 from avdet_ros.training.teachers.label_folder import ABOUT
+
+RECIPE = """
+kind: student
+labels: teachers
+label_filter: sounding
+teachers: {labels: labels, modalities: []}
+transfer: {loss: none}
+student: {model: image_grid}
+fit: {epochs: 1, batch: 8, average: 0.5}
+"""
 
 QUICK = SelectorPlan(('sound',), steps=2, batch=8, rounds=1)
 
@@ -134,3 +145,21 @@ def test_one_drive_and_no_boxes_are_said(labelled, tmp_path, log_lines):
     np.savez(path, **arrays)
     with pytest.raises(AvdetError, match='expected boxes in training frames to learn from'):
         make_selector(root, QUICK, tmp_path / 'selector')
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_what_a_selector_keeps(labelled, tmp_path):
+    root, members = labelled
+    selector = make_selector(root, QUICK, tmp_path / 'selector')
+    filter_labels(root, members, 'sounding', selector=selector)
+    recipe = tmp_path / 'recipe.yaml'
+    recipe.write_text(RECIPE)
+    train(recipe, root, tmp_path / 'out')
+    report = (tmp_path / 'out' / 'MODEL_CARD.md').read_text()
+    assert 'label_filter: sounding' in report
+    assert (tmp_path / 'out' / 'student.onnx').exists()
+    drive = next(iter(members))
+    path = filter_path(root / 'labels', 'sounding', drive)
+    path.unlink()
+    with pytest.raises(AvdetError, match='avdet train label --filter sounding --selector RUN'):
+        train(recipe, root, tmp_path / 'other')
