@@ -24,6 +24,13 @@ def train_selector(
     thermal: Annotated[
         bool, typer.Option(help='--no-thermal leaves thermal pictures out of the evidence.')
     ] = True,
+    attention: Annotated[
+        str,
+        typer.Option(
+            help='Learn too where in the pictures sound is, and keep it beside the labels for '
+            'avdet view: map, a vector a direction, or literal, one for the whole sound.'
+        ),
+    ] = 'none',
     steps: Annotated[int, typer.Option(help='Steps of each of the two rounds.', min=1)] = 150,
     seed: Annotated[int, typer.Option(help='Of weights and order.', min=0)] = 0,
     rig: Annotated[
@@ -42,6 +49,11 @@ def train_selector(
     from avdet_ros.errors import AvdetError
 
     need_training()
+    from avdet_ros.dataset.attention_maps import attention_path
+    from avdet_ros.dataset.labels import LABELS
+    from avdet_ros.training.sounding.attention import WAYS
+    from avdet_ros.training.sounding.attention_fitting import AttentionPlan
+    from avdet_ros.training.sounding.attention_run import keep_attention
     from avdet_ros.training.sounding.learning import SelectorPlan
     from avdet_ros.training.sounding.network import EVIDENCE
     from avdet_ros.training.sounding.run import make_selector
@@ -53,6 +65,10 @@ def train_selector(
         raise AvdetError(f'--evidence: expected some of {", ".join(EVIDENCE)}, found {found}')
     if not unlabelled and not labelled:
         raise AvdetError('--no-unlabelled: expected --labelled, frames that are told, found none')
+    if attention not in ('none', *WAYS):
+        raise AvdetError(
+            f'--attention: expected one of none, {", ".join(WAYS)}, found {attention:.40}'
+        )
     plan = SelectorPlan(
         tuple(kind for kind in kinds if thermal or kind != 'thermal'),
         steps=steps,
@@ -62,3 +78,7 @@ def train_selector(
     )
     path = make_selector(data, plan, out, labels, rig, progress_bars(progress))
     print_line(f'made {path}')
+    if attention != 'none':
+        how = AttentionPlan(attention, unlabelled, labelled, steps=steps, seed=seed)
+        count = keep_attention(data, how, labels, rig, progress_bars(progress))
+        print_line(f'{attention_path(labels or data / LABELS, "*")}: {count} frames')

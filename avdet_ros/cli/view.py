@@ -32,7 +32,11 @@ def view(
     rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
     label_filter: Annotated[
         str,
-        typer.Option('--filter', help='Of a data set: boxes with how likely each sounds by it.'),
+        typer.Option(
+            '--filter',
+            help='Of a data set: boxes with how likely each sounds by it, over attention where '
+            'avdet train selector --attention kept some.',
+        ),
     ] = 'sounding',
     split: Annotated[str, typer.Option(help='Of a data set: train, val or test.')] = 'val',
     labels: Annotated[

@@ -27,6 +27,9 @@ JPEG_QUALITY = 80
 LARGEST_SIDE_PX = 1920
 """Larger pictures are shown smaller, with the boxes on them."""
 
+HEAT_OPACITY = 0.5
+"""Of what lies over a picture."""
+
 RINGS_M = (20, 40, 60)
 """Distances that are drawn around the vehicle."""
 
@@ -88,6 +91,20 @@ class LivePage:
     def picture(self, image: np.ndarray) -> None:
         """Show a camera's picture, (H, W, 3) or (H, W), any depth; unknown distances are black."""
         self._stream.log('camera/picture', self._jpeg(self._to_scale(eight_bit(image))))
+
+    def heat(self, part: np.ndarray) -> None:
+        """Lay what is hot over the picture that was shown last.
+
+        Args:
+            part: (rows, columns) of its cells, 0 to 1; without cells what lay there is gone.
+        """
+        if not part.size:
+            self._stream.log('camera/attention', self._rr.Clear(recursive=False))
+            return
+        grey = (255 * np.clip(part, 0, 1)).astype(np.uint8)
+        smooth = cv2.resize(grey, self._size_px, interpolation=cv2.INTER_LINEAR)
+        lit = self._jpeg(cv2.applyColorMap(smooth, cv2.COLORMAP_INFERNO), HEAT_OPACITY)
+        self._stream.log('camera/attention', lit)
 
     def boxes(self, name: str, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str]) -> None:
         """Show boxes.
@@ -195,11 +212,14 @@ class LivePage:
     def _to_scale(self, image: np.ndarray) -> np.ndarray:
         shrunk = _shrunk(image)
         self._scale = shrunk.shape[1] / image.shape[1]
+        self._size_px = shrunk.shape[1], shrunk.shape[0]
         return shrunk
 
-    def _jpeg(self, image: np.ndarray) -> Any:
+    def _jpeg(self, image: np.ndarray, opacity: float | None = None) -> Any:
         data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        return self._rr.EncodedImage(contents=data.tobytes(), media_type='image/jpeg')
+        return self._rr.EncodedImage(
+            contents=data.tobytes(), media_type='image/jpeg', opacity=opacity
+        )
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:

@@ -44,6 +44,21 @@ def test_boxes_lie_on_a_picture_that_is_shown_smaller(rig, tmp_path, monkeypatch
     assert centre == [200 * scale, 300 * scale]
 
 
+def test_heat_lies_over_the_picture_as_it_is_shown(rig, tmp_path, monkeypatch):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    logged = {}
+    monkeypatch.setattr(page._stream, 'log', lambda name, entity: logged.update({name: entity}))
+    page.picture(np.zeros((1300, 3840), np.uint8))
+    page.heat(np.array([[0.0, 1.0]]))
+    blob = logged['camera/attention'].blob.as_arrow_array().to_pylist()[0]
+    lit = cv2.imdecode(np.array(blob, np.uint8), cv2.IMREAD_COLOR).sum(axis=2)
+    assert lit.shape == (650, 1920)
+    assert lit[300, 1900] > 400 > 50 > lit[300, 20]
+    page.heat(np.zeros((0, 0)))
+    assert type(logged['camera/attention']).__name__ == 'Clear'
+
+
 @pytest.mark.parametrize('shape', [(1, 100_000), (100_000, 1), (1, 1)])
 def test_a_picture_of_any_shape_is_shown(rig, tmp_path, shape):
     pytest.importorskip('rerun')

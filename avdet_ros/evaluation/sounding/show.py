@@ -1,4 +1,4 @@
-"""Pictures of a data set on the live page, with how likely each labelled box sounds."""
+"""Pictures of a data set on the live page: how likely each labelled box sounds, and attention."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.attention_maps import read_attention
 from avdet_ros.dataset.label_filter import KEEP, OPEN, FilteredFrame, read_filtered
 from avdet_ros.dataset.labels import LABELS
 from avdet_ros.drawing.live_page import LivePage
@@ -26,6 +27,9 @@ def show_filtered(
 ) -> int:
     """Show every frame of a split that a filter knows; see `dataset.label_filter`.
 
+    Where attention was kept (`dataset.attention_maps`) it lies over the picture, one scale for all
+    frames of a drive.
+
     Args:
         root: the data set's folder.
         page: where to.
@@ -42,12 +46,15 @@ def show_filtered(
     shown = 0
     for drive, frames in frames_of(root, split).items():
         judged = read_filtered(labels or root / LABELS, name, drive)
+        heat = read_attention(labels or root / LABELS, drive)
+        most = max((float(one.max()) for one in heat.values()), default=1.0) or 1.0
         for frame in frames:
             if frame.stamp not in judged:
                 continue
             its = judged[frame.stamp]
             page.at(frame.stamp_ns)
             page.picture(layout.read_picture(root, frame, 'rgb'))
+            page.heat(heat.get(frame.stamp, np.zeros((0, 0))) / most)
             page.boxes('detections', its.boxes_px, chances(its), [''] * len(its.boxes_px))
             strips = its.open_px
             page.boxes('tracks', strips, np.zeros(len(strips)), ['0'] * len(strips))

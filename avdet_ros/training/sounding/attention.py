@@ -21,6 +21,9 @@ from avdet_ros.rig import Rig
 from avdet_ros.training.networks.steering import image_directions
 from avdet_ros.training.sounding.sound_sums import GROUPS
 
+WAYS = ('map', 'literal')
+"""A vector for each column of the picture, or one for the whole sound."""
+
 ROWS, COLUMNS = 8, 24
 """Cells of the picture."""
 

@@ -254,11 +254,16 @@ def lopsided(boxes: BoxSet) -> Tensor:
 
 def other_moments(boxes: BoxSet) -> list[Tensor]:
     """For each frame those of its drive `APART_S` away, and as many of other drives."""
-    everyone = torch.arange(len(boxes))
+    return apart_in_time(boxes.drive, boxes.time_s)
+
+
+def apart_in_time(drives: Tensor, times_s: Tensor) -> list[Tensor]:
+    """`other_moments` of frames of (F,) drives at (F,) times."""
+    everyone = torch.arange(len(drives))
     found = []
-    for drive, time_s in zip(boxes.drive.tolist(), boxes.time_s.tolist(), strict=True):
-        same = boxes.drive == drive
-        near = everyone[same & ((boxes.time_s - time_s).abs() >= APART_S)]
+    for drive, time_s in zip(drives.tolist(), times_s.tolist(), strict=True):
+        same = drives == drive
+        near = everyone[same & ((times_s - time_s).abs() >= APART_S)]
         far = everyone[~same]
         if len(near) and len(far):
             step = max(1, len(far) // len(near))

@@ -10,6 +10,7 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.attention_maps import write_attention
 from avdet_ros.dataset.label_filter import FilteredFrame, filter_path, write_filtered
 from avdet_ros.evaluation.sounding.show import chances
 
@@ -41,6 +42,8 @@ def test_boxes_carry_how_likely_they_sound(
         )
     judged = {drives[DRIVE][0].stamp: frame([0.87, 0.12])}
     write_filtered(filter_path(root / 'labels', 'sounding', DRIVE), judged)
+    heat = np.full((1, 8, 24), 0.01)
+    write_attention(root / 'labels', DRIVE, [drives[DRIVE][0].stamp], heat)
     saved = tmp_path / 'page.rrd'
     monkeypatch.setattr('sys.argv', ['avdet', 'view', str(root), '--save', str(saved)])
     with pytest.raises(SystemExit) as ended:
@@ -52,3 +55,4 @@ def test_boxes_carry_how_likely_they_sound(
     ).stdout
     assert '0.87' in text
     assert 'camera/picture' in text
+    assert 'camera/attention' in text

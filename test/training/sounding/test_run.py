@@ -9,6 +9,7 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.attention_maps import read_attention
 from avdet_ros.dataset.label_filter import filter_path, read_filtered
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.dataset.splits import by_drive, read_split
@@ -97,6 +98,7 @@ def test_filters_that_ask_the_truth(labelled):
             'some of sound, sight, motion, thermal, found smell',
         ),
         (['selector', '--no-unlabelled'], 'expected --labelled, frames that are told, found none'),
+        (['selector', '--attention', 'all'], 'one of none, map, literal, found all'),
         (['label'], 'expected one of --teachers and --pretrained, found neither'),
         (['label', '--filter', 'sounding'], '--selector: expected a selector for --filter sound'),
         (
@@ -115,9 +117,10 @@ def test_mistakes_are_one_sentence(labelled, arguments, says, monkeypatch, capsy
 
 
 def test_the_commands_do_it_all(labelled, tmp_path, monkeypatch, capsys):
-    root, _ = labelled
+    root, members = labelled
     out = str(tmp_path / 'selector')
     options = ['--steps', '1', '--labelled', '3', '--no-unlabelled', '--out', out]
+    options += ['--attention', 'map']
     for words in (
         ['selector', str(root), *options],
         ['label', str(root), '--filter', 'sounding', '--selector', out, '--split', 'val'],
@@ -127,6 +130,10 @@ def test_the_commands_do_it_all(labelled, tmp_path, monkeypatch, capsys):
             cli.main()
         assert ended.value.code in (None, 0)
     assert 'filter_sounding: ' in capsys.readouterr().out
+    for drive, frames in members.items():
+        heat = read_attention(root / 'labels', drive)
+        assert heat.keys() == {one.stamp for one in frames}
+        assert all(one.sum() == pytest.approx(1, abs=0.01) for one in heat.values())
 
 
 def test_one_drive_and_no_boxes_are_said(labelled, tmp_path, log_lines):

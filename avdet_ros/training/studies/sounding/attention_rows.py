@@ -8,16 +8,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.dataset import layout
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes
 from avdet_ros.evaluation.sounding.maps import (
     best_heat,
-    box_mask,
     consensus_iou,
     lit_share,
     success,
@@ -26,8 +23,9 @@ from avdet_ros.evaluation.sounding.ranking import rank
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.training.fitting.run_folder import cached_stage
-from avdet_ros.training.sounding.attention import COLUMNS, PICTURE_PX, ROWS, column_places
+from avdet_ros.training.sounding.attention import column_places
 from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
+from avdet_ros.training.sounding.attention_run import cells_of, read_pictures, sounding_cells
 from avdet_ros.training.sounding.learning import all_maps, other_moments
 from avdet_ros.training.sounding.sound_sums import DirectionMaps
 from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
@@ -70,7 +68,7 @@ class Scenes:
     """Frames of a use as attention takes them.
 
     Attributes:
-        pictures: (F, 3, *PICTURE_PX) uint8.
+        pictures: of `read_pictures`.
         maps: (F, 2 GROUPS, A) by `RIGHT` and `WRONG`.
         masks: (F, ROWS, COLUMNS) float64, 1 in cells of visible vehicles that sound.
         boxes: the visible vehicles.
@@ -84,30 +82,11 @@ class Scenes:
 
 def load_scenes(root: Path, frames: Frames, rig: Rig, progress: Progress = SILENT) -> Scenes:
     """Pictures, sounds and truth of a use's frames."""
-    boxes = frames.boxes
-    pictures = torch.zeros(len(boxes.frames), 3, *PICTURE_PX, dtype=torch.uint8)
-    with progress.step('pictures', len(boxes.frames)) as advance:
-        for number, one in enumerate(boxes.frames):
-            picture = layout.read_picture(root, one, 'rgb')
-            small = cv2.resize(picture, PICTURE_PX[::-1], interpolation=cv2.INTER_AREA)
-            pictures[number] = torch.from_numpy(small).permute(2, 0, 1)
-            advance()
+    pictures = read_pictures(root, frames.boxes.frames, progress)
     maker = DirectionMaps(rig)
     maps = {name: all_maps(maker, frames.sums[name]) for name in (RIGHT, WRONG)}
     size = rig.camera.width_px, rig.camera.height_px
-    masks = np.zeros((len(boxes.frames), ROWS, COLUMNS))
-    for number, box in zip(boxes.frame[boxes.sounds], boxes.boxes_px[boxes.sounds], strict=True):
-        masks[number] = np.maximum(masks[number], cells_of(box, size))
-    return Scenes(pictures, maps, masks, boxes)
-
-
-def cells_of(box_px: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """(ROWS, COLUMNS) bool, cells whose middle a box has, and the cell of its own middle."""
-    box = np.asarray(box_px, np.float64) / np.tile(size_px, 2)
-    mask = box_mask([box], ROWS, COLUMNS)
-    x, y = (box[:2] + box[2:]) / 2
-    mask[min(int(y * ROWS), ROWS - 1), min(int(x * COLUMNS), COLUMNS - 1)] = True
-    return mask
+    return Scenes(pictures, maps, sounding_cells(frames.boxes, size), frames.boxes)
 
 
 def attention_scores(

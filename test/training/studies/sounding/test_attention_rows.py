@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from avdet_ros.training.sounding.attention import COLUMNS, ROWS
+from avdet_ros.training.sounding.attention_run import cells_of
 from avdet_ros.training.studies.sounding.attention_rows import (
     ATTENTIONS,
     attention_table,
-    cells_of,
     keys_for,
     scores_of,
 )
