@@ -140,8 +140,8 @@ def second_differences(sound: np.ndarray) -> np.ndarray:
     """
     if len(sound) < 3:
         return np.zeros((sound.shape[1],) * 2)
-    rough = np.diff(sound.astype(np.float64), 2, axis=0) * INT16_FULL_SCALE
-    return rough.T @ rough / len(rough)
+    rough = np.diff(np.ascontiguousarray(sound.T, np.float64), 2) * INT16_FULL_SCALE
+    return rough @ rough.T / rough.shape[1]
 
 
 def mixed_channels(products: np.ndarray) -> int:

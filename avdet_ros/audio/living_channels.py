@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from avdet_ros.audio.channel_sums import ChannelSums
 from avdet_ros.audio.levels import WEAK_DB
-from avdet_ros.audio.samples import to_float
 from avdet_ros.rig import LEAST_ALIVE, MICROPHONES
 
 CHECK_S = 0.5
@@ -41,34 +41,25 @@ class LivingChannels:
         self._out = np.zeros(MICROPHONES, bool)
         self._failed = np.zeros(MICROPHONES, int)
         self._passed = np.zeros(MICROPHONES, int)
-        self._low: np.ndarray
-        self._high: np.ndarray
-        self._clear()
+        self._sums = ChannelSums.none(MICROPHONES)
 
     @property
     def alive(self) -> np.ndarray:
         """See the class."""
         return self._known & ~self._out
 
-    def add(self, samples: np.ndarray) -> bool:
-        """Take (n, 8) samples.
+    def add(self, sums: ChannelSums) -> bool:
+        """Take the sums of the eight channels of the next piece.
 
         Returns:
             whether a channel died or came back.
         """
-        values = to_float(samples)
-        self._count += len(values)
-        self._sum += values.sum(axis=0, dtype=np.float64)
-        self._squares += np.square(values).sum(axis=0, dtype=np.float64)
-        self._low = np.minimum(self._low, values.min(axis=0, initial=np.inf))
-        self._high = np.maximum(self._high, values.max(axis=0, initial=-np.inf))
-        return self._count >= self._enough and self._check()
+        self._sums += sums
+        return self._sums.count >= self._enough and self._check()
 
     def _check(self) -> bool:
-        power = self._squares / self._count - (self._sum / self._count) ** 2
-        level_db = 10 * np.log10(np.maximum(power, 1e-12))
-        constant = self._high == self._low
-        self._clear()
+        sums, self._sums = self._sums, ChannelSums.none(MICROPHONES)
+        level_db, constant = 10 * np.log10(sums.power), sums.constant
         judged = self._known & ~constant
         usual_db = float(np.median(level_db[judged])) if judged.any() else -np.inf
         if usual_db < SILENT_DB:
@@ -82,8 +73,3 @@ class LivingChannels:
             return False
         self._out = out
         return bool((self._known & (out != before)).any())
-
-    def _clear(self) -> None:
-        self._count = 0
-        self._sum, self._squares = np.zeros(MICROPHONES), np.zeros(MICROPHONES)
-        self._low, self._high = np.full(MICROPHONES, np.inf), np.full(MICROPHONES, -np.inf)

@@ -11,6 +11,7 @@ from std_msgs.msg import String
 
 from avdet_ros.audio.array_changes import Change
 from avdet_ros.audio.array_watch import ArrayWatch
+from avdet_ros.audio.channel_sums import ChannelSums
 from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.living_channels import LivingChannels
@@ -57,9 +58,9 @@ class CaptureArray:
             self.watch.stop()
             self.watch = None
 
-    def add(self, block: Block) -> None:
-        """Take the next block of the stream; never waits for the watch."""
-        if self._living.add(block.samples):
+    def add(self, block: Block, sums: ChannelSums) -> None:
+        """Take the next block of the stream and its sums; never waits for the watch."""
+        if self._living.add(sums):
             self._use(self._calibrated)
         if self.watch is not None:
             self.watch.add(block.samples, block.lost)

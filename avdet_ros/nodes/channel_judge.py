@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from avdet_ros.audio.channel_sums import ChannelSums
 from avdet_ros.nodes.capture_array import CaptureArray
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.sources.base import Block
 
-JUDGED_S = 0.08
-"""Sound that is judged at once: a call costs as much as the samples of it."""
+JUDGED_S = 0.04
+"""Least sound that is judged at once; blocks may be shorter."""
 
 
 class ChannelJudge:
@@ -49,5 +50,6 @@ class ChannelJudge:
     def _judge(self) -> None:
         blocks, self._blocks, self._count = self._blocks, [], 0
         samples = np.concatenate([block.samples for block in blocks])
-        self._levels.add(samples)
-        self._array.add(replace(blocks[0], samples=samples))
+        sums = ChannelSums.of(samples)
+        self._levels.add(sums)
+        self._array.add(replace(blocks[0], samples=samples), sums)

@@ -10,14 +10,8 @@ import threading
 
 import numpy as np
 
-from avdet_ros.audio.levels import (
-    CLIPPED,
-    ChannelState,
-    channel_faults,
-    mixed_channels,
-    second_differences,
-)
-from avdet_ros.audio.samples import to_float
+from avdet_ros.audio.channel_sums import ChannelSums
+from avdet_ros.audio.levels import ChannelState, channel_faults, mixed_channels
 from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.rig import Rig
 
@@ -36,38 +30,23 @@ class ChannelLevels:
     def reset(self) -> None:
         """Forget the sound so far."""
         with self._lock:
-            self._clear()
+            self._sums = ChannelSums.none(len(self._names))
 
-    def add(self, samples: np.ndarray) -> None:
-        """Take a block, (n, channels) int16 or float32."""
-        values = to_float(samples)
-        bad = 0 if samples.dtype == np.int16 else (~np.isfinite(samples)).sum(axis=0)
-        magnitudes = np.abs(values)
-        products = len(values) * second_differences(values)
+    def add(self, sums: ChannelSums) -> None:
+        """Take the sums of the next piece of sound."""
         with self._lock:
-            self._count += len(values)
-            self._sum += values.sum(axis=0)
-            self._squares += np.square(values).sum(axis=0)
-            self._clipped += (magnitudes >= CLIPPED).sum(axis=0)
-            self._peak = np.maximum(self._peak, magnitudes.max(axis=0, initial=0))
-            self._bad += bad
-            self._products += products
-            self._low = np.minimum(self._low, values.min(axis=0, initial=np.inf))
-            self._high = np.maximum(self._high, values.max(axis=0, initial=-np.inf))
+            self._sums += sums
 
     def add_to(self, report: Report, quiet: bool = False) -> None:
         """Report the channels since the last call; quiet: only the numbers."""
         with self._lock:
-            if not self._count:
+            if not self._sums.count:
                 return
-            mean = self._sum / self._count
-            power = np.maximum(self._squares / self._count - mean**2, 1e-12)
-            clipped = self._clipped / self._count
-            dead = (self._high == self._low).tolist()
-            bad, peak = self._bad, self._peak
-            mixed = mixed_channels(self._products / self._count)
-            self._clear()
-        measured = zip(10 * np.log10(power), peak, mean, clipped, strict=True)
+            sums, self._sums = self._sums, ChannelSums.none(len(self._names))
+        peak, clipped = np.maximum(sums.high, -sums.low), sums.clipped / sums.count
+        dead, bad = sums.constant.tolist(), sums.bad
+        mixed = mixed_channels(sums.products / sums.count)
+        measured = zip(10 * np.log10(sums.power), peak, sums.mean, clipped, strict=True)
         states = [ChannelState(*map(float, numbers), hum_share=0.0) for numbers in measured]
         report.value(
             level_db=_row(f'{state.level_db:.0f}' for state in states),
@@ -91,15 +70,6 @@ class ChannelLevels:
                 faults.append(f'{bad[channel]} samples are not numbers')
             if faults:
                 report.warn(f'{self._names[channel]}: {", ".join(faults)}')
-
-    def _clear(self) -> None:
-        channels = len(self._names)
-        self._count = 0
-        self._sum, self._squares = np.zeros(channels), np.zeros(channels)
-        self._clipped, self._bad = np.zeros(channels, int), np.zeros(channels, int)
-        self._peak = np.zeros(channels)
-        self._products = np.zeros((channels, channels))
-        self._low, self._high = np.full(channels, np.inf), np.full(channels, -np.inf)
 
 
 def _row(numbers: Iterable[str]) -> str:

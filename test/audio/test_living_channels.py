@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from avdet_ros.audio.channel_sums import ChannelSums
 from avdet_ros.audio.living_channels import LivingChannels
 
 RATE = 8000
@@ -21,7 +22,7 @@ def play(living, sound):
     """Seconds at which channels died or came back, with who was alive then."""
     found = []
     for start in range(0, len(sound), BLOCK):
-        if living.add(sound[start : start + BLOCK]):
+        if living.add(ChannelSums.of(sound[start : start + BLOCK])):
             found.append(((start + BLOCK) / RATE, living.alive.copy()))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from avdet_ros.audio.channel_sums import ChannelSums
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 
@@ -33,7 +34,7 @@ def test_a_sines_level_and_peak_are_known(levels):
     sound[:, 3] = 0.5 * sine  # a mean square of 1 / 8
     sound[:, 5] = 0.05 * sine + 0.25
     for block in np.array_split(sound, 7):
-        levels.add(block)
+        levels.add(ChannelSums.of(block))
     _, rows = report_of(levels)
     assert rows['level_db'][3] == round(10 * np.log10(1 / 8))
     assert rows['level_db'][5] == round(10 * np.log10(0.05**2 / 2))  # without its mean
@@ -49,7 +50,7 @@ def test_whole_numbers_are_of_full_scale(levels):
     sound = np.full((FRAMES, 8), 16384, np.int16)
     sound[::2] = -16384
     sound[:, 1] //= 2
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
     _, rows = report_of(levels)
     assert rows['peak_db'][:2] == [-6, -12]
     assert rows['level_db'][:2] == [-6, -12]
@@ -60,7 +61,7 @@ def test_each_report_is_of_what_came_since_the_last_one(levels):
     loud = sound.copy()
     loud[:441, 6] = 1.0
     loud[:, 2] = 0.125
-    levels.add(loud)
+    levels.add(ChannelSums.of(loud))
     report, rows = report_of(levels)
     assert report.level == WARN
     assert rows['clipped_share'] == [0] * 6 + [0.01, 0]
@@ -70,19 +71,19 @@ def test_each_report_is_of_what_came_since_the_last_one(levels):
     assert 'right (channel 6): clipped' in report.message
     report, rows = report_of(levels)
     assert (report.values, report.level) == ({}, OK)  # nothing has come since
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
     report, rows = report_of(levels)
     assert (report.level, rows['clipped_share'], rows['dead']) == (OK, [0] * 8, [0] * 8)
-    levels.add(loud)
+    levels.add(ChannelSums.of(loud))
     levels.reset()
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
     assert report_of(levels)[0].level == OK
 
 
 def test_a_source_that_has_ended_is_told_in_numbers_alone(levels):
     sound = noise()
     sound[:, 2] = 0
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
     report, rows = report_of(levels, quiet=True)
     assert (report.level, report.message) == (OK, '')
     assert rows['dead'][2] == 1
@@ -92,8 +93,8 @@ def test_numbers_that_are_none_are_counted(levels):
     sound = noise()
     sound[[5, 9, 100], 4] = np.nan
     sound[7, 0] = np.inf
-    levels.add(sound)
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
+    levels.add(ChannelSums.of(sound))
     report, _ = report_of(levels)
     assert 'rear (channel 4): 6 samples are not numbers' in report.message
     assert 'front (channel 0): 2 samples are not numbers' in report.message
@@ -103,7 +104,7 @@ def test_channels_that_are_mixtures_of_others_are_an_error(levels):
     sound = noise()
     sound[:, 6] = 0.5 * sound[:, 0] + 0.5 * sound[:, 1]
     sound[:, 7] = sound[:, 0] - sound[:, 2]
-    levels.add(sound)
+    levels.add(ChannelSums.of(sound))
     report, _ = report_of(levels)
     assert report.level == ERROR
     assert report.message.startswith('2 of 8 channels are mixtures of the others')
