@@ -78,6 +78,22 @@ def drives(tmp_path_factory) -> Path:
     return write_drives(tmp_path_factory.mktemp('drives'))
 
 
+@pytest.fixture(autouse=True)
+def package_log() -> Iterator[None]:
+    """Commands and nodes set up the package's log; no test finds what another one left of it."""
+    _as_imported(logging.getLogger('avdet_ros'))
+    yield
+    _as_imported(logging.getLogger('avdet_ros'))
+
+
+def _as_imported(logger: logging.Logger) -> None:
+    for handler in logger.handlers[:]:
+        if type(handler).__module__.startswith('avdet_ros'):
+            logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+
+
 @pytest.fixture
 def log_lines() -> Iterator[list[str]]:
     """The lines that the package logs during a test."""
@@ -88,9 +104,7 @@ def log_lines() -> Iterator[list[str]]:
             lines.append(record.getMessage())
 
     logger, handler = logging.getLogger('avdet_ros'), Lines()
-    before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     yield lines
     logger.removeHandler(handler)
-    logger.setLevel(before)

@@ -16,12 +16,9 @@ from avdet_ros.progress import SILENT
 
 @pytest.fixture
 def lines() -> logging.Logger:
-    """The package's logger as `set_up_logging` leaves it, for the length of a test."""
-    logger = logging.getLogger('avdet_ros')
-    before = logger.handlers[:], logger.level, logger.propagate
+    """A logger of the package's as `set_up_logging` leaves it."""
     module.set_up_logging()
-    yield logging.getLogger('avdet_ros.somewhere')
-    logger.handlers[:], logger.level, logger.propagate = before
+    return logging.getLogger('avdet_ros.somewhere')
 
 
 @pytest.fixture
