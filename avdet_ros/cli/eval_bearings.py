@@ -70,8 +70,8 @@ def bearings(
 
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
+    from avdet_ros.evaluation.bearing_study.assumptions import check_known
     from avdet_ros.evaluation.bearing_study.conditions import chosen, read_study, run_study
-    from avdet_ros.evaluation.bearing_study.on_windows import check_known
     from avdet_ros.evaluation.bearing_study.pages import write_pages
     from avdet_ros.evaluation.bearing_study.run import Request
     from avdet_ros.evaluation.bearing_study.tables import main_table

@@ -34,7 +34,7 @@ def evaluate_bearings(
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation.bearing_study import tables
-    from avdet_ros.evaluation.bearing_study.on_windows import check_known
+    from avdet_ros.evaluation.bearing_study.assumptions import check_known
     from avdet_ros.evaluation.bearing_study.run import Request, measure
     from avdet_ros.evaluation.reports.tables import write_json
     from avdet_ros.paths import share

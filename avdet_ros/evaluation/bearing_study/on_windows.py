@@ -1,205 +1,43 @@
-"""Models and baselines run on the windows of a set: the rows of the bearing tables."""
+"""All rows of the bearing tables run on the windows of a set, in several processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import logging
 import multiprocessing
 import os
 from pathlib import Path
-import time
-from typing import Any, Protocol
 
-import numpy as np
-
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.boxes import Detections
-from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.bearing_study.assumptions import (
+    calibrated_by,
+    standing,
+    true_geometry,
+    true_motion,
+    without_microphone,
+)
+from avdet_ros.evaluation.bearing_study.rows import (
+    BOUND,
+    CALIBRATED,
+    WITHOUT,
+    BaselineRow,
+    ModelRow,
+    Row,
+)
 from avdet_ros.evaluation.bearings.of_boxes import WindowRecord
 from avdet_ros.evaluation.runs.baselines import ConstantBoxes, LabelStatistics, SteeredResponse
-from avdet_ros.evaluation.runs.detectors import WindowDetector
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.runs.record import DriveRecord
 from avdet_ros.evaluation.runs.window_store import WindowSetting, WindowStore
-from avdet_ros.evaluation.runs.windows import TRUTH_OFFSETS_S, DriveWindows
+from avdet_ros.evaluation.runs.windows import TRUTH_OFFSETS_S
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
-from avdet_ros.simulation.conditions import true_rig
 from avdet_ros.simulation.one_run import end_with_parent
-
-CALIBRATED = ', calibrated'
-"""Suffix of the name of a model that uses the calibrated geometry of each drive."""
-
-BOUND = ', true geometry'
-"""Suffix of the name of a model that uses the true geometry of each drive."""
-
-
-class Row(Protocol):
-    """Finds boxes in a drive's windows."""
-
-    def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window and the milliseconds each took, without the features."""
-
-
-WITHOUT = ', without microphone '
-"""Suffix, before its number, of the name of a model that knows one of the microphones as dead."""
-
-KNOWN = ('speed', 'speed and air')
-"""What models can be told of each drive beside the array: see `WindowPlan.known`."""
-
-MEAN_OVER_S = 0.5
-"""A true speed is that over so long, as `avdet_ros.tracking.ego_motion` has it from odometry."""
-
-RigOf = Callable[[DriveWindows], Rig]
-"""The rig that a detector assumes on a drive."""
-
-
-def rig_file(drive: DriveWindows) -> Rig:
-    """The rig of the rig file."""
-    return drive.rig
-
-
-def true_geometry(drive: DriveWindows) -> Rig:
-    """The true rig, as a perfect calibration would find it."""
-    return true_rig(drive.rig, drive.array)
-
-
-def calibrated_by(plan: WindowPlan) -> RigOf:
-    """The rig that calibration found for each drive's array."""
-    rigs, condition = plan.calibrated or {}, plan.setting.condition
-    return lambda drive: rigs[condition.array_seed(drive.seed)]
-
-
-def without_microphone(number: int) -> RigOf:
-    """The rig of the rig file, with one of its microphones known as dead."""
-    last: list[tuple[Rig, Rig]] = []
-
-    def rig_of(drive: DriveWindows) -> Rig:
-        # Drives of one rig share it: steering is made once.
-        if not last or last[0][0] is not drive.rig:
-            alive = drive.rig.alive.copy()
-            alive[number] = False
-            last[:] = [(drive.rig, replace(drive.rig, alive=alive))]
-        return last[0][1]
-
-    return rig_of
-
-
-MotionOf = Callable[[DriveWindows], list[tuple[float, float]]]
-"""Speed ahead and air temperature of each window that a detector assumes on a drive."""
-
-
-def check_known(known: str) -> str:
-    """Refuse what no model can be told; '' is nothing.
-
-    Raises:
-        AvdetError: it is none of `KNOWN`.
-    """
-    if known and known not in KNOWN:
-        raise AvdetError(f'--known: expected one of {", ".join(KNOWN)}, found {known!r}')
-    return known
-
-
-def standing(drive: DriveWindows) -> list[tuple[float, float]]:
-    """An array that stands in usual air."""
-    return [(0.0, USUAL_AIR_C)] * len(drive)
-
-
-def true_motion(setting: WindowSetting, base: Rig, known: str) -> MotionOf:
-    """What is true of each drive's speed in the middle of its windows, and of its air.
-
-    Args:
-        setting: of the drives.
-        base: the plan's rig file.
-        known: one of `KNOWN`.
-    """
-
-    def motion_of(drive: DriveWindows) -> list[tuple[float, float]]:
-        scene = setting.condition.scene(drive.seed, base, setting.cut.duration_s)
-        middle_s = drive.end_s - FrontEnd.of(drive.rig).window_s / 2
-        air_c = scene.temperature_c if known == 'speed and air' else USUAL_AIR_C
-        half_s = MEAN_OVER_S / 2
-        before, after = (scene.ego_pose(middle_s + part)[0] for part in (-half_s, half_s))
-        ahead = scene.ego_pose(middle_s)[1][:, :, 0]
-        speeds = ((after - before) * ahead).sum(axis=1) / MEAN_OVER_S
-        return [(float(speed), air_c) for speed in speeds]
-
-    return motion_of
-
-
-class ModelRow:
-    """A model with the rig it is to assume.
-
-    Attributes:
-        detector: the model.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        rig: Rig,
-        rig_of: RigOf = rig_file,
-        motion_of: MotionOf = standing,
-        threads: int = 1,
-    ) -> None:
-        """Load it.
-
-        Args:
-            path: ONNX file.
-            rig: one it fits.
-            rig_of: gives each drive's.
-            motion_of: gives each window's.
-            threads: of one inference.
-        """
-        self._rig, self._rig_of, self._motion_of = rig, rig_of, motion_of
-        self._front_end = FrontEnd.of(rig)
-        self.detector = Detector(path, rig, self._front_end, threads=threads)
-
-    def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window; of the drive it uses only what `rig_of` and `motion_of` give."""
-        rig = self._rig_of(drive)
-        if rig is not self._rig:
-            self._rig, self._front_end = rig, FrontEnd.of(rig)
-            self.detector.use_rig(rig, self._front_end)
-        found, times = [], []
-        waveforms = drive.waveforms(self._front_end.samples)
-        for waveform, (ahead_mps, air_c) in zip(waveforms, self._motion_of(drive), strict=True):
-            features = self._front_end.compute(waveform)
-            start = time.perf_counter()
-            found.append(self.detector.detect(features, False, ahead_mps, air_c))
-            times.append(1e3 * (time.perf_counter() - start))
-        return found, times
-
-
-class BaselineRow:
-    """A baseline, which uses the waveform."""
-
-    def __init__(self, make: Callable[[Rig], WindowDetector], rig: Rig) -> None:
-        """Make it for a rig; it is made anew whenever a drive has another one.
-
-        Args:
-            make: makes a baseline that uses no features.
-            rig: of the first drive.
-        """
-        self._make, self._rig, self._detector = make, rig, make(rig)
-
-    def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window."""
-        if drive.rig is not self._rig:
-            self._rig, self._detector = drive.rig, self._make(drive.rig)
-        found, times = [], []
-        nothing = np.zeros(0, np.float32)
-        for waveform in drive.waveforms(FrontEnd.of(drive.rig).samples):
-            start = time.perf_counter()
-            found.append(self._detector.detect(waveform, nothing))
-            times.append(1e3 * (time.perf_counter() - start))
-        return found, times
 
 
 @dataclass(frozen=True)
@@ -327,7 +165,9 @@ def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
         check_offset(path, row.detector, plan.label_offset_s)
         rows[name] = row
         if plan.calibrated is not None:
-            rows[f'{name}{CALIBRATED}'] = ModelRow(path, rig, calibrated_by(plan), motion_of)
+            rows[f'{name}{CALIBRATED}'] = ModelRow(
+                path, rig, calibrated_by(plan.calibrated, plan.setting.condition), motion_of
+            )
         if plan.bound:
             rows[f'{name}{BOUND}'] = ModelRow(path, rig, true_geometry, motion_of)
         for number in range(MICROPHONES if plan.one_dead else 0):
@@ -383,14 +223,3 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def about(detector: Detector, path: Path) -> dict[str, Any]:
-    """What a model is, for JSON."""
-    return {
-        'file': str(path),
-        'sha256': detector.sha256,
-        'bytes': detector.size_bytes,
-        'contract': detector.contract.contract_version,
-        'recipe': detector.contract.recipe,
-    }

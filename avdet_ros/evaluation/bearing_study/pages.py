@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.evaluation.bearing_study.conditions import CONDITIONS
-from avdet_ros.evaluation.bearing_study.on_windows import BOUND, WITHOUT
+from avdet_ros.evaluation.bearing_study.rows import BOUND, WITHOUT
 from avdet_ros.evaluation.bearing_study.tables import (
     cell_number,
     early_cell,

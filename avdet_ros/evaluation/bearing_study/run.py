@@ -12,12 +12,8 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.bearing_study.calibrated_arrays import calibrate_arrays
-from avdet_ros.evaluation.bearing_study.on_windows import (
-    WindowPlan,
-    about,
-    check_offset,
-    run_windows,
-)
+from avdet_ros.evaluation.bearing_study.on_windows import WindowPlan, check_offset, run_windows
+from avdet_ros.evaluation.bearing_study.rows import about
 from avdet_ros.evaluation.bearings.early_vehicles import (
     EARLY_CUT,
     CornerDrive,

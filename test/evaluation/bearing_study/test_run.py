@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,17 +11,8 @@ import soundfile
 
 from avdet_ros.cli import main as cli
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.bearing_study import on_windows
-from avdet_ros.evaluation.bearing_study.on_windows import (
-    ModelRow,
-    WindowPlan,
-    rig_file,
-    run_windows,
-    true_geometry,
-    without_microphone,
-)
+from avdet_ros.evaluation.bearing_study.on_windows import WindowPlan, make_rows, run_windows
 from avdet_ros.evaluation.bearing_study.run import Request, measure
 from avdet_ros.evaluation.bearing_study.tables import estimate, main_table, parts_table
 from avdet_ros.evaluation.bearings.of_boxes import WindowRecord, bearings_of, box_azimuth_deg
@@ -30,8 +20,7 @@ from avdet_ros.evaluation.bearings.quiet_drives import quiet_drives, quiet_score
 from avdet_ros.evaluation.runs.baselines import LabelStatistics
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.runs.window_store import Cut, WindowSetting
-from avdet_ros.evaluation.runs.windows import DriveWindows
-from avdet_ros.simulation.conditions import Condition, TrueArray
+from avdet_ros.simulation.conditions import Condition
 from avdet_ros.tracking import IouTracker
 
 STATISTICS = LabelStatistics(
@@ -96,7 +85,7 @@ def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path, counted):
 def test_a_model_of_another_instant_is_refused(model, rig):
     plan = WindowPlan(WindowSetting(Condition(), Cut()), (1,), {'loudness': model}, 0.0)
     with pytest.raises(AvdetError, match=r'label_offset_s: expected 0 as in .*, found -0\.5'):
-        on_windows.make_rows(plan, rig)
+        make_rows(plan, rig)
 
 
 def test_false_vehicles_are_counted_a_minute():
@@ -116,82 +105,6 @@ def test_false_vehicles_are_counted_a_minute():
     assert (scores['vehicles'], scores['a_minute']) == (2, 1.0)
     assert 0.04 < scores['shown'] < 0.06
     assert quiet_drives(1.0) == 3
-
-
-def wave_at(array, azimuth_deg):
-    """A second of noise from far away as an array with all its errors records it, int16."""
-    rng = np.random.default_rng(5)
-    azimuth = np.radians(azimuth_deg)
-    towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
-    ahead_s = array.microphones_m @ towards / 343.0 - array.delay_s
-    turns = np.fft.rfftfreq(44100, 1 / 44100) * ahead_s[:, None]
-    spectrum = np.fft.rfft(rng.normal(size=44100)) * np.exp(2j * np.pi * turns)
-    wave = np.fft.irfft(spectrum, 44100) * 10 ** (array.gain_db[:, None] / 20)
-    return np.round(800 * wave).astype(np.int16)
-
-
-def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, rig):
-    """The rig file's geometry is wrong by what goes wrong on a neglected vehicle."""
-    rng = np.random.default_rng(2)
-    array = TrueArray(
-        microphones_m=rig.microphones_m[[0, 1, 5, 3, 4, 2, 6, 7]] + rng.normal(0, 0.01, (8, 3)),
-        yaw_deg=0.0,
-        gain_db=rng.normal(0, 3, 8),
-        delay_s=rng.uniform(-60e-6, 60e-6, 8),
-        alive=np.ones(8, bool),
-    )
-    azimuths = (-31.0, 4.0, 22.0)
-    drive = DriveWindows(
-        seed=1,
-        rig=rig,
-        setting='city',
-        static=True,
-        sound=np.stack([wave_at(array, azimuth) for azimuth in azimuths]),
-        piece=np.arange(3),
-        first=np.zeros(3, int),
-        end_s=np.ones(3),
-        truth={},
-        array=array,
-    )
-    errors, scores = {}, {}
-    for rig_of in (rig_file, true_geometry):
-        row = ModelRow(steered_model, rig, rig_of)
-        found, times = row.detect(drive)
-        assert len(times) == 3
-        best = [its.boxes_px[:1] for its in found]
-        # The box's middle is given for a range of 15 m, seen from the array.
-        heard = [box_azimuth_deg(box, rig)[0] for box in best]
-        errors[rig_of] = np.abs(np.array(heard) - azimuths)
-        scores[rig_of] = min(its.scores[0] for its in found)
-    # A direction's column is 1.75 degrees wide. The score is 1 where all pairs agree.
-    assert errors[true_geometry].max() < 0.9 < errors[rig_file].max()
-    assert scores[rig_file] < 0.5 < 0.9 < scores[true_geometry]
-
-
-def test_a_microphone_known_as_dead_is_not_listened_to(steered_model, rig):
-    """What is on its channel then changes nothing, and the others still hear the direction."""
-    row = ModelRow(steered_model, rig, without_microphone(2))
-    true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
-    sound = wave_at(true, 4.0)[None]
-    noisy = sound.copy()
-    noisy[:, 2] = np.random.default_rng(1).integers(-9000, 9000, sound.shape[2])
-    found = []
-    for heard in (sound, noisy):
-        drive = DriveWindows(
-            seed=1,
-            rig=rig,
-            setting='city',
-            static=True,
-            sound=heard,
-            piece=np.arange(1),
-            first=np.zeros(1, int),
-            end_s=np.ones(1),
-            truth={},
-            array=true,
-        )
-        found.append(row.detect(drive)[0][0])
-    np.testing.assert_array_equal(found[0].boxes_px, found[1].boxes_px)
-    assert abs(box_azimuth_deg(found[0].boxes_px[:1], rig)[0] - 4.0) < 0.9
 
 
 @pytest.mark.slow
@@ -337,58 +250,6 @@ def test_bad_requests_are_reported(arguments, sentence):
     assert sentence in str(error.value)
 
 
-def heard_at(passing_mps, steered_model, rig, motion_of):
-    """Scores of a wave from ahead that passes the array so fast."""
-    true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
-    azimuth = float(azimuth_grid()[31])
-    scaled = replace(true, microphones_m=true.microphones_m * 343.0 / passing_mps)
-    drive = DriveWindows(
-        seed=1,
-        rig=rig,
-        setting='city',
-        static=True,
-        sound=wave_at(scaled, azimuth)[None],
-        piece=np.arange(1),
-        first=np.zeros(1, int),
-        end_s=np.array([1.5]),
-        truth={},
-        array=true,
-    )
-    (found,), _ = ModelRow(steered_model, rig, rig_file, motion_of).detect(drive)
-    return float(found.scores[0])
-
-
-def test_a_model_told_speed_and_air_hears_more_of_what_is_ahead(steered_model, rig):
-    def told(*motion):
-        return heard_at(373.0, steered_model, rig, lambda _: [motion])
-
-    assert told(30.0, 20.0) > told(0.0, 20.0) + 0.02
-    # Air of 15 degrees and 3 m/s more are much the same to what is ahead.
-    assert told(33.0, 15.0) == pytest.approx(told(30.0, 20.0), abs=0.01)
-    standing = heard_at(373.0, steered_model, rig, on_windows.standing)
-    assert standing == told(0.0, 20.0)
-
-
-def test_the_true_motion_is_the_drives_own(rig):
-    """Against the simulator's own speed, of a moving and a standing ego vehicle."""
-    condition = Condition('plain', 'ideal')
-    setting = WindowSetting(condition, Cut(windows=2))
-    seeds = range(200_000, 200_012)
-    speeds = []
-    for seed in seeds:
-        scene = condition.scene(seed, rig, setting.cut.duration_s)
-        drive = SimpleNamespace(seed=seed, rig=rig, end_s=np.array([1.0, 4.25]))
-        found = on_windows.true_motion(setting, rig, 'speed and air')(drive)
-        speed = np.abs(scene.ego.speed_mps(np.array([0.5, 3.75])))
-        np.testing.assert_allclose([ahead for ahead, _ in found], speed, atol=0.3)
-        assert {air for _, air in found} == {scene.temperature_c}
-        (usual,) = {air for _, air in on_windows.true_motion(setting, rig, 'speed')(drive)}
-        assert usual == 20.0
-        speeds += [ahead for ahead, _ in found]
-    assert min(speeds) == pytest.approx(0, abs=0.1)
-    assert max(speeds) > 10
-
-
 @pytest.mark.slow
 def test_rows_that_know_the_speed_are_named_so(steered_model, model):
     request = Request(
@@ -399,6 +260,3 @@ def test_rows_that_know_the_speed_are_named_so(steered_model, model):
     assert result.settings['known'] == 'speed'
     with pytest.raises(AvdetError, match='expected a model for any array, which can be told'):
         measure(replace(request, model=model, quiet_minutes=0.0))
-    with pytest.raises(AvdetError, match="expected one of speed, speed and air, found 'wind'"):
-        on_windows.check_known('wind')
-    assert [on_windows.check_known(known) for known in ('', 'speed')] == ['', 'speed']
