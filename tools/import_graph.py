@@ -35,7 +35,7 @@ ROOMS = (
 
 INNER_ROOMS = {
     'training': (
-        {'registries'},
+        {'registries', 'tensor_files'},
         {'recipes'},
         {'boxes', 'efficientdet', 'fitting'},
         {'data'},

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 import json
-import os
 from pathlib import Path
 import re
 from typing import Any
@@ -29,6 +28,7 @@ import soundfile
 
 from avdet_ros import image_codec
 from avdet_ros.errors import AvdetError
+from avdet_ros.files import write_atomically
 from avdet_ros.rig import MICROPHONES
 
 SPLITS = ('train', 'val', 'test')
@@ -164,12 +164,13 @@ def read_ids(path: str | Path) -> list[FrameId]:
 
 
 def write_ids(path: str | Path, ids: Iterable[FrameId]) -> None:
-    """Write a split file, sorted by time, in one step; several processes may at once."""
-    path = Path(path)
-    text = ''.join(f'{frame}\n' for frame in sorted(ids))
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(path)
+    """Write a split file, sorted by time, in one step; several processes may at once.
+
+    Raises:
+        AvdetError: it cannot be written.
+    """
+    with write_atomically(Path(path)) as file:
+        file.write(''.join(f'{frame}\n' for frame in sorted(ids)).encode())
 
 
 def picture_path(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.plan import add_to_drive
 from avdet_ros.simulation.road import Route
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.truth import LABEL_HEIGHT_PX, LABEL_IN_IMAGE
 
-SEEDS = range(200_000, 200_100)
+SEEDS = range(SPLIT_SEEDS['test'][0], SPLIT_SEEDS['test'][0] + 100)
 DURATION_S = 20.0
 EVERY_S = 5.0
 SEEN = 0.1

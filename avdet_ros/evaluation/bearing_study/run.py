@@ -33,6 +33,7 @@ from avdet_ros.evaluation.bearings.scores import bearing_scores
 from avdet_ros.evaluation.boxes.metrics import detection_metrics, drive_hits
 from avdet_ros.evaluation.runs.baselines import LabelStatistics
 from avdet_ros.evaluation.runs.on_simulation import (
+    TEST_SEEDS,
     check_request,
     split_of,
     training_statistics,
@@ -79,7 +80,7 @@ class Request:
     condition: Condition
     drives: int = 200
     windows: int = 3
-    seed_from: int = 200_000
+    seed_from: int = TEST_SEEDS[0]
     calibrate_minutes: float = 0.0
     one_dead: bool = False
     known: str = ''

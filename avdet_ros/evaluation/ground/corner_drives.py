@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.bearings.early_vehicles import Appearance, appearances
 from avdet_ros.evaluation.ground.drives import (
@@ -38,7 +39,7 @@ from avdet_ros.tracking.ego_motion import PlanarPose
 BEFORE_S, AFTER_S = 4.5, 0.6
 """Windows end from so long before the camera sees the vehicle to so long after."""
 
-RATE_HZ = 10.0
+RATE_HZ = 1 / HOP_S
 
 DRIVING_MPS, STOP_M = 4.0, 6.0
 """How fast the ego vehicle drives up to a junction, and how far before its middle it ends."""

@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.samples import to_int16
 from avdet_ros.errors import AvdetError
@@ -61,7 +62,7 @@ class Cut:
 
     windows: int = 3
     seconds: float = 20.0
-    rate_hz: float = 10.0
+    rate_hz: float = 1 / HOP_S
 
     @property
     def duration_s(self) -> float:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image, nms
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.quoting import one_line
 from avdet_ros.training.efficientdet.anchors import anchor_detection_loss, decode_boxes
 from avdet_ros.training.efficientdet.zero_padding import pad_pools_with_zeros
+from avdet_ros.training.tensor_files import load_tensors
 
 STRIDE = 128
 """The stride of P7: the input's sides must be multiples of it."""
@@ -174,13 +174,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise AvdetError(
             f'weights {path}: expected a checkpoint file, found none; weights are not downloaded'
         )
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise AvdetError(
-            f'weights {path}: expected a state dict, found {one_line(error)}'
-        ) from error
-    state = state.get('state_dict', state) if isinstance(state, dict) else state
+    saved = load_tensors(path, 'a state dict')
+    state = saved.get('state_dict', saved)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise AvdetError(
             f'weights {path}: expected names with tensors, found {type(state).__name__}'

@@ -33,10 +33,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error, write_atomically
+from avdet_ros.files import write_atomically
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.quoting import one_line
 from avdet_ros.training.fitting.distributed import trainer_places
+from avdet_ros.training.tensor_files import load_tensors
 
 CHECKPOINTS = 'checkpoints'
 
@@ -283,17 +283,10 @@ def load_best(module: nn.Module, path: Path, prefix: str) -> nn.Module:
     Raises:
         AvdetError: there is no such checkpoint, or it is of another network.
     """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as error:
-        raise AvdetError(
-            f'cannot read the checkpoint {path}: {explain_os_error(error)}'
-        ) from error
-    except Exception as error:  # torch raises what zipfile and pickle do
-        raise AvdetError(f'{path}: expected a checkpoint, found {one_line(error)}') from error
+    saved = load_tensors(path, 'a checkpoint')
     weights = {
         key.removeprefix(prefix): item
-        for key, item in state.get('state_dict', {}).items()
+        for key, item in saved.get('state_dict', {}).items()
         if key.startswith(prefix)
     }
     try:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import explain_os_error
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
 from avdet_ros.training.data.mirror import Mirror
@@ -21,6 +20,7 @@ from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import PRETEXTS
 from avdet_ros.training.run.task import scale_levels
+from avdet_ros.training.tensor_files import load_tensors
 
 WEIGHTS = 'pretext.pt'
 """Weights of the student after the pretext, in the pretext's folder."""
@@ -90,12 +90,10 @@ def load_pretext(student: StudentAdapter, folder: Path) -> None:
         AvdetError: they are missing, or of another student.
     """
     path = folder / WEIGHTS
+    state = load_tensors(path, 'the weights of this student')
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
         student.load_state_dict(state, strict=True)
-    except OSError as error:
-        raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
-    except Exception as error:  # torch raises what zipfile and pickle do
+    except RuntimeError as error:
         raise AvdetError(
             f'{path}: expected the weights of this student, found others: {one_line(error)}'
         ) from error

@@ -16,8 +16,12 @@ from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_difference, rig_numbers
 from avdet_ros.training.sounding.network import EVIDENCE, SelectorNet
+from avdet_ros.training.tensor_files import load_tensors
 
 FILE = 'selector.pt'
+
+WANTED = 'a selector of avdet train selector'
+"""What the file is, for errors."""
 
 TRUE_BOXES = 'true boxes'
 """In place of teachers, where a selector learned from the boxes of the truth."""
@@ -83,9 +87,9 @@ def read_selector(path: Path) -> Selector:
     """
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
-        raise AvdetError(f'{path}: expected a selector of avdet train selector, found none')
+        raise AvdetError(f'{path}: expected {WANTED}, found none')
+    saved = load_tensors(path, WANTED)
     try:
-        saved = torch.load(path, map_location='cpu', weights_only=True)
         about = json.loads(saved['about'])
         kinds = tuple(about['kinds'])
         if unknown := set(kinds) - set(EVIDENCE):
@@ -93,10 +97,8 @@ def read_selector(path: Path) -> Selector:
         network = SelectorNet(kinds)
         network.load_state_dict(saved['weights'])
         return Selector(network.eval(), dict(about['rig']), dict(about['teachers']))
-    except Exception as error:  # zip files, pickles, JSON and the system: no common base class
-        raise AvdetError(
-            f'{path}: expected a selector of avdet train selector, found {one_line(error)}'
-        ) from error
+    except Exception as error:  # of what JSON holds and of torch: no common base class
+        raise AvdetError(f'{path}: expected {WANTED}, found {one_line(error)}') from error
 
 
 def _named(teachers: Mapping[str, str]) -> str:

@@ -19,7 +19,6 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 import optuna
-import torch
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import fill
@@ -33,6 +32,7 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.context import RunContext, open_run
 from avdet_ros.training.run.stages import fresh_student, load_windows, make_windows
 from avdet_ros.training.run.task import fit_student
+from avdet_ros.training.tensor_files import load_tensors
 
 _logger = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ def run_trial(run: RunContext, recipe: StudentRecipe, trial: optuna.Trial) -> fl
     watch = Prune(trial)
     fit_student(student, recipe, train, val, folder, mirror, run.progress, [watch])
     write_json(folder / 'values.json', trial.params)
-    best = torch.load(folder / CHECKPOINTS / 'best.ckpt', weights_only=True, map_location='cpu')
+    best = load_tensors(folder / CHECKPOINTS / 'best.ckpt', 'a checkpoint')
     states = [state for state in best['callbacks'].values() if state.get('monitor') == WATCHED]
     return max(float(state['best_model_score']) for state in states if 'best_model_score' in state)
 

@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / 'best.ckpt').write_bytes(b'PK damaged')
     with pytest.raises(AvdetError, match=r'best\.ckpt: expected a checkpoint'):
         load_best(torch.nn.Linear(2, 2), tmp_path / 'best.ckpt', 'layer.')
-    with pytest.raises(AvdetError, match='cannot read the checkpoint'):
+    with pytest.raises(AvdetError, match=r'cannot read .*nowhere\.ckpt'):
         load_best(torch.nn.Linear(2, 2), tmp_path / 'nowhere.ckpt', 'layer.')
     torch.save({'state_dict': {'layer.weight': torch.zeros(3, 2)}}, tmp_path / 'other.ckpt')
     with pytest.raises(AvdetError, match=r'expected the weights of a Linear, found others'):

@@ -172,7 +172,7 @@ def test_a_checkpoint_of_another_student_is_refused(taught, tmp_path):
     best = tmp_path / 'checkpoints' / 'best.ckpt'
     with pytest.raises(AvdetError, match='expected the weights of a ImageGridNet, found others'):
         load_best(ImageGridNet(load_rig(), FrontEnd()), best, 'student.student.')
-    with pytest.raises(AvdetError, match='cannot read the checkpoint'):
+    with pytest.raises(AvdetError, match=r'cannot read .*nowhere'):
         load_best(small(), tmp_path / 'nowhere', 'student.')
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from avdet_ros.errors import AvdetError
+from avdet_ros.quoting import one_line
+from avdet_ros.training.tensor_files import load_tensors
 
 BEST = 'best.pt'
 """A run's averaged weights of its best epoch."""
@@ -17,6 +19,9 @@ LAST = 'last.pt'
 
 LOG = 'log.csv'
 """A line an epoch."""
+
+RUN_FILE = 'a file of a run of any-array'
+"""What `BEST` and `LAST` are, for errors."""
 
 
 def read_run_file(path: Path, *keys: str, device: torch.device | str = 'cpu') -> dict[str, Any]:
@@ -30,12 +35,7 @@ def read_run_file(path: Path, *keys: str, device: torch.device | str = 'cpu') ->
     Raises:
         AvdetError: it cannot be read, or is something else.
     """
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # of zip files, of pickles, of the system: no common base class
-        raise no_run_file(path, error) from error
-    if not isinstance(saved, dict):
-        raise no_run_file(path, type(saved).__name__)
+    saved = load_tensors(path, RUN_FILE, device)
     for key in keys:
         if key not in saved:
             raise no_run_file(path, f'no {key}')
@@ -49,5 +49,4 @@ def no_run_file(path: Path, found: object) -> AvdetError:
         path: the file.
         found: in its place, or the exception that tells.
     """
-    text = ' '.join(str(found).split())
-    return AvdetError(f'{path}: expected a file of a run of any-array, found {text:.120}')
+    return AvdetError(f'{path}: expected {RUN_FILE}, found {one_line(found)}')
