@@ -45,6 +45,7 @@ from avdet_ros.training.studies.sounding.filtered_students import (
     student_table,
     teach_filtered,
 )
+from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, picture_scores
 from avdet_ros.training.studies.sounding.selector_filter import judges
 from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
@@ -167,6 +168,8 @@ def study(
         )
         for row in ROWS
     ]
+    rows += [picture_scores(row, frames['val'], frames['test']) for row in PICTURE_ROWS]
+    by_hand = len(rows)
     uses = {use: frames[use] for use in ('val', 'test')}
     selectors = rows_for(frames['train'].padded)
     for number, row in enumerate(selectors, 1):
@@ -188,7 +191,7 @@ def study(
         rows.append(
             RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
         )
-    rows += [moving_first(row, boxes) for row in rows[len(ROWS) :] if row.title in TOGETHER]
+    rows += [moving_first(row, boxes) for row in rows[by_hand:] if row.title in TOGETHER]
     students: dict[str, Any] = {}
     if how.students is not None:
         train = frames['train']
@@ -248,7 +251,8 @@ def _sections(
     """Tables of the page by the name of their marks."""
     made = _made(command)
     by_title = {row.title: row for row in rows}
-    hand, learned = rows[: len(ROWS)], rows[len(ROWS) :]
+    many = len(ROWS) + len(PICTURE_ROWS)
+    hand, learned = rows[:many], rows[many:]
     notes = (
         f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles; '
         f'selectors: mean and half the range of {how.seeds} seeds. In brackets 95 % over drives.'

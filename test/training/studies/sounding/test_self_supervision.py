@@ -9,6 +9,7 @@ import pytest
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.studies.sounding.filtered_students import STUDENT_ROWS, StudentScale
+from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS
 from avdet_ros.training.studies.sounding.selector_rows import SELECTORS
 from avdet_ros.training.studies.sounding.self_supervision import PAGE, SCALES, study
 
@@ -41,6 +42,7 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
         assert (f'| {row.title} |' in text) == (row.plan.labelled < 100), 'of so few frames'
     assert STUDENT_ROWS['oracle_hidden'] in text
     assert STUDENT_ROWS['sounding'] in text
+    assert all(f'| {row.title} | - |' in text for row in PICTURE_ROWS)
     assert '| audible | 100 % | 100 % | 100 % |' in text
 
     def never(*anything, **more):

@@ -1,0 +1,88 @@
+"""Rules made by hand that look at pictures: what is warm, what moves, what moves with the sound.
+
+They take nothing from the truth. The last is the old idea of joining low-level movement and energy
+(J. Hershey and J. Movellan, "Audio vision", NIPS 1999): what comes nearer gets louder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from avdet_ros.evaluation.sounding.directions import Received, at_boxes
+from avdet_ros.evaluation.sounding.hand_made import ranks
+from avdet_ros.evaluation.sounding.tables import RowScores
+from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
+
+TURN_DEG = 5.0
+"""A box that moves so far in a second, against the others, moves as one that grows by e."""
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """A way to score boxes by what is seen of them.
+
+    Attributes:
+        title: in tables.
+        hears: whether it looks at the sound.
+        score: (N,) float64 of frames and what is received in them.
+    """
+
+    title: str
+    hears: bool
+    score: Callable[[Frames, Received], np.ndarray]
+
+
+def warmth(frames: Frames, heard: Received) -> np.ndarray:
+    """(N,) kelvin above the surroundings, 0 without thermal pictures."""
+    return frames.padded.flat(frames.padded.warmth[..., 0], len(frames.boxes))
+
+
+def movement(frames: Frames, heard: Received) -> np.ndarray:
+    """(N,) how fast each box moves against the others, and grows or shrinks."""
+    motion = frames.padded.motion
+    moved = motion[..., 1].abs() / TURN_DEG + motion[..., 2].abs()
+    return frames.padded.flat(moved, len(frames.boxes))
+
+
+def movement_and_level(frames: Frames, heard: Received) -> np.ndarray:
+    """(N,) ranks of `movement` and of what is received from there."""
+    level = at_boxes(heard.level_db, frames.boxes.frame, frames.sides_deg)
+    return ranks(movement(frames, heard)) + ranks(level)
+
+
+def synchrony(frames: Frames, heard: Received) -> np.ndarray:
+    """(N,) a box's growth times the rise of the level from there, of the frames about it."""
+    frame, drive = frames.boxes.frame, frames.padded.drive.numpy()
+    numbers = np.arange(len(drive))
+    after, before = np.minimum(numbers + 1, len(drive) - 1), np.maximum(numbers - 1, 0)
+    after = np.where(drive[after] == drive, after, numbers)
+    before = np.where(drive[before] == drive, before, numbers)
+    later, earlier = (
+        at_boxes(heard.level_db, places[frame], frames.sides_deg) for places in (after, before)
+    )
+    grown = frames.padded.flat(frames.padded.motion[..., 2], len(frames.boxes))
+    return grown * (later - earlier)
+
+
+PICTURE_ROWS = (
+    PictureRow('warm in the thermal picture', False, warmth),
+    PictureRow('moves in the picture', False, movement),
+    PictureRow('moves in the picture, and steered level', True, movement_and_level),
+    PictureRow('grows as it gets louder', True, synchrony),
+)
+
+
+def picture_scores(row: PictureRow, val: Frames, test: Frames) -> RowScores:
+    """A row with the right sound and, if it hears, with wrong ones."""
+    names = test.heard if row.hears else (RIGHT,)
+    return RowScores(
+        row.title,
+        row.hears,
+        '',
+        [row.score(val, val.heard[RIGHT])],
+        {name: [row.score(test, test.heard[name])] for name in names},
+        RIGHT,
+    )
