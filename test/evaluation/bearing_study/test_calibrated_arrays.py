@@ -72,6 +72,6 @@ def test_drives_that_share_no_vehicle_cannot_calibrate_one(rig):
 @pytest.mark.slow
 def test_minutes_of_driving_mend_a_neglected_array(rig):
     condition = Condition('plain', 'neglected', vehicle=250_005)
-    (array,) = calibrate_arrays(condition, 3, rig, None, 0).values()
+    (array,) = calibrate_arrays(condition, 1.2, rig, None, 0).values()
     assert array.refused == ''
     assert array.after_s < 0.5 * array.before_s
