@@ -185,19 +185,19 @@ ended.set()
     sys.platform != 'linux' or os.geteuid() != 0, reason='only root may be somebody else'
 )
 def test_real_time_priority_is_granted_or_the_refusal_explained():
-    said = {}
+    printed = {}
     for who in ('root', 'nobody'):
         command = [sys.executable, '-c', RAISE, who]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        said[who] = done.stdout.splitlines()
-    refusal, raised = said['nobody']
+        printed[who] = done.stdout.splitlines()
+    refusal, raised = printed['nobody']
     assert refusal.startswith('real-time priority 7 is refused (')
     assert 'limits.conf' in refusal
     assert raised == '[False, False, False]'
-    if said['root'][0] == 'granted':  # a container may refuse root, too
-        assert said['root'][1] == '[True, False, True]'
+    if printed['root'][0] == 'granted':  # a container may refuse root, too
+        assert printed['root'][1] == '[True, False, True]'
     else:
-        assert 'is refused (' in said['root'][0]
+        assert 'is refused (' in printed['root'][0]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')

@@ -44,7 +44,7 @@ class Twice:
 
     def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
         """(B, VALUES, front) the average of both looks."""
-        said = self._network(level_db, coherence, steering)
+        predicted = self._network(level_db, coherence, steering)
         if self._second is None:
             front = self.shape.front
             mirrored = torch.cat(
@@ -52,18 +52,18 @@ class Twice:
             )
             other = self._network(level_db, coherence, mirrored).flip(2)
             other[:, OFFSET] *= -1
-            return (said + other) / 2
-        rows = torch.arange(self._next, self._next + len(said))
-        self._next += len(said)
+            return (predicted + other) / 2
+        rows = torch.arange(self._next, self._next + len(predicted))
+        self._next += len(predicted)
         turned = self._network(level_db, coherence, self._second.batch(rows).steering)
         # The column of the turned grid in which this one's vehicle lies.
-        azimuth = decoded_angles(said.transpose(1, 2), self.shape)[..., 0]
+        azimuth = decoded_angles(predicted.transpose(1, 2), self.shape)[..., 0]
         place = (self.shape.front_deg + self.half - azimuth) / self.shape.column_deg
         index = place.floor().long().clamp(0, self.shape.front - 1)
         other = turned.gather(2, index[:, None].expand_as(turned)).clone()
         columns = torch.arange(self.shape.front)
         other[:, OFFSET] += index - columns - 0.5
-        return (said + other) / 2
+        return (predicted + other) / 2
 
 
 def main(run: Path, folder: Path) -> None:

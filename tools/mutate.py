@@ -104,7 +104,7 @@ for name in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One bug: mutmut's name, the file, and what its tests said (None: not tried)."""
+    """One bug: mutmut's name, the file, and how its tests ended (None: not tried)."""
 
     name: str
     file: str

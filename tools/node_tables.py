@@ -46,7 +46,7 @@ be changed while the node is active. History, depth and reliability of a topic a
 `qos_overrides./avdet/spectrogram.subscription.reliability`.
 
 With launch argument `composed:=true` capture, detector and tracker are nodes of one process, the
-same in all that is said here; detector then takes windows from capture directly, and does not
+same in all that stands here; detector then takes windows from capture directly, and does not
 subscribe to `spectrogram` ([latency.md](latency.md#one-process),
 [deploy.md](deploy.md#one-process-or-three)).
 """

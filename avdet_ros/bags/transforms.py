@@ -56,7 +56,7 @@ class StaticTransforms:
             self.add(message)
 
     def add(self, message: Any) -> None:
-        """Take a ``tf2_msgs/TFMessage``; it replaces what was said of the same frames."""
+        """Take a ``tf2_msgs/TFMessage``; it replaces what was known of the same frames."""
         for entry in message.transforms:
             self._take(entry)
 
@@ -100,7 +100,7 @@ class StaticTransforms:
         )
 
     def has(self, frame: str) -> bool:
-        """Whether anything is said of a frame."""
+        """Whether anything is known of a frame."""
         frame = frame.lstrip('/')
         return frame in self._parents or frame in self._broken
 

@@ -1,4 +1,4 @@
-"""Where in the picture a sound is said to be, kept beside the labels for `avdet view`.
+"""Where in the picture a sound seems to be, kept beside the labels for `avdet view`.
 
 ``<labels>/attention/<drive>.npz``, without pickled objects:
 

@@ -25,7 +25,7 @@ from avdet_ros.tracking.ego_motion import PlanarPose
 from avdet_ros.tracking.ground_track import GroundTrack
 
 LONGEST_S = 6.0
-"""Nothing is said about later times in sight."""
+"""Later times in sight are not told."""
 
 LEAST_HIDDEN = 0.5
 """A track that is more likely hidden than this is reported."""

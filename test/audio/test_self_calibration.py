@@ -1,4 +1,4 @@
-"""Errors put into an array are found again from traffic around it; what is missing is said."""
+"""Errors put into an array are found again from traffic around it; what is missing is reported."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_gains_delays_and_positions_are_found(rig):
     assert result.order.tolist() == list(range(8))
     assert lead_error_us(rig, result, errors) < 8
     assert np.abs(result.gain_db - (errors.gain_db - errors.gain_db.mean())).max() < 0.3
-    # What is said of the errors is neither far too little nor far too much.
+    # The errors that are expected of them are neither far too little nor far too much.
     off_s = result.delay_s - (errors.late_s - errors.late_s.mean())
     assert np.sqrt((off_s**2).mean()) < 3 * np.sqrt((result.delay_sd_s**2).mean())
     assert result.position_sd_m.max() < 0.004

@@ -1,4 +1,4 @@
-"""Transform trees as vehicles have them: what is asked for counts, and what is wrong is said."""
+"""Transform trees as vehicles have them: what is asked for counts, what is wrong is reported."""
 
 from __future__ import annotations
 

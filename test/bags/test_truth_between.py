@@ -1,4 +1,4 @@
-"""True boxes between two instants, and what is said of messages that are left out."""
+"""True boxes between two instants, and what is reported of messages that are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a sound card and its channels: real devices of a private sound server."""
+"""What is reported of a sound card and its channels: real devices of a private sound server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotations of the world: what is clear is taken, what is not is said."""
+"""Annotations of the world: what is clear is taken, what is not is reported."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def profile(reliability, durability):
 
 
 @pytest.mark.parametrize(
-    ('offers', 'expected', 'said'),
+    ('offers', 'expected', 'sentence'),
     [
         ([(RELIABLE, KEPT)], (RELIABLE, KEPT), 'reliable, latched'),
         ([(EFFORT, KEPT), (RELIABLE, KEPT)], (EFFORT, KEPT), 'best effort, latched'),
@@ -178,12 +178,12 @@ def profile(reliability, durability):
         ([], (RELIABLE, KEPT), 'reliable, latched'),
     ],
 )
-def test_what_every_publisher_can_serve_is_requested(offers, expected, said):
+def test_what_every_publisher_can_serve_is_requested(offers, expected, sentence):
     infos = [SimpleNamespace(qos_profile=profile(*offer)) for offer in offers]
     requested = profile(RELIABLE, KEPT)
     found = fitting(requested, infos)
     assert (found.reliability, found.durability, found.depth) == (*expected, 3)
-    assert words(found) == said
+    assert words(found) == sentence
     assert same_policies(found, requested) == (expected == (RELIABLE, KEPT))
     assert (requested.reliability, requested.durability) == (RELIABLE, KEPT)
     kept = bool(offers) and all(durability == KEPT for _, durability in offers)

@@ -1,4 +1,4 @@
-"""The channels' numbers of a known sound, and what is said of them."""
+"""The channels' numbers of a known sound, and what is reported of them."""
 
 from __future__ import annotations
 

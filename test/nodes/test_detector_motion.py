@@ -97,7 +97,7 @@ def test_odometry_and_temperature_are_heard_with(chain, watcher, wait, expected)
     # The speeds beside were made when the windows were out.
     made = node._detector._view.steering._made
     wait(lambda: {(29, 326), (28, 326)} <= set(made), 'the next speed')
-    # It stops: half a second on the vehicle is taken to stand, and that is said.
+    # It stops: half a second on the vehicle is taken to stand, and that is reported.
     assert best(52.5) == expected(0.0, AIR_C)
     watcher.wait_status('detector', 'ago: the array is taken to stand', level=1)
 

@@ -27,14 +27,14 @@ def turned(yaw_deg, roll_deg=0.0):
 
 
 @pytest.fixture
-def said():
+def refused():
     return {}
 
 
 @pytest.fixture
-def reader(said):
+def reader(refused):
     """One that was not asked to subscribe, and is told messages by hand."""
-    node = SimpleNamespace(refuse=said.__setitem__)
+    node = SimpleNamespace(refuse=refused.__setitem__)
     return EgoReader(node, 'none', 'map', 'base_link')
 
 
@@ -69,17 +69,17 @@ def test_what_is_no_rotation_is_refused(w):
         yaw_of(Quaternion(w=w, x=0.0, y=0.0, z=0.0))
 
 
-def test_odometry_is_the_path(reader, said):
+def test_odometry_is_the_path(reader, refused):
     reader._on_odometry(odometry(10.0, 1.0, 2.0, 80))
     reader._on_odometry(odometry(10.1, 3.0, 4.0, 90, child=''))
     half_way = reader.at(10.05)
     assert (half_way.x_m, half_way.y_m) == pytest.approx((2, 3), abs=0.1)
     assert np.degrees(half_way.yaw_rad) == pytest.approx(85)
-    assert said == {}
+    assert refused == {}
     reader._on_odometry(odometry(10.2, 50.0, child='camera'))
-    assert 'expected child_frame_id base_link' in said['odometry']
+    assert 'expected child_frame_id base_link' in refused['odometry']
     reader._on_odometry(odometry(0.0))
-    assert 'expected a stamp, found 0 ns' in said['odometry']
+    assert 'expected a stamp, found 0 ns' in refused['odometry']
     assert reader.at(10.1).y_m == pytest.approx(4.0)
 
 
@@ -97,7 +97,7 @@ def test_frames_are_chained_up_to_the_fixed_one(reader):
     assert reader.at(20.0).y_m == pytest.approx(6.0)
 
 
-def test_a_chain_that_does_not_end_or_is_old_gives_no_pose(reader, said):
+def test_a_chain_that_does_not_end_or_is_old_gives_no_pose(reader, refused):
     for stamp_s in (20.0, 20.1):
         tell(reader, frame(stamp_s, 'odom', 'base_link'))  # nobody says where odom is
     assert reader.at(20.1) is None
@@ -110,11 +110,11 @@ def test_a_chain_that_does_not_end_or_is_old_gives_no_pose(reader, said):
     broken = frame(22.4, 'map', 'odom')
     broken.transform.rotation.w = 5.0
     tell(reader, broken)
-    assert said['tf'].startswith('/tf: odom: expected a quaternion of length 1')
+    assert refused['tf'].startswith('/tf: odom: expected a quaternion of length 1')
 
 
-def test_jumps_and_returns_are_counted_and_a_stop_is_said(said):
-    reader = EgoReader(SimpleNamespace(refuse=said.__setitem__), 'none', 'map', 'base_link')
+def test_jumps_and_returns_are_counted_and_a_stop_is_reported(refused):
+    reader = EgoReader(SimpleNamespace(refuse=refused.__setitem__), 'none', 'map', 'base_link')
     reader._source = 'odometry'  # as if it had subscribed
 
     def status():
@@ -131,9 +131,9 @@ def test_jumps_and_returns_are_counted_and_a_stop_is_said(said):
         {'ego_motion': 'odometry', 'ego_jumps': '0', 'ego_time_jumps': '0'},
     )
     reader._on_odometry(odometry(10.3, 900.0))
-    assert 'found one of 898.0 m' in said['odometry']
+    assert 'found one of 898.0 m' in refused['odometry']
     reader._on_odometry(odometry(2.0))
-    assert 'begun anew' in said['odometry']
+    assert 'begun anew' in refused['odometry']
     reader._on_odometry(odometry(1.0))
     reader._on_odometry(odometry(2.1))
     values = status().values
@@ -150,7 +150,7 @@ def test_none_is_said_to_be_none(reader):
     assert report.values['ego_motion'] == 'none: velocities are relative'
 
 
-def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, said):
+def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, refused):
     for step in range(21):
         reader._on_odometry(odometry(10 + 0.05 * step, 0.6 * step, child=''))
     assert reader.speed_mps(10.5) == pytest.approx(12.0)
@@ -161,12 +161,12 @@ def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, 
     ):
         reader._on_odometry(bad)
         assert reader.speed_mps(11.0) == pytest.approx(12.0, abs=0.1)
-    assert 'expected child_frame_id' in said['odometry']
+    assert 'expected child_frame_id' in refused['odometry']
     assert reader.speed_mps(13.0) is None
 
 
-def test_what_follows_from_no_motion_is_the_nodes_own_business(said):
-    node = SimpleNamespace(refuse=said.__setitem__)
+def test_what_follows_from_no_motion_is_the_nodes_own_business(refused):
+    node = SimpleNamespace(refuse=refused.__setitem__)
     reader = EgoReader(node, 'none', 'map', 'base_link', ('it stands', 'it stands now'))
     report = Report()
     reader.diagnose(report)

@@ -1,4 +1,4 @@
-"""Live pictures against the rig: the lens is taken out, another camera is said."""
+"""Live pictures against the rig: the lens is taken out, another camera is reported."""
 
 from __future__ import annotations
 

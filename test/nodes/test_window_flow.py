@@ -37,7 +37,7 @@ def test_a_stream_that_has_just_begun_is_given_time():
     assert WindowFlow().sentences(BEGAN_NS, 0, 0.1) == []
 
 
-def test_too_few_windows_are_said():
+def test_too_few_windows_are_sentences():
     # A node that was stopped half of the time, as in the field: whole seconds are missing.
     assert run(20, keep=lambda n: n % 20 < 12)[0].startswith('too few windows: ')
     # One in five.
@@ -45,7 +45,7 @@ def test_too_few_windows_are_said():
     assert run(20, keep=lambda n: n % 2, known_hop=True)[0].startswith('too few windows: 2')
 
 
-def test_late_windows_are_said():
+def test_late_windows_are_sentences():
     assert run(10, late_s=lambda t: 0.43)[0].startswith('late: windows come 0.4 s after')
     growing = run(20, late_s=lambda t: t)  # at half speed
     assert any(sentence.startswith('late: ') for sentence in growing)
@@ -57,16 +57,16 @@ def test_stamps_of_another_clock_are_not_called_late():
     assert 'without use_sim_time' in run(10, late_s=lambda t: 86400.0)[0]
 
 
-def test_dropped_windows_are_said_until_they_have_passed():
+def test_dropped_windows_are_sentences_until_they_have_passed():
     flow = WindowFlow()
-    said = []
+    sentences = []
     for second in range(20):
         dropped = min(max(second - 3, 0), 4) * 3
-        said.append(flow.sentences(BEGAN_NS + second * S, dropped))
-    assert said[3] == []
-    assert said[4] == ['too slow: windows dropped in the last 5 s: 3']
-    assert said[7] == ['too slow: windows dropped in the last 5 s: 12']
-    assert said[13] == said[19] == []
+        sentences.append(flow.sentences(BEGAN_NS + second * S, dropped))
+    assert sentences[3] == []
+    assert sentences[4] == ['too slow: windows dropped in the last 5 s: 3']
+    assert sentences[7] == ['too slow: windows dropped in the last 5 s: 12']
+    assert sentences[13] == sentences[19] == []
 
 
 def test_time_that_goes_back_begins_anew():

@@ -1,4 +1,4 @@
-"""The filter on the ground plane against what can be said in closed form."""
+"""The filter on the ground plane against what is known in closed form."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
     Args:
         study: see `Study`.
         folder: of the pages.
-        command: what wrote them, said above each table.
+        command: what wrote them, named above each table.
 
     Returns:
         The pages.

@@ -33,12 +33,12 @@ _NEAR_M = 70.0
 
 @dataclass(frozen=True)
 class CornerResult:
-    """What was said about one case.
+    """The answers to one case.
 
     Attributes:
         side: of the vehicle, 1 left, -1 right.
         before_s: (W,) how long before sight each window ends.
-        said: (W,) side of the likeliest hidden vehicle, 0 for none.
+        answers: (W,) side of the likeliest hidden vehicle, 0 for none.
         right: (W,) bool, whether any is on the vehicle's side.
         other: (W,) bool, whether any is on the other side, where none truly is.
         sight_s: (W,) its time to sight, -1 where it is not told.
@@ -46,7 +46,7 @@ class CornerResult:
 
     side: int
     before_s: np.ndarray
-    said: np.ndarray
+    answers: np.ndarray
     right: np.ndarray
     other: np.ndarray
     sight_s: np.ndarray
@@ -95,7 +95,7 @@ def run_case(case: CornerCase, model: str, rig: Rig, with_map: bool) -> CornerRe
     return CornerResult(
         side=int(early[-1]),
         before_s=values[:, 0],
-        said=values[:, 1].astype(int),
+        answers=values[:, 1].astype(int),
         right=values[:, 2] > 0,
         other=values[:, 3] > 0,
         sight_s=values[:, 4],
@@ -166,8 +166,8 @@ def row(name: str, results: Sequence[CornerResult]) -> list[str]:
     for lead_s in LEADS_S:
         right = np.mean([its.right[its.at(lead_s)] for its in results])
         cells.append(f'{right:.2f}')
-    told = [its for its in results if its.said[its.at(1.0)] != 0]
-    sure = np.mean([its.said[its.at(1.0)] == its.side for its in told]) if told else math.nan
+    told = [its for its in results if its.answers[its.at(1.0)] != 0]
+    sure = np.mean([its.answers[its.at(1.0)] == its.side for its in told]) if told else math.nan
     cells.append(f'{sure:.2f} of {len(told)}')
     windows = np.concatenate([its.other[its.before_s >= 0] for its in results])
     cells.append(f'{windows.mean():.2f}')

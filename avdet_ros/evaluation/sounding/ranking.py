@@ -103,7 +103,7 @@ def accuracy(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> float:
 
 
 def reliability(chance: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """What becomes of boxes that are said to sound with some probability.
+    """What becomes of boxes that sound with some predicted probability.
 
     Args:
         chance: (N,) in [0, 1].
@@ -116,9 +116,9 @@ def reliability(chance: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     place = np.clip((np.asarray(chance) * BINS).astype(int), 0, BINS - 1)
     count = np.bincount(place, minlength=BINS).astype(np.float64)
     with np.errstate(invalid='ignore'):
-        said = np.bincount(place, chance, BINS) / count
+        mean = np.bincount(place, chance, BINS) / count
         found = np.bincount(place, np.asarray(wanted, np.float64), BINS) / count
-    return np.stack([count, said, found], axis=1)
+    return np.stack([count, mean, found], axis=1)
 
 
 def interval(

@@ -60,8 +60,8 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
     labels = silent = unseen = 0
     for index in torch.arange(len(store), device=store.device).split(batch):
         windows = store.batch(index)
-        said = network(windows.level_db, windows.coherence, windows.steering)[:, 0].float()
-        heard = torch.sigmoid(said)
+        predicted = network(windows.level_db, windows.coherence, windows.steering)[:, 0].float()
+        heard = torch.sigmoid(predicted)
         its = windows.labels
         sure = its.valid & ~its.unsure
         apart = (its.angles_deg[..., 0, None] - centres).abs()

@@ -144,18 +144,18 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
     """
     targets = bearing_targets(labels, shape)
     weights = targets.weights / targets.weights.sum().clamp(min=1.0)
-    said = columns.transpose(1, 2)
+    predicted = columns.transpose(1, 2)
     # Where nothing is, the target is a box like any other: its weight is 0.
     centres = columns_deg(shape, columns.device)
     asked = encoded_boxes(targets.angles_deg, centres, shape)
-    huber = functional.huber_loss(said[..., 1:5], asked, reduction='none').sum(dim=-1)
-    boxes = column_boxes(said, shape)
+    huber = functional.huber_loss(predicted[..., 1:5], asked, reduction='none').sum(dim=-1)
+    boxes = column_boxes(predicted, shape)
     giou = generalised_iou_loss(boxes, _edges(targets.angles_deg))
-    logits = functional.log_softmax(said[..., 5:], dim=-1)
+    logits = functional.log_softmax(predicted[..., 5:], dim=-1)
     measured = torch.isfinite(targets.range_m)
     nearness = -(range_shares(targets.range_m.nan_to_num(LEAST_RANGE_M)) * logits).sum(dim=-1)
     ranged = targets.weights * measured
-    presence = focal_loss(said[..., 0], targets.heat) * targets.known
+    presence = focal_loss(predicted[..., 0], targets.heat) * targets.known
     terms = {
         'focal': presence.sum() / targets.vehicles,
         'huber': (huber * weights).sum(),

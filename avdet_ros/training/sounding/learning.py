@@ -112,8 +112,8 @@ def fit_selector(
                     optimiser.step()
                 advance()
             with torch.no_grad():
-                said = torch.sigmoid(network.eval()(evidence)).masked_fill(~boxes.valid, 0)
-            weight = said.amax(dim=1).clamp(LEAST_WEIGHT, 1.0)
+                predicted = torch.sigmoid(network.eval()(evidence)).masked_fill(~boxes.valid, 0)
+            weight = predicted.amax(dim=1).clamp(LEAST_WEIGHT, 1.0)
     return network.eval()
 
 

@@ -56,7 +56,7 @@ def case(rig, found):
 def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
     result = run_case(case, 'perfect', rig, with_map)
     assert result.right[result.at(1.0)]
-    assert result.said[result.at(1.0)] == result.side
+    assert result.answers[result.at(1.0)] == result.side
     assert not result.other.any()
 
 
@@ -64,7 +64,7 @@ def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
 def test_nobody_is_told_where_nothing_is_heard(case, rig):
     result = run_case(case, 'deaf', rig, True)
     assert not result.right.any()
-    assert not result.said.any()
+    assert not result.answers.any()
     cells = row('deaf', [result])
     assert cells[1:5] == ['1', '0.00', '0.00', '0.00']
     assert cells[7:9] == ['nan of 0', '0.00']

@@ -52,13 +52,13 @@ def test_columns_of_any_batch():
     torch.manual_seed(0)
     network = BearingFirst(SMALL).eval()
     level_db, coherence, weights = inputs(scattered_rig(0), -10.0)
-    said = network(level_db, coherence, weights)
-    assert said.shape == (1, VALUES, 64)
-    assert said.isfinite().all()
+    predicted = network(level_db, coherence, weights)
+    assert predicted.shape == (1, VALUES, 64)
+    assert predicted.isfinite().all()
     twice = network(
         level_db.repeat(2, 1, 1), coherence.repeat(2, 1, 1, 1), weights.repeat(2, 1, 1, 1)
     )
-    torch.testing.assert_close(twice[1], said[0], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(twice[1], predicted[0], atol=1e-4, rtol=1e-3)
 
 
 def test_what_is_learned_belongs_to_no_azimuth():
@@ -67,14 +67,14 @@ def test_what_is_learned_belongs_to_no_azimuth():
     network = BearingFirst(replace(SMALL, around=0)).eval()
     rig, front_end = scattered_rig(1), FrontEnd()
     features = torch.from_numpy(pool_frames(front_end.compute(wave_from(rig, 0.0))))[None]
-    said = []
+    predicted = []
     for turn_deg in (0.0, 10 * 1.75):
         grid = azimuth_grid()[:64] - turn_deg
         weights = torch.from_numpy(steering(rig, front_end, grid))[None]
         level_db = mean_level(features[:, :8], live_microphones(weights))
-        said.append(network(level_db, features[:, 8:].transpose(1, 2), weights)[0])
+        predicted.append(network(level_db, features[:, 8:].transpose(1, 2), weights)[0])
     # 15 columns of context to each side and the strided layers' three.
-    here, there = said[0][:, 24:40], said[1][:, 14:30]
+    here, there = predicted[0][:, 24:40], predicted[1][:, 14:30]
     assert (here - there).abs().max() < 0.05 * here.abs().max()
 
 

@@ -22,9 +22,9 @@ class Beam(nn.Module):
 
     def forward(self, level_db, coherence, steering):
         response = torch.matmul(steering, coherence).mean(dim=(1, 3))[:, : SHAPE.front]
-        said = torch.zeros(len(response), VALUES, SHAPE.front)
-        said[:, 0] = 400 * (response - 0.97 * response.amax(dim=1, keepdim=True))
-        return said
+        predicted = torch.zeros(len(response), VALUES, SHAPE.front)
+        predicted[:, 0] = 400 * (response - 0.97 * response.amax(dim=1, keepdim=True))
+        return predicted
 
 
 @pytest.fixture(scope='module')

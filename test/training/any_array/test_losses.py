@@ -55,14 +55,14 @@ def test_columns_of_the_targets():
 
 def test_the_truth_costs_next_to_nothing_and_every_fault_costs():
     truth = labels([NEAR, FAR], [], [FAR])
-    said = perfect(truth)
-    terms = bearing_loss(said, truth, SHAPE)
+    predicted = perfect(truth)
+    terms = bearing_loss(predicted, truth, SHAPE)
     best = float(terms['loss'])
     assert float(terms['focal']) < 1e-3
     assert float(terms['huber']) < 1e-3
     assert float(terms['giou']) < 1e-3
     for value, error in enumerate((-20.0, 3.0, 3.0, 3.0, 3.0, 30.0)):
-        worse = said.clone()
+        worse = predicted.clone()
         worse[:, value] += error
         assert float(bearing_loss(worse, truth, SHAPE)['loss']) > best + 0.05
 
@@ -110,9 +110,9 @@ def watched(*windows, seen=(20.0, -20.0), unsure=()):
 
 
 def columns_with_gradient(truth: BearingLabels) -> torch.Tensor:
-    said = torch.zeros(len(truth.valid), VALUES, 64, requires_grad=True)
-    bearing_loss(said, truth, SHAPE)['loss'].backward()
-    return said.grad.abs().sum(dim=1) > 0
+    predicted = torch.zeros(len(truth.valid), VALUES, 64, requires_grad=True)
+    bearing_loss(predicted, truth, SHAPE)['loss'].backward()
+    return predicted.grad.abs().sum(dim=1) > 0
 
 
 def test_directions_that_no_camera_sees_learn_nothing():
@@ -142,15 +142,15 @@ def test_a_vehicle_of_doubtful_place_teaches_neither_presence_nor_silence():
 
 def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
     known, unknown = labels([NEAR]), labels([(*NEAR[:4], float('nan'))])
-    said = torch.zeros(1, VALUES, 64, requires_grad=True)
-    terms = bearing_loss(said, unknown, SHAPE)
+    predicted = torch.zeros(1, VALUES, 64, requires_grad=True)
+    terms = bearing_loss(predicted, unknown, SHAPE)
     assert terms['range'].item() == 0
     terms['loss'].backward()
-    assert torch.isfinite(said.grad).all()
-    assert said.grad[:, 5:].abs().sum() == 0
+    assert torch.isfinite(predicted.grad).all()
+    assert predicted.grad[:, 5:].abs().sum() == 0
     both = labels([NEAR, (*FAR[:4], float('nan'))])
-    assert float(bearing_loss(said, both, SHAPE)['range']) == pytest.approx(
-        float(bearing_loss(said, known, SHAPE)['range'])
+    assert float(bearing_loss(predicted, both, SHAPE)['range']) == pytest.approx(
+        float(bearing_loss(predicted, known, SHAPE)['range'])
     )
 
 

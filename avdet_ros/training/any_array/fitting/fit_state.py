@@ -136,10 +136,10 @@ def open_state(
     if not there:
         return state
     saved = read_run_file(out / LAST, 'network', 'averaged', 'optimiser', device=device)
-    # What runs of older versions do not say was as it is by default.
-    unsaid = {'plan': asdict(FitPlan()), 'shape': {}}
+    # What runs of older versions do not hold was as it is by default.
+    default = {'plan': asdict(FitPlan()), 'shape': {}}
     for name, ours in (('plan', asdict(plan)), ('shape', asdict(shape))):
-        theirs = {**unsaid[name], **saved[name]}
+        theirs = {**default[name], **saved[name]}
         for key, value in ours.items():
             if _plain(theirs.get(key)) != _plain(value):
                 raise AvdetError(

@@ -58,8 +58,8 @@ def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list
         with torch.autocast(
             store.device.type, torch.bfloat16, enabled=store.device.type == 'cuda'
         ):
-            said = network(windows.level_db, windows.coherence, windows.steering)
-        columns = said.float().transpose(1, 2)
+            predicted = network(windows.level_db, windows.coherence, windows.steering)
+        columns = predicted.float().transpose(1, 2)
         angles = decoded_angles(columns, network.shape)
         looked_at = columns[..., 0] > LEAST_LOGIT
         looked_at &= judged(angles[..., 0], windows.labels)

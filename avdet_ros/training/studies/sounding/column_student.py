@@ -42,7 +42,7 @@ def fit_columns(
 
     Args:
         maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
-        heat: (F, A) 1 where a vehicle is said to be.
+        heat: (F, A) 1 where a vehicle is taught to be.
         taught: (F, A) bool, where anything is taught.
         steps: of 64 windows, half of them with left and right exchanged.
         seed: of weights and order.

@@ -183,13 +183,13 @@ def _student(
     heat, taught = (torch.stack(part) for part in zip(*targets, strict=True))
     student = fit_columns(heard['train'], heat, taught, how.steps, seed, progress)
     with torch.no_grad():
-        said = student(heard['test']).numpy()
+        predicted = student(heard['test']).numpy()
     true = np.array([_targets(root, one, 'truth', rig)[0].numpy() > 0.5 for one in test.frames])
-    at_vehicles = at_boxes(said, test.frame, box_sides_deg(test.boxes_px, rig), 0.0)
+    at_vehicles = at_boxes(predicted, test.frame, box_sides_deg(test.boxes_px, rig), 0.0)
     found = rank(at_vehicles, test.sounds)
     return {
-        'ap_directions': average_precision(said.ravel(), true.ravel()),
-        'ap_hidden': _hidden_precision(root, test, rig, said, true),
+        'ap_directions': average_precision(predicted.ravel(), true.ravel()),
+        'ap_hidden': _hidden_precision(root, test, rig, predicted, true),
         'ap_inaudible': found.ap_inaudible,
         'roc_auc': found.roc_auc,
         'silent_hits': hits_at_half(at_vehicles, test.sounds),
@@ -197,7 +197,7 @@ def _student(
 
 
 def _targets(root: Path, frame: FrameId, name: str, rig: Rig) -> tuple[Tensor, Tensor]:
-    """(A,) where a vehicle is said to be, and (A,) bool where anything is taught."""
+    """(A,) where a vehicle is taught to be, and (A,) bool where anything is taught."""
     if name == 'truth':
         there = _truth(str(root), frame.drive).get(frame.stamp)
         kept = np.zeros((0, 4)) if there is None else there.boxes_px
@@ -234,7 +234,7 @@ def frame_sums(root: Path, frames: Sequence[FrameId]) -> Tensor:
 
 
 def _hidden_precision(
-    root: Path, test: SeenBoxes, rig: Rig, said: np.ndarray, true: np.ndarray
+    root: Path, test: SeenBoxes, rig: Rig, predicted: np.ndarray, true: np.ndarray
 ) -> float:
     """AP of directions in which an audible vehicle is that nobody sees, against empty ones."""
     hidden = np.zeros_like(true)
@@ -246,7 +246,7 @@ def _hidden_precision(
     for number in range(len(test.frames)):
         seen[number] = columns_of(test.boxes_px[test.frame == number], rig)
     counts = (hidden | ~true) & ~seen
-    return average_precision(said[counts], hidden[counts])
+    return average_precision(predicted[counts], hidden[counts])
 
 
 def hits_at_half(heat: np.ndarray, sounds: np.ndarray) -> float:
