@@ -33,8 +33,6 @@ from avdet_ros.simulation.drive import (
 from avdet_ros.simulation.drive_run import write_drives
 from avdet_ros.simulation.one_run import exclusive_lock
 
-pytestmark = pytest.mark.slow
-
 PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
 
 
@@ -55,6 +53,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_check_finds_nothing_wrong(written: Path) -> None:
     report = check(written, 0)
     assert report.findings == []
@@ -67,6 +66,7 @@ def test_check_finds_nothing_wrong(written: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_reader_gives_back_what_was_simulated(written: Path) -> None:
     drive = plan_drives(PLAN)[0]
     frame = layout.read_ids(layout.split_path(written, 'train'))[1]
@@ -84,6 +84,7 @@ def test_reader_gives_back_what_was_simulated(written: Path) -> None:
     assert depth[-1].max() > 2
 
 
+@pytest.mark.slow
 def test_clips_are_the_second_around_the_frame(written: Path) -> None:
     frame = layout.read_ids(layout.split_path(written, 'train'))[1]
     clips = layout.read_sound(written, frame)
@@ -94,6 +95,7 @@ def test_clips_are_the_second_around_the_frame(written: Path) -> None:
     assert clips.std() > 0
 
 
+@pytest.mark.slow
 def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: Path) -> None:
     frame = layout.read_ids(layout.split_path(written, 'train'))[2]
     shutil.copytree(written / frame.drive, tmp_path / frame.drive)
@@ -102,6 +104,7 @@ def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: P
     np.testing.assert_array_equal(layout.read_sound(tmp_path, frame), expected)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path) -> None:
     drives = plan_drives(PLAN)
     root = tmp_path / 'set'
@@ -118,6 +121,7 @@ def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path)
     assert hashes(root / drives[1].name) == hashes(written / drives[1].name)
 
 
+@pytest.mark.slow
 def test_a_full_disk_gets_one_sentence_and_leaves_nothing_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
     assert not list((tmp_path / 'set').glob('drive*'))
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
     command = [
         'sim',
@@ -183,6 +188,7 @@ def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
     assert not list((tmp_path / 'set').glob('*.part/drive.flac'))
 
 
+@pytest.mark.slow
 def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: Path) -> None:
     (tmp_path / 'letter.txt').write_text('dear')
     with pytest.raises(AvdetError, match='expected a new or empty folder'):
@@ -195,6 +201,7 @@ def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: P
         replace(PLAN, fps=float('nan'))
 
 
+@pytest.mark.slow
 def test_the_stated_size_is_near_the_real_one(written: Path) -> None:
     real = sum(path.stat().st_size for path in written.rglob('*') if path.is_file())
     assert 0.6 * real < PLAN.needed_bytes() < 2.0 * real
@@ -214,6 +221,7 @@ def test_splits_are_by_drive_and_their_seeds_apart() -> None:
     assert nights['test', True] == nights['test', False] == 4
 
 
+@pytest.mark.slow
 def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
     plan = replace(PLAN, drives=1, clips=False, clean_too=True)
     drive = plan_drives(plan)[0]
@@ -231,6 +239,7 @@ def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
     assert not np.any(good.corruption.gain_db)
 
 
+@pytest.mark.slow
 def test_card_counts_what_is_there(written: Path) -> None:
     write_card(written, PLAN, 'avdet sim drives set')
     card = (written / 'DATASET_CARD.md').read_text()

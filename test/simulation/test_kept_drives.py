@@ -23,10 +23,15 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.angles import angle_labels
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_errors, draw_rig
 from avdet_ros.simulation.conditions import Condition
+from avdet_ros.simulation.corruption import Corruption
 from avdet_ros.simulation.pictures import Cameras, random_conditions
+from avdet_ros.simulation.plan import Plan, plan_drives
+from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.variety import varied
@@ -40,6 +45,7 @@ SEEDS = {
     300_010: 'roadside',
     300_015: 'tunnel',
 }
+QUICK = (300_002, 300_015)
 INSTANT_S = 1.0
 
 
@@ -110,6 +116,7 @@ def world_of(seed: int) -> dict[str, list[float]]:
     truth = scene.truth(INSTANT_S)
     found |= {name: mark(getattr(truth, name)) for name in ('boxes_px', 'ids', 'distance_m')}
     found |= {name: mark(getattr(truth, name)) for name in ('visible_fraction', 'level_db')}
+    found['angles'] = mark(angle_labels(scene, INSTANT_S))
     return found
 
 
@@ -149,6 +156,31 @@ def sound_of(seed: int) -> np.ndarray:
     return 10 * np.log10(np.maximum(np.stack(bands, axis=1), 1e-12))
 
 
+def quick_of(seed: int) -> np.ndarray:
+    """(2, 8, 3, 3) of two arrays' channels at 0.5, 2 and 6 kHz: dB, and phase to channel 0."""
+    scene = scene_of(seed)
+    front_end = FrontEnd.of(scene.rig)
+    scenes = [scene, replace(scene, corruption=Corruption())]
+    found = QuickSound(scenes, front_end).spectra(INSTANT_S, 3).astype(np.float64)
+    spectra = found[:, :, :8] + 1j * found[:, :, 8:]
+    parts = []
+    for middle_hz in (500, 2000, 6000):
+        middle = round(middle_hz * front_end.n_fft / scene.rig.sample_rate_hz)
+        band = spectra[..., middle - middle // 4 : middle + middle // 4]
+        power = np.mean(np.abs(band) ** 2, axis=(1, 3))
+        cross = np.mean(band * band[:, :, :1].conj(), axis=(1, 3))
+        cross /= np.maximum(np.sqrt(power * power[:, :1]), 1e-12)
+        parts.append([10 * np.log10(np.maximum(power, 1e-12)), 20 * cross.real, 20 * cross.imag])
+    return np.array(parts).transpose(2, 3, 0, 1)
+
+
+def plans_of() -> list[float]:
+    """Splits, seeds and times of the drives of a run."""
+    plans = [Plan(), Plan(drives=7, minutes=0.3, seed=5, fps=3.0, clips=False, clean_too=True)]
+    drives = [plan_drives(plan) for plan in plans]
+    return mark((drives, [plan.times_s() for plan in plans], [p.needed_bytes() for p in plans]))
+
+
 @pytest.fixture(scope='module')
 def kept() -> dict[str, Any]:
     return json.loads(KEPT.read_text(encoding='utf-8'))
@@ -181,6 +213,15 @@ def test_the_sound_of_a_seed_is_the_one_it_was(kept, seed):
     np.testing.assert_allclose(sound_of(seed), kept['sounds'][str(seed)], atol=0.05)
 
 
+@pytest.mark.parametrize('seed', QUICK)
+def test_the_quick_sound_of_a_seed_is_the_one_it_was(kept, seed):
+    np.testing.assert_allclose(quick_of(seed), kept['quick'][str(seed)], atol=0.05)
+
+
+def test_the_drives_of_a_run_are_those_they_were(kept):
+    assert plans_of() == pytest.approx(kept['plans'], rel=1e-9)
+
+
 def keep() -> dict[str, Any]:
     """All that is kept."""
     return {
@@ -192,6 +233,8 @@ def keep() -> dict[str, Any]:
             family: [float(f'{n:.9g}') for n in arrays_of(family)]
             for family in (*FAMILIES, *HELD_OUT)
         },
+        'plans': plans_of(),
+        'quick': {seed: quick_of(seed).round(3).tolist() for seed in QUICK},
         'sounds': {seed: sound_of(seed).round(3).tolist() for seed in SEEDS},
         'pictures': {
             seed: {name: pixels.tolist() for name, pixels in pictures_of(seed).items()}
