@@ -76,7 +76,7 @@ def reproduce(
     command = shlex.join(['avdet', *sys.argv[1:]])
     bars = progress_bars(progress)
     if rows == self_supervision.KEY:
-        path = self_supervision.study(scale, out, data, command, pages, bars)
+        path = self_supervision.study(scale, out, data, command, pages, teachers, bars)
         _logger.info('made %s', path)
         return
     if rows == pretexts.KEY:

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from avdet_ros.dataset.features import cache_sound
-from avdet_ros.dataset.labels import label_sources
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.reports.page_section import marks, write_section
 from avdet_ros.evaluation.runs.on_dataset import dataset_rig
-from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes, true_boxes
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes, true_boxes
 from avdet_ros.evaluation.sounding.hand_made import ROWS, first_then, ranks
 from avdet_ros.evaluation.sounding.tables import (
     RowScores,
@@ -54,6 +53,11 @@ from avdet_ros.training.studies.sounding.selector_rows import (
     load_frames,
     rows_for,
     selector_scores,
+)
+from avdet_ros.training.studies.sounding.teacher_rows import (
+    label_by,
+    seen_by_teachers,
+    teacher_table,
 )
 
 KEY = 'self-supervision'
@@ -121,6 +125,7 @@ def study(
     data: Path | None = None,
     command: str = '',
     pages: Path | None = None,
+    teachers: Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
     """Run all rows and write the page's tables.
@@ -131,6 +136,8 @@ def study(
         data: drives in the MAVD layout with a truth that knows levels; None simulates some.
         command: for the page.
         pages: folder of pages; tables in its `PAGE` are replaced too.
+        teachers: ready ones, that label what selectors are scored on too; None takes labels that
+            are there.
         progress: shows how far it is.
 
     Returns:
@@ -207,8 +214,23 @@ def study(
         heat = np.load(maps, allow_pickle=False)
         for target in (out, *((pages / 'images',) if pages else ())):
             draw_attention(root, boxes['test'], heat, target / PICTURE)
-    listed = _listed_boxes(root, drives, boxes)
+    if teachers is not None:
+        label_by(teachers, root, drives, progress)
+    seen = seen_by_teachers(root, drives)
+    listed = {f'true, {use}': its for use, its in boxes.items()}
+    listed |= {f'teachers, {use}': its for use, its in seen.items()}
     sections = _sections(rows, boxes, listed, students, how, command)
+    table = teacher_table(
+        root,
+        seen,
+        frames['train'].padded,
+        rig,
+        out / 'selectors_teachers',
+        (how.steps, how.seeds),
+        _has_thermal(root),
+        progress,
+    )
+    sections['teachers'] = f'{_made(command)}\n\n{table}'
     sections['attention'] = f'{_made(command)}\n\n{attention_table(attention)}'
     text = '\n\n'.join(f'{marks(name)}' for name in sections)
     page = out / PAGE
@@ -272,16 +294,6 @@ def _sections(
 
 def _made(command: str) -> str:
     return f'`{command}`' if command else 'Made by hand.'
-
-
-def _listed_boxes(
-    root: Path, drives: Mapping[str, Mapping[str, Any]], boxes: Mapping[str, SeenBoxes]
-) -> dict[str, SeenBoxes]:
-    """True boxes of every use, and the teachers' where they labelled all test drives."""
-    listed = {f'true, {use}': its for use, its in boxes.items()}
-    if all('teachers' in label_sources(root, name) for name in drives['test']):
-        listed['teachers, test'] = teacher_boxes(root, drives['test'])
-    return listed
 
 
 def _has_thermal(root: Path) -> bool:

@@ -7,8 +7,16 @@ from dataclasses import replace
 import pytest
 
 from avdet_ros.cli import main as cli
+from avdet_ros.dataset.labels import LABELS
+from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.studies.sounding.filtered_students import STUDENT_ROWS, StudentScale
+from avdet_ros.evaluation.sounding.boxes import true_boxes
+from avdet_ros.training.studies.sounding.filtered_students import (
+    SEEN,
+    STUDENT_ROWS,
+    StudentScale,
+    write_seen,
+)
 from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS
 from avdet_ros.training.studies.sounding.selector_rows import SELECTORS
 from avdet_ros.training.studies.sounding.self_supervision import PAGE, SCALES, study
@@ -33,17 +41,32 @@ def own(drives, tmp_path):
 def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, log_lines):
     pages = tmp_path / 'pages'
     pages.mkdir()
+    split = read_split(own, 0.0)
+    for frames in (split.val, split.test):
+        write_seen(own, true_boxes(own, by_drive(frames)))
+    (own / SEEN).rename(own / LABELS)
     page = study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages)
     text = page.read_text()
     assert (pages / PAGE).read_text() == text
-    for name in ('shares', 'hand-made', 'selectors', 'bar', 'parts', 'filter', 'attention'):
+    for name in (
+        'shares',
+        'hand-made',
+        'selectors',
+        'bar',
+        'parts',
+        'filter',
+        'teachers',
+        'attention',
+    ):
         assert text.count(f'<!-- {name} -->') == text.count(f'<!-- end of {name} -->') == 1
     for row in SELECTORS:
         assert (f'| {row.title} |' in text) == (row.plan.labelled < 100), 'of so few frames'
     assert STUDENT_ROWS['oracle_hidden'] in text
     assert STUDENT_ROWS['sounding'] in text
     assert all(f'| {row.title} | - |' in text for row in PICTURE_ROWS)
-    assert '| audible | 100 % | 100 % | 100 % |' in text
+    assert '| audible | 100 % | 100 % | 100 % | 100 % | 100 % |' in text, 'true and seen'
+    seen = text.partition('<!-- teachers -->')[2].partition('<!-- end of')[0]
+    assert '| all told: sound | - | 1.00 |' in seen
 
     def never(*anything, **more):
         raise AssertionError('this is done already')

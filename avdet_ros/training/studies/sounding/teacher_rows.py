@@ -1,0 +1,126 @@
+"""The same rows on what teachers see: their boxes in place of those of the truth.
+
+What a selector is worth in the chain that filters labels. Teachers miss vehicles and see some
+where none is; a box on nothing counts as inaudible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from avdet_ros.dataset.labels import LABELS, label_sources
+from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes
+from avdet_ros.evaluation.sounding.hand_made import ROWS
+from avdet_ros.evaluation.sounding.tables import RowScores, main_table
+from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
+from avdet_ros.training.sounding.box_set import BoxSet
+from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, picture_scores
+from avdet_ros.training.studies.sounding.selector_rows import (
+    CONTROLS,
+    RIGHT,
+    SELECTORS,
+    hand_made_scores,
+    load_frames,
+    selector_scores,
+)
+
+KEYS = ('a', 'told_a', 'told_avm')
+"""Selectors that are scored on teachers' boxes too; they learned from true ones."""
+
+USES = ('val', 'test')
+
+
+def label_by(
+    teachers: Path,
+    root: Path,
+    drives: Mapping[str, Mapping[str, Sequence[Any]]],
+    progress: Progress = SILENT,
+) -> None:
+    """Let ready teachers label the drives of `USES`.
+
+    Args:
+        teachers: folder of `avdet train teacher`.
+        root: the data set's folder.
+        drives: frames by use and drive.
+        progress: shows frames.
+
+    Raises:
+        AvdetError: a teacher is missing, or pictures are.
+    """
+    from avdet_ros.training.data.camera_frames import MODALITIES
+    from avdet_ros.training.teachers.labelling import label_drives, open_teachers
+
+    there = [name for name in MODALITIES if (teachers / name).is_dir()] or list(MODALITIES)
+    wanted = {name: frames for use in USES for name, frames in drives[use].items()}
+    label_drives(root, wanted, open_teachers(teachers, there), root / LABELS, None, progress)
+
+
+def seen_by_teachers(
+    root: Path, drives: Mapping[str, Mapping[str, Sequence[Any]]]
+) -> dict[str, SeenBoxes]:
+    """Teachers' boxes of `USES`, where they labelled every drive; else none."""
+    names = [name for use in USES for name in drives[use]]
+    if not all('teachers' in label_sources(root, name) for name in names):
+        return {}
+    return {use: teacher_boxes(root, drives[use]) for use in USES}
+
+
+def teacher_table(
+    root: Path,
+    seen: Mapping[str, SeenBoxes],
+    train: BoxSet,
+    rig: Rig,
+    out: Path,
+    how: tuple[int, int],
+    thermal: bool,
+    progress: Progress = SILENT,
+) -> str:
+    """The main table on teachers' boxes, in Markdown; a sentence where there are none.
+
+    Args:
+        root: the data set's folder, with features.
+        seen: of `seen_by_teachers`.
+        train: true boxes of training frames.
+        rig: array and camera.
+        out: keeps the selectors' scores.
+        how: steps of each round of a selector, and seeds.
+        thermal: look at thermal pictures.
+        progress: shows steps.
+    """
+    if not seen:
+        return (
+            'No teacher has labelled these drives: `avdet train label` does it, or `--teachers` '
+            'of the same command.'
+        )
+    frames = {use: load_frames(root, its, rig, thermal, progress) for use, its in seen.items()}
+    steps, seeds = how
+    rows = [
+        RowScores(
+            row.title,
+            row.hears,
+            row.knows,
+            [hand_made_scores(row, frames['val'])[RIGHT]],
+            {name: [its] for name, its in hand_made_scores(row, frames['test']).items()},
+            RIGHT,
+        )
+        for row in ROWS
+    ]
+    rows += [picture_scores(row, frames['val'], frames['test']) for row in PICTURE_ROWS]
+    for row in SELECTORS:
+        if row.key not in KEYS:
+            continue
+        found = [
+            selector_scores(
+                row, train, frames, rig, seed, out / f'{row.key}_seed{seed}.npz', steps, progress
+            )
+            for seed in range(seeds)
+        ]
+        test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
+        rows.append(
+            RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
+        )
+    notes = f'{len(seen["test"].frames)} test frames, {len(seen["test"])} boxes of teachers.'
+    return f'{notes}\n\n{main_table(rows, seen, CONTROLS)}'
