@@ -13,14 +13,11 @@ from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from avdet_ros.drawing.eight_bit import eight_bit
 from avdet_ros.drawing.from_above import Placed
 from avdet_ros.drawing.picture import Box, Painter, View
-from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
     decode_ground,
-    decode_picture,
     decode_spectrogram,
     stamp_ns,
 )
@@ -28,9 +25,8 @@ from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.ground_markers import GroundMarkers
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.live_pictures import LivePictures
 from avdet_ros.nodes.markers import wedges
-from avdet_ros.nodes.picture_camera import PictureCamera
-from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.nodes.worker import make_worker
 from avdet_ros.rig import MICROPHONES
 
@@ -42,10 +38,6 @@ _DAY_NS = 86_400_000_000_000
 _MOST_IDS = 10_000
 _TRUTH_KEPT = 400
 _TRUTH_TOLERANCE_NS = 60_000_000
-_IMAGES_KEPT = 20
-_SHAPE = 0.02
-_PICTURES_TRIED = 3
-_IMAGE_STEP_NS = 80_000_000
 
 
 class OverlayNode(AvdetNode):
@@ -84,14 +76,15 @@ class OverlayNode(AvdetNode):
         self._truth: deque[tuple[int, list[Box]]] = deque(maxlen=_TRUTH_KEPT)
         self._latency_ms: float | None = None
         self._spectrogram: Image | None = None
-        self._images: deque[tuple[float, Any]] = deque(maxlen=_IMAGES_KEPT)
-        self._image_pulse = StreamPulse()
         self._last_in_s: float | None = None
-        self._note = self._unread = ''
+        self._note = ''
         self._first_ns = 0
         self._ids: dict[str, int] = {}
         self._painted = diagnostics.RateCounter()
         self._times = diagnostics.LatencyStats()
+        image_topic = self.resolve_topic_name('image')
+        info_topic = self.resolve_topic_name('camera_info')
+        self._pictures = LivePictures(self._rig.camera, image_topic, info_topic, self.refuse)
         self._worker = make_worker(
             self,
             'picture',
@@ -102,11 +95,8 @@ class OverlayNode(AvdetNode):
         )
         self._worker.start()
         how = {'qos_overriding_options': qos.overridable()}
-        self._image_topic = self.resolve_topic_name('image')
-        info_topic = self.resolve_topic_name('camera_info')
-        self._camera = PictureCamera(self._rig.camera, self._image_topic, info_topic)
         # image_transport names a compressed stream by the raw one's name with this behind it.
-        picture = CompressedImage if self._image_topic.endswith('/compressed') else Image
+        picture = CompressedImage if image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
         self._camera_input = self.create_subscription(
             picture, 'image', self._on_image, stream, **how
@@ -119,7 +109,7 @@ class OverlayNode(AvdetNode):
             self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
             self._camera_input,
             self.create_subscription(
-                CameraInfo, 'camera_info', lambda info: self._camera.take(info), stream, **how
+                CameraInfo, 'camera_info', self._on_camera_info, stream, **how
             ),
             self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
         ]
@@ -177,19 +167,10 @@ class OverlayNode(AvdetNode):
         self._truth.append((instant_ns, self._boxes(message)))
 
     def _on_image(self, message: Any) -> None:
-        """Keep the images of the last seconds: boxes hold for an instant that has passed."""
-        self._image_pulse.add()
-        instant_ns = stamp_ns(message)
-        if instant_ns <= 0:
-            topic = self._image_topic
-            self.refuse('image', f'{topic}: expected a stamp in the header, found {instant_ns} ns')
-            return
-        stamps = [stamp_ns(image) for _, image in list(self._images)[-2:]]
-        if stamps and instant_ns < stamps[-1]:
-            self._images.clear()
-        elif len(stamps) == 2 and stamps[1] - stamps[0] < _IMAGE_STEP_NS:
-            self._images.pop()
-        self._images.append((time.monotonic(), message))
+        self._pictures.add(message)
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._pictures.camera.take(message)
 
     def _on_spectrogram(self, message: Image) -> None:
         self._spectrogram = message
@@ -233,7 +214,7 @@ class OverlayNode(AvdetNode):
         if not self._overlay.get_subscription_count():
             return
         began = time.perf_counter()
-        camera_image = self._camera_image(instant_ns)
+        camera_image = self._pictures.at(instant_ns, self.p['image_timeout_s'])
         if not 0 <= instant_ns - (self._first_ns or 0) < _DAY_NS:
             self._first_ns = instant_ns
         view = View(
@@ -243,7 +224,7 @@ class OverlayNode(AvdetNode):
             latency_ms=self._latency_ms if newest else None,
             time_s=instant_ns * 1e-9,
             since_s=(instant_ns - self._first_ns) * 1e-9,
-            facts='camera' if camera_image is not None else self._why_no_camera(),
+            facts='camera' if camera_image is not None else self._pictures.why_none(),
             note='' if newest else self._note,
             ground=self._from_above(),
         )
@@ -273,44 +254,6 @@ class OverlayNode(AvdetNode):
         near = min(list(self._truth), key=lambda entry: abs(entry[0] - instant_ns))
         return near[1] if abs(near[0] - instant_ns) < _TRUTH_TOLERANCE_NS else None
 
-    def _camera_image(self, instant_ns: int) -> np.ndarray | None:
-        """The picture of the instant, as near as there is one; None when none come in."""
-        kept = list(self._images)
-        if not kept or time.monotonic() - kept[-1][0] > self.p['image_timeout_s']:
-            return None
-        kept.sort(key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
-        problem = ''
-        for _, message in kept[:_PICTURES_TRIED]:  # one that is broken is not the camera's end
-            try:
-                picture = eight_bit(decode_picture(message, self._image_topic))
-            except AvdetError as error:
-                problem = problem or str(error)
-                continue
-            self._unread = ''
-            self._check_shape(*picture.shape[1::-1])
-            picture = self._camera.rectified(picture)
-            if self._camera.problem:
-                self.refuse('camera_info', self._camera.problem)
-            return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
-        self._unread = problem
-        self.refuse('image', problem)
-        return None
-
-    def _why_no_camera(self) -> str:
-        if self._unread and self._images:
-            return 'camera cannot be read: drawn road'
-        return 'no camera: drawn road'
-
-    def _check_shape(self, width_px: int, height_px: int) -> None:
-        """Pictures may be scaled; those of another shape are cut otherwise than the rig says."""
-        camera = self._rig.camera
-        if abs(width_px * camera.height_px / (height_px * camera.width_px) - 1) > _SHAPE:
-            self.refuse(
-                'shape',
-                f'image: expected pictures of {camera.width_px} x {camera.height_px}, or these '
-                f'scaled, as the rig says, found {width_px} x {height_px}: boxes do not fit them',
-            )
-
     def _feed_strip(self) -> None:
         message, self._spectrogram = self._spectrogram, None
         if message is None:
@@ -333,24 +276,12 @@ class OverlayNode(AvdetNode):
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=self._worker.dropped,
             looking=subscribers,
-            camera=self._diagnose_camera(report, ended),
-            lens=self._camera.known,
+            camera=self._pictures.diagnose(report, self._why_no_pictures, self.clock_still, ended),
+            lens=self._pictures.camera.known,
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:
             report.ok(f'{self._painted.count} pictures' if subscribers else 'no subscribers')
 
-    def _diagnose_camera(self, report: diagnostics.Report, ended: bool) -> str:
-        """Whether pictures come; one that came and no longer does is reported."""
-        pulse = self._image_pulse
-        live = f'not readable, drawn road: {self._unread}' if self._unread else 'live'
-        if not self._images:
-            return 'none, drawn road'
-        if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
-            return live
-        why = self.publisher_watch.why_silent(self._camera_input, pulse.since_s)
-        if pulse.since_s < SILENT_AFTER_S:
-            return live
-        if pulse.has_stopped and not ended:
-            report.warn(f'the camera no longer comes: {why}')
-        return f'none for {pulse.since_s:.0f} s, drawn road'
+    def _why_no_pictures(self, since_s: float) -> str:
+        return self.publisher_watch.why_silent(self._camera_input, since_s)

@@ -158,7 +158,7 @@ def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watch
     wait(node._overlay.get_subscription_count, 'a looker')
     red = np.full((650, 1920, 3), (0, 0, 220), np.uint8)
     camera.publish(encode_image(encode_header(50 * 10**9, 'camera'), 'bgr8', red))
-    wait(lambda: node._images, 'the image')
+    wait(lambda: node._pictures.kept, 'the image')
     time.sleep(0.2)
     head = encode_header(50 * 10**9, 'camera_optical_frame')
     tracks.publish(encode_detections(head, BOX, np.array([0.8]), ['7']))

@@ -88,7 +88,7 @@ def test_an_overlay_forgets_what_it_was_told(start):
         painter.strip.add(50.0 + step, np.full((8, 80, 173), -20.0))
     assert (len(list(painter.trails.lines(51.0))), painter.strip.levels_db[0]) == (1, -20)
     assert node._truth_at(50 * SECOND_NS) is not None
-    assert node._images
+    assert node._pictures.kept
     node.trigger_deactivate()
     node.trigger_activate()
     painter = node._painter
@@ -96,7 +96,7 @@ def test_an_overlay_forgets_what_it_was_told(start):
     assert list(painter.trails.lines(51.5)) == []
     assert painter.strip.levels_db[0] < -60
     assert node._truth_at(50 * SECOND_NS) is None
-    assert not node._images
+    assert not node._pictures.kept
     assert node._latency_ms is None
     assert values_of(node)['pictures'] == '0'
 
