@@ -15,7 +15,7 @@ from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.array_state import read_array
-from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
+from avdet_ros.messages.decode import channels_first, decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import diagnostics, qos
@@ -233,5 +233,5 @@ class DetectorNode(AvdetNode):
 def _read(window: Image | FeatureWindow) -> tuple[np.ndarray, int]:
     """Features and ROS time of the end of a window, however it came."""
     if isinstance(window, FeatureWindow):
-        return window.features, window.end_ns
+        return channels_first(window.features.transpose(1, 2, 0)), window.end_ns
     return decode_spectrogram(window, 'spectrogram'), stamp_ns(window)
