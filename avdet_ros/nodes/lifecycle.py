@@ -20,7 +20,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes import diagnostics
+from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.hand_over import FeatureHandOver, HandedOver
 from avdet_ros.nodes.parameter_server import ParameterServer
@@ -99,12 +99,15 @@ class AvdetNode(LifecycleNode):
         self, msg_type: Any, topic: str, qos_profile: Any, **options: Any
     ) -> Publisher:
         """As rclpy's, which writes the parameters of this topic into the profile: into a copy."""
+        if 'qos_overriding_options' not in options:  # else a user may offer less than is wanted
+            options.setdefault('event_callbacks', qos.UNWATCHED_PUBLISHER)
         return super().create_publisher(msg_type, topic, copy(qos_profile), **options)
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
     ) -> Subscription | AdaptiveSubscription:
         """As rclpy's; one whose QoS a user may change also adapts to what is offered."""
+        options.setdefault('event_callbacks', qos.UNWATCHED_SUBSCRIPTION)
         if 'qos_overriding_options' not in options:
             profile = copy(qos_profile)
             return super().create_subscription(msg_type, topic, callback, profile, **options)

@@ -14,11 +14,17 @@ from dataclasses import replace
 import re
 from typing import Any
 
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Param
+
+UNWATCHED_PUBLISHER = PublisherEventCallbacks(use_default_callbacks=False)
+UNWATCHED_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
+"""Without rclpy's log of who requests more than is offered: for it a node looks at two more
+things of each topic, each time it waits. Diagnostics explain a silent subscription."""
 
 OVERRIDES = 'qos_overrides'
 """First part of the names of these parameters."""

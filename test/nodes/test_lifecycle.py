@@ -54,6 +54,7 @@ NODES = [CaptureNode, DetectorNode, TrackerNode, OverlayNode, RecorderNode]
 def test_up_down_and_up_again(start, call, parameters, node_class):
     node = start(node_class, **parameters[node_class])
     assert node.state == 'active'
+    assert len(list(node.waitables)) <= 6  # each costs time whenever the node is woken
     name = node.NAME
     for _ in range(2):
         off = call(SetBool, f'{name}/enable', data=False)
