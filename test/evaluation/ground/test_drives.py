@@ -1,0 +1,86 @@
+"""The truth in metres: places and velocities by hand, and what a drive's file is named after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from helpers.lone_vehicle import lone_scene
+import numpy as np
+import pytest
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.ground.drives import GroundPlan, read_ground_drive, with_truth
+from avdet_ros.evaluation.ground.drives import write_ground_drive as write
+from avdet_ros.simulation.motion import Motion
+from avdet_ros.simulation.road import straight_road
+
+STAMPS_S = np.arange(0.5, 2.01, 0.1)
+TURN_RAD = 0.6
+
+
+@pytest.fixture(scope='module')
+def drive():
+    """The ego vehicle drives at 8 m/s along a road to the north-east; one comes towards it."""
+    scene = lone_scene()
+    road = straight_road(heading_rad=TURN_RAD)
+    ego = replace(scene.ego, road=road, motion=Motion(2.0, 8.0, lane=-0.5))
+    other = replace(scene.vehicles[0], road=road, motion=Motion(50.0, -10.0, lane=0.5))
+    scene = replace(scene, ego=ego, vehicles=(other,), seed=9)
+    found = {'a': [Detections() for _ in STAMPS_S]}
+    return scene, with_truth(scene, 9, STAMPS_S, 10.0, found)
+
+
+def test_places_are_in_the_vehicles_frame_and_velocities_over_ground(drive):
+    scene, its = drive
+    width = scene.ego.road.lane_width_m
+    times = np.concatenate([STAMPS_S, STAMPS_S[-1] + 0.1 * np.arange(1, 6)])
+    ahead = 50 - 10 * times - (2 + 8 * times)
+    assert its.ids.tolist() == [1]
+    assert its.places_m.shape == its.velocities_mps.shape == (1, len(times), 2)
+    assert its.places_m[0, :, 0] == pytest.approx(ahead, abs=0.05)
+    assert its.places_m[0, :, 1] == pytest.approx(np.full(len(times), width), rel=0.15)
+    assert its.velocities_mps[0] == pytest.approx(np.tile([-10.0, 0], (len(times), 1)), abs=0.05)
+    assert len(its.ego) == len(times)
+    way = np.array([[pose.x_m, pose.y_m] for pose in its.ego])
+    along = way @ [np.cos(TURN_RAD), np.sin(TURN_RAD)]
+    assert along == pytest.approx(2 + 8 * times, abs=0.01)
+    assert [pose.yaw_rad for pose in its.ego] == pytest.approx([TURN_RAD] * len(times), abs=0.01)
+    for step in (0, 7, len(times) - 1):
+        assert its.ego_mps(step) == pytest.approx([8, 0], abs=0.05)
+    assert its.rate_hz == pytest.approx(10)
+
+
+def test_what_the_camera_and_the_array_know_stands_beside(drive):
+    scene, its = drive
+    frames = [scene.truth(float(t)) for t in STAMPS_S]
+    assert its.audible[0].tolist() == [bool(frame.audible[0]) for frame in frames]
+    assert its.visible[0] == pytest.approx([frame.visible_fraction[0] for frame in frames])
+    assert its.distance_m[0] == pytest.approx([frame.distance_m[0] for frame in frames])
+    assert [len(frame) for frame in its.truth] == [len(frame.labels()) for frame in frames]
+    assert (its.seed, its.setting) == (9, 'country')
+
+
+def test_a_vehicle_beyond_the_horizon_is_silent_and_its_distance_unknown(drive):
+    scene, _ = drive
+    far = replace(scene.vehicles[0], motion=Motion(145.0, -10.0, lane=0.5))
+    its = with_truth(replace(scene, vehicles=(far,)), 9, STAMPS_S, 10.0, {})
+    there = np.isfinite(its.distance_m[0])
+    assert not there[0]
+    assert there[-1]
+    assert not its.audible[0, ~there].any()
+    assert not its.visible[0, ~there].any()
+    assert np.isfinite(its.places_m).all()
+
+
+def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_path):
+    detectors = {'b': SimpleNamespace(sha256='1' * 64), 'a': SimpleNamespace(sha256='2' * 64)}
+    plan = GroundPlan(20.0, 10.0, detectors, rig)
+    assert plan.path(tmp_path, 7) == tmp_path / 'ground_7_20s_10hz_22222222-11111111.npz'
+    _, its = drive
+    write(tmp_path / 'a.npz', its)
+    again = read_ground_drive(tmp_path / 'a.npz', 9)
+    for name in ('stamps_s', 'ids', 'places_m', 'velocities_mps', 'audible', 'distance_m'):
+        np.testing.assert_array_equal(getattr(again, name), getattr(its, name))
+    assert [len(found) for found in again.detections['a']] == [0] * len(STAMPS_S)
+    assert again.ego == its.ego
