@@ -41,6 +41,7 @@ COPIED = (
     *('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'),
 )
 NEED_ROS = ('nodes', 'messages')
+SECONDS = 15.0
 NOTICED = (1, 3, 24, 36, 152, 255, -24)
 """mutmut's exit codes of tests that failed or ran for too long."""
 
@@ -119,7 +120,7 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='which sample')
     parser.add_argument('--again', action='store_true', help='try those that passed once more')
     parser.add_argument('--jobs', type=int, default=2, help='processes')
-    parser.add_argument('--seconds', type=float, default=15, help='of tests a bug; 0: all')
+    parser.add_argument('--seconds', type=float, default=SECONDS, help='of tests a bug; 0: all')
     parser.add_argument(
         '--by-name', action='store_true', help="the tests of a bug's module alone, by their names"
     )
@@ -274,17 +275,21 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
     share = share_noticed(len(tried) - len(passed), len(tried), everything - len(excused))
     print(f'\n{room}: {share} of {len(tried)} noticed, of {everything} that there are')
     if arguments.page:
-        command = command_of(room, arguments.most, arguments.seed, arguments.by_name)
+        command = command_of(arguments)
         write_row(room, share, f'{len(tried)} of {everything}', len(excused), command)
 
 
-def command_of(room: str, most: int, seed: int, by_name: bool) -> str:
+def command_of(arguments: argparse.Namespace) -> str:
     """What a person types for this score."""
-    words = [f'make mutate ROOM={room}']
-    form = ' MOST={}', ' SEED={}'
-    if by_name:
-        words, form = [f'python tools/mutate.py {room} --by-name'], (' --most {}', ' --seed {}')
-    return ''.join([*words, *(f.format(n) for f, n in zip(form, (most, seed), strict=True) if n)])
+    its = arguments
+    if not its.by_name and its.seconds == SECONDS:
+        sample = f' MOST={its.most}' if its.most else ''
+        return f'make mutate ROOM={its.room}{sample}' + (f' SEED={its.seed}' if its.seed else '')
+    words = ['python tools/mutate.py', its.room]
+    words += [f'--most {its.most}'] if its.most else []
+    words += [f'--seed {its.seed}'] if its.seed else []
+    words += [f'--seconds {its.seconds:g}'] if its.seconds != SECONDS else []
+    return ' '.join([*words, '--by-name'] if its.by_name else words)
 
 
 def share_noticed(noticed: int, tried: int, everything: int) -> str:

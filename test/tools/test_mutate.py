@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 import json
 import re
 
@@ -26,9 +27,9 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
     page.write_text(f'before\n{mutate.BEGIN}\n{mutate.END}\nafter\n')
     monkeypatch.setattr(mutate, 'PAGE', page)
     before, after, audio = (
-        mutate.command_of('tracking', 50, 0, False),
-        mutate.command_of('tracking', 100, 1, False),
-        mutate.command_of('audio', 0, 0, False),
+        mutate.command_of(arguments(room='tracking', most=50)),
+        mutate.command_of(arguments(room='tracking', most=100, seed=1)),
+        mutate.command_of(arguments(room='audio')),
     )
     mutate.write_row('tracking', '80% (66% to 89%)', '50 of 2000', 0, before)
     mutate.write_row('audio', '90%', '3000 of 3000', 2, audio)
@@ -43,9 +44,16 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
 
 
 def test_a_score_by_names_comes_with_its_own_command():
-    assert mutate.command_of('nodes', 60, 1, True) == (
-        'python tools/mutate.py nodes --by-name --most 60 --seed 1'
+    by_name = arguments(room='nodes', most=60, seed=1, by_name=True)
+    assert mutate.command_of(by_name) == (
+        'python tools/mutate.py nodes --most 60 --seed 1 --by-name'
     )
+    longer = arguments(room='bags', most=40, seconds=45.0)
+    assert mutate.command_of(longer) == 'python tools/mutate.py bags --most 40 --seconds 45'
+
+
+def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS):
+    return Namespace(room=room, most=most, seed=seed, by_name=by_name, seconds=seconds)
 
 
 def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file_or_a_pattern():
