@@ -4,7 +4,7 @@ A score is one of the drives that its seeds drew, so a world, a picture or a sou
 without being meant to makes scores differ that were measured before. What each part drew is kept
 in `kept_drives.json` as a few numbers. Where a change is meant, as it then says in the changelog,
 
-    python test/simulation/test_kept_drives.py
+    python test/simulation/test_simulation_kept_drives.py
 
 writes them anew.
 """
