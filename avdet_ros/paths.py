@@ -31,6 +31,23 @@ def share(name: str) -> Path:
     raise AvdetError(f'{name} of the package avdet_ros: expected at {places}, found nothing')
 
 
+def found_or_shipped(path: str | Path) -> Path:
+    """A file as it is named, or else the package's own of that name.
+
+    So that ``models/any_array.onnx`` is found from any folder, a colcon workspace's too.
+
+    Args:
+        path: of a file; what is not there and does not ship stays as it is.
+    """
+    path = Path(path)
+    if path.exists() or path.is_absolute() or '..' in path.parts:
+        return path
+    try:
+        return share(str(path))
+    except AvdetError:
+        return path
+
+
 def ros_package_installed(name: str) -> bool:
     """Whether a package of ROS is in the sourced workspaces."""
     try:

@@ -70,7 +70,7 @@ def run(command: Sequence[str], log: Path, extra: Mapping[str, str] | None = Non
                     child.wait(timeout=HEARTBEAT_S)
                     break
                 except subprocess.TimeoutExpired:
-                    say(f'      {time.monotonic() - began_s:.0f} s')
+                    say(f'      {Path(command[0]).name}: {time.monotonic() - began_s:.0f} s')
         except BaseException:
             child.terminate()
             child.wait()

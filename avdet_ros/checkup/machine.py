@@ -91,7 +91,8 @@ def check_provider(detector: Detector, gpu: str) -> Finding:
         return to_do('GPU', f'{found}, although there is {gpu}: {why}', step)
     if took_s > HOP_S / 2:  # the rest of the way needs the other half
         step = 'free this machine of other work, use a GPU, or ask for fewer windows: hop:=0.2'
-        return to_do('GPU', f'{found}: too slow for one each {HOP_S:g} s', step)
+        why = f'more than half of the {1e3 * HOP_S:.0f} ms to the next one'
+        return to_do('GPU', f'{found}: {why}', step)
     return ok('GPU', found if gpu else f'{found}; no GPU here, and none needed')
 
 

@@ -16,7 +16,7 @@ def process(
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     tracker: Annotated[
         str | None, typer.Option(help='Tracker: iou or motion; default as in the nodes.')
     ] = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ModelFile = Annotated[
     Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
 ]
-RigFile = Annotated[Path | None, typer.Option(help='Rig file.')]
+RigFile = Annotated[Path | None, typer.Option(help='Rig file; else the example.')]
 Page = Annotated[
     Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
 ]

@@ -54,6 +54,8 @@ def calibrate(
         raise AvdetError(f'--speed: expected -50 to 300 km/h, found {speed_kmh:g}')
     rig_path = rig or drive_rig(recordings[0]) or default_rig_path()
     loaded_rig = load_rig(rig_path)
+    if rig is None:
+        print_line(f'array of {rig_path}; --rig names another')
     if walk:
         if len(recordings) != 1:
             raise AvdetError(f'--walk: expected one recording, found {len(recordings)}')

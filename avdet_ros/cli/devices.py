@@ -32,7 +32,7 @@ def devices(
     seconds: Annotated[
         float | None, typer.Option(min=0.5, help='End the meter after this many seconds.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
 ) -> None:
     """List sound devices, or meter, tap or record one."""
     from avdet_ros.errors import AvdetError

@@ -24,7 +24,7 @@ def doctor(
         str | None,
         typer.Option(help='Sound device: index, name or part of a name; else the default one.'),
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
@@ -46,11 +46,11 @@ def doctor(
     """
     from rich.text import Text
 
-    from avdet_ros.paths import share
+    from avdet_ros.paths import found_or_shipped
     from avdet_ros.rig import load_rig
 
     loaded_rig = load_rig(rig)
-    model = model or share('models/student.onnx')
+    model = found_or_shipped(model or 'models/student.onnx')
     steps = []
     for finding in _walk(
         loaded_rig,

@@ -36,10 +36,10 @@ def check_dataset(
         raise AvdetError(f'decode: expected 0 or more frames, found {decode}')
     report = check(folder, decode, progress_bars())
     table = Table(title=str(folder), title_justify='left')
-    for heading in ('drive', 'split'):
-        table.add_column(heading, no_wrap=True)
+    table.add_column('drive', overflow='fold')  # gives way to the numbers on a narrow terminal
+    table.add_column('split', no_wrap=True)
     for heading in ('frames', 's', 'Hz', 'gaps', 'decoded', 'dBFS'):
-        table.add_column(heading, justify='right')
+        table.add_column(heading, justify='right', no_wrap=True)
     sizes: Counter[tuple[str, str]] = Counter()
     for name, drive in report.drives.items():
         levels = [value for value in drive.level_dbfs if value is not None]

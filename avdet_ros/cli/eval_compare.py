@@ -38,7 +38,7 @@ def compare(
     tracker: Annotated[str | None, typer.Option(help='Tracker for both.')] = None,
     resamples: Annotated[int, typer.Option(help='Bootstrap samples.')] = 500,
     pictures: Annotated[int, typer.Option(help='Pictures of the frames that differ most.')] = 8,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
     out: Annotated[Path, typer.Option(help='Folder of the results.')] = Path('out/compare'),
 ) -> None:

@@ -15,7 +15,7 @@ def evaluate_corners(
     validation: Annotated[
         bool, typer.Option('--validation', help='Drives from seed 100000, not from 200000.')
     ] = False,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     store: Annotated[
         Path, typer.Option(help='Folder that keeps detections; some 20 kB a vehicle.')
     ] = Path('out/corners'),

@@ -14,7 +14,7 @@ def inspect_model(
     file: Annotated[
         Path | None, typer.Argument(help='ONNX model; the default is models/student.onnx.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     provider: Annotated[
         list[str] | None,
         typer.Option(help='tensorrt, cuda or cpu; repeat in order of preference.'),
@@ -34,10 +34,10 @@ def inspect_model(
     from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector
     from avdet_ros.detection.taught_ranges import values_of
-    from avdet_ros.paths import share
+    from avdet_ros.paths import found_or_shipped
     from avdet_ros.rig import load_rig
 
-    file = file or share('models/student.onnx')
+    file = found_or_shipped(file or 'models/student.onnx')
     loaded_rig = load_rig(rig)
     front_end = FrontEnd.of(loaded_rig)
     content, contract = read_model(file)

@@ -102,7 +102,9 @@ def evaluate(
     cache_gb: Annotated[
         float, typer.Option(help='What they may take; 0 keeps none. Old ones go first.')
     ] = 8.0,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file; else that of --data, or the example.')
+    ] = None,
     jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
     out: Annotated[
         Path | None,

@@ -17,7 +17,7 @@ def evaluate_trackers(
     drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 20,
     tuning_drives: Annotated[int, typer.Option(help='Validation drives, from seed 100000.')] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
     out: Annotated[Path, typer.Option(help='Write the page here, JSON beside it.')] = Path(
         'out/trackers.md'

@@ -15,7 +15,7 @@ def evaluate_tracks(
     ] = False,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
     rate: Annotated[float, typer.Option(help='Windows a second.')] = 10.0,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     store: Annotated[
         Path, typer.Option(help='Folder that keeps drives and detections; some 50 kB a drive.')
     ] = Path('out/ground_drives'),

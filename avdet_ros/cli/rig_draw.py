@@ -25,7 +25,7 @@ def rig_draw(
     image: Annotated[
         str | None, typer.Option(help="The camera's topic in the bag; the only one if not given.")
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
 ) -> None:
     """Draw horizon, bearings, distances and the array over a picture of the camera."""
     import cv2

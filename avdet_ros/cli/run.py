@@ -35,7 +35,8 @@ def run(
     """Start capture, detector, tracker and overlay as processes; Ctrl-C ends them.
 
     Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
-    source:=device device:=array8, or source:=simulation seed:=300001.
+    source:=device device:=NAME rig:=my_rig.yaml, or source:=simulation. A drive or file
+    that has come to its end leaves the nodes running.
     """
     from avdet_ros.process import SignalFlag, exit_on_signal
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def simulate_check(
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     speed: Annotated[
         bool, typer.Option('--speed', help='Also measure what windows and drives cost to make.')
     ] = False,

@@ -26,7 +26,7 @@ def simulate(
     recordings: Annotated[
         Path | None, typer.Option(help='Folder of loops engine*.wav, tyre*.wav as sources.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     contact_sheet: Annotated[
         Path | None, typer.Option(help='Write a picture of all modalities here, and no drives.')
     ] = None,

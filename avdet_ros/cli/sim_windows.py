@@ -24,7 +24,7 @@ def simulate_windows(
     ] = '0:100000',
     jobs: Annotated[int, typer.Option(min=1, help='Processes.')] = 2,
     clean: Annotated[bool, typer.Option(help='Simulate an ideal array, without errors.')] = False,
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     arrays: Annotated[
         str,
         typer.Option(

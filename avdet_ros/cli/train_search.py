@@ -24,7 +24,9 @@ def search(
         ),
     ] = None,
     name: Annotated[str, typer.Option(help='Of the search in the database.')] = 'avdet',
-    rig: Annotated[Path | None, typer.Option(help='Rig file to train for.')] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file to train for; else the example.')
+    ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Search learning rate, weights of the losses and augmentation by validation score.

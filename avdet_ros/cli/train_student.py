@@ -25,7 +25,9 @@ def train(
     resume: Annotated[
         bool, typer.Option('--resume/--fresh', help='Go on with the run folder, or empty it.')
     ] = True,
-    rig: Annotated[Path | None, typer.Option(help='Rig file to train for.')] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file to train for; else the example.')
+    ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
     """Train a model: simulate windows, fit, calibrate, score, export, write the model card."""

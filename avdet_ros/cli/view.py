@@ -29,7 +29,7 @@ def view(
         str | None, typer.Option(help="The camera's topic; the default is found by its name.")
     ] = None,
     namespace: Annotated[str, typer.Option(help='Namespace of the running nodes.')] = 'avdet',
-    rig: Annotated[Path | None, typer.Option(help='Rig file.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     label_filter: Annotated[
         str,
         typer.Option(

@@ -36,6 +36,7 @@ from avdet_ros.detection.providers import (
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import make_private_folder
+from avdet_ros.paths import found_or_shipped
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 
@@ -84,7 +85,7 @@ class Detector:
             AvdetError: the file is bad or does not fit the vehicle, a provider is unknown, or
                 no provider can run the model.
         """
-        self.path = Path(model_path)
+        self.path = found_or_shipped(model_path)
         self.provider_notes: list[str] = []
         self.rig_notes: list[str] = []
         self._wanted = provider_names(providers)

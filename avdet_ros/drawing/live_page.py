@@ -6,6 +6,7 @@ optional: see `INSTALL`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import time
 from typing import Any
@@ -36,6 +37,9 @@ RINGS_M = (20, 40, 60)
 INSTALL = 'pip install -r tools/requirements/view.txt -c tools/requirements/constraints.txt'
 """In this repository; without its pins pip may bring a numpy that ROS's messages cannot use."""
 
+SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'WAYLAND_SOCKET')
+"""Where Linux's programs find one; without any, Rerun's viewer ends and we would wait for it."""
+
 _SILENT_DB = -100.0
 _TRUTH_COLOUR = (255, 255, 255)
 _AROUND_COLOUR = (110, 112, 116)
@@ -53,7 +57,7 @@ class LivePage:
             web: serve the page to a browser instead of opening a window.
 
         Raises:
-            AvdetError: Rerun is not installed, or no viewer can be opened.
+            AvdetError: Rerun is not installed, there is no screen, or no viewer can be opened.
         """
         try:
             import rerun
@@ -62,6 +66,11 @@ class LivePage:
             raise AvdetError(
                 f'avdet view: expected the Rerun viewer, found none ({error}): {INSTALL}'
             ) from error
+        if save is None and not web and not any(map(os.environ.get, SCREENS)):
+            raise AvdetError(
+                f'avdet view: expected a screen for the window, found none of {", ".join(SCREENS)}'
+                ' set: --web serves a browser, --save FILE.rrd writes a file'
+            )
         self._rr = rerun
         self.url = ''
         self._stream = rerun.RecordingStream('avdet')

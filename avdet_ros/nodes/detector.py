@@ -64,7 +64,7 @@ class DetectorNode(AvdetNode):
             self.p['threads'],
             self.p['tensorrt_cache'],
         )
-        self.get_logger().info(f'{model} on {self._detector.provider}')
+        self.get_logger().info(f'{self._detector.path} on {self._detector.provider}')
 
     def unload(self) -> None:
         """Forget the model."""

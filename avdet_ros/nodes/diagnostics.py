@@ -25,10 +25,12 @@ class Report:
     Attributes:
         level: OK, WARN or ERROR.
         values: what is shown below the sentence.
+        event: what is well and worth a line in the log, once: that a source has ended.
     """
 
     def __init__(self) -> None:
         self.level = OK
+        self.event = ''
         self.values: dict[str, str] = {}
         self._sentences: list[tuple[int, str]] = []
 
@@ -53,6 +55,11 @@ class Report:
     def ok(self, sentence: str) -> None:
         """Add a sentence on what is well."""
         self.add(OK, sentence)
+
+    def once(self, sentence: str) -> None:
+        """Add a sentence on what is well, and log it when it comes."""
+        self.ok(sentence)
+        self.event = sentence
 
     def warn(self, sentence: str) -> None:
         """Add a sentence on what a person should look at."""

@@ -204,6 +204,7 @@ class RecorderNode(AvdetNode):
         writer = self._writer
         next_flush_s = time.monotonic() + FLUSH_S
         next_line_s = time.monotonic() + TELL_S
+        told = -1
         try:
             while True:
                 try:
@@ -221,7 +222,9 @@ class RecorderNode(AvdetNode):
                     writer.flush()
                     next_flush_s = now_s + FLUSH_S
                 if now_s >= next_line_s:
-                    self.get_logger().info(self._summary())
+                    if writer.messages != told:  # nothing comes after a drive has ended
+                        self.get_logger().info(self._summary())
+                        told = writer.messages
                     next_line_s = now_s + TELL_S
             writer.close()
         except Exception as error:

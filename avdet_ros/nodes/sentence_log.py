@@ -29,6 +29,7 @@ class SentenceLog:
         self._first_s: dict[str, float] = {}
         self._logged_s: dict[str, float] = {}
         self._faulty = False
+        self._event = ''
         self._well_since_s: float | None = None
 
     def news(self, report: Report, now_s: float, told: Collection[str]) -> tuple[int, str] | None:
@@ -66,6 +67,10 @@ class SentenceLog:
         if self._well_since_s is None:
             self._well_since_s = now_s
         self._first_s.clear()
+        before, self._event = self._event, report.event
+        if report.event and not before:
+            self._faulty = False
+            return OK, report.event
         if not self._faulty or now_s - self._well_since_s < WELL_S:
             return None
         self._faulty = False

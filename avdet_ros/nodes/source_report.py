@@ -37,7 +37,7 @@ def report_source(report: Report, reader: SourceReader, windows: int, silent_s: 
         report.warn(f'{source.damage}; {windows} windows were sent')
         return True
     if source.exhausted:
-        report.ok(f'{source.label} has ended after {windows} windows')
+        report.once(f'{source.label} has ended after {windows} windows')
         return True
     if source.doubt:
         report.warn(source.doubt)

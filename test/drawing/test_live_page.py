@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.drawing.from_above import Placed
-from avdet_ros.drawing.live_page import LivePage
+from avdet_ros.drawing.live_page import SCREENS, LivePage
 from avdet_ros.errors import AvdetError
 
 
@@ -84,4 +84,12 @@ def test_vehicles_are_shown_from_above_with_the_way_ahead_upwards(rig, tmp_path,
 def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     with pytest.raises(AvdetError, match=r'found none .*constraints\.txt'):
+        LivePage(rig)
+
+
+def test_without_a_screen_the_other_ways_are_named(rig, monkeypatch):
+    pytest.importorskip('rerun')
+    for name in SCREENS:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(AvdetError, match=r'found none of DISPLAY.*--web .*--save'):
         LivePage(rig)

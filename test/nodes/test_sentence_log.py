@@ -65,3 +65,15 @@ def test_what_the_node_has_said_itself_is_not_said_twice():
     assert log.news(report((ERROR, 'no such file')), 0.0, {'no such file'}) is None
     assert log.news(report(), 1.0, ()) is None
     assert log.news(report(), 1.0 + WELL_S, ()) == (OK, 'well again: 100 windows sent')
+
+
+def test_the_end_of_a_source_is_a_line_of_its_own():
+    log, ended = SentenceLog(), Report()
+    ended.once('drive 1 has ended after 138 windows')
+    assert ended.message == 'drive 1 has ended after 138 windows'
+    assert held(log, 0.0, (WARN, 'late')) == (WARN, 'late')
+    assert log.news(ended, 4.0, ()) == (OK, 'drive 1 has ended after 138 windows')
+    for second in range(5, 20):  # and no "well again" of the fault before it
+        assert log.news(ended, float(second), ()) is None
+    assert log.news(report(), 20.0, ()) is None
+    assert log.news(ended, 30.0, ()) == (OK, 'drive 1 has ended after 138 windows')

@@ -1,0 +1,26 @@
+"""The package's own files are found by their names, from any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from avdet_ros.paths import found_or_shipped, share
+
+MODEL = 'models/any_array.onnx'
+
+
+def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert found_or_shipped(MODEL) == share(MODEL)
+    own = tmp_path / MODEL
+    own.parent.mkdir()
+    own.write_bytes(b'mine')
+    assert found_or_shipped(MODEL) == Path(MODEL), "the user's own comes first"
+
+
+@pytest.mark.parametrize('name', ['models/none.onnx', '/models/any_array.onnx', f'../{MODEL}'])
+def test_other_names_stay_as_they_are(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert found_or_shipped(name) == Path(name)
