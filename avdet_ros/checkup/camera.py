@@ -69,7 +69,8 @@ def _nothing(seen: CameraSeen) -> list[Finding]:
     if not seen.topic:
         there = ', '.join(seen.others)
         step = f'name one with --image: {there}' if there else 'start its driver, name its topic'
-        return [not_checked('camera', 'no image topic was named', step), *rest]
+        found = 'none of several image topics was named' if there else 'no image topic is there'
+        return [not_checked('camera', found, step), *rest]
     there = f'; there are {", ".join(seen.others)}' if seen.others else ''
     step = f'start the driver, or name another topic with --image{there}'
     return [to_do('camera', f'no picture came on {seen.topic}', step), *rest]

@@ -181,7 +181,7 @@ def _geometry_differences(
             KEY_PREFIX + 'microphones',
             f'microphone {worst} ({names[worst]}) at {_point(theirs[worst])} m in the array '
             f'within {GEOMETRY_TOLERANCE_M * 1e3:g} mm',
-            f'it at {_point(ours[worst])} m, {apart_m[worst] * 1e3:.0f} mm away,',
+            f'{names[worst]} at {_point(ours[worst])} m, {apart_m[worst] * 1e3:.0f} mm away,',
         )
     ]
 

@@ -113,4 +113,11 @@ def test_no_picture_names_the_topics_that_there_are(rig):
     found = states(rig, CameraSeen('/image', others=['/camera/image_raw']))
     assert found['camera'].state == 'to do'
     assert '/camera/image_raw' in found['camera'].next_step
-    assert states(rig, CameraSeen(''))['camera'].state == 'not checked'
+    unnamed = [
+        states(rig, CameraSeen('', others=others))['camera'] for others in ([], ['/a', '/b'])
+    ]
+    assert [finding.state for finding in unnamed] == ['not checked'] * 2
+    assert [finding.found for finding in unnamed] == [
+        'no image topic is there',
+        'none of several image topics was named',
+    ]

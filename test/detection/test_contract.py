@@ -277,4 +277,4 @@ def test_geometry_tolerance(rig, front_end, moved_mm, fits):
         assert found[0].key == 'avdet.microphones'
         assert 'microphone 3 (rear_left)' in found[0].expected
         assert f'{moved_mm:.0f} mm away' in found[0].found
-        assert 'it at (-0.177, 0.177, 0.000) m' in found[0].found  # where the rig has it
+        assert 'rear_left at (-0.177, 0.177, 0.000) m' in found[0].found  # where the rig has it
