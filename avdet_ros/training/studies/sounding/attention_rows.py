@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 import logging
 from pathlib import Path
@@ -94,8 +94,8 @@ def attention_scores(
     frames: Frames,
     rig: Rig,
     out: Path,
-    steps: int,
-    seeds: int,
+    how: tuple[int, int],
+    known: Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], None],
     progress: Progress = SILENT,
 ) -> dict[str, list[dict[str, Any]]]:
     """Fit and score every row, or read what an earlier run found.
@@ -105,18 +105,18 @@ def attention_scores(
         frames: of training, whose other moments are other sounds.
         rig: array and camera.
         out: keeps the scores, and the maps of test frames.
-        steps: of each fitting.
-        seeds: of each row.
+        how: steps of each fitting, and seeds of each row.
+        known: called with what is known after each seed.
         progress: shows steps.
     """
     others, places = other_moments(frames.padded), column_places(rig)
     train = scenes['train']
-    found: dict[str, list[dict[str, Any]]] = {}
-    for key in keys_for(train.masks):
-        title, plan = ATTENTIONS[key]
-        _logger.info('attention: %s', title)
-        found[key] = []
-        for seed in range(seeds):
+    steps, seeds = how
+    found: dict[str, list[dict[str, Any]]] = {key: [] for key in keys_for(train.masks)}
+    for seed in range(seeds):
+        for key, its in found.items():
+            title, plan = ATTENTIONS[key]
+            _logger.info('attention, seed %d: %s', seed, title)
 
             def score(
                 key: str = key, plan: AttentionPlan = plan, seed: int = seed
@@ -146,7 +146,8 @@ def attention_scores(
                     size,
                 )
 
-            found[key].append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
+            its.append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
+        known(found)
     return found
 
 

@@ -2,7 +2,8 @@
 
 `avdet train reproduce --rows self-supervision` makes drives where none are given, scores hand-made
 rows and selectors on their visible vehicles, teaches students with filtered labels, and writes
-`PAGE`. Every row leaves its result in the folder and is passed over when it is there.
+`PAGE`, each table when it is known. Every row leaves its result in the folder and is passed over
+when it is there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import numpy as np
 from avdet_ros.dataset.features import cache_sound
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.reports.page_section import marks, write_section
 from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, true_boxes
 from avdet_ros.evaluation.sounding.hand_made import ROWS, first_then, ranks
@@ -32,6 +32,7 @@ from avdet_ros.evaluation.sounding.tables import (
 )
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
+from avdet_ros.rig import Rig
 from avdet_ros.training.fitting.commit import git_commit
 from avdet_ros.training.studies.sounding.attention_picture import draw_attention
 from avdet_ros.training.studies.sounding.attention_rows import (
@@ -44,11 +45,13 @@ from avdet_ros.training.studies.sounding.filtered_students import (
     student_table,
     teach_filtered,
 )
+from avdet_ros.training.studies.sounding.page import StudyPage
 from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, picture_scores
 from avdet_ros.training.studies.sounding.selector_filter import judges
 from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
     RIGHT,
+    Frames,
     hand_made_scores,
     load_frames,
     rows_for,
@@ -63,9 +66,8 @@ from avdet_ros.training.studies.sounding.teacher_rows import (
 KEY = 'self-supervision'
 """Of ``avdet train reproduce --rows``."""
 
-PAGE = 'self-supervision.md'
 PICTURE = 'attention.jpg'
-"""The page, and its picture in `images` beside it."""
+"""The page's picture of attention."""
 
 USES = ('train', 'val', 'test')
 
@@ -199,27 +201,13 @@ def study(
             RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
         )
     rows += [moving_first(row, boxes) for row in rows[by_hand:] if row.title in TOGETHER]
-    students: dict[str, Any] = {}
-    if how.students is not None:
-        train = frames['train']
-        heard = train.heard[RIGHT]
-        ears = judges(root, train.padded, heard, rig, out / 'students', how.steps, progress)
-        students = teach_filtered(root, boxes, rig, out / 'students', how.students, ears, progress)
-    scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
-    attention = attention_scores(
-        scenes, frames['train'], rig, out / 'attention', how.steps, how.seeds, progress
-    )
-    maps = out / 'attention' / 'map_told_seed0.npy'
-    if maps.exists():
-        heat = np.load(maps, allow_pickle=False)
-        for target in (out, *((pages / 'images',) if pages else ())):
-            draw_attention(root, boxes['test'], heat, target / PICTURE)
     if teachers is not None:
         label_by(teachers, root, drives, progress)
     seen = seen_by_teachers(root, drives)
     listed = {f'true, {use}': its for use, its in boxes.items()}
     listed |= {f'teachers, {use}': its for use, its in seen.items()}
-    sections = _sections(rows, boxes, listed, students, how, command)
+    page = StudyPage(out, pages, command)
+    page.write(_sections(rows, boxes, listed, how))
     table = teacher_table(
         root,
         seen,
@@ -230,17 +218,59 @@ def study(
         _has_thermal(root),
         progress,
     )
-    sections['teachers'] = f'{_made(command)}\n\n{table}'
-    sections['attention'] = f'{_made(command)}\n\n{attention_table(attention)}'
-    text = '\n\n'.join(f'{marks(name)}' for name in sections)
-    page = out / PAGE
-    page.unlink(missing_ok=True)
-    for target in (page, *((pages / PAGE,) if pages else ())):
-        for name, section in sections.items():
-            write_section(target, name, section, f'# Self-supervision\n\n{text}\n')
+    page.write({'teachers': table})
+    students: dict[str, Any] = {}
+    if how.students is not None:
+        train = frames['train']
+        heard = train.heard[RIGHT]
+        ears = judges(root, train.padded, heard, rig, out / 'students', how.steps, progress)
+        students = teach_filtered(root, boxes, rig, out / 'students', how.students, ears, progress)
+        page.write({'filter': student_table(students)})
+    attention = attention_of(root, frames, rig, out / 'attention', how, page, progress)
     results = {'students': students, 'attention': attention, 'commit': git_commit()}
     write_json(out / 'results.json', results)
-    return page
+    return page.path
+
+
+def attention_of(
+    root: Path,
+    frames: Mapping[str, Frames],
+    rig: Rig,
+    out: Path,
+    how: StudyScale,
+    page: StudyPage,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Fit attention to pictures, where there are any; the table is written after each seed.
+
+    Args:
+        root: the data set's folder.
+        frames: of `USES`.
+        rig: array and camera.
+        out: keeps scores and maps.
+        how: the scale.
+        page: gets the table and a picture.
+        progress: shows pictures and steps.
+    """
+    if not any(root.glob('*/fl_rgb/*')):
+        page.write({'attention': 'These drives have no pictures (fl_rgb) to attend over.'})
+        return {}
+    scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
+    found = attention_scores(
+        scenes,
+        frames['train'],
+        rig,
+        out,
+        (how.steps, how.seeds),
+        lambda found: page.write({'attention': attention_table(found)}),
+        progress,
+    )
+    maps = out / 'map_told_seed0.npy'
+    if maps.exists():
+        heat = np.load(maps, allow_pickle=False)
+        for folder in page.folders:
+            draw_attention(root, frames['test'].boxes, heat, folder / PICTURE)
+    return found
 
 
 def moving_first(row: RowScores, boxes: Mapping[str, SeenBoxes]) -> RowScores:
@@ -266,12 +296,9 @@ def _sections(
     rows: list[RowScores],
     boxes: Mapping[str, SeenBoxes],
     listed: Mapping[str, SeenBoxes],
-    students: Mapping[str, Any],
     how: StudyScale,
-    command: str,
 ) -> dict[str, str]:
-    """Tables of the page by the name of their marks."""
-    made = _made(command)
+    """Tables of rules and selectors by the name of their marks."""
     by_title = {row.title: row for row in rows}
     many = len(ROWS) + len(PICTURE_ROWS)
     hand, learned = rows[:many], rows[many:]
@@ -279,21 +306,14 @@ def _sections(
         f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles; '
         f'selectors: mean and half the range of {how.seeds} seeds. In brackets 95 % over drives.'
     )
-    sections = {
-        'shares': f'{made}\n\n{share_table(listed)}',
-        'hand-made': f'{made}\n\n{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
-        'selectors': f'{made}\n\n{notes}\n\n{main_table(learned, boxes, CONTROLS)}',
-        'bar': f'{made}\n\n{bar_table(learned, by_title[BAR], boxes["test"])}',
-        'parts': f'{made}\n\nROC area.\n\n'
+    return {
+        'shares': share_table(listed),
+        'hand-made': f'{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
+        'selectors': f'{notes}\n\n{main_table(learned, boxes, CONTROLS)}',
+        'bar': bar_table(learned, by_title[BAR], boxes['test']),
+        'parts': 'ROC area.\n\n'
         + part_table([by_title[title] for title in IN_PARTS], boxes['test']),
     }
-    if students:
-        sections['filter'] = f'{made}\n\n{student_table(students)}'
-    return sections
-
-
-def _made(command: str) -> str:
-    return f'`{command}`' if command else 'Made by hand.'
 
 
 def _has_thermal(root: Path) -> bool:

@@ -17,9 +17,10 @@ from avdet_ros.training.studies.sounding.filtered_students import (
     StudentScale,
     write_seen,
 )
+from avdet_ros.training.studies.sounding.page import PAGE, StudyPage
 from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS
 from avdet_ros.training.studies.sounding.selector_rows import SELECTORS
-from avdet_ros.training.studies.sounding.self_supervision import PAGE, SCALES, study
+from avdet_ros.training.studies.sounding.self_supervision import SCALES, attention_of, study
 
 TOY = replace(
     SCALES['smoke'], steps=2, students=StudentScale(2, 1, ('all', 'oracle_hidden', 'sounding'))
@@ -76,6 +77,12 @@ def test_every_row_runs_and_what_is_done_stays_done(own, tmp_path, monkeypatch, 
     monkeypatch.setattr('avdet_ros.training.studies.sounding.attention_rows.fit_attention', never)
     monkeypatch.setattr('avdet_ros.training.studies.sounding.filtered_students.fit_columns', never)
     assert study(TOY, tmp_path / 'out', own, 'avdet train reproduce', pages).read_text() == text
+
+
+def test_drives_without_pictures_say_so(tmp_path):
+    page = StudyPage(tmp_path / 'out', None, 'avdet train reproduce')
+    assert attention_of(tmp_path, {}, None, tmp_path, TOY, page) == {}
+    assert 'These drives have no pictures (fl_rgb) to attend over.' in page.path.read_text()
 
 
 def test_mistakes_are_one_sentence(tmp_path, own, monkeypatch, capsys):

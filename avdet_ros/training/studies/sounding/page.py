@@ -1,0 +1,51 @@
+"""The page of which seen vehicle sounds: its tables, each written when it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from avdet_ros.evaluation.reports.page_section import marks, write_section
+
+PAGE = 'self-supervision.md'
+
+SECTIONS = (
+    'shares',
+    'hand-made',
+    'selectors',
+    'bar',
+    'parts',
+    'teachers',
+    'filter',
+    'attention',
+)
+"""Tables of the page, by the name of their marks."""
+
+
+class StudyPage:
+    """The page with its tables, in the folder of the run and, if wanted, among other pages.
+
+    Args:
+        out: folder of the run; a page that is there is made anew.
+        pages: folder of pages, one of which is `PAGE`, or None.
+        command: that makes the tables.
+    """
+
+    def __init__(self, out: Path, pages: Path | None, command: str) -> None:
+        self.path, self.pages = out / PAGE, pages
+        self.made = f'`{command}`' if command else 'Made by hand.'
+        out.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def write(self, sections: Mapping[str, str]) -> None:
+        """Write some tables, by the name of their marks."""
+        empty = '\n\n'.join(marks(name) for name in SECTIONS)
+        for path in (self.path, *((self.pages / PAGE,) if self.pages else ())):
+            for name, text in sections.items():
+                frame = f'# Self-supervision\n\n{empty}\n'
+                write_section(path, name, f'{self.made}\n\n{text}', frame)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where pictures lie."""
+        return [self.path.parent, *([self.pages / 'images'] if self.pages else [])]
