@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+LEAST_IN_IMAGE = 0.3
+"""The part of a vehicle's box that lies in the image if the vehicle is said to be in it."""
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -83,6 +86,13 @@ def clip_boxes(boxes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
     """Cut (..., 4) boxes to the image."""
     limits = np.array([width_px, height_px, width_px, height_px], boxes.dtype)
     return np.clip(boxes, 0, limits)
+
+
+def inside_share(boxes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
+    """The part of each of (..., 4) boxes that lies in the image; 0 for a box without an area."""
+    area = box_area(boxes)
+    inside = box_area(clip_boxes(boxes, width_px, height_px))
+    return np.divide(inside, area, out=np.zeros_like(area), where=area > 0)
 
 
 def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from avdet_ros.detection.angles import degrees_from_boxes, to_pixels
-from avdet_ros.detection.boxes import Detections, clip_boxes
+from avdet_ros.detection.boxes import LEAST_IN_IMAGE, Detections, clip_boxes, inside_share
 from avdet_ros.detection.contract import FIXED_RIG, ModelContract
 from avdet_ros.detection.contract_check import check, remarks
 from avdet_ros.detection.model_file import read_model
@@ -160,15 +160,17 @@ class Detector:
 
         Args:
             spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it.
-            beyond_image: whether boxes wholly outside the image are returned too, not clipped,
-                where the model hears further than the camera sees (contract 2).
+            beyond_image: whether boxes outside the image are returned too, where the model hears
+                further than the camera sees (contract 2); those wholly outside are not clipped.
             ahead_mps: speed of the vehicle in the middle of the window, negative backwards; 0
                 where it is unknown. A model of contract 1 does not use it.
             air_c: temperature of the air, degrees Celsius; the same.
 
         Returns:
-            Boxes in pixels, clipped to the image, best first. Boxes wholly outside the image
-            are left out unless asked for.
+            Boxes in pixels, clipped to the image, best first. Boxes outside the image are left
+            out unless asked for; for contract 2 these are all with less than `LEAST_IN_IMAGE` of
+            their area in it, since that is what makes a label, and such a model was taught what
+            is beyond the image as well.
 
         Raises:
             AvdetError: the spectrogram has another shape or is not finite, speed or temperature
@@ -194,7 +196,9 @@ class Detector:
         camera_boxes = clip_boxes(boxes, width_px, height_px)
         inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
         range_m = ranges[0] if ranges else None
-        if beyond_image and ranges:
+        if ranges and not beyond_image:
+            inside &= inside_share(boxes, width_px, height_px) >= LEAST_IN_IMAGE
+        elif ranges:
             # Boxes outside of the image keep their place, those behind the camera have none.
             camera_boxes = np.where(inside[:, None], camera_boxes, boxes)
             inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avdet_ros.detection.boxes import LEAST_IN_IMAGE
+
 LABEL_DISTANCE_M = 70.0
 LABEL_HEIGHT_PX = 12.0
-LABEL_IN_IMAGE = 0.3
+LABEL_IN_IMAGE = LEAST_IN_IMAGE
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from avdet_ros.detection.boxes import (
     box_centres,
     box_iou,
     clip_boxes,
+    inside_share,
     nms,
 )
 
@@ -35,6 +36,18 @@ def test_overlap_of_every_pair():
     assert box_iou([[0, 0, 10, 10]], [[20, 20, 30, 30]])[0, 0] == 0
     assert box_iou([[0, 0, 10, 10]], [[10, 0, 20, 10]])[0, 0] == 0
     assert box_iou([[5, 5, 5, 5]], [[5, 5, 5, 5]])[0, 0] == 0
+
+
+def test_the_share_of_a_box_that_lies_in_the_image():
+    boxes = [
+        [-30, 0, 10, 20],
+        [10, -10, 30, 90],
+        [200, 0, 210, 20],
+        [5, 5, 5, 9],
+        [-50, -40, 150, 120],
+    ]
+    shares = inside_share(np.array(boxes, np.float32), 100, 80)
+    np.testing.assert_allclose(shares, [0.25, 0.8, 0, 0, 0.25])
 
 
 def test_area_middle_and_cut():

@@ -146,28 +146,37 @@ def test_boxes_in_pixels_of_the_camera_in_use(make_array_model, save, rig, front
 def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
     make_array_model, save, rig, front_end
 ):
-    """One ahead, one over the left edge, one beyond the right edge and one behind the camera."""
-    boxes = [[-0.2, -0.1, 0.2, 0.1], [-1.2, -0.1, -0.8, 0.1], [1.1, -0.1, 1.3, 0.1], [0, 0, 1, 1]]
-    near = [[8, 10, 13]] * 3 + [[0.1, 0.2, 0.3]]
-    model = make_array_model(boxes=boxes, scores=[0.9, 0.8, 0.7, 0.6], range_m=near)
+    """Ahead, over the left edge, beyond the right edge, behind the camera, mostly beyond."""
+    boxes = [
+        [-0.2, -0.1, 0.2, 0.1],
+        [-1.1, -0.1, -0.7, 0.1],
+        [1.1, -0.1, 1.3, 0.1],
+        [0, 0, 1, 1],
+        [-1.3, -0.1, -0.85, 0.1],
+    ]
+    near = [[8, 10, 13]] * 3 + [[0.1, 0.2, 0.3], [8, 10, 13]]
+    model = make_array_model(boxes=boxes, scores=[0.9, 0.8, 0.7, 0.6, 0.5], range_m=near)
     detector = Detector(save(model), rig, front_end, providers=['cpu'])
     blank = np.zeros((32, 80, 173), np.float32)
     inside, every = detector.detect(blank), detector.detect(blank, beyond_image=True)
     assert inside.scores == pytest.approx([0.9, 0.8])
-    assert every.scores == pytest.approx([0.9, 0.8, 0.7])
+    assert every.scores == pytest.approx([0.9, 0.8, 0.7, 0.5])
+    # Less than a quarter of the last one lies in the image: too little to be a vehicle in it.
+    assert 0 == every.boxes_px[3, 0] < every.boxes_px[3, 2]
     assert np.array_equal(every.boxes_px[:2], inside.boxes_px)
     assert inside.boxes_px[1, 0] == 0
     left, _, right, _ = every.boxes_px[2]
     assert 1920 < left < right
     # Their bearings, left positive, are those of the middles.
-    expected = [0, np.arctan([1.2, 0.8]).mean(), -np.arctan([1.1, 1.3]).mean()]
+    lefts = [np.arctan(sides).mean() for sides in ([1.1, 0.7], [1.3, 0.85])]
+    expected = [0, lefts[0], -np.arctan([1.1, 1.3]).mean(), lefts[1]]
     assert every.azimuth_rad == pytest.approx(expected, abs=1e-5)
     for yaw_deg in (50.0, 170.0, -160.0):
         turn = Rotation.from_euler('z', yaw_deg, degrees=True).as_matrix()
         camera = replace(rig.camera, rotation=rig.camera.rotation @ turn.T)
         detector.use_rig(replace(rig, camera=camera), front_end)
         turned = detector.detect(blank, beyond_image=True).azimuth_rad[:3]
-        apart = (turned - np.array(expected) - np.radians(yaw_deg) + 1) % (2 * np.pi)
+        apart = (turned - np.array(expected[:3]) - np.radians(yaw_deg) + 1) % (2 * np.pi)
         assert apart == pytest.approx([1.0] * 3, abs=1e-5)
         assert np.abs(turned).max() <= np.pi + 1e-6
 
