@@ -13,7 +13,7 @@ from avdet_ros.audio.self_calibration import calibrate_from_driving, calibrated_
 from avdet_ros.audio.wave_fronts import WaveFrontFinder
 from avdet_ros.errors import AvdetError
 
-SECONDS = 120
+SECONDS = 90
 
 
 @pytest.fixture(scope='module')

@@ -19,10 +19,10 @@ def test_every_line_agrees():
     assert [finding.what for finding in findings if not finding.passed] == []
 
 
-@pytest.mark.slow
 def test_a_wrong_line_is_reported(monkeypatch):
     wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
     monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))
+    monkeypatch.setattr(check, 'render_factor', lambda rig: 15.0)
     result = CliRunner().invoke(app, ['sim', 'check'])
     assert '| speed of light | 2 m/s | 3 | 0.5 | physics |' in result.output
     assert isinstance(result.exception, AvdetError)
