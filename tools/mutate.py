@@ -57,7 +57,7 @@ import re
 import sys
 from pathlib import Path
 import mutmut.__main__ as m
-jobs, most_s, by_name, *names = sys.argv[1:]
+jobs, most_s, by_name, always, *names = sys.argv[1:]
 collect = m.collect_or_load_stats
 def module_of(function):
     return function.rpartition('.')[0]
@@ -70,7 +70,8 @@ def importing(tests):
         last = module.rpartition('.')[2]
         own = [test for test in tests if f'/test_{last}' in test]
         word = re.compile(rf'\\b{module}\\b')
-        found[function] = own or [t for t in tests if word.search(text[t.partition('::')[0]])]
+        own = own or [t for t in tests if word.search(text[t.partition('::')[0]])]
+        found[function] = own + [t for t in tests if always and always in t and t not in own]
     return found
 def collect_and_choose(runner, **options):
     state = m.state()
@@ -124,6 +125,9 @@ def main() -> int:
     parser.add_argument(
         '--by-name', action='store_true', help="the tests of a bug's module alone, by their names"
     )
+    parser.add_argument(
+        '--always', default='', help='with --by-name: these tests too, by a part of their names'
+    )
     parser.add_argument('--show', type=int, default=40, help='print so many that passed')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
@@ -139,7 +143,7 @@ def main() -> int:
         names += [m.name for m in chosen if m.outcome in UNNOTICED]
     print(f'{room}: {len(names)} bugs to try', flush=True)
     if names:
-        how = (arguments.jobs, arguments.seconds, arguments.by_name)
+        how = (arguments.jobs, arguments.seconds, arguments.by_name, arguments.always)
         run(copy, '-c', RUN, *map(str, how), *names)
     report(copy, arguments)
     return 0
@@ -289,7 +293,8 @@ def command_of(arguments: argparse.Namespace) -> str:
     words += [f'--most {its.most}'] if its.most else []
     words += [f'--seed {its.seed}'] if its.seed else []
     words += [f'--seconds {its.seconds:g}'] if its.seconds != SECONDS else []
-    return ' '.join([*words, '--by-name'] if its.by_name else words)
+    words += ['--by-name'] if its.by_name else []
+    return ' '.join([*words, f'--always {its.always}'] if its.always else words)
 
 
 def share_noticed(noticed: int, tried: int, everything: int) -> str:

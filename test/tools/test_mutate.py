@@ -48,12 +48,16 @@ def test_a_score_by_names_comes_with_its_own_command():
     assert mutate.command_of(by_name) == (
         'python tools/mutate.py nodes --most 60 --seed 1 --by-name'
     )
+    by_name.always = 'kept_drives'
+    assert mutate.command_of(by_name).endswith(' --by-name --always kept_drives')
     longer = arguments(room='bags', most=40, seconds=45.0)
     assert mutate.command_of(longer) == 'python tools/mutate.py bags --most 40 --seconds 45'
 
 
-def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS):
-    return Namespace(room=room, most=most, seed=seed, by_name=by_name, seconds=seconds)
+def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS, always=''):
+    return Namespace(
+        room=room, most=most, seed=seed, by_name=by_name, seconds=seconds, always=always
+    )
 
 
 def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file_or_a_pattern():
