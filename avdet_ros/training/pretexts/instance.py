@@ -15,17 +15,21 @@ similarities, and l = 1/2,
 The form of w is ours; the paper's needs a memory of all pairs. Pairs without any box, whose
 picture cannot sound, have at most weight 1/4.
 
-Needs the ``embedding`` of the teachers' label files.
+Retrieval is scored as in "Objects that sound" (ECCV 2018, section 3.1), with boxes on either side
+in place of tags. Needs the ``embedding`` of the teachers' label files.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avdet_ros.evaluation.sounding.ranking import chance_ndcg, ndcg, relevance_of
 from avdet_ros.training.data.batch import Batch
 from avdet_ros.training.data.mirror import Mirror
 from avdet_ros.training.data.windows import WindowDataset
@@ -85,9 +89,27 @@ class Instance(MeasuredPretext):
         sound, picture = self.vectors(batch)
         return agreement(sound, picture, negatives(batch, sound.device), TEMPERATURE)
 
+    @torch.inference_mode()
+    def result(self, val: WindowDataset) -> dict[str, Any]:
+        """Also whether sounds find pictures with as many boxes on either side, and back."""
+        parts = [
+            self.vectors(val.batch(part.tolist())) for part in torch.arange(len(val)).split(64)
+        ]
+        sound, picture = (torch.cat(its).double().numpy() for its in zip(*parts, strict=True))
+        relevance = relevance_of(side_counts(val.boxes))
+        return {
+            **super().result(val),
+            'retrieval': ndcg(sound @ picture.T, relevance),
+            'retrieval_back': ndcg(picture @ sound.T, relevance),
+            'retrieval_chance': chance_ndcg(relevance),
+        }
+
     def describe(self, result: dict[str, Any]) -> str:
-        """How often a picture is found among the batch's."""
-        return described(self.name, result)
+        """How often a picture is found among the batch's, and among all."""
+        return described(self.name, result) + (
+            f'; nDCG of pictures by sound {result["retrieval"]:.2f}, of sounds by picture '
+            f'{result["retrieval_back"]:.2f}, in any order {result["retrieval_chance"]:.2f}'
+        )
 
 
 @PRETEXTS.register
@@ -109,6 +131,12 @@ class RobustInstance(Instance):
             + soft_nce(similarity.T, targets, allowed.T, weight)
         )
         return {**terms, 'loss': loss, 'weight': weight.mean()}
+
+
+def side_counts(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, 2) boxes left and right of the middle of each window's picture."""
+    middles = [(box[:, 0] + box[:, 2]) / 2 for box in boxes]
+    return np.array([[(x < 0.5).sum(), (x >= 0.5).sum()] for x in middles])
 
 
 def pair_weights(agreeing: Tensor, batch: Batch) -> Tensor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from avdet_ros.training.pretexts.instance import (
     Instance,
     RobustInstance,
     pair_weights,
+    side_counts,
     soft_nce,
     soft_targets,
 )
@@ -47,6 +49,20 @@ def test_pairs_that_disagree_or_show_no_vehicle_count_less(of_drives):
     assert (others.diff() >= 0).all()
     assert others[-1] > 0.9
     assert torch.isfinite(pair_weights(torch.ones(8), batch)).all()
+
+
+def test_sounds_find_pictures_with_as_many_boxes_on_a_side(of_drives, make_pretext):
+    boxes = [np.float32([[0, 0, 0.2, 1], [0.1, 0, 0.3, 1], [0.7, 0, 0.8, 1]]), np.zeros((0, 4))]
+    assert side_counts(boxes).tolist() == [[2, 1], [0, 0]]
+    windows = of_drives(16, 0)
+    task = make_pretext(Instance, windows, windows)
+    told = torch.nn.functional.normalize(torch.from_numpy(side_counts(windows.boxes)) + 0.1, dim=1)
+    task.vectors = lambda batch: (told[batch.indices], told[batch.indices])
+    task.on_validation_epoch_start()
+    task.validation_step(windows.batch(range(16)), 0)
+    found = task.result(windows)
+    assert found['retrieval'] == found['retrieval_back'] > found['retrieval_chance'] + 0.05
+    assert 'nDCG of pictures by sound' in task.describe(found)
 
 
 def test_sounds_are_the_only_way_to_the_pair(of_drives, make_pretext):
