@@ -20,6 +20,7 @@ from avdet_ros.nodes.adaptive import AdaptiveSubscription, all_latched, fitting,
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
+from avdet_ros.topics import TOPICS
 
 TYPES = {
     'audio': 'sensor_msgs/msg/Image',
@@ -34,6 +35,9 @@ TYPES = {
     'debug/latency_ms': 'std_msgs/msg/Float64',
 }
 """Our own topics, subscribed at once; other topics once a publisher shows their type."""
+
+MAY_BE_SILENT = {topic.name for topic in TOPICS if topic.when == 'parameter tracker ground'}
+"""Topics whose publisher is always there and, by its parameters, may never send anything."""
 
 FLUSH_S = 1.0
 """Time between flushes: what a power cut can cost."""
@@ -272,7 +276,8 @@ class RecorderNode(AvdetNode):
             pulse = self._pulses[name]
             if pulse.count and not is_latched(subscription.qos_profile):
                 self._diagnose_stop(report, subscription, pulse)
-            if pulse.count or not self.count_publishers(subscription.topic_name):
+            quiet = name in MAY_BE_SILENT or not self.count_publishers(subscription.topic_name)
+            if pulse.count or quiet:
                 self._silent_since_s.pop(name, None)
                 continue
             now_s = time.monotonic()

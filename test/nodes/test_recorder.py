@@ -18,7 +18,7 @@ import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.errors import AvdetError
@@ -166,7 +166,10 @@ def test_a_topic_that_can_have_no_such_name_is_reported(tmp_path):
 @pytest.fixture
 def recorder(talker, tmp_path):
     """A recorder in this process, spinning."""
-    values = {'path': str(tmp_path / 'bag'), 'topics': ['audio', 'label_info', '/cam/info']}
+    values = {
+        'path': str(tmp_path / 'bag'),
+        'topics': ['audio', 'label_info', 'tracks_3d', '/cam/info'],
+    }
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
     spinning = Spinning(node)
@@ -256,6 +259,7 @@ def test_a_stream_that_stops_is_missed_and_what_is_sent_once_is_not(talker, reco
     for threshold in (0.1, 0.2, 0.3):
         labels.publish(LabelInfo(threshold=threshold))
     once.publish(LabelInfo())
+    talker.create_publisher(Detection3DArray, 'tracks_3d', qos.RESULTS)  # of another tracker only
     audio = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
     send(audio, wait)
     wait(lambda: count_of(recorder, 'audio') == 5, 'five messages')
@@ -263,6 +267,7 @@ def test_a_stream_that_stops_is_missed_and_what_is_sent_once_is_not(talker, reco
     words = 'no longer recorded after 5 messages: nothing on /drive/audio from /drive/talker for '
     wait(lambda: report_of(recorder)[1].startswith(words), 'the stream to be missed', 5)
     assert 'label_info' not in report_of(recorder)[1]
+    assert 'tracks_3d' not in report_of(recorder)[1]
     assert '/cam/info' not in report_of(recorder)[1]
     talker.destroy_publisher(audio)
     words = 'no longer recorded after 5 messages: no publisher on /drive/audio, for '
