@@ -75,8 +75,9 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
     wanted = (np.abs(found[:, 0]) <= FRONT_DEG) & (
         in_image | (near & (found[:, 3] >= LABEL_HEIGHT_DEG))
     )
-    found = found[wanted].astype(np.float32)
-    return AngleLabels(*found.T, in_image=in_image[wanted], truth=truth.only(wanted))
+    azimuth, elevation, width, height = found[wanted].astype(np.float32).T
+    seen = in_image[wanted]
+    return AngleLabels(azimuth, elevation, width, height, seen, truth.only(wanted))
 
 
 def box_angles(corners_m: np.ndarray) -> np.ndarray:

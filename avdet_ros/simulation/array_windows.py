@@ -58,7 +58,7 @@ from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 from avdet_ros.simulation.variety import varied
 from avdet_ros.simulation.vehicles import KINDS
-from avdet_ros.simulation.windows import quantise
+from avdet_ros.simulation.windows import WindowRow, quantise
 
 FORMAT = 2
 WORLDS = ('plain', 'furnished', 'mixed')
@@ -159,14 +159,14 @@ def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
     """Where the windows of a drive begin."""
     rng = np.random.default_rng([seed, 9])
     return [
-        index * plan.spacing_s + 0.25 * int(rng.integers(0, 4 * (plan.spacing_s - 1)))
+        index * plan.spacing_s + 0.25 * int(rng.integers(0, int(4 * (plan.spacing_s - 1))))
         for index in range(plan.windows_a_drive)
     ]
 
 
 def array_windows(
     seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[WindowRow]:
     """Rows of the module's table for the windows of one drive.
 
     Args:
@@ -205,9 +205,8 @@ def _exactly(scenes: list[Scene], front_end: FrontEnd) -> Render:
         found = []
         for scene, renderer in zip(scenes, renderers, strict=True):
             waveform = quantise(renderer.read(first, front_end.samples))
-            waveform[scene.corruption.dead] = (
-                0  # marked in the rig file, so the front end leaves it out
-            )
+            # marked in the rig file, so the front end leaves it out
+            waveform[scene.corruption.dead] = 0
             found.append(pool_frames(front_end.compute(waveform)))
         return found
 
@@ -223,7 +222,7 @@ def _quickly(scenes: list[Scene], front_end: FrontEnd) -> Render:
     return render
 
 
-def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
+def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
     """Fields of a row about the drive and its array."""
     rig, errors = scene.rig, scene.corruption
     turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
@@ -249,7 +248,7 @@ def array_row(scene: Scene, array: DrawnArray) -> dict[str, np.ndarray]:
     }
 
 
-def label_row(scene: Scene, start_s: float, window_s: float) -> dict[str, np.ndarray]:
+def label_row(scene: Scene, start_s: float, window_s: float) -> WindowRow:
     """Labels of a window's centre and of its end."""
     middle_s, end_s = start_s + window_s / 2, start_s + window_s
     now = angle_labels(only_near(scene, middle_s), middle_s)
@@ -257,7 +256,7 @@ def label_row(scene: Scene, start_s: float, window_s: float) -> dict[str, np.nda
     return {**_labels(now), **{f'end_{name}': value for name, value in _labels(end).items()}}
 
 
-def _labels(labels: AngleLabels) -> dict[str, np.ndarray]:
+def _labels(labels: AngleLabels) -> WindowRow:
     truth = labels.truth
     kinds = np.array([KINDS.index(kind) for kind in truth.kinds], np.int64)
     return {

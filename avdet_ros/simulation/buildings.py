@@ -66,7 +66,7 @@ def stacked(buildings: tuple[Building, ...]) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _crosses(corners, x0, y0, x1, y1):
+def _crosses(corners: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool:
     """Whether a segment runs through the inside of a convex polygon."""
     enter, leave = 0.0, 1.0
     for a in range(len(corners)):
@@ -89,7 +89,7 @@ def _crosses(corners, x0, y0, x1, y1):
 
 
 @njit(cache=True, nogil=True)
-def _any_crosses(every, x0, y0, x1, y1):
+def _any_crosses(every: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool:
     found = False
     for b in range(len(every)):
         found = found or _crosses(every[b], x0, y0, x1, y1)
@@ -97,12 +97,14 @@ def _any_crosses(every, x0, y0, x1, y1):
 
 
 @njit(cache=True, nogil=True)
-def _length(x0, y0, x1, y1):
+def _length(x0: float, y0: float, x1: float, y1: float) -> float:
     return np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
 
 
 @njit(cache=True, nogil=True)
-def _around(corners, sx, sy, ex, ey):
+def _around(
+    corners: np.ndarray, sx: float, sy: float, ex: float, ey: float
+) -> tuple[float, int, int]:
     """Shortest path around a polygon: length, and corners at the array's and the source's end."""
     best, last, first = np.inf, -1, -1
     for v in range(4):
@@ -121,7 +123,9 @@ def _around(corners, sx, sy, ex, ey):
 
 
 @njit(cache=True, nogil=True)
-def _screen(every, source, array, extra, name):
+def _screen(
+    every: np.ndarray, source: np.ndarray, array: np.ndarray, extra: np.ndarray, name: np.ndarray
+) -> None:
     """Fill in, for each instant, the longest detour around a building, and its path.
 
     A path is 16 times the building's number plus 4 times the corner at the array's end plus the
@@ -185,7 +189,9 @@ def screening(
     return extra, ways
 
 
-def screen_loss_db(detour_m: np.ndarray, frequency_hz: np.ndarray, c_mps: float) -> np.ndarray:
+def screen_loss_db(
+    detour_m: float | np.ndarray, frequency_hz: np.ndarray, c_mps: float
+) -> np.ndarray:
     """Insertion loss of a screen (Kurze and Anderson 1971).
 
     5 + 20 lg(x / tanh x) dB with x = sqrt(2 pi N), N = 2 detour / wavelength; for what is still in
@@ -208,7 +214,15 @@ def screen_loss_db(detour_m: np.ndarray, frequency_hz: np.ndarray, c_mps: float)
 
 
 @njit(cache=True, nogil=True)
-def _reflect(every, b, v, source, array, image, gain):
+def _reflect(
+    every: np.ndarray,
+    b: int,
+    v: int,
+    source: np.ndarray,
+    array: np.ndarray,
+    image: np.ndarray,
+    gain: np.ndarray,
+) -> None:
     """Image of a source in one facade, and its gain."""
     ax, ay = every[b, v, 0], every[b, v, 1]
     bx, by = every[b, (v + 1) % 4, 0], every[b, (v + 1) % 4, 1]

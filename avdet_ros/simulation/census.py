@@ -50,7 +50,8 @@ class Census:
 def count(rig: Rig) -> Census:
     """Count every few seconds of every drive of `SEEDS`."""
     seen, moving, labels, hidden = [], [], [], 0
-    settings, manoeuvres = Counter(), Counter()
+    settings: Counter[str] = Counter()
+    manoeuvres: Counter[str] = Counter()
     for seed in SEEDS:
         scene = add_to_drive(random_scene(seed, rig, DURATION_S))
         settings[scene.setting] += 1

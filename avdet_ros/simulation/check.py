@@ -75,12 +75,13 @@ def check(rig: Rig) -> Iterator[Finding]:
     for kmh in (30, 50, 80):
         speed = kmh / 3.6
         scene = _scene(rig, (0.0, 7.5, speed))
-        expected = cnossos.pressure_level_db(scene.vehicles[0].sound.power_db_a(speed), 7.5)
+        power_db_a = scene.vehicles[0].sound.power_db_a(speed)
+        expected = float(cnossos.pressure_level_db(power_db_a, 7.5))
         yield Finding(
             f'car at {kmh} km/h passing at 7.5 m',
             'dB(A)',
             _pass_by(scene),
-            float(expected),
+            expected,
             1.0,
             'CNOSSOS-EU 2021',
         )
@@ -215,12 +216,14 @@ def _delay(rig: Rig, rate: int = 44100) -> float:
 
 def _spreading(rate: int = 44100) -> float:
     tone = np.sin(2 * np.pi * 800 * np.arange(2 * rate) / rate)
-    near, far = (
-        _receive(
-            tone, rate, lambda t, d=d: np.tile([d, 0, 0], (len(t), 1)), np.zeros((1, 3))
-        ).std()
-        for d in (10.0, 20.0)
-    )
+
+    def level(distance_m: float) -> float:
+        def place(t_s: np.ndarray) -> np.ndarray:
+            return np.tile([distance_m, 0, 0], (len(t_s), 1))
+
+        return float(_receive(tone, rate, place, np.zeros((1, 3))).std())
+
+    near, far = level(10.0), level(20.0)
     return float(20 * np.log10(far / near))
 
 
@@ -285,7 +288,7 @@ def _srp_phat(rig: Rig) -> float:
         array, emitted = position + rotation @ rig.array_position_m, at
         for _ in range(5):
             way = np.linalg.norm(vehicle.pose(emitted)[0] - array)
-            emitted = at - way / scene.speed_of_sound_mps
+            emitted = float(at - way / scene.speed_of_sound_mps)
         direction = (vehicle.pose(emitted)[0] - array) @ rotation
         true = np.rad2deg(np.arctan2(direction[1], direction[0]))
         spectrum = pra.transform.stft.analysis(sound.T.astype(float), 1024, 512)

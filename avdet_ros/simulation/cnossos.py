@@ -63,7 +63,7 @@ _TABLE = {
         (-1.3, 7.2, 7.7, 8.0, 8.0, 8.0, 8.0, 8.0),
     ),
 }
-_TABLE = {key: tuple(np.array(row) for row in rows) for key, rows in _TABLE.items()}
+_COEFFICIENTS = {key: tuple(np.array(row) for row in rows) for key, rows in _TABLE.items()}
 
 CATEGORIES = ('light', 'medium', 'heavy', 'motorcycle')
 
@@ -79,7 +79,7 @@ def rolling_db(category: str, speed_mps: ArrayLike, year: int = 2021) -> np.ndar
     Returns:
         (..., 8) float64 dB re 1 pW; -inf for motorcycles, which have none in the model.
     """
-    a, b, _, _ = _TABLE[category, year]
+    a, b, _, _ = _COEFFICIENTS[category, year]
     kmh = np.maximum(np.abs(np.asarray(speed_mps, np.float64)) * 3.6, LOWEST_ROLLING_KMH)
     return a + b * np.log10(kmh / REFERENCE_SPEED_KMH)[..., None]
 
@@ -95,7 +95,7 @@ def propulsion_db(category: str, speed_mps: ArrayLike, year: int = 2021) -> np.n
     Returns:
         (..., 8) float64 dB re 1 pW.
     """
-    _, _, a, b = _TABLE[category, year]
+    _, _, a, b = _COEFFICIENTS[category, year]
     kmh = np.abs(np.asarray(speed_mps, np.float64)) * 3.6
     valid = np.maximum(kmh, LOWEST_PROPULSION_KMH)
     idle = IDLE_DB * (1 - np.minimum(kmh / LOWEST_PROPULSION_KMH, 1))

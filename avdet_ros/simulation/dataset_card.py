@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.dataset import layout
-from avdet_ros.simulation.drive import Plan, plan_drives
+from avdet_ros.simulation.plan import Plan, plan_drives
 from avdet_ros.simulation.scene import HORIZON_M
 
 
@@ -20,7 +20,9 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
         plan: of the run.
         command: what made it.
     """
-    rows, settings, kinds = [], Counter(), Counter()
+    rows: list[str] = []
+    settings: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     seen, labels, audible = [], [], []
     for drive in plan_drives(plan):
         parameters = layout.read_parameters(root / drive.name)

@@ -15,6 +15,7 @@ import json
 import math
 from pathlib import Path
 import shutil
+from typing import Any
 
 import cv2
 import numpy as np
@@ -178,7 +179,7 @@ def render_drive_sound(scene: Scene) -> np.ndarray:
     return out
 
 
-def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict:
+def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict[str, Any]:
     """One line of ``truth/frames.jsonl``; see `mavd.read_truth`."""
     truth = scene.truth(frame.time_s)
     wanted = set(truth.labels().ids.tolist())
@@ -306,6 +307,6 @@ def write_splits(root: Path, plan: Plan) -> dict[str, list[layout.FrameId]]:
             make(drive.split, daytime, variant),
         ):
             frames[name.name] += ids
-    for name, ids in frames.items():
-        layout.write_ids(Path(root) / name, ids)
+    for file_name, ids in frames.items():
+        layout.write_ids(Path(root) / file_name, ids)
     return frames

@@ -10,8 +10,9 @@ from typing import Any
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Advance, Progress
-from avdet_ros.simulation.drive import DrivePlan, Plan, write_drive
+from avdet_ros.simulation.drive import write_drive
 from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
+from avdet_ros.simulation.plan import DrivePlan, Plan
 
 _counter: Any = None
 """In a worker: the count of frames that all workers share."""
@@ -58,7 +59,7 @@ def _write(
     executor = ProcessPoolExecutor(jobs, context, _start, (counter,))
     try:
         shown = 0
-        waiting: set[Future] = {
+        waiting: set[Future[None]] = {
             executor.submit(_work, root, plan, drive, rig_path) for drive in drives
         }
         while waiting:

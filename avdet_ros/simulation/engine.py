@@ -62,8 +62,8 @@ class Engine:
         self.avas = self.avas / max(self.avas.sum(), 1e-9)
         self.bin = np.round(order * self.cycle_hz * BLOCK / sample_rate_hz).astype(int)
 
-    def noise_db(self, t_s: float) -> np.ndarray:
-        """(8,) octave sound power levels of the noise part, dB re 1 pW."""
+    def noise_db(self, t_s: float | np.ndarray) -> np.ndarray:
+        """(..., 8) octave sound power levels of the noise part, dB re 1 pW."""
         level = self.sound.propulsion_db(self.vehicle.speed_mps(t_s))
         return level + 10 * np.log10(1 - self.tonal)
 

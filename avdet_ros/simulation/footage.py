@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 import math
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -12,6 +13,8 @@ import numpy as np
 from avdet_ros.dataset import layout
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.live import LiveDrive
+from avdet_ros.simulation.pictures import Conditions
+from avdet_ros.simulation.scene import Scene
 
 MODALITIES = ('rgb', 'thermal', 'depth')
 
@@ -41,15 +44,21 @@ def footage_of(drive: LiveDrive, rate_hz: float) -> Footage:
     Raises:
         AvdetError: the folder has no pictures.
     """
-    return _Written(drive) if drive.folder is not None else _Rendered(drive, rate_hz)
+    if drive.folder is not None:
+        return _Written(drive.folder)
+    if drive.scene is None or drive.conditions is None:
+        raise AvdetError(f'{drive.name}: expected a folder of pictures or a world, found neither')
+    return _Rendered(drive.scene, drive.conditions, rate_hz, drive.duration_s)
 
 
 class _Rendered:
-    def __init__(self, drive: LiveDrive, rate_hz: float) -> None:
+    def __init__(
+        self, scene: Scene, conditions: Conditions, rate_hz: float, duration_s: float
+    ) -> None:
         from avdet_ros.simulation.pictures import Cameras
 
-        self._cameras = Cameras(drive.scene, drive.conditions)
-        self._rate_hz, self._duration_s = rate_hz, drive.duration_s
+        self._cameras = Cameras(scene, conditions)
+        self._rate_hz, self._duration_s = rate_hz, duration_s
 
     def instant(self, not_before_s: float) -> float | None:
         t_s = max(math.ceil(not_before_s * self._rate_hz - 1e-6), 0) / self._rate_hz
@@ -69,13 +78,13 @@ class _Rendered:
 
 
 class _Written:
-    def __init__(self, drive: LiveDrive) -> None:
+    def __init__(self, drive: Path) -> None:
         kind, prefix, endings = layout.PICTURES['rgb']
-        start_ns = int(layout.read_parameters(drive.folder)['start_ns'])
-        folder = drive.folder / kind
+        start_ns = int(layout.read_parameters(drive)['start_ns'])
+        folder = drive / kind
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
         ids = [
-            layout.parse_id(f'{drive.folder.name}/{path.stem.removeprefix(prefix)}')
+            layout.parse_id(f'{drive.name}/{path.stem.removeprefix(prefix)}')
             for path in paths
             if path.suffix in endings and path.stem.startswith(prefix)
         ]
@@ -83,7 +92,7 @@ class _Written:
         if not self._ids:
             raise AvdetError(f'{folder}: expected pictures, found none')
         self._times_s = [(frame.stamp_ns - start_ns) * 1e-9 for frame in self._ids]
-        self._root = drive.folder.parent
+        self._root = drive.parent
 
     def instant(self, not_before_s: float) -> float | None:
         index = bisect_left(self._times_s, not_before_s - 1e-6)

@@ -112,6 +112,8 @@ def _vehicle(rng: np.random.Generator, number: int, road: Road, motion: Motion) 
 def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
     """A vehicle that turns from one of the two roads into the other."""
     road, crossing = scene.ego.road, scene.crossing
+    if crossing is None:
+        return None
     towards, across = int(rng.choice([-1, 1])), int(rng.choice([-1, 1]))
     if rng.random() < 0.6:  # out of the road across, from around the corner
         way, middle = turn(road, crossing, crossing, across, road, towards)

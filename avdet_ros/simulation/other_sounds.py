@@ -7,7 +7,7 @@ may rise and fall. They have what `distractors.Distractor` has, and are never la
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -121,7 +121,7 @@ class CarriedSound(OtherSound):
         ego: the ego vehicle.
     """
 
-    ego: Vehicle | None = None
+    ego: Vehicle = field(kw_only=True)
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
         """World positions (..., 3)."""

@@ -39,7 +39,9 @@ def knots_for(frames: int) -> int:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def shape_frames(spectra, shape, knot_frames, out, add):
+def shape_frames(
+    spectra: np.ndarray, shape: np.ndarray, knot_frames: int, out: np.ndarray, add: bool
+) -> None:
     """Spectra times a shape that changes slowly.
 
     Args:
@@ -88,7 +90,17 @@ def phase_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _add_turned(re, im, a_re, a_im, b_re, b_im, gain, out_re, out_im):
+def _add_turned(
+    re: np.ndarray,
+    im: np.ndarray,
+    a_re: np.ndarray,
+    a_im: np.ndarray,
+    b_re: np.ndarray,
+    b_im: np.ndarray,
+    gain: np.float32,
+    out_re: np.ndarray,
+    out_im: np.ndarray,
+) -> None:
     """Add gain (re + i im) a b; one loop, which the compiler turns into SIMD."""
     for k in range(len(out_re)):
         c = a_re[k] * b_re[k] - a_im[k] * b_im[k]
@@ -98,7 +110,15 @@ def _add_turned(re, im, a_re, a_im, b_re, b_im, gain, out_re, out_im):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_ways(spectra, bins, delays, gains, whole, parts, out):
+def add_ways(
+    spectra: np.ndarray,
+    bins: np.ndarray,
+    delays: np.ndarray,
+    gains: np.ndarray,
+    whole: np.ndarray,
+    parts: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Add all paths at eight microphones: Y of the module's equation.
 
     Args:
@@ -146,13 +166,13 @@ def add_ways(spectra, bins, delays, gains, whole, parts, out):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _smooth(before, here, after, out):
+def _smooth(before: np.ndarray, here: np.ndarray, after: np.ndarray, out: np.ndarray) -> None:
     for k in range(len(out)):
         out[k] = np.float32(0.5) * here[k] - np.float32(0.25) * (before[k] + after[k])
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def apply_window(spectra):
+def apply_window(spectra: np.ndarray) -> None:
     """Put (..., LANES, BINS) float32 spectra of frames under the Hann window, in place."""
     line = np.zeros(BINS + 2, np.float32)
     for a in range(spectra.shape[0]):
@@ -166,7 +186,14 @@ def apply_window(spectra):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def add_noise(bank_re, bank_im, first, turn, level, out):
+def add_noise(
+    bank_re: np.ndarray,
+    bank_im: np.ndarray,
+    first: np.ndarray,
+    turn: np.ndarray,
+    level: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Add independent noise to each microphone.
 
     Args:
@@ -186,14 +213,31 @@ def add_noise(bank_re, bank_im, first, turn, level, out):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _add_scaled(level, re, im, c, s, out_re, out_im):
+def _add_scaled(
+    level: np.ndarray,
+    re: np.ndarray,
+    im: np.ndarray,
+    c: np.float32,
+    s: np.float32,
+    out_re: np.ndarray,
+    out_im: np.ndarray,
+) -> None:
     for k in range(len(out_re)):
         out_re[k] += level[k] * (c * re[k] - s * im[k])
         out_im[k] += level[k] * (s * re[k] + c * im[k])
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def shape_rows(density_db, loss_db, distance_m, extra_db, slope, octaves, scale, out):
+def shape_rows(
+    density_db: np.ndarray,
+    loss_db: np.ndarray,
+    distance_m: np.ndarray,
+    extra_db: np.ndarray,
+    slope: np.ndarray,
+    octaves: np.ndarray,
+    scale: float,
+    out: np.ndarray,
+) -> None:
     """Amplitudes of noise with given octave densities after the path through the air.
 
     Args:
@@ -232,7 +276,7 @@ def shape_rows(density_db, loss_db, distance_m, extra_db, slope, octaves, scale,
 
 
 @njit(cache=True, nogil=True)
-def density_db(bands_db, sample_rate_hz):
+def density_db(bands_db: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """The same as `signals.band_density_db`.
 
     Args:

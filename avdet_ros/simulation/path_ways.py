@@ -16,7 +16,7 @@ _FAST = {'contract', 'reassoc', 'nsz'}
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def reading_filters(signal, filters):
+def reading_filters(signal: np.ndarray, filters: np.ndarray) -> np.ndarray:
     """A signal ready to be read between its samples.
 
     Args:
@@ -42,22 +42,22 @@ def reading_filters(signal, filters):
 
 @njit(cache=True, nogil=True)
 def solve_way(
-    source,
-    weight,
-    centre,
-    microphones,
-    outward,
-    shading_db,
-    grid_first,
-    grid_s,
-    t0,
-    step_s,
-    c,
-    te,
-    slope,
-    delay_s,
-    gain,
-):
+    source: np.ndarray,
+    weight: np.ndarray,
+    centre: np.ndarray,
+    microphones: np.ndarray,
+    outward: np.ndarray,
+    shading_db: np.ndarray,
+    grid_first: int,
+    grid_s: float,
+    t0: float,
+    step_s: float,
+    c: float,
+    te: np.ndarray,
+    slope: np.ndarray,
+    delay_s: np.ndarray,
+    gain: np.ndarray,
+) -> None:
     """Emission times of the sound received at the knots, and delay and gain of each microphone.
 
     Args:
@@ -109,7 +109,7 @@ def solve_way(
 
 
 @njit(cache=True, nogil=True, inline='always')
-def _at(track, grid, part, axis):
+def _at(track: np.ndarray, grid: int, part: float, axis: int) -> float:
     """Value of a trajectory between grid points."""
     a, b = track[grid, axis], track[grid + 1, axis]
     slope_a, slope_b = (b - track[grid - 1, axis]) / 2, (track[grid + 2, axis] - a) / 2
@@ -118,7 +118,15 @@ def _at(track, grid, part, axis):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def read_signal(rows, first, te, slope, step_s, rate_hz, out):
+def read_signal(
+    rows: np.ndarray,
+    first: int,
+    te: np.ndarray,
+    slope: np.ndarray,
+    step_s: float,
+    rate_hz: float,
+    out: np.ndarray,
+) -> None:
     """A signal as the centre receives it.
 
     Args:
@@ -153,7 +161,9 @@ def read_signal(rows, first, te, slope, step_s, rate_hz, out):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def read_tones(table, cycles, per_knot, every, out):
+def read_tones(
+    table: np.ndarray, cycles: np.ndarray, per_knot: np.ndarray, every: int, out: np.ndarray
+) -> None:
     """A wave table read along a phase.
 
     Args:

@@ -60,7 +60,9 @@ def sinc_filters(sample_rate_hz: int, surface: str = 'none') -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, inline='always')
-def _hermite(a, b, slope_a, slope_b, step, part):
+def _hermite(
+    a: float, b: float, slope_a: float, slope_b: float, step: float, part: float
+) -> float:
     """Cubic through a and b with the given slopes, at a part of the step."""
     square = part * part
     cube = square * part
@@ -73,7 +75,9 @@ def _hermite(a, b, slope_a, slope_b, step, part):
 
 
 @njit(cache=True, nogil=True, inline='always')
-def _track(track, grid, part, axis, step):
+def _track(
+    track: np.ndarray, grid: int, part: float, axis: int, step: float
+) -> tuple[float, float]:
     """Value and slope of a trajectory between grid points, Catmull-Rom slopes."""
     a, b = track[grid, axis], track[grid + 1, axis]
     slope_a = (b - track[grid - 1, axis]) / (2 * step)
@@ -89,7 +93,9 @@ def _track(track, grid, part, axis, step):
 
 
 @njit(cache=True, nogil=True)
-def emission(source, microphone, grid_first, grid_s, t, c):
+def emission(
+    source: np.ndarray, microphone: np.ndarray, grid_first: int, grid_s: float, t: float, c: float
+) -> tuple[float, float, float, float, float, float]:
     """Solve the emission time of one instant.
 
     Args:
@@ -133,7 +139,7 @@ def emission(source, microphone, grid_first, grid_s, t, c):
 
 
 @njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
-def _filter(signal, filters):
+def _filter(signal: np.ndarray, filters: np.ndarray) -> np.ndarray:
     """The signal through each filter, (POWERS, S - TAPS + 1) float32."""
     count = len(signal) - TAPS + 1
     out = np.zeros((POWERS, count), np.float32)
@@ -150,7 +156,17 @@ def _filter(signal, filters):
 
 
 @njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
-def _read(out, banks, first, c0, c1, c2, c3, gain, gain_step):
+def _read(
+    out: np.ndarray,
+    banks: np.ndarray,
+    first: float,
+    c0: float,
+    c1: float,
+    c2: float,
+    c3: float,
+    gain: np.float32,
+    gain_step: np.float32,
+) -> None:
     """Add the signal of one stretch between knots, at the places c0 + c1 n + c2 n^2 + c3 n^3."""
     b0, b1, b2, b3 = banks[0], banks[1], banks[2], banks[3]
     b4, b5, b6, b7 = banks[4], banks[5], banks[6], banks[7]
@@ -166,23 +182,23 @@ def _read(out, banks, first, c0, c1, c2, c3, gain, gain_step):
 
 @njit(cache=True, nogil=True)
 def add_path(
-    out,
-    first_sample,
-    sample_rate_hz,
-    clock,
-    delay_samples,
-    signal,
-    signal_first,
-    source,
-    weight,
-    microphones,
-    outward,
-    shading_db,
-    grid_first,
-    grid_s,
-    c,
-    filters,
-):
+    out: np.ndarray,
+    first_sample: int,
+    sample_rate_hz: float,
+    clock: float,
+    delay_samples: np.ndarray,
+    signal: np.ndarray,
+    signal_first: int,
+    source: np.ndarray,
+    weight: np.ndarray,
+    microphones: np.ndarray,
+    outward: np.ndarray,
+    shading_db: float,
+    grid_first: int,
+    grid_s: float,
+    c: float,
+    filters: np.ndarray,
+) -> None:
     """Add the sound of one source at all microphones over one path.
 
     Args:

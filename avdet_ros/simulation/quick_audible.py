@@ -42,7 +42,7 @@ def leave_out(
     ways, energies = [], []
     for source in sources:
         power = source.noise_db(times)
-        if source.engine is not None:
+        if source.engine is not None and source.vehicle is not None:
             power = cnossos.add_levels(
                 power, source.engine.sound.propulsion_db(source.vehicle.speed_mps(times))
             )

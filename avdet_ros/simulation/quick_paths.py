@@ -122,8 +122,8 @@ def find_sources(scene: Scene, stage: Stage, engines: dict[int, Engine]) -> list
         reach = HORIZON_M + 40.0 * (stage.times_s[-1] - stage.times_s[0])
         close = np.linalg.norm(rough, axis=-1).min(axis=1) <= reach
         near = [vehicle for vehicle, stays in zip(running, close, strict=True) if stays]
-        for vehicle, *pose in zip(near, *fleet_poses(near, stage.times_s), strict=True):
-            found += _vehicle_sources(scene, stage, vehicle, *pose, engines)
+        for vehicle, place, turned in zip(near, *fleet_poses(near, stage.times_s), strict=True):
+            found += _vehicle_sources(scene, stage, vehicle, place, turned, engines)
     if scene.ego.sound.running:
         found += _own_sources(scene, stage, engines)
     for distractor in scene.distractors:
@@ -164,7 +164,7 @@ def _vehicle_sources(
     def all_db(t_s: np.ndarray) -> np.ndarray:
         return cnossos.add_levels(engine.noise_db(t_s), tyres_db(t_s))
 
-    parts: list[tuple[str, list[Way], Callable, Engine | None]] = []
+    parts: list[tuple[str, list[Way], Callable[[np.ndarray], np.ndarray], Engine | None]] = []
     if near.any():
         axle = vehicle.wheelbase_m / 2 * forward
         if vehicle.kind != 'motorcycle':
@@ -209,7 +209,7 @@ def _around_buildings(scene: Scene, stage: Stage, source: Source) -> list[Source
         around += [Way(place, way.weight * part, way.surface) for place, part in taken]
         for image, gain in reflections(scene.buildings, every, way.places_m, stage.array):
             echoes.append(Way(image, gain * way.weight, way.surface))
-    if not weaker:
+    if not weaker or source.vehicle is None:
         source.ways = around + echoes
         return [source]
     echo = Source(

@@ -138,18 +138,20 @@ class SourceReader:
                 rows, first, te[index], slope[index], KNOT / rate, float(rate), self._samples
             )
             spectra = fft.rfft(self._cut, axis=-1)
-            surface = self._asphalt if way.surface == 'asphalt' else np.float32(1)
+            surface: np.ndarray | np.float32 = (
+                self._asphalt if way.surface == 'asphalt' else np.float32(1)
+            )
             if given:  # with its level and the air's losses
                 out[index] = spectra * surface
                 continue
             noise, tones = shapes[index]
             shape_frames(spectra, noise * surface, SHAPE_FRAMES, out[index], False)
-            if table is not None:
+            if table is not None and source.engine is not None and tones is not None:
                 received = self._tone_spectra(source.engine, table, te[index], slope[index])
                 limit = received.shape[1]
                 shape_frames(
                     received,
-                    tones * (surface if np.ndim(surface) == 0 else surface[:limit]),
+                    tones * (surface[:limit] if isinstance(surface, np.ndarray) else surface),
                     SHAPE_FRAMES,
                     out[index],
                     True,
@@ -197,7 +199,7 @@ class SourceReader:
             extra = screen_loss_db(detour, self._frequency, c).astype(np.float32)
         scale = _UNIT_OF_POWER * np.sqrt(self.rate / 2)
         gain_db = None
-        if source.engine is not None:
+        if source.engine is not None and source.vehicle is not None:
             power = source.engine.sound.propulsion_db(source.vehicle.speed_mps(times))
             total = cnossos.add_levels(*np.moveaxis(power[:, :5], 1, 0))
             middle = source.vehicle.speed_mps(te[0][te.shape[1] // 2])

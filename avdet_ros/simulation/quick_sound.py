@@ -217,7 +217,8 @@ class QuickSound:
             if begin == 0:
                 inside = inside[..., : 3 * HOP + half]
                 whole = np.pad(inside, ((0, 0), (0, 0), (half, 0)), mode='reflect')
-                indices, place = (0, 1), -half
+                indices: tuple[int, ...] = (0, 1)
+                place = -half
             else:
                 whole = np.pad(inside, ((0, 0), (0, 0), (0, FRAME - half)), mode='reflect')
                 place = max(origin, 0)

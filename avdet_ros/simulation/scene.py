@@ -212,7 +212,12 @@ class Scene:
         pixels = camera.project(np.concatenate([starts[depth_a > NEAR_PLANE_M], cut]))[0]
         return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
 
-    def _in_sight(self, poses: list, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    def _in_sight(
+        self,
+        poses: list[tuple[Vehicle, np.ndarray, np.ndarray]],
+        position: np.ndarray,
+        rotation: np.ndarray,
+    ) -> np.ndarray:
         """(N,) part of each vehicle's footprint that no building hides from the camera."""
         every = stacked(self.buildings)
         if not len(every):

@@ -47,7 +47,8 @@ def write_rows(folder: Path, first_seed: int, rows: Sequence[Mapping[str, Any]])
     partial = path.with_suffix('.partial')
     try:
         with partial.open('wb') as file:
-            np.savez(file, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+            arrays: dict[str, Any] = {n: np.stack([row[n] for row in rows]) for n in rows[0]}
+            np.savez(file, **arrays)
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)

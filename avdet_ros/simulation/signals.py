@@ -80,7 +80,15 @@ def band_density_db(bands_db: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _spectrum(raw, density_db, index, part, loss_db, scale, out):
+def _spectrum(
+    raw: np.ndarray,
+    density_db: np.ndarray,
+    index: np.ndarray,
+    part: np.ndarray,
+    loss_db: np.ndarray,
+    scale: np.float32,
+    out: np.ndarray,
+) -> None:
     """Random spectrum of the given density; falling below and above the bands."""
     for k in range(len(out)):
         low = density_db[index[k]]
@@ -99,7 +107,9 @@ def _spectrum(raw, density_db, index, part, loss_db, scale, out):
 
 
 @njit(cache=True, nogil=True)
-def _tones(table, phase, speed, seconds, out):
+def _tones(
+    table: np.ndarray, phase: np.ndarray, speed: np.ndarray, seconds: float, out: np.ndarray
+) -> None:
     """Read a wave table along a phase that is cubic over each half of the block.
 
     phase, speed: (3,) cycles and cycles a second at the block's start, middle and end.
@@ -193,7 +203,7 @@ class Signal:
             _spectrum(raw, density, bins, part, loss, self.scale, spectrum)
             block = fft.irfft(spectrum, BLOCK) * sine
         table = self.tones(middle_s, loss) if self.tones else None
-        if table is not None:
+        if table is not None and self.phase is not None:
             edges = (index * HOP + HOP * np.arange(3)) / self.sample_rate_hz
             phase, speed = self.phase(edges)
             wave = np.empty(BLOCK, np.float32)

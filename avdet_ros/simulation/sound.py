@@ -30,6 +30,8 @@ from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, Signal
 from avdet_ros.simulation.vehicle_signals import vehicle_signal
 from avdet_ros.simulation.vehicles import Vehicle
 
+_Path = tuple[np.ndarray, np.ndarray, str]
+
 __all__ = ['FULL_SCALE_PA', 'SoundRenderer', 'render_sound']
 
 FRAMES_PER_S = 4
@@ -202,7 +204,7 @@ class SoundRenderer:
         points: np.ndarray,
         weight: np.ndarray,
         geometry: FrameGeometry,
-        more: list[tuple[np.ndarray, np.ndarray, str]] | None = None,
+        more: list[_Path] | None = None,
     ) -> None:
         """One source of a vehicle over its direct path, further paths and the walls."""
         if role in ('front', 'rear') and vehicle.kind == 'motorcycle':
@@ -231,7 +233,9 @@ class SoundRenderer:
         signal = self._signal(vehicle, role, screened)
         self._add_paths(out, first, signal, paths, shading_db, geometry)
 
-    def _around_buildings(self, paths: list, geometry: FrameGeometry) -> tuple[list, list, bool]:
+    def _around_buildings(
+        self, paths: list[_Path], geometry: FrameGeometry
+    ) -> tuple[list[_Path], list[_Path], bool]:
         """Paths around corners, those over facades, whether buildings attenuate the former."""
         around, echoes, weaker = [], [], False
         for place, weight, surface in paths:
@@ -249,7 +253,7 @@ class SoundRenderer:
         out: np.ndarray,
         first: int,
         signal: Signal,
-        paths: list[tuple[np.ndarray, np.ndarray, str]],
+        paths: list[_Path],
         shading_db: float,
         geometry: FrameGeometry,
     ) -> None:

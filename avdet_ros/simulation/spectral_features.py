@@ -46,7 +46,9 @@ def spectral_features(spectra: np.ndarray, front_end: FrontEnd) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _mel(values, first, last, weights, out):
+def _mel(
+    values: np.ndarray, first: np.ndarray, last: np.ndarray, weights: np.ndarray, out: np.ndarray
+) -> None:
     for band in range(len(first)):
         part = values[first[band] : last[band]]
         weight = weights[band]
@@ -57,13 +59,20 @@ def _mel(values, first, last, weights, out):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _power(re, im, out):
+def _power(re: np.ndarray, im: np.ndarray, out: np.ndarray) -> None:
     for k in range(len(out)):
         out[k] = re[k] * re[k] + im[k] * im[k]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _cross(a_re, a_im, b_re, b_im, re, im):
+def _cross(
+    a_re: np.ndarray,
+    a_im: np.ndarray,
+    b_re: np.ndarray,
+    b_im: np.ndarray,
+    re: np.ndarray,
+    im: np.ndarray,
+) -> None:
     """A times the conjugate of b."""
     for k in range(len(re)):
         re[k] = a_re[k] * b_re[k] + a_im[k] * b_im[k]
@@ -71,7 +80,14 @@ def _cross(a_re, a_im, b_re, b_im, re, im):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _compute(spectra, first, last, weights, pairs, out):
+def _compute(
+    spectra: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    weights: np.ndarray,
+    pairs: np.ndarray,
+    out: np.ndarray,
+) -> None:
     frames, lanes, bins = spectra.shape
     count, mels = lanes // 2, len(first)
     floor = np.float32(POWER_FLOOR)

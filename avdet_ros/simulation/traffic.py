@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.buildings import Building
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
-from avdet_ros.simulation.distractors import random_distractors
+from avdet_ros.simulation.distractors import Distractor, random_distractors
 from avdet_ros.simulation.junctions import corner_buildings
 from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.recordings import Recordings
@@ -311,14 +312,14 @@ def furnished(
         setting, walls = 'tunnel', tunnel(rng, road, right, left)
     elif setting in ('city', 'roadside') and drawn < 0.85:
         walls = building_fronts(rng, road, right, left)
-    distractors = ()
+    distractors: tuple[Distractor, ...] = ()
     if setting != 'tunnel':
         middle = scene.ego.motion.along_m(scene.duration_s / 2)
         origin, forward, _, _ = road.frame(middle)
         heading = float(np.arctan2(forward[1], forward[0]))
         distractors = random_distractors(rng, origin, heading, scene.duration_s)
     corruption = severe_corruption(errors, scene.duration_s) if corrupted else Corruption()
-    buildings = ()
+    buildings: tuple[Building, ...] = ()
     if scene.crossing is not None:
         corners = np.random.default_rng([scene.seed, 7])
         buildings = corner_buildings(corners, road, scene.crossing, right, left)

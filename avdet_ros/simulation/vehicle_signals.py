@@ -59,7 +59,7 @@ def vehicle_signal(
         if playback:
             return _played(key, sample_rate_hz, playback, loss_db, lambda t_s: _SILENCE)
         return Signal(key, sample_rate_hz, engine.noise_db, loss_db, engine.table, engine.phase)
-    if playback:
+    if playback and recordings:
         # what the loop does not replace stays synthetic
         rest = tyres_db if not recordings.tyres else lambda t_s: _SILENCE
         return _played(key, sample_rate_hz, playback, loss_db, rest)

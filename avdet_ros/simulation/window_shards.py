@@ -98,8 +98,8 @@ def _write_all(
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for task in done:
                         yield task.result()
-                    while len(running) < 2 * jobs and (first := next(following, None)) is not None:
-                        running.add(pool.submit(write_array_shard, out, first, plan, base))
+                    while len(running) < 2 * jobs and (later := next(following, None)) is not None:
+                        running.add(pool.submit(write_array_shard, out, later, plan, base))
         finally:
             for task in running:
                 task.cancel()

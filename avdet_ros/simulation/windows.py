@@ -80,7 +80,11 @@ def quantise(waveform: np.ndarray) -> np.ndarray:
     return to_float(to_int16(waveform))
 
 
-def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[dict[str, np.ndarray]]:
+WindowRow = dict[str, np.ndarray | np.generic]
+"""Arrays and numbers of a window by name."""
+
+
+def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[WindowRow]:
     """Features and labels of `WINDOWS_A_SCENE` windows of a drive, far apart in time."""
     rng = np.random.default_rng([scene.seed, 9])
     renderer = SoundRenderer(scene)

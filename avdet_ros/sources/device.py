@@ -193,7 +193,8 @@ class DeviceSource(Source):
         self._arrivals = np.zeros(_RING_BLOCKS, np.float64)
         self._flags = np.zeros(_RING_BLOCKS, bool)
         self._written_blocks = self._written = self._enough = 0
-        self._read_blocks = self._read_samples = 0
+        self._read_blocks: int = 0
+        self._read_samples: int = 0
         self._refused = False
 
     def _callback(self, indata: np.ndarray, frames: int, _: object, status: Any) -> None:

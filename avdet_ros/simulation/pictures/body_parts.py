@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.simulation.pictures.faces import FaceList, Faces
+from avdet_ros.simulation.pictures.faces import FaceList, Faces, Point
 
 BLACK = (0.05, 0.05, 0.055)
 DARK = (0.10, 0.10, 0.11)
@@ -43,15 +44,15 @@ class Body:
     lamps: tuple[Lamp, ...]
 
 
-def turned(points: list, side: int) -> list:
+def turned(points: Sequence[Point], side: float) -> Sequence[Point]:
     """Corners so that the polygon faces its side; given clockwise seen from the left."""
     area = sum(
-        a[0] * b[2] - b[0] * a[2] for a, b in zip(points, points[1:] + points[:1], strict=True)
+        a[0] * b[2] - b[0] * a[2] for a, b in zip(points, [*points[1:], points[0]], strict=True)
     )
     return points if (area < 0) == (side > 0) else points[::-1]
 
 
-def inset(quad: list, part_y: float, part_x: float) -> list:
+def inset(quad: Sequence[Point], part_y: float, part_x: float) -> Sequence[Point]:
     """A quadrilateral inside another, in parts of its two directions, just above its surface."""
     a, b, c, d = (np.array(point, float) for point in quad)
 
@@ -70,7 +71,16 @@ def inset(quad: list, part_y: float, part_x: float) -> list:
 
 
 def disc(
-    faces, centre, radius, axis, sign, material, colour, layer, corners=16, lowest=-1.0
+    faces: FaceList,
+    centre: Point,
+    radius: float,
+    axis: str,
+    sign: int,
+    material: str,
+    colour: Point,
+    layer: int,
+    corners: int = 16,
+    lowest: float = -1.0,
 ) -> None:
     """Add a disc across (axis x) or along (y) the vehicle, cut off below `lowest` radii."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) * sign
@@ -126,11 +136,11 @@ def underbody(faces: FaceList, length: float, width: float, clearance_m: float) 
         faces.add(quad, 'underbody', dark, -2, True, (0, 1.0, 0))
 
 
-def patch(x: float, y: tuple[float, float], z: tuple[float, float]) -> list:
+def patch(x: float, y: tuple[float, float], z: tuple[float, float]) -> Sequence[Point]:
     """An upright rectangle across the vehicle."""
     return [(x, y[0], z[0]), (x, y[1], z[0]), (x, y[1], z[1]), (x, y[0], z[1])]
 
 
-def flank(x: tuple[float, float], y: float, z: tuple[float, float]) -> list:
+def flank(x: tuple[float, float], y: float, z: tuple[float, float]) -> Sequence[Point]:
     """An upright rectangle along the vehicle."""
     return turned([(x[0], y, z[0]), (x[1], y, z[0]), (x[1], y, z[1]), (x[0], y, z[1])], np.sign(y))

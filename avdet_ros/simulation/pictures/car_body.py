@@ -19,12 +19,14 @@ from avdet_ros.simulation.pictures.body_parts import (
     underbody,
     wheels,
 )
-from avdet_ros.simulation.pictures.faces import FaceList
+from avdet_ros.simulation.pictures.faces import FaceList, Point
 from avdet_ros.simulation.vehicles import Vehicle
+
+_Stations = tuple[tuple[float, float, float, str], ...]
 
 # x / length, z / height, half width / (width / 2), from the tail over the roof to the nose, and
 # the material of the strip from each station to the next
-_HATCHBACK = (
+_HATCHBACK: _Stations = (
     (-0.5, 0.17, 0.93, 'plastic'),
     (-0.5, 0.38, 0.99, 'paint'),
     (-0.49, 0.615, 0.96, 'rear_glass'),
@@ -39,7 +41,7 @@ _HATCHBACK = (
     (0.5, 0.32, 0.96, 'plastic'),
     (0.49, 0.16, 0.92, ''),
 )
-_SALOON = (
+_SALOON: _Stations = (
     (-0.5, 0.17, 0.93, 'plastic'),
     (-0.5, 0.38, 0.99, 'paint'),
     (-0.492, 0.64, 0.94, 'paint'),
@@ -55,7 +57,7 @@ _SALOON = (
     (0.5, 0.32, 0.96, 'plastic'),
     (0.49, 0.16, 0.92, ''),
 )
-_VAN = (
+_VAN: _Stations = (
     (-0.5, 0.13, 0.95, 'plastic'),
     (-0.5, 0.24, 1.0, 'paint'),
     (-0.5, 0.56, 0.985, 'rear_glass'),
@@ -127,12 +129,14 @@ def car(vehicle: Vehicle, paint: np.ndarray) -> Body:
     return Body(faces.build(), lamps)
 
 
-def _belt(stations: tuple) -> float:
+def _belt(stations: _Stations) -> float:
     """Height of the lower edge of the windows over the vehicle's height."""
     return next(row[1] for row in stations if row[3] == 'bonnet')
 
 
-def _strip_at(x, y, z, stations, kind: str) -> list:
+def _strip_at(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, stations: _Stations, kind: str
+) -> list[Point]:
     i = next(i for i, row in enumerate(stations) if row[3] == kind)
     return [
         (x[i], y[i], z[i]),
@@ -142,7 +146,17 @@ def _strip_at(x, y, z, stations, kind: str) -> list:
     ]
 
 
-def _sides(faces, stations, x, y, z, belt, paint, windows, half) -> None:
+def _sides(
+    faces: FaceList,
+    stations: _Stations,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    belt: float,
+    paint: np.ndarray,
+    windows: bool,
+    half: float,
+) -> None:
     """Both flanks: a sill, a lower and an upper band, the cabin's side with its windows."""
     count = len(x)
     tail = next(i for i in range(count) if z[i] >= belt - 0.12)
@@ -187,17 +201,27 @@ def _sides(faces, stations, x, y, z, belt, paint, windows, half) -> None:
             faces.add(turned(quad, side), 'glass', GLASS, 1, normal=(0, side * 0.9, 0.42))
         for at in (0.20, -0.05) if windows else (0.2,):
             line = [(at * 2 * half * 2.4, 0), (at * 2 * half * 2.4 + 0.018, 0)]
-            quad = [
+            corners = [
                 (line[0][0], middle - 0.2),
                 (line[1][0], middle - 0.2),
                 (line[1][0], belt),
                 (line[0][0], belt),
             ]
-            points = [(a, side * half * 0.99, b) for a, b in quad]
+            points = [(a, side * half * 0.99, b) for a, b in corners]
             faces.add(turned(points, side), 'plastic', 0.45 * paint, 1, normal=(0, side, 0))
 
 
-def _lamps(faces, stations, x, y, z, length, half, height, is_van) -> tuple[Lamp, ...]:
+def _lamps(
+    faces: FaceList,
+    stations: _Stations,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    length: float,
+    half: float,
+    height: float,
+    is_van: bool,
+) -> tuple[Lamp, ...]:
     """Head and tail lamps, number plates; returns what shines."""
     front = next(i for i, row in enumerate(stations) if row[3] == 'grille') - 1
     lamps = []

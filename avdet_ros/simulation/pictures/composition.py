@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,10 +95,10 @@ class Composition:
     def paint(
         self,
         image: np.ndarray,
-        colours: list,
+        colours: Sequence[Any],
         polygons: list[np.ndarray],
         smooth: bool,
-        between=None,
+        between: Callable[[np.ndarray], None] | None = None,
         ground_too: bool = True,
     ) -> None:
         """Fill all strokes into an image.
@@ -118,7 +120,7 @@ class Composition:
         for (first, last), hidden in zip(self.bodies, self.hidden_by, strict=True):
             for stroke in range(first, last):
                 cv2.fillConvexPoly(image, polygons[stroke], colours[stroke], line, _SHIFT)
-            if len(hidden):
+            if below is not None and len(hidden):
                 mask = np.zeros(image.shape[:2], np.uint8)
                 for stroke in hidden:
                     cv2.fillConvexPoly(mask, polygons[stroke], 255, cv2.LINE_8, _SHIFT)

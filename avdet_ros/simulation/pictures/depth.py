@@ -24,8 +24,8 @@ class DepthCamera:
         shape = camera.height_px // 2, camera.width_px // 2
         rng = np.random.default_rng([conditions.seed, 151])
         big = shape[0] + 64, shape[1] + 64
-        self.noise = cv2.GaussianBlur(rng.normal(0, 1, big).astype(np.float32), (0, 0), 1.1)
-        self.noise /= self.noise.std()
+        noise = cv2.GaussianBlur(rng.normal(0, 1, big).astype(np.float32), (0, 0), 1.1)
+        self.noise = noise / noise.std()
         # gaps come in patches, with ragged rims
         patches = 0.7 * noise_image(rng, *big, 32) + 0.3 * rng.random(big)
         order = np.argsort(patches, axis=None)

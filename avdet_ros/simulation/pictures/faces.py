@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from avdet_ros.rig import Camera
 from avdet_ros.simulation.pictures.materials import INDEX
 
 NEAR_M = 0.35
 """Nothing nearer to the camera is drawn."""
+
+Point = Sequence[float] | np.ndarray
+"""Three coordinates in metres, or three parts of a colour."""
 
 _BIG_PX = 6000.0
 _UNKNOWN = (np.nan, np.nan, np.nan)
@@ -63,16 +65,16 @@ class FaceList:
 
     def __init__(self) -> None:
         self._corners: list[np.ndarray] = []
-        self._rows: list[tuple] = []
+        self._rows: list[tuple[Point, int, tuple[float, ...], int, bool, int]] = []
 
     def add(
         self,
-        corners: ArrayLike,
+        corners: Sequence[Point] | np.ndarray,
         material: str,
-        colour: Sequence[float],
+        colour: Point,
         layer: int = 0,
         both_sides: bool = False,
-        normal: Sequence[float] | None = None,
+        normal: Point | None = None,
         section: int = 0,
     ) -> None:
         """Add one polygon; its normal is computed unless given. See `Faces`."""
@@ -82,10 +84,10 @@ class FaceList:
 
     def box(
         self,
-        low: Sequence[float],
-        high: Sequence[float],
+        low: Point,
+        high: Point,
         material: str,
-        colour: Sequence[float],
+        colour: Point,
         layer: int = 0,
         taper: float = 1.0,
     ) -> None:
@@ -238,7 +240,7 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
     index = np.flatnonzero(keep & (inside | ~whole))
     ends = faces.starts + faces.counts()
     tame = whole & (np.abs(low).max(axis=1) < _BIG_PX) & (np.abs(high).max(axis=1) < _BIG_PX)
-    polygons, kept = [], []
+    polygons, numbers = [], []
     for face in index:
         span = slice(faces.starts[face], ends[face])
         if tame[face]:
@@ -248,8 +250,8 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
             if len(cut) < 3:
                 continue
             polygons.append(view.pixels(cut))
-        kept.append(face)
-    kept = np.array(kept, np.int64)
+        numbers.append(face)
+    kept = np.array(numbers, np.int64)
     box = np.concatenate([low[kept], high[kept]], axis=1)
     for row in np.flatnonzero(~tame[kept]):
         points = polygons[row]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.simulation.pictures.faces import FaceList
+from avdet_ros.simulation.pictures.faces import FaceList, Point
 from avdet_ros.simulation.road import Road, meeting_m
 
 STEP_M = 4.0
@@ -38,6 +38,9 @@ class Layout:
     ceiling_m: float
 
 
+_Offset = float | np.ndarray
+
+
 class _Strips:
     """Adds quadrilaterals that follow a road."""
 
@@ -53,17 +56,19 @@ class _Strips:
     def add(
         self,
         knot: int,
-        right,
-        left,
+        right: _Offset,
+        left: _Offset,
         material: str,
-        colour,
+        colour: Point,
         layer: int,
-        lift=(0.0, 0.0),
+        lift: tuple[float, float] = (0.0, 0.0),
         section: int | None = None,
     ) -> None:
         """A strip between two offsets (metres; a number or one a knot) to the next knot."""
-        r0, r1 = (right, right) if np.isscalar(right) else (right[knot], right[knot + 1])
-        l0, l1 = (left, left) if np.isscalar(left) else (left[knot], left[knot + 1])
+        (r0, r1), (l0, l1) = (
+            (at[knot], at[knot + 1]) if isinstance(at, np.ndarray) else (at, at)
+            for at in (right, left)
+        )
         quad = [
             self.at(knot, r0, lift[0]),
             self.at(knot + 1, r1, lift[0]),
@@ -103,10 +108,10 @@ def main_ground(
         if not layout.tunnel:
             base = np.array([0.42, 0.42, 0.40]) if urban else None
             for side, edge in ((1, left), (-1, right)):
-                outer = base if urban else field_colour[side] * tint[knot]
+                outer = base if base is not None else field_colour[side] * tint[knot]
                 material = 'pavement' if urban else 'grass'
                 near, far = edge + side * 5.0, side * TERRAIN_M
-                bounds = (near, far) if side > 0 else (far, near)
+                bounds: tuple[_Offset, _Offset] = (near, far) if side > 0 else (far, near)
                 strips.add(knot, *bounds, material, outer, 0)
                 bounds = (edge, near) if side > 0 else (near, edge)
                 strips.add(knot, *bounds, 'grass', grass, 0)

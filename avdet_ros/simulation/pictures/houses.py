@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from avdet_ros.simulation.buildings import Building
-from avdet_ros.simulation.pictures.faces import FaceList
+from avdet_ros.simulation.pictures.faces import FaceList, Point
 from avdet_ros.simulation.pictures.site import Site, Thing
 from avdet_ros.simulation.road import Road
 
@@ -119,7 +119,7 @@ def _windows(
     wide, tall = rng.uniform(0.42, 0.58) * pitch, rng.uniform(0.42, 0.55) * storey
     normal = (0, sign, 0) if axis == 'y' else (sign, 0, 0)
 
-    def quad(low: float, high: float, bottom: float, top: float, out: float) -> list:
+    def quad(low: float, high: float, bottom: float, top: float, out: float) -> list[Point]:
         points = [(low, bottom), (high, bottom), (high, top), (low, top)]
         place = at + sign * out
         return [(u, place, z) if axis == 'y' else (place, u, z) for u, z in points]

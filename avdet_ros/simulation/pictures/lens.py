@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 
 
-def add_light(image: np.ndarray, sprite: np.ndarray, x: int, y: int, colour: tuple) -> None:
+def add_light(
+    image: np.ndarray, sprite: np.ndarray, x: int, y: int, colour: tuple[float, float, float]
+) -> None:
     """Add a light to an image, cut to it."""
     height, width = sprite.shape
     x0, y0 = max(x, 0), max(y, 0)
@@ -36,8 +38,12 @@ def streaks(
     return cv2.GaussianBlur(image, (3, 5), 0)
 
 
-def drops(rng: np.random.Generator, height: int, width: int, count: int) -> list | None:
-    """Drops on the lens: place, radius and mask of each; None without any."""
+Drop = tuple[int, int, int, np.ndarray]
+"""Column and row of a drop's corner, its radius, all px, and its (2 r, 2 r, 1) mask, 0 to 1."""
+
+
+def drops(rng: np.random.Generator, height: int, width: int, count: int) -> list[Drop] | None:
+    """Drops on the lens; None without any."""
     if not count:
         return None
     drops = []

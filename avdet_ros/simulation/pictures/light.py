@@ -10,6 +10,7 @@ from avdet_ros.simulation.pictures.composition import GROUND, Composition, Place
 from avdet_ros.simulation.pictures.conditions import Conditions
 from avdet_ros.simulation.pictures.faces import NEAR_M
 from avdet_ros.simulation.pictures.materials import INDEX, column
+from avdet_ros.simulation.pictures.site import Thing
 from avdet_ros.simulation.pictures.sky import horizon_colour, noise_image, zenith_colour
 
 SHADOW_DISTANCE_M = 90.0
@@ -136,9 +137,9 @@ class GroundLight:
         self.camera = camera
         rng = np.random.default_rng([conditions.seed, 113])
         coarse = noise_image(rng, 512, 512, 64)
-        fine = rng.normal(0, 1, (512, 512)).astype(np.float32)
+        fine: np.ndarray = rng.normal(0, 1, (512, 512)).astype(np.float32)
         fine = cv2.GaussianBlur(fine, (0, 0), 0.8)
-        fine /= fine.std()
+        fine = fine / fine.std()
         self.coarse = np.float32(0.16) * (coarse - 0.5)
         self.fine = np.float32(0.045) * fine
         height, width = camera.height_px // 2, camera.width_px // 2
@@ -179,11 +180,12 @@ class GroundLight:
         return out
 
     def shadows(
-        self, composed: Composition, conditions: Conditions, things: list, tunnel: bool
+        self, composed: Composition, conditions: Conditions, things: list[np.ndarray], tunnel: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Two (h, w) float32 maps, 0 to 1: hidden from the sun; hidden from the sky."""
         shape = self.beam.shape
-        sun_mask, contact = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+        sun_mask: np.ndarray = np.zeros(shape, np.uint8)
+        contact: np.ndarray = np.zeros(shape, np.uint8)
         cast = conditions.direct > 0.05 and not tunnel and conditions.sun_elevation_deg > 3
         for placed in composed.vehicles:
             if np.linalg.norm(placed.position - composed.position) > SHADOW_DISTANCE_M:
@@ -236,7 +238,7 @@ class GroundLight:
 
 
 def thing_shadows(
-    composed: Composition, conditions: Conditions, things: tuple
+    composed: Composition, conditions: Conditions, things: tuple[Thing, ...]
 ) -> list[np.ndarray]:
     """Outlines on the ground, in the world, of the shadows of near buildings and trees."""
     if conditions.direct < 0.05 or conditions.sun_elevation_deg < 3:
@@ -257,7 +259,7 @@ def thing_shadows(
     return outlines
 
 
-def _foot(thing) -> float:
+def _foot(thing: Thing) -> float:
     low = thing.faces.corners[:, 2].min()
     return float(low)
 

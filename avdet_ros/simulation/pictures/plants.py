@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avdet_ros.simulation.pictures.faces import FaceList
+from avdet_ros.simulation.pictures.faces import FaceList, Point
 from avdet_ros.simulation.pictures.site import Site, Thing
 from avdet_ros.simulation.road import Road
 
@@ -77,8 +77,8 @@ def bush(rng: np.random.Generator, road: Road, along: float, aside: float) -> Th
 def _blob(
     rng: np.random.Generator,
     faces: FaceList,
-    centre: tuple,
-    radii: tuple,
+    centre: Point,
+    radii: Point,
     colour: np.ndarray,
     layer: int,
 ) -> None:

@@ -38,7 +38,7 @@ class RgbCamera:
         self.ground_light = GroundLight(camera, conditions)
         colours, self.land = panorama(conditions, world.scene.setting)
         if self.tunnel:
-            colours = 0 * colours + np.float32([0.20, 0.19, 0.17])
+            colours = 0 * colours + np.array([0.20, 0.19, 0.17], np.float32)
         self.sky = (255 * colours[..., ::-1]).astype(np.uint8)
         rng = np.random.default_rng([conditions.seed, 127])
         size = (camera.height_px + 64, camera.width_px + 64)
@@ -232,7 +232,7 @@ class RgbCamera:
         composed: Composition,
         image: np.ndarray,
         place: np.ndarray,
-        colour: tuple,
+        colour: tuple[float, float, float],
         strength: float,
         away: float,
     ) -> None:
@@ -248,7 +248,7 @@ class RgbCamera:
         composed: Composition,
         image: np.ndarray,
         below: np.ndarray,
-        colour: tuple,
+        colour: tuple[float, float, float],
         strength: float,
     ) -> None:
         """A long streak towards the camera where a lamp's mirror image lies in a wet road."""

@@ -224,7 +224,7 @@ def _fronts(
     wall = layout.wall_left_m if side > 0 else layout.wall_right_m
     if scene.buildings:  # the junction's own corners are built up already
         first = max(b.along_m + b.front_m / 2 for b in scene.buildings) + 3.0
-    if np.isfinite(wall):
+    if walls is not None and np.isfinite(wall):
         gaps = walls.left_gaps_m if side > 0 else walls.right_gaps_m
         ends = np.append(gaps[:, 0], np.inf)
         starts = np.append(-np.inf, gaps[:, 1])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from avdet_ros.simulation.pictures.composition import GROUND, STILL
+from avdet_ros.simulation.pictures.composition import GROUND, STILL, Composition
 from avdet_ros.simulation.pictures.light import GroundLight, thing_shadows
 from avdet_ros.simulation.pictures.materials import column
 from avdet_ros.simulation.pictures.sky import look_at_sky, noise_image
@@ -49,7 +49,7 @@ class ThermalCamera:
         # a clear sky is cold, clouds and woods are nearly as warm as the air
         height = np.linspace(34, -6, land.shape[0], dtype=np.float32)[:, None]
         clear = -34 + 30 * np.exp(-np.clip(height, 0, None) / 9)
-        clouds = noise_image(rng, *land.shape, 96)
+        clouds = noise_image(rng, land.shape[0], land.shape[1], 96)
         cover = np.clip(conditions.cloud + 0.5 * (clouds - 0.5) * (1 - conditions.cloud), 0, 1)
         sky = clear * (1 - 0.82 * cover) - 1.5
         self.sky = np.where(land, -1.0, sky).astype(np.float32) + np.float32(conditions.air_c)
@@ -89,14 +89,14 @@ class ThermalCamera:
         shift = np.random.default_rng([conditions.seed, 149, round(t_s * 1e3) % (1 << 31)])
         top, left = (int(n) for n in shift.integers(0, 64, 2))
         noise = self.noise[top : top + self.shape[0], left : left + self.shape[1]] + self.columns
-        picture += np.float32(conditions.thermal_noise_k * (1 + conditions.rain)) * noise
+        picture = picture + np.float32(conditions.thermal_noise_k * (1 + conditions.rain)) * noise
         camera = composed.view.camera
         size = camera.width_px, camera.height_px
         large = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
         steps = (large + np.float32(ZERO_C_K)) * np.float32(COUNTS_PER_K / QUANTUM)
         return np.clip(np.round(steps) * QUANTUM, 0, 65535).astype(np.uint16)
 
-    def _sky(self, composed, picture: np.ndarray) -> None:
+    def _sky(self, composed: Composition, picture: np.ndarray) -> None:
         shown = composed.index < 0
         rows = int(np.count_nonzero(shown.any(axis=1)))
         if self.tunnel or not rows:
@@ -106,7 +106,7 @@ class ThermalCamera:
         sky = look_at_sky(composed.view, self.sky, 2 * last)[:last]
         picture[:last] = np.where(shown[:last], sky, picture[:last])
 
-    def _ground(self, composed, picture: np.ndarray, wet: float) -> None:
+    def _ground(self, composed: Composition, picture: np.ndarray, wet: float) -> None:
         """Cool shadows, and the warmth of engines on the road beneath them."""
         conditions = self.world.conditions
         on_ground = (composed.index >= 0) & (composed.index < composed.ground)

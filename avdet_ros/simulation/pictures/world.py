@@ -8,7 +8,7 @@ from avdet_ros.simulation.pictures.bodies import body_of
 from avdet_ros.simulation.pictures.body_parts import Body
 from avdet_ros.simulation.pictures.composition import GROUND, STILL, Composition, Placed
 from avdet_ros.simulation.pictures.conditions import Conditions
-from avdet_ros.simulation.pictures.faces import NEAR_M, Faces, View, joined, look, view_of
+from avdet_ros.simulation.pictures.faces import NEAR_M, Faces, Seen, View, joined, look, view_of
 from avdet_ros.simulation.pictures.ground import STEP_M
 from avdet_ros.simulation.pictures.order import back_to_front
 from avdet_ros.simulation.pictures.surroundings import (
@@ -31,7 +31,7 @@ class World:
         self._footprints = np.array([thing.footprint for thing in things]).reshape(-1, 4, 2)
         self._middles = self._footprints.mean(axis=1) if things else np.zeros((0, 2))
         self._bodies: dict[int, Body] = {}
-        self._last: tuple[float, frozenset, Composition] | None = None
+        self._last: tuple[float, frozenset[int], Composition] | None = None
 
     def compose(self, t_s: float, without: frozenset[int] = frozenset()) -> Composition:
         """Put everything in painting order.
@@ -50,7 +50,7 @@ class World:
         self._last = t_s, without, composed
         return composed
 
-    def _ground(self, t_s: float, view: View) -> tuple:
+    def _ground(self, t_s: float, view: View) -> tuple[Seen, Faces]:
         around = self.surroundings
         along = float(self.scene.ego.motion.along_m(t_s))
         last = len(around.first_face) - 1
@@ -111,7 +111,7 @@ class World:
         view: View,
         position: np.ndarray,
         rotation: np.ndarray,
-        ground,
+        ground: Seen,
         ground_faces: Faces,
         vehicles: tuple[Placed, ...],
     ) -> Composition:
@@ -144,7 +144,7 @@ class World:
         polygons, index = list(ground.polygons), [ground.index]
         plane = [ground.plane]
         depth = [(ground.nearest_m + ground.furthest_m) / 2]
-        owner = [np.full(len(ground.index), GROUND)]
+        owners = [np.full(len(ground.index), GROUND)]
         bodies, hidden_by = [], []
         if seens:
             spans = np.array([[seen.box[a:b, 0].min(), seen.box[a:b, 2].max()] for a, b in seens])
@@ -162,7 +162,7 @@ class World:
                 index.append(seen.index[rows] + len(ground_faces))
                 plane.append(seen.plane[rows])
                 depth.append((seen.nearest_m[rows] + seen.furthest_m[rows]) / 2)
-                owner.append(np.full(len(rows), kinds[chosen]))
+                owners.append(np.full(len(rows), kinds[chosen]))
         all_faces = joined([ground_faces, every])
         strokes = _gathered(all_faces, np.concatenate(index))
         return Composition(
@@ -173,7 +173,7 @@ class World:
             strokes,
             np.concatenate(plane),
             np.concatenate(depth),
-            np.concatenate(owner),
+            np.concatenate(owners),
             len(ground.index),
             bodies,
             hidden_by,
@@ -196,7 +196,7 @@ def _footprint_depth(foot: np.ndarray, view: View) -> float:
     return float(((foot - view.eye[:2]) @ forward).min())
 
 
-def _crests(ground, box: np.ndarray, nearest_m: float) -> np.ndarray:
+def _crests(ground: Seen, box: np.ndarray, nearest_m: float) -> np.ndarray:
     """Ground strokes nearer than a body that reach above its foot."""
     x0, y0 = box[:, 0].min(), box[:, 1].min()
     x1, y1 = box[:, 2].max(), box[:, 3].max()
@@ -234,8 +234,8 @@ def _gathered(faces: Faces, index: np.ndarray) -> Faces:
     return Faces(faces.corners[corners], starts, *(getattr(faces, name)[index] for name in names))
 
 
-def _ordered(seen, order: np.ndarray):
-    return type(seen)(
+def _ordered(seen: Seen, order: np.ndarray) -> Seen:
+    return Seen(
         seen.index[order],
         [seen.polygons[i] for i in order],
         seen.nearest_m[order],
