@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.reports.page_section import marks, write_section
 from avdet_ros.evaluation.reports.tables import (
     as_released_table,
     breakdown_table,
@@ -122,32 +121,3 @@ def test_results_are_written_below_new_folders(tmp_path):
     write_json(path, {})
     with pytest.raises(AvdetError, match=r'cannot write .*b\.json/c\.json: '):
         write_json(path / 'c.json', {})
-
-
-FRAME = f'# Page\n\n{marks("one")}\n\ntext\n\n{marks("two")}\n'
-
-
-def test_a_section_is_replaced_and_all_else_stays(tmp_path):
-    page = tmp_path / 'page.md'
-    write_section(page, 'two', 'second', FRAME)
-    assert page.read_text() == (
-        '# Page\n\n<!-- one -->\n\n<!-- end of one -->\n\ntext\n\n'
-        '<!-- two -->\n\nsecond\n\n<!-- end of two -->\n'
-    )
-    write_section(page, 'one', 'first', 'another frame')
-    write_section(page, 'two', 'again', 'another frame')
-    assert page.read_text() == (
-        '# Page\n\n<!-- one -->\n\nfirst\n\n<!-- end of one -->\n\ntext\n\n'
-        '<!-- two -->\n\nagain\n\n<!-- end of two -->\n'
-    )
-
-
-@pytest.mark.parametrize('frame', ['nothing', FRAME + marks('two'), '<!-- two --> and no end'])
-def test_a_page_without_such_a_section_is_left_alone(tmp_path, frame):
-    page = tmp_path / 'page.md'
-    page.write_text(frame)
-    with pytest.raises(AvdetError, match='expected one <!-- two --> and one <!-- end of two -->'):
-        write_section(page, 'two', 'x', '')
-    assert page.read_text() == frame
-    with pytest.raises(AvdetError, match='cannot write'):
-        write_section(tmp_path / 'none' / 'page.md', 'two', 'x', FRAME)

@@ -1,0 +1,124 @@
+"""Which frames a report shows, and in which colours their boxes are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avdet_ros.detection.boxes import Detections
+from avdet_ros.evaluation.reports import pictures
+from avdet_ros.evaluation.reports.pictures import A_BGR, B_BGR, draw_frame
+from avdet_ros.evaluation.reports.samples import (
+    DISPLACED_BGR,
+    RIGHT_BGR,
+    TRUE_BGR,
+    WRONG_BGR,
+    Sample,
+    choose_samples,
+    draw_sample,
+)
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+
+BOX = [100.0, 100, 200, 160]
+
+
+def found(*boxes, scores=None):
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections(boxes, np.full(len(boxes), 0.9) if scores is None else np.array(scores))
+
+
+def away(shift):
+    return [BOX[0] + shift, BOX[1], BOX[2] + shift, BOX[3]]
+
+
+@pytest.fixture
+def records():
+    """Two drives of 40 windows, four a second; errors at four instants, nothing in the second
+    half of the second one."""
+    made = []
+    for number in range(2):
+        truth = [TruthFrame.of([BOX], [1]) for _ in range(40)]
+        heard = [found(BOX) for _ in range(40)]
+        record = DriveRecord(f'seed {number}', [k / 4 for k in range(40)], truth)
+        record.detections['a'] = heard
+        made.append(record)
+    made[0].detections['a'][10] = found(BOX, away(500), away(900))  # two false ones
+    made[0].detections['a'][12] = found(BOX, away(500))  # half a second later
+    made[0].detections['a'][30] = found()  # missed
+    made[1].detections['a'][5] = found(away(400), away(700), away(1000))  # missed and three false
+    for index in range(20, 40):
+        made[1].truth[index] = TruthFrame.of([], [])
+        made[1].detections['a'][index] = found(BOX, scores=[0.01])  # too unsure to count
+    return made
+
+
+def test_the_worst_come_with_a_second_between_them(records):
+    samples = choose_samples(records, 'a', 6)
+    drawn = [sample for sample in samples if sample.why == 'drawn']
+    worst = [(sample.record, sample.index) for sample in samples if sample.why == 'worst']
+    assert len(drawn) == 3
+    near = {
+        place
+        for place in ((1, 5), (0, 10), (0, 30))
+        if all(d.record != place[0] or abs(d.index - place[1]) >= 4 for d in drawn)
+    }
+    assert set(worst) == near or set(worst) == near | {(0, 12)}
+    order = [place for place in ((1, 5), (0, 10), (0, 12), (0, 30)) if place in worst]
+    assert worst == order
+    for one in samples:
+        for other in samples:
+            if one is not other and one.record == other.record:
+                assert abs(one.index - other.index) >= 4
+
+
+def test_frames_with_nothing_in_them_are_never_drawn(records):
+    samples = choose_samples(records, 'a', 40, seed=3)
+    assert not [its for its in samples if its.record == 1 and its.index >= 20]
+    assert samples == choose_samples(records, 'a', 40, seed=3)
+    assert samples != choose_samples(records, 'a', 40, seed=4)
+    assert all(isinstance(sample, Sample) for sample in samples)
+    assert len(choose_samples(records, 'a', 1)) == 1
+
+
+def test_boxes_have_the_colour_of_what_they_are():
+    picture = np.full((400, 1300, 3), 20, np.uint8)
+    truth = TruthFrame.of([BOX, away(300), away(600)], [1, 2, 3])
+    shown = found(BOX, away(340), away(1000), away(800), scores=[0.9, 0.8, 0.7, 0.01])
+    drawn = draw_sample(picture, truth, shown)
+    assert (picture == 20).all()
+
+    def edge(left):
+        """Colours at the left edge of a box."""
+        return {tuple(map(int, pixel)) for pixel in drawn[140:155, left]}
+
+    assert edge(100) <= {RIGHT_BGR, TRUE_BGR}
+    assert RIGHT_BGR in edge(100)
+    assert edge(440) == {DISPLACED_BGR}
+    assert edge(1100) == {WRONG_BGR}
+    assert edge(900) == {(20, 20, 20)}
+    assert WRONG_BGR in edge(700)  # missed
+    assert TRUE_BGR in edge(400)  # displaced is not missed
+
+
+def test_two_models_on_one_picture(rig):
+    seen = np.full((650, 1920, 3), 20, np.uint8)
+    truth = TruthFrame.of([[900, 300, 1000, 360]], [1])
+    predicted = {
+        'first': found([300, 300, 400, 360]),
+        'second': found([600, 300, 700, 360], [1300, 300, 1400, 360], scores=[0.9, 0.01]),
+    }
+    picture = draw_frame(rig, truth, predicted, 'caption', seen)
+    assert (seen == 20).all()
+    assert tuple(picture[330, 300]) == A_BGR
+    assert tuple(picture[330, 600]) == B_BGR
+    assert tuple(picture[330, 1300]) == (20, 20, 20)
+    assert pictures.TRUE_BGR in {tuple(map(int, pixel)) for pixel in picture[300:360, 900]}
+    assert (picture[:100, :400] != 20).any()
+    bearings = draw_frame(rig, truth, {}, '')
+    horizon = round(rig.camera.cy)
+    assert (bearings[horizon - 40, ::100] == 40).all()
+    ahead = round(rig.camera.cx)
+    assert tuple(bearings[horizon + 100, ahead]) == (80, 80, 80)
+    aside = round(rig.camera.cx - rig.camera.fx * np.tan(np.radians(20)))
+    assert tuple(bearings[horizon + 100, aside]) in ((80, 80, 80), (58, 58, 58))
+    assert (bearings[horizon + 100, aside - 1 : aside + 2] == 80).any()
