@@ -18,7 +18,7 @@ def process(
     ] = None,
     rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     tracker: Annotated[
-        str | None, typer.Option(help='Tracker: iou or motion; default as in the nodes.')
+        str | None, typer.Option(help='Tracker: ground, iou or motion; default as in the nodes.')
     ] = None,
     topic: Annotated[
         str | None,
@@ -74,9 +74,11 @@ def process(
         if count:
             print_line(f'{what}: {count}', 'yellow')
     if detector.steered:
-        source = report.odometry or 'no odometry'
-        known = f'{report.windows_with_speed} of {report.windows} windows'
-        print_line(f'own speed from {source}, known in {known}')
+        known = f'known in {report.windows_with_speed} of {report.windows} windows'
+        if report.odometry:
+            print_line(f'own speed from {report.odometry}, {known}')
+        else:
+            print_line('no odometry: the array is taken to stand; --odom names a topic')
     for sentence in filter(None, (report.left_out, report.odometry_left_out)):
         print_line(sentence, 'yellow')
     if report.partial:

@@ -71,8 +71,9 @@ def inspect_model(
         elif (name := key.removeprefix('avdet.')) in checked:
             fits = Text('yes', 'green')
         elif name in ours:
-            colour = 'yellow' if any(sentence.startswith(name) for sentence in noted) else 'green'
-            fits = Text(f'the rig has {ours[name]:.3g}', colour)
+            new = any(sentence.startswith(name) for sentence in noted)
+            answer, colour = ('not taught', 'yellow') if new else ('yes', 'green')
+            fits = Text(f'{answer}: the rig has {ours[name]:.3g}', colour)
         table.add_row(key, value, fits)
     console().print(table)
     if found:

@@ -32,7 +32,8 @@ def evaluate(
     ] = 200_000,
     rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
     tracker: Annotated[
-        str | None, typer.Option(help='Tracker: iou or motion; the default as in the nodes.')
+        str | None,
+        typer.Option(help='Tracker: ground, iou or motion; the default as in the nodes.'),
     ] = None,
     baselines: Annotated[bool, typer.Option(help='Run the two baselines too.')] = True,
     world: Annotated[

@@ -165,6 +165,20 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
     assert 'expected (1000, 1000) as the model was taught, found (2000, 2000)' in complaint
 
 
+def test_inspect_model_says_what_of_a_rig_was_not_taught(tmp_path, monkeypatch, capsys):
+    from avdet_ros.rig import default_rig_path
+
+    wide = tmp_path / 'rig.yaml'
+    wide.write_text(default_rig_path().read_text().replace('0.250000', '2.50'))
+    command = ('eval', 'inspect-model', 'models/any_array.onnx', '--rig', wide)
+    monkeypatch.chdir(tmp_path)  # and the shipped model is found all the same
+    code, printed, complaint = run_command(monkeypatch, capsys, *command)
+    assert code == 0
+    rows = {line.split()[1]: line for line in printed.splitlines() if 'the rig has' in line}
+    assert 'not taught: the rig has' in rows['avdet.aperture_m']
+    assert 'yes: the rig has 8' in rows['avdet.live_microphones']
+
+
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
