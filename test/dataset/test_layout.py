@@ -87,6 +87,11 @@ def test_ids_of_the_paper_s_example_and_short_times() -> None:
     assert frame.stamp_ns == START_NS
     assert frame.is_day
     assert layout.parse_id('drive_day_x/1587477502_12345678_001') is None
+    longest = layout.parse_id('a/' + 12 * '9' + '_' + 12 * '1' + '_001')
+    assert longest.stamp_ns == 999_999_999_999_111_111_111
+    for bad in ('a/' + 13 * '9' + '_123456789_001', 'a/1_' + 13 * '1' + '_001'):
+        with pytest.raises(AvdetError):
+            layout.parse_id(bad)
     for bad in ('/etc/1587477502_123456789_001', '../a/1_123456789_1', 'a/b/1_123456789_1'):
         with pytest.raises(AvdetError):
             layout.parse_id(bad)
