@@ -53,6 +53,7 @@ from avdet_ros.cli.train_any_array import train_any_array
 from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_curve import train_curve
 from avdet_ros.cli.train_label import label
+from avdet_ros.cli.train_quantise import quantise
 from avdet_ros.cli.train_reproduce import reproduce
 from avdet_ros.cli.train_search import search
 from avdet_ros.cli.train_selector import train_selector
@@ -104,6 +105,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             'label': label,
             'selector': train_selector,
             'convert-checkpoint': convert_checkpoint,
+            'quantise': quantise,
             'curve': train_curve,
             'search': search,
             'reproduce': reproduce,

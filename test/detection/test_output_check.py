@@ -16,6 +16,7 @@ NAN = np.nan
 def test_what_is_right_passes():
     check_outputs(MODEL, 2, BOXES, SCORES, LABELS)
     check_outputs(MODEL, 2, BOXES[:0], SCORES[:0], LABELS[:0])
+    check_outputs(MODEL, 2, BOXES, np.float32([0.067527376, 0.06752738]), LABELS)  # one logit
     check_outputs(MODEL, 2, BOXES, SCORES + np.float32([0.1 + 9e-6, 0]), LABELS)
     check_ranges(MODEL, np.array([[1.0, 2, 2], [5, 6, 7]]), 2)
     check_ranges(MODEL, np.zeros((0, 3)), 0)
