@@ -77,9 +77,9 @@ def _show_arguments() -> None:
     from avdet_ros.graph import ARGUMENTS
 
     table = Table(box=None, pad_edge=False)
-    for title in ('argument', 'default', 'meaning', 'choices'):
+    for title in ('argument', 'default', 'meaning'):
         table.add_column(title, overflow='fold')
     for argument in ARGUMENTS:
-        choices = ', '.join(argument.choices)
-        table.add_row(argument.name, argument.default or "''", argument.description, choices)
+        choices = f' ({", ".join(argument.choices)})' if argument.choices else ''
+        table.add_row(argument.name, argument.default or "''", argument.description + choices)
     console().print(table)

@@ -85,6 +85,21 @@ def test_the_command_reports_it_and_exits_with_1():
     assert 'Traceback' not in done.stderr
 
 
+def test_the_arguments_are_listed_with_their_choices():
+    done = subprocess.run(
+        [*AVDET, 'run', '--show-args'],
+        cwd=ROOT,
+        env={**os.environ, 'COLUMNS': '200'},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line[0] != ' '}
+    assert set(rows) == {'argument', *(argument.name for argument in ARGUMENTS)}
+    assert 'where sound comes from (device, file, simulation, topic)' in rows['source']
+    assert rows['device'].split()[1] == "''"
+
+
 def test_the_users_own_transport_settings_win():
     assert 'FASTRTPS_DEFAULT_PROFILES_FILE' in transport_settings({})
     assert transport_settings({'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}) == {}
