@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 import soundfile
 
 from avdet_ros.bags.dataset import convert
 from avdet_ros.bags.from_drive import TOPICS, drive_to_bag
-from avdet_ros.bags.reader import Bag
+from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import DETECTIONS
+from avdet_ros.messages.decode import DETECTIONS, stamp_ns
 from avdet_ros.messages.encode_offline import make_detections, make_header
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path, load_rig
@@ -66,6 +69,43 @@ def test_there_and_back(drive, tmp_path):
     rig, other = load_rig(), load_rig(tmp_path / 'back' / 'drive_day_1' / 'rig.yaml')
     assert np.allclose(other.camera.rotation, rig.camera.rotation, atol=1e-9)
     assert np.allclose(other.microphones_m, rig.microphones_m)
+
+
+def test_the_camera_and_its_place_are_told_as_drivers_do(drive, tmp_path):
+    text = default_rig_path().read_text()
+    text = re.sub(r'focal_px: .*', 'focal_px: [1000.0, 980.0]', text)
+    (drive / 'rig.yaml').write_text(text)
+    rig = load_rig(drive / 'rig.yaml')
+    assert rig.camera.fy == 980
+    drive_to_bag(drive, tmp_path / 'bag')
+    with Bag(tmp_path / 'bag') as bag:
+        (info,) = (decode(message) for message in bag.messages(['/camera/camera_info']))
+        (tree,) = (decode(message) for message in bag.messages(['/tf_static']))
+        audio = list(bag.messages(['/avdet/audio']))
+        assert '/tf_static' in bag.latched
+    cx, cy = rig.camera.cx, rig.camera.cy
+    assert info.k.tolist() == [1000, 0, cx, 0, 980, cy, 0, 0, 1]
+    assert info.p.tolist() == [1000, 0, cx, 0, 0, 980, cy, 0, 0, 0, 1, 0]
+    assert (info.width, info.height, info.binning_x, info.binning_y) == (1920, 650, 0, 0)
+    assert (info.r.tolist(), info.d.tolist()) == (np.eye(3).ravel().tolist(), [0] * 5)
+    roi = info.roi
+    assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == (0, 0, 0, 0)
+    assert not roi.do_rectify
+    assert (info.distortion_model, info.header.frame_id) == ('plumb_bob', rig.camera.frame_id)
+    camera, array = tree.transforms
+    assert (camera.child_frame_id, array.child_frame_id) == (
+        rig.camera.frame_id,
+        rig.array_frame_id,
+    )
+    assert camera.header.frame_id == array.header.frame_id == rig.frame_id
+    place = camera.transform.translation
+    assert [place.x, place.y, place.z] == pytest.approx(rig.camera.position_m)
+    turn = camera.transform.rotation
+    matrix = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
+    assert matrix == pytest.approx(rig.camera.rotation.T, abs=1e-9)
+    # A block comes when its last sample is there, and is stamped with its first one.
+    assert stamp_ns(decode(audio[1])) == START_NS + round(1024e9 / 44100)
+    assert audio[0].stamp_ns == START_NS + round(1024e9 / 44100)
 
 
 def test_a_folder_that_is_no_drive_is_named(tmp_path):

@@ -141,6 +141,23 @@ def test_missing_and_mistyped_topics_are_named(write_sound, tmp_path):
         assert bag.find('audio', DETECTIONS) is None
 
 
+@pytest.mark.parametrize(
+    ('topic', 'given', 'latched'),
+    [
+        ('/avdet/label_info', False, True),
+        ('/tf_static', False, True),
+        ('/label_info/raw', False, False),
+        ('/map', True, True),
+        ('/map', False, False),
+    ],
+)
+def test_what_late_subscribers_must_get_is_latched(tmp_path, topic, given, latched):
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.write(topic, NUMBER, b'\0\1\0\0' + bytes(8), 1, given)
+    with Bag(tmp_path / 'bag') as bag:
+        assert bag.latched == ({topic} if latched else set())
+
+
 def test_reading_from_the_middle(write_sound, tmp_path):
     write_sound(tmp_path / 'drive')
     with Bag(tmp_path / 'drive') as bag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mcap.writer import Writer as McapWriter
 import pytest
 
 from avdet_ros.bags.recovery import has_full_index, messages, scan
@@ -61,6 +62,20 @@ def test_a_chunk_that_does_not_unpack_is_counted_and_left(file):
     assert found.counts == {('/number', NUMBER): 4, ('/camera', IMAGE): 2}
     assert (found.chunks_lost, found.whole) == (1, False)
     assert (found.first_ns, found.last_ns) == (5 * SECOND_NS, 7 * SECOND_NS)
+
+
+def test_a_topic_without_a_schema_has_no_type(tmp_path):
+    with (tmp_path / 'a.mcap').open('wb') as stream:
+        writer = McapWriter(stream)
+        writer.start()
+        channel = writer.register_channel('/a', 'cdr', 0)
+        other = writer.register_channel('/b', 'json', 0)
+        writer.add_message(channel, 7, b'x', 7)
+        writer.add_message(other, 9, b'{}', 9)
+        writer.finish()
+    found = scan(tmp_path / 'a.mcap')
+    assert (found.counts, found.encodings) == ({('/a', ''): 1}, {'/b': 'json'})
+    assert (found.first_ns, found.last_ns) == (7, 7)
 
 
 def test_what_is_no_mcap_file_has_no_index_to_miss(tmp_path):

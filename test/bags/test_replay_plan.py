@@ -43,8 +43,12 @@ def test_spectrograms_alone_run_from_the_detector_on(tmp_path):
 def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, monkeypatch):
     monkeypatch.setattr(replay_plan, 'rosbag2_plays', lambda bag: True)
     plan = plan_replay({'bag': str(bag)})
-    assert plan.player[:3] == ('ros2', 'bag', 'play')
-    assert plan.player[-2:] == ('--topics', '/truck/audio')
+    words = f'ros2 bag play {bag} --clock 100 --rate 1.0 --start-offset 0.0 --delay 8.0 '
+    assert ' '.join(plan.player) == words + '--topics /truck/audio'
+    assert plan.note == 'drive: the whole chain from raw sound, 1 topics by ros2 bag play'
+    looped = plan_replay({'bag': str(bag), 'loop': 'true', 'start': '2.5', 'rate': '0.5'})
+    words = f'ros2 bag play {bag} --clock 100 --rate 0.5 --start-offset 2.5 --delay 8.0 --loop '
+    assert ' '.join(looped.player) == words + '--topics /truck/audio'
     file = bag / 'drive.mcap'
     os.truncate(file, file.stat().st_size * 3 // 4)
     assert 'avdet_ros.cli.replay_process' in plan_replay({'bag': str(bag)}).player

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 import random
 
-from avdet_ros.bags.staging import _part_number, is_message_file, message_files, needs_staging
+import zstandard
+
+from avdet_ros.bags.staging import (
+    _part_number,
+    is_message_file,
+    message_files,
+    needs_staging,
+    stage_file,
+)
 
 
 def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
@@ -41,3 +49,17 @@ def test_what_cannot_be_opened_where_it_lies_is_told_by_its_name(tmp_path):
     assert not needs_staging(tmp_path / 'a.db3')
     (tmp_path / 'a.db3-wal').write_bytes(b'log')
     assert needs_staging(tmp_path / 'a.db3')
+
+
+def test_a_file_is_unpacked_or_linked_under_a_plain_name(tmp_path):
+    there = tmp_path / 'there'
+    there.mkdir()
+    (tmp_path / 'a#1.mcap').write_bytes(b'messages')
+    place = stage_file(tmp_path / 'a#1.mcap', there, 'part_0')
+    assert (place, place.is_symlink()) == (there / 'part_0.mcap', True)
+    assert place.read_bytes() == b'messages'
+    packed = tmp_path / 'b.mcap.zstd'
+    packed.write_bytes(zstandard.ZstdCompressor().compress(b'more messages'))
+    place = stage_file(packed, there, 'part_1')
+    assert (place, place.is_symlink()) == (there / 'part_1.mcap', False)
+    assert place.read_bytes() == b'more messages'
