@@ -38,7 +38,7 @@ def main() -> None:
         try:
             arguments = _arguments()
         finally:
-            rclpy.try_shutdown()  # type: ignore[attr-defined]
+            rclpy.try_shutdown()
         from avdet_ros.cli.console import set_up_logging
         from avdet_ros.cli.train_student import train
 

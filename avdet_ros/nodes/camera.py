@@ -12,8 +12,9 @@ from sensor_msgs.msg import CameraInfo, Image, TimeReference
 from avdet_ros.messages.decode import stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
-from avdet_ros.nodes.lifecycle import AvdetNode
-from avdet_ros.nodes.worker import make_worker
+from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.topic_health import AnySubscription
+from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.rig import Camera
 
 ENCODINGS = {'rgb': 'rgb8', 'thermal': 'mono16', 'depth': '32FC1'}
@@ -40,7 +41,8 @@ class CameraNode(AvdetNode):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._began: TimeReference | None = None
-        self._subscription = self._worker = None
+        self._subscription: AnySubscription | None = None
+        self._worker: LatestValueWorker[None] | None = None
         self._outputs: dict[str, Any] = {}
 
     def load(self) -> None:
@@ -99,7 +101,7 @@ class CameraNode(AvdetNode):
         began, next_s = self._began, self._next_s
         looked_at = [name for name, p in self._outputs.items() if p.get_subscription_count()]
         if began is None or not looked_at or began.source != self._drive.name:
-            self._worker.pause(_NAP_S)
+            held(self._worker).pause(_NAP_S)
             return
         began_ns = stamp_ns(began)
         now_s = (self.now_ns() - began_ns) * 1e-9
@@ -109,14 +111,14 @@ class CameraNode(AvdetNode):
         self._finished = instant_s is None
         if instant_s is None or instant_s - now_s > 1.0:
             self._next_s = next_s
-            self._worker.pause(_NAP_S)
+            held(self._worker).pause(_NAP_S)
             return
         started = time.perf_counter()
         pictures = self._footage.take(instant_s, tuple(looked_at))
         self._times.add((time.perf_counter() - started) * 1e3)
         due_ns = began_ns + round(instant_s * 1e9)
         while (left_s := (due_ns - self.now_ns()) * 1e-9) > 0:
-            if self._worker.pause(min(left_s, _NAP_S)):
+            if held(self._worker).pause(min(left_s, _NAP_S)):
                 return
         if self._began is None:
             return
@@ -147,8 +149,9 @@ class CameraNode(AvdetNode):
         if began is None:
             self.explain_silence(report, self._subscription, None)
         elif began.source != self._drive.name:
+            topic = self.resolve_topic_name('drive_time')
             report.error(
-                f'{self._subscription.topic_name}: expected {self._drive.name} as the parameters '
+                f'{topic}: expected {self._drive.name} as the parameters '
                 f'say, found that capture plays {began.source}'
             )
         if report.level == diagnostics.OK:

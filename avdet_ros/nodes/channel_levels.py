@@ -47,7 +47,10 @@ class ChannelLevels:
         dead, bad = sums.constant.tolist(), sums.bad
         mixed = mixed_channels(sums.products / sums.count)
         measured = zip(10 * np.log10(sums.power), peak, sums.mean, clipped, strict=True)
-        states = [ChannelState(*map(float, numbers), hum_share=0.0) for numbers in measured]
+        states = [
+            ChannelState(float(level_db), float(high), float(mean), float(share), hum_share=0.0)
+            for level_db, high, mean, share in measured
+        ]
         report.value(
             level_db=_row(f'{state.level_db:.0f}' for state in states),
             peak_db=_row(f'{20 * np.log10(max(state.peak, 1e-6)):z.0f}' for state in states),

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
@@ -19,14 +20,19 @@ from avdet_ros.messages.decode import channels_first, decode_spectrogram, stamp_
 from avdet_ros.messages.encode import encode_detections, encode_header
 from avdet_ros.messages.places import find_places
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.array_motion import ArrayMotion
 from avdet_ros.nodes.hand_over import FeatureWindow
-from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.lifecycle import AvdetNode, held
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
+from avdet_ros.nodes.topic_health import AnySubscription
 from avdet_ros.nodes.window_flow import WindowFlow
-from avdet_ros.nodes.worker import make_worker
+from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.paths import share
+
+_Came = tuple[Image | FeatureWindow, int, tuple[float, float]]
+"""A window, when it came, ns, and the speed and the air that it is to be steered for."""
 
 
 class DetectorNode(AvdetNode):
@@ -48,7 +54,10 @@ class DetectorNode(AvdetNode):
         self._inference_ms = self.create_publisher(Float64, 'debug/inference_ms', 10)
         self._sent_ms = self.create_publisher(Float64, 'debug/detections_latency_ms', 10)
         self._steps = StepTimes(self)
-        self._subscription = self._array = self._worker = self._detector = None
+        self._subscription: AnySubscription | None = None
+        self._array: AnySubscription | None = None
+        self._worker: LatestValueWorker[_Came] | None = None
+        self._detector: Detector | None = None
         self._motion: ArrayMotion | None = None
 
     def load(self) -> None:
@@ -81,7 +90,7 @@ class DetectorNode(AvdetNode):
         self._publish_labels(self.p['min_score'])
         self._worker = make_worker(self, 'inference', 1, self._detect, self._on_refused)
         self._worker.start()
-        if self._detector.steered:
+        if held(self._detector).steered:
             window_s = FrontEnd.of(self._rig).window_s
             self._motion = ArrayMotion(self, self._rig.frame_id, window_s)
         self._subscription = self.create_subscription(
@@ -127,29 +136,31 @@ class DetectorNode(AvdetNode):
         info.header = encode_header(self.now_ns(), self._rig.camera.frame_id)
         info.class_map = [
             VisionClass(class_id=index, class_name=name)
-            for index, name in enumerate(self._detector.contract.classes)
+            for index, name in enumerate(held(self._detector).contract.classes)
         ]
         self._labels.publish(info)
 
     def _on_array(self, message: String) -> None:
         """Steer by the array that the features are made with: a calibrated one, or what lives."""
         try:
-            rig = read_array(message.data, self._rig, self._array.topic_name)
-            self._detector.use_rig(rig, FrontEnd.of(rig))
+            rig = read_array(message.data, self._rig, self.resolve_topic_name('array'))
+            held(self._detector).use_rig(rig, FrontEnd.of(rig))
         except AvdetError as error:
             self.refuse('array', str(error))
 
     def _on_spectrogram(self, message: Image, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
         self._in.add()
-        self._missed.add(self._subscription, info)
-        self._worker.put((message, self.now_ns(), self._motion_at(stamp_ns(message))))
+        subscription = self._subscription
+        if isinstance(subscription, Subscription | AdaptiveSubscription):
+            self._missed.add(subscription, info)
+        held(self._worker).put((message, self.now_ns(), self._motion_at(stamp_ns(message))))
 
     def _on_window(self, window: FeatureWindow) -> None:
         """As `_on_spectrogram`, on the thread of the capture in this process."""
         self._last_in_s = time.monotonic()
         self._in.add()
-        self._worker.put((window, self.now_ns(), self._motion_at(window.end_ns)))
+        held(self._worker).put((window, self.now_ns(), self._motion_at(window.end_ns)))
 
     def _motion_at(self, end_ns: int) -> tuple[float, float]:
         """What is known of the array's motion when a window comes."""
@@ -161,17 +172,17 @@ class DetectorNode(AvdetNode):
         self._refused += 1
         self.refuse('spectrogram', str(error))
 
-    def _detect(self, came: tuple[Image | FeatureWindow, int, tuple[float, float]]) -> None:
+    def _detect(self, came: _Came) -> None:
         (window, received_ns, motion), begun_ns = came, self.now_ns()
         features, end_ns = _read(window)
         if end_ns <= 0:
             raise AvdetError(f'spectrogram: expected a stamp in the header, found {end_ns} ns')
         decoded_ns, began = self.now_ns(), time.perf_counter()
-        found = self._detector.detect(features, self.p['beyond_image'], *motion)
+        found = held(self._detector).detect(features, self.p['beyond_image'], *motion)
         found = found.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
         inferred_ns = self.now_ns()
-        instant_ns = end_ns + round(self._detector.contract.label_offset_s * 1e9)
+        instant_ns = end_ns + round(held(self._detector).contract.label_offset_s * 1e9)
         head = encode_header(instant_ns, self._rig.camera.frame_id)
         places = find_places(found, self._rig)
         self._detections.publish(
@@ -194,17 +205,18 @@ class DetectorNode(AvdetNode):
             sent=sent_ns,
         )
         # For windows to come, now that this one is out.
-        self._detector.prepare(*motion)
+        held(self._detector).prepare(*motion)
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, model and provider."""
         if self._labels_wait and self.now_ns() > 0:
             self._publish_labels(self.p['min_score'])
-        model = self._detector
+        model = held(self._detector)
         for note in model.notes:
             report.warn(note)
         silent = self.explain_silence(report, self._subscription, self._last_in_s, may_end=True)
-        self.publisher_watch.report_publishers(report, self._subscription, 'one capture')
+        if self._subscription is not None:
+            self.publisher_watch.report_publishers(report, self._subscription, 'one capture')
         report.value(
             model=model.path,
             sha256=model.sha256,
@@ -213,7 +225,7 @@ class DetectorNode(AvdetNode):
             windows_in=self._in.count,
             windows_out=self._out.count,
             windows_per_second=self._out.per_second(),
-            windows_dropped=self._worker.dropped,
+            windows_dropped=held(self._worker).dropped,
             windows_missed=self._missed.count,
             windows_refused=self._refused,
         )
@@ -224,7 +236,7 @@ class DetectorNode(AvdetNode):
         self._inference.add_to(report, 'inference')
         self._latency.add_to(report, 'detections_latency')
         if not silent:
-            for sentence in self._flow.sentences(self.now_ns(), self._worker.dropped):
+            for sentence in self._flow.sentences(self.now_ns(), held(self._worker).dropped):
                 report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
             report.ok(f'{self._out.count} windows on {model.provider}')

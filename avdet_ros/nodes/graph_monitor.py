@@ -266,7 +266,8 @@ class GraphMonitor:
 
     def go_on_clock(self) -> None:
         """Let ``/clock`` go on where it stood."""
-        self._clock_offset_s -= time.time() - self._clock_stopped_s
+        if self._clock_stopped_s is not None:
+            self._clock_offset_s -= time.time() - self._clock_stopped_s
         self._clock_stopped_s = None
 
     def clear(self) -> None:
@@ -308,7 +309,8 @@ class GraphMonitor:
         kept.append(StampedMessage(time.monotonic(), stamp_ns(message), found, tuple(ids)))
 
     def _decode(self, message: Image) -> None:
-        self._on_picture(decode_picture(message, 'overlay'))
+        if self._on_picture is not None:
+            self._on_picture(decode_picture(message, 'overlay'))
 
     def _failed(self, error: Exception) -> None:
         self.failure = error

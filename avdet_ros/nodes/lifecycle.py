@@ -10,7 +10,7 @@ from collections import deque
 from copy import copy
 import time
 import traceback
-from typing import Any
+from typing import Any, TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -31,6 +31,23 @@ from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
 """Time from one attempt to come up to the next."""
+
+
+T = TypeVar('T')
+
+
+def held(value: T | None) -> T:
+    """What a node holds while it is configured or active.
+
+    Args:
+        value: of an attribute that is None in between.
+
+    Raises:
+        RuntimeError: it is None.
+    """
+    if value is None:
+        raise RuntimeError('expected a node that is active')
+    return value
 
 
 class AvdetNode(LifecycleNode):
@@ -103,7 +120,7 @@ class AvdetNode(LifecycleNode):
             options.setdefault('event_callbacks', qos.UNWATCHED_PUBLISHER)
         return super().create_publisher(msg_type, topic, copy(qos_profile), **options)
 
-    def create_subscription(
+    def create_subscription(  # type: ignore[override]  # what stands for one is no subclass
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
     ) -> Subscription | AdaptiveSubscription:
         """As rclpy's; one whose QoS a user may change also adapts to what is offered."""

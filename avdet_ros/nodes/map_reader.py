@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 from nav_msgs.msg import OccupancyGrid
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.hidden import decode_cells
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.quoting import brief_repr
@@ -37,13 +38,14 @@ class MapReader:
         self._cells: Cells | None = None
         self._frame, self._came_s = '', 0.0
         self._state = 'none'
-        self._subscription = node.create_subscription(
+        subscription = node.create_subscription(
             OccupancyGrid,
             'map',
             self._on_map,
             qos.ASK_MAP,
             qos_overriding_options=qos.overridable(),
         )
+        self._subscription = cast(AdaptiveSubscription, subscription)
 
     def destroy(self) -> None:
         """Unsubscribe."""

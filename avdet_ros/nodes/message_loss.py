@@ -7,6 +7,8 @@ from typing import Any
 
 from rclpy.subscription import Subscription
 
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
+
 
 class MessageLossCounter:
     """Counts what is missing of a subscription's messages.
@@ -28,7 +30,9 @@ class MessageLossCounter:
         self._refuse = refuse
         self._newest: int | None = None
 
-    def add(self, subscription: Subscription, info: Mapping[str, Any]) -> None:
+    def add(
+        self, subscription: Subscription | AdaptiveSubscription, info: Mapping[str, Any]
+    ) -> None:
         """Check the number of a message that came.
 
         Args:

@@ -24,10 +24,10 @@ from avdet_ros.messages.decode import (
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.ground_markers import GroundMarkers
-from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.lifecycle import AvdetNode, held
 from avdet_ros.nodes.live_pictures import LivePictures
 from avdet_ros.nodes.markers import wedges
-from avdet_ros.nodes.worker import make_worker
+from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.rig import MICROPHONES
 
 STRIP_SIZE_PX = (240, 1032)
@@ -59,7 +59,7 @@ class OverlayNode(AvdetNode):
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
         self._sound: Any = None
-        self._worker = None
+        self._worker: LatestValueWorker[tuple[int, list[Box]]] | None = None
 
     def load(self) -> None:
         """Read the rig and draw the road."""
@@ -153,7 +153,7 @@ class OverlayNode(AvdetNode):
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
         self._follow_lookers()
-        self._worker.put((stamp_ns(message), self._boxes(message)))
+        held(self._worker).put((stamp_ns(message), self._boxes(message)))
 
     def _on_ground(self, message: Detection3DArray) -> None:
         self._placed = (time.monotonic(), stamp_ns(message), decode_ground(message))
@@ -195,8 +195,9 @@ class OverlayNode(AvdetNode):
 
     def _draw(self, newest: tuple[int, list[Box]] | None) -> None:
         """Draw what has subscribers, of the newest tracks or of their absence."""
+        tracks: list[Box] = []
         if newest is None:
-            instant_ns, tracks = self.now_ns() if self._last_ns is None else self._last_ns, []
+            instant_ns = self.now_ns() if self._last_ns is None else self._last_ns
         else:
             instant_ns, tracks = newest
             self._last_ns = instant_ns
@@ -274,7 +275,7 @@ class OverlayNode(AvdetNode):
         report.value(
             pictures=self._painted.count,
             pictures_per_second=self._painted.per_second(),
-            tracks_not_drawn=self._worker.dropped,
+            tracks_not_drawn=held(self._worker).dropped,
             looking=subscribers,
             camera=self._pictures.diagnose(report, self._why_no_pictures, self.clock_still, ended),
             lens=self._pictures.camera.known,

@@ -83,7 +83,7 @@ class Player(Node):
                 f'bag {bag.path}: expected topics whose message types are installed, '
                 f'found only {", ".join(self.left_out.values()) or "no topics"}'
             )
-        self._clock = self.create_publisher(Clock, '/clock', qos.RESULTS)
+        self._clock_output = self.create_publisher(Clock, '/clock', qos.RESULTS)
         self._next_clock_s = 0.0
 
     def wait(self, topics: Collection[str], timeout_s: float) -> bool:
@@ -165,7 +165,7 @@ class Player(Node):
     def _publish_clock(self, now_ns: int) -> None:
         self._next_clock_s = time.monotonic() + CLOCK_PERIOD_S
         self.position_s = (now_ns - self._bag.start_ns) * 1e-9
-        self._clock.publish(Clock(clock=encode_stamp(now_ns)))
+        self._clock_output.publish(Clock(clock=encode_stamp(now_ns)))
 
     def _idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -6,10 +6,11 @@ from pathlib import Path
 import queue
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.timer import Timer
 from rclpy.validate_topic_name import validate_topic_name
 
 from avdet_ros.bags.writer import LATCHED_TOPICS, BagWriter
@@ -17,7 +18,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.typestore import known
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription, all_latched, fitting, is_latched
-from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.lifecycle import AvdetNode, held
 from avdet_ros.nodes.player import message_class
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.topics import TOPICS
@@ -51,6 +52,10 @@ LARGEST_BACKLOG_BYTES = 256 << 20
 _LOOK_S = 0.25
 
 
+_Entry = tuple[str, str, bytes, bool, int]
+"""Topic, type and data of a message, whether it is latched, and when it came, ns."""
+
+
 class RecorderNode(AvdetNode):
     """Writes what it receives; a full disk ends the recording and nothing else.
 
@@ -63,7 +68,7 @@ class RecorderNode(AvdetNode):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._subscriptions_by_topic: dict[str, AdaptiveSubscription] = {}
-        self._looking = None
+        self._looking: Timer | None = None
         self._writer: BagWriter | None = None
         self._thread: threading.Thread | None = None
 
@@ -97,7 +102,7 @@ class RecorderNode(AvdetNode):
         self._pulses = {name: StreamPulse() for name in self.p['topics']}
         self._changed_s: dict[str, tuple[set[bytes], float]] = {}
         self._wanted_topics = list(self.p['topics'])
-        self._backlog: queue.SimpleQueue = queue.SimpleQueue()
+        self._backlog: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._backlog_bytes = self._dropped = 0
         self._early: list[tuple[str, str, bytes, bool]] = []
         self._silent_since_s: dict[str, float] = {}
@@ -165,7 +170,7 @@ class RecorderNode(AvdetNode):
                 requested = qos.LATCHED_OF_ALL
             # Cameras often offer best effort only, so no more may be requested.
             requested = fitting(requested, infos)
-        self._subscriptions_by_topic[name] = self.create_subscription(
+        subscription = self.create_subscription(
             message_class(msgtype),
             name,
             lambda data: self._take(name, full, msgtype, data),
@@ -173,6 +178,7 @@ class RecorderNode(AvdetNode):
             raw=True,
             qos_overriding_options=qos.overridable(),
         )
+        self._subscriptions_by_topic[name] = cast(AdaptiveSubscription, subscription)
 
     def _nothing_yet(self, name: str, subscription: AdaptiveSubscription) -> bool:
         """Whether the publishers that there are now have sent nothing since they came."""
@@ -205,14 +211,15 @@ class RecorderNode(AvdetNode):
     # The disk's thread.
 
     def _work(self) -> None:
-        writer = self._writer
+        writer = held(self._writer)
         next_flush_s = time.monotonic() + FLUSH_S
         next_line_s = time.monotonic() + TELL_S
         told = -1
         try:
             while True:
                 try:
-                    entry = self._backlog.get(timeout=max(next_flush_s - time.monotonic(), 0))
+                    wait_s = max(next_flush_s - time.monotonic(), 0)
+                    entry: _Entry | tuple[()] | None = self._backlog.get(timeout=wait_s)
                 except queue.Empty:
                     entry = ()
                 if entry is None:
@@ -220,7 +227,7 @@ class RecorderNode(AvdetNode):
                 if entry:
                     full, msgtype, data, latched, received_ns = entry
                     writer.write(full, msgtype, data, received_ns, latched)
-                    self._backlog_bytes -= len(entry[2])
+                    self._backlog_bytes -= len(data)
                 now_s = time.monotonic()
                 if now_s >= next_flush_s:
                     writer.flush()
@@ -244,8 +251,10 @@ class RecorderNode(AvdetNode):
             self.fail('closing the bag', error)
 
     def _summary(self) -> str:
-        writer = self._writer
-        seconds = 0.0 if writer.first_ns is None else (writer.last_ns - writer.first_ns) * 1e-9
+        writer = held(self._writer)
+        seconds = 0.0
+        if writer.first_ns is not None and writer.last_ns is not None:
+            seconds = (writer.last_ns - writer.first_ns) * 1e-9
         return (
             f'{seconds:.1f} s, {writer.size_bytes / 1e6:.1f} MB, '
             f'{writer.messages} messages in {writer.path}'
@@ -257,10 +266,11 @@ class RecorderNode(AvdetNode):
             report.error(f'{self._stopped}; the recording has ended')
         else:
             self._diagnose_topics(report)
+        writer = held(self._writer)
         report.value(
-            path=self._writer.path,
-            bytes=self._writer.size_bytes,
-            messages=self._writer.messages,
+            path=writer.path,
+            bytes=writer.size_bytes,
+            messages=writer.messages,
             messages_dropped=self._dropped,
             waiting_for_publishers=', '.join(self._wanted_topics),
             **{name: pulse.count for name, pulse in self._pulses.items()},

@@ -152,27 +152,27 @@ class SourceReader:
     def _handle(self, block: Block) -> None:
         if self._ending.is_set():  # the driver hung meanwhile, and the reader was stopped
             return
-        self.last_s = time.monotonic()
+        now_s = self.last_s = time.monotonic()
         self.samples += len(block.samples)
         ros_s = self._now_s()
-        if self._paused(ros_s):
+        if self._paused(ros_s, now_s):
             return
-        ros_time_s = block.time_s + ros_s - self.last_s
+        ros_time_s = block.time_s + ros_s - now_s
         rate_hz = self.source.sample_rate_hz
         self.clock.update(block.first_sample / rate_hz, ros_time_s)
         line = self.clock.line()
         self._take(StampedBlock(block, lambda sample: round(line.to_ros(sample / rate_hz) * 1e9)))
 
-    def _paused(self, ros_s: float) -> bool:
+    def _paused(self, ros_s: float, now_s: float) -> bool:
         """Whether ROS time stands still; when it goes on, the clock and the windows are reset."""
         if ros_s != self._ros_s:
-            self._ros_s, self._moved_s = ros_s, self.last_s
+            self._ros_s, self._moved_s = ros_s, now_s
             if self.still:
                 self.still = False
                 self.clock.reset()
                 self._began()
         # Time that has not begun is 0: no stamp.
-        self.still = ros_s <= 0 or self.last_s - self._moved_s > STILL_S
+        self.still = ros_s <= 0 or now_s - self._moved_s > STILL_S
         return self.still
 
     def _note_failure(self, error: Exception) -> None:

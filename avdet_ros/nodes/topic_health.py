@@ -13,7 +13,9 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.diagnostics import Report
+from avdet_ros.nodes.hand_over import HandedOver
 from avdet_ros.nodes.qos import incompatible_policies, type_name
 
 SILENT_AFTER_S = 2.0
@@ -67,6 +69,10 @@ class StreamPulse:
         return self.since_s > max(SILENT_AFTER_S, STREAM_MESSAGES * usual_s)
 
 
+AnySubscription = Subscription | AdaptiveSubscription | HandedOver
+"""What a node takes a topic by."""
+
+
 class PublisherWatch:
     """Examines the publishers of a subscription when it is silent."""
 
@@ -104,7 +110,7 @@ class PublisherWatch:
             ):
                 self._ended_s = time.monotonic()
 
-    def count(self, subscription: Subscription) -> int:
+    def count(self, subscription: AnySubscription) -> int:
         """How many publishers of the right type there are."""
         infos = self._node.get_publishers_info_by_topic(subscription.topic_name)
         return sum(info.topic_type == type_name(subscription.msg_type) for info in infos)
@@ -128,7 +134,9 @@ class PublisherWatch:
         elif count > 1:
             report.error(sentence)
 
-    def report_publishers(self, report: Report, subscription: Subscription, expected: str) -> None:
+    def report_publishers(
+        self, report: Report, subscription: AnySubscription, expected: str
+    ) -> None:
         """Report that several nodes publish what a subscription takes, see `report_count`.
 
         Args:
@@ -140,7 +148,7 @@ class PublisherWatch:
         sentence = f'several nodes publish {topic}, expected {expected}'
         self.report_count(report, topic, count, sentence)
 
-    def why_silent(self, subscription: Subscription, since_s: float) -> str:
+    def why_silent(self, subscription: AnySubscription, since_s: float) -> str:
         """The reason why a subscription that matters is silent.
 
         Args:
@@ -178,7 +186,8 @@ class PublisherWatch:
         if not ready or now_s - requested_s > RESPONSE_S:
             self._states.pop(name, None)
             self._requested.pop(name, None)
-            client.remove_pending_request(open_request)
+            if open_request is not None:
+                client.remove_pending_request(open_request)
         if ready and name not in self._requested:
             future = client.call_async(GetState.Request())
             self._requested[name] = (future, now_s)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from rclpy.subscription import Subscription
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
@@ -14,9 +15,10 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_detections, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_tracks
 from avdet_ros.nodes import diagnostics, qos
+from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.ground_output import GroundOutput
-from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.lifecycle import AvdetNode, held
 from avdet_ros.nodes.map_reader import MapReader
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
@@ -49,7 +51,7 @@ class TrackerNode(AvdetNode):
         self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
         self._steps = StepTimes(self)
         self._ground = GroundOutput(self)
-        self._subscription = None
+        self._subscription: Subscription | AdaptiveSubscription | None = None
         self._ego: EgoReader | None = None
         self._map: MapReader | None = None
         self._rig: Rig | None = None
@@ -63,9 +65,11 @@ class TrackerNode(AvdetNode):
 
     def acquire(self) -> None:
         """Subscribe, with no tracks."""
-        self._tracker.reset()
-        self._ego = EgoReader(self, self.p['ego_motion'], self.p['odom_frame'], self._rig.frame_id)
-        self._map = MapReader(self, self._ego, self._rig.frame_id)
+        held(self._tracker).reset()
+        self._ego = EgoReader(
+            self, self.p['ego_motion'], self.p['odom_frame'], held(self._rig).frame_id
+        )
+        self._map = MapReader(self, self._ego, held(self._rig).frame_id)
         self._in = diagnostics.RateCounter()
         self._missed = MessageLossCounter(self.refuse)
         self._out = 0
@@ -120,7 +124,8 @@ class TrackerNode(AvdetNode):
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
         self._in.add()
-        self._missed.add(self._subscription, info)
+        if self._subscription is not None:
+            self._missed.add(self._subscription, info)
         received_ns, began = self.now_ns(), time.perf_counter()
         try:
             instant_ns = stamp_ns(message)
@@ -154,9 +159,9 @@ class TrackerNode(AvdetNode):
 
     def _update_tracks(self, instant_ns: int, detections: Detections) -> list[Track]:
         if isinstance(self._tracker, GroundTracker):
-            ego = self._ego.at(instant_ns * 1e-9)
+            ego = held(self._ego).at(instant_ns * 1e-9)
             return self._tracker.update(instant_ns * 1e-9, detections, ego)
-        return self._tracker.update(instant_ns * 1e-9, detections)
+        return held(self._tracker).update(instant_ns * 1e-9, detections)
 
     def _publish_ground(self, instant_ns: int, end_ns: int) -> None:
         """The vehicles in metres, carried on from the instant of the boxes to the window's end."""
@@ -164,11 +169,11 @@ class TrackerNode(AvdetNode):
             return
         ahead_s = min(max((end_ns - instant_ns) * 1e-9, 0.0), _LONGEST_AHEAD_S)
         later_ns = instant_ns + round(ahead_s * 1e9)
-        vehicles = self._tracker.vehicles(ahead_s, self._ego.at(later_ns * 1e-9))
+        vehicles = self._tracker.vehicles(ahead_s, held(self._ego).at(later_ns * 1e-9))
         self._count([vehicle.track_id for vehicle in vehicles])
-        head = encode_header(later_ns, self._rig.frame_id)
+        head = encode_header(later_ns, held(self._rig).frame_id)
         self._ground.publish(head, vehicles)
-        self._ground.publish_hidden(head, vehicles, self._rig.camera, self._map)
+        self._ground.publish_hidden(head, vehicles, held(self._rig).camera, held(self._map))
 
     def _count(self, ids: list[int]) -> None:
         """Count identities: they ascend, also in the order in which they are first published."""
@@ -176,7 +181,7 @@ class TrackerNode(AvdetNode):
         self._highest_id = max([self._highest_id, *ids])
 
     def _decode(self, message: Detection2DArray, instant_ns: int) -> Detections:
-        topic = self._subscription.topic_name
+        topic = self.resolve_topic_name('detections')
         if instant_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {instant_ns} ns')
         found, _ = decode_detections(message, self._rig)
@@ -200,7 +205,8 @@ class TrackerNode(AvdetNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Windows, tracks and the whole chain's latency."""
         silent = self.explain_silence(report, self._subscription, self._last_in_s, may_end=True)
-        self.publisher_watch.report_publishers(report, self._subscription, 'one detector')
+        if self._subscription is not None:
+            self.publisher_watch.report_publishers(report, self._subscription, 'one detector')
         report.value(
             tracker=self.p['tracker'],
             windows_in=self._in.count,
@@ -214,8 +220,8 @@ class TrackerNode(AvdetNode):
             time_jumps=self._resets,
         )
         if isinstance(self._tracker, GroundTracker):
-            self._ego.diagnose(report)
-            self._map.diagnose(report)
+            held(self._ego).diagnose(report)
+            held(self._map).diagnose(report)
             self._ground.diagnose(report)
         self._update.add_to(report, 'tracker')
         self._latency.add_to(report, 'latency')
