@@ -58,7 +58,7 @@ class OverlayNode(AvdetNode):
         self._markers_3d = self.create_publisher(MarkerArray, 'markers_3d', qos.RESULTS)
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
-        self._sound: Any = None
+        self._for_pictures: list[Any] = []
         self._worker: LatestValueWorker[tuple[int, list[Box]]] | None = None
 
     def load(self) -> None:
@@ -111,36 +111,44 @@ class OverlayNode(AvdetNode):
             self.create_subscription(
                 CameraInfo, 'camera_info', self._on_camera_info, stream, **how
             ),
+        ]
+        self._listen_for_pictures()  # if only so that the sound's QoS parameters are there
+
+    def _listen_for_pictures(self) -> None:
+        self._for_pictures = [
+            self.create_subscription(
+                Image,
+                'spectrogram',
+                self._on_spectrogram,
+                qos.ASK_SPECTROGRAM,
+                qos_overriding_options=qos.overridable(),
+            ),
             self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
         ]
 
-        self._listen_to_sound()  # if only so that its QoS parameters are there
+    def _ignore_for_pictures(self) -> None:
+        for subscription in self._for_pictures:
+            self.destroy_subscription(subscription)
+        self._for_pictures, self._spectrogram = [], None
 
-    def _listen_to_sound(self) -> None:
-        self._sound = self.create_subscription(
-            Image,
-            'spectrogram',
-            self._on_spectrogram,
-            qos.ASK_SPECTROGRAM,
-            qos_overriding_options=qos.overridable(),
-        )
+    def _follow_lookers(self) -> bool:
+        """Whether somebody looks at anything that is drawn of tracks.
 
-    def _follow_lookers(self) -> None:
-        """Take spectrograms, 1.8 MB each, only while somebody looks at what shows them."""
-        looking = bool(
+        What only pictures show is taken only while somebody looks at them: spectrograms are
+        1.8 MB each, and each message wakes this node.
+        """
+        pictures = bool(
             self._overlay.get_subscription_count() or self._strip.get_subscription_count()
         )
-        if looking and self._sound is None:
-            self._listen_to_sound()
-        elif not looking and self._sound is not None:
-            self.destroy_subscription(self._sound)
-            self._sound = self._spectrogram = None
+        if pictures and not self._for_pictures:
+            self._listen_for_pictures()
+        elif not pictures and self._for_pictures:
+            self._ignore_for_pictures()
+        return pictures or self._markers.get_subscription_count() > 0
 
     def release(self) -> None:
         """Unsubscribe and end the thread."""
-        if self._sound is not None:
-            self.destroy_subscription(self._sound)
-            self._sound = None
+        self._ignore_for_pictures()
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -152,8 +160,8 @@ class OverlayNode(AvdetNode):
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
-        self._follow_lookers()
-        held(self._worker).put((stamp_ns(message), self._boxes(message)))
+        if self._follow_lookers():
+            held(self._worker).put((stamp_ns(message), self._boxes(message)))
 
     def _on_ground(self, message: Detection3DArray) -> None:
         self._placed = (time.monotonic(), stamp_ns(message), decode_ground(message))

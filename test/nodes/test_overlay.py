@@ -197,16 +197,17 @@ def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
     assert status[2]['pictures'] == '0'
 
 
-def test_spectrograms_are_taken_only_while_somebody_looks(tracks, watcher, wait):
-    """They are 1.8 MB each; markers show nothing of them."""
+def test_what_pictures_show_is_taken_only_while_somebody_looks(tracks, watcher, wait):
+    """Spectrograms are 1.8 MB each, latencies come with each window; markers show neither."""
 
     def listeners():
-        return watcher.node.count_subscribers('/avdet/spectrogram')
+        topics = ('/avdet/spectrogram', '/avdet/debug/latency_ms')
+        return sum(watcher.node.count_subscribers(topic) for topic in topics)
 
     watcher.collect(MarkerArray, 'markers')
-    wait(lambda: not listeners(), 'the overlay to leave the spectrograms')
+    wait(lambda: not listeners(), 'the overlay to leave them')
     pictures = watcher.collect(Image, 'spectrogram_image', qos.ASK_SPECTROGRAM)
-    wait(lambda: tracks() or (time.sleep(0.2) or (listeners() and pictures)), 'a picture')
+    wait(lambda: tracks() or (time.sleep(0.2) or (listeners() == 2 and pictures)), 'a picture')
 
 
 def test_truth_of_another_instant_is_not_drawn():
