@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import JumpHandle, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
@@ -27,7 +27,7 @@ from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_judge import ChannelJudge
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.hand_over import FeatureWindow
-from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.lifecycle import AvdetNode, held
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.nodes.source_report import report_source
 from avdet_ros.nodes.step_times import StepTimes
@@ -83,7 +83,9 @@ class CaptureNode(AvdetNode):
         self._array: CaptureArray | None = None
         self._audio: AudioPublisher | None = None
         self._truth: TruthPublisher | None = None
-        self._subscription = self._input = self._jump = None
+        self._subscription: Any = None
+        self._input: SourceReader | None = None
+        self._jump: JumpHandle | None = None
         self._hanging: SourceReader | None = None
         self._worker: LatestValueWorker[_Due] | None = None
 
@@ -192,7 +194,7 @@ class CaptureNode(AvdetNode):
 
     def _samples_wanted(self) -> int:
         """Samples to read at once: equal parts of what the next window still lacks."""
-        least_s = AUDIO_S if self._audio.is_wanted(self.p['publish_audio']) else READ_S
+        least_s = AUDIO_S if held(self._audio).is_wanted(self.p['publish_audio']) else READ_S
         with self._lock:
             missing = self._buffer.samples_missing
         return -(-missing // max(1, int(missing / (least_s * self._rig.sample_rate_hz))))
@@ -202,7 +204,7 @@ class CaptureNode(AvdetNode):
         self._push(stamped)
         if self._truth is not None:
             self._truth.publish_drive_time(stamped)
-        self._audio.take(stamped, wanted=self.p['publish_audio'])
+        held(self._audio).take(stamped, wanted=self.p['publish_audio'])
 
     def _on_audio(self, message: Image) -> None:
         topic = self._subscription.topic_name
@@ -240,14 +242,14 @@ class CaptureNode(AvdetNode):
                 if self.p['gap_windows'] == 'drop':
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
-            self._worker.put(_Due(window, end_ns, start_ns, taken_ns))
+            held(self._worker).put(_Due(window, end_ns, start_ns, taken_ns))
         self._judge.add(block)  # after the windows, which are waited for
 
     def _restart(self) -> None:
         """The source was reopened: its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
-        self._worker.clear()
+        held(self._worker).clear()
         self._judge.clear()
         if self._audio is not None:
             self._audio.clear()
@@ -265,7 +267,7 @@ class CaptureNode(AvdetNode):
     def _publish(self, due: _Due) -> None:
         window, end_ns = due.window, due.end_ns
         began_ns, began = self.now_ns(), time.perf_counter()
-        features = self._array.features.compute(window)
+        features = held(self._array).features.compute(window)
         milliseconds = (time.perf_counter() - began) * 1e3
         computed_ns = self.now_ns()
         built_ns, sent_ns = self._send(features, end_ns)
@@ -324,7 +326,7 @@ class CaptureNode(AvdetNode):
             samples_per_second=self._samples.per_second(),
             windows_out=self._windows.count,
             windows_per_second=self._windows.per_second(),
-            windows_dropped=self._worker.dropped,
+            windows_dropped=held(self._worker).dropped,
             windows_with_gaps=self._with_gap,
             windows_skipped=self._buffer.skipped_windows,
             samples_lost=self._lost,
@@ -334,9 +336,9 @@ class CaptureNode(AvdetNode):
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')
         self._levels.add_to(report, quiet=finished)
-        self._array.diagnose(report)
+        held(self._array).diagnose(report)
         if not finished:
-            flow = self._flow.sentences(self.now_ns(), self._worker.dropped, self.p['hop_s'])
+            flow = self._flow.sentences(self.now_ns(), held(self._worker).dropped, self.p['hop_s'])
             for sentence in flow:
                 report.warn(sentence)
         if report.level == diagnostics.OK and not finished:
