@@ -9,8 +9,14 @@ from helpers.lone_vehicle import lone_scene
 import numpy as np
 import pytest
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.ground.drives import GroundPlan, read_ground_drive, with_truth
+from avdet_ros.evaluation.ground.drives import (
+    GroundPlan,
+    read_ground_drive,
+    run_ground_drive,
+    with_truth,
+)
 from avdet_ros.evaluation.ground.drives import write_ground_drive as write
 from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.road import straight_road
@@ -71,6 +77,28 @@ def test_a_vehicle_beyond_the_horizon_is_silent_and_its_distance_unknown(drive):
     assert not its.audible[0, ~there].any()
     assert not its.visible[0, ~there].any()
     assert np.isfinite(its.places_m).all()
+
+
+def test_every_window_is_detected_and_the_hundred_best_are_kept(rig):
+    """A detector that finds 150 boxes, of which 120 are sure enough, as node detector has it."""
+    told = []
+
+    def detect(spectrogram, beyond_image):
+        told.append((spectrogram.shape, beyond_image))
+        scores = np.linspace(0.9, 0.01, 150).astype(np.float32)
+        return Detections(np.tile(np.float32([1, 2, 30, 40]), (150, 1)), scores)
+
+    contract = SimpleNamespace(label_offset_s=-0.5)
+    detector = SimpleNamespace(detect=detect, contract=contract)
+    plan = GroundPlan(1.6, 4.0, {'a': detector}, rig)
+    front_end = FrontEnd.of(rig)
+    drive = run_ground_drive(plan, 300_003, front_end)
+    assert told == [((32, 80, 173), True)] * 3
+    assert drive.stamps_s == pytest.approx([0.5, 0.75, 1.0], abs=1e-3)
+    for found in drive.detections['a']:
+        assert len(found) == 100
+        assert found.scores[[0, -1]] == pytest.approx([0.9, 0.9 - 0.89 * 99 / 149], abs=1e-4)
+    assert (drive.seed, len(drive.ego), len(drive.truth)) == (300_003, 5, 3)
 
 
 def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_path):

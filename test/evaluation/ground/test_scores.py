@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,8 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
         'model, none',
     ]
     assert len({line.count('|') for line in metres}) == 1
+    for line in (*metres, *distances):
+        assert re.fullmatch(r'\|(( [^|]* |---)\|)+', line), line
     image = image_table([drive], ['model'], rig).splitlines()
     names = [line.split('|')[3].strip() for line in image[2:]]
     assert names == 2 * ['IoU, tuned', 'motion, tuned', 'ByteTrack (trackers), tuned', 'ground']
