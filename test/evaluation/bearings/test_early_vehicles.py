@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from helpers.lone_vehicle import lone_scene
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from avdet_ros.evaluation.bearings.early_vehicles import (
 )
 from avdet_ros.evaluation.bearings.of_boxes import WindowRecord
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.simulation.buildings import Building
 from avdet_ros.simulation.conditions import Condition
 
 CONDITION = Condition('furnished', 'ideal')
@@ -36,6 +40,30 @@ def test_who_counts_comes_out_from_behind_a_building(drive):
     assert visible[1.5] == visible[3.0] == 0
     assert behind_building(scene, case.identity, case.seen_s - 1.5)
     assert not behind_building(scene, case.identity, case.seen_s)
+
+
+def test_who_shows_a_fifth_of_his_length_is_not_behind_a_building():
+    """A lorry of 10 m ahead along the road: five places of it, 2.5 m apart, are looked at."""
+    scene = lone_scene('lorry', ahead_m=30.0, lane=0.5, speed=-10.0)
+    vehicle = replace(scene.vehicles[0], length_m=10.0)
+    place, turn = vehicle.pose(0.0)
+    eye = scene.ego.pose(0.0)[0] + scene.rig.camera.position_m
+    ends = [place[:2] + part * 10.0 * turn[:2, 0] for part in (-0.5, -0.25, 0.0, 0.25, 0.5)]
+
+    def hidden(spots):
+        """With a small house in front of each of these places."""
+        houses = tuple(_house(vehicle.road, eye[:2], spot) for spot in spots)
+        return behind_building(replace(scene, vehicles=(vehicle,), buildings=houses), 1, 0.0)
+
+    seen = [part for part in range(5) if not hidden([ends[part]])]
+    assert seen == list(range(5)), 'one place of five hides nobody'
+    assert hidden(ends)
+
+
+def _house(road, eye, spot):
+    """A house of 0.2 m between the camera and a place, beside which one sees."""
+    x, y = eye + 0.8 * (spot - eye)  # the road goes along x
+    return Building(road, x, front_m=0.2, aside_m=y - 0.1, deep_m=0.2)
 
 
 def test_plain_drives_have_no_corners(rig):

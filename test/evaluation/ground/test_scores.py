@@ -96,6 +96,12 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
         'model, none',
     ]
     assert len({line.count('|') for line in metres}) == 1
+    cells = row('name', ground_errors([drive], 'model', rig))
+    assert float(cells[3].split('°')[0]) < 2, 'the bearing of what is heard'
+    assert cells[3].split(' / ')[1].startswith(('nan', '0', '1', '2'))
+    assert 0 <= float(cells[-2].removesuffix(' m/s')) < 3
+    assert cells[0] == 'name'
+    assert re.fullmatch(r'[+-]\d+ %', distances[4].split('|')[5].strip())
     for line in (*metres, *distances):
         assert re.fullmatch(r'\|(( [^|]* |---)\|)+', line), line
     image = image_table([drive], ['model'], rig).splitlines()

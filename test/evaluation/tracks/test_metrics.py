@@ -37,6 +37,7 @@ def test_hole_is_a_fragmentation_and_misses():
     found += [tracks((1, LEFT), (2, RIGHT))] * 4
     metrics = track_metrics([two()], [found])
     assert (metrics.fragmentations, metrics.false_negatives, metrics.switches) == (1, 2, 0)
+    assert (metrics.boxes, metrics.false_positives) == (20, 0)
     assert metrics.mota == pytest.approx(0.9)
 
 
