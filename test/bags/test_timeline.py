@@ -90,5 +90,6 @@ def test_without_sound_the_chain_begins_at_the_spectrograms(make_bag):
 
 
 def test_a_bag_of_results_alone_cannot_feed_the_chain(make_bag):
-    with make_bag('/avdet/tracks') as bag, pytest.raises(AvdetError, match='/avdet/audio'):
+    words = f'/avdet/audio: expected messages of {IMAGE}, found none; the bag has /avdet/tracks$'
+    with make_bag('/avdet/tracks') as bag, pytest.raises(AvdetError, match=words):
         chain_topics(bag)
