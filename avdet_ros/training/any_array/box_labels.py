@@ -27,7 +27,7 @@ is nobody knows."""
 
 def label_fields(
     labels: FrameLabels, rig: Rig, columns_px: tuple[float, float] | None = None
-) -> dict[str, np.ndarray]:
+) -> dict[str, np.ndarray | np.generic]:
     """A frame's boxes as the fields of a window of format 2 (`simulation.array_windows`).
 
     Args:
@@ -87,6 +87,6 @@ def known_ranges(labels: FrameLabels, rig: Rig) -> np.ndarray:
 
 
 def _padded(values: np.ndarray, kind: type = np.float32) -> np.ndarray:
-    out = np.zeros(MAX_LABELS, kind)
+    out: np.ndarray = np.zeros(MAX_LABELS, kind)
     out[: len(values)] = values
     return out

@@ -63,7 +63,7 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
         predicted = network(windows.level_db, windows.coherence, windows.steering)[:, 0].float()
         heard = torch.sigmoid(predicted)
         its = windows.labels
-        sure = its.valid & ~its.unsure
+        sure = its.valid if its.unsure is None else its.valid & ~its.unsure
         apart = (its.angles_deg[..., 0, None] - centres).abs()
         near = apart <= torch.maximum(
             its.angles_deg[..., 2, None] / 2, centres.new_tensor(NEAR_DEG)

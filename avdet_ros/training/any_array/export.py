@@ -45,6 +45,8 @@ def export_any_array(detector: BearingDetector, contract: ModelContract, path: P
         path: the file.
     """
     detector = detector.eval().cpu()
+    if contract.steering_shape is None:
+        raise ValueError('steering_shape: expected that of a model for any array, found None')
     example = (torch.zeros(1, *contract.input_shape), torch.zeros(*contract.steering_shape))
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():

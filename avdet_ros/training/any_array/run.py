@@ -160,11 +160,14 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
         'data': f'{windows} windows of {run.about or run.train.name}, labels at the '
         f'{best.labels_at}',
     }
+    ranges = best.start.ranges
+    if ranges is None:
+        raise ValueError('ranges: expected the arrays that were taught, found None')
     contract = contract_for_any_array(
         FrontEnd(),
         LABEL_OFFSETS_S[best.labels_at],
         run.azimuths_deg(),
-        best.start.ranges,
+        ranges,
         metrics=finite_scores(scores),
         git_commit=git_commit(),
         **about,

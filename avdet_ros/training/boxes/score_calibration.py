@@ -7,6 +7,8 @@ is learned on the validation windows and lies in the model's graph.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import brentq, isotonic_regression
 import torch
@@ -51,7 +53,7 @@ class Calibration(nn.Module):
 
 
 def matches(
-    found: list[np.ndarray], true: list[np.ndarray], iou_threshold: float = 0.5
+    found: Sequence[np.ndarray], true: Sequence[np.ndarray], iou_threshold: float = 0.5
 ) -> list[np.ndarray]:
     """Which found boxes are right.
 

@@ -46,6 +46,8 @@ def augment(
     """
     chance = {'generator': generator, 'device': batch.spectrogram.device}
     if how.mirror:
+        if mirror is None:
+            raise ValueError('mirror: expected that of the rig, found None')
         chosen = torch.rand(len(batch), **chance) < 0.5
         batch = mirror_batch(batch, chosen, mirror, cells)
     if how.mix > 0:

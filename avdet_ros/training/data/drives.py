@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import map_features
@@ -49,7 +51,7 @@ def drive_windows(
         AvdetError: files are missing or damaged, lack a teacher, too many frames have no labels,
             or nothing is left.
     """
-    made: dict[str, list] = {name: [] for name in (*ALWAYS, *needs)}
+    made: dict[str, list[Any]] = {name: [] for name in (*ALWAYS, *needs)}
     filtering = label_filter != 'none'
     if filtering:
         made['open_areas'] = []
@@ -101,8 +103,10 @@ def drive_windows(
         raise AvdetError(
             f'{root}: expected labels ({source}) of the {len(frames)} frames, found none'
         )
-    made['teacher_features'] = made.pop('features', ())
-    return WindowDataset(**made, level_sizes=sizes, image_size_px=image_size_px)
+    features = made.pop('features', ())
+    return WindowDataset(
+        **made, teacher_features=features, level_sizes=sizes, image_size_px=image_size_px
+    )
 
 
 def _check_vectors(table: DriveLabels, needs: Sequence[str], path: Path) -> None:
@@ -121,5 +125,5 @@ class _Rows:
     def __init__(self, array: np.ndarray, row: int, columns: list[int]) -> None:
         self.array, self.row, self.columns = array, row, columns
 
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.array[self.row][self.columns], dtype)

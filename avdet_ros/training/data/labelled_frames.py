@@ -117,8 +117,8 @@ class FrameSet(Dataset):
         boxes = frame.boxes_px
         if self.flip and np.random.default_rng([self.seed, self.epoch, index]).random() < 0.5:
             picture = picture[:, ::-1]
-            boxes = boxes[:, [2, 1, 0, 3]] * np.float32([-1, 1, -1, 1])
-            boxes = boxes + np.float32([width, 0, width, 0])
+            boxes = boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
+            boxes = boxes + np.array([width, 0, width, 0], np.float32)
         canvas = canvas_for(self.image_size, width, height, self.crop)
         pixels = network_input(picture, self.modality, canvas, self.scaling)
         placed = canvas.to_network(boxes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,14 +59,14 @@ class WindowDataset:
             return self
         return self.select(evenly_spaced(len(self), most))
 
-    def select(self, places: Sequence[int]) -> WindowDataset:
+    def select(self, places: Sequence[int] | np.ndarray) -> WindowDataset:
         """The windows at some places."""
         parts = {
             item.name: getattr(self, item.name)
             for item in fields(self)
             if item.name not in ('image_size_px', 'level_sizes')
         }
-        chosen = {
+        chosen: dict[str, Any] = {
             name: [part[place] for place in places] if len(part) else part
             for name, part in parts.items()
         }
@@ -204,5 +205,5 @@ class _Batches(Dataset):
         return self.windows.batch(indices, self.levels)
 
 
-def _stacked(rows: list) -> Tensor:
+def _stacked(rows: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(row) for row in rows])).float()

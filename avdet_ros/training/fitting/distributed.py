@@ -67,7 +67,7 @@ def process_group() -> Iterator[None]:
             distributed.destroy_process_group()
 
 
-def rank_zero_first(do: Callable[[], None]) -> None:
+def rank_zero_first(do: Callable[[], object]) -> None:
     """Let the first process do something while the others wait for it; may be nested."""
     global _inside
     if _inside:

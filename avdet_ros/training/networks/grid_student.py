@@ -6,7 +6,7 @@ Three, because the choice is measured and not taken on trust (models/MODEL_CARD.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class GridStudent(GridPredictions, StudentAdapter):
         area: where the image lies on the teachers' input.
     """
 
-    network: ClassVar[Callable[[Rig, FrontEnd], nn.Module]]
+    network: ClassVar[type[nn.Module] | partial[nn.Module]]
 
     def __init__(self, student: nn.Module, area: PictureArea) -> None:
         super().__init__()

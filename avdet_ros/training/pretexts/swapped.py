@@ -58,6 +58,8 @@ class Swapped(MeasuredPretext):
         """``loss``; ``usable``: the share of windows that are not symmetric, ``right`` of them."""
         how = {'generator': self.chance, 'device': batch.spectrogram.device}
         turned, exchanged = (torch.rand(len(batch), **how) < 0.5 for _ in range(2))
+        if self.mirror is None:
+            raise ValueError('mirror: expected that of the rig, found None')
         sound = mirror_batch(batch, turned, self.mirror, self.student.cells).spectrogram
         seen = column_occupancy(batch.boxes)
         seen = torch.where(exchanged[:, None], seen.flip(1), seen)

@@ -15,7 +15,7 @@ from avdet_ros.training.recipes.parts import MODALITIES
 Report = Callable[[str], None]
 
 OLD_KIND = 'mm_distillnet'
-_METHOD = {
+_METHOD: dict[str, dict[str, Any]] = {
     'teachers': {'modalities': list(MODALITIES)},
     'pretext': {'epochs': 10},
     'transfer': {'loss': 'mta'},

@@ -83,9 +83,9 @@ def detector_table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def _mean_and_deviation(values: list[float | None]) -> str:
-    values = [value for value in values if value is not None]
-    mean = _number(statistics.mean(values) if values else None)
-    return f'{mean} ± {statistics.stdev(values):.3f}' if len(values) > 1 else mean
+    known = [value for value in values if value is not None]
+    mean = _number(statistics.mean(known) if known else None)
+    return f'{mean} ± {statistics.stdev(known):.3f}' if len(known) > 1 else mean
 
 
 def _number(value: float | None) -> str:

@@ -42,7 +42,7 @@ def write_arrays(results: Sequence[Results], path: Path) -> None:
         AvdetError: the file cannot be written.
     """
     detectors = list(results[0].scores)
-    arrays: dict[str, np.ndarray] = {
+    arrays: dict[str, Any] = {
         'kinds': np.array([result.truth for result in results]),
         'detectors': np.array(detectors),
     }

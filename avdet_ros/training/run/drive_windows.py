@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def write_drive_windows(
             continue
         columns_px = _columns(rigs[drive], source, labels)
         rows = [label_fields(_whole(known[f.stamp]), rigs[drive], columns_px) for f in there]
-        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        arrays: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         arrays |= _array_fields(rigs[drive], len(there))
         arrays['features'] = np.stack([features[places[frame.stamp]] for frame in there])
         arrays['seed'] = np.full(len(there), number, np.int64)

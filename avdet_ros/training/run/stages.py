@@ -106,15 +106,18 @@ def make_windows(run: RunContext) -> None:
 
 def label_frames(run: RunContext) -> None:
     """Let teachers label the drives, where the recipe wants it; teach missing ones."""
-    how, drives = run.recipe.teachers, by_drive(run.split.student)
+    how, split, labels = run.recipe.teachers, run.split, run.labels
     if not run.recipe.makes_labels:
         return
+    if split is None or labels is None:
+        raise ValueError('labels: teachers: expected drives and a folder of labels, found none')
+    drives = by_drive(split.student)
     if run.given is None:
-        make_teachers(how, run.data, run.split, run.teachers, run.progress)
+        make_teachers(how, run.data, split, run.teachers, run.progress)
 
     def label() -> None:
         teachers = run.given or open_teachers(run.teachers, how.modalities, how.score, how.model)
-        label_drives(run.data, drives, teachers, run.labels, how.crop, run.progress)
+        label_drives(run.data, drives, teachers, labels, how.crop, run.progress)
 
     rank_zero_first(label)
 

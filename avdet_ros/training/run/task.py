@@ -72,7 +72,7 @@ class StudentTask(LightningModule):
         super().__init__()
         self.student, self.transfer, self.recipe = student, transfer, recipe
         self.val, self.mirror, self.levels = val, mirror, levels
-        self._found: list[tuple] = []
+        self._found: list[tuple[Any, ...]] = []
         self._losses: list[float] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -76,6 +77,8 @@ def _make(run: RunContext) -> Path:
         doubts=run.recipe.fit.doubts,
     )
     model = train_any_array(plan_run, progress=run.progress)
+    if model is None:
+        raise RuntimeError(f'{run.out}: expected a model file of the whole fit, found none')
     scores = json.loads((run.out / SCORES).read_text(encoding='utf-8'))
     for name, folder in folders.items():
         if name not in ('train', 'val'):
@@ -155,6 +158,8 @@ def simulated_sets(run: RunContext) -> dict[str, Path]:
 def drive_sets(run: RunContext) -> dict[str, Path]:
     """Folders of windows of the drives by use, and of the truth where drives have any."""
     split, recipe = run.split, run.recipe
+    if split is None:
+        raise ValueError('split: expected drives, found simulated windows')
     label_frames(run)
     drives = by_drive(split.student)
     rigs = drive_rigs(run.data, list(drives), run.rig_path)
@@ -194,7 +199,7 @@ def scores_on(run: AnyArrayRun, folder: Path) -> dict[str, float | None]:
     return finite_scores(scores_of(found_in(load_best(run.out, run.device), store), store))
 
 
-def card_text(run: AnyArrayRun, scores: dict) -> str:
+def card_text(run: AnyArrayRun, scores: dict[str, Any]) -> str:
     """MODEL_CARD.md."""
     lines = [
         '# A model for any array',

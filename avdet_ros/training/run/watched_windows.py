@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 import json
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -87,7 +88,7 @@ def watch_windows(
     todo = [path for path in shards if not (out / path.name).exists()]
     with progress.step('labels', len(todo) * plan.windows_a_shard) as advance:
         for path in todo:
-            arrays = watched_shard(path, plan, window_s, teachers, base, light)
+            arrays: dict[str, Any] = watched_shard(path, plan, window_s, teachers, base, light)
             with write_atomically(out / path.name) as file:
                 np.savez(file, **arrays)
             advance(len(arrays['seed']))
@@ -110,7 +111,7 @@ def watched_shard(
         raise AvdetError(
             f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
         ) from error
-    found: dict[tuple[int, float], dict[str, np.ndarray]] = {}
+    found: dict[tuple[int, float], dict[str, np.ndarray | np.generic]] = {}
     for seed in dict.fromkeys(seeds.tolist()):
         # Cameras of a drive are the same whichever of its arrays is taken.
         scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))
@@ -179,7 +180,7 @@ def read_plan(folder: Path, base: Rig) -> tuple[WindowPlan, float]:
     return plan, window_s
 
 
-def _begin(out: Path, about: dict) -> None:
+def _begin(out: Path, about: dict[str, Any]) -> None:
     path = out / MANIFEST
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():

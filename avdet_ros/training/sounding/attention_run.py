@@ -121,7 +121,7 @@ def sounding_cells(boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:
 def cells_of(box_px: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """(ROWS, COLUMNS) bool, cells whose middle a box has, and the cell of its own middle."""
     box = np.asarray(box_px, np.float64) / np.tile(size_px, 2)
-    mask = box_mask([box], ROWS, COLUMNS)
+    mask = box_mask(box[None], ROWS, COLUMNS)
     x, y = (box[:2] + box[2:]) / 2
     mask[min(int(y * ROWS), ROWS - 1), min(int(x * COLUMNS), COLUMNS - 1)] = True
     return mask

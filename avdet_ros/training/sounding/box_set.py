@@ -194,10 +194,10 @@ def motion_of_boxes(
                 rates[end, 2] += grown
                 found[end] += 1
     rates /= np.maximum(found, 1)[:, None]
-    for own in members:
-        for place in own:
-            others = rates[own[(own != place) & (found[own] > 0)], 0]
-            rates[place, 1] = rates[place, 0] - (np.median(others) if len(others) else 0.0)
+    for group in members:
+        for box in group:
+            others = rates[group[(group != box) & (found[group] > 0)], 0]
+            rates[box, 1] = rates[box, 0] - (np.median(others) if len(others) else 0.0)
     return rates
 
 

@@ -98,7 +98,7 @@ def filter_labels(
     how: Thresholds | None = None,
     rig_path: Path | None = None,
     progress: Progress = SILENT,
-) -> dict[str, int]:
+) -> Mapping[str, int]:
     """Write what a filter says of the labels of some drives; see `dataset.label_filter`.
 
     Args:

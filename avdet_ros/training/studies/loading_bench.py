@@ -124,7 +124,7 @@ def _write_labels(root: Path, frames: list[layout.FrameId], rng: np.random.Gener
         DriveLabels(
             ids=np.array([frame.stamp for frame in frames]),
             teachers=TEACHERS,
-            boxes_px=np.tile(np.float32([600, 280, 800, 380]), (count, 1)),
+            boxes_px=np.tile(np.array([600, 280, 800, 380], np.float32), (count, 1)),
             scores=np.full(count, 0.9, np.float32),
             frame=np.arange(count, dtype=np.int32),
             teacher=np.zeros(count, np.int8),

@@ -66,7 +66,7 @@ class TorchDetector:
         self._detector = detector.to(self._device).eval()
         self._size = np.tile([rig.camera.width_px, rig.camera.height_px], 2).astype(np.float32)
 
-    def detect(self, waveform: np.ndarray, spectrogram: np.ndarray) -> Detections:
+    def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
         """Boxes of one window; the waveform is not looked at."""
         student = self._detector.student
         with torch.inference_mode():
@@ -172,7 +172,8 @@ def run_row(
     run = open_run(recipe, data, folder, progress=progress, labels=out / 'labels')
     if not recipe.teachers.folder:
         run = replace(run, teachers=out / 'teachers')
-        rank_zero_first(lambda: keep_split(out, run.split))  # all rows share the teachers
+        if run.split is not None:
+            rank_zero_first(partial(keep_split, out, run.split))  # all rows share the teachers
     make_windows(run)
     detector, windows = make_detector(run)
 
@@ -221,8 +222,9 @@ def _simulate(scale: Scale, folder: Path) -> None:
             f'scale {scale.name}: expected --data, a folder of drives in the MAVD layout, '
             'found none'
         )
-    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive import prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
+    from avdet_ros.simulation.plan import Plan
 
     plan = Plan(scale.drives, scale.minutes, SEED, scale.fps, clips=False)
     missing = prepare(folder, plan)

@@ -54,20 +54,20 @@ def write_table(
         scale: they were made at.
         about: command, data, commit, torch and device.
     """
-    every, results = results, [of_row[0] for of_row in results]
+    firsts = [of_row[0] for of_row in results]
     parts = [
         f'# The tables of the paper, at scale {scale.name}',
         f'    {about["command"]}' if about['command'] else '',
         f'**What this is worth.** {scale.reading}',
-        _amounts(rows, results, about),
+        _amounts(rows, firsts, about),
         '## mAP',
         _HOW,
-        _main_table(rows, results, scale.shows_order),
-        _seeds(rows, every),
-        _order(rows, every, scale.shows_order),
+        _main_table(rows, firsts, scale.shows_order),
+        _seeds(rows, results),
+        _order(rows, results, scale.shows_order),
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
-        _tracking(rows, results),
+        _tracking(rows, firsts),
         '## Not in the table',
         _NOT_HERE,
     ]

@@ -67,7 +67,8 @@ class CentreNetwork(nn.Module):
         for layer, across in zip(self.down, self.across, strict=True):
             features = layer(features)
             maps.append(across(features))
-        merged, pyramid = None, []
+        merged: Tensor | None = None
+        pyramid: list[Tensor] = []
         for level, smooth in zip(reversed(maps), reversed(self.smooth), strict=True):
             if merged is not None:
                 level = level + functional.interpolate(merged, scale_factor=2.0)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import seed_everything
 import torch
@@ -50,7 +51,8 @@ class EfficientDetTeacher(Teacher):
         scaling: str = 'own',
     ) -> None:
         self.detector = detector.eval()
-        self.modality, self.image_size = modality, detector.image_size
+        height, width = detector.image_size
+        self.modality, self.image_size = modality, (height, width)
         self.score, self.crop, self.fingerprint = score, crop, fingerprint
         self.scaling = scaling
 
@@ -143,7 +145,7 @@ def fit_teacher(
     if weights is not None:
         fresh = load_weights(detector, weights)
         _logger.info('%s: all layers taken but %s', weights, ', '.join(fresh) or 'none')
-    size = {
+    size: dict[str, Any] = {
         'modality': recipe.modality,
         'image_size': recipe.image_size,
         'crop': recipe.crop,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 import numpy as np
@@ -64,7 +66,7 @@ class TeacherTask(LightningModule):
             }
         )
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and a cosine."""
         optimizer = torch.optim.AdamW(
             self.detector.parameters(), lr=self.recipe.learning_rate, weight_decay=5e-4

@@ -96,6 +96,8 @@ def share_done(state: FitState, plan: FitPlan) -> float:
     """How much of the plan is done, from 0 to 1 and beyond."""
     if plan.steps is not None:
         return state.step / plan.steps
+    if plan.seconds is None:
+        raise ValueError('plan: expected steps or seconds, found neither')
     return state.seconds / plan.seconds
 
 
@@ -173,7 +175,7 @@ def write_state(
     about = {
         'shape': asdict(state.network.shape),
         'plan': asdict(plan),
-        'ranges': asdict(state.ranges),
+        'ranges': None if state.ranges is None else asdict(state.ranges),
         'labels_at': labels_at,
         'row': row,
     }

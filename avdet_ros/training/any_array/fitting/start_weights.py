@@ -153,5 +153,5 @@ def _of_model_file(path: Path) -> StartWeights:
     return StartWeights(shape, counts | weights, contract.ranges)
 
 
-def _bands(shape: dict[str, object]) -> tuple[int, ...]:
+def _bands(shape: dict[str, Any]) -> tuple[int, ...]:
     return tuple(shape['unblurred_bands'])  # JSON knows lists only

@@ -202,7 +202,7 @@ class ArrayStore:
         """Where labels are complete, and which of them are unsure; shards of truth say neither."""
         seen, unsure = given.get('seen_deg'), given.get('unsure')
         if seen is None:
-            seen = np.tile(np.float32([180, -180]), (count, 1))
+            seen = np.tile(np.array([180, -180], np.float32), (count, 1))
         if unsure is None:
             unsure = np.zeros((count, slots), bool)
         return {

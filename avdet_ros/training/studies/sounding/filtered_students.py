@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 import logging
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,7 @@ def teach_filtered(
             scores[name].append(
                 cached_stage(
                     out / f'{name}_seed{seed}.json',
-                    lambda name=name, seed=seed: _student(
-                        root, boxes, heard, rig, name, seed, how, progress
-                    ),
+                    partial(_student, root, boxes, heard, rig, name, seed, how, progress),
                     name,
                 )
             )

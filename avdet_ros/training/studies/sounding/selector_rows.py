@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -62,7 +63,7 @@ class SelectorRow:
         return A in self.plan.kinds
 
 
-def _plan(*kinds: str, **other: object) -> SelectorPlan:
+def _plan(*kinds: str, **other: Any) -> SelectorPlan:
     return replace(SelectorPlan(kinds=kinds), **other)
 
 
@@ -218,9 +219,10 @@ def selector_scores(
         for use, frames in uses.items()
     }
     with write_atomically(path) as file:
-        np.savez(
-            file, **{f'{use}/{name}': it for use, its in found.items() for name, it in its.items()}
-        )
+        arrays: dict[str, Any] = {
+            f'{use}/{name}': it for use, its in found.items() for name, it in its.items()
+        }
+        np.savez(file, **arrays)
     return found
 
 

@@ -330,8 +330,9 @@ def _scale(scale: str | StudyScale) -> StudyScale:
 
 def _simulate(how: StudyScale, folder: Path, progress: Progress) -> Path:
     """Write the drives of a scale, those that are not there yet."""
-    from avdet_ros.simulation.drive import Plan, prepare, write_splits
+    from avdet_ros.simulation.drive import prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
+    from avdet_ros.simulation.plan import Plan
 
     plan = Plan(how.drives, how.minutes, how.seed, how.fps, clips=False)
     missing = prepare(folder, plan)
