@@ -123,7 +123,8 @@ def record(rig: Rig, device: str | None, seconds: float, progress: Progress = SI
     """
     source = DeviceSource(rig, device)
     source.start()
-    blocks, arrivals = [], []
+    blocks: list[np.ndarray] = []
+    arrivals = []
     try:
         with progress.step(f'recording {source.label}, seconds', round(seconds)) as advance:
             began, shown = time.monotonic(), 0

@@ -12,7 +12,8 @@ from sensor_msgs.msg import CameraInfo, Image, TimeReference
 from avdet_ros.messages.decode import stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.topic_health import AnySubscription
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.rig import Camera

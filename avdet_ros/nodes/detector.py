@@ -23,7 +23,8 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.array_motion import ArrayMotion
 from avdet_ros.nodes.hand_over import FeatureWindow
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.topic_health import AnySubscription

@@ -10,7 +10,7 @@ from collections import deque
 from copy import copy
 import time
 import traceback
-from typing import Any, TypeVar
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -31,23 +31,6 @@ from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
 """Time from one attempt to come up to the next."""
-
-
-T = TypeVar('T')
-
-
-def held(value: T | None) -> T:
-    """What a node holds while it is configured or active.
-
-    Args:
-        value: of an attribute that is None in between.
-
-    Raises:
-        RuntimeError: it is None.
-    """
-    if value is None:
-        raise RuntimeError('expected a node that is active')
-    return value
 
 
 class AvdetNode(LifecycleNode):

@@ -24,7 +24,8 @@ from avdet_ros.messages.decode import (
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.ground_markers import GroundMarkers
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.live_pictures import LivePictures
 from avdet_ros.nodes.markers import wedges
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker

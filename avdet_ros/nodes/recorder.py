@@ -18,7 +18,8 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.typestore import known
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription, all_latched, fitting, is_latched
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.topics import TOPICS

@@ -18,7 +18,8 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.ground_output import GroundOutput
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.map_reader import MapReader
 from avdet_ros.nodes.message_loss import MessageLossCounter
 from avdet_ros.nodes.step_times import StepTimes
