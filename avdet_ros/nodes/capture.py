@@ -27,7 +27,8 @@ from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_judge import ChannelJudge
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.nodes.hand_over import FeatureWindow
-from avdet_ros.nodes.lifecycle import AvdetNode, held
+from avdet_ros.nodes.held import held
+from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.source_reader import OPEN_S, SourceReader
 from avdet_ros.nodes.source_report import report_source
 from avdet_ros.nodes.step_times import StepTimes
