@@ -60,6 +60,7 @@ def test_the_model_for_one_rig_is_refused_on_another(rig):
     ('name', 'changed'),
     [
         ('student', None),
+        ('student_int8', None),
         ('any_array', None),
         ('any_array', rectangle),
         ('any_array', turned),
