@@ -92,14 +92,14 @@ def straight(seconds: float, step: int = 2) -> Memory:
         memory = []
         for now, azimuth in enumerate(drive.azimuth_deg):
             sums = np.zeros((len(rates), len(azimuth)))
-            befores = range(now - step, max(now - round(seconds / HOP_S), 0) - 1, -step)
-            for before in befores:
+            earlier = range(now - step, max(now - round(seconds / HOP_S), 0) - 1, -step)
+            for before in earlier:
                 turned = drive.yaw_deg[now] - drive.yaw_deg[before]
                 there = azimuth - rates[:, None] * (now - before) * HOP_S + turned
                 apart = np.abs(there[..., None] - drive.azimuth_deg[before]) / 2
                 odds = drive.log_odds[before] - NOTHING
                 sums += (np.exp(-(apart**2)) * odds).max(axis=-1, initial=0.0)
-            mean = sums / max(len(befores), 1) - 0.02 * (rates[:, None] / 10) ** 2
+            mean = sums / max(len(earlier), 1) - 0.02 * (rates[:, None] / 10) ** 2
             memory.append(mean.max(axis=0) + NOTHING)
         return memory
 
