@@ -27,7 +27,7 @@ def quantise(
         avdet sim windows runs/val --windows 750 --seeds 100000:200000
         avdet train quantise models/student.onnx --windows runs/train --check runs/val
     """
-    from avdet_ros.cli.console import console, progress_bars
+    from avdet_ros.cli.console import print_line, progress_bars
     from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
@@ -46,7 +46,7 @@ def quantise(
     with progress.step(f'{out} is made'):
         taught = map_windows(windows, its_rig)
         write_int8(model, out, topic_windows('window', taught, count, front_end))
-    console().print(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
+    print_line(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
     if check is None:
         return
     held = map_windows(check, its_rig)
@@ -61,4 +61,4 @@ def quantise(
                 found.append(boxes_and_scores)
                 advance()
         mean, half, _ = average_precisions(found, held)
-        console().print(f'{path}: mAP {mean:.4f}, mAP@0.5 {half:.4f} on {len(held)} windows')
+        print_line(f'{path}: mAP {mean:.4f}, mAP@0.5 {half:.4f} on {len(held)} windows')
