@@ -34,6 +34,8 @@ AT_TIMES = {
         '/avdet/camera_info',
         '/avdet/image',
         '/avdet/drive_time',
+        # Of the overlay, while somebody looks at it.
+        '/avdet/debug/latency_ms',
     },
     # With source simulation, and of a camera that shows more than colours.
     ('topics', 'publish'): {
