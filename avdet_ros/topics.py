@@ -39,6 +39,7 @@ class Topic:
 IMAGE = 'sensor_msgs/msg/Image'
 BOXES = 'vision_msgs/msg/Detection2DArray'
 NUMBER = 'std_msgs/msg/Float64'
+WITH_GROUND = 'parameter tracker ground'
 
 TOPICS = (
     Topic(
@@ -148,7 +149,7 @@ TOPICS = (
         ('overlay', 'recorder'),
         'RESULTS',
         'RESULTS',
-        'parameter tracker ground',
+        WITH_GROUND,
     ),
     Topic(
         'tracks_points',
@@ -157,7 +158,7 @@ TOPICS = (
         ('tracker',),
         ('recorder',),
         'RESULTS',
-        when='parameter tracker ground',
+        when=WITH_GROUND,
     ),
     Topic(
         'nearest',
@@ -165,7 +166,7 @@ TOPICS = (
         'the nearest vehicle',
         ('tracker',),
         offered='RESULTS',
-        when='parameter tracker ground',
+        when=WITH_GROUND,
     ),
     Topic(
         'hidden',
@@ -174,7 +175,7 @@ TOPICS = (
         ('tracker',),
         ('recorder',),
         'RESULTS',
-        when='parameter tracker ground',
+        when=WITH_GROUND,
     ),
     Topic(
         'map',

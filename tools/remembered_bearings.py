@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.samples import to_int16
+from avdet_ros.audio.samples import to_float, to_int16
 from avdet_ros.audio.window import HOP_S, Window
 from avdet_ros.cli.console import progress_bars
 from avdet_ros.detection.session import Detector
@@ -63,7 +63,7 @@ def find(seed: int, rig: Rig, path: Path) -> None:
     rate, total = rig.sample_rate_hz, round(SECONDS * rig.sample_rate_hz)
     renderer, stream = SoundRenderer(scene), FeatureStream(front_end)
     seconds = [to_int16(renderer.read(at, min(rate, total - at))) for at in range(0, total, rate)]
-    sound = np.concatenate(seconds, axis=1).astype(np.float32) / 32768
+    sound = to_float(np.concatenate(seconds, axis=1))
     lists: dict[str, list[np.ndarray]] = {}
     stamps, hop = [], front_end.hop_length
     while (start := int(len(stamps) * HOP_S * rate) // hop * hop) + front_end.samples <= total:

@@ -268,6 +268,19 @@ def labels_of(
     return {stamp: _true_labels(line) for stamp, line in layout.read_truth(root, drive).items()}
 
 
+def require_truth(root: Path, drives: Iterable[str], told: int) -> None:
+    """Check that every drive has a truth, from which so many frames are told what sounds.
+
+    Raises:
+        AvdetError: one has none.
+    """
+    if not all('truth' in label_sources(root, name) for name in drives):
+        raise AvdetError(
+            '--labelled: expected training drives with a truth (truth/frames.jsonl), to be told '
+            f'what sounds in {told} frames, found some without'
+        )
+
+
 def require_labels(
     root: Path, drives: Iterable[str], source: str, folder: Path | None = None
 ) -> None:

@@ -22,7 +22,7 @@ from avdet_ros.nodes.held import held
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.player import message_class
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
-from avdet_ros.topics import TOPICS
+from avdet_ros.topics import TOPICS, WITH_GROUND
 
 TYPES = {
     'audio': 'sensor_msgs/msg/Image',
@@ -38,7 +38,7 @@ TYPES = {
 }
 """Our own topics, subscribed at once; other topics once a publisher shows their type."""
 
-MAY_BE_SILENT = {topic.name for topic in TOPICS if topic.when == 'parameter tracker ground'}
+MAY_BE_SILENT = {topic.name for topic in TOPICS if topic.when == WITH_GROUND}
 """Topics whose publisher is always there and, by its parameters, may never send anything."""
 
 FLUSH_S = 1.0

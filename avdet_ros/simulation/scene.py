@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from avdet_ros.audio.geometry import speed_of_sound_mps
-from avdet_ros.detection.boxes import box_area, clip_boxes
+from avdet_ros.detection.boxes import clip_boxes, inside_share
 from avdet_ros.rig import Rig
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.atmosphere import air_absorption_db_per_m
@@ -172,8 +172,7 @@ class Scene:
             raw[row] = self._box((corners - position) @ rotation)
         camera = self.rig.camera
         boxes = clip_boxes(raw, camera.width_px, camera.height_px)
-        whole = np.maximum(box_area(raw), 1e-9)
-        in_image = box_area(boxes) / whole
+        in_image = inside_share(raw, camera.width_px, camera.height_px)
         boxes[in_image <= 0] = 0
         level, rest = self._levels([v for v, _, _ in poses], distance, float(t_s), array)
         return Truth(

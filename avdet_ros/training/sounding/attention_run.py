@@ -14,9 +14,8 @@ from torch import Tensor
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.attention_maps import write_attention
 from avdet_ros.dataset.features import cache_sound, map_features
-from avdet_ros.dataset.labels import LABELS, label_sources
+from avdet_ros.dataset.labels import LABELS, require_truth
 from avdet_ros.dataset.splits import by_drive, read_split
-from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, drive_numbers, true_boxes
 from avdet_ros.evaluation.sounding.maps import box_mask
@@ -53,11 +52,8 @@ def keep_attention(
     """
     split = read_split(root, 0.0)
     drives, taught = by_drive(split.student), by_drive(split.train)
-    if plan.labelled and not all('truth' in label_sources(root, name) for name in taught):
-        raise AvdetError(
-            '--labelled: expected training drives with a truth (truth/frames.jsonl), to be told '
-            f'what sounds in {plan.labelled} frames, found some without'
-        )
+    if plan.labelled:
+        require_truth(root, taught, plan.labelled)
     rig = dataset_rig(root, list(drives), rig_path)
     cache_sound(root, drives, 'window', rig, progress)
     files = {name: map_features(root, 'window', name) for name in drives}

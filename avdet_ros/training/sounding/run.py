@@ -12,7 +12,7 @@ import torch
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import cache_sound, map_features
 from avdet_ros.dataset.label_filter import FILTERS
-from avdet_ros.dataset.labels import LABELS, label_sources, labels_of, require_labels
+from avdet_ros.dataset.labels import LABELS, labels_of, require_labels, require_truth
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.on_dataset import dataset_rig
@@ -75,11 +75,7 @@ def make_selector(
         raise AvdetError(f'{labels}: expected boxes in training frames to learn from, found none')
     known = None
     if plan.labelled:
-        if not all('truth' in label_sources(root, name) for name in drives):
-            raise AvdetError(
-                f'--labelled: expected training drives with a truth (truth/frames.jsonl), to be '
-                f'told what sounds in {plan.labelled} frames, found some without'
-            )
+        require_truth(root, drives, plan.labelled)
         known = teacher_boxes(root, _only(drives, boxes), labels)
         boxes = known
     frames = _padded(root, boxes, rig, known, 'thermal' in plan.kinds, progress)

@@ -1,7 +1,8 @@
-"""Rules made by hand that look at pictures: what is warm, what moves, what moves with the sound.
+"""Rows that learn nothing, and those of them that look at pictures: warmth, movement, synchrony.
 
-They take nothing from the truth. The last is the old idea of joining low-level movement and energy
-(J. Hershey and J. Movellan, "Audio vision", NIPS 1999): what comes nearer gets louder.
+The rules that look at pictures take nothing from the truth. The last is the old idea of joining
+low-level movement and energy (J. Hershey and J. Movellan, "Audio vision", NIPS 1999): what comes
+nearer gets louder.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from avdet_ros.evaluation.sounding.directions import Received, at_boxes
-from avdet_ros.evaluation.sounding.hand_made import ranks
+from avdet_ros.evaluation.sounding.hand_made import ROWS, ranks
 from avdet_ros.evaluation.sounding.tables import RowScores
-from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames
+from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames, hand_made_scores
 
 TURN_DEG = 5.0
 """A box that moves so far in a second, against the others, moves as one that grows by e."""
@@ -86,3 +87,19 @@ def picture_scores(row: PictureRow, val: Frames, test: Frames) -> RowScores:
         {name: [row.score(test, test.heard[name])] for name in names},
         RIGHT,
     )
+
+
+def rows_without_learning(val: Frames, test: Frames) -> list[RowScores]:
+    """Every row that learns nothing, made by hand or looking at pictures."""
+    rows = [
+        RowScores(
+            row.title,
+            row.hears,
+            row.knows,
+            [hand_made_scores(row, val)[RIGHT]],
+            {name: [its] for name, its in hand_made_scores(row, test).items()},
+            RIGHT,
+        )
+        for row in ROWS
+    ]
+    return rows + [picture_scores(row, val, test) for row in PICTURE_ROWS]

@@ -21,6 +21,7 @@ from avdet_ros.evaluation.sounding import controls
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes
 from avdet_ros.evaluation.sounding.directions import Received, box_sides_deg, received
 from avdet_ros.evaluation.sounding.hand_made import Row, scored
+from avdet_ros.evaluation.sounding.tables import RowScores
 from avdet_ros.files import write_atomically
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.quoting import one_line
@@ -224,6 +225,37 @@ def selector_scores(
         }
         np.savez(file, **arrays)
     return found
+
+
+def selector_row(
+    row: SelectorRow,
+    train: BoxSet,
+    uses: dict[str, Frames],
+    rig: Rig,
+    out: Path,
+    how: tuple[int, int],
+    progress: Progress = SILENT,
+) -> RowScores:
+    """Fit a row with every seed and score it on validation and test boxes.
+
+    Args:
+        row: which.
+        train: what to learn from.
+        uses: boxes to score, of ``val`` and ``test``.
+        rig: array and camera.
+        out: folder that keeps the scores.
+        how: steps of each round, and seeds.
+        progress: shows steps.
+    """
+    steps, seeds = how
+    found = [
+        selector_scores(
+            row, train, uses, rig, seed, out / f'{row.key}_seed{seed}.npz', steps, progress
+        )
+        for seed in range(seeds)
+    ]
+    test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
+    return RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
 
 
 def _kept(path: Path, uses: dict[str, Frames]) -> dict[str, dict[str, np.ndarray]]:

@@ -46,16 +46,15 @@ from avdet_ros.training.studies.sounding.filtered_students import (
     teach_filtered,
 )
 from avdet_ros.training.studies.sounding.page import StudyPage
-from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, picture_scores
+from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, rows_without_learning
 from avdet_ros.training.studies.sounding.selector_filter import judges
 from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
     RIGHT,
     Frames,
-    hand_made_scores,
     load_frames,
     rows_for,
-    selector_scores,
+    selector_row,
 )
 from avdet_ros.training.studies.sounding.teacher_rows import (
     label_by,
@@ -166,39 +165,22 @@ def study(
         use: load_frames(root, its, rig, _has_thermal(root), progress)
         for use, its in boxes.items()
     }
-    rows = [
-        RowScores(
-            row.title,
-            row.hears,
-            row.knows,
-            [hand_made_scores(row, frames['val'])[RIGHT]],
-            {name: [its] for name, its in hand_made_scores(row, frames['test']).items()},
-            RIGHT,
-        )
-        for row in ROWS
-    ]
-    rows += [picture_scores(row, frames['val'], frames['test']) for row in PICTURE_ROWS]
+    rows = rows_without_learning(frames['val'], frames['test'])
     by_hand = len(rows)
     uses = {use: frames[use] for use in ('val', 'test')}
     selectors = rows_for(frames['train'].padded)
     for number, row in enumerate(selectors, 1):
         _logger.info('selector %d of %d: %s', number, len(selectors), row.title)
-        found = [
-            selector_scores(
+        rows.append(
+            selector_row(
                 row,
                 frames['train'].padded,
                 uses,
                 rig,
-                seed,
-                out / 'selectors' / f'{row.key}_seed{seed}.npz',
-                how.steps,
+                out / 'selectors',
+                (how.steps, how.seeds),
                 progress,
             )
-            for seed in range(how.seeds)
-        ]
-        test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
-        rows.append(
-            RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
         )
     rows += [moving_first(row, boxes) for row in rows[by_hand:] if row.title in TOGETHER]
     if teachers is not None:

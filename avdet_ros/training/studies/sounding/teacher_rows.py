@@ -12,19 +12,16 @@ from typing import Any
 
 from avdet_ros.dataset.labels import LABELS, label_sources
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, teacher_boxes
-from avdet_ros.evaluation.sounding.hand_made import ROWS
-from avdet_ros.evaluation.sounding.tables import RowScores, main_table
+from avdet_ros.evaluation.sounding.tables import main_table
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.training.sounding.box_set import BoxSet
-from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, picture_scores
+from avdet_ros.training.studies.sounding.picture_rows import rows_without_learning
 from avdet_ros.training.studies.sounding.selector_rows import (
     CONTROLS,
-    RIGHT,
     SELECTORS,
-    hand_made_scores,
     load_frames,
-    selector_scores,
+    selector_row,
 )
 
 KEYS = ('a', 'told_a', 'told_avm')
@@ -96,31 +93,11 @@ def teacher_table(
             'of the same command.'
         )
     frames = {use: load_frames(root, its, rig, thermal, progress) for use, its in seen.items()}
-    steps, seeds = how
-    rows = [
-        RowScores(
-            row.title,
-            row.hears,
-            row.knows,
-            [hand_made_scores(row, frames['val'])[RIGHT]],
-            {name: [its] for name, its in hand_made_scores(row, frames['test']).items()},
-            RIGHT,
-        )
-        for row in ROWS
+    rows = rows_without_learning(frames['val'], frames['test'])
+    rows += [
+        selector_row(row, train, frames, rig, out, how, progress)
+        for row in SELECTORS
+        if row.key in KEYS
     ]
-    rows += [picture_scores(row, frames['val'], frames['test']) for row in PICTURE_ROWS]
-    for row in SELECTORS:
-        if row.key not in KEYS:
-            continue
-        found = [
-            selector_scores(
-                row, train, frames, rig, seed, out / f'{row.key}_seed{seed}.npz', steps, progress
-            )
-            for seed in range(seeds)
-        ]
-        test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
-        rows.append(
-            RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
-        )
     notes = f'{len(seen["test"].frames)} test frames, {len(seen["test"])} boxes of teachers.'
     return f'{notes}\n\n{main_table(rows, seen, CONTROLS)}'
