@@ -49,6 +49,18 @@ With launch argument `composed:=true` capture, detector and tracker are nodes of
 same in all that stands here; detector then takes windows from capture directly, and does not
 subscribe to `spectrogram` ([latency.md](latency.md#one-process),
 [deploy.md](deploy.md#one-process-or-three)).
+
+Nothing is lost in silence: what a node gets and does not use, and what never came to it, are
+numbers in `/diagnostics`, counted since it was last activated. Messages that never came are known
+by the numbers that DDS gives them, where a topic has one publisher.
+
+| node | never came | came, and was left out |
+|---|---|---|
+| capture | `xruns`, `samples_lost`, `windows_skipped` | `windows_dropped`, `windows_with_gaps` |
+| detector | `windows_missed` | `windows_dropped`, `windows_refused` |
+| tracker | `windows_missed` | `windows_refused`, `detections_cut` |
+| overlay | `messages_missed` | `tracks_not_drawn` |
+| recorder | `messages_missed` | `messages_dropped` |
 """
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
+from avdet_ros.nodes.lifecycle import AvdetNode
 
 
 class MessageLossCounter:
@@ -24,11 +26,15 @@ class MessageLossCounter:
         """Begin with none.
 
         Args:
-            refuse: `AvdetNode.refuse`, called at each loss.
+            refuse: `AvdetNode.refuse`, or what else is called at each loss.
         """
         self.count = 0
         self._refuse = refuse
         self._newest: int | None = None
+
+    def begin(self) -> None:
+        """Another subscription begins: what was sent before it is not missed."""
+        self._newest = None
 
     def add(
         self, subscription: Subscription | AdaptiveSubscription, info: Mapping[str, Any]
@@ -43,11 +49,68 @@ class MessageLossCounter:
         before, self._newest = self._newest, number
         if subscription.get_publisher_count() != 1:  # the numbers of several are mixed
             self._newest = None
-        elif before is not None and number > before + 1:  # a new publisher begins with 1
+        elif before is None or number is None:
+            return
+        elif number > before + 1:  # a new publisher begins with 1
             self.count += number - before - 1
             topic = subscription.topic_name
             self._refuse(
-                'missed',
+                f'missed on {topic}',
                 f'{topic}: {number - before - 1} messages never came: they were lost on the way, '
                 'or this process had no time to take them',
             )
+
+
+class CountedSubscriptions:
+    """Subscriptions of a node, made so that what is missing of their messages is counted."""
+
+    def __init__(self, node: AvdetNode) -> None:
+        """Begin with none.
+
+        Args:
+            node: which subscribes, and warns at each loss.
+        """
+        self._node = node
+        self._counters: dict[str, MessageLossCounter] = {}
+
+    @property
+    def count(self) -> int:
+        """How many messages are missing, those of ended subscriptions too."""
+        return sum(counter.count for counter in self._counters.values())
+
+    def create_subscription(  # named as the node's, so that a test finds every topic
+        self,
+        msg_type: Any,
+        topic: str,
+        callback: Callable[[Any], None],
+        profile: QoSProfile | int,
+        *,
+        warn: bool = True,
+        **options: Any,
+    ) -> Subscription | AdaptiveSubscription:
+        """As the node's.
+
+        Args:
+            msg_type: class of the messages.
+            topic: relative or full name.
+            callback: takes them.
+            profile: what is requested.
+            warn: whether a loss is a warning too; of pictures for people it is only counted.
+            **options: of the node's `create_subscription`.
+        """
+        refuse = self._node.refuse if warn else _say_nothing
+        counter = self._counters.setdefault(topic, MessageLossCounter(refuse))
+        counter.begin()
+
+        def take(message: Any, info: Mapping[str, Any]) -> None:
+            if made:  # else it came before `create_subscription` has returned, on another thread
+                counter.add(made[0], info)
+            callback(message)
+
+        made: list[Subscription | AdaptiveSubscription] = []
+        made.append(self._node.create_subscription(msg_type, topic, take, profile, **options))
+        return made[0]
+
+
+def _say_nothing(key: str, sentence: str) -> None:
+    pass

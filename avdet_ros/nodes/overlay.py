@@ -28,6 +28,7 @@ from avdet_ros.nodes.held import held
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.live_pictures import LivePictures
 from avdet_ros.nodes.markers import wedges
+from avdet_ros.nodes.message_loss import CountedSubscriptions
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.rig import MICROPHONES
 
@@ -81,6 +82,7 @@ class OverlayNode(AvdetNode):
         self._note = ''
         self._first_ns = 0
         self._ids: dict[str, int] = {}
+        self._counted = CountedSubscriptions(self)
         self._painted = diagnostics.RateCounter()
         self._times = diagnostics.LatencyStats()
         image_topic = self.resolve_topic_name('image')
@@ -95,36 +97,40 @@ class OverlayNode(AvdetNode):
             period_s=lambda: 0.97 / self.p['max_rate_hz'],
         )
         self._worker.start()
-        how = {'qos_overriding_options': qos.overridable()}
+        counted = self._counted
+        how: dict[str, Any] = {'qos_overriding_options': qos.overridable()}
         # image_transport names a compressed stream by the raw one's name with this behind it.
         picture = CompressedImage if image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
-        self._camera_input = self.create_subscription(
-            picture, 'image', self._on_image, stream, **how
+        self._camera_input = counted.create_subscription(
+            picture, 'image', self._on_image, stream, warn=False, **how
         )
         self._inputs = [
-            self.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
-            self.create_subscription(
+            counted.create_subscription(arrays, 'tracks', self._on_tracks, qos.RESULTS, **how),
+            counted.create_subscription(
                 Detection3DArray, 'tracks_3d', self._on_ground, qos.RESULTS, **how
             ),
-            self.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
+            counted.create_subscription(arrays, 'truth', self._on_truth, qos.RESULTS, **how),
             self._camera_input,
-            self.create_subscription(
-                CameraInfo, 'camera_info', self._on_camera_info, stream, **how
+            counted.create_subscription(
+                CameraInfo, 'camera_info', self._on_camera_info, stream, warn=False, **how
             ),
         ]
         self._listen_for_pictures()  # if only so that the sound's QoS parameters are there
 
     def _listen_for_pictures(self) -> None:
         self._for_pictures = [
-            self.create_subscription(
+            self._counted.create_subscription(
                 Image,
                 'spectrogram',
                 self._on_spectrogram,
                 qos.ASK_SPECTROGRAM,
+                warn=False,
                 qos_overriding_options=qos.overridable(),
             ),
-            self.create_subscription(Float64, 'debug/latency_ms', self._on_latency, 10),
+            self._counted.create_subscription(
+                Float64, 'debug/latency_ms', self._on_latency, 10, warn=False
+            ),
         ]
 
     def _ignore_for_pictures(self) -> None:
@@ -285,6 +291,7 @@ class OverlayNode(AvdetNode):
             pictures=self._painted.count,
             pictures_per_second=self._painted.per_second(),
             tracks_not_drawn=held(self._worker).dropped,
+            messages_missed=self._counted.count,
             looking=subscribers,
             camera=self._pictures.diagnose(report, self._why_no_pictures, self.clock_still, ended),
             lens=self._pictures.camera.known,

@@ -20,6 +20,7 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription, all_latched, fitting, is_latched
 from avdet_ros.nodes.held import held
 from avdet_ros.nodes.lifecycle import AvdetNode
+from avdet_ros.nodes.message_loss import CountedSubscriptions
 from avdet_ros.nodes.player import message_class
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S, StreamPulse
 from avdet_ros.topics import TOPICS, WITH_GROUND
@@ -100,6 +101,7 @@ class RecorderNode(AvdetNode):
                 f'{self.p["path"]} is there already and stays as it is: recording into {path}'
             )
         self._stopped = ''
+        self._counted = CountedSubscriptions(self)
         self._pulses = {name: StreamPulse() for name in self.p['topics']}
         self._changed_s: dict[str, tuple[set[bytes], float]] = {}
         self._wanted_topics = list(self.p['topics'])
@@ -171,7 +173,7 @@ class RecorderNode(AvdetNode):
                 requested = qos.LATCHED_OF_ALL
             # Cameras often offer best effort only, so no more may be requested.
             requested = fitting(requested, infos)
-        subscription = self.create_subscription(
+        subscription = self._counted.create_subscription(
             message_class(msgtype),
             name,
             lambda data: self._take(name, full, msgtype, data),
@@ -273,6 +275,7 @@ class RecorderNode(AvdetNode):
             bytes=writer.size_bytes,
             messages=writer.messages,
             messages_dropped=self._dropped,
+            messages_missed=self._counted.count,
             waiting_for_publishers=', '.join(self._wanted_topics),
             **{name: pulse.count for name, pulse in self._pulses.items()},
         )

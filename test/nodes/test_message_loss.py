@@ -1,4 +1,4 @@
-"""Windows that are lost between two nodes are counted, and only those."""
+"""Messages that are lost between two nodes are counted, and only those."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from rclpy.duration import Duration
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from avdet_ros.messages.encode import encode_detections, encode_header, encode_spectrogram
+from avdet_ros.messages.encode import (
+    encode_detections,
+    encode_header,
+    encode_sound,
+    encode_spectrogram,
+)
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.detector import DetectorNode
+from avdet_ros.nodes.message_loss import MessageLossCounter
+from avdet_ros.nodes.overlay import OverlayNode
+from avdet_ros.nodes.recorder import RecorderNode
 from avdet_ros.nodes.tracker import TrackerNode
 
 pytestmark = pytest.mark.ros
@@ -48,19 +56,30 @@ def detections(stamp_s):
     return encode_detections(head, np.zeros((0, 4)), np.zeros(0))
 
 
-def check_counting(watcher, node, publisher, make):
+def sound(stamp_s):
+    head = encode_header(round(stamp_s * 1e9), 'microphone_array')
+    return encode_sound(head, np.zeros((64, 8), np.int16))
+
+
+def check_counting(
+    watcher, node, publisher, make, came='windows_in', missed='windows_missed', count=18
+):
     """Hold the node up for longer than its queue lasts, and find every message accounted for."""
+
+    def arrived(values):
+        return int(values.get(came, 0)) if isinstance(came, str) else came()
+
     publisher.publish(make(10.0))
-    watcher.wait_status(node.NAME, values=lambda values: values.get('windows_in') == '1')
+    watcher.wait_status(node.NAME, values=lambda values: arrived(values) == 1)
     with held_up(node):
-        for index in range(1, 19):  # the publisher itself keeps twenty
+        for index in range(1, count + 1):  # the publisher itself keeps twenty
             publisher.publish(make(10.0 + index / 10))
         assert publisher.wait_for_all_acked(Duration(seconds=30))
     status = watcher.wait_status(node.NAME, 'messages never came', level=1)
     assert publisher.topic_name in status[1]
     watcher.wait_status(
         node.NAME,
-        values=lambda values: int(values['windows_in']) + int(values['windows_missed']) == 19,
+        values=lambda values: arrived(values) + int(values[missed]) == count + 1,
     )
 
 
@@ -74,6 +93,19 @@ def test_what_a_starved_tracker_misses(start, watcher):
     node = start(TrackerNode)
     publisher = watcher.publisher(Detection2DArray, 'detections', qos.OFFER_SPECTROGRAM)
     check_counting(watcher, node, publisher, detections)
+
+
+def test_what_a_starved_recorder_misses(start, watcher, tmp_path):
+    node = start(RecorderNode, path=str(tmp_path / 'bag'), topics=['audio', 'detections'])
+    publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
+    check_counting(watcher, node, publisher, sound, 'audio', 'messages_missed', 80)
+
+
+def test_what_a_starved_overlay_misses(start, watcher):
+    node = start(OverlayNode)
+    publisher = watcher.publisher(Detection2DArray, 'truth', qos.RESULTS)
+    came = lambda: len(node._truth)  # noqa: E731
+    check_counting(watcher, node, publisher, detections, came, 'messages_missed')
 
 
 def test_what_was_not_sent_is_not_missed(start, watcher, wait):
@@ -90,3 +122,57 @@ def test_what_was_not_sent_is_not_missed(start, watcher, wait):
         watcher.node.destroy_publisher(publisher)
         wait(lambda: not watcher.node.count_publishers('/avdet/detections'), 'its end')
     assert watcher.status['/avdet/tracker'][2]['windows_missed'] == '0'
+
+
+class Publishers:
+    """What a counter asks of a subscription: its topic, and how many publish on it."""
+
+    topic_name = '/avdet/tracks'
+    count = 1
+
+    def get_publisher_count(self):
+        return self.count
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'missed'),
+    [
+        ([1, 2, 3], []),
+        ([5, 6], []),  # a subscription that comes late
+        ([1, 3], [1]),
+        ([1, 4, 5, 9], [2, 3]),
+        ([7, 8, 1, 2], []),  # another publisher, which begins with 1
+        ([7, 8, 1, 3], [1]),
+        ([3, 3], []),  # what was latched comes once more
+        ([None, None], []),  # a middleware without numbers
+        ([4, None, 9], []),
+    ],
+)
+def test_numbers_left_out_are_missed_messages(numbers, missed):
+    told = []
+    counter = MessageLossCounter(lambda key, sentence: told.append((key, sentence)))
+    for number in numbers:
+        counter.add(Publishers(), {'publication_sequence_number': number})
+    assert counter.count == sum(missed)
+    sentences = [
+        f'/avdet/tracks: {lost} messages never came: they were lost on the way, '
+        'or this process had no time to take them'
+        for lost in missed
+    ]
+    assert told == [('missed on /avdet/tracks', sentence) for sentence in sentences]
+
+
+def test_numbers_of_several_publishers_and_of_two_subscriptions_are_not_compared():
+    counter, publishers = MessageLossCounter(lambda *_: None), Publishers()
+
+    def add(number):
+        counter.add(publishers, {'publication_sequence_number': number})
+        return counter.count
+
+    assert add(1) == 0
+    publishers.count = 2
+    assert [add(40), add(2)] == [0, 0]
+    publishers.count = 1
+    assert [add(43), add(45)] == [0, 1]
+    counter.begin()
+    assert [add(90), add(92)] == [1, 2]

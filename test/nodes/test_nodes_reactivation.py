@@ -56,6 +56,7 @@ def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
 
     feed(20, 1)
     feed(0, 1)  # without a stamp
+    wait(lambda: values_of(node)['windows_refused'] == '1', 'the refusal')
     feed(21, 2)
     told = values_of(node)
     assert (told['windows_in'], told['windows_out'], told['windows_refused']) == ('3', '2', '1')
@@ -124,6 +125,7 @@ def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
     send(5, 6)
     told = values_of(node)
     assert (told['path'], told['messages_dropped']) == (str(tmp_path / 'drive_2'), '0')
+    assert told['messages_missed'] == '0'  # what came while it was off is none of its
     node.trigger_deactivate()
     for name, numbers in (('drive', [1, 2, 3]), ('drive_2', [5, 6])):
         with Bag(tmp_path / name) as bag:
