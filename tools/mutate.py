@@ -45,6 +45,9 @@ SECONDS = 15.0
 NOTICED = (1, 3, 24, 36, 152, 255, -24)
 """mutmut's exit codes of tests that failed or ran for too long."""
 
+RAN_ON = (24, 36, 152, 255, -24)
+"""Those of tests that ran for too long: on a busy machine perhaps for no other reason."""
+
 UNNOTICED = (0, 5, 33)
 """Of tests that passed, and of functions that no test reaches."""
 
@@ -61,16 +64,30 @@ jobs, most_s, by_name, always, *names = sys.argv[1:]
 collect = m.collect_or_load_stats
 def module_of(function):
     return function.rpartition('.')[0]
-def importing(tests):
-    text = {test.partition('::')[0]: '' for test in tests}
-    text = {file: Path('mutants', file).read_text() for file in text}
+def of_module(tests):
+    files = dict.fromkeys(test.partition('::')[0] for test in tests)
+    text = {file: Path('mutants', file).read_text() for file in files}
+    package = {str(path): path.read_text() for path in Path('mutants/avdet_ros').rglob('*.py')}
+    def in_files(chosen):
+        return [test for test in tests if test.partition('::')[0] in chosen]
+    def named(module):
+        folder, _, last = module.replace('.', '/').rpartition('/')
+        own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\\w+)?\\.py')
+        return [file for file in files if own.fullmatch(file)]
+    def importing(module, texts):
+        folder, _, last = module.rpartition('.')
+        word = re.compile(rf'\\b{module}\\b|from {folder} import .*\\b{last}\\b')
+        return [file for file, its in texts.items() if word.search(its)]
+    def of(module):
+        nearest = in_files(dict.fromkeys(named(module) + importing(module, text)))
+        if nearest:
+            return nearest
+        users = importing(module, package)
+        users = [user.removeprefix('mutants/')[:-3].replace('/', '.') for user in users]
+        return in_files({file for user in users for file in named(user)})
     found = {}
     for function in map(m.mangled_name_from_mutant_name, names):
-        module = module_of(function)
-        last = module.rpartition('.')[2]
-        own = [test for test in tests if f'/test_{last}' in test]
-        word = re.compile(rf'\\b{module}\\b')
-        own = own or [t for t in tests if word.search(text[t.partition('::')[0]])]
+        own = of(module_of(function))
         found[function] = own + [t for t in tests if always and always in t and t not in own]
     return found
 def collect_and_choose(runner, **options):
@@ -78,14 +95,15 @@ def collect_and_choose(runner, **options):
     if by_name == 'True':
         tests = sorted(runner.list_all_tests().ids)
         state.duration_by_test = dict.fromkeys(tests, 1.0)
-        state.tests_by_mangled_function_name.update(importing(tests))
+        state.tests_by_mangled_function_name.update(of_module(tests))
     else:
         collect(runner, **options)
     for function, tests in state.tests_by_mangled_function_name.items():
-        last = module_of(function).rpartition('.')[2]
+        folder, _, last = module_of(function).replace('.', '/').rpartition('/')
+        mirrored = folder.replace('avdet_ros', 'test', 1) + f'/test_{last}'
         def rank(test):
-            own = f'/test_{last}' in test
-            return not own, state.duration_by_test.get(test, 0), test
+            own = (f'/test_{last}' in test) + test.startswith(mirrored)
+            return -own, state.duration_by_test.get(test, 0), test
         chosen, spent_s = [], 0
         for test in sorted(tests, key=rank):
             spent_s += state.duration_by_test.get(test, 0)
@@ -123,11 +141,14 @@ def main() -> int:
     parser.add_argument('--jobs', type=int, default=2, help='processes')
     parser.add_argument('--seconds', type=float, default=SECONDS, help='of tests a bug; 0: all')
     parser.add_argument(
-        '--by-name', action='store_true', help="the tests of a bug's module alone, by their names"
+        '--by-name',
+        action='store_true',
+        help="the tests of a bug's module alone: so named, or importing it",
     )
     parser.add_argument(
         '--always', default='', help='with --by-name: these tests too, by a part of their names'
     )
+    parser.add_argument('--slow', action='store_true', help='tests marked slow too')
     parser.add_argument('--show', type=int, default=40, help='print so many that passed')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
@@ -135,7 +156,7 @@ def main() -> int:
     if not modules(room):
         sys.exit(f'room: expected a folder of avdet_ros with modules, found {room!r}')
     copy = FOLDER / room.replace('/', '_')
-    update_copy(copy, room)
+    update_copy(copy, room, arguments.slow)
     run(copy, '-c', GENERATE)
     chosen = sample(mutants(copy), arguments.most, arguments.seed)
     names = [m.name for m in chosen if m.outcome is None]
@@ -166,7 +187,7 @@ def sample(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
     return sorted(found, key=place)[: most or None]
 
 
-def update_copy(copy: Path, room: str) -> None:
+def update_copy(copy: Path, room: str, slow: bool) -> None:
     """Bring the copy up to date; mutmut finds out by itself which functions have changed."""
     copy.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
@@ -176,8 +197,8 @@ def update_copy(copy: Path, room: str) -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
         else:
             shutil.copy(source, target)
-    ros = room in NEED_ROS
-    marks = 'not slow and not timing' if ros else 'not slow and not timing and not ros'
+    left_out = ['timing', *(['ros'] if room not in NEED_ROS else []), *([] if slow else ['slow'])]
+    marks = ' and '.join(f'not {mark}' for mark in left_out)
     tests = [f'test/{room}']
     if not (ROOT / 'avdet_ros' / room).is_dir():
         tests = [f'test/{path.name}' for path in sorted((ROOT / 'test').glob(f'test_{room}*.py'))]
@@ -270,6 +291,8 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
         count = sum(mutant.file == file for mutant in tried)
         noticed = count - sum(mutant.file == file for mutant in passed)
         print(f'{file:50} {noticed:5} of {count:5}  {noticed / count:4.0%}')
+    late = sum(mutant.outcome in RAN_ON for mutant in tried)
+    print(f'{late} of those that were noticed made the tests run on and on')
     for mutant in sorted(passed[: arguments.show], key=lambda mutant: mutant.name):
         print(f'\n{mutant.name} ({"no test" if mutant.outcome != 0 else "passed"})')
         print(changes.get(mutant.name, ''))
@@ -286,13 +309,14 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
 def command_of(arguments: argparse.Namespace) -> str:
     """What a person types for this score."""
     its = arguments
-    if not its.by_name and its.seconds == SECONDS:
+    if not (its.by_name or its.slow) and its.seconds == SECONDS:
         sample = f' MOST={its.most}' if its.most else ''
         return f'make mutate ROOM={its.room}{sample}' + (f' SEED={its.seed}' if its.seed else '')
     words = ['python tools/mutate.py', its.room]
     words += [f'--most {its.most}'] if its.most else []
     words += [f'--seed {its.seed}'] if its.seed else []
     words += [f'--seconds {its.seconds:g}'] if its.seconds != SECONDS else []
+    words += ['--slow'] if its.slow else []
     words += ['--by-name'] if its.by_name else []
     return ' '.join([*words, f'--always {its.always}'] if its.always else words)
 

@@ -50,13 +50,21 @@ def test_a_score_by_names_comes_with_its_own_command():
     )
     by_name.always = 'kept_drives'
     assert mutate.command_of(by_name).endswith(' --by-name --always kept_drives')
+    slow = arguments(room='evaluation', slow=True)
+    assert mutate.command_of(slow) == 'python tools/mutate.py evaluation --slow'
     longer = arguments(room='bags', most=40, seconds=45.0)
     assert mutate.command_of(longer) == 'python tools/mutate.py bags --most 40 --seconds 45'
 
 
-def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS, always=''):
+def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS, always='', slow=False):
     return Namespace(
-        room=room, most=most, seed=seed, by_name=by_name, seconds=seconds, always=always
+        room=room,
+        most=most,
+        seed=seed,
+        by_name=by_name,
+        seconds=seconds,
+        always=always,
+        slow=slow,
     )
 
 
