@@ -80,25 +80,6 @@ def test_page_is_whole_and_needs_no_network(page):
     assert 'Boxes of &lt;good&gt;' in text
 
 
-def test_the_page_has_the_scores(page):
-    path, results = page
-    text = ' '.join(Page(path.read_text()).text)
-    for result in results:
-        for name in ERRORS:
-            assert f'{result.scores[name]["detection"]["map50"]:.3f}' in text
-    mota = results[0].scores['good']['tracking']['mota']
-    assert f'{mota:.3f}' in text
-    for words in (
-        'night',
-        '20-40 m',
-        'hidden',
-        'fused labels',
-        'Two frames left out.',
-        'avdet eval model --report r.html',
-    ):
-        assert words in text
-
-
 def test_pictures_and_curves_are_pictures(page):
     path, results = page
     text = path.read_text()
