@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.ground.corner_drives import (
@@ -16,7 +17,14 @@ from avdet_ros.evaluation.ground.corner_drives import (
     find_cases,
     map_of,
 )
-from avdet_ros.evaluation.ground.corner_scores import HEAD, row, run_case, side_of, table
+from avdet_ros.evaluation.ground.corner_scores import (
+    HEAD,
+    CornerResult,
+    row,
+    run_case,
+    side_of,
+    table,
+)
 from avdet_ros.evaluation.ground.drives import with_truth
 from avdet_ros.progress import SILENT
 from avdet_ros.simulation.conditions import Condition
@@ -80,6 +88,58 @@ def test_lines_fit_the_head(case, rig):
 def test_sides_are_of_the_cameras_heading(rig):
     assert side_of(np.array([5.0, 2.0]), rig) == 1
     assert side_of(np.array([5.0, -2.0]), rig) == -1
+
+
+def test_a_side_is_that_of_the_cameras_own_heading(rig):
+    """A camera 1 m to the left that looks 30 degrees to the left sees the heading's side."""
+    turn = Rotation.from_euler('z', 30, degrees=True).as_matrix()
+    camera = replace(
+        rig.camera,
+        rotation=rig.camera.rotation @ turn.T,
+        position_m=np.array([2.0, 1.0, 1.5]),
+    )
+    turned = replace(rig, camera=camera)
+    for angle_deg, side in ((25, -1), (35, 1), (-100, -1), (160, 1)):
+        angle = math.radians(angle_deg)
+        place = np.array([2.0 + 9 * math.cos(angle), 1.0 + 9 * math.sin(angle)])
+        assert side_of(place, turned) == side, angle_deg
+
+
+def result(side, answers, right, other, sight_s):
+    """Windows that end 2.1 s to 0.1 s before sight, and one after it."""
+    before_s = np.array([2.1, 1.6, 1.1, 0.6, 0.1, -0.2])
+    return CornerResult(
+        side, before_s, np.array(answers), right > np.zeros(6), other > np.zeros(6), sight_s
+    )
+
+
+def test_a_line_by_hand():
+    unknown = np.full(6, -1.0)
+    results = [
+        result(
+            1,
+            answers=[0, 1, 1, -1, 1, 1],
+            right=np.array([0, 1, 1, 0, 1, 1]),
+            other=np.array([0, 0, 1, 1, 0, 1]),
+            sight_s=np.array([-1, 1.5, 1.3, -1, 0.7, 0]),
+        ),
+        result(-1, [0, 0, 0, 0, -1, -1], np.array([0, 0, 0, 0, 1, 1]), np.zeros(6), unknown),
+        result(
+            -1,
+            answers=[1, 1, 1, -1, -1, -1],
+            right=np.array([0, 0, 0, 1, 1, 1]),
+            other=np.array([1, 1, 1, 0, 0, 0]),
+            sight_s=np.array([0.4, -1, -1, 0.9, 0.1, 0.1]),
+        ),
+    ]
+    assert [results[0].at(lead_s) for lead_s in (2.1, 2.0, 1.5, 1.1, 0.0)] == [0, 0, 1, 2, 4]
+    # Of the sides told a second before one of two is right; of fifteen windows before sight five
+    # have somebody on the wrong side; times are off by 0.1, 0.2 and 0.3 s.
+    assert row('name', results) == [
+        *('name', '3', '0.00', '0.33', '0.33', '0.33', '1.00'),
+        *('0.50 of 2', '0.33', '0.2 s (3)'),
+    ]
+    assert row('deaf', results[1:2])[-3:] == ['nan of 0', '0.00', '-']
 
 
 @pytest.mark.slow
