@@ -298,11 +298,9 @@ def test_no_package_is_left_out():
     assert {str(folder.relative_to(ROOT)) for folder in folders} == named
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('command', ['run', 'demo', 'sim', 'bag', 'train', 'eval', 'bench'])
-def test_every_command_explains_itself(command):
+def test_the_command_explains_itself():
     done = subprocess.run(
-        [sys.executable, '-m', 'avdet_ros.cli.main', command, '--help'],
+        [sys.executable, '-m', 'avdet_ros.cli.main', 'run', '--help'],
         cwd=ROOT,
         capture_output=True,
         text=True,

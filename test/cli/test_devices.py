@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice, missing_programs
+from avdet_ros.cli.main import main
 from avdet_ros.rig import default_rig_path
+from avdet_ros.sources.device_list import rescan
 
 pytestmark = pytest.mark.slow
 
@@ -25,14 +27,31 @@ def device():
         yield device
 
 
-def avdet(*arguments, device=None, cwd=None):
-    """Run the command and return its status, output and error output."""
+@pytest.fixture
+def avdet_here(device, tmp_path, monkeypatch, capsys):
+    """Runs the command in this process, which is quicker; gives what `avdet` gives."""
+    for name, value in device.environment.items():
+        monkeypatch.setenv(name, value)
+    rescan()
+
+    def run(*arguments):
+        monkeypatch.setattr('sys.argv', ['avdet', *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def avdet(*arguments, device=None):
+    """Run the command in a process of its own and return its status, output and error output."""
     environment = {**os.environ, 'COLUMNS': '120', **(device.environment if device else {})}
     environment['PYTHONPATH'] = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, '-m', 'avdet_ros.cli.main', *map(str, arguments)],
         env=environment,
-        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,
@@ -116,8 +135,8 @@ def test_a_device_is_recorded(device, faulty, tmp_path):
         (('--meter', 'a', '--tap', 'b'), 'expected one of --meter, --tap and --record'),
     ],
 )
-def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
-    status, _, error = avdet('devices', *arguments, device=device, cwd=tmp_path)
+def test_user_errors_are_one_sentence(avdet_here, tmp_path, arguments, sentence):
+    status, _, error = avdet_here('devices', *arguments)
     assert status == 1
     assert error.startswith('error: ')
     assert sentence in error
@@ -125,12 +144,12 @@ def test_user_errors_are_one_sentence(device, tmp_path, arguments, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibrate_names_what_it_lacks(tmp_path):
+def test_calibrate_names_what_it_lacks(avdet_here, tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)
-    status, _, error = avdet('calibrate', '--walk', tmp_path / 'noise.wav')
+    status, _, error = avdet_here('calibrate', '--walk', tmp_path / 'noise.wav')
     assert status == 1
     assert 'expected one clear source carried around the vehicle' in error
-    status, _, error = avdet('calibrate', '--walk', tmp_path / 'none.wav')
+    status, _, error = avdet_here('calibrate', '--walk', tmp_path / 'none.wav')
     assert status == 1
     assert 'none.wav: expected a sound file, found none' in error

@@ -73,22 +73,25 @@ def driving_sound(rig, azimuths, errors=None, seed=0, noise=0.1, own=0.3, traffi
     count = int(PIECE_S * RATE)
     hz = np.fft.rfftfreq(count, 1 / RATE)
     tilt = 1 / np.sqrt(1 + (hz / 1500) ** 2)
+
+    def turns(angle):
+        """(8, frequencies) by which a wave from there is early or late in each channel."""
+        ahead = np.array([np.cos(angle), np.sin(angle), 0.0])
+        lead_s = places @ ahead / SPEED - errors.late_s
+        return np.exp((2j * np.pi * hz * lead_s[:, None]).astype(np.complex64))
+
+    steady = turns(0.0)
     pieces = []
     for azimuth in azimuths:
-        spectra = np.zeros((8, len(hz)), complex)
-        for angle, level in ((azimuth, traffic * rng.uniform(0.5, 2)), (0.0, own)):
-            ahead = np.array([np.cos(angle), np.sin(angle), 0.0])
-            lead_s = places @ ahead / SPEED - errors.late_s
-            source = level * tilt * np.fft.rfft(rng.standard_normal(count))
-            spectra += source * np.exp(2j * np.pi * hz * lead_s[:, None])
-        piece = np.fft.irfft(spectra, count).T
+        loud = traffic * rng.uniform(0.5, 2)
+        passing, ego = rng.standard_normal((2, count))
         # Now and then nobody passes: what is steady is heard alone.
         if len(pieces) % 4 == 3:
-            alone = own * tilt * np.fft.rfft(rng.standard_normal(count))
-            lead_s = places[:, 0] / SPEED - errors.late_s
-            spectra = alone * np.exp(2j * np.pi * hz * lead_s[:, None])
-            piece = np.fft.irfft(spectra, count).T
-        pieces.append(piece)
+            spectra = own * tilt * np.fft.rfft(rng.standard_normal(count)) * steady
+        else:
+            spectra = own * tilt * np.fft.rfft(ego) * steady
+            spectra += loud * tilt * np.fft.rfft(passing) * turns(azimuth)
+        pieces.append(np.fft.irfft(spectra, count).T)
     sound = np.concatenate(pieces)
     sound[:, list(errors.dead)] = 0
     sound += noise * rng.standard_normal(sound.shape)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from avdet_ros.cli import train_node
+from avdet_ros.nodes import main as nodes_main
 from avdet_ros.nodes.command_line import help_text, split_words, words_outside_ros_args
 from avdet_ros.nodes.main import ABOUT, CLASSES, COMPOSED
 from avdet_ros.parameters import NODES
@@ -52,12 +54,20 @@ def test_every_node_has_a_help_with_every_parameter():
         ('train', ['config/recipes/own_vehicle.yaml'], "found 'config/recipes/own_vehicle.yaml'"),
     ],
 )
-def test_a_word_that_nobody_knows_is_refused(program, words, sentence):
-    ended = run(program, *words)
-    assert ended.returncode == 2
-    assert sentence in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
-    assert ended.stdout == ''
+def test_a_word_that_nobody_knows_is_refused(program, words, sentence, monkeypatch, capsys):
+    def started(*_, **__):
+        pytest.fail('a word that nobody knows did not keep it from starting')
+
+    monkeypatch.setattr('avdet_ros.nodes.main._run', started)
+    monkeypatch.setattr('avdet_ros.cli.train_node._arguments', started)
+    monkeypatch.setattr('sys.argv', [program, *words])
+    with pytest.raises(SystemExit) as ended:
+        train_node.main() if program == 'train' else getattr(nodes_main, program)()
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert printed.out == ''
 
 
 def test_what_rcl_takes_is_left_to_it():
