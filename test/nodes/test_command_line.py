@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from avdet_ros.cli import train_node
+from avdet_ros.fields import Param
 from avdet_ros.nodes import main as nodes_main
 from avdet_ros.nodes.command_line import help_text, split_words, words_outside_ros_args
-from avdet_ros.nodes.main import ABOUT, CLASSES, COMPOSED
+from avdet_ros.nodes.main import ABOUT, CLASSES
 from avdet_ros.parameters import NODES
 
 
-def run(program: str, *words: str) -> subprocess.CompletedProcess:
-    """A program of the package as its entry point starts it; ends by itself or the test fails."""
-    of_nodes = program in (*CLASSES, COMPOSED)
-    module = 'avdet_ros.nodes.main' if of_nodes else 'avdet_ros.cli.train_node'
-    function = program if of_nodes else 'main'
-    code = f'import sys; sys.argv[0] = {program!r}; from {module} import {function} as f; f()'
-    command = [sys.executable, '-c', code, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Calls a program as its entry point does; it ends by itself or the test fails."""
+
+    def run(program: str, *words: str) -> SimpleNamespace:
+        monkeypatch.setattr('sys.argv', [program, *words])
+        with pytest.raises(SystemExit) as ended:
+            train_node.main() if program == 'train' else getattr(nodes_main, program)()
+        printed = capsys.readouterr()
+        return SimpleNamespace(
+            returncode=ended.value.code or 0, stdout=printed.out, stderr=printed.err
+        )
+
+    return run
+
+
+def test_the_program_itself_ends_so():
+    command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'detector', '--models']
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, '')
+    assert ended.stderr == (
+        'error: detector: expected parameters as --ros-args -p NAME:=VALUE, '
+        "found '--models'; --help lists them\n"
+    )
 
 
 @pytest.mark.parametrize(
     ('program', 'parameter'), [('capture', 'device'), ('recorder', 'topics'), ('train', 'recipe')]
 )
-def test_help_prints_the_parameters_and_starts_nothing(program, parameter):
+def test_help_prints_the_parameters_and_starts_nothing(run, program, parameter):
     ended = run(program, '--help')
     assert ended.returncode == 0
     assert f'usage: ros2 run avdet_ros {program} ' in ended.stdout
@@ -120,3 +138,41 @@ def test_composed_tells_how_it_is_called(monkeypatch, capsys):
         composed()
     assert not ended.value.code
     assert 'composed NODE [--ros-args ... --] NODE' in capsys.readouterr().out
+
+
+def test_a_help_has_each_parameter_with_its_default_and_what_it_may_be():
+    params = (
+        Param('hop_s', 0.1, 'from window to window', 0.02, 1.0, live=True),
+        Param('rig', '', 'file with microphones, ' + 'long words ' * 12),
+        Param('topics', ['a', 'b'], 'what is recorded'),
+    )
+    text = help_text('capture', 'Turns sound ' * 12, params)
+    assert text.splitlines() == [
+        'usage: ros2 run avdet_ros capture [--ros-args -p NAME:=VALUE ... -r TOPIC:=OTHER ...]',
+        '',
+        ('Turns sound ' * 8).strip(),
+        ('Turns sound ' * 4).strip(),
+        '',
+        'parameters:',
+        '  hop_s:=0.1',
+        '      from window to window (a number from 0.02 to 1); may change while it runs',
+        "  rig:=''",
+        '      file with microphones, ' + ('long words ' * 6).strip(),
+        '      ' + ('long words ' * 6).strip(),
+        '  topics:=a, b',
+        '      what is recorded (a list of texts)',
+    ]
+
+
+def test_nodes_are_asked_for_once_and_by_their_names(capsys):
+    names = ', '.join(CLASSES)
+    for words, sentence in (
+        ([], f'composed: expected names of nodes ({names}), found none'),
+        (['tracker', 'x'], f"composed: expected names of nodes ({names}), each once, found 'x'"),
+        (['tracker', 'tracker'], f"({names}), each once, found 'tracker' again"),
+        (['--ros-args', '--'], 'composed: expected a node before the first --, found none'),
+        (['tracker', '--', 'detector'], "each once, found '--'"),
+    ):
+        with pytest.raises(SystemExit):
+            split_words('composed', CLASSES, ['composed', *words])
+        assert capsys.readouterr().err.endswith(f'{sentence}\n')
