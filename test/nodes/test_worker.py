@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from avdet_ros.errors import AvdetError
-from avdet_ros.nodes.worker import LatestValueWorker
+from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 
 
 class Log:
@@ -124,3 +125,66 @@ def test_what_waits_can_be_forgotten(log):
     log.go_on.set()
     worker.stop()
     assert log.worked == [0]
+
+
+def test_a_nodes_worker_has_its_errors_in_the_nodes_own_words(log):
+    told, alive = [], [True]
+    node = SimpleNamespace(
+        refuse=lambda what, sentence: told.append(('refused', what, sentence)),
+        fail=lambda what, error: told.append(('failed', what, str(error))),
+        context=SimpleNamespace(ok=lambda: alive[0]),
+    )
+    log.go_on.set()
+    worker = make_worker(node, 'inference', 3, log.work)
+    assert worker._thread.name == 'inference'
+    for value in ('bad', 'broken', 'good'):
+        worker.put(value)
+    worker.start()
+    until(lambda: len(log.worked) == 3)
+    worker.stop()
+    assert told == [('refused', 'inference', 'bad input'), ('failed', 'inference', 'a bug')]
+    own = make_worker(node, 'inference', 1, log.work, log.refused.append, idle_s=0.01)
+    own.start()
+    own.put('bad')
+    until(lambda: log.worked.count(None) > 1)  # an option of the worker's
+    alive[0] = False
+    own.put('broken')
+    own._thread.join(10)
+    assert not own._thread.is_alive()  # ROS has ended, and the error is one of that
+    assert [str(error) for error in log.refused] == ['bad input']
+    assert len(told) == 2
+
+
+def test_after_an_error_it_rests_and_a_value_in_time_goes_before_idleness(log):
+    log.go_on.set()
+    at_s = []
+    worker = LatestValueWorker(
+        'test',
+        3,
+        lambda value: at_s.append(time.monotonic()) or log.work(value),
+        log.refused.append,
+        log.failed.append,
+        rest_s=0.15,
+    )
+    for value in ('bad', 'broken', 'good'):
+        worker.put(value)
+    assert worker.waiting == 3
+    worker.start()
+    until(lambda: len(at_s) == 3)
+    worker.stop()
+    assert min(at_s[1] - at_s[0], at_s[2] - at_s[1]) > 0.14
+    assert at_s[2] - at_s[0] < 5
+    assert (worker.waiting, worker.pause(5)) == (0, True)
+
+
+def test_a_pace_is_caught_up_for_half_a_second_at_most(log):
+    """What takes too long once is followed by calls without a wait, and not by too many."""
+    log.go_on.set()
+    worker = log.worker(period_s=lambda: 0.1)
+    worker._next_s = time.monotonic() - 60
+    worker._waiting.append(0)
+    for _ in range(6):
+        assert worker._ready()
+    began_s = time.monotonic()
+    assert worker._ready()
+    assert 0.02 < time.monotonic() - began_s < 5
