@@ -76,3 +76,62 @@ def test_time_that_goes_back_begins_anew():
     assert flow.sentences(BEGAN_NS + 10 * S) == []
     flow.add(5 * S, 5 * S, 10.0)
     assert flow.sentences(6 * S, 7) == ['too slow: windows dropped in the last 5 s: 7']
+
+
+def test_drops_are_counted_from_the_look_before_the_last_five_seconds():
+    flow = WindowFlow()
+    for second, dropped, told in (
+        (0, 2, 2),
+        (1, 5, 3),
+        (4, 9, 7),
+        (5, 9, 7),
+        (6, 9, 4),
+        (9, 9, 0),
+    ):
+        words = [f'too slow: windows dropped in the last 5 s: {told}'] if told else []
+        assert flow.sentences(BEGAN_NS + second * S, dropped) == words, second
+
+
+def test_so_many_and_so_late_is_just_in_time():
+    def flow(count, late_ms, hop_s=0.1):
+        made = WindowFlow()
+        for n in range(count):
+            at_ns = BEGAN_NS + round(n * 5 / count * S)
+            made.add(at_ns, at_ns, late_ms)
+        return made.sentences(BEGAN_NS + 5 * S, 0, hop_s)
+
+    assert flow(44, 20.0) == []
+    assert flow(43, 20.0) == ['too few windows: 43 of 50 in the last 5 s']
+    assert flow(50, 300.0) == []
+    assert flow(50, 301.0) == ['late: windows come 0.3 s after their last sample']
+    assert flow(25, 599.0, 0.2) == []
+    assert flow(25, 601.0, 0.2) == ['late: windows come 0.6 s after their last sample']
+    assert flow(50, 60_000.0)[0].startswith('late')
+    clock = (
+        's before ROS time: of another clock, or of a recording that plays to nodes '
+        'without use_sim_time'
+    )
+    assert flow(50, 61_000.0) == [f'stamps are 61 {clock}']
+    assert flow(50, -61_000.0) == [f'stamps are -61 {clock}']
+    assert flow(50, -50_000.0) == []
+
+
+def test_one_late_window_in_twenty_is_no_sentence_and_three_are():
+    for late_ones, words in ((2, False), (8, True)):
+        flow = WindowFlow()
+        for n in range(50):
+            at_ns = BEGAN_NS + n * S // 10
+            flow.add(at_ns, at_ns, 900.0 if n < late_ones else 20.0)
+        assert bool(flow.sentences(BEGAN_NS + 5 * S, 0, 0.1)) == words
+
+
+def test_windows_of_five_seconds_and_a_usual_step_of_ten_are_needed():
+    flow = WindowFlow()
+    for n in range(10):
+        flow.add(BEGAN_NS + n * S, BEGAN_NS + n * S // 10, 20.0)
+    assert len(flow._windows) == 6  # five seconds, both ends
+    flow = WindowFlow()
+    for n in range(11):
+        flow.add(BEGAN_NS + n * S // 10, BEGAN_NS + n * S // 10, 900.0)
+        told = flow.sentences(BEGAN_NS + n * S // 10)
+        assert bool(told) == (n == 10)  # ten steps tell the hop
