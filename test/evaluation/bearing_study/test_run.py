@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from avdet_ros.evaluation.bearing_study.run import Request, measure
 from avdet_ros.evaluation.bearing_study.tables import estimate, main_table, parts_table
 from avdet_ros.evaluation.bearings.of_boxes import WindowRecord, bearings_of, box_azimuth_deg
 from avdet_ros.evaluation.bearings.quiet_drives import quiet_drives, quiet_scores
+from avdet_ros.evaluation.bearings.score_thresholds import threshold_scores
+from avdet_ros.evaluation.bearings.scores import bearing_scores
+from avdet_ros.evaluation.boxes.metrics import detection_metrics, drive_hits
 from avdet_ros.evaluation.runs.baselines import LabelStatistics
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.runs.window_store import Cut, WindowSetting
@@ -165,17 +170,110 @@ def test_a_measurement_has_every_row_and_number(result):
         assert scores['bearings']['windows'] == 8
         assert 0 <= scores['bearings']['ap']['value'] <= 1
         assert scores['quiet'] is None
-    assert result.title.startswith('plain, ideal array: 8 windows of 4 validation drives')
+    assert result.title == (
+        'plain, ideal array: 8 windows of 4 validation drives, seeds 100000 to 100003'
+    )
+    assert (result.settings['split'], result.settings['calibration']) == ('validation', [])
+    about = result.settings['model']
+    assert about['file'].endswith('loudness.onnx')
+    assert about['bytes'] == Path(about['file']).stat().st_size
+    assert about['sha256'] == hashlib.sha256(Path(about['file']).read_bytes()).hexdigest()
     # One constant box whatever the loudness: SRP-PHAT finds more directions.
     recall = {name: its['bearings']['ap']['value'] for name, its in result.rows.items()}
     assert recall['SRP-PHAT'] > recall['loudness']
 
 
 @pytest.mark.slow
-def test_roads_without_vehicles_are_listened_to(model):
+def test_every_number_is_that_of_the_windows(result, model, rig):
+    """Against the same windows run by hand: no score is another detector's or another size's."""
+    plan = WindowPlan(
+        setting=WindowSetting(Condition('plain', 'ideal'), Cut(windows=2)),
+        seeds=(100_000, 100_001, 100_002, 100_003),
+        models={'loudness': model},
+        label_offset_s=-0.5,
+        statistics=STATISTICS,
+    )
+    windows = run_windows(plan)
+    assert [its.record.name for its in windows] == [f'seed {seed}' for seed in plan.seeds]
+    for its in windows:
+        assert its.record.conditions['motion'] in ('static', 'drive')
+        scene = Condition('plain', 'ideal').scene(int(its.record.name[5:]), rig, 6.0)
+        assert its.record.conditions['setting'] == scene.setting
+        standing = np.ptp(scene.ego_pose(np.linspace(0, 6, 7))[0], axis=0).max() < 0.5
+        assert (its.record.conditions['motion'] == 'static') == standing
+    truth = [frame for its in windows for frame in its.record.truth]
+    for name in ('loudness', 'constant boxes'):
+        found = [frame for its in windows for frame in its.record.detections[name]]
+        row = result.rows[name]
+        detection = asdict(detection_metrics(truth, found, (1920, 650)))
+        assert row['detection'] == pytest.approx(detection, nan_ok=True)
+        drives = bearings_of(windows, name)
+        bearings = bearing_scores(drives, 1)
+        for key in ('threshold', 'false_a_window', 'f20', 'drives', 'windows', 'labels'):
+            assert row['bearings'][key] == pytest.approx(bearings[key], nan_ok=True), key
+        assert row['bearings']['ap']['low'] <= bearings['ap']['value'] <= 1
+        assert row['bearings']['ap']['value'] == bearings['ap']['value']
+        hits = [drive_hits(its.record.truth, its.record.detections[name]) for its in windows]
+        assert str(row['thresholds']) == str(threshold_scores(drives, hits))
+        assert 0 < row['milliseconds']['p50'] <= row['milliseconds']['p99'] < 5000
+        assert (row['quiet'], row['other'], row['early']) == (None, {}, None)
+
+
+def test_settings_say_all_that_was_asked():
+    """Two measurements of different settings are not taken for the same: each has its key."""
+    condition = Condition('furnished', 'kept')
+    asked = Request(
+        Path('some', 'model.onnx'),
+        condition,
+        drives=7,
+        windows=2,
+        seed_from=200_100,
+        calibrate_minutes=3.5,
+        one_dead=True,
+        known='speed and air',
+        quiet_minutes=1.5,
+        other_minutes=2.5,
+        early_drives=9,
+        recordings=Path('engines'),
+        sounds=Path('fans'),
+        tracker='iou',
+    )
+    assert asked.settings() == {
+        'condition': asdict(condition),
+        'drives': 7,
+        'windows_a_drive': 2,
+        'seeds': [200_100, 200_106],
+        'calibrate_minutes': 3.5,
+        'one_dead': True,
+        'known': 'speed and air',
+        'quiet_minutes': 1.5,
+        'other_minutes': 2.5,
+        'early_drives': 9,
+        'recordings': 'engines',
+        'sounds': 'fans',
+        'tracker': 'iou',
+        'resamples': 500,
+    }
+    assert asked.seeds == tuple(range(200_100, 200_107))
+    assert asked.label == 'model, speed and air known'
+    assert replace(asked, name='mine', known='').label == 'mine'
+    plain = Request(Path('model.onnx'), condition).settings()
+    assert (plain['recordings'], plain['sounds'], plain['known']) == (None, None, '')
+
+
+@pytest.mark.slow
+def test_roads_without_vehicles_are_listened_to(model, counted):
     request = Request(model, Condition(), drives=1, windows=1, quiet_minutes=0.3, baselines=False)
-    quiet = measure(request).rows['loudness']['quiet']
+    result = measure(request, counted)
+    quiet = result.rows['loudness']['quiet']
     assert quiet['minutes'] == pytest.approx(191 / 600)
+    # The model's one box is there in all windows or in none: one false vehicle at most.
+    assert quiet['a_minute'] == pytest.approx(quiet['vehicles'] / quiet['minutes'])
+    assert quiet['vehicles'] in (0, 1)
+    name, (note,) = str(request.condition), result.notes
+    assert note.endswith('has no steering input to give it to.')
+    assert counted.totals[name] == 1
+    assert counted.totals[str(replace(request.condition, empty=True))] == 1
 
 
 @pytest.mark.slow
