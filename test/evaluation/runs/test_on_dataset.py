@@ -93,3 +93,49 @@ def test_folders_that_will_not_do(dataset, model, tmp_path):
     rig.write_text(rig.read_text().replace('0.250000', '0.300000'))
     with pytest.raises(AvdetError, match='expected drives of one rig'):
         evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
+
+
+def test_baselines_are_fitted_on_the_training_drives_true_boxes(dataset, rig):
+    """Two vehicles in three of six frames, one in the others; the third of each has no label."""
+    statistics = folder.baseline_statistics(dataset)
+    found = sorted(zip(statistics.boxes_px.tolist(), statistics.shares.tolist(), strict=True))
+    assert found == [([100, 300, 140, 330], 0.5), ([768, 260, 960, 390], 1.0)]
+    assert statistics.typical_distance_m == 12.5
+    assert list(folder.baseline_detectors(statistics, rig)) == [CONSTANT, STEERED]
+
+
+def test_without_a_distance_no_direction_is_looked_for(dataset, rig):
+    """Teachers' labels know none: only the constant boxes are left."""
+    (dataset / 'drive_day_3' / 'truth' / 'frames.jsonl').unlink()
+    statistics = folder.baseline_statistics(dataset)
+    assert statistics.boxes_px.tolist() == [[768, 260, 960, 390]]
+    assert statistics.shares.tolist() == [pytest.approx(5 / 6)]
+    assert list(folder.baseline_detectors(statistics, rig)) == [CONSTANT]
+    moved = dataset / 'elsewhere'
+    (dataset / 'labels').rename(moved)
+    assert folder.baseline_statistics(dataset) is None
+    assert folder.baseline_statistics(dataset, moved).shares == statistics.shares
+    (dataset / 'train_all.txt').unlink()
+    assert folder.baseline_statistics(dataset, moved) is None
+
+
+def test_a_run_says_what_it_was_run_on(dataset, model):
+    run = evaluate_dataset(
+        model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None
+    )
+    assert run.title == 'set: 6 test night frames of 1 drives, tracker iou'
+    settings = run.settings
+    assert settings['data'] == str(dataset)
+    assert [settings[key] for key in ('split', 'daytime', 'motion', 'drives', 'frames')] == [
+        'test',
+        'night',
+        'all',
+        ['drive_night_2'],
+        6,
+    ]
+    assert settings['tracker']['name'] == 'iou'
+    assert settings['model']['file'] == str(model)
+    assert (run.main, run.notes) == ('loudness', [])
+    assert [result.truth for result in run.results] == ['fused labels', 'true boxes']
+    # The drive's third picture: 60, and 20 more for each frame.
+    assert abs(run.picture(run.results[0].records[0], 2).astype(int) - 100).max() <= 2

@@ -46,16 +46,6 @@ def test_one_process_and_two_find_the_same(model, statistics, counted):
         assert len(set(scores)) > 1, 'scores follow the sound'
 
 
-def test_truth_holds_at_the_labels_instant(model, rig):
-    from avdet_ros.simulation.traffic import random_scene
-
-    scene = random_scene(100_003, rig, 2.0)
-    (record,) = on_simulation.run_on_drives(plan_of(model, None, (100_003,)))
-    labels = scene.labels(record.stamps_s[3])
-    np.testing.assert_allclose(record.truth[3].boxes_px, labels.boxes_px)
-    np.testing.assert_array_equal(record.truth[3].ids, labels.ids)
-
-
 @pytest.mark.slow
 def test_baselines_are_fitted_on_training_drives(rig, monkeypatch):
     seen = []
