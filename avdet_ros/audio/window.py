@@ -34,7 +34,8 @@ class Window:
     """One window of sound.
 
     Attributes:
-        waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0.
+        waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0. A view that nobody
+            writes into: windows share the samples where they overlap.
         end_sample: number of the sample after the last one, counted as the source counts them.
         gap_samples: how many of its samples were lost.
         stream: another number for each stream: windows of one and the same stream have the same
@@ -93,8 +94,8 @@ class WindowBuffer:
                 f'hop_s: expected a hop from {SHORTEST_HOP_S:g} s to the window of '
                 f'{window_s:g} s, found {hop_s:g} s'
             )
-        # Twice the window: a full buffer moves its newest window to the front, so every window
-        # lies in one piece and a sample is moved at most once.
+        # Twice the window: the newest window of a full buffer begins the next one, so every window
+        # lies in one piece, a sample is moved at most once, and what was cut never changes.
         self._buffer = np.zeros((channels, 2 * self._window), np.float32)
         self.lost_samples = 0
         self.skipped_windows = 0
@@ -147,6 +148,7 @@ class WindowBuffer:
         self._started = True
         self._stream = next(_streams)
         self._origin = self._next = first_sample
+        self._buffer = np.empty_like(self._buffer)
         self._length = 0  # samples in the buffer
         self._made = 0  # windows made or skipped
         self._gaps: deque[tuple[int, int]] = deque()
@@ -196,9 +198,9 @@ class WindowBuffer:
     def _room(self) -> int:
         size = self._buffer.shape[1]
         if self._length == size:
-            keep = self._window
-            self._buffer[:, :keep] = self._buffer[:, size - keep :]
-            self._length = keep
+            full, self._buffer = self._buffer, np.empty_like(self._buffer)
+            self._length = self._window
+            self._buffer[:, : self._length] = full[:, size - self._length :]
         return size - self._length
 
     def _cut(self) -> list[Window]:
@@ -209,5 +211,6 @@ class WindowBuffer:
         if gap == self._window:
             self.skipped_windows += 1
             return []
-        waveform = self._buffer[:, self._length - self._window : self._length].copy()
+        waveform = self._buffer[:, self._length - self._window : self._length]
+        waveform.flags.writeable = False
         return [Window(waveform, self._next, gap, self._stream)]

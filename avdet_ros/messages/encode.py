@@ -30,8 +30,14 @@ def encode_header(nanoseconds: int, frame_id: str) -> Header:
 
 def encode_image(head: Header, encoding: str, pixels: np.ndarray) -> Image:
     """An Image of (height, width, ...) pixels."""
-    message = Image(header=head, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
-    data = array('B')  # assigned without a check of every byte
+    message = Image(
+        header=head,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        check_fields=True,  # by which an array is kept as it is; else it is copied
+    )
+    data = array('B')
     data.frombytes(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
     message.data = data
     message.step = len(data) // max(message.height, 1)

@@ -11,8 +11,8 @@ from avdet_ros.nodes.capture_array import CaptureArray
 from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.sources.base import Block
 
-JUDGED_S = 0.04
-"""Least sound that is judged at once; blocks may be shorter."""
+JUDGED_S = 0.24
+"""Least sound that is judged at once: five blocks at 20 windows a second, for a third of the time."""
 
 
 class ChannelJudge:

@@ -176,6 +176,11 @@ def test_a_window_stays_as_it_was_made():
     before = window.waveform.copy()
     play(ring, [3000], start=500, first_sample=500)
     assert np.array_equal(window.waveform, before)
+    ring.reset()
+    play(ring, [3000], start=500)
+    assert np.array_equal(window.waveform, before)
+    with pytest.raises(ValueError, match='read-only'):
+        window.waveform[0, 0] = 1  # other windows have the same samples
 
 
 @pytest.mark.parametrize('hop_s', [0.0, -1.0, 0.6, float('nan')])

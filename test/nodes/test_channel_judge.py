@@ -41,18 +41,18 @@ def block(first, count, lost=0, kind=np.int16):
     return Block(samples, first, first / RATE_HZ, lost)
 
 
-def test_sound_is_judged_once_there_are_forty_milliseconds(judge):
+def test_sound_is_judged_once_there_is_enough(judge):
     its, levels, array = judge
-    for first in (0, 15, 30):
-        its.add(block(first, 15))
-        assert len(array.blocks) == (first == 30)
+    for first in (0, 85, 170):
+        its.add(block(first, 85))
+        assert len(array.blocks) == (first == 170)
     (judged,) = array.blocks
-    assert (judged.first_sample, judged.time_s, len(judged.samples)) == (0, 0, 45)
-    assert judged.samples[:, 3].tolist() == list(range(45))
-    assert [sums.count for sums in levels.sums] == [sums.count for sums in array.sums] == [45]
-    its.add(block(45, round(JUDGED_S * RATE_HZ)))
-    assert [part.first_sample for part in array.blocks] == [0, 45]
-    its.add(block(85, round(JUDGED_S * RATE_HZ) - 1))
+    assert (judged.first_sample, judged.time_s, len(judged.samples)) == (0, 0, 255)
+    assert judged.samples[:, 3].tolist() == list(range(255))
+    assert [sums.count for sums in levels.sums] == [sums.count for sums in array.sums] == [255]
+    its.add(block(255, round(JUDGED_S * RATE_HZ)))
+    assert [part.first_sample for part in array.blocks] == [0, 255]
+    its.add(block(495, round(JUDGED_S * RATE_HZ) - 1))
     assert len(array.blocks) == 2
 
 
@@ -63,9 +63,9 @@ def test_what_came_before_a_gap_or_another_type_is_judged_alone(judge):
     assert [len(part.samples) for part in array.blocks] == [10]
     its.add(block(45, 5, kind=np.float32))
     assert [len(part.samples) for part in array.blocks] == [10, 15]
-    its.add(block(50, 40, kind=np.float32))
-    assert [len(part.samples) for part in array.blocks] == [10, 15, 45]
-    its.add(block(100, 5, lost=10))  # a gap with nothing before it
+    its.add(block(50, 240, kind=np.float32))
+    assert [len(part.samples) for part in array.blocks] == [10, 15, 245]
+    its.add(block(300, 5, lost=10))  # a gap with nothing before it
     assert len(array.blocks) == 3
 
 
@@ -74,7 +74,7 @@ def test_sound_after_a_break_does_not_belong_to_what_came_before(judge):
     its.add(block(0, 30))
     its.clear()
     assert (levels.cleared, array.cleared) == (1, 1)
-    its.add(block(500, 39))
+    its.add(block(500, 239))
     assert array.blocks == []
-    its.add(block(539, 1))
-    assert (array.blocks[0].first_sample, len(array.blocks[0].samples)) == (500, 40)
+    its.add(block(739, 1))
+    assert (array.blocks[0].first_sample, len(array.blocks[0].samples)) == (500, 240)
