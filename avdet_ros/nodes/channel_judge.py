@@ -12,7 +12,8 @@ from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.sources.base import Block
 
 JUDGED_S = 0.24
-"""Least sound that is judged at once: five blocks at 20 windows a second, for a third of the time."""
+"""Least sound that is judged at once: five blocks at 20 windows a second cost a third of one by
+one."""
 
 
 class ChannelJudge:
