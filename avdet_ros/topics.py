@@ -173,7 +173,7 @@ TOPICS = (
         'sensor_msgs/msg/PointCloud2',
         'vehicles that the camera does not see: bearing, whether they come nearer, time to sight',
         ('tracker',),
-        ('recorder',),
+        ('overlay', 'recorder'),
         'RESULTS',
         when=WITH_GROUND,
     ),
@@ -238,7 +238,7 @@ TOPICS = (
     Topic(
         'markers_3d',
         'visualization_msgs/msg/MarkerArray',
-        'ellipses, boxes and trails of `tracks_3d` on the road',
+        'ellipses, boxes and trails of `tracks_3d` on the road, arrows and words of `hidden`',
         ('overlay',),
         offered='RESULTS',
     ),

@@ -18,6 +18,7 @@ from avdet_ros.messages.decode import (
     GROUND_TRACKS,
     IMAGE,
     NUMBER,
+    POINTS,
     decode_detections,
     decode_ground,
     decode_picture,
@@ -25,6 +26,7 @@ from avdet_ros.messages.decode import (
     decode_spectrogram,
     stamp_ns,
 )
+from avdet_ros.messages.hidden_points import hidden_lines
 from avdet_ros.rig import MICROPHONES
 
 PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color')
@@ -43,6 +45,7 @@ _BOXES = ('detections', 'tracks', 'truth')
 _KINDS = {
     **dict.fromkeys(_BOXES, DETECTIONS),
     'tracks_3d': GROUND_TRACKS,
+    'hidden': POINTS,
     'audio': IMAGE,
     'spectrogram': IMAGE,
 }
@@ -166,6 +169,10 @@ class _Shower:
             vehicles = decode_ground(decoded)
             self._at(at_ns)
             page.ground(at_ns * 1e-9, vehicles)
+        elif role == 'hidden':
+            lines = hidden_lines(decoded)
+            self._at(at_ns)
+            page.hidden(*lines)
         else:
             self._sound(decode_sound(decoded, where), at_ns)
 

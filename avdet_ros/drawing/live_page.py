@@ -6,6 +6,7 @@ optional: see `INSTALL`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import time
@@ -170,6 +171,23 @@ class LivePage:
             self._rr.LineStrips2D(
                 [_upwards(line) for line in trails.values()],
                 colors=[_rgb(str(number)) for number in trails],
+            ),
+        )
+
+    def hidden(self, places_m: np.ndarray, ids: Sequence[int], words: Sequence[str]) -> None:
+        """Show from above what is heard and not seen: a line towards it, with words.
+
+        Args:
+            places_m: (N, 2) x, y in base_link.
+            ids: identities.
+            words: of each.
+        """
+        self._stream.log(
+            'above/hidden',
+            self._rr.LineStrips2D(
+                [_upwards(np.array([[0.0, 0.0], place])) for place in places_m],
+                colors=[_rgb(str(identity)) for identity in ids],
+                labels=list(words),
             ),
         )
 

@@ -11,29 +11,10 @@ from std_msgs.msg import Header
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import yaw_of
 from avdet_ros.messages.encode_ground import point_cloud
+from avdet_ros.messages.hidden_points import HIDDEN_POINT
 from avdet_ros.tracking.around_corner import CELLS, IMAGE, VEHICLE, Sight
 from avdet_ros.tracking.cells import Cells, make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
-
-HIDDEN_POINT = np.dtype(
-    [
-        ('x', '<f4'),
-        ('y', '<f4'),
-        ('z', '<f4'),
-        ('bearing', '<f4'),
-        ('bearing_rate', '<f4'),
-        ('range_rate', '<f4'),
-        ('std_range_rate', '<f4'),
-        ('time_to_sight', '<f4'),
-        ('std_time_to_sight', '<f4'),
-        ('hidden', '<f4'),
-        ('approaching', '<f4'),
-        ('score', '<f4'),
-        ('by', '<u4'),
-        ('id', '<u4'),
-    ]
-)
-"""A point of `encode_hidden`: one vehicle; docs/tracks.md has the units."""
 
 REASONS = {IMAGE: 1, CELLS: 2, VEHICLE: 3}
 """Column `by`."""

@@ -1,4 +1,7 @@
-"""Tracks in metres as RViz markers: 90 % ellipses on the road, boxes, and where vehicles were."""
+"""Tracks in metres as RViz markers: 90 % ellipses on the road, boxes, and where vehicles were.
+
+Vehicles that the camera does not see have an arrow towards them, with words.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import math
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
 import numpy as np
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import ColorRGBA
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from avdet_ros.drawing.style import colour
 from avdet_ros.messages.decode import stamp_ns
+from avdet_ros.messages.hidden_points import decode_hidden, hidden_words
 from avdet_ros.tracking.ground_track import CHI2_90
 
 THIN_M = 0.03
@@ -21,6 +26,7 @@ THIN_M = 0.03
 
 _LIFETIME = Duration(nanosec=500_000_000)
 _MOST_POINTS = 512
+_MOST_IDS = 1 << 31
 
 
 class GroundMarkers:
@@ -76,7 +82,31 @@ class GroundMarkers:
         return out
 
 
-def _marker(message: Detection3DArray, name: str, kind: int, number: int, alpha: float) -> Marker:
+def hidden_markers(message: PointCloud2) -> MarkerArray:
+    """An arrow from the vehicle's middle, and words, for each one that the camera does not see.
+
+    Args:
+        message: topic `hidden`.
+
+    Raises:
+        AvdetError: it is not what the topic holds.
+    """
+    out = MarkerArray()
+    for point in decode_hidden(message):
+        x, y, z = (float(point[name]) for name in 'xyz')
+        arrow = _marker(message, 'hidden', Marker.ARROW, int(point['id']) % _MOST_IDS, 0.9)
+        arrow.points = [Point(z=z), Point(x=x, y=y, z=z)]
+        arrow.scale.x, arrow.scale.y, arrow.scale.z = 0.2, 0.8, 1.5  # shaft, head and its length
+        label = _marker(message, 'hidden_words', Marker.TEXT_VIEW_FACING, arrow.id, 1.0)
+        label.text, label.scale.z = hidden_words(point), 1.2
+        label.pose.position = Point(x=x, y=y, z=z + 2.0)
+        out.markers += [arrow, label]
+    return out
+
+
+def _marker(
+    message: Detection3DArray | PointCloud2, name: str, kind: int, number: int, alpha: float
+) -> Marker:
     """A marker in the colour of its identity."""
     blue, green, red = (part / 255 for part in colour(number))
     marker = Marker(header=message.header, ns=name, id=number, type=kind)

@@ -8,13 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from avdet_ros.drawing.from_above import Placed
 from avdet_ros.drawing.picture import Box, Painter, View
+from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import (
     decode_detections,
     decode_ground,
@@ -23,7 +24,7 @@ from avdet_ros.messages.decode import (
 )
 from avdet_ros.messages.encode import encode_header, encode_image
 from avdet_ros.nodes import diagnostics, qos
-from avdet_ros.nodes.ground_markers import GroundMarkers
+from avdet_ros.nodes.ground_markers import GroundMarkers, hidden_markers
 from avdet_ros.nodes.held import held
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.live_pictures import LivePictures
@@ -61,6 +62,7 @@ class OverlayNode(AvdetNode):
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
         self._inputs: list[Any] = []
         self._for_pictures: list[Any] = []
+        self._for_markers: list[Any] = []
         self._worker: LatestValueWorker[tuple[int, list[Box]]] | None = None
 
     def load(self) -> None:
@@ -138,6 +140,18 @@ class OverlayNode(AvdetNode):
             self.destroy_subscription(subscription)
         self._for_pictures, self._spectrogram = [], None
 
+    def _listen_for_markers(self) -> None:
+        self._for_markers = [
+            self._counted.create_subscription(
+                PointCloud2, 'hidden', self._on_hidden, 10, warn=False
+            )
+        ]
+
+    def _ignore_for_markers(self) -> None:
+        for subscription in self._for_markers:
+            self.destroy_subscription(subscription)
+        self._for_markers = []
+
     def _follow_lookers(self) -> bool:
         """Whether somebody looks at anything that is drawn of tracks.
 
@@ -151,11 +165,17 @@ class OverlayNode(AvdetNode):
             self._listen_for_pictures()
         elif not pictures and self._for_pictures:
             self._ignore_for_pictures()
+        markers = self._markers_3d.get_subscription_count() > 0
+        if markers and not self._for_markers:
+            self._listen_for_markers()
+        elif not markers and self._for_markers:
+            self._ignore_for_markers()
         return pictures or self._markers.get_subscription_count() > 0
 
     def release(self) -> None:
         """Unsubscribe and end the thread."""
         self._ignore_for_pictures()
+        self._ignore_for_markers()
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -174,6 +194,12 @@ class OverlayNode(AvdetNode):
         self._placed = (time.monotonic(), stamp_ns(message), decode_ground(message))
         if self._markers_3d.get_subscription_count():
             self._markers_3d.publish(self._ground_markers.make(message, self.p['trail_s']))
+
+    def _on_hidden(self, message: PointCloud2) -> None:
+        try:
+            self._markers_3d.publish(hidden_markers(message))
+        except AvdetError as error:
+            self.refuse('hidden', str(error))
 
     def _on_truth(self, message: Detection2DArray) -> None:
         instant_ns = stamp_ns(message)

@@ -8,7 +8,7 @@ import numpy as np
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
@@ -23,6 +23,7 @@ from avdet_ros.messages.decode import (
     decode_spectrogram,
     stamp_ns,
 )
+from avdet_ros.messages.hidden_points import hidden_lines
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.shutdown import until_ros_ends
@@ -57,6 +58,7 @@ class Viewer(Node):
         for name in ('detections', 'tracks', 'truth'):
             self._subscribe(Detection2DArray, name, self._boxes(name), results)
         self._subscribe(Detection3DArray, 'tracks_3d', self._on_ground, results)
+        self._subscribe(PointCloud2, 'hidden', self._on_hidden, results)
         for name in NUMBERS:
             self.create_subscription(Float64, f'debug/{name}', self._number(name), 10)
 
@@ -92,6 +94,9 @@ class Viewer(Node):
 
     def _on_ground(self, message: Detection3DArray) -> None:
         self._page.ground(stamp_ns(message) * 1e-9, decode_ground(message))
+
+    def _on_hidden(self, message: PointCloud2) -> None:
+        self._page.hidden(*hidden_lines(message))
 
     def _boxes(self, name: str) -> Any:
         def take(message: Detection2DArray) -> None:

@@ -81,6 +81,19 @@ def test_vehicles_are_shown_from_above_with_the_way_ahead_upwards(rig, tmp_path,
     np.testing.assert_allclose(trail, [[-5, -20], [-5, -21]])
 
 
+def test_what_is_heard_and_not_seen_has_a_line_towards_it_and_words(rig, tmp_path, monkeypatch):
+    pytest.importorskip('rerun')
+    page = LivePage(rig, save=tmp_path / 'page.rrd')
+    logged = {}
+    monkeypatch.setattr(page._stream, 'log', lambda name, entity: logged.update({name: entity}))
+    page.hidden(np.array([[10.0, 20.0]]), [7], ['#7 heard, not seen'])
+    shown = logged['above/hidden']
+    np.testing.assert_allclose(shown.strips.as_arrow_array().to_pylist(), [[[0, 0], [-20, -10]]])
+    assert shown.labels.as_arrow_array().to_pylist() == ['#7 heard, not seen']
+    page.hidden(np.zeros((0, 2)), [], [])  # it is gone, or in sight
+    assert not logged['above/hidden'].strips.as_arrow_array().to_pylist()
+
+
 def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     with pytest.raises(AvdetError, match=r'found none .*constraints\.txt'):

@@ -36,6 +36,7 @@ AT_TIMES = {
         '/avdet/drive_time',
         # Of the overlay, while somebody looks at it.
         '/avdet/debug/latency_ms',
+        '/avdet/hidden',
     },
     # With source simulation, and of a camera that shows more than colours.
     ('topics', 'publish'): {

@@ -15,6 +15,7 @@ from nav_msgs.msg import MapMetaData, OccupancyGrid
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.encode import encode_header
 from avdet_ros.messages.hidden import HIDDEN_POINT, decode_cells, encode_hidden
+from avdet_ros.messages.hidden_points import hidden_lines
 from avdet_ros.tracking.around_corner import IMAGE, Sight
 
 
@@ -54,6 +55,37 @@ def test_a_point_has_what_the_page_says():
         expected, abs=1e-5
     )
     assert encode_hidden(encode_header(1, 'base_link'), []).width == 0
+
+
+def cloud_of(bearing=0.9273, sight_s=1.5, rate_mps=-2.0):
+    track = SimpleNamespace(
+        track_id=7,
+        position_m=np.array([3.0, 4.0]),
+        size_m=np.array([4.0, 1.6]),
+        score=0.75,
+        bearing_rad=bearing,
+    )
+    sight = Sight(track, 0.9, IMAGE, -0.25, rate_mps, 1.0, sight_s, 0.5)
+    return encode_hidden(encode_header(2_500_000_000, 'base_link'), [sight])
+
+
+def test_a_point_in_words():
+    places_m, ids, words = hidden_lines(cloud_of())
+    assert (places_m.tolist(), ids) == ([[3, 4]], [7])
+    assert words == ['#7 heard, not seen, 53 left, comes nearer, in sight in 1.5 s']
+    _, _, words = hidden_lines(cloud_of(bearing=-0.3, sight_s=-1.0, rate_mps=1.0))
+    assert words == ['#7 heard, not seen, 17 right']
+    assert hidden_lines(cloud_of(bearing=0.001, sight_s=-1.0, rate_mps=0.0))[2] == [
+        '#7 heard, not seen, ahead'
+    ]
+
+
+def test_a_cloud_of_other_points_and_one_that_is_no_number_are_refused():
+    other, cut, nan = cloud_of(), cloud_of(), cloud_of(bearing=float('nan'))
+    other.point_step, cut.data = 16, cut.data[:-4]
+    for message, found in ((other, 'points of 16'), (cut, '52 bytes'), (nan, 'finite numbers')):
+        with pytest.raises(AvdetError, match=found):
+            hidden_lines(message)
 
 
 def grid(width=4, height=3, numbers=None, turn=1.0, cell_m=0.5):

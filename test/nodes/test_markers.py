@@ -12,8 +12,9 @@ import yaml
 from avdet_ros.drawing.picture import Box
 from avdet_ros.drawing.style import colour
 from avdet_ros.messages.encode import encode_header
-from avdet_ros.messages.encode_ground import encode_ground
-from avdet_ros.nodes.ground_markers import GroundMarkers
+from avdet_ros.messages.encode_ground import encode_ground, point_cloud
+from avdet_ros.messages.hidden_points import HIDDEN_POINT
+from avdet_ros.nodes.ground_markers import GroundMarkers, hidden_markers
 from avdet_ros.nodes.markers import cuboid, wedges
 from avdet_ros.paths import share
 from avdet_ros.rig import load_rig
@@ -49,6 +50,22 @@ def ground_message(covariance, x=20.0, y=5.0, seconds=100.0):
         7, np.array([x, y]), np.zeros(2), covariance, np.array([2.0, 1.5]), 0.8, 1.0, 0.0, True
     )
     return encode_ground(encode_header(round(seconds * 1e9), 'base_link'), [track])
+
+
+def hidden_message():
+    table = np.zeros(1, HIDDEN_POINT)
+    table['x'], table['y'], table['z'], table['bearing'], table['id'] = 20, 5, 0.8, 0.245, 7
+    table['time_to_sight'] = -1
+    return point_cloud(encode_header(round(100e9), 'base_link'), table)
+
+
+def test_a_hidden_vehicle_has_an_arrow_towards_it_and_words():
+    arrow, label = hidden_markers(hidden_message()).markers
+    assert (arrow.ns, arrow.type, arrow.id) == ('hidden', Marker.ARROW, 7)
+    assert arrow.header.frame_id == label.header.frame_id == 'base_link'
+    tail, head = arrow.points
+    assert (tail.x, tail.y, head.x, head.y) == (0, 0, 20, 5)
+    assert (label.ns, label.text) == ('hidden_words', '#7 heard, not seen, 14 left')
 
 
 def test_an_ellipse_holds_90_percent_of_its_distribution():

@@ -8,13 +8,15 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from avdet_ros.drawing.style import colour
 from avdet_ros.messages.decode import decode_picture
 from avdet_ros.messages.encode import encode_detections, encode_header, encode_image
+from avdet_ros.messages.encode_ground import point_cloud
+from avdet_ros.messages.hidden_points import HIDDEN_POINT
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.overlay import OverlayNode
 
@@ -49,6 +51,30 @@ def test_boxes_are_drawn_in_the_colour_of_their_identity(tracks, watcher, wait, 
     assert (message.width, message.height) == (rig.camera.width_px, rig.camera.height_px)
     assert message.header.frame_id == rig.camera.frame_id
     assert has_ink(decode_picture(message, 'x'), colour(7), BOX[0])
+
+
+def test_what_is_hidden_is_marked_while_somebody_looks(start, watcher, wait):
+    start(OverlayNode)
+    tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
+    hidden = watcher.publisher(PointCloud2, 'hidden', qos.RESULTS, matched=0)
+    head = encode_header(50_000_000_000, 'base_link')
+    table = np.zeros(1, HIDDEN_POINT)
+    table['x'] = 20
+
+    def tell():
+        tracks.publish(encode_detections(head, BOX, np.full(1, 0.8), ['7']))
+        broken = point_cloud(head, table)
+        broken.point_step = 4
+        for message in (broken, point_cloud(head, table)):
+            hidden.publish(message)
+        time.sleep(0.1)
+
+    wait(lambda: watcher.node.count_subscribers('/avdet/tracks'), 'the overlay')
+    tell()
+    assert not watcher.node.count_subscribers('/avdet/hidden')
+    marks = watcher.collect(MarkerArray, 'markers_3d', qos.RESULTS)
+    wait(lambda: tell() or marks, 'markers')
+    assert [marker.ns for marker in marks[-1].markers] == ['hidden', 'hidden_words']
 
 
 def green_picture(encoding):
