@@ -79,6 +79,13 @@ def train_selector(
     path = make_selector(data, plan, out, labels, rig, progress_bars(progress))
     print_line(f'made {path}')
     if attention != 'none':
-        how = AttentionPlan(attention, unlabelled, labelled, steps=steps, seed=seed)
+        how = AttentionPlan(
+            attention,
+            unlabelled,
+            labelled,
+            thermal='thermal' in plan.kinds,
+            steps=steps,
+            seed=seed,
+        )
         count = keep_attention(data, how, labels, rig, progress_bars(progress))
         print_line(f'{attention_path(labels or data / LABELS, "*")}: {count} frames')

@@ -10,11 +10,13 @@ import numpy as np
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes
 from avdet_ros.evaluation.sounding.parts import parts_of, shares
 from avdet_ros.evaluation.sounding.ranking import (
+    BINS,
     Ranking,
     accuracy,
     best_threshold,
     interval,
     rank,
+    reliability,
 )
 
 
@@ -131,6 +133,28 @@ def bar_table(rows: Sequence[RowScores], bar: RowScores, test: SeenBoxes) -> str
         low, high = interval(gained, test.drive)
         whole = gained(np.arange(len(test)))
         lines.append(f'| {row.title} | {whole:+.2f} | {low:+.2f} to {high:+.2f} |')
+    return '\n'.join(lines)
+
+
+def reliability_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
+    """How many of the boxes sound that rows give some probability, the boxes of all seeds.
+
+    Args:
+        rows: whose scores are logits.
+        test: the boxes.
+    """
+    ends = [f'{place / BINS:.1f} to {(place + 1) / BINS:.1f}' for place in range(BINS)]
+    lines = [f'| said | {" | ".join(ends)} | off by |', f'|---|{"--:|" * (BINS + 1)}']
+    for row in rows:
+        seeds = row.test[row.own]
+        chance = 1 / (1 + np.exp(-np.concatenate(seeds)))
+        count, said, found = reliability(chance, np.tile(test.sounds, len(seeds))).T
+        cells = [
+            f'{100 * share:.0f} % of {number:.0f}' if number else '-'
+            for number, share in zip(count, found, strict=True)
+        ]
+        off = np.nansum(count * np.abs(said - found)) / max(count.sum(), 1)
+        lines.append(f'| {row.title} | {" | ".join(cells)} | {_number(float(off))} |')
     return '\n'.join(lines)
 
 

@@ -57,16 +57,19 @@ class Attention(nn.Module):
     Args:
         way: ``literal`` or ``map``.
         places: of `column_places`.
+        channels: of the pictures that are looked at, the first ones.
     """
 
-    def __init__(self, way: str, places: Tensor) -> None:
+    def __init__(self, way: str, places: Tensor, channels: int = 3) -> None:
         super().__init__()
-        self.way = way
+        self.way, self.channels = way, channels
         self.register_buffer('places', places)
         self.register_buffer('mean', torch.zeros(2 * GROUPS, 1))
         self.register_buffer('deviation', torch.ones(2 * GROUPS, 1))
         self.cells = nn.Sequential(
-            *(layer for sizes in ((3, 16), (16, 32), (32, SIZE)) for layer in _halved(*sizes)),
+            *_halved(channels, 16),
+            *_halved(16, 32),
+            *_halved(32, SIZE),
             nn.Conv2d(SIZE, SIZE, 1),
         )
         self.sound = nn.Sequential(nn.Conv1d(2 * GROUPS, 64, 1), nn.ReLU(), nn.Conv1d(64, SIZE, 1))
@@ -83,7 +86,7 @@ class Attention(nn.Module):
         """(F, ROWS, COLUMNS) attention of sum 1.
 
         Args:
-            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            pictures: (F, channels, *PICTURE_PX) in [0, 1].
             maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
         """
         return self._attend(self.cells(pictures - 0.5), self.vectors(maps))
@@ -92,7 +95,7 @@ class Attention(nn.Module):
         """What pictures with their own sounds and with others teach, a scalar.
 
         Args:
-            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            pictures: (F, channels, *PICTURE_PX) in [0, 1].
             own: (F, 2 `GROUPS`, A) of their moments.
             foreign: (F, 2 `GROUPS`, A) of others.
         """
@@ -104,7 +107,7 @@ class Attention(nn.Module):
         """What frames teach of which somebody says what sounds, a scalar: -sum g log a.
 
         Args:
-            pictures: (F, 3, *PICTURE_PX) in [0, 1].
+            pictures: (F, channels, *PICTURE_PX) in [0, 1].
             maps: (F, 2 `GROUPS`, A).
             masks: (F, ROWS, COLUMNS) where something sounds.
         """

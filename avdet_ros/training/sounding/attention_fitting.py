@@ -25,6 +25,7 @@ class AttentionPlan:
         unsupervised: learn from pictures and sounds.
         labelled: frames of which is told what sounds, evenly over all; 0 for none.
         best_cell: learn from the best cell (`best_cell.BestCell`) in place of triplets.
+        thermal: look at the thermal pictures too.
         steps: of the fitting.
         batch: frames a step.
         learning_rate: Adam's.
@@ -35,6 +36,7 @@ class AttentionPlan:
     unsupervised: bool = True
     labelled: int = 0
     best_cell: bool = False
+    thermal: bool = False
     steps: int = 150
     batch: int = 32
     learning_rate: float = 1e-3
@@ -53,7 +55,7 @@ def fit_attention(
     """Fit an attention.
 
     Args:
-        pictures: (F, 3, *PICTURE_PX) uint8.
+        pictures: (F, 3 or 4, *PICTURE_PX) uint8, of `attention_run.read_pictures`.
         maps: (F, 2 `GROUPS`, A).
         others: for each frame those whose sound is not its own, `learning.other_moments`.
         masks: (F, ROWS, COLUMNS) where something sounds, 0 where nothing is known.
@@ -63,7 +65,10 @@ def fit_attention(
     """
     torch.manual_seed(plan.seed)
     chance = torch.Generator().manual_seed(plan.seed)
-    network = BestCell(plan.way, places) if plan.best_cell else Attention(plan.way, places)
+    channels = 4 if plan.thermal else 3
+    kind = BestCell if plan.best_cell else Attention
+    network = kind(plan.way, places, channels)
+    pictures = pictures[:, :channels]
     network.mean.copy_(maps.mean(dim=(0, 2))[:, None])
     network.deviation.copy_(maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
     optimiser = torch.optim.Adam(network.parameters(), plan.learning_rate)
@@ -96,7 +101,7 @@ def fit_attention(
 def attend(network: Attention, pictures: Tensor, maps: Tensor) -> np.ndarray:
     """(F, ROWS, COLUMNS) float32 attention of frames, some at a time."""
     parts = [
-        network(pictures[part].float() / 255, maps[part])
+        network(pictures[part, : network.channels].float() / 255, maps[part])
         for part in torch.arange(len(maps)).split(64)
     ]
     return torch.cat(parts).numpy()

@@ -16,6 +16,7 @@ from avdet_ros.dataset.attention_maps import write_attention
 from avdet_ros.dataset.features import cache_sound, map_features
 from avdet_ros.dataset.labels import LABELS, require_truth
 from avdet_ros.dataset.splits import by_drive, read_split
+from avdet_ros.dataset.thermal_counts import COUNTS_PER_K
 from avdet_ros.evaluation.runs.on_dataset import dataset_rig
 from avdet_ros.evaluation.sounding.boxes import SeenBoxes, drive_numbers, true_boxes
 from avdet_ros.evaluation.sounding.maps import box_mask
@@ -24,6 +25,9 @@ from avdet_ros.training.sounding.attention import COLUMNS, PICTURE_PX, ROWS, col
 from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
 from avdet_ros.training.sounding.learning import all_maps, apart_in_time
 from avdet_ros.training.sounding.sound_sums import DirectionMaps, sound_sums
+
+STEPS_A_K = 4.0
+"""Of a thermal picture as attention sees it: 32 K colder or warmer than its median fit in."""
 
 _logger = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ def keep_attention(
         DirectionMaps(rig),
         sound_sums([files[one.drive][1][files[one.drive][0][one.stamp]] for one in frames]),
     )
-    pictures = read_pictures(root, frames, progress)
+    pictures = read_pictures(root, frames, plan.thermal, progress)
     own = torch.tensor([one.drive in taught for one in frames])
     places = [number for number, its in enumerate(own.tolist()) if its]
     train = [frames[number] for number in places]
@@ -89,21 +93,41 @@ def keep_attention(
 
 
 def read_pictures(
-    root: Path, frames: Sequence[layout.FrameId], progress: Progress = SILENT
+    root: Path,
+    frames: Sequence[layout.FrameId],
+    thermal: bool = False,
+    progress: Progress = SILENT,
 ) -> Tensor:
-    """(F, 3, *PICTURE_PX) uint8 of the camera.
+    """(F, 3, *PICTURE_PX) uint8 of the camera; with ``thermal`` a fourth channel, of `warmth`.
 
     Raises:
         AvdetError: one is missing or cannot be read.
     """
-    pictures = torch.zeros(len(frames), 3, *PICTURE_PX, dtype=torch.uint8)
+    pictures = torch.zeros(len(frames), 3 + thermal, *PICTURE_PX, dtype=torch.uint8)
     with progress.step('pictures', len(frames)) as advance:
         for number, one in enumerate(frames):
             picture = layout.read_picture(root, one, 'rgb')
             small = cv2.resize(picture, PICTURE_PX[::-1], interpolation=cv2.INTER_AREA)
-            pictures[number] = torch.from_numpy(small).permute(2, 0, 1)
+            pictures[number, :3] = torch.from_numpy(small).permute(2, 0, 1)
+            if thermal:
+                pictures[number, 3] = torch.from_numpy(
+                    warmth(layout.read_picture(root, one, 'thermal'))
+                )
             advance()
     return pictures
+
+
+def warmth(picture: np.ndarray) -> np.ndarray:
+    """PICTURE_PX uint8 of a thermal picture: `STEPS_A_K` a kelvin about 128, its median.
+
+    A picture of 8 bits, whose counts are no temperatures, stays as it is.
+    """
+    plane = picture[..., 0] if picture.ndim == 3 else picture
+    small = cv2.resize(plane, PICTURE_PX[::-1], interpolation=cv2.INTER_AREA)
+    if small.dtype == np.uint8:
+        return small
+    kelvin = (small.astype(np.float32) - np.median(small)) / COUNTS_PER_K
+    return np.clip(128 + STEPS_A_K * kelvin, 0, 255).astype(np.uint8)
 
 
 def sounding_cells(boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:

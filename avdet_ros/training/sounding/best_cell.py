@@ -21,10 +21,11 @@ class BestCell(Attention):
     Args:
         way: ``literal`` or ``map``.
         places: of `attention.column_places`.
+        channels: of the pictures that are looked at, the first ones.
     """
 
-    def __init__(self, way: str, places: Tensor) -> None:
-        super().__init__(way, places)
+    def __init__(self, way: str, places: Tensor, channels: int = 3) -> None:
+        super().__init__(way, places, channels)
         self.scale = nn.Parameter(torch.tensor(1 / SIZE**0.5))
         self.shift = nn.Parameter(torch.tensor(0.0))
 

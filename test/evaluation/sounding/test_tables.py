@@ -10,6 +10,7 @@ from avdet_ros.evaluation.sounding.tables import (
     bar_table,
     main_table,
     part_table,
+    reliability_table,
     share_table,
 )
 
@@ -44,3 +45,18 @@ def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
     assert '| share | true (4) |' in shares
     assert '| silent | 50 % |' in shares
     assert '| frames with both | 100 % |' in shares
+
+
+def test_reliability_counts_the_boxes_of_all_seeds(sounding_drives, make_vehicle):
+    pair = [make_vehicle(1, 500, 55.0), make_vehicle(2, 900, None, speed_mps=0.0)]
+    boxes = true_boxes(*sounding_drives({DAY: [pair]}))
+    seeds = [np.log(np.array([0.75, 0.25]) / np.array([0.25, 0.75])), np.array([1.0, 1.0])]
+    head, _, row = reliability_table(
+        [RowScores('two', True, '', [], {'own': seeds}, 'own')], boxes
+    ).splitlines()
+    assert head.startswith('| said | 0.0 to 0.1 | 0.1 to 0.2 |')
+    # Of two boxes that 1 / (1 + 1 / e) is said of one sounds, as does that of 0.75.
+    off = (0.25 + 0.75 + 2 / (1 + np.exp(-1)) - 2) / 4
+    assert (
+        row == f'| two | - | - | 0 % of 1 | - | - | - | - | 67 % of 3 | - | - | .{100 * off:.0f} |'
+    )

@@ -16,6 +16,7 @@ from avdet_ros.training.sounding.attention import (
     triplet,
 )
 from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
+from avdet_ros.training.sounding.attention_run import warmth
 from avdet_ros.training.sounding.best_cell import BestCell
 from avdet_ros.training.sounding.sound_sums import sound_sums
 
@@ -55,6 +56,30 @@ def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way,
     peak = heat.reshape(24, -1).argmax(axis=1)
     right = masks.flatten(1).numpy()[np.arange(24), peak].mean()
     assert (right > 0.8) == finds
+
+
+def test_what_is_warm_is_looked_at_if_wanted(rig, direction_maps):
+    pictures, maps, masks = scenes(rig, direction_maps, 8, 0)
+    four = torch.cat([pictures, torch.full((8, 1, *PICTURE_PX), 128, dtype=torch.uint8)], dim=1)
+    other = four.clone()
+    other[:, 3, :, :40] = 250
+    for thermal in (False, True):
+        plan = AttentionPlan('map', False, 8, thermal=thermal, steps=2, batch=4)
+        network = fit_attention(four, maps, [], masks, plan, column_places(rig))
+        same = np.array_equal(attend(network, four, maps), attend(network, other, maps))
+        assert same != thermal
+
+
+def test_warmth_is_told_from_the_median_of_the_picture():
+    picture = np.full((650, 1920), 22000, np.uint16)
+    picture[:, :480] += 800
+    found = warmth(picture)
+    assert found.shape == PICTURE_PX
+    assert (found[0, 0], found[0, -1]) == (128 + 40, 128), 'ten kelvin'
+    picture[:, :480] = 30000
+    assert warmth(picture)[0, 0] == 255
+    grey = (picture >> 8).astype(np.uint8)
+    assert warmth(np.repeat(grey[..., None], 3, axis=2))[0, -1] == grey[0, -1]
 
 
 @pytest.mark.parametrize('best_cell', [False, True])

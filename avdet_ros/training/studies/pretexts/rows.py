@@ -57,7 +57,13 @@ class PretextScale:
 
 SCALES = {
     'smoke': PretextScale(
-        'smoke', WindowsRecipe(150, 150, 150), 'image_grid', 1, 1, 50, 1, ('masked_channels',)
+        'smoke',
+        WindowsRecipe(60, 30, 30),
+        epochs=1,
+        pretext_epochs=1,
+        batch=20,
+        seeds=1,
+        tasks=('masked_channels', 'synchronisation', 'instance'),
     ),
     'small': PretextScale('small', WindowsRecipe(900, 300, 600)),
     'full': PretextScale('full', WindowsRecipe(12_000, 1500, 1500), 'steered', 20, 10, 128),

@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 ALL = 1_000_000
 ONE, COLUMN = 'one vector', 'a vector a column'
-ATTENTIONS = {
+WITHOUT_THERMAL = {
     'literal': (ONE, AttentionPlan('literal')),
     'map': (COLUMN, AttentionPlan('map')),
     'literal_best': (f'{ONE}, by the best cell', AttentionPlan('literal', best_cell=True)),
@@ -58,7 +58,14 @@ ATTENTIONS = {
         AttentionPlan('map', False, ALL, best_cell=True),
     ),
 }
-"""Words for the table and plan of each row; one of more told frames than there are is left out."""
+
+ATTENTIONS = WITHOUT_THERMAL | {
+    f'{key}_thermal': (f'{words}, thermal', replace(plan, thermal=True))
+    for key, (words, plan) in WITHOUT_THERMAL.items()
+    if key in ('literal', 'map', 'literal_100', 'map_100', 'literal_told', 'map_told')
+}
+"""Words for the table and plan of each row; one of more told frames than there are is left out,
+and those that look at thermal pictures are where there are none."""
 
 WRONG = 'another moment'
 
@@ -80,9 +87,11 @@ class Scenes:
     boxes: SeenBoxes
 
 
-def load_scenes(root: Path, frames: Frames, rig: Rig, progress: Progress = SILENT) -> Scenes:
-    """Pictures, sounds and truth of a use's frames."""
-    pictures = read_pictures(root, frames.boxes.frames, progress)
+def load_scenes(
+    root: Path, frames: Frames, rig: Rig, thermal: bool, progress: Progress = SILENT
+) -> Scenes:
+    """Pictures, thermal ones too if wanted, sounds and truth of a use's frames."""
+    pictures = read_pictures(root, frames.boxes.frames, thermal, progress)
     maker = DirectionMaps(rig)
     maps = {name: all_maps(maker, frames.sums[name]) for name in (RIGHT, WRONG)}
     size = rig.camera.width_px, rig.camera.height_px
@@ -112,7 +121,9 @@ def attention_scores(
     others, places = other_moments(frames.padded), column_places(rig)
     train = scenes['train']
     steps, seeds = how
-    found: dict[str, list[dict[str, Any]]] = {key: [] for key in keys_for(train.masks)}
+    found: dict[str, list[dict[str, Any]]] = {
+        key: [] for key in keys_for(train.masks, train.pictures.shape[1] > 3)
+    }
     for seed in range(seeds):
         for key, its in found.items():
             title, plan = ATTENTIONS[key]
@@ -151,14 +162,35 @@ def attention_scores(
     return found
 
 
-def keys_for(masks: np.ndarray) -> list[str]:
+def keys_for(masks: np.ndarray, thermal: bool) -> list[str]:
     """The rows that so many frames allow: none is told of more than there are.
 
     Args:
         masks: (F, ROWS, COLUMNS) of training frames, where something sounds.
+        thermal: whether there are thermal pictures.
     """
-    known = int(masks.any(axis=(1, 2)).sum())
-    return [key for key, (_, plan) in ATTENTIONS.items() if not known < plan.labelled < ALL]
+    known = told_frames(masks)
+    return [
+        key
+        for key, (_, plan) in ATTENTIONS.items()
+        if not known < plan.labelled < ALL and thermal >= plan.thermal
+    ]
+
+
+def told_frames(masks: np.ndarray) -> int:
+    """Frames of (F, ROWS, COLUMNS) masks in which something sounds."""
+    return int(masks.any(axis=(1, 2)).sum())
+
+
+def attention_not_run(masks: np.ndarray) -> str:
+    """A sentence on the rows that would be told of more frames than there are, or ''."""
+    known = told_frames(masks)
+    left = [words for words, plan in ATTENTIONS.values() if known < plan.labelled < ALL]
+    if not left:
+        return ''
+    return (
+        f'Not run: {"; ".join(left)}. In {known:,} training frames a vehicle that is seen sounds.'
+    )
 
 
 def scores_of(

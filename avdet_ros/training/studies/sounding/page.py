@@ -15,6 +15,7 @@ SECTIONS = (
     'selectors',
     'bar',
     'parts',
+    'reliability',
     'teachers',
     'filter',
     'attention',

@@ -113,6 +113,15 @@ def rows_for(train: BoxSet) -> list[SelectorRow]:
     return [row for row in SELECTORS if row.plan.labelled <= known]
 
 
+def selectors_not_run(train: BoxSet) -> str:
+    """A sentence on the selectors that would be told of more frames than there are, or ''."""
+    known = len(labelled_frames(train, len(train)))
+    left = [row.title for row in SELECTORS if row.plan.labelled > known]
+    if not left:
+        return ''
+    return f'Not run: {"; ".join(left)}. {known:,} training frames have a visible vehicle.'
+
+
 @dataclass(frozen=True)
 class Frames:
     """Boxes of a use with their sound: for hand-made rows and for selectors.

@@ -28,6 +28,7 @@ from avdet_ros.evaluation.sounding.tables import (
     bar_table,
     main_table,
     part_table,
+    reliability_table,
     share_table,
 )
 from avdet_ros.files import write_json
@@ -36,6 +37,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.training.fitting.commit import git_commit
 from avdet_ros.training.studies.sounding.attention_picture import draw_attention
 from avdet_ros.training.studies.sounding.attention_rows import (
+    attention_not_run,
     attention_scores,
     attention_table,
     load_scenes,
@@ -55,6 +57,7 @@ from avdet_ros.training.studies.sounding.selector_rows import (
     load_frames,
     rows_for,
     selector_row,
+    selectors_not_run,
 )
 from avdet_ros.training.studies.sounding.teacher_rows import (
     label_by,
@@ -82,6 +85,14 @@ IN_PARTS = (
     'moves first, then nearness and: all told: sound',
 )
 """Rows that are scored on each part."""
+
+SURE = (
+    'sound',
+    '100 frames told, no others',
+    'all told: sound',
+    'all told: sound, sight, motion',
+)
+"""Selectors whose probabilities are held against what sounds."""
 
 TOGETHER = ('sound', 'all told: sound', 'all told: sound, sight, motion')
 """Selectors that are scored together with what the truth says of motion and distance too."""
@@ -115,7 +126,7 @@ class StudyScale:
 
 
 SCALES = {
-    'smoke': StudyScale('smoke', 5, 0.1, seeds=1, steps=4, students=StudentScale(4, 1)),
+    'smoke': StudyScale('smoke', 4, 0.05, 1.0, 18, 1, 2, StudentScale(2, 1)),
     'small': StudyScale('small', 80, 0.15, students=StudentScale(400, 3)),
 }
 
@@ -189,7 +200,7 @@ def study(
     listed = {f'true, {use}': its for use, its in boxes.items()}
     listed |= {f'teachers, {use}': its for use, its in seen.items()}
     page = StudyPage(out, pages, command)
-    page.write(_sections(rows, boxes, listed, how))
+    page.write(_sections(rows, boxes, listed, how, selectors_not_run(frames['train'].padded)))
     table = teacher_table(
         root,
         seen,
@@ -237,14 +248,16 @@ def attention_of(
     if not any(root.glob('*/fl_rgb/*')):
         page.write({'attention': 'These drives have no pictures (fl_rgb) to attend over.'})
         return {}
-    scenes = {use: load_scenes(root, its, rig, progress) for use, its in frames.items()}
+    thermal = _has_thermal(root)
+    scenes = {use: load_scenes(root, its, rig, thermal, progress) for use, its in frames.items()}
+    left = attention_not_run(scenes['train'].masks)
     found = attention_scores(
         scenes,
         frames['train'],
         rig,
         out,
         (how.steps, how.seeds),
-        lambda found: page.write({'attention': attention_table(found)}),
+        lambda found: page.write({'attention': under(attention_table(found), left)}),
         progress,
     )
     maps = out / 'map_told_seed0.npy'
@@ -279,8 +292,9 @@ def _sections(
     boxes: Mapping[str, SeenBoxes],
     listed: Mapping[str, SeenBoxes],
     how: StudyScale,
+    left: str,
 ) -> dict[str, str]:
-    """Tables of rules and selectors by the name of their marks."""
+    """Tables of rules and selectors by the name of their marks; ``left`` says what was not run."""
     by_title = {row.title: row for row in rows}
     many = len(ROWS) + len(PICTURE_ROWS)
     hand, learned = rows[:many], rows[many:]
@@ -291,11 +305,19 @@ def _sections(
     return {
         'shares': share_table(listed),
         'hand-made': f'{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
-        'selectors': f'{notes}\n\n{main_table(learned, boxes, CONTROLS)}',
+        'selectors': under(f'{notes}\n\n{main_table(learned, boxes, CONTROLS)}', left),
         'bar': bar_table(learned, by_title[BAR], boxes['test']),
         'parts': 'ROC area.\n\n'
         + part_table([by_title[title] for title in IN_PARTS], boxes['test']),
+        'reliability': reliability_table(
+            [by_title[title] for title in SURE if title in by_title], boxes['test']
+        ),
     }
+
+
+def under(table: str, note: str) -> str:
+    """A table with a note under it, where there is one."""
+    return f'{table}\n\n{note}' if note else table
 
 
 def _has_thermal(root: Path) -> bool:

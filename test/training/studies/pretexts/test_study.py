@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import shlex
 
 import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT
-from avdet_ros.training.recipes.parts import WindowsRecipe
 from avdet_ros.training.studies.pretexts.rows import FEW, LONGER, MORE, SCALES, Run
 from avdet_ros.training.studies.pretexts.study import (
     DOCUMENT,
@@ -19,12 +19,14 @@ from avdet_ros.training.studies.pretexts.study import (
     study,
 )
 
-TINY = replace(
-    SCALES['smoke'],
-    windows=WindowsRecipe(60, 30, 30),
-    batch=20,
-    tasks=('masked_channels', 'synchronisation', 'instance'),
-)
+SMOKE = SCALES['smoke']
+COMMAND = ['avdet', 'train', 'reproduce', '--rows', 'pretexts', '--no-progress']
+
+
+def command(status=0):
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return (ended.value.code or 0) == status
 
 
 def test_a_row_beats_another_by_more_than_the_range_of_either():
@@ -35,10 +37,10 @@ def test_a_row_beats_another_by_more_than_the_range_of_either():
 
 
 def test_a_row_is_decided_when_every_seed_has_run(tmp_path):
-    comparison = Comparison(TINY, tmp_path, None, SILENT)
+    comparison = Comparison(SMOKE, tmp_path, None, SILENT)
     for share, good in ((FEW, 0.4), (MORE, 0.5)):
         comparison.scores[Run(LONGER, share, 0)] = {'direction': 0.3, 'about': ''}
-        assert comparison.told()['waiting'] == list(TINY.tasks)
+        assert comparison.told()['waiting'] == list(SMOKE.tasks)
         comparison.scores[Run('masked_channels', share, 0)] = {'direction': good, 'about': ''}
         comparison.scores[Run('instance', share, 0)] = {'direction': 0.2, 'about': ''}
     assert comparison.helps('masked_channels')
@@ -47,14 +49,16 @@ def test_a_row_is_decided_when_every_seed_has_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_path):
+def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     out.mkdir()
-    (out / 'windows').symlink_to(window_folder)
-    page = study(TINY, out, command='avdet train reproduce --rows pretexts', pages=tmp_path)
-    assert page == out / PAGE
+    (out / 'windows').symlink_to(window_folder)  # those that are missing would be simulated
+    words = [*COMMAND, '--scale', 'smoke', '--out', str(out), '--pages', str(tmp_path)]
+    monkeypatch.setattr('sys.argv', words)
+    assert command()
+    page = out / PAGE
     document = (tmp_path / DOCUMENT).read_text()
-    assert document.startswith(f'<!-- {KEY} -->\n\n`avdet train reproduce --rows pretexts`')
+    assert document.startswith(f'<!-- {KEY} -->\n\n`{shlex.join(words)}`')
     assert document.partition('`')[2].partition('<!--')[0].strip() in page.read_text()
     told = read_results(out)
     assert set(told['lacking']) == {'synchronisation', 'instance'}
@@ -69,14 +73,15 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
     assert 'masked_channels: hidden levels off by' in text
     assert 'Left out, and why:' in text
     before = {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')}
-    assert study(TINY, out, command='avdet train reproduce --rows pretexts').read_text() == text
+    assert command()
+    assert page.read_text() == text
     assert {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')} == before
     assert len(list(out.glob('pretexts/masked_channels_*'))) == 1, 'one for all shares'
 
 
 @pytest.mark.slow
 def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
-    scale = replace(TINY, batch=8, tasks=('synchronisation', 'instance'))
+    scale = replace(SMOKE, batch=8, tasks=('synchronisation', 'instance'))
     study(scale, tmp_path / 'out', drives)
     told = read_results(tmp_path / 'out')
     assert told['labels'] == 'truth'
@@ -92,8 +97,6 @@ def test_another_scale_is_refused(tmp_path):
 
 
 def test_the_command_knows_the_rows(tmp_path, monkeypatch, capsys):
-    arguments = ['avdet', 'train', 'reproduce', '--rows', 'pretexts', '--scale', 'tiny']
-    monkeypatch.setattr('sys.argv', [*arguments, '--out', str(tmp_path)])
-    with pytest.raises(SystemExit):
-        cli.main()
+    monkeypatch.setattr('sys.argv', [*COMMAND, '--scale', 'tiny', '--out', str(tmp_path)])
+    assert command(1)
     assert 'expected one of smoke, small, full' in ' '.join(capsys.readouterr().err.split())

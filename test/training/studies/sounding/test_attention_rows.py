@@ -11,6 +11,8 @@ from avdet_ros.training.sounding.attention import COLUMNS, ROWS
 from avdet_ros.training.sounding.attention_run import cells_of
 from avdet_ros.training.studies.sounding.attention_rows import (
     ATTENTIONS,
+    WITHOUT_THERMAL,
+    attention_not_run,
     attention_table,
     keys_for,
     scores_of,
@@ -30,10 +32,18 @@ def test_a_small_box_has_a_cell_too():
 def test_no_row_is_told_of_more_frames_than_there_are():
     masks = np.zeros((200, ROWS, COLUMNS))
     masks[:100, 2, 3] = 1
-    keys = keys_for(masks)
+    keys = keys_for(masks, thermal=True)
     assert {'map', 'map_best', 'map_20', 'map_100', 'map_only_100', 'map_told'} <= set(keys)
     assert not {'map_500', 'literal_500', 'map_only_500', 'literal_2000'} & set(keys)
-    assert keys_for(np.ones((2000, 1, 1))) == list(ATTENTIONS)
+    assert {'map_thermal', 'literal_100_thermal', 'map_told_thermal'} <= set(keys)
+    assert attention_not_run(masks).endswith(
+        'In 100 training frames a vehicle that is seen sounds.'
+    )
+    assert attention_not_run(masks).count(' frames told') == 5
+    enough = np.ones((2000, 1, 1))
+    assert keys_for(enough, thermal=True) == list(ATTENTIONS)
+    assert keys_for(enough, thermal=False) == list(WITHOUT_THERMAL)
+    assert attention_not_run(enough) == ''
 
 
 def test_scores_by_hand():

@@ -17,6 +17,7 @@ from avdet_ros.training.studies.sounding.selector_rows import (
     SELECTORS,
     rows_for,
     selector_scores,
+    selectors_not_run,
 )
 
 
@@ -37,6 +38,22 @@ def test_no_row_is_told_of_more_frames_than_there_are():
     keys = {row.key for row in rows_for(train)}
     assert {'a', 'avm_20', 'avm_100', 'only_100', 'told_avm'} <= keys
     assert not {'avm_500', 'only_500', 'avm_2000', 'only_2000'} & keys
+    left = selectors_not_run(train)
+    assert left.startswith('Not run: sound, sight, motion, 500 frames told; ')
+    assert left.endswith(
+        '2,000 frames told, no others. 100 training frames have a visible vehicle.'
+    )
+    assert (
+        selectors_not_run(
+            replace(
+                train,
+                valid=valid.repeat(20, 1),
+                sounds=sounds.repeat(20, 1),
+                drive=torch.zeros(3000),
+            )
+        )
+        == ''
+    )
 
 
 def test_scores_of_other_boxes_are_refused(tmp_path):
