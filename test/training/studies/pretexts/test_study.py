@@ -8,7 +8,14 @@ import pytest
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT
-from avdet_ros.training.studies.pretexts.rows import FEW, LONGER, MORE, SCALES, Run
+from avdet_ros.training.studies.pretexts.rows import (
+    FEW,
+    LONGER,
+    MORE,
+    SCALES,
+    Run,
+    runs_of,
+)
 from avdet_ros.training.studies.pretexts.study import (
     DOCUMENT,
     KEY,
@@ -82,8 +89,10 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
 @pytest.mark.slow
 def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
     scale = replace(SMOKE, batch=8, tasks=('synchronisation', 'instance'))
-    study(scale, tmp_path / 'out', drives)
-    told = read_results(tmp_path / 'out')
+    comparison = Comparison(scale, tmp_path / 'out', drives, SILENT)
+    for task in scale.tasks:
+        comparison.run_all(task, runs_of(task, FEW, scale))
+    told = comparison.told()
     assert told['labels'] == 'truth'
     assert set(told['lacking']) == {'instance'}
     assert 'the right moment nearer' in told['about']['synchronisation']
