@@ -1,4 +1,4 @@
-"""Are left and right exchanged between sound and boxes?
+"""Are left and right exchanged between sound and boxes? By how much are boxes turned?
 
 K. Yang et al., "Telling left from right: learning spatial correspondence of sight and sound",
 arXiv 2006.06175, with boxes in place of the video and eight microphones in place of two. Sound is
@@ -10,8 +10,19 @@ makes of the encoding there,
 
 The logit is odd in v: neither sound alone nor boxes alone carry the label, so that an array whose
 errors are not symmetric gives nothing away, and windows whose boxes are symmetric teach nothing
-(they are left out). Needs the boxes of labels, no features of teachers; mirroring as augmentation
-is off.
+(they are left out).
+
+`Turned` asks the same more finely. Boxes are moved round by one of `TURNS` columns of the image,
+what leaves it on one side coming in on the other, so that no border tells; with v_c the occupancy
+after that, and p_c less its mean over the batch,
+
+    logit_k = s * sum over c of p_c v_(c + k),   L = cross-entropy over the turns k
+
+It is the boxes that turn, not the steered response: only some students have one. Boxes alone would
+know the turn, as most stand ahead; but a p that is the same for every sound is its own mean.
+Windows without a box, or with vehicles everywhere, are left out.
+
+Both need the boxes of labels, no features of teachers; mirroring as augmentation is off.
 """
 
 from __future__ import annotations
@@ -32,7 +43,10 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import PRETEXTS
 
 LEAST_ASYMMETRY = 2.0
-"""Columns by which the boxes and their mirror image must differ."""
+"""Columns by which the boxes and their mirror image, or the next turn, must differ."""
+
+TURNS = (-20, -14, -8, -2, 4, 10, 16, 22)
+"""Columns, evenly round the image's 48: about 2 degrees each."""
 
 
 @PRETEXTS.register
@@ -80,6 +94,56 @@ class Swapped(MeasuredPretext):
         )
 
 
+@PRETEXTS.register
+class Turned(MeasuredPretext):
+    """Boxes moved round by one of eight turns: by which one? See the module."""
+
+    name = 'turned'
+
+    def __init__(
+        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
+    ) -> None:
+        super().__init__(student, recipe, mirror, channels)
+        self.heard = nn.Conv1d(channels, 1, 1)
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Left and right stay, and so do the levels of single channels."""
+        return without(self.recipe.augmentation, 'mirror', 'channel_gain_db', 'drop_channel')
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """``loss``; ``usable``: the share of windows whose boxes turn, ``right`` of them."""
+        how = {'generator': self.chance, 'device': batch.spectrogram.device}
+        seen = column_occupancy(batch.boxes)
+        which = torch.randint(len(TURNS), (len(batch),), **how)
+        shown = turned(seen)[torch.arange(len(batch)), which]
+        usable = changes(seen) >= LEAST_ASYMMETRY
+        logits = self.logits(self.student.encode(batch.spectrogram), shown)
+        each = functional.cross_entropy(logits, which, reduction='none')
+        right = (logits.argmax(dim=1) == which) & usable
+        return {
+            'loss': (each * usable).sum() / usable.sum().clamp(min=1),
+            'right': right.float().mean(),
+            'usable': usable.float().mean(),
+        }
+
+    def logits(self, encoded: Tensor, shown: Tensor) -> Tensor:
+        """(B, turns) of encodings and (B, COLUMNS) occupancies that were turned."""
+        heard = self.heard(audio_columns(encoded))[:, 0]
+        own = heard - heard.mean(dim=0)
+        back = torch.stack([shown.roll(-turn, dims=1) for turn in TURNS], dim=1)
+        return self.scale * (own[:, None] * back).sum(dim=2)
+
+    def describe(self, result: dict[str, Any]) -> str:
+        """How often it is right, of those that can be told."""
+        right = result['right'] / max(result['usable'], 1e-9)
+        return (
+            f'turned: {right:.0%} right of the {result["usable"]:.0%} of the validation windows '
+            f'whose boxes turn, by chance {1 / len(TURNS):.0%}'
+        )
+
+
 def asymmetry(seen: Tensor) -> Tensor:
     """(B,) columns by which (B, COLUMNS) occupancies and their mirror images differ."""
     return (seen - seen.flip(1)).abs().sum(dim=1) / 2
@@ -100,3 +164,14 @@ def judged(logit: Tensor, label: Tensor, usable: Tensor) -> dict[str, Tensor]:
         'right': right.float().mean(),
         'usable': usable.float().mean(),
     }
+
+
+def turned(seen: Tensor) -> Tensor:
+    """(B, turns, COLUMNS) occupancies (B, COLUMNS) moved round by each of `TURNS`."""
+    return torch.stack([seen.roll(turn, dims=1) for turn in TURNS], dim=1)
+
+
+def changes(seen: Tensor) -> Tensor:
+    """(B,) columns by which the nearest two of `TURNS` of (B, COLUMNS) occupancies differ."""
+    step = TURNS[1] - TURNS[0]
+    return (seen - seen.roll(step, dims=1)).abs().sum(dim=1) / 2

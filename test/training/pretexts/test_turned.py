@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avdet_ros.training.boxes.columns import COLUMNS
-from avdet_ros.training.pretexts.turned import TURNS, Turned, changes, turned
+from avdet_ros.training.pretexts.swapped import TURNS, Turned, changes, turned
 
 
 def test_turns_lie_evenly_round_the_image():
