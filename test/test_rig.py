@@ -322,6 +322,13 @@ def test_values_at_their_bounds_are_taken(tree):
     assert parse_rig(tree).camera.cy == 16
 
 
+def test_a_rig_without_a_camera_is_one_sentence(tree):
+    del tree['camera']
+    with pytest.raises(AvdetError, match=r'camera: expected a value, found none') as refused:
+        parse_rig(tree)
+    assert '\n' not in str(refused.value)
+
+
 def test_a_rig_file_without_names_has_some(tree):
     del tree['frame_id']
     del tree['array']['microphones'][3]['name']
