@@ -20,6 +20,9 @@ def soak(
     composed: Annotated[
         bool, typer.Option(help='Run capture, detector and tracker in one process.')
     ] = False,
+    given: Annotated[
+        list[str] | None, typer.Option(help='Argument of the graph as name:=value.')
+    ] = None,
     out: Page = None,
 ) -> None:
     """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
@@ -31,17 +34,20 @@ def soak(
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table
     from avdet_ros.bench.step_costs import machine
+    from avdet_ros.graph import parse_arguments
     from avdet_ros.supervisor import require_ros
 
+    arguments = parse_arguments(given or [])
     require_ros()
     progress = progress_bars()
     with progress.step('rendering a drive'):
         sound, path = sound_and_model(rig, model)
-    given = {'composed': 'true'} if composed else {}
-    found = run_soak(sound, path, minutes, drift_ppm * 1e-6, progress, **given)
+    arguments |= {'composed': 'true'} if composed else {}
+    found = run_soak(sound, path, minutes, drift_ppm * 1e-6, progress, **arguments)
     console().print(soak_table(found))
     if out:
         form = '--composed ' if composed else ''
+        form += ''.join(f'--given {argument} ' for argument in given or [])
         command = f'avdet bench soak --minutes {minutes:g} {form}--out {out}'
         write_section(out, 'soak', soak_markdown(found, machine(), command))
         console().print(f'written into {out}')
