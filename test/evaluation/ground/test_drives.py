@@ -9,12 +9,12 @@ from helpers.lone_vehicle import lone_scene
 import numpy as np
 import pytest
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.ground.drives import (
     GroundPlan,
+    ground_drives,
     read_ground_drive,
-    run_ground_drive,
     with_truth,
 )
 from avdet_ros.evaluation.ground.drives import write_ground_drive as write
@@ -79,7 +79,7 @@ def test_a_vehicle_beyond_the_horizon_is_silent_and_its_distance_unknown(drive):
     assert np.isfinite(its.places_m).all()
 
 
-def test_every_window_is_detected_and_the_hundred_best_are_kept(rig):
+def test_every_window_is_detected_and_the_hundred_best_are_kept(rig, tmp_path, counted):
     """A detector that finds 150 boxes, of which 120 are sure enough, as node detector has it."""
     told = []
 
@@ -89,16 +89,44 @@ def test_every_window_is_detected_and_the_hundred_best_are_kept(rig):
         return Detections(np.tile(np.float32([1, 2, 30, 40]), (150, 1)), scores)
 
     contract = SimpleNamespace(label_offset_s=-0.5)
-    detector = SimpleNamespace(detect=detect, contract=contract)
+    detector = SimpleNamespace(detect=detect, contract=contract, sha256='4' * 64)
     plan = GroundPlan(1.6, 4.0, {'a': detector}, rig)
-    front_end = FrontEnd.of(rig)
-    drive = run_ground_drive(plan, 300_003, front_end)
+    (drive,) = ground_drives(plan, [300_003], tmp_path / 'deep', counted)
+    assert counted.totals == {'drives': 1} == dict(counted.done)
     assert told == [((32, 80, 173), True)] * 3
     assert drive.stamps_s == pytest.approx([0.5, 0.75, 1.0], abs=1e-3)
     for found in drive.detections['a']:
         assert len(found) == 100
         assert found.scores[[0, -1]] == pytest.approx([0.9, 0.9 - 0.89 * 99 / 149], abs=1e-4)
     assert (drive.seed, len(drive.ego), len(drive.truth)) == (300_003, 5, 3)
+    (again,) = ground_drives(plan, [300_003], tmp_path / 'deep')
+    assert len(told) == 3, 'read from disk'
+    assert_same(again, drive)
+    (path,) = (tmp_path / 'deep').iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    ground_drives(plan, [300_003], tmp_path / 'deep')
+    assert len(told) == 6, 'a damaged file is made anew'
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(AvdetError, match='expected a folder, found'):
+        write(tmp_path / 'file' / 'a.npz', drive)
+
+
+def assert_same(one, other):
+    assert (one.seed, one.setting, one.ego) == (other.seed, other.setting, other.ego)
+    names = ('stamps_s', 'ids', 'places_m', 'velocities_mps', 'audible', 'visible', 'distance_m')
+    for name in names:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for a, b in zip(one.truth, other.truth, strict=True):
+        for name in ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db'):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+    assert list(one.detections) == sorted(other.detections)
+    for model, frames in one.detections.items():
+        for a, b in zip(frames, other.detections[model], strict=True):
+            for name in ('boxes_px', 'scores', 'range_m', 'azimuth_rad'):
+                there, before = getattr(a, name), getattr(b, name)
+                assert (there is None) == (before is None), name
+                if there is not None:
+                    np.testing.assert_array_equal(there, before, err_msg=name)
 
 
 def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_path):
@@ -108,7 +136,23 @@ def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_pa
     _, its = drive
     write(tmp_path / 'a.npz', its)
     again = read_ground_drive(tmp_path / 'a.npz', 9)
-    for name in ('stamps_s', 'ids', 'places_m', 'velocities_mps', 'audible', 'distance_m'):
-        np.testing.assert_array_equal(getattr(again, name), getattr(its, name))
-    assert [len(found) for found in again.detections['a']] == [0] * len(STAMPS_S)
-    assert again.ego == its.ego
+    assert_same(again, its)
+
+
+def test_ranges_and_bearings_come_back_window_by_window(drive, tmp_path):
+    """One model says them and one does not; windows have none, two and one detections."""
+    _, its = drive
+    counts = [0, 2, 1, *[0] * (len(STAMPS_S) - 3)]
+    rng = np.random.default_rng(3)
+
+    def frames(ranged):
+        for count in counts:
+            more = {}
+            if ranged:
+                more = {'range_m': rng.random((count, 3)), 'azimuth_rad': rng.random(count)}
+            boxes = rng.random((count, 4)).astype(np.float32)
+            yield Detections(boxes, np.linspace(0.9, 0.5, count, dtype=np.float32), **more)
+
+    kept = replace(its, detections={'z': list(frames(True)), 'b': list(frames(False))})
+    write(tmp_path / 'b.npz', kept)
+    assert_same(read_ground_drive(tmp_path / 'b.npz', 9), kept)
