@@ -11,6 +11,7 @@ import yaml
 
 from avdet_ros.drawing.picture import Box
 from avdet_ros.drawing.style import colour
+from avdet_ros.drawing.trails import ground_place
 from avdet_ros.messages.encode import encode_header
 from avdet_ros.messages.encode_ground import encode_ground, point_cloud
 from avdet_ros.messages.hidden_points import HIDDEN_POINT
@@ -136,7 +137,9 @@ def test_a_wedge_ends_where_its_box_stands_and_spans_its_sides(tmp_path):
     assert left[2] == pytest.approx(0, abs=1e-9)
     away = np.array([16.0, 2.5]) - camera.position_m[:2]
     for end, column in ((left, x[0]), (right, x[1])):
-        assert np.hypot(*(end[:2] - apex[:2])) == pytest.approx(np.hypot(*away), rel=0.05)
+        foot = ground_place(camera, box, 80.0) - camera.position_m[:2]
+        assert np.hypot(*(end[:2] - apex[:2])) == pytest.approx(np.hypot(*foot), rel=1e-6)
+        assert np.hypot(*foot) == pytest.approx(np.hypot(*away), rel=0.05)
         ray = camera.directions([column, y.mean()])
         expected = np.arctan2(ray[1], ray[0])
         assert np.arctan2(*(end - apex)[1::-1]) == pytest.approx(expected, abs=1e-6)

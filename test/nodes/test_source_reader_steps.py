@@ -171,6 +171,7 @@ def test_ros_time_that_stands_still_for_a_second_has_no_sound_and_goes_on_with_a
     assert (reader.still, reader.began) == (False, [1])
     assert not reader._paused(500.3, 101.3)
     assert reader.began == [1]
+    assert not reader._paused(0.1, 101.35)  # a drive that begins at 0
     assert reader._paused(0.0, 101.4)  # not begun
     reader.source.answers = [block()]
     reader.ros_s = 0.0

@@ -69,6 +69,7 @@ def report_of(node):
 
 def test_windows_tracks_and_jumps_are_counted(tracker):
     node = tracker(tracker='iou')
+    assert report_of(node).values['tracks_alive'] == '0'
     assert feed(node, 50.0) == ['1']
     assert feed(node, 50.1, [*BOX, *AFAR], (0.9, 0.8)) == ['1', '2']
     assert feed(node, 50.2, np.zeros((0, 4)), ()) == []
