@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 def quantise(
-    model: Annotated[Path, typer.Argument(help='ONNX model for one rig, in float32.')],
+    model: Annotated[Path, typer.Argument(help='ONNX model in float32.')],
     windows: Annotated[
-        Path, typer.Option(help='Training windows of avdet sim windows, for the scales.')
+        Path,
+        typer.Option(
+            help='Training windows of avdet sim windows, for the scales; for a model for any '
+            'array those of --arrays drawn.'
+        ),
     ],
     out: Annotated[Path, typer.Option(help='The model in 8 bits.')] = Path('student_int8.onnx'),
     check: Annotated[
         Path | None, typer.Option(help='Validation windows, to score both models on.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file of the windows.')] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help='Rig file of the windows, for a model for one rig.')
+    ] = None,
     count: Annotated[int, typer.Option(help='Training windows that are used.')] = 100,
 ) -> None:
     """Make a model file that takes half the time on a CPU, and score it beside the first.
@@ -27,14 +37,28 @@ def quantise(
         avdet sim windows runs/val --windows 750 --seeds 100000:200000
         avdet train quantise models/student.onnx --windows runs/train --check runs/val
     """
-    from avdet_ros.cli.console import print_line, progress_bars
     from avdet_ros.cli.training import need_training
     from avdet_ros.errors import AvdetError
 
     need_training()
     if count < 1:
         raise AvdetError(f'--count: expected 1 or more windows, found {count}')
+    from avdet_ros.detection.model_file import read_model
+
+    _, contract = read_model(model)
+    if contract.azimuths_deg is None:
+        _for_one_rig(model, windows, out, check, rig, count)
+    elif rig is not None:
+        raise AvdetError(f'--rig: expected none, since {model} is for any array, found {rig}')
+    else:
+        _for_any_array(model, windows, out, check, contract.azimuths_deg, count)
+
+
+def _for_one_rig(
+    model: Path, windows: Path, out: Path, check: Path | None, rig: Path | None, count: int
+) -> None:
     from avdet_ros.audio.features import FrontEnd
+    from avdet_ros.cli.console import print_line, progress_bars
     from avdet_ros.rig import load_rig
     from avdet_ros.training.data.simulated import map_windows
     from avdet_ros.training.networks.calibrated import topic_windows
@@ -45,7 +69,8 @@ def quantise(
     front_end, progress = FrontEnd.of(its_rig), progress_bars()
     with progress.step(f'{out} is made'):
         taught = map_windows(windows, its_rig)
-        write_int8(model, out, topic_windows('window', taught, count, front_end))
+        its_windows = topic_windows('window', taught, count, front_end)
+        write_int8(model, out, ({'spectrogram': window[None]} for window in its_windows))
     print_line(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
     if check is None:
         return
@@ -56,9 +81,42 @@ def quantise(
             topic_windows('window', held.select([place]), 1, front_end)[0]
             for place in range(len(held))
         )
+        feeds = ({'spectrogram': window[None]} for window in one_by_one)
         with progress.step(f'{path} on {len(held)} windows', len(held)) as advance:
-            for boxes_and_scores in run_on_cpu(path, one_by_one):
+            for boxes_and_scores in run_on_cpu(path, feeds):
                 found.append(boxes_and_scores)
                 advance()
         mean, half, _ = average_precisions(found, held)
         print_line(f'{path}: mAP {mean:.4f}, mAP@0.5 {half:.4f} on {len(held)} windows')
+
+
+def _for_any_array(
+    model: Path,
+    windows: Path,
+    out: Path,
+    check: Path | None,
+    azimuths_deg: np.ndarray,
+    count: int,
+) -> None:
+    from avdet_ros.cli.console import print_line, progress_bars
+    from avdet_ros.errors import AvdetError
+    from avdet_ros.training.any_array.model_file_scores import file_scores, topic_windows
+    from avdet_ros.training.results.export_int8 import write_int8
+
+    progress = progress_bars()
+    with progress.step(f'{out} is made'):
+        some = list(islice(topic_windows(windows, azimuths_deg), count))
+        if not some:
+            raise AvdetError(f'{windows}: expected windows of drawn arrays, found none')
+        feeds = ({'spectrogram': window[None], 'steering': steering} for window, steering in some)
+        write_int8(model, out, feeds)
+    print_line(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
+    if check is None:
+        return
+    for path in (model, out):
+        scores = file_scores(path, check, progress)
+        print_line(
+            f'{path}: bearing AP {scores["bearing_ap"]:.4f}, recall '
+            f'{scores["bearing_recall"]:.4f}, error {scores["azimuth_error_deg"]:.3f} deg, '
+            f'AP@0.5 {scores["ap50"]:.4f} on {scores["windows"]:.0f} windows'
+        )

@@ -8,6 +8,7 @@ plays sound or talks to ROS.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 import logging
 import math
 from pathlib import Path
@@ -15,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for_any_array
-from avdet_ros.detection.steering import azimuth_grid, expected_coherences
+from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.doubts import settle_doubts
-from avdet_ros.training.any_array.export import Window, check_export, export_any_array
+from avdet_ros.training.any_array.export import check_export, export_any_array
 from avdet_ros.training.any_array.fitting.best_epoch import read_best
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.fit import fit
@@ -32,6 +33,7 @@ from avdet_ros.training.any_array.fitting.run_file import BEST
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
+from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches
 from avdet_ros.training.fitting.commit import git_commit
 
@@ -174,7 +176,8 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     )
     path = run.out / MODEL
     export_any_array(detector, contract, path)
-    apart = check_export(detector, path, topic_windows(run, CHECKED_WINDOWS))
+    some = islice(topic_windows(run.val, run.azimuths_deg()), CHECKED_WINDOWS)
+    apart = check_export(detector, path, list(some))
     write_json(
         run.out / SCORES,
         {
@@ -191,30 +194,6 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
         f'validation bearing AP {scores["bearing_ap"]:.3f}'
     )
     return path
-
-
-def topic_windows(run: AnyArrayRun, most: int) -> list[Window]:
-    """Some validation windows as the topic has them, with the steering of their rig files.
-
-    Pooled frames are repeated: pooling them again gives them back.
-    """
-    front_end, windows = FrontEnd(), []
-    azimuths = np.radians(run.azimuths_deg())
-    for path in sorted(run.val.glob('windows_*.npz')):
-        with np.load(path, allow_pickle=False) as shard:
-            parts = {
-                name: shard[name]
-                for name in ('features', 'rig_microphones_m', 'rig_array_yaw_deg', 'alive')
-            }
-        for features, places, yaw_deg, alive in zip(*parts.values(), strict=True):
-            repeated = np.repeat(features.astype(np.float32), POOL_FRAMES, axis=-1)
-            turned = azimuths - np.radians(float(yaw_deg))
-            directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
-            steering = expected_coherences(front_end, places, directions, alive)
-            windows.append((repeated[..., : front_end.frames], steering))
-            if len(windows) == most:
-                return windows
-    return windows
 
 
 def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:

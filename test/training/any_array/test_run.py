@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from itertools import islice
 import json
+import re
 import shutil
 
 from helpers.array_models import scattered_rig, wave_from
 from helpers.array_windows import write_shard
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.cli.train_quantise import quantise
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingShape
@@ -24,12 +28,8 @@ from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
 from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
 from avdet_ros.training.any_array.fitting.store import Augmentation
-from avdet_ros.training.any_array.run import (
-    AnyArrayRun,
-    export_only,
-    topic_windows,
-    train_any_array,
-)
+from avdet_ros.training.any_array.model_file_scores import topic_windows
+from avdet_ros.training.any_array.run import AnyArrayRun, export_only, train_any_array
 
 SMALL = BearingShape(width=12, deep=32, steps=4)
 
@@ -100,12 +100,32 @@ def test_the_file_runs_on_any_rig_and_the_geometry_matters(finished):
 def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(finished):
     run, path = finished
     detector = BearingDetector(load_best(run.out))
-    windows = topic_windows(run, 4)
+    windows = list(islice(topic_windows(run.val, run.azimuths_deg()), 4))
     assert windows[0][0].shape == (32, 80, 173)
     with torch.no_grad():
         detector.network.box[-1].bias += 0.5
     with pytest.raises(AvdetError, match='expected torch and ONNX Runtime within'):
         check_export(detector, path, windows)
+
+
+@pytest.mark.slow
+def test_the_file_in_8_bits_hears_about_the_same(finished, tmp_path, capsys):
+    run, path = finished
+    whole = tmp_path / 'int8.onnx'
+    write_shard(tmp_path / 'val', 100_001, windows=12)
+    quantise(path, run.train, whole, tmp_path / 'val', count=6)
+    told = capsys.readouterr().out.replace('\n', ' ')
+    before, after = (float(ap) for ap in re.findall(r'bearing AP (\S+),', told))
+    assert before > 0.7
+    assert after == pytest.approx(before, abs=0.1)
+    props = [{p.key: p.value for p in onnx.load(file).metadata_props} for file in (path, whole)]
+    assert props[0] == props[1]
+    kinds = [node.op_type for node in onnx.load(whole).graph.node]
+    assert 'QuantizeLinear' in kinds
+    # Those behind a sum have no convolution to be folded into.
+    assert kinds.count('BatchNormalization') == 2
+    with pytest.raises(AvdetError, match='--rig: expected none'):
+        quantise(path, run.train, whole, rig=tmp_path)
 
 
 @pytest.mark.slow

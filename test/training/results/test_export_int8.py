@@ -14,7 +14,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.paths import share
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation import windows
-from avdet_ros.training.results.export_int8 import inner_convolutions, write_int8
+from avdet_ros.training.results.export_int8 import inner_convolutions
 
 
 def test_only_convolutions_behind_another_are_inner():
@@ -26,15 +26,27 @@ def test_only_convolutions_behind_another_are_inner():
         helper.make_node('Relu', ['d'], ['e']),
         helper.make_node('Conv', ['e', 'w'], ['f'], 'inner'),
     ]
-    assert inner_convolutions(helper.make_graph(nodes, 'test', [], [])) == ['inner']
+    graph = helper.make_graph(nodes, 'test', [], [])
+    assert inner_convolutions(graph) == ['inner']
+    assert inner_convolutions(graph, with_last=False) == []
+    graph.node.extend(
+        [
+            helper.make_node('Relu', ['f'], ['g']),
+            helper.make_node('Conv', ['g', 'w'], ['h'], 'last'),
+            helper.make_node('Sigmoid', ['h'], ['i']),
+        ]
+    )
+    assert inner_convolutions(graph) == ['inner', 'last']
+    assert inner_convolutions(graph, with_last=False) == ['inner']
 
 
-def test_a_model_for_any_array_is_refused(tmp_path):
+def test_windows_of_one_rig_are_refused_for_a_model_for_any_array(tmp_path):
+    np.savez(tmp_path / 'windows_0000000.npz', features=np.zeros((1, 32, 80, 44), np.float16))
     model = share('models/any_array.onnx')
-    with pytest.raises(
-        AvdetError, match=r'expected a model for one rig \(contract 1\), found .*2'
-    ):
-        write_int8(model, tmp_path / 'int8.onnx', [])
+    with pytest.raises(AvdetError, match=r'expected windows of drawn arrays .*found none of rig_'):
+        quantise(model, tmp_path, tmp_path / 'int8.onnx')
+    with pytest.raises(AvdetError, match='expected windows of drawn arrays, found none'):
+        quantise(model, tmp_path / 'nowhere', tmp_path / 'int8.onnx')
 
 
 @pytest.mark.slow
