@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+import fcntl
 import importlib.util
 import logging
 import os
 from pathlib import Path
+import re
 import shutil
 import sys
+import threading
+from typing import Any
 
 from helpers.models import save_model, small_network
 import pytest
 
+import avdet_ros
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dds_domain import free_domain
 from avdet_ros.rig import Rig, load_rig
@@ -34,6 +39,44 @@ if not HAS_ROS:
         'integration/test_access_policy.py',
         'integration/test_outside_node.py',
     ]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` runs the tests with marker ros apart: each run imports only files it needs."""
+    wanted, name = config.getoption('markexpr'), collection_path.name
+    if 'ros' not in wanted.split() or not (name.startswith('test_') and name.endswith('.py')):
+        return None
+    if any('.py' in arg for arg in config.args):  # who names files gets them
+        return None
+    text = collection_path.read_text(encoding='utf-8')
+    if 'not ros' in wanted:  # all of its tests are
+        return True if re.search(r'^pytestmark = \[?\s*pytest\.mark\.ros\b', text, re.M) else None
+    return None if 'mark.ros' in text else True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of two workers of a fresh clone one compiles a function of numba, the other loads it."""
+    if not hasattr(config, 'workerinput'):
+        return
+    from numba.core.dispatcher import Dispatcher
+
+    alone, depth, thread_lock = Dispatcher.compile, 0, threading.RLock()
+    held = os.open(Path(avdet_ros.__file__).parent, os.O_RDONLY)
+
+    def compile_once(self: Any, signature: Any) -> Any:
+        nonlocal depth
+        with thread_lock:  # a function compiles those that it calls
+            if depth == 0:
+                fcntl.flock(held, fcntl.LOCK_EX)
+            depth += 1
+            try:
+                return alone(self, signature)
+            finally:
+                depth -= 1
+                if depth == 0:
+                    fcntl.flock(held, fcntl.LOCK_UN)
+
+    Dispatcher.compile = compile_once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,6 +119,21 @@ def drives(tmp_path_factory) -> Path:
     from helpers.drives import write_drives
 
     return write_drives(tmp_path_factory.mktemp('drives'))
+
+
+@pytest.fixture
+def avdet(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in this process, soon: exit status, output and error output."""
+    from avdet_ros.cli.main import main
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr('sys.argv', ['avdet', *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture(autouse=True)

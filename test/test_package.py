@@ -311,14 +311,8 @@ def test_the_command_explains_itself():
     assert 'Usage' in done.stdout
 
 
-def test_an_unknown_command_is_one_sentence():
-    done = subprocess.run(
-        [sys.executable, '-m', 'avdet_ros.cli.main', 'listen-to-whales'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert 'Traceback' not in done.stderr
-    assert 'listen-to-whales' in done.stderr
+def test_an_unknown_command_is_one_sentence(avdet):
+    status, _, error = avdet('listen-to-whales')
+    assert status != 0
+    assert 'Traceback' not in error
+    assert 'listen-to-whales' in error

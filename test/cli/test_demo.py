@@ -102,19 +102,13 @@ def test_interrupted_it_keeps_what_there_is(tmp_path, model_path):
     assert (out / 'bag' / 'metadata.yaml').exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, model_path):
+def test_a_folder_that_cannot_be_written_is_one_sentence(avdet, tmp_path, model_path):
     (tmp_path / 'file').write_text('no folder')
     out = tmp_path / 'file' / 'demo'
-    done = subprocess.run(
-        [*AVDET, '--out', str(out), '--model', str(model_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f'error: {out}: expected a folder that can be written, found:')
-    assert 'Traceback' not in done.stderr
+    status, _, error = avdet('demo', '--out', out, '--model', model_path)
+    assert status == 1
+    assert error.startswith(f'error: {out}: expected a folder that can be written, found:')
+    assert 'Traceback' not in error
 
 
 @pytest.mark.ros
@@ -132,9 +126,7 @@ def test_a_missing_model_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize('seed', ['7', '299999'])
-def test_drives_that_were_trained_or_tested_on_are_refused(tmp_path, seed):
-    done = subprocess.run(
-        [*AVDET, '--seed', seed, '--out', str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert 'expected 300000 or more' in done.stderr
+def test_drives_that_were_trained_or_tested_on_are_refused(avdet, tmp_path, seed):
+    status, _, error = avdet('demo', '--seed', seed, '--out', tmp_path)
+    assert status == 1
+    assert 'expected 300000 or more' in error

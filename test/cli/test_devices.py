@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice, missing_programs
-from avdet_ros.cli.main import main
 from avdet_ros.rig import default_rig_path
 from avdet_ros.sources.device_list import rescan
 
@@ -28,24 +27,15 @@ def device():
 
 
 @pytest.fixture
-def avdet_here(device, tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, which is quicker; gives what `avdet` gives."""
+def here(device, tmp_path, monkeypatch):
+    """This process sees the device, and its folder is `tmp_path`."""
     for name, value in device.environment.items():
         monkeypatch.setenv(name, value)
     rescan()
-
-    def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['avdet', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
     monkeypatch.chdir(tmp_path)
-    return run
 
 
-def avdet(*arguments, device=None):
+def apart(*arguments, device=None):
     """Run the command in a process of its own and return its status, output and error output."""
     environment = {**os.environ, 'COLUMNS': '120', **(device.environment if device else {})}
     environment['PYTHONPATH'] = str(Path(__file__).parents[2])
@@ -76,7 +66,7 @@ def faulty(tmp_path_factory):
 
 
 def test_devices_are_listed(device):
-    status, out, _ = avdet('devices', device=device)
+    status, out, _ = apart('devices', device=device)
     assert status == 0
     (row,) = [line for line in out.splitlines() if DEVICE in line]
     assert '✓' in row
@@ -88,7 +78,7 @@ def test_the_mark_asks_for_as_many_channels_as_the_rig_reads(device, tmp_path):
     text = default_rig_path().read_text()
     rig = tmp_path / 'rig.yaml'
     rig.write_text(text.replace('channel: 7', 'channel: 39'))
-    _, out, _ = avdet('devices', '--rig', rig, device=device)
+    _, out, _ = apart('devices', '--rig', rig, device=device)
     assert 'gives 40 channels at 44100 Hz' in out
     (row,) = [line for line in out.splitlines() if DEVICE in line]
     assert '✓' not in row
@@ -96,7 +86,7 @@ def test_the_mark_asks_for_as_many_channels_as_the_rig_reads(device, tmp_path):
 
 def test_the_meter_names_the_faulty_channels(device, faulty):
     player = device.play(faulty)
-    status, out, _ = avdet('devices', '--meter', 'array', '--seconds', '7', device=device)
+    status, out, _ = apart('devices', '--meter', 'array', '--seconds', '7', device=device)
     player.kill()
     player.wait()
     assert status == 0
@@ -111,7 +101,7 @@ def test_the_meter_names_the_faulty_channels(device, faulty):
 def test_a_device_is_recorded(device, faulty, tmp_path):
     player = device.play(faulty)
     arguments = ('devices', '--record', '1.5', '--device', DEVICE, tmp_path / 'out.flac')
-    status, out, _ = avdet(*arguments, device=device)
+    status, out, _ = apart(*arguments, device=device)
     player.kill()
     player.wait()
     assert status == 0
@@ -135,8 +125,8 @@ def test_a_device_is_recorded(device, faulty, tmp_path):
         (('--meter', 'a', '--tap', 'b'), 'expected one of --meter, --tap and --record'),
     ],
 )
-def test_user_errors_are_one_sentence(avdet_here, tmp_path, arguments, sentence):
-    status, _, error = avdet_here('devices', *arguments)
+def test_user_errors_are_one_sentence(here, avdet, tmp_path, arguments, sentence):
+    status, _, error = avdet('devices', *arguments)
     assert status == 1
     assert error.startswith('error: ')
     assert sentence in error
@@ -144,12 +134,12 @@ def test_user_errors_are_one_sentence(avdet_here, tmp_path, arguments, sentence)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibrate_names_what_it_lacks(avdet_here, tmp_path):
+def test_calibrate_names_what_it_lacks(avdet, tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)
-    status, _, error = avdet_here('calibrate', '--walk', tmp_path / 'noise.wav')
+    status, _, error = avdet('calibrate', '--walk', tmp_path / 'noise.wav')
     assert status == 1
     assert 'expected one clear source carried around the vehicle' in error
-    status, _, error = avdet_here('calibrate', '--walk', tmp_path / 'none.wav')
+    status, _, error = avdet('calibrate', '--walk', tmp_path / 'none.wav')
     assert status == 1
     assert 'none.wav: expected a sound file, found none' in error

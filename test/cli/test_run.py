@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from avdet_ros.cli.console import console
 from avdet_ros.dds_domain import free_domain, release_domain
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import find
@@ -85,16 +86,10 @@ def test_the_command_reports_it_and_exits_with_1():
     assert 'Traceback' not in done.stderr
 
 
-def test_the_arguments_are_listed_with_their_choices():
-    done = subprocess.run(
-        [*AVDET, 'run', '--show-args'],
-        cwd=ROOT,
-        env={**os.environ, 'COLUMNS': '200'},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line[0] != ' '}
+def test_the_arguments_are_listed_with_their_choices(avdet, monkeypatch):
+    monkeypatch.setattr(console(), 'width', 200)
+    _, page, _ = avdet('run', '--show-args')
+    rows = {line.split()[0]: line for line in page.splitlines() if line[0] != ' '}
     assert set(rows) == {'argument', *(argument.name for argument in ARGUMENTS)}
     assert 'where sound comes from (device, file, simulation, topic)' in rows['source']
     assert rows['device'].split()[1] == "''"

@@ -349,20 +349,16 @@ def test_faults_are_found_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_command_exits_with_one_and_writes_json(tmp_path: Path) -> None:
+def test_command_exits_with_one_and_writes_json(tmp_path: Path, avdet) -> None:
     splits = make_set(tmp_path / 'set', drives())
-    command = [sys.executable, '-m', 'avdet_ros.cli.main', 'check-dataset', str(tmp_path / 'set')]
-    good = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert good.returncode == 0, good.stderr
+    status, _, error = avdet('check-dataset', tmp_path / 'set')
+    assert status == 0, error
     layout.sound_paths(tmp_path / 'set', splits['val'][0])[0].write_bytes(b'')
     out = tmp_path / 'report.json'
-    bad = subprocess.run(
-        [*command, '--json', str(out)], capture_output=True, text=True, check=False
-    )
-    assert bad.returncode == 1
-    assert 'Traceback' not in bad.stderr
+    status, _, error = avdet('check-dataset', tmp_path / 'set', '--json', out)
+    assert status == 1
+    assert 'Traceback' not in error
     assert json.loads(out.read_text())['errors'] >= 1
-    none = [*command[:-1], str(tmp_path / 'nothing')]
-    missing = subprocess.run(none, capture_output=True, text=True, check=False)
-    assert missing.returncode == 1
-    assert 'expected a folder with drives' in missing.stderr
+    status, _, error = avdet('check-dataset', tmp_path / 'nothing')
+    assert status == 1
+    assert 'expected a folder with drives' in error

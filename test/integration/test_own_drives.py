@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 import json
 
 import numpy as np
@@ -29,12 +30,19 @@ START_NS = 1_700_000_000_000_000_000
 SECONDS = 3.0
 
 
-def record(path, seed, truth=True):
-    """A simulated drive as the vehicle would record it, with a small grey camera."""
+@cache
+def heard(seed):
+    """A drive, and what the array hears of it."""
     rig = load_rig()
     scene = random_scene(seed, rig, SECONDS)
     sound = SoundRenderer(scene).read(0, round(SECONDS * rig.sample_rate_hz))
-    samples = np.clip(np.round(sound.T * 32768), -32768, 32767).astype(np.int16)
+    return scene, np.clip(np.round(sound.T * 32768), -32768, 32767).astype(np.int16)
+
+
+def record(path, seed, truth=True):
+    """A simulated drive as the vehicle would record it, with a small grey camera."""
+    scene, samples = heard(seed)
+    rig = scene.rig
     picture = np.zeros((650, 1920, 3), np.uint8)
     with BagWriter(path) as writer:
         for first in range(0, len(samples), 1024):

@@ -25,7 +25,7 @@ from avdet_ros.training.run import train
 
 QUICK = """
 labels: simulated
-windows: {train: 150, val: 150, test: 150}
+windows: {train: 64, val: 32, test: 32}
 fit: {epochs: 2, batch: 16}
 """
 
@@ -99,8 +99,8 @@ def test_from_recipe_to_model_card_and_again(tmp_path, window_folder, log_lines)
     assert model == out / 'student.onnx'
     names = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     assert json.loads(names['avdet.recipe'])['fit']['epochs'] == 2
-    assert json.loads(names['avdet.metrics'])['frames'] == 150
-    assert '150 train windows' in names['avdet.data']
+    assert json.loads(names['avdet.metrics'])['frames'] == 32
+    assert '64 train windows' in names['avdet.data']
     windows = map_windows(window_folder / 'test', load_rig(), 2)
     window = topic_windows('window', windows, 2, FrontEnd())[1]
     Detector(model, load_rig(), FrontEnd()).detect(window)
@@ -152,15 +152,15 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
     recipe = write(
         tmp_path,
         'kind: comparison\nmodels: [steered, image_grid]\nseeds: [1, 2]\n'
-        'student: {windows: {train: 150, val: 150, test: 150}, '
-        'fit: {epochs: 1, windows: 64}, augmentation: {mirror: false}}\n',
+        'student: {windows: {train: 48, val: 32, test: 32}, '
+        'fit: {epochs: 1, batch: 16, windows: 32}, augmentation: {mirror: false}}\n',
     )
     out = tmp_path / 'run'
     path = train.train(recipe, window_folder, out)
     rows = json.loads(path.read_text())
     order = [('steered', 1), ('image_grid', 1), ('steered', 2), ('image_grid', 2)]
     assert [(row['model'], row['seed']) for row in rows] == order
-    assert rows[0]['fit']['windows'] == 64
+    assert rows[0]['fit']['windows'] == 32
     table = (out / 'comparison.md').read_text().splitlines()
     assert len(table) == 5
     assert table[2].startswith('| steered | 1.')
@@ -188,13 +188,13 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count('learns from 150 windows') == 1
+    assert done.stdout.count('learns from 64 windows') == 1
     assert done.stdout.count('made ') == 1
     # The recipe's batch is that of both together.
     last = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=True)
-    assert last['global_step'] == 2 * (150 // 16)
+    assert last['global_step'] == 2 * (64 // 16)
     assert len(list((out / 'log').glob('version_*'))) == 1
-    assert json.loads((out / 'scores.json').read_text())['test']['frames'] == 150
+    assert json.loads((out / 'scores.json').read_text())['test']['frames'] == 32
     assert (out / 'student.onnx').exists()
 
 
@@ -220,7 +220,10 @@ def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder
     assert 'cannot read the recipe /nowhere.yaml' in wrong.stderr
     assert 'Traceback' not in wrong.stderr
     right = subprocess.run(
-        [*command, '-p', f'recipe:={write(tmp_path)}'], capture_output=True, text=True, timeout=280
+        [*command, '-p', f'recipe:={write(tmp_path, QUICK.replace("epochs: 2", "epochs: 1"))}'],
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
     assert right.returncode == 0, right.stderr
     assert (tmp_path / 'run' / 'student.onnx').exists()
