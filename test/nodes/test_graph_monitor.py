@@ -100,11 +100,11 @@ def test_each_topic_is_noted_where_it_belongs(watcher, monitor, wait):
 
 def test_only_what_was_asked_for_is_taken_and_more_on_request(watcher, monitor, wait):
     watched, came = monitor('tracks'), []
-    assert not watched.has_subscribers({'detections': 1})
     wait(lambda: watched.has_subscribers({'tracks': 1, 'debug/latency_ms': 1}), 'the monitor')
-    assert not watched.has_subscribers({'tracks': 2})
-    for topic in ('detections', 'truth', 'spectrogram', 'audio', 'debug/steps', 'overlay'):
-        assert not watched.has_subscribers({topic: 1}), topic
+    others = ('detections', 'truth', 'spectrogram', 'audio', 'debug/steps', 'overlay')
+    for counts in ({'tracks': 2}, *({topic: 1} for topic in others)):
+        # The graph may still show the monitor of the test before.
+        wait(lambda counts=counts: not watched.has_subscribers(counts), f'no more than {counts}')
     subscription = watched.subscribe(Float64, 'more', came.append)
     sender = watcher.publisher(Float64, 'more')
     sender.publish(Float64(data=3.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
@@ -68,6 +68,7 @@ def test_it_subscribes_to_all_that_nodes_publish_and_to_no_more(viewer):
         '/drive/spectrogram': Image,
         **{f'/drive/{name}': Detection2DArray for name in ('detections', 'tracks', 'truth')},
         '/drive/tracks_3d': Detection3DArray,
+        '/drive/hidden': PointCloud2,
         **{f'/drive/debug/{name}': Float64 for name in names},
     }
     effort = {topic: s.qos_profile.reliability for topic, s in subscriptions.items()}
