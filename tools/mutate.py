@@ -79,12 +79,11 @@ def of_module(tests):
         word = re.compile(rf'\\b{module}\\b|from {folder} import .*\\b{last}\\b')
         return [file for file, its in texts.items() if word.search(its)]
     def of(module):
-        nearest = in_files(dict.fromkeys(named(module) + importing(module, text)))
-        if nearest:
-            return nearest
         users = importing(module, package)
         users = [user.removeprefix('mutants/')[:-3].replace('/', '.') for user in users]
-        return in_files({file for user in users for file in named(user)})
+        theirs = [file for user in users for file in named(user)]
+        nearest_first = dict.fromkeys(named(module) + importing(module, text) + theirs)
+        return [test for file in nearest_first for test in in_files([file])]
     found = {}
     for function in map(m.mangled_name_from_mutant_name, names):
         own = of(module_of(function))
@@ -101,9 +100,10 @@ def collect_and_choose(runner, **options):
     for function, tests in state.tests_by_mangled_function_name.items():
         folder, _, last = module_of(function).replace('.', '/').rpartition('/')
         mirrored = folder.replace('avdet_ros', 'test', 1) + f'/test_{last}'
+        place = {test: at for at, test in enumerate(tests if by_name == 'True' else sorted(tests))}
         def rank(test):
             own = (f'/test_{last}' in test) + test.startswith(mirrored)
-            return -own, state.duration_by_test.get(test, 0), test
+            return -own, state.duration_by_test.get(test, 0), place[test]
         chosen, spent_s = [], 0
         for test in sorted(tests, key=rank):
             spent_s += state.duration_by_test.get(test, 0)
