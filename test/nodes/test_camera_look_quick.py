@@ -108,7 +108,7 @@ def test_of_several_topics_none_is_chosen_and_a_named_one_is_taken(drive, ros, w
     seen = module._look(node, '', 0.0)
     assert (seen.topic, seen.size_px) == ('', None)
     assert list(seen.others) == ['/avdet/right', '/front/left/compressed']
-    seen = module._look(node, 'right', 0.8)
+    seen = module._look(node, 'right', 1.5)
     assert (seen.topic, seen.size_px) == ('/avdet/right', (8, 6))
     assert list(seen.others) == ['/front/left/compressed']
     assert seen.info is None

@@ -177,14 +177,14 @@ def test_after_an_error_it_rests_and_a_value_in_time_goes_before_idleness(log):
     assert (worker.waiting, worker.pause(5)) == (0, True)
 
 
-def test_a_pace_is_caught_up_for_half_a_second_at_most(log):
+def test_a_pace_is_caught_up_for_half_a_second_at_most(log, monkeypatch):
     """What takes too long once is followed by calls without a wait, and not by too many."""
-    log.go_on.set()
-    worker = log.worker(period_s=lambda: 0.1)
-    worker._next_s = time.monotonic() - 60
+    worker, pauses = log.worker(period_s=lambda: 0.1), []
+    worker.pause = pauses.append  # and so it does not end
     worker._waiting.append(0)
-    for _ in range(6):
-        assert worker._ready()
-    began_s = time.monotonic()
-    assert worker._ready()
-    assert 0.02 < time.monotonic() - began_s < 5
+    with monkeypatch.context() as patch:
+        patch.setattr(time, 'monotonic', lambda: 1000.0)
+        for _ in range(8):
+            assert worker._ready()
+    assert pauses[0] == -1000
+    assert pauses[1:] == pytest.approx([-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2])
