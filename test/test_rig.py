@@ -341,3 +341,10 @@ def test_a_rig_file_without_names_has_some(tree):
 def test_a_cameras_angles_come_back(tree, angles):
     tree['camera'].update(zip(('yaw_deg', 'pitch_deg', 'roll_deg'), angles, strict=True))
     assert yaw_pitch_roll_deg(parse_rig(tree).camera.rotation) == pytest.approx(angles)
+
+
+def test_a_key_inside_another_is_named_by_both():
+    tree = yaml.safe_load(default_rig_path().read_text())
+    tree['array']['microphones'][1] = 5
+    with pytest.raises(AvdetError, match=r': array\.microphones[^X:]*: expected keys with values'):
+        parse_rig(tree)

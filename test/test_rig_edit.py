@@ -172,3 +172,16 @@ def test_a_delay_is_written_to_ten_nanoseconds_and_a_place_to_a_micrometre():
     assert entry['delay_s'] == pytest.approx(1.235e-5, abs=1e-12)
     assert entry['gain_db'] == 1.23
     assert entry['position_m'] == [0.123457, 2, 0.5]
+
+
+def test_a_second_comment_stands_behind_the_first():
+    first = [replace(values_of(TEXT)[0], comment='± 0.1 dB'), *values_of(TEXT)[1:]]
+    once = calibrated_text(TEXT, first)
+    again = [replace(values_of(once)[0], comment='heard well'), *values_of(once)[1:]]
+    line = next(line for line in calibrated_text(once, again).splitlines() if 'heard' in line)
+    assert line.endswith('± 0.1 dB; heard well')
+
+
+def test_a_rig_file_that_is_not_there_is_called_one(tmp_path):
+    with pytest.raises(AvdetError, match=r'^cannot read the rig file '):
+        write_calibrated(tmp_path / 'rig.yaml', tmp_path / 'new.yaml', values_of(TEXT))
