@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.drawing.road import draw_road
 from avdet_ros.evaluation.reports import pictures
 from avdet_ros.evaluation.reports.pictures import A_BGR, B_BGR, draw_frame
 from avdet_ros.evaluation.reports.samples import (
@@ -17,7 +20,11 @@ from avdet_ros.evaluation.reports.samples import (
     choose_samples,
     draw_sample,
 )
+from avdet_ros.evaluation.runs.on_dataset import frames_of
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
+from avdet_ros.simulation.pictures import random_conditions
+from avdet_ros.simulation.pictures.cameras import render_rgb
+from avdet_ros.simulation.traffic import random_scene
 
 BOX = [100.0, 100, 200, 160]
 
@@ -122,3 +129,32 @@ def test_two_models_on_one_picture(rig):
     aside = round(rig.camera.cx - rig.camera.fx * np.tan(np.radians(20)))
     assert tuple(bearings[horizon + 100, aside]) in ((80, 80, 80), (58, 58, 58))
     assert (bearings[horizon + 100, aside - 1 : aside + 2] == 80).any()
+
+
+def test_pictures_of_seeds_are_painted_by_day_at_the_windows_instant(rig):
+    """The world is drawn once for all pictures of a drive."""
+    small = replace(
+        rig,
+        camera=replace(
+            rig.camera,
+            width_px=240,
+            height_px=81,
+            **{name: getattr(rig.camera, name) / 8 for name in ('fx', 'fy', 'cx', 'cy')},
+        ),
+    )
+    record = DriveRecord('seed 100003', [0.5, 1.25])
+    picture = pictures.seed_pictures(small, 4.0)(record, 1)
+    scene = random_scene(100_003, small, 4.0)
+    day = random_conditions(100_003, scene.temperature_c, night=False)
+    expected = render_rgb(scene, day, 1.25)
+    np.testing.assert_array_equal(picture, expected[..., ::-1])
+
+
+def test_where_a_picture_is_missing_a_road_is_drawn(dataset, rig):
+    frames = frames_of(dataset)
+    read = pictures.dataset_pictures(dataset, frames, rig)
+    record = DriveRecord('drive_day_1', [0.0] * 6)
+    # Grey as the drives are written: 60, and 20 more for each frame.
+    assert abs(read(record, 3).astype(int) - 120).max() <= 2
+    next((dataset / 'drive_day_1' / 'fl_rgb').glob(f'*{frames["drive_day_1"][3].stamp}*')).unlink()
+    np.testing.assert_array_equal(read(record, 3), draw_road(rig.camera))
