@@ -11,7 +11,7 @@ import pytest
 from avdet_ros.audio.array_watch import ArrayWatch
 from avdet_ros.audio.self_calibration import calibrated_rig
 
-SECONDS = 100
+SECONDS = 72
 
 
 @pytest.fixture(scope='module')
@@ -24,7 +24,7 @@ def watched(rig):
     """Run a watch over a sound; gives it, and what it called."""
     watches = []
 
-    def watched(sound, every_s=90, rig=rig, lost=0):
+    def watched(sound, every_s=64, rig=rig, lost=0):
         called = []
         watch = ArrayWatch(rig, every_s, lambda result, changes: called.append((result, changes)))
         watches.append(watch)
