@@ -88,7 +88,7 @@ def test_detections_come_and_the_spectrogram_is_published_for_others_alone(pair,
     received = watcher.collect(Detection2DArray, 'detections')
     capture = pair()
     wait(lambda: len(received) > 2, 'detections')
-    assert watcher.node.count_subscribers(TOPIC) == 0
+    wait(lambda: not watcher.node.count_subscribers(TOPIC), 'the subscription to be gone')
     assert watcher.node.count_publishers(TOPIC) == 1
     _, _, values = watcher.wait_status('detector', 'windows on', level=0)
     assert values['windows_missed'] == '0'
