@@ -89,6 +89,15 @@ def test_driving_on_opens_the_view():
     assert (still.by, still.sight_s) == ('cells', -1)
     (driven,) = look([vehicle((20, 10), (0, 0), 0.2, ego_mps=(3, 0))], CAMERA, houses())
     assert 1.0 < driven.sight_s < 6.0
+    # However the vehicle stands in the map's frame, it drives along its own axes.
+    times_s = []
+    for yaw_rad in (0.0, 1.1, -2.0):
+        moving = vehicle((20, 10), (0, 0), 0.2, ego_mps=(2.5, 0.6))
+        turned = PlanarPose(0.0, 0.0, yaw_rad)
+        (sight,) = look([moving], CAMERA, houses(yaw_rad), turned)
+        times_s.append(sight.sight_s)
+    assert 1.0 < times_s[0] < 6.0
+    assert times_s[1:] == pytest.approx([times_s[0]] * 2, abs=0.35)
 
 
 def test_a_vehicle_behind_another_one_is_hidden():
