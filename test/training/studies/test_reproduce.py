@@ -134,7 +134,7 @@ def toy():
     fit = replace(smoke.fit, windows=8, batch=4)
     return replace(
         smoke,
-        teachers=replace(smoke.teachers, epochs=1),
+        teachers=replace(smoke.teachers, epochs=1, width=128),
         fit=fit,
         compact_fit=fit,
         pretext=replace(smoke.pretext, batch=4),
