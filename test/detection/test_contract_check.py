@@ -1,0 +1,39 @@
+"""Sentences on what differs between a model and a vehicle, whole and to the last word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.contract import contract_for
+from avdet_ros.detection.contract_check import check
+from avdet_ros.detection.output_check import check_ranges
+from avdet_ros.detection.taught_ranges import values_of
+from avdet_ros.errors import AvdetError
+
+
+def test_one_difference_alone_has_no_others(rig):
+    contract = contract_for(rig, FrontEnd(), -0.5)
+    with pytest.raises(AvdetError) as caught:
+        check(contract, rig, FrontEnd(n_mels=64), 'm.onnx')
+    begin = (
+        'm.onnx does not fit: avdet.n_mels: expected 80 as the model was taught, found 64 on this '
+        'vehicle. The model is of another version'
+    )
+    assert str(caught.value).startswith(begin)
+
+
+def test_ranges_in_another_order_are_said_so():
+    words = r'^m\.onnx: output range_m: expected rising distances, found another order$'
+    with pytest.raises(AvdetError, match=words):
+        check_ranges(Path('m.onnx'), np.array([[5.0, 4.0, 9.0]], np.float32), 1)
+    check_ranges(Path('m.onnx'), np.array([[4.0, 4.0, 9.0]], np.float32), 1)
+
+
+def test_an_array_without_a_pair_of_living_neighbours_has_no_spacing(rig):
+    values = values_of(replace(rig, alive=np.zeros(8, bool)))
+    assert (values['spacing_m'], values['aperture_m'], values['live_microphones']) == (0, 0, 0)
