@@ -6,7 +6,14 @@ import librosa
 import numpy as np
 import pytest
 
-from avdet_ros.audio.features import PAIRS, FrontEnd, mel_filters, paper_log_mel
+from avdet_ros.audio.features import (
+    PAIRS,
+    POOL_FRAMES,
+    FrontEnd,
+    mel_filters,
+    paper_log_mel,
+    pool_frames,
+)
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 
@@ -236,3 +243,11 @@ def test_a_front_end_goes_to_worker_processes(front_end, noise):
     twin = copy.deepcopy(front_end)  # takes the same road as a data loader's workers
     assert twin == front_end
     assert np.array_equal(twin.compute(noise), front_end.compute(noise))
+
+
+@pytest.mark.parametrize('frames', [POOL_FRAMES, 3 * POOL_FRAMES, 2 * POOL_FRAMES + 1])
+def test_frames_are_averaged_and_what_is_left_over_alone(frames):
+    values = np.arange(2 * 3 * frames, dtype=np.float32).reshape(2, 3, frames) ** 2
+    pooled = pool_frames(values)
+    parts = [values[..., k : k + POOL_FRAMES] for k in range(0, frames, POOL_FRAMES)]
+    assert np.array_equal(pooled, np.stack([part.mean(axis=-1) for part in parts], axis=-1))
