@@ -10,7 +10,8 @@ override GPU := yes
 else ifeq ($(GPU),0)
 override GPU := no
 endif
-PYTEST = $(BIN)/python -m pytest
+# Files that are compiled stay for the next process, whatever the environment says.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 EVERY_CORE = -n auto --dist loadfile --no-loadscope-reorder
 # What talks over DDS in real time mostly waits: two at a time, each in a DDS domain of its own,
 # whatever the number of cores.

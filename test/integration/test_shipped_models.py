@@ -64,6 +64,7 @@ def test_the_model_for_one_rig_is_refused_on_another(rig):
         ('any_array', None),
         ('any_array', rectangle),
         ('any_array', turned),
+        ('any_array_int8', rectangle),
     ],
 )
 def test_loud_vehicles_are_found_where_they_are(rig, name, changed):

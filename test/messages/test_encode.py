@@ -153,10 +153,10 @@ def test_tracks_have_their_identities():
 
 
 def same(online, offline, kind):
-    from rclpy.serialization import deserialize_message, serialize_message
+    from rclpy.serialization import deserialize_message
 
-    back = deserialize_message(serialize(offline), type(online))
-    assert serialize_message(back) == serialize_message(online)
+    # Not as bytes: between a text and a number they have some that mean nothing, and any value.
+    assert deserialize_message(serialize(offline), type(online)) == online
     assert offline.__msgtype__ == kind
 
 
