@@ -282,6 +282,7 @@ class GraphMonitor:
         """End the thread and its ROS context."""
         self._context.try_shutdown()
         self._thread.join(5)
+        self._node.destroy_node()  # else others see its subscriptions while this object is kept
         if self._pictures is not None:
             self._pictures.stop()
 
