@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
+FRAME_S = 256 / 44100
 
 
 def boxes_by_stamp(path):
@@ -62,7 +63,10 @@ def compare(live, offline, left_out, within_s):
             continue
         near = stamps[np.abs(stamps - stamp) <= 1e9 * within_s]
         if not len(near):
-            missing += 1
+            # A stream's first window ends up to a frame late, which a bag that begins before it
+            # cannot know.
+            late = stamp == min(live) and np.abs(stamps - stamp).min() <= 1e9 * FRAME_S
+            missing += not late
             continue
         assert any(equal(boxes, offline[other]) for other in near), (stamp, near)
         matched += 1
