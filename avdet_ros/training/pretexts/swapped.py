@@ -49,12 +49,8 @@ TURNS = (-20, -14, -8, -2, 4, 10, 16, 22)
 """Columns, evenly round the image's 48: about 2 degrees each."""
 
 
-@PRETEXTS.register
-class Swapped(MeasuredPretext):
-    """Sound and boxes of a scene, one of them perhaps mirrored."""
-
-    name = 'swapped'
-    needs_mirror = True
+class HeardColumns(MeasuredPretext):
+    """What both compare with the boxes: a number a column of the image, from its encoding."""
 
     def __init__(
         self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
@@ -67,6 +63,14 @@ class Swapped(MeasuredPretext):
     def augmentation(self) -> Augmentation:
         """Left and right stay, and so do the levels of single channels."""
         return without(self.recipe.augmentation, 'mirror', 'channel_gain_db', 'drop_channel')
+
+
+@PRETEXTS.register
+class Swapped(HeardColumns):
+    """Sound and boxes of a scene, one of them perhaps mirrored."""
+
+    name = 'swapped'
+    needs_mirror = True
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``usable``: the share of windows that are not symmetric, ``right`` of them."""
@@ -95,22 +99,10 @@ class Swapped(MeasuredPretext):
 
 
 @PRETEXTS.register
-class Turned(MeasuredPretext):
+class Turned(HeardColumns):
     """Boxes moved round by one of eight turns: by which one? See the module."""
 
     name = 'turned'
-
-    def __init__(
-        self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
-    ) -> None:
-        super().__init__(student, recipe, mirror, channels)
-        self.heard = nn.Conv1d(channels, 1, 1)
-        self.scale = nn.Parameter(torch.tensor(0.5))
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """Left and right stay, and so do the levels of single channels."""
-        return without(self.recipe.augmentation, 'mirror', 'channel_gain_db', 'drop_channel')
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``usable``: the share of windows whose boxes turn, ``right`` of them."""
@@ -121,12 +113,7 @@ class Turned(MeasuredPretext):
         usable = changes(seen) >= LEAST_ASYMMETRY
         logits = self.logits(self.student.encode(batch.spectrogram), shown)
         each = functional.cross_entropy(logits, which, reduction='none')
-        right = (logits.argmax(dim=1) == which) & usable
-        return {
-            'loss': (each * usable).sum() / usable.sum().clamp(min=1),
-            'right': right.float().mean(),
-            'usable': usable.float().mean(),
-        }
+        return shares(each, logits.argmax(dim=1) == which, usable)
 
     def logits(self, encoded: Tensor, shown: Tensor) -> Tensor:
         """(B, turns) of encodings and (B, COLUMNS) occupancies that were turned."""
@@ -158,10 +145,20 @@ def judged(logit: Tensor, label: Tensor, usable: Tensor) -> dict[str, Tensor]:
         usable: (B,) bool.
     """
     each = functional.binary_cross_entropy_with_logits(logit, label, reduction='none')
-    right = ((logit > 0) == (label > 0.5)) & usable
+    return shares(each, (logit > 0) == (label > 0.5), usable)
+
+
+def shares(each: Tensor, right: Tensor, usable: Tensor) -> dict[str, Tensor]:
+    """Mean loss of the usable windows, and the shares of a batch that are right and usable.
+
+    Args:
+        each: (B,) losses.
+        right: (B,) bool.
+        usable: (B,) bool.
+    """
     return {
         'loss': (each * usable).sum() / usable.sum().clamp(min=1),
-        'right': right.float().mean(),
+        'right': (right & usable).float().mean(),
         'usable': usable.float().mean(),
     }
 

@@ -44,6 +44,30 @@ def make_pretext(small_student):
     return make
 
 
+@pytest.fixture
+def learned(of_drives, make_pretext):
+    """Teaches a pretext on 128 windows; itself and what it measures on 64 of other drives."""
+
+    def make(kind, steps):
+        train, val = of_drives(128, 0), of_drives(64, 1)
+        task = make_pretext(kind, train, val).train()
+        optimiser = torch.optim.Adam(task.parameters(), lr=5e-3)
+        for step in range(steps):
+            task.chance.manual_seed(step)
+            places = [(16 * step + place) % 128 for place in range(16)]
+            loss = task.measure(train.batch(places))['loss']
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        task.eval()
+        task.on_validation_epoch_start()
+        with torch.no_grad():
+            task.validation_step(val.batch(range(64)), 0)
+        return task, task.validation_values()
+
+    return make
+
+
 @pytest.fixture(scope='session')
 def of_drives(taught):
     """Makes windows of drives of eight, a second apart."""

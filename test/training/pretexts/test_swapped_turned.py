@@ -48,21 +48,7 @@ def test_mirroring_is_no_augmentation_here(of_drives, make_pretext):
 
 
 @pytest.mark.slow
-def test_it_is_learned_where_sound_comes_from_the_boxes(of_drives, make_pretext):
-    train, val = of_drives(128, 0), of_drives(64, 1)
-    task = make_pretext(Turned, train, val).train()
-    optimiser = torch.optim.Adam(task.parameters(), lr=5e-3)
-    for step in range(40):
-        task.chance.manual_seed(step)
-        places = [(16 * step + place) % 128 for place in range(16)]
-        loss = task.measure(train.batch(places))['loss']
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    task.eval()
-    task.on_validation_epoch_start()
-    with torch.no_grad():
-        task.validation_step(val.batch(range(64)), 0)
-    values = task.validation_values()
+def test_it_is_learned_where_sound_comes_from_the_boxes(learned):
+    task, values = learned(Turned, 40)
     assert values['right'] / values['usable'] > 0.6
     assert task.describe(values).startswith('turned: ')
