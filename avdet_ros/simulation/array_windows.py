@@ -30,6 +30,9 @@ order               (n, 8) i8           which microphone is on each channel
 family, care        (n,) U16            see `arrays`
 world, setting      (n,) U10            'plain' or 'furnished'; kind of road
 temperature_c       (n,) f4             of the air, and so the speed of sound
+ahead_mps           (n,) f4             speed of the ego vehicle at the window's CENTRE, negative
+                                        backwards
+camera_heading_deg  (n,) f4             the rig file's camera in base_link, left positive
 rendered            (n,) i8             windows with the same number share their sound's sources
 seed, time_s        (n,)                drive, and the window's start in it
 ==================  ==================  =========================================================
@@ -188,6 +191,7 @@ def array_windows(
                 'features': computed.astype(np.float16),
                 **labels,
                 **array_row(scene, array),
+                'ahead_mps': np.float32(scene.ego.speed_mps(start_s + front_end.window_s / 2)),
                 'world': np.array(world_of(seed, plan), 'U10'),
                 'rendered': np.int64(seed * plan.windows_a_drive + number),
                 'time_s': np.float64(start_s),
@@ -244,6 +248,7 @@ def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
         'care': np.array(array.care, 'U16'),
         'setting': np.array(scene.setting, 'U10'),
         'temperature_c': np.float32(scene.temperature_c),
+        'camera_heading_deg': np.float32(np.degrees(heading)),
         'seed': np.int64(scene.seed),
     }
 

@@ -53,6 +53,22 @@ def test_the_true_places_are_those_that_were_rendered(rows):
         np.testing.assert_array_equal(row['alive'], ~array.errors.dead)
 
 
+def test_speed_and_heading_are_those_of_the_middle_of_the_window(rows):
+    for row in rows:
+        seed = int(row['seed'])
+        scene = draw_world(seed, load_rig(), PLAN)
+        middle_s = row['time_s'] + 0.5
+        before, after = (scene.ego_pose(np.array([middle_s + s])) for s in (-0.01, 0.01))
+        moved = (after[0] - before[0])[0] / 0.02
+        ahead = (before[1] + after[1])[0, :, 0] / 2
+        # in a bend a lane is a little longer or shorter than the middle of the road
+        assert row['ahead_mps'] == pytest.approx(moved @ ahead, rel=0.02, abs=0.05)
+        optical = array_of(seed, load_rig(), PLAN).rig.camera.rotation[2]
+        heading_deg = np.degrees(np.arctan2(optical[1], optical[0]))
+        assert row['camera_heading_deg'] == pytest.approx(heading_deg, abs=1e-4)
+    assert len({float(row['ahead_mps']) for row in rows}) > 1
+
+
 def test_features_are_finite_and_dead_microphones_are_silent(rows):
     for row in rows:
         features = row['features'].astype(np.float32)

@@ -23,11 +23,11 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
+from avdet_ros.training.any_array.fitting.augmentation import Augmentation
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
 from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
-from avdet_ros.training.any_array.fitting.store import Augmentation
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.any_array.run import AnyArrayRun, export_only, train_any_array
 

@@ -24,6 +24,14 @@ from avdet_ros.files import map_member
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.bearing_first import mean_level
+from avdet_ros.training.any_array.fitting.augmentation import (
+    NO_AUGMENTATION,
+    Augmentation,
+    missing,
+    stretch,
+    wave_speed_mps,
+    wind,
+)
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.losses import BearingLabels
 
@@ -35,38 +43,8 @@ LABELS_AT = {'centre': '', 'end': 'end_'}
 _FULL = 127.0
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """What is drawn anew for every window of every pass.
-
-    Attributes:
-        mirror: probability that left and right are exchanged.
-        level_db: spread of the level, as microphones differ in sensitivity.
-        missing: probability that one microphone is missing, and again that a second one is.
-        position_m: most of the spread of errors of the positions that the network is told.
-        yaw_deg: spread of the error of the yaw that it is told.
-        masked: probability that some neighbouring bands are silent, and again that some
-            neighbouring frames are.
-        masked_bands: most of them.
-        masked_frames: most of them.
-        wind: probability that noise that is another one in each microphone is added, more of it
-            in low bands; coherences shrink and levels rise as by so much power.
-        wind_part: largest part of the power that it then has.
-    """
-
-    mirror: float = 0.5
-    level_db: float = 1.5
-    missing: float = 0.2
-    position_m: float = 0.002
-    yaw_deg: float = 0.3
-    masked: float = 0.3
-    masked_bands: int = 10
-    masked_frames: int = 8
-    wind: float = 0.3
-    wind_part: float = 0.6
-
-
-NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0)
+MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
+"""What a detector can be told of a window's moment; NaN where a set does not say it."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +134,8 @@ class ArrayStore:
         names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed']
         try:
             with np.load(path, allow_pickle=False) as shard:
-                known = {name: shard[name] for name in ('seen_deg', 'unsure') if name in shard}
+                given = ('seen_deg', 'unsure', *MOTION)
+                known = {name: shard[name] for name in given if name in shard}
                 raw = {name: shard[name] for name in names if name != 'features'}
                 late = shard['delay_s'] if self._geometry == 'true' else None
                 extra = {
@@ -199,13 +178,16 @@ class ArrayStore:
         }
 
     def _known(self, given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, Tensor]:
-        """Where labels are complete, and which of them are unsure; shards of truth say neither."""
+        """What not all shards say: where labels are complete, which are unsure, how it moved."""
         seen, unsure = given.get('seen_deg'), given.get('unsure')
         if seen is None:
             seen = np.tile(np.array([180, -180], np.float32), (count, 1))
         if unsure is None:
             unsure = np.zeros((count, slots), bool)
+        nothing = np.full(count, np.nan, np.float32)
+        motion = {name: torch.from_numpy(given.get(name, nothing)) for name in MOTION}
         return {
+            **{name: values.to(self.device).float() for name, values in motion.items()},
             'seen_deg': torch.from_numpy(seen).to(self.device).float(),
             'unsure': torch.from_numpy(unsure).to(self.device).bool(),
         }
@@ -281,22 +263,28 @@ class ArrayStore:
         places = take['microphones_m'] + spread_m * normal(MICROPHONES, 3)
         places = torch.stack([places[..., 0], places[..., 1] * sign[:, None]], dim=-1)
         yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign
-        alive = take['alive'] & ~_missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
+        alive = take['alive'] & ~missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
         first, second = torch.tensor(PAIRS, device=self.device).T
         live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
         # Whole numbers on a GPU are read once and made floats there.
         coherence = take['coherence'].float() * (live / _FULL)[:, None, :, None]
         level_db = take['level_db'].float() + augmentation.level_db * normal(1, 1)
         bands, frames = level_db.shape[1:]
-        calm = 1 - _wind(uniform(4), augmentation, bands)
+        calm = 1 - wind(uniform(4), augmentation, bands)
         level_db = level_db - 10 * torch.log10(calm)[:, :, None]
         quiet = level_db.mean(dim=(1, 2), keepdim=True)
-        silent = _stretch(uniform(3), augmentation.masked, augmentation.masked_bands, bands)
-        still = _stretch(uniform(3), augmentation.masked, augmentation.masked_frames, frames)
+        silent = stretch(uniform(3), augmentation.masked, augmentation.masked_bands, bands)
+        still = stretch(uniform(3), augmentation.masked, augmentation.masked_frames, frames)
         silent = silent[:, :, None] | still[:, None]
         level_db = torch.where(silent, quiet, level_db)
         coherence = coherence * torch.where(silent, 0.0, calm[:, :, None])[:, :, None]
-        steering = self._table.steering(places, yaw, self._azimuths, alive, take['late_s'])
+        told = (uniform() < augmentation.motion, uniform() < augmentation.air)
+        heading_deg = take['camera_heading_deg'] * sign
+        azimuth = torch.deg2rad(self._azimuths + heading_deg[:, None])
+        moments = (take['ahead_mps'], take['temperature_c'])
+        speed_mps = wave_speed_mps(azimuth, *moments, *told)
+        late_s = take['late_s']
+        steering = self._table.steering(places, yaw, self._azimuths, alive, late_s, speed_mps)
         return ArrayBatch(level_db, coherence, steering, labels.mirrored(mirrored))
 
     def taught_ranges(self) -> TaughtRanges:
@@ -319,28 +307,3 @@ class ArrayStore:
         ends['live_microphones'] = (min(6.0, ends['live_microphones'][0]), float(MICROPHONES))
         ends |= {'array_height_m': (0.4, 2.5), 'field_of_view_deg': (10.0, 56.0)}
         return TaughtRanges(**{name: ends[name] for name in RANGE_NAMES})
-
-
-def _missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
-    """(B, 8) bool, microphones left out: none, one, or two with the square of the probability."""
-    rank = order.argsort(dim=1).argsort(dim=1)
-    many = (chance[:, 0] < probability).long()
-    many = many + many * (chance[:, 1] < probability).long()
-    return rank < many[:, None]
-
-
-def _stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:
-    """(B, length) bool: with a probability, 1 to ``most`` neighbours of a row are true."""
-    width = (1 + (drawn[:, 1] * most).floor()).clamp(max=length)
-    start = (drawn[:, 2] * (length - width + 1)).floor()
-    place = torch.arange(length, device=drawn.device)
-    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
-    return inside & (drawn[:, :1] < probability)
-
-
-def _wind(drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
-    """(B, bands) part of the power that is wind, falling around some band."""
-    band = torch.arange(bands, device=drawn.device)
-    around, width = drawn[:, 1:2] * bands, 2 + 10 * drawn[:, 2:3]
-    part = augmentation.wind_part * drawn[:, 3:4] * torch.sigmoid((around - band) / width)
-    return part * (drawn[:, :1] < augmentation.wind)

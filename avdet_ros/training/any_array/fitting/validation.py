@@ -19,6 +19,7 @@ from avdet_ros.evaluation.bearings.metrics import (
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
 from avdet_ros.training.any_array.detector import distinct_boxes
+from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.boxes.score_calibration import matches
@@ -48,13 +49,18 @@ class FoundInWindow:
 
 
 @torch.no_grad()
-def found_in(network: BearingFirst, store: ArrayStore, batch: int = 128) -> list[FoundInWindow]:
+def found_in(
+    network: BearingFirst,
+    store: ArrayStore,
+    batch: int = 128,
+    augmentation: Augmentation = NO_AUGMENTATION,
+) -> list[FoundInWindow]:
     """What the network finds in every window of a set, where its labels know what is there."""
     network.eval()
     found: list[FoundInWindow] = []
     every = torch.arange(len(store), device=store.device)
     for index in every.split(batch):
-        windows = store.batch(index)
+        windows = store.batch(index, augmentation)
         with torch.autocast(
             store.device.type, torch.bfloat16, enabled=store.device.type == 'cuda'
         ):

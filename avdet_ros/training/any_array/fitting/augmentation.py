@@ -1,0 +1,97 @@
+"""What is drawn anew each time a window is heard in training, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS, speed_of_sound_mps
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn anew for every window of every pass.
+
+    Attributes:
+        mirror: probability that left and right are exchanged.
+        level_db: spread of the level, as microphones differ in sensitivity.
+        missing: probability that one microphone is missing, and again that a second one is.
+        position_m: most of the spread of errors of the positions that the network is told.
+        yaw_deg: spread of the error of the yaw that it is told.
+        masked: probability that some neighbouring bands are silent, and again that some
+            neighbouring frames are.
+        masked_bands: most of them.
+        masked_frames: most of them.
+        wind: probability that noise that is another one in each microphone is added, more of it
+            in low bands; coherences shrink and levels rise as by so much power.
+        wind_part: largest part of the power that it then has.
+        motion: probability that steering is made for the ego vehicle's speed, where windows say
+            it; else the array is taken to stand, as a detector without odometry takes it.
+        air: probability that it is made for the temperature of the air; else 343 m/s hold.
+    """
+
+    mirror: float = 0.5
+    level_db: float = 1.5
+    missing: float = 0.2
+    position_m: float = 0.002
+    yaw_deg: float = 0.3
+    masked: float = 0.3
+    masked_bands: int = 10
+    masked_frames: int = 8
+    wind: float = 0.3
+    wind_part: float = 0.6
+    motion: float = 0.7
+    air: float = 0.5
+
+
+NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0, motion=0.0, air=0.0)
+"""Of a vehicle that is taken to stand in air of 20 degrees."""
+
+
+def wave_speed_mps(
+    azimuth_rad: Tensor, ahead_mps: Tensor, air_c: Tensor, motion: Tensor, air: Tensor
+) -> Tensor:
+    """Speed of waves past each of B arrays, as far as it is told; see `detection.steering`.
+
+    Args:
+        azimuth_rad: (B, A) in base_link; NaN where nobody knows where the camera looks.
+        ahead_mps: (B,) speed of the vehicle; NaN where nobody knows it.
+        air_c: (B,) temperature of the air; NaN where nobody knows it.
+        motion: (B,) bool, whether the speed is told; else the array stands.
+        air: (B,) bool, whether the temperature is told; else `SPEED_OF_SOUND_MPS` holds.
+
+    Returns:
+        (B, A).
+    """
+    moving = ahead_mps[:, None] * azimuth_rad.cos()
+    moving = torch.where(motion[:, None] & torch.isfinite(moving), moving, 0.0)
+    sound_mps = speed_of_sound_mps(0.0) * torch.sqrt(1 + air_c / 273.15)
+    sound_mps = torch.where(air & torch.isfinite(sound_mps), sound_mps, SPEED_OF_SOUND_MPS)
+    return sound_mps[:, None] + moving
+
+
+def missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
+    """(B, 8) bool, microphones left out: none, one, or two with the square of the probability."""
+    rank = order.argsort(dim=1).argsort(dim=1)
+    many = (chance[:, 0] < probability).long()
+    many = many + many * (chance[:, 1] < probability).long()
+    return rank < many[:, None]
+
+
+def stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:
+    """(B, length) bool: with a probability, 1 to ``most`` neighbours of a row are true."""
+    width = (1 + (drawn[:, 1] * most).floor()).clamp(max=length)
+    start = (drawn[:, 2] * (length - width + 1)).floor()
+    place = torch.arange(length, device=drawn.device)
+    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+    return inside & (drawn[:, :1] < probability)
+
+
+def wind(drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
+    """(B, bands) part of the power that is wind, falling around some band."""
+    band = torch.arange(bands, device=drawn.device)
+    around, width = drawn[:, 1:2] * bands, 2 + 10 * drawn[:, 2:3]
+    part = augmentation.wind_part * drawn[:, 3:4] * torch.sigmoid((around - band) / width)
+    return part * (drawn[:, :1] < augmentation.wind)
