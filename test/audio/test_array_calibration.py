@@ -52,6 +52,7 @@ def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_sample
     return (0.1 * gain[:, None] * sound).T.astype(np.float32)
 
 
+@pytest.mark.slow
 def test_errors_are_found_again(rig):
     rng = np.random.default_rng(9)
     gain_db = rng.normal(0, 1.5, 8)

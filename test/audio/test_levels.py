@@ -131,6 +131,7 @@ def test_exchanged_microphones_look_it(drives, pair):
     assert hits >= 2
 
 
+@pytest.mark.slow
 def test_well_wired_arrays_and_noise_do_not(drives):
     rig = load_rig()
     assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4

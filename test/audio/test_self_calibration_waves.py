@@ -280,6 +280,7 @@ def estimate(rig):
     return estimate
 
 
+@pytest.mark.slow
 def test_a_watch_names_what_has_changed_and_calls(rig, estimate):
     fronts, _ = waves(rig, gain_db=np.where(np.arange(8) == 3, 4.0, 0.0))
     watch, called = estimate(fronts)

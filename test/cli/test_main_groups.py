@@ -44,6 +44,7 @@ def test_help_fits_one_screen_and_names_what_a_newcomer_needs(avdet):
     assert avdet()[1].strip() == page.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('words', COMMANDS, ids=' '.join)
 def test_every_command_explains_itself(avdet, words):
     code, page, _ = avdet(*words, '--help')

@@ -16,6 +16,8 @@ from avdet_ros.simulation.pictures import Cameras
 from avdet_ros.simulation.plan import Plan, make_scene, plan_drives
 from avdet_ros.simulation.sound import render_sound
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(drives=4, minutes=0.05, seed=12, fps=1.0)
 
 

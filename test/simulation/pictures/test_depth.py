@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from helpers.lone_vehicle import CLEAR
 import numpy as np
+import pytest
 
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.simulation.pictures import Cameras
@@ -38,6 +39,7 @@ def test_measured_depth_is_noisy_and_ends_with_distance(lone: Cameras) -> None:
     assert 0.2 < np.median(np.abs(error_px)) / 0.6745 < 0.8
 
 
+@pytest.mark.slow
 def test_depth_loses_wet_and_dark_surfaces(lone: Cameras) -> None:
     def known(**changes: float) -> float:
         cameras = Cameras(lone.world.scene, replace(CLEAR, **changes))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from helpers.lone_vehicle import CLEAR, lone_scene
 import numpy as np
+import pytest
 
 from avdet_ros.simulation.pictures import Cameras, render_rgb
 from avdet_ros.simulation.pictures.thermal import temperature_c
@@ -51,6 +52,7 @@ def test_lamps_shine_at_night() -> None:
     assert picture.shape == (650, 1920, 3)
 
 
+@pytest.mark.slow
 def test_rain_and_glare_do_what_their_parameters_say(lone: Cameras) -> None:
     dry = lone.rgb.paint(0.0)
     rainy = Cameras(lone.world.scene, replace(CLEAR, rain=0.8, cloud=1.0)).rgb.paint(0.0)

@@ -19,6 +19,7 @@ from avdet_ros.training.run.pretext import WEIGHTS, fit_pretext
 TASKS = PRETEXTS.names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_every_pretext_changes_the_encoder_and_says_what_it_found(
     of_drives, small_student, task, tmp_path

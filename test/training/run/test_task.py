@@ -74,6 +74,7 @@ def test_a_student_learns_where_things_are(taught, tmp_path, loss):
     assert constant_metrics(train, val).map50 < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'transfer',
     [
@@ -97,6 +98,7 @@ def test_every_loss_is_fitted_and_its_gradient_logged(taught, tmp_path, transfer
     assert list((tmp_path / 'log').glob('events.out.tfevents*'))
 
 
+@pytest.mark.slow
 def test_the_released_loss_hardly_has_a_gradient(taught, tmp_path):
     """The reading of the equation that the authors published teaches next to nothing."""
     norms = {}

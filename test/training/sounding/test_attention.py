@@ -43,6 +43,7 @@ def test_columns_lie_in_their_directions(rig):
     assert places[0] - 56 == pytest.approx(-(places[-1] - 56), abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('way', 'finds'), [('map', True), ('literal', False)])
 def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way, finds):
     pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
@@ -93,6 +94,7 @@ def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps, best_cell
     np.testing.assert_array_equal(attend(one, pictures, maps), attend(same, pictures, maps))
 
 
+@pytest.mark.slow
 def test_told_each_cell_by_itself_has_no_sum_of_1(rig, direction_maps):
     pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
     plan = AttentionPlan('map', False, 48, True, steps=60, batch=16, learning_rate=5e-3)

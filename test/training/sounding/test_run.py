@@ -64,6 +64,7 @@ def labelled(drives, tmp_path):
     return root, members
 
 
+@pytest.mark.slow
 def test_labels_become_a_selector_and_a_selector_a_filter(labelled, tmp_path):
     root, members = labelled
     path = make_selector(root, QUICK, tmp_path / 'selector')
@@ -116,6 +117,7 @@ def test_mistakes_are_one_sentence(labelled, arguments, says, monkeypatch, capsy
     assert says in ' '.join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_the_commands_do_it_all(labelled, tmp_path, monkeypatch, capsys):
     root, members = labelled
     out = str(tmp_path / 'selector')
