@@ -8,8 +8,9 @@
 
 A frame id is ``<drive>/<stamp>`` and a stamp ``<seconds>_<nanoseconds>_<code>``. Drives that this
 package writes hold more: ``drive.flac`` (eight channels, from the drive's ``start_ns`` on),
-``depth_m/depth_m_<stamp>.npy`` (metres), ``truth/frames.jsonl``, ``rig.yaml``,
-``parameters.json`` and, once complete, ``DONE``. Pickled files of a data set are never read.
+``depth_m/depth_m_<stamp>.npy`` (metres), ``truth/frames.jsonl``, ``odometry.csv`` (see
+`odometry`), ``rig.yaml``, ``parameters.json`` and, once complete, ``DONE``. Pickled files of
+a data set are never read.
 """
 
 from __future__ import annotations

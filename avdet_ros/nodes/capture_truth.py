@@ -17,12 +17,11 @@ from avdet_ros.messages.encode import encode_detections, encode_header, encode_s
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.rig import Rig
+from avdet_ros.simulation.ego_odometry import ego_state
 from avdet_ros.sources.base import StampedBlock
 
 ODOM_FRAME = 'odom'
 """The drive's world."""
-
-_STEP_S = 0.05
 
 
 class TruthPublisher:
@@ -99,18 +98,15 @@ class TruthPublisher:
 
     def _publish_odometry(self, time_s: float, start_ns: int) -> None:
         """Publish where the ego vehicle is in the drive's world, and how fast."""
-        before, after = (self.scene.ego_pose(time_s + step) for step in (-_STEP_S, _STEP_S))
-        place, rotation = self.scene.ego_pose(time_s)
+        state = ego_state(self.scene, time_s)
         message = Odometry(header=encode_header(start_ns + round(time_s * 1e9), ODOM_FRAME))
         message.child_frame_id = self._rig.frame_id
         at, turn = message.pose.pose.position, message.pose.pose.orientation
-        at.x, at.y, at.z = place.tolist()
-        turn.x, turn.y, turn.z, turn.w = Rotation.from_matrix(rotation).as_quat().tolist()
-        speed = rotation.T @ (after[0] - before[0]) / (2 * _STEP_S)
-        rates = Rotation.from_matrix(before[1].T @ after[1]).as_rotvec() / (2 * _STEP_S)
+        at.x, at.y, at.z = state.position_m.tolist()
+        turn.x, turn.y, turn.z, turn.w = Rotation.from_matrix(state.rotation).as_quat().tolist()
         linear, angular = message.twist.twist.linear, message.twist.twist.angular
-        linear.x, linear.y, linear.z = speed.tolist()
-        angular.x, angular.y, angular.z = rates.tolist()
+        linear.x, linear.y, linear.z = state.velocity_mps.tolist()
+        angular.x, angular.y, angular.z = state.turning_rad_s.tolist()
         self._odom.publish(message)
 
     def destroy(self) -> None:

@@ -68,6 +68,7 @@ simulation's microphones |
 | sound of a frame | `<drive>/audio/audio_<0..7>_<stamp>.flac` | one second centred on the frame: \
 {'written' if plan.clips else 'not written, cut from drive.flac by the reader'} |
 | truth | `<drive>/truth/frames.jsonl` | a JSON object a frame |
+| motion | `<drive>/odometry.csv` | 20 poses a second, speed ahead in m/s |
 | parameters | `<drive>/parameters.json`, `<drive>/rig.yaml` | what the drive was drawn with |
 
 Vehicles in the image a frame: {np.mean(seen):.2f} on average, {max(seen)} at most; to be \

@@ -24,9 +24,11 @@ import soundfile
 from avdet_ros.audio.samples import to_int16
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.depth_colours import BASELINE_M
+from avdet_ros.dataset.odometry import write_odometry
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.simulation.ego_odometry import ego_odometry
 from avdet_ros.simulation.pictures import Cameras, Conditions, Frame
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
 from avdet_ros.simulation.plan import DrivePlan, Plan, make_scene, plan_drives
@@ -144,6 +146,7 @@ def _fill(
     rate = scene.rig.sample_rate_hz
     shutil.copyfile(rig_path or default_rig_path(), part / 'rig.yaml')
     _write_parameters(part, plan, drive, scene, conditions)
+    write_odometry(part, ego_odometry(scene, drive.start_ns))
     sound = render_drive_sound(scene)
     soundfile.write(part / layout.DRIVE_SOUND, sound.T, rate, subtype='PCM_16', format='FLAC')
     if plan.clean_too:

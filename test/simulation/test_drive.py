@@ -19,6 +19,7 @@ import soundfile
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.check import check
+from avdet_ros.dataset.odometry import read_air_c, read_odometry
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation import drive as drive_module
 from avdet_ros.simulation.dataset_card import write_card
@@ -31,6 +32,7 @@ from avdet_ros.simulation.drive import (
     write_splits,
 )
 from avdet_ros.simulation.drive_run import write_drives
+from avdet_ros.simulation.ego_odometry import ego_odometry
 from avdet_ros.simulation.one_run import exclusive_lock
 
 PLAN = Plan(drives=3, minutes=0.05, seed=11, fps=1.0)
@@ -64,6 +66,18 @@ def test_check_finds_nothing_wrong(written: Path) -> None:
         'thermal': '1920x650 16-bit',
         'depth': '1920x650 8-bit',
     }
+
+
+@pytest.mark.slow
+def test_a_drive_says_how_it_moved_and_in_which_air(written: Path) -> None:
+    for drive in plan_drives(PLAN):
+        scene, _ = make_scene(PLAN, drive, None)
+        found, true = read_odometry(written / drive.name), ego_odometry(scene, drive.start_ns)
+        assert found is not None
+        assert found.stamps_ns.tolist() == true.stamps_ns.tolist()
+        np.testing.assert_allclose(found.ahead_mps, true.ahead_mps, atol=1e-4)
+        np.testing.assert_allclose(found.x_m, true.x_m, atol=1e-4)
+        assert read_air_c(written / drive.name) == scene.temperature_c
 
 
 @pytest.mark.slow
