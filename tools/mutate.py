@@ -34,6 +34,7 @@ import yaml
 FOLDER = ROOT / 'out' / 'mutants'
 PAGE = ROOT / 'docs' / 'tests.md'
 EQUIVALENT = ROOT / 'test' / 'equivalent_mutants.yaml'
+TRY = ROOT / 'tools' / 'mutant_tests.py'
 BEGIN, END = '<!-- mutants -->', '<!-- end of mutants -->'
 COPIED = (
     *('avdet_ros', 'test', 'tools', 'config', 'models', 'launch', 'resource', 'docs'),
@@ -42,6 +43,18 @@ COPIED = (
 )
 NEED_ROS = ('nodes', 'messages')
 SECONDS = 15.0
+PRELOADED = (
+    'pytest',
+    'hypothesis',
+    'numpy',
+    'scipy.signal',
+    'numba',
+    'cv2',
+    'onnxruntime',
+    'yaml',
+)
+"""What takes a second to import, is the same for each bug, and starts no threads."""
+
 NOTICED = (1, 3, 24, 36, 152, 255, -24)
 """mutmut's exit codes of tests that failed or ran for too long."""
 
@@ -54,65 +67,6 @@ UNNOTICED = (0, 5, 33)
 GENERATE = """
 import mutmut.__main__ as m
 m.copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(2)
-"""
-RUN = """
-import re
-import sys
-from pathlib import Path
-import mutmut.__main__ as m
-jobs, most_s, by_name, always, *names = sys.argv[1:]
-collect = m.collect_or_load_stats
-def module_of(function):
-    return function.rpartition('.')[0]
-def of_module(tests):
-    files = dict.fromkeys(test.partition('::')[0] for test in tests)
-    text = {file: Path('mutants', file).read_text() for file in files}
-    package = {str(path): path.read_text() for path in Path('mutants/avdet_ros').rglob('*.py')}
-    def in_files(chosen):
-        return [test for test in tests if test.partition('::')[0] in chosen]
-    def named(module):
-        folder, _, last = module.replace('.', '/').rpartition('/')
-        own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\\w+)?\\.py')
-        return [file for file in files if own.fullmatch(file)]
-    def importing(module, texts):
-        folder, _, last = module.rpartition('.')
-        word = re.compile(rf'\\b{module}\\b|from {folder} import .*\\b{last}\\b')
-        return [file for file, its in texts.items() if word.search(its)]
-    def of(module):
-        users = importing(module, package)
-        users = [user.removeprefix('mutants/')[:-3].replace('/', '.') for user in users]
-        theirs = [file for user in users for file in named(user)]
-        nearest_first = dict.fromkeys(named(module) + importing(module, text) + theirs)
-        return [test for file in nearest_first for test in in_files([file])]
-    found = {}
-    for function in map(m.mangled_name_from_mutant_name, names):
-        own = of(module_of(function))
-        found[function] = own + [t for t in tests if always and always in t and t not in own]
-    return found
-def collect_and_choose(runner, **options):
-    state = m.state()
-    if by_name == 'True':
-        tests = sorted(runner.list_all_tests().ids)
-        state.duration_by_test = dict.fromkeys(tests, 1.0)
-        state.tests_by_mangled_function_name.update(of_module(tests))
-    else:
-        collect(runner, **options)
-    for function, tests in state.tests_by_mangled_function_name.items():
-        folder, _, last = module_of(function).replace('.', '/').rpartition('/')
-        mirrored = folder.replace('avdet_ros', 'test', 1) + f'/test_{last}'
-        place = {test: at for at, test in enumerate(tests if by_name == 'True' else sorted(tests))}
-        def rank(test):
-            own = (f'/test_{last}' in test) + test.startswith(mirrored)
-            return -own, state.duration_by_test.get(test, 0), place[test]
-        chosen, spent_s = [], 0
-        for test in sorted(tests, key=rank):
-            spent_s += state.duration_by_test.get(test, 0)
-            if chosen and float(most_s) and spent_s > float(most_s):
-                break
-            chosen.append(test)
-        state.tests_by_mangled_function_name[function] = chosen
-m.collect_or_load_stats = collect_and_choose
-m._run(names, int(jobs))
 """
 DIFFS = """
 import sys
@@ -139,7 +93,9 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='which sample')
     parser.add_argument('--again', action='store_true', help='try those that passed once more')
     parser.add_argument('--jobs', type=int, default=2, help='processes')
-    parser.add_argument('--seconds', type=float, default=SECONDS, help='of tests a bug; 0: all')
+    parser.add_argument(
+        '--seconds', type=float, default=SECONDS, help='of tests a bug, of CPU time; 0: all'
+    )
     parser.add_argument(
         '--by-name',
         action='store_true',
@@ -165,7 +121,7 @@ def main() -> int:
     print(f'{room}: {len(names)} bugs to try', flush=True)
     if names:
         how = (arguments.jobs, arguments.seconds, arguments.by_name, arguments.always)
-        run(copy, '-c', RUN, *map(str, how), *names)
+        run(copy, '-P', str(TRY), *map(str, how), *names)
     report(copy, arguments)
     return 0
 
@@ -212,12 +168,16 @@ def update_copy(copy: Path, room: str, slow: bool) -> None:
         # What fixtures take is in no test's time; with less, a long set-up counted as noticed.
         'timeout_constant': 12.0,
         'process_isolation': 'forkserver',
+        # Not the package: of what runs while a module is imported, too, a bug is to be noticed.
+        'forkserver_warmup': 'import',
+        'preload_modules_file': 'preloaded.txt',
         'track_dependencies': False,
         'use_git_change_detection': False,
     }
     lines = ''.join(f'{key} = {json.dumps(value)}\n' for key, value in settings.items())
     with (copy / 'pyproject.toml').open('a', encoding='utf-8') as file:
         file.write(f'\n[tool.mutmut]\n{lines}')
+    (copy / 'preloaded.txt').write_text('\n'.join(PRELOADED), encoding='utf-8')
     # Which tests reach which function is known of what was there: anew where anything has changed.
     seen = hashlib.sha256()
     for path in (*modules(room), *(file for name in tests for file in python_files(ROOT / name))):
@@ -236,7 +196,10 @@ def python_files(path: Path) -> list[Path]:
 def run(copy: Path, *words: str) -> None:
     """Run Python in the copy."""
     environment = os.environ | {'OMP_NUM_THREADS': '1', 'HYPOTHESIS_MAX_EXAMPLES': '20'}
-    environment.pop('PYTHONPATH', None)
+    # Commands that tests start have the bugs, too. Changed modules have megabytes of code, which
+    # is compiled once and not in each process.
+    environment['PYTHONPATH'] = str(copy / 'mutants')
+    environment.pop('PYTHONDONTWRITEBYTECODE', None)
     if subprocess.run([sys.executable, *words], cwd=copy, env=environment).returncode:
         sys.exit('mutmut has ended with an error')
 

@@ -1,0 +1,141 @@
+"""Try named bugs with the tests that may notice them: what tools/mutate.py runs in its copy.
+
+    python -P mutant_tests.py JOBS SECONDS BY_NAME ALWAYS MUTANT...
+
+mutmut takes all tests that reach a function. Here the nearest come first, and only as many as fit
+into SECONDS of CPU time (0: all), besides those with ALWAYS in their names. With BY_NAME `True`
+nothing is run to find out which test reaches what: names and imports say it, a second for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import os
+from pathlib import Path
+import re
+import sys
+from typing import Any
+
+MUTANTS = Path('mutants')
+"""mutmut's folder of changed modules, and of tests."""
+
+
+def main() -> None:
+    """Try the bugs; mutmut keeps what comes of each."""
+    import _pytest.timing
+    import mutmut.__main__ as mutmut
+
+    jobs, most_s, by_name, always, *names = sys.argv[1:]
+    collect = mutmut.collect_or_load_stats
+
+    def collect_and_choose(runner: Any, **options: Any) -> None:
+        state = mutmut.state()
+        found = state.tests_by_mangled_function_name
+        if by_name == 'True':
+            tests = sorted(runner.list_all_tests().ids)
+            state.duration_by_test = dict.fromkeys(tests, 1.0)
+            functions = {mutmut.mangled_name_from_mutant_name(name) for name in names}
+            modules = {function: module_of(function) for function in functions}
+            of = tests_by_name(set(modules.values()), tests, always)
+            found.update({function: of[module] for function, module in modules.items()})
+        else:
+            collect(runner, **options)
+        for function, tests in found.items():
+            nearest = tests if by_name == 'True' else sorted(tests)
+            durations_s = state.duration_by_test
+            found[function] = in_time(
+                module_of(function), nearest, durations_s, float(most_s), always
+            )
+        # On a busy machine tests take longer than they did, for no fault of the bug's.
+        busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+        mutmut.config().timeout_multiplier *= max(1.0, busy)
+
+    mutmut.collect_or_load_stats = collect_and_choose
+    _pytest.timing.perf_counter = cpu_s  # a test's time is the same however busy the machine is
+    mutmut._run(names, int(jobs))
+
+
+def cpu_s() -> float:
+    """CPU time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def module_of(function: str) -> str:
+    """The module of one of mutmut's functions, ``package.module.x_name``."""
+    return function.rpartition('.')[0]
+
+
+def in_time(
+    module: str,
+    tests: Iterable[str],
+    durations_s: Mapping[str, float],
+    most_s: float,
+    always: str = '',
+) -> list[str]:
+    """A module's own tests, those that are always taken, the others; quick ones first.
+
+    Args:
+        module: the module that has the bug.
+        tests: pytest's names of them; those that take equally long stay in this order.
+        durations_s: what each takes; 0 where it is not known.
+        most_s: the end of the list, 0 for none; the first, and those always taken, are in it.
+        always: a part of the names of tests that are always taken; '' for none.
+    """
+    mirrored = module.replace('.', '/').replace('avdet_ros', 'test', 1)
+    folder, _, last = mirrored.rpartition('/')
+
+    def wanted(test: str) -> bool:
+        return bool(always) and always in test
+
+    def rank(test: str) -> tuple[int, bool, float]:
+        own = (f'/test_{last}' in test) + test.startswith(f'{folder}/test_{last}')
+        return -own, not wanted(test), durations_s.get(test, 0.0)
+
+    chosen: list[str] = []
+    spent_s = 0.0
+    for test in sorted(tests, key=rank):
+        its_s = durations_s.get(test, 0.0)
+        if chosen and most_s and spent_s + its_s > most_s and not wanted(test):
+            continue
+        spent_s += its_s
+        chosen.append(test)
+    return chosen
+
+
+def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict[str, list[str]]:
+    """Each module's tests, nearest first: so named; importing it; of those that import it."""
+    files = dict.fromkeys(test.partition('::')[0] for test in tests)
+    texts = {file: (MUTANTS / file).read_text(encoding='utf-8') for file in files}
+    package = {
+        '.'.join(path.relative_to(MUTANTS).with_suffix('').parts): imports_of(path)
+        for path in (MUTANTS / 'avdet_ros').rglob('*.py')
+    }
+
+    def named(module: str) -> list[str]:
+        folder, _, last = module.replace('.', '/').rpartition('/')
+        own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\w+)?\.py')
+        return [file for file in files if own.fullmatch(file)]
+
+    def importing(module: str, its: Mapping[str, str]) -> list[str]:
+        folder, _, last = module.rpartition('.')
+        word = re.compile(rf'\b{module}\b|from {folder} import .*\b{last}\b')
+        return [name for name, text in its.items() if word.search(text)]
+
+    found = {}
+    for module in modules:
+        theirs = [file for user in importing(module, package) for file in named(user)]
+        nearest = dict.fromkeys(named(module) + importing(module, texts) + theirs)
+        own = [test for file in nearest for test in tests if test.partition('::')[0] == file]
+        others = dict.fromkeys(test for test in tests if always and always in test)
+        found[module] = list(dict.fromkeys([*own, *others]))
+    return found
+
+
+def imports_of(path: Path) -> str:
+    """The lines that import; a changed module has megabytes of others."""
+    with path.open(encoding='utf-8') as file:
+        return ''.join(line for line in file if 'import' in line)
+
+
+if __name__ == '__main__':
+    main()
