@@ -91,7 +91,9 @@ def main() -> int:
     parser.add_argument('room', help='audio, training/losses or rig, for example')
     parser.add_argument('--most', type=int, default=0, help='a sample of so many; 0: all')
     parser.add_argument('--seed', type=int, default=0, help='which sample')
-    parser.add_argument('--again', action='store_true', help='try those that passed once more')
+    parser.add_argument(
+        '--again', action='store_true', help='try those that passed or ran on and on once more'
+    )
     parser.add_argument('--jobs', type=int, default=2, help='processes')
     parser.add_argument(
         '--seconds', type=float, default=SECONDS, help='of tests a bug, of CPU time; 0: all'
@@ -117,7 +119,7 @@ def main() -> int:
     chosen = sample(mutants(copy), arguments.most, arguments.seed)
     names = [m.name for m in chosen if m.outcome is None]
     if arguments.again:
-        names += [m.name for m in chosen if m.outcome in UNNOTICED]
+        names += [m.name for m in chosen if m.outcome in (*UNNOTICED, *RAN_ON)]
     print(f'{room}: {len(names)} bugs to try', flush=True)
     if names:
         how = (arguments.jobs, arguments.seconds, arguments.by_name, arguments.always)

@@ -30,6 +30,9 @@ from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_errors, draw_ri
 from avdet_ros.simulation.conditions import Condition
 from avdet_ros.simulation.corruption import Corruption
 from avdet_ros.simulation.pictures import Cameras, random_conditions
+from avdet_ros.simulation.pictures.bodies import body_of
+from avdet_ros.simulation.pictures.light import shade_bodies
+from avdet_ros.simulation.pictures.sky import panorama
 from avdet_ros.simulation.plan import Plan, plan_drives
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.scene import Scene
@@ -131,10 +134,33 @@ def arrays_of(family: str) -> list[float]:
     )
 
 
+@cache
+def cameras_of(seed: int) -> Cameras:
+    """A drive's cameras, in front of everything that stands beside its road."""
+    scene = scene_of(seed)
+    return Cameras(scene, random_conditions(seed, scene.temperature_c))
+
+
+def shapes_of(seed: int) -> dict[str, list[float]]:
+    """Corners, colours and layers of all that is painted, and the colours that light makes."""
+    world = cameras_of(seed).world
+    still, conditions = world.surroundings, world.conditions
+    found = {
+        'ground': mark((still.ground, still.first_face, still.first_m, still.edges_m)),
+        'things': mark(still.things),
+        'vehicles': mark([body_of(vehicle) for vehicle in world.scene.vehicles]),
+    }
+    composed = world.compose(INSTANT_S)
+    colours = shade_bodies(composed, conditions, still.tunnel, still.lamps_m)
+    found['shades'] = [*colours.mean(axis=0), *np.average(colours**2, 0, composed.depth_m)]
+    sky, land = panorama(conditions, world.scene.setting)
+    found['sky'] = [float(land.mean()), *sky.mean(axis=(0, 1)), *sky.std(axis=(0, 1))]
+    return {name: [float(number) for number in its] for name, its in found.items()}
+
+
 def pictures_of(seed: int) -> dict[str, list[int]]:
     """Small pictures of an instant: colours, sixteenths of a kelvin, decimetres."""
-    scene = scene_of(seed)
-    frame = Cameras(scene, random_conditions(seed, scene.temperature_c)).frame(INSTANT_S)
+    frame = cameras_of(seed).frame(INSTANT_S)
     parts = {
         'rgb': frame.rgb.astype(np.float32),
         'thermal': frame.thermal.astype(np.float32) / 5,
@@ -201,6 +227,15 @@ def test_arrays_are_drawn_as_they_were(kept):
 
 
 @pytest.mark.parametrize('seed', SEEDS)
+def test_what_is_painted_has_the_shapes_and_colours_it_had(kept, seed):
+    before = kept['shapes'][str(seed)]
+    for name, numbers in shapes_of(seed).items():
+        seen = name in ('shades', 'sky')  # another processor rounds otherwise
+        rel, apart = (1e-4, 1e-6) if seen else (1e-6, 1e-4)
+        assert numbers == pytest.approx(before[name], rel=rel, abs=apart), name
+
+
+@pytest.mark.parametrize('seed', SEEDS)
 def test_the_pictures_of_a_seed_are_those_they_were(kept, seed):
     for name, pixels in pictures_of(seed).items():
         apart = np.abs(np.subtract(pixels, kept['pictures'][str(seed)][name]))
@@ -236,6 +271,10 @@ def keep() -> dict[str, Any]:
         'plans': plans_of(),
         'quick': {seed: quick_of(seed).round(3).tolist() for seed in QUICK},
         'sounds': {seed: sound_of(seed).round(3).tolist() for seed in SEEDS},
+        'shapes': {
+            seed: {name: [float(f'{n:.9g}') for n in its] for name, its in shapes_of(seed).items()}
+            for seed in SEEDS
+        },
         'pictures': {
             seed: {name: pixels.tolist() for name, pixels in pictures_of(seed).items()}
             for seed in SEEDS
