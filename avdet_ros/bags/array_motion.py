@@ -10,7 +10,7 @@ from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.detection.moving_steering import USUAL_AIR_C, check_air
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import ODOMETRY, TEMPERATURE, decode_odometry, stamp_ns
-from avdet_ros.tracking.ego_motion import EgoMotion
+from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
 
 _ANEW_NS = 5_000_000_000
 """A window that ends so long before the one before is of stamps that began anew."""
@@ -21,6 +21,9 @@ class BagMotion:
 
     Attributes:
         topic: of the odometry; None where there is none.
+        half_s: half the length of a window.
+        first_ns: stamp of the first pose; None without any.
+        airs: stamp and degrees Celsius of each temperature of the air.
         left_out: messages of both topics that could not be used.
         known: windows whose speed was known.
     """
@@ -47,7 +50,7 @@ class BagMotion:
         Raises:
             AvdetError: there is no such topic, several could be meant, or ``air_c`` is none.
         """
-        self._half_s, self._air_c = window_s / 2, check_air(air_c, 'air temperature')
+        self.half_s, self._air_c = window_s / 2, check_air(air_c, 'air temperature')
         self.left_out = LeftOut(f'bag {bag.path}: motion')
         self.known = 0
         self._motion = EgoMotion()
@@ -64,7 +67,8 @@ class BagMotion:
                 self.left_out.add(error)
                 continue
             self._poses.append((stamp_ns(decoded), *pose))
-        self._airs: deque[tuple[int, float]] = deque()
+        self.first_ns = self._poses[0][0] if self._poses else None
+        self.airs: list[tuple[int, float]] = []
         air = _find(bag, beside, 'air_temperature', TEMPERATURE)
         for decoded in self._decoded(bag, air):
             try:
@@ -72,7 +76,8 @@ class BagMotion:
             except AvdetError as error:
                 self.left_out.add(error)
                 continue
-            self._airs.append((stamp_ns(decoded), celsius))
+            self.airs.append((stamp_ns(decoded), celsius))
+        self._airs = deque(self.airs)
 
     def at(self, end_ns: int) -> tuple[float, float]:
         """Speed ahead in m/s, 0 where it is unknown, and the air's temperature in Celsius.
@@ -80,17 +85,26 @@ class BagMotion:
         Args:
             end_ns: of a window; windows come in their order.
         """
+        _, speed_mps = self.in_middle(end_ns)
+        while self._airs and self._airs[0][0] <= end_ns:
+            self._air_c = self._airs.popleft()[1]
+        self.known += speed_mps is not None
+        return speed_mps or 0.0, self._air_c
+
+    def in_middle(self, end_ns: int) -> tuple[PlanarPose | None, float | None]:
+        """Pose, on the path without jumps, and speed of the middle of a window, where known.
+
+        Args:
+            end_ns: of the window, until when odometry has come; windows come in their order.
+        """
         if end_ns < self._last_ns - _ANEW_NS:
             while self._poses and self._poses[0][0] > end_ns + _ANEW_NS:
                 self._take()
         self._last_ns = end_ns
         while self._poses and self._poses[0][0] <= end_ns:
             self._take()
-        while self._airs and self._airs[0][0] <= end_ns:
-            self._air_c = self._airs.popleft()[1]
-        speed_mps = self._motion.speed_mps(end_ns * 1e-9 - self._half_s)
-        self.known += speed_mps is not None
-        return speed_mps or 0.0, self._air_c
+        middle_s = end_ns * 1e-9 - self.half_s
+        return self._motion.at(middle_s), self._motion.speed_mps(middle_s)
 
     def _take(self) -> None:
         at_ns, x_m, y_m, yaw_rad = self._poses.popleft()

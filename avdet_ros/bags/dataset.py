@@ -17,6 +17,7 @@ import shutil
 import numpy as np
 import yaml
 
+from avdet_ros.bags.array_motion import BagMotion
 from avdet_ros.bags.camera_info import camera_model, drive_camera
 from avdet_ros.bags.dataset_index import (
     UNFINISHED,
@@ -25,6 +26,7 @@ from avdet_ros.bags.dataset_index import (
     write_index,
 )
 from avdet_ros.bags.drive_files import write_clip, write_picture, write_truth
+from avdet_ros.bags.drive_motion import drive_motion
 from avdet_ros.bags.drive_pictures import choose, exactly, nearest, picture_stamps, pictures
 from avdet_ros.bags.drive_sound import DriveSound
 from avdet_ros.bags.geometry import alignment, rig_tree
@@ -33,6 +35,7 @@ from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.transforms import StaticTransforms
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.odometry import write_odometry
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import ThermalScale, find_scale
 from avdet_ros.errors import AvdetError
@@ -59,6 +62,7 @@ def convert(
     kelvin_per_count: float | None = None,
     on_drive: Callable[[DriveReport], None] = lambda report: None,
     on_failure: Callable[[Path, AvdetError], None] = lambda path, error: None,
+    odometry: str | None = None,
 ) -> list[DriveReport]:
     """Write bags as a data set; one drive a bag.
 
@@ -73,6 +77,7 @@ def convert(
         kelvin_per_count: of the thermal camera, see `thermal_counts.find_scale`.
         on_drive: called after each drive.
         on_failure: called with each bag that could not be converted, and why.
+        odometry: topic of the vehicle's motion; '' takes none, None looks for ``odom``.
 
     Returns:
         A report a drive, also written to ``dataset.json``; drives that an earlier run with the
@@ -92,6 +97,7 @@ def convert(
         'rig': str(rig_path or ''),
         'rate_hz': rate_hz,
         'kelvin_per_count': kelvin_per_count,
+        **({} if odometry is None else {'odometry': odometry}),
     }
     reports, ids = finished_drives(out, names, settings)
     failed: list[str] = []
@@ -104,7 +110,7 @@ def convert(
             work.mkdir(parents=True)
             try:
                 report, frames = _convert_drive(
-                    path, work, drive, topics, audio, rig_path, rate_hz, kelvin_per_count
+                    path, work, drive, topics, audio, rig_path, rate_hz, kelvin_per_count, odometry
                 )
             except AvdetError as error:
                 failed.append(str(error))
@@ -168,6 +174,7 @@ def _convert_drive(
     rig_path: Path | None,
     rate_hz: float,
     kelvin_per_count: float | None,
+    odometry: str | None,
 ) -> tuple[DriveReport, list[layout.FrameId]]:
     folder = out / drive
     report = DriveReport(str(path), drive)
@@ -180,6 +187,7 @@ def _convert_drive(
         transforms = StaticTransforms(bag)
         tree, report.pose = rig_tree(rig_path, camera, transforms)
         rig = parse_rig(tree, where=f'bag {path}')
+        told = BagMotion(bag, audio, rig.frame_id, layout.CLIP_S, odometry)
         folder.mkdir(parents=True)
         scratch = folder / 'sound.part'
         try:
@@ -229,6 +237,9 @@ def _convert_drive(
                 clip = sound.around(frame.stamp_ns, layout.CLIP_S)
                 assert clip is not None  # as of all in `whole`
                 write_clip(out, frame, clip, rig)
+            motion = drive_motion(told, sound.start_ns, sound.end_ns)
+            if motion.odometry is not None:
+                write_odometry(folder, motion.odometry)
             if truth := bag.find('truth', DETECTIONS):
                 report.with_truth = write_truth(folder, ids, RecordedTruth(bag, truth))
         finally:
@@ -236,6 +247,8 @@ def _convert_drive(
         report.frames = len(ids)
         report.missing = {kind: count for kind, count in report.missing.items() if count}
         report.bad = [entry.sentence for entry in left_out.values() if entry.sentence]
+        report.motion = motion.sentence
+        report.bad += [sentence] if (sentence := told.left_out.sentence) else []
         report.bad += [f'{audio}: {count} {what}' for what, count in sound.sound.notes.items()]
         report.partial = '; '.join(filter(None, (bag.partial, sound.note))) or None
     (folder / 'rig.yaml').write_text(yaml.safe_dump(tree, sort_keys=False), encoding='utf-8')
@@ -245,6 +258,7 @@ def _convert_drive(
         'topics': topics,
         'audio': audio,
         'partial': report.partial,
+        **({} if motion.air_c is None else {'temperature_c': motion.air_c}),
     }
     (folder / 'parameters.json').write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
     (folder / layout.DONE).touch()

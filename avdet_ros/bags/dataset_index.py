@@ -35,6 +35,7 @@ class DriveReport:
         bad: sentences about what was damaged and left out or mended.
         alignment: how other cameras' pictures were laid over the RGB camera's.
         thermal: what the thermal camera's counts were taken for.
+        motion: where the vehicle's speed comes from and how much of it is known.
         split: train, val or test.
         settings: the options that it was made with.
         partial: None, or why this is not the whole drive.
@@ -53,6 +54,7 @@ class DriveReport:
     bad: list[str] = field(default_factory=list)
     alignment: dict[str, str] = field(default_factory=dict)
     thermal: str = ''
+    motion: str = ''
     split: str = ''
     settings: dict[str, Any] = field(default_factory=dict)
     partial: str | None = None

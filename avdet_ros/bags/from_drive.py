@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 import soundfile
 
+from avdet_ros.bags.drive_motion import air_messages, odometry_messages
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.dataset import layout
 from avdet_ros.detection.boxes import Detections
@@ -54,7 +55,9 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
         )
     start_ns = int(layout.read_parameters(folder)['start_ns'])
     rig = load_rig(folder / 'rig.yaml')
+    seconds = soundfile.info(folder / layout.DRIVE_SOUND).duration
     sources = [_rig_messages(rig, start_ns), _sound(folder, rig, start_ns)]
+    sources += [odometry_messages(folder, rig), air_messages(folder, rig, start_ns, seconds)]
     ids = _frames(folder)
     sources += [_pictures(folder, ids, kind, rig) for kind in layout.PICTURES]
     if (folder / 'truth' / 'frames.jsonl').exists():

@@ -36,6 +36,10 @@ def bag_to_dataset(
         ),
     ] = None,
     rate: Annotated[float, typer.Option(help='Largest number of frames a second.')] = 10.0,
+    odom: Annotated[
+        str | None,
+        typer.Option(help='Topic of the vehicle\'s odometry; "" for none; default: odom.'),
+    ] = None,
 ) -> None:
     """Write recorded drives as pictures and one-second clips, split by drive."""
     from avdet_ros.bags.dataset import convert
@@ -57,6 +61,8 @@ def bag_to_dataset(
             print_line(f'  {sentence}', 'yellow')
         for kind, how in report.alignment.items():
             print_line(f'  {kind} {how}')
+        if report.motion:
+            print_line(f'  {report.motion}')
         if report.thermal:
             print_line(f'  thermal: {report.thermal}')
         if report.partial:
@@ -69,7 +75,7 @@ def bag_to_dataset(
     named = {'rgb': rgb, 'thermal': thermal, 'depth': depth}
     topics = {kind: name for kind, name in named.items() if name}
     reports = convert(
-        bags, out, topics, audio, rig, rate, thermal_kelvin, report_drive, report_failure
+        bags, out, topics, audio, rig, rate, thermal_kelvin, report_drive, report_failure, odom
     )
     kinds = {report.split for report in reports}
     print_line(f'{out}: {sum(report.frames for report in reports)} frames')

@@ -30,6 +30,9 @@ from avdet_ros.quoting import brief_repr
 FILE = 'odometry.csv'
 COLUMNS = ('stamp_ns', 'x_m', 'y_m', 'yaw_rad', 'ahead_mps')
 
+FRAME = 'odom'
+"""Name of the fixed frame in messages: of a simulated drive, its world."""
+
 STEP_S = 0.05
 """From one pose that is written to the next: a vehicle's speed does not change faster."""
 

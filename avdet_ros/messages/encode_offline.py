@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.messages.decode import DETECTIONS, IMAGE
+from avdet_ros.messages.decode import DETECTIONS, IMAGE, ODOMETRY, TEMPERATURE
 from avdet_ros.messages.places import covariance36, find_places
 from avdet_ros.messages.typestore import typestore
 from avdet_ros.rig import Rig
@@ -39,6 +40,47 @@ def make_spectrogram(header: Any, features: np.ndarray) -> Any:
     channels, n_mels, frames = features.shape
     pixels = np.ascontiguousarray(features.transpose(1, 2, 0), np.float32)
     return make_image(header, f'32FC{channels}', n_mels, frames, pixels)
+
+
+def make_odometry(
+    header: Any,
+    child_frame_id: str,
+    pose: tuple[float, float, float],
+    ahead_mps: float,
+    turning_rad_s: float,
+) -> Any:
+    """A ``nav_msgs/Odometry`` of a vehicle on the plane.
+
+    Args:
+        header: stamp and fixed frame.
+        child_frame_id: the vehicle's frame.
+        pose: x and y in metres, yaw in radians.
+        ahead_mps: speed along the vehicle's x axis.
+        turning_rad_s: how fast it turns to the left.
+    """
+    types = typestore().types
+    x_m, y_m, yaw_rad = pose
+    vector, covariance = types['geometry_msgs/msg/Vector3'], np.zeros(36)
+    at = types['geometry_msgs/msg/Pose'](
+        types['geometry_msgs/msg/Point'](x_m, y_m, 0.0),
+        types['geometry_msgs/msg/Quaternion'](
+            0.0, 0.0, math.sin(yaw_rad / 2), math.cos(yaw_rad / 2)
+        ),
+    )
+    twist = types['geometry_msgs/msg/Twist'](
+        vector(ahead_mps, 0.0, 0.0), vector(0.0, 0.0, turning_rad_s)
+    )
+    return types[ODOMETRY](
+        header,
+        child_frame_id,
+        types['geometry_msgs/msg/PoseWithCovariance'](at, covariance),
+        types['geometry_msgs/msg/TwistWithCovariance'](twist, covariance),
+    )
+
+
+def make_temperature(header: Any, celsius: float) -> Any:
+    """A ``sensor_msgs/Temperature``."""
+    return typestore().types[TEMPERATURE](header, celsius, 0.0)
 
 
 def make_detections(

@@ -13,15 +13,13 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Temperature, TimeReference
 from vision_msgs.msg import Detection2DArray
 
+from avdet_ros.dataset.odometry import FRAME
 from avdet_ros.messages.encode import encode_detections, encode_header, encode_stamp
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.ego_odometry import ego_state
 from avdet_ros.sources.base import StampedBlock
-
-ODOM_FRAME = 'odom'
-"""The drive's world."""
 
 
 class TruthPublisher:
@@ -99,7 +97,7 @@ class TruthPublisher:
     def _publish_odometry(self, time_s: float, start_ns: int) -> None:
         """Publish where the ego vehicle is in the drive's world, and how fast."""
         state = ego_state(self.scene, time_s)
-        message = Odometry(header=encode_header(start_ns + round(time_s * 1e9), ODOM_FRAME))
+        message = Odometry(header=encode_header(start_ns + round(time_s * 1e9), FRAME))
         message.child_frame_id = self._rig.frame_id
         at, turn = message.pose.pose.position, message.pose.pose.orientation
         at.x, at.y, at.z = state.position_m.tolist()

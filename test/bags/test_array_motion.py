@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.bags.array_motion import BagMotion
+from avdet_ros.bags.drive_motion import DriveMotion, drive_motion
 from avdet_ros.bags.process import process_bag
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.writer import BagWriter
@@ -92,6 +93,38 @@ def test_the_speed_is_that_of_the_middle_of_a_window_and_the_air_the_newest(moti
     assert its.at(ends_ns(9.0)[0]) == (0.0, 5.0), 'odometry has stopped'
     assert its.known == 3
     assert 'found nan' in its.left_out.sentence
+
+
+def test_a_drive_of_a_bag_keeps_its_way_and_the_middle_of_its_temperatures(motion):
+    its = motion(*GOOD, *BAD, *AIR, temperature(9.0, 60.0))
+    found = drive_motion(its, START_NS, START_NS + 3_500_000_000)
+    way = found.odometry
+    assert found.air_c == -2.5
+    assert way.stamps_ns.tolist() == [START_NS + 50_000_000 * step for step in range(71)]
+    # The way ends at 3 s and is carried on for half a second.
+    np.testing.assert_allclose(way.ahead_at(ends_ns(0.5, 1.0, 2.5)), [22, 24, 30], atol=0.1)
+    np.testing.assert_allclose(way.x_m[20], accelerating(1.0), atol=0.01)
+    assert np.isnan(way.ahead_mps[-1])
+    known = np.isfinite(way.ahead_mps)
+    assert np.flatnonzero(known)[[0, -1]] == pytest.approx([5, 64.5], abs=0.6)
+    share = known.sum() / 71
+    assert found.sentence == f'own speed from /avdet/odom, known in {share:.0%} of the drive'
+    assert its.left_out.bad == 4
+
+
+def test_before_the_first_pose_nothing_is_known(motion):
+    late = [message for message in GOOD if stamp_ns(message) >= START_NS + 1_000_000_000]
+    way = drive_motion(motion(*late), START_NS, START_NS + 3_000_000_000).odometry
+    assert way.stamps_ns[0] == START_NS + 1_000_000_000
+    assert np.isnan(way.ahead_mps[:5]).all()
+    assert way.ahead_mps[5] == pytest.approx(25, abs=0.1)
+
+
+def test_a_bag_without_a_way_makes_a_drive_without_one(motion):
+    assert drive_motion(motion(*AIR), START_NS, START_NS + 10**9) == DriveMotion(None, -10.0, '')
+    other = drive_motion(motion(odometry(0.0, 0.0, child='camera')), START_NS, START_NS + 10**9)
+    assert other.odometry is None
+    assert other.sentence == 'own speed from /avdet/odom, known in 0% of the drive'
 
 
 def test_what_comes_at_a_windows_very_end_is_known(motion):

@@ -10,20 +10,37 @@ import pytest
 from scipy.spatial.transform import Rotation
 import soundfile
 
+from avdet_ros.bags.array_motion import BagMotion
 from avdet_ros.bags.dataset import convert
 from avdet_ros.bags.from_drive import TOPICS, drive_to_bag
 from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.odometry import (
+    FILE,
+    Odometry,
+    read_air_c,
+    read_odometry,
+    write_odometry,
+)
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import DETECTIONS, stamp_ns
+from avdet_ros.messages.decode import DETECTIONS, decode_odometry, stamp_ns
 from avdet_ros.messages.encode_offline import make_detections, make_header
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path, load_rig
 
 START_NS = 1_700_000_000_000_000_000
+
+
+def straight_on(count, ahead_mps=10.0):
+    """Poses 50 ms apart at a speed to the north-west."""
+    steps, yaw = np.arange(count), np.full(count, 3 * np.pi / 4)
+    stamps = START_NS + steps * 50_000_000
+    gone = ahead_mps * 0.05 * steps
+    speeds = np.full(count, ahead_mps)
+    return Odometry(stamps, gone * np.cos(yaw), gone * np.sin(yaw), yaw, speeds)
 
 
 @pytest.fixture
@@ -33,7 +50,8 @@ def drive(tmp_path, waveform):
     for name in ('fl_rgb', 'fl_ir_aligned', 'truth'):
         (folder / name).mkdir(parents=True)
     soundfile.write(folder / layout.DRIVE_SOUND, waveform, 44100, subtype='PCM_16')
-    (folder / 'parameters.json').write_text(f'{{"start_ns": {START_NS}}}')
+    (folder / 'parameters.json').write_text(f'{{"start_ns": {START_NS}, "temperature_c": -4.5}}')
+    write_odometry(folder, straight_on(60))
     (folder / 'rig.yaml').write_text(default_rig_path().read_text())
     lines = []
     for index in range(5):
@@ -58,6 +76,13 @@ def test_there_and_back(drive, tmp_path):
     topics = {kind: TOPICS[kind] for kind in ('rgb', 'thermal')}
     (report,) = convert([tmp_path / 'drive_day_1'], tmp_path / 'back', topics)
     assert (report.frames, report.with_truth, report.missing) == (5, 5, {})
+    assert report.motion == 'own speed from /avdet/odom, known in 92% of the drive'
+    back = tmp_path / 'back' / 'drive_day_1'
+    way = read_odometry(back)
+    assert way.stamps_ns[:2].tolist() == [START_NS, START_NS + 50_000_000]
+    middles = START_NS + np.arange(500, 2600, 100) * 1_000_000
+    np.testing.assert_allclose(way.ahead_at(middles), 10, atol=0.01)
+    assert read_air_c(back) == -4.5
     ids = layout.read_ids(tmp_path / 'back' / 'train_all.txt')
     truth = layout.read_truth(tmp_path / 'back', 'drive_day_1')
     for index, frame in enumerate(ids):
@@ -106,6 +131,35 @@ def test_the_camera_and_its_place_are_told_as_drivers_do(drive, tmp_path):
     # A block comes when its last sample is there, and is stamped with its first one.
     assert stamp_ns(decode(audio[1])) == START_NS + round(1024e9 / 44100)
     assert audio[0].stamp_ns == START_NS + round(1024e9 / 44100)
+
+
+def test_the_bag_tells_nodes_what_a_vehicle_would(drive, tmp_path):
+    counts = drive_to_bag(drive, tmp_path / 'bag')
+    assert (counts['/avdet/odom'], counts['/avdet/air_temperature']) == (60, 3)
+    with Bag(tmp_path / 'bag') as bag:
+        odom = [decode(message) for message in bag.messages(['/avdet/odom'])]
+        motion = BagMotion(bag, '/avdet/audio', 'base_link', 1.0)
+    ends_ns = [START_NS + round(end_s * 1e9) for end_s in (1.0, 1.5, 2.8)]
+    told = [motion.at(end_ns) for end_ns in ends_ns]
+    assert [speed for speed, _ in told] == pytest.approx([10, 10, 10], abs=1e-3)
+    assert {air for _, air in told} == {-4.5}
+    assert motion.left_out.sentence is None
+    message = odom[20]
+    assert stamp_ns(message) == START_NS + 1_000_000_000
+    assert (message.header.frame_id, message.child_frame_id) == ('odom', 'base_link')
+    x_m, y_m, yaw_rad = decode_odometry(message, 'base_link', 'odom')
+    assert (x_m, y_m) == pytest.approx((-(50**0.5), 50**0.5), abs=1e-3)
+    assert yaw_rad == pytest.approx(3 * np.pi / 4, abs=1e-5)
+    twist = message.twist.twist
+    assert (twist.linear.x, twist.linear.y) == (10, 0)
+    assert twist.angular.z == pytest.approx(0, abs=1e-9)
+
+
+def test_of_a_drive_that_says_nothing_a_bag_says_nothing(drive, tmp_path):
+    (drive / FILE).unlink()
+    (drive / 'parameters.json').write_text(f'{{"start_ns": {START_NS}}}')
+    counts = drive_to_bag(drive, tmp_path / 'bag')
+    assert not {'/avdet/odom', '/avdet/air_temperature'} & set(counts)
 
 
 def test_a_folder_that_is_no_drive_is_named(tmp_path):

@@ -1,0 +1,107 @@
+"""How the vehicle of a drive moved, from a bag's topics to the drive's file and back to topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avdet_ros.bags.array_motion import BagMotion
+from avdet_ros.dataset.odometry import FRAME, STEP_S, Odometry, read_air_c, read_odometry
+from avdet_ros.messages.encode_offline import make_header, make_odometry, make_temperature
+from avdet_ros.rig import Rig
+from avdet_ros.tracking.ego_motion import MEAN_OVER_S
+
+ODOM, AIR = '/avdet/odom', '/avdet/air_temperature'
+
+_AIR_EVERY_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class DriveMotion:
+    """What a bag says of a drive's motion.
+
+    Attributes:
+        odometry: None where it says nothing.
+        air_c: temperature of the air, None where it says nothing.
+        sentence: how much of the speed is known; '' without a topic.
+    """
+
+    odometry: Odometry | None
+    air_c: float | None
+    sentence: str
+
+
+def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
+    """The motion of a drive, at the steps that `avdet_ros.dataset.odometry` keeps.
+
+    Args:
+        motion: of the bag, from which nothing was asked yet.
+        start_ns: of the drive's sound.
+        end_ns: of the same.
+    """
+    airs_c = [celsius for stamp, celsius in motion.airs if start_ns <= stamp <= end_ns]
+    air_c = round(float(np.median(airs_c)), 2) if airs_c else None
+    if motion.topic is None:
+        return DriveMotion(None, air_c, '')
+    steps = int((end_ns - start_ns) * 1e-9 / STEP_S) + 1
+    # What a vehicle did before its first pose nobody knows, nor its mean speed about it.
+    first_ns = end_ns if motion.first_ns is None else motion.first_ns
+    fast_ns = first_ns + round(MEAN_OVER_S / 2 * 1e9)
+    stamps: list[int] = []
+    rows: list[tuple[float, float, float, float]] = []
+    for step in range(steps):
+        stamp_ns = start_ns + round(step * STEP_S * 1e9)
+        pose, speed_mps = motion.in_middle(stamp_ns + round(motion.half_s * 1e9))
+        if pose is not None and stamp_ns >= first_ns:
+            ahead_mps = math.nan if speed_mps is None or stamp_ns < fast_ns else speed_mps
+            stamps.append(stamp_ns)
+            rows.append((pose.x_m, pose.y_m, pose.yaw_rad, ahead_mps))
+    known = sum(math.isfinite(row[-1]) for row in rows)
+    sentence = f'own speed from {motion.topic}, known in {known / steps:.0%} of the drive'
+    if not rows:
+        return DriveMotion(None, air_c, sentence)
+    x_m, y_m, yaw_rad, ahead = np.array(rows, np.float64).T
+    way = Odometry(np.array(stamps, np.int64), x_m, y_m, yaw_rad, ahead)
+    return DriveMotion(way, air_c, sentence)
+
+
+def odometry_messages(folder: Path, rig: Rig) -> Iterator[tuple[int, str, Any]]:
+    """A drive's poses as a vehicle publishes them: stamp, topic and message.
+
+    Raises:
+        AvdetError: the drive's file is damaged.
+    """
+    way = read_odometry(folder)
+    if way is None or not len(way):
+        return
+    turning = np.zeros(len(way))
+    if len(way) > 1:
+        turning = np.gradient(np.unwrap(way.yaw_rad), (way.stamps_ns - way.stamps_ns[0]) * 1e-9)
+    rows = zip(way.stamps_ns, way.x_m, way.y_m, way.yaw_rad, way.ahead_mps, turning, strict=True)
+    for stamp, x_m, y_m, yaw_rad, ahead_mps, turning_rad_s in rows:
+        header = make_header(int(stamp), FRAME)
+        ahead = float(ahead_mps) if math.isfinite(ahead_mps) else 0.0
+        pose = float(x_m), float(y_m), float(yaw_rad)
+        message = make_odometry(header, rig.frame_id, pose, ahead, float(turning_rad_s))
+        yield int(stamp), ODOM, message
+
+
+def air_messages(
+    folder: Path, rig: Rig, start_ns: int, seconds: float
+) -> Iterator[tuple[int, str, Any]]:
+    """The temperature of a drive's air once a second, as a simulated vehicle publishes it.
+
+    Raises:
+        AvdetError: the drive's parameters hold something else.
+    """
+    air_c = read_air_c(folder)
+    if air_c is None:
+        return
+    for second in range(math.ceil(seconds)):
+        stamp = start_ns + second * _AIR_EVERY_NS
+        yield stamp, AIR, make_temperature(make_header(stamp, rig.frame_id), air_c)
