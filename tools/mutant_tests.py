@@ -2,8 +2,9 @@
 
     python -P mutant_tests.py JOBS SECONDS BY_NAME ALWAYS MUTANT...
 
-mutmut takes all tests that reach a function. Here the nearest come first, and only as many as fit
-into SECONDS of CPU time (0: all), besides those with ALWAYS in their names. With BY_NAME `True`
+Those are the tests that reach a bug's function, and those beside them in their files. The nearest
+come first, and only as many are taken as fit into SECONDS of CPU time (0: all), besides those with
+ALWAYS in their names. With BY_NAME `True`
 nothing is run to find out which test reaches what: names and imports say it, a second for each.
 """
 
@@ -31,21 +32,21 @@ def main() -> None:
     def collect_and_choose(runner: Any, **options: Any) -> None:
         state = mutmut.state()
         found = state.tests_by_mangled_function_name
+        functions = {mutmut.mangled_name_from_mutant_name(name) for name in names}
+        modules = {function: module_of(function) for function in functions}
         if by_name == 'True':
             tests = sorted(runner.list_all_tests().ids)
             state.duration_by_test = dict.fromkeys(tests, 1.0)
-            functions = {mutmut.mangled_name_from_mutant_name(name) for name in names}
-            modules = {function: module_of(function) for function in functions}
             of = tests_by_name(set(modules.values()), tests, always)
             found.update({function: of[module] for function, module in modules.items()})
         else:
             collect(runner, **options)
-        for function, tests in found.items():
-            nearest = tests if by_name == 'True' else sorted(tests)
-            durations_s = state.duration_by_test
-            found[function] = in_time(
-                module_of(function), nearest, durations_s, float(most_s), always
-            )
+            tests = sorted(state.duration_by_test)
+            for function, module in modules.items():
+                found[function] = and_beside(module, found[function], tests)
+        for function, module in modules.items():
+            nearest, durations_s = found[function], state.duration_by_test
+            found[function] = in_time(module, nearest, durations_s, float(most_s), always)
         # On a busy machine tests take longer than they did, for no fault of the bug's.
         busy = os.getloadavg()[0] / (os.cpu_count() or 1)
         mutmut.config().timeout_multiplier *= max(1.0, busy)
@@ -102,19 +103,38 @@ def in_time(
     return chosen
 
 
+def and_beside(module: str, reached_by: Iterable[str], tests: list[str]) -> list[str]:
+    """The tests that reach a function, those in their files, and those of its module's own files.
+
+    Of what a fixture of several tests calls, or a function that keeps its results, mutmut knows
+    the first test alone; of what runs while a module is imported, none.
+    """
+    reached = sorted(reached_by)
+    files = {file_of(test) for test in reached}
+    files |= set(named(module, map(file_of, tests)))
+    return reached + [test for test in tests if file_of(test) in files and test not in reached]
+
+
+def file_of(test: str) -> str:
+    """The file of one of pytest's tests."""
+    return test.partition('::')[0]
+
+
+def named(module: str, files: Iterable[str]) -> list[str]:
+    """The files of tests that are named after a module, in its folder."""
+    folder, _, last = module.replace('.', '/').rpartition('/')
+    own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\w+)?\.py')
+    return [file for file in files if own.fullmatch(file)]
+
+
 def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict[str, list[str]]:
     """Each module's tests, nearest first: so named; importing it; of those that import it."""
-    files = dict.fromkeys(test.partition('::')[0] for test in tests)
+    files = dict.fromkeys(map(file_of, tests))
     texts = {file: (MUTANTS / file).read_text(encoding='utf-8') for file in files}
     package = {
         '.'.join(path.relative_to(MUTANTS).with_suffix('').parts): imports_of(path)
         for path in (MUTANTS / 'avdet_ros').rglob('*.py')
     }
-
-    def named(module: str) -> list[str]:
-        folder, _, last = module.replace('.', '/').rpartition('/')
-        own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\w+)?\.py')
-        return [file for file in files if own.fullmatch(file)]
 
     def importing(module: str, its: Mapping[str, str]) -> list[str]:
         folder, _, last = module.rpartition('.')
@@ -123,9 +143,9 @@ def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict
 
     found = {}
     for module in modules:
-        theirs = [file for user in importing(module, package) for file in named(user)]
-        nearest = dict.fromkeys(named(module) + importing(module, texts) + theirs)
-        own = [test for file in nearest for test in tests if test.partition('::')[0] == file]
+        theirs = [file for user in importing(module, package) for file in named(user, files)]
+        nearest = dict.fromkeys(named(module, files) + importing(module, texts) + theirs)
+        own = [test for file in nearest for test in tests if file_of(test) == file]
         others = dict.fromkeys(test for test in tests if always and always in test)
         found[module] = list(dict.fromkeys([*own, *others]))
     return found

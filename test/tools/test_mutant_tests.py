@@ -83,6 +83,18 @@ def test_by_name_the_nearest_come_first(copy):
     assert mutant_tests.tests_by_name(['avdet_ros.rig'], copy, '') == {'avdet_ros.rig': []}
 
 
+def test_tests_beside_those_that_reach_a_function_are_taken_too():
+    tests = sorted([*DURATIONS_S, 'test/audio/test_clock_drift.py::test_f'])
+    assert mutant_tests.and_beside(CLOCK, {LONG}, tests) == [
+        LONG,
+        OWN,
+        'test/audio/test_clock_drift.py::test_f',
+        QUICK,
+    ]
+    assert mutant_tests.and_beside('avdet_ros.audio.mixed', set(), tests) == [QUICK, LONG]
+    assert mutant_tests.and_beside('avdet_ros.rig', set(), tests) == []
+
+
 def test_the_time_of_a_test_is_that_of_its_work():
     begin_s = mutant_tests.cpu_s()
     time.sleep(0.2)
