@@ -1,8 +1,9 @@
 """Recorded drives as windows of format 2: sound of any rig, labels of teachers or of the truth.
 
 Each drive is a shard of its own with the array of its own rig file, so drives of several
-vehicles teach one model. Labels are boxes in the camera's image (`box_labels`): what is beside
-the image, and what its edge cuts, stays open.
+vehicles teach one model. What a drive says of its speed and its air stands with each window, as a
+detector is told it. Labels are boxes in the camera's image (`box_labels`): what is beside the
+image, and what its edge cuts, stays open.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.features import cache_sound, map_features
 from avdet_ros.dataset.labels import FrameLabels, labels_of
+from avdet_ros.dataset.odometry import read_air_c, read_odometry
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.detection.steering import heading_rad
@@ -87,7 +89,7 @@ def write_drive_windows(
         AvdetError: files are missing or damaged, or nothing is left.
     """
     out.mkdir(parents=True, exist_ok=True)
-    total = 0
+    total = told = 0
     for number, (drive, members) in enumerate(by_drive(frames).items()):
         places, features = map_features(root, 'window', drive)
         known = labels_of(root, drive, source, labels, teachers)
@@ -98,6 +100,8 @@ def write_drive_windows(
         rows = [label_fields(_whole(known[f.stamp]), rigs[drive], columns_px) for f in there]
         arrays: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         arrays |= _array_fields(rigs[drive], len(there))
+        arrays |= _motion_fields(root / drive, there)
+        told += int(np.isfinite(arrays['ahead_mps']).sum())
         arrays['features'] = np.stack([features[places[frame.stamp]] for frame in there])
         arrays['seed'] = np.full(len(there), number, np.int64)
         with write_atomically(out / f'windows_{number:07d}.npz') as file:
@@ -109,17 +113,31 @@ def write_drive_windows(
         )
     left_out = len(frames) - total
     _logger.info('%s: %d windows, %d frames have no sound or labels', out, total, left_out)
+    _logger.info('%s: own speed known in %d of %d windows', out, told, total)
     return total
 
 
 def _array_fields(rig: Rig, count: int) -> dict[str, np.ndarray]:
     """The rig's array, once a window, as a set of drawn arrays has it."""
-    yaw_deg = rig.array_yaw_deg - np.degrees(heading_rad(rig.camera))
+    heading_deg = np.degrees(heading_rad(rig.camera))
+    yaw_deg = rig.array_yaw_deg - heading_deg
     places_m = microphones_in_array(rig).astype(np.float32)
     return {
         'rig_microphones_m': np.repeat(places_m[None], count, axis=0),
         'rig_array_yaw_deg': np.full(count, yaw_deg, np.float32),
+        'camera_heading_deg': np.full(count, heading_deg, np.float32),
         'alive': np.repeat(np.asarray(rig.alive, bool)[None], count, axis=0),
+    }
+
+
+def _motion_fields(folder: Path, frames: Sequence[layout.FrameId]) -> dict[str, np.ndarray]:
+    """Speed in the middle of each window, and the air's temperature; NaN where unknown."""
+    way, air_c = read_odometry(folder), read_air_c(folder)
+    stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
+    ahead_mps = np.full(len(frames), np.nan) if way is None else way.ahead_at(stamps_ns)
+    return {
+        'ahead_mps': ahead_mps.astype(np.float32),
+        'temperature_c': np.full(len(frames), np.nan if air_c is None else air_c, np.float32),
     }
 
 

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import yaml
 
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import labels_of
+from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path
+from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.run.drive_windows import (
     cache_drive_sound,
     drive_rigs,
@@ -20,6 +25,18 @@ from avdet_ros.training.run.drive_windows import (
 )
 
 pytestmark = pytest.mark.slow
+
+
+def drive_at_10_mps(root, drive):
+    """Say of a drive that it went at 10 m/s in air of 3 degrees, and not of its last frame."""
+    frames = [path.stem.split('_', 2)[2] for path in sorted((root / drive / 'fl_rgb').iterdir())]
+    stamps = [layout.parse_id(f'{drive}/{stamp}').stamp_ns for stamp in frames]
+    steps = np.arange(stamps[0] - 10**9, stamps[-1] - 6 * 10**8, 50_000_000)
+    gone, zeros = 10 * (steps - steps[0]) * 1e-9, np.zeros(len(steps))
+    write_odometry(root / drive, Odometry(steps, gone, zeros, zeros, zeros + 10))
+    path = root / drive / 'parameters.json'
+    facts = json.loads(path.read_text()) if path.exists() else {'start_ns': int(steps[0])}
+    path.write_text(json.dumps(facts | {'temperature_c': 3.0}))
 
 
 @pytest.fixture(scope='module')
@@ -33,6 +50,7 @@ def two_rigs(drives, tmp_path_factory):
     tree['camera']['yaw_deg'] = 5.0
     first = min(path.name for path in root.iterdir() if path.is_dir())
     (root / first / 'rig.yaml').write_text(yaml.safe_dump(tree))
+    drive_at_10_mps(root, first)
     return root, first
 
 
@@ -51,9 +69,20 @@ def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp
     assert one['rig_microphones_m'][3, 2] == pytest.approx([0.0, 0.3, 0.0], abs=1e-6)
     assert one['seen_deg'][0, 0] == pytest.approx(np.degrees(np.arctan(0.96)))
     assert one['features'].shape == (8, 32, 80, 44)
+    assert one['ahead_mps'][:7].tolist() == [10] * 7
+    assert np.isnan(one['ahead_mps'][7])
+    assert one['temperature_c'].tolist() == [3] * 8
+    assert one['camera_heading_deg'] == pytest.approx([5.0] * 8)
     with np.load(tmp_path / 'windows_0000001.npz') as shard:
         other = dict(shard)
     assert other['rig_array_yaw_deg'] == pytest.approx([0.0] * 8)
+    assert np.isnan(other['ahead_mps']).all()
+    assert other['camera_heading_deg'] == pytest.approx([0.0] * 8)
+    # The store that teaches tells all of it.
+    store = ArrayStore(tmp_path, SteeringTable(FrontEnd()), np.zeros(1))
+    store.refresh()
+    assert np.isfinite(store.column('ahead_mps')).sum() == 7
+    assert store.column('temperature_c')[:8].tolist() == [3] * 8
     # One box a frame, 20 m away; its middle as a pinhole camera has it.
     name = list(by_drive(split.train))[1]
     truth = labels_of(root, name, 'truth')
