@@ -55,6 +55,7 @@ class BagMotion:
         self.known = 0
         self._motion = EgoMotion()
         self._last_ns = 0
+        self._told_c: float | None = None
         if odometry:
             self.topic: str | None = bag.require(odometry, ODOMETRY).name
         else:
@@ -85,11 +86,16 @@ class BagMotion:
         Args:
             end_ns: of a window; windows come in their order.
         """
+        speed_mps, air_c = self.known_at(end_ns)
+        self.known += speed_mps is not None
+        return speed_mps or 0.0, self._air_c if air_c is None else air_c
+
+    def known_at(self, end_ns: int) -> tuple[float | None, float | None]:
+        """The same, None where it is unknown."""
         _, speed_mps = self.in_middle(end_ns)
         while self._airs and self._airs[0][0] <= end_ns:
-            self._air_c = self._airs.popleft()[1]
-        self.known += speed_mps is not None
-        return speed_mps or 0.0, self._air_c
+            self._told_c = self._airs.popleft()[1]
+        return speed_mps, self._told_c
 
     def in_middle(self, end_ns: int) -> tuple[PlanarPose | None, float | None]:
         """Pose, on the path without jumps, and speed of the middle of a window, where known.

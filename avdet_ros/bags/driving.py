@@ -24,6 +24,7 @@ from avdet_ros.bags.left_out import whole_messages
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.sound_blocks import BagSound
 from avdet_ros.dataset import layout
+from avdet_ros.dataset.odometry import read_odometry
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, ODOMETRY, decode_detections, stamp_ns
 from avdet_ros.progress import SILENT, Progress
@@ -158,9 +159,7 @@ def _blocks(path: Path, rate_hz: int) -> Iterator[np.ndarray]:
 def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
     """A drive of `avdet sim drives`, or one that `avdet bag to-dataset` wrote."""
     fronts = _file_fronts(folder / layout.DRIVE_SOUND, rig, advance)
-    speeds_mps = np.full(len(fronts.time_s), np.nan)
-    if (folder / 'parameters.json').is_file() and layout.read_parameters(folder).get('static'):
-        speeds_mps[:] = 0.0
+    speeds_mps = _drive_speeds(folder, fronts.time_s)
     if not (folder / 'truth' / 'frames.jsonl').is_file():
         return Driving(fronts, None, speeds_mps)
     times, boxes, ids = [], [], []
@@ -174,6 +173,16 @@ def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
                 ids.append(int(name))
     seen = box_sightings(rig, np.array(times), np.array(boxes), np.array(ids, int))
     return Driving(fronts, seen, speeds_mps)
+
+
+def _drive_speeds(folder: Path, time_s: np.ndarray) -> np.ndarray:
+    """(S,) from the drive's odometry; 0 of one that stood, nan where nothing is known."""
+    way = read_odometry(folder)
+    if way is not None:
+        start_ns = int(layout.read_parameters(folder)['start_ns'])
+        return way.ahead_at(start_ns + np.round(time_s * 1e9).astype(np.int64))
+    told = (folder / 'parameters.json').is_file() and layout.read_parameters(folder)
+    return np.full(len(time_s), 0.0 if told and told.get('static') else np.nan)
 
 
 def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:

@@ -159,6 +159,8 @@ def evaluate_dataset(
             detectors |= on_dataset.baseline_detectors(statistics, rig)
     count = sum(len(ids) for ids in frames.values())
     found = on_dataset.run_on_dataset(root, frames, detectors, front_end, labels, progress)
+    if found.told is not None:
+        notes.append(found.told.sentence)
     if found.broken:
         notes.append(f'{len(found.broken)} of {count} frames left out, first: {found.broken[0]}')
     if not found.records:

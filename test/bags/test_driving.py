@@ -11,6 +11,7 @@ import soundfile
 
 from avdet_ros.bags.driving import ODOMETRY, drive_rig, read_driving
 from avdet_ros.bags.writer import BagWriter
+from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.encode_offline import make_header
 from avdet_ros.messages.typestore import serialize, typestore
@@ -127,6 +128,22 @@ def test_a_drive_knows_what_its_camera_saw(small, sound, tmp_path):
     assert drive_rig(folder) is None
     (folder / 'rig.yaml').write_text('x')
     assert drive_rig(folder) == folder / 'rig.yaml'
+
+
+def test_a_drives_odometry_is_its_speed(small, sound, tmp_path):
+    folder, start_ns = tmp_path / 'drive', 1_700_000_000_000_000_000
+    folder.mkdir()
+    soundfile.write(folder / 'drive.flac', sound[: 12 * RATE], RATE, subtype='PCM_16')
+    (folder / 'parameters.json').write_text(json.dumps({'start_ns': start_ns, 'static': True}))
+    steps = np.arange(6 * 20)
+    zeros = np.zeros(len(steps))
+    stamps = start_ns + steps * 50_000_000
+    write_odometry(folder, Odometry(stamps, zeros, zeros, zeros, 10 + 0.05 * steps))
+    driving = read_driving([folder], small)
+    known = driving.fronts.time_s < 5.9
+    expected = 10 + driving.fronts.time_s[known]
+    np.testing.assert_allclose(driving.speeds_mps[known], expected, atol=1e-3)
+    assert np.isnan(driving.speeds_mps[driving.fronts.time_s > 6.5]).all()
 
 
 def test_a_bag_without_sound_is_refused(small, tmp_path):

@@ -19,8 +19,15 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import DriveLabels, write_labels
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
-from avdet_ros.messages.decode import DETECTIONS, IMAGE
-from avdet_ros.messages.encode_offline import make_detections, make_header, make_image, make_sound
+from avdet_ros.messages.decode import DETECTIONS, IMAGE, ODOMETRY, TEMPERATURE
+from avdet_ros.messages.encode_offline import (
+    make_detections,
+    make_header,
+    make_image,
+    make_odometry,
+    make_sound,
+    make_temperature,
+)
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.rig import default_rig_path
 
@@ -182,9 +189,10 @@ def dataset(tmp_path):
 
 @pytest.fixture
 def write_bag(tmp_path):
-    """Three seconds of noise, pictures, and if asked the truth ten times a second."""
+    """Three seconds of noise, pictures, and if asked the truth ten times a second, and how the
+    vehicle moved in air of -10 degrees."""
 
-    def write(name, truth=True, seed=0):
+    def write(name, truth=True, seed=0, ahead_mps=None):
         rng = np.random.default_rng(seed)
         sound = (rng.normal(size=(3 * 44100, 8)) * 3000).astype(np.int16)
         entries = []
@@ -198,6 +206,12 @@ def write_bag(tmp_path):
             header = make_header(stamp, 'camera_optical_frame')
             picture = make_image(header, 'mono8', 65, 192, np.full((65, 192), 90, np.uint8))
             entries.append((stamp, '/camera/image_raw', IMAGE, picture))
+            if ahead_mps is not None:
+                pose = (ahead_mps * 0.1 * index, 0.0, 0.0)
+                way = make_odometry(make_header(stamp, 'odom'), 'base_link', pose, 0.0, 0.0)
+                entries.append((stamp, '/avdet/odom', ODOMETRY, way))
+                air = make_temperature(make_header(stamp, 'base_link'), -10.0)
+                entries.append((stamp, '/avdet/air_temperature', TEMPERATURE, air))
             if truth:
                 found = Detections(np.float32([LOUD_PX]), np.ones(1, np.float32))
                 boxes = make_detections(header, found)

@@ -175,6 +175,8 @@ def _run_on_folder(
     pair.known += records
     pair.everything += records
     pair.notes.append(f'{path}: compared against {kind}.')
+    if found.told is not None:
+        pair.notes.append(f'{path}: {found.told.sentence}')
     if found.broken:
         pair.notes.append(f'{path}: {len(found.broken)} frames left out: {found.broken[0]}')
     picture = dataset_pictures(path, found.frames[kind], rig)
@@ -193,7 +195,7 @@ def _run_on_bag(
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
     front_end = FrontEnd.of(rig)
-    bag = run_on_bag(path, name, loaded, front_end, progress)
+    bag = run_on_bag(path, name, loaded, front_end, rig, progress)
     if not bag.everything.stamps_s:
         raise AvdetError(
             f'bag {path}: {bag.report.source}: expected at least one window of sound, '
@@ -214,6 +216,8 @@ def _run_on_bag(
             pair.notes.append(
                 f'{path}: the truth is known at {shown} of {windows} windows, and scored there.'
             )
+    if bag.told is not None:
+        pair.notes.append(f'{path}: {bag.told.sentence}')
     if bag.report.partial:
         pair.notes.append(f'{path}: partial: {bag.report.partial}')
 

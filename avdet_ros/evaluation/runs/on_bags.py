@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.bags.array_motion import BagMotion
 from avdet_ros.bags.input_selection import select_input
 from avdet_ros.bags.process import Report, spectrograms
 from avdet_ros.bags.reader import Bag, decode
@@ -16,7 +17,14 @@ from avdet_ros.bags.show import picture_topic
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.runs.detectors import ModelDetector, detect_window
+from avdet_ros.evaluation.runs.detectors import (
+    NOTHING,
+    ModelDetector,
+    Told,
+    ToldCount,
+    any_steered,
+    detect_window,
+)
 from avdet_ros.messages.decode import DETECTIONS, decode_picture
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
@@ -35,6 +43,7 @@ class BagRecords:
         known: the windows that have truth in the bag; None without any.
         start_ns: what the stamps of both count from.
         report: of the processing: gaps, restarts, damage.
+        told: what steered models were told; None where there is none.
     """
 
     path: Path
@@ -42,6 +51,7 @@ class BagRecords:
     known: DriveRecord | None
     start_ns: int
     report: Report
+    told: ToldCount | None = None
 
 
 def run_on_bag(
@@ -49,15 +59,19 @@ def run_on_bag(
     name: str,
     models: dict[str, Detector],
     front_end: FrontEnd,
+    rig: Rig,
     progress: Progress = SILENT,
 ) -> BagRecords:
     """Run models over a bag's windows, one after another so that their times are comparable.
+
+    Models for any array are told the speed and the air that the bag says, see `BagMotion`.
 
     Args:
         path: the recording.
         name: of the records.
         models: by name; their boxes hold for one and the same instant.
         front_end: computes the features.
+        rig: of the vehicle; the bag's odometry is of its frame.
         progress: shows how many windows are done.
 
     Raises:
@@ -70,6 +84,10 @@ def run_on_bag(
         truth = RecordedTruth(bag, topic) if topic else None
         selection = select_input(bag, front_end, offset_s)
         report = Report(selection.topic, partial=bag.partial)
+        motion, told = None, NOTHING
+        counted = ToldCount() if any_steered(detectors) else None
+        if counted is not None:
+            motion = BagMotion(bag, selection.topic, rig.frame_id, front_end.window_s)
         everything, known = (DriveRecord.empty(name, detectors) for _ in range(2))
         start_ns = None
         for end_ns, features in spectrograms(bag, selection, front_end, report):
@@ -77,14 +95,18 @@ def run_on_bag(
             start_ns = instant_ns if start_ns is None else start_ns
             there = truth.at(instant_ns) if truth else None
             stamp_s = (instant_ns - start_ns) * 1e-9
-            result = detect_window(detectors, None, features)
+            if motion is not None and counted is not None:
+                told = Told(*motion.known_at(end_ns))
+                counted.add(told)
+            result = detect_window(detectors, None, features, told)
             everything.add_window(stamp_s, TruthFrame.of([], []), result)
             if there is not None:
                 known.add_window(stamp_s, TruthFrame.of(*there), result)
             report.windows += 1
             advance()
         report.partial = bag.partial
-    return BagRecords(path, everything, known if known.truth else None, start_ns or 0, report)
+    with_truth = known if known.truth else None
+    return BagRecords(path, everything, with_truth, start_ns or 0, report, counted)
 
 
 def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | None:

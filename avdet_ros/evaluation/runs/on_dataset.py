@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import LABELS, FrameLabels, label_sources, labels_of
+from avdet_ros.dataset.odometry import read_air_c, read_odometry
 from avdet_ros.dataset.subsets import WHOLE, Subset, listed_motions, motion_of, subset_frames
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.baselines import (
@@ -26,7 +28,14 @@ from avdet_ros.evaluation.runs.baselines import (
 )
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
-from avdet_ros.evaluation.runs.detectors import WindowDetector, detect_window
+from avdet_ros.evaluation.runs.detectors import (
+    NOTHING,
+    Told,
+    ToldCount,
+    WindowDetector,
+    any_steered,
+    detect_window,
+)
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 
@@ -47,11 +56,13 @@ class DatasetRecords:
         records: one a drive, by kind of truth; a kind that no drive has is missing.
         frames: the frames of each drive's records, by kind of truth and drive.
         broken: one sentence for each frame that was left out.
+        told: what steered models were told; None where there is none.
     """
 
     records: dict[str, list[DriveRecord]]
     frames: dict[str, dict[str, list[layout.FrameId]]]
     broken: list[str]
+    told: ToldCount | None = None
 
 
 def frames_of(
@@ -107,6 +118,8 @@ def run_on_dataset(
 ) -> DatasetRecords:
     """Run every detector over the sound of every frame.
 
+    Models for any array are told the speed and the air that a drive says, as on the vehicle.
+
     Args:
         root: the data set's folder.
         drives: of `frames_of`.
@@ -124,7 +137,8 @@ def run_on_dataset(
             f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
             f'<drive>/truth/frames.jsonl, found neither; avdet train label makes the first'
         )
-    done, motions = DatasetRecords({}, {}, []), listed_motions(root)
+    counted = ToldCount() if any_steered(detectors) else None
+    done, motions = DatasetRecords({}, {}, [], counted), listed_motions(root)
     count = sum(len(frames) for frames in drives.values())
     with progress.step('frames', count) as advance:
         for drive, frames in drives.items():
@@ -133,7 +147,8 @@ def run_on_dataset(
                 kind: DriveRecord.empty(drive, detectors, conditions) for kind in truths[drive]
             }
             kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
-            for frame in frames:
+            moments = [NOTHING] * len(frames) if counted is None else told_of(root, frames)
+            for frame, told in zip(frames, moments, strict=True):
                 advance()
                 known = {kind: truth(frame) for kind, truth in truths[drive].items()}
                 try:
@@ -141,7 +156,10 @@ def run_on_dataset(
                 except AvdetError as error:
                     _leave_out(done.broken, error, count, root)
                     continue
-                result = detect_window(detectors, waveform, front_end.compute(waveform))
+                if counted is not None:
+                    counted.add(told)
+                features = front_end.compute(waveform)
+                result = detect_window(detectors, waveform, features, told)
                 stamp_s = (frame.stamp_ns - frames[0].stamp_ns) * 1e-9
                 for kind, true in known.items():
                     if true is not None:
@@ -152,6 +170,20 @@ def run_on_dataset(
                     done.records.setdefault(kind, []).append(record)
                     done.frames.setdefault(kind, {})[drive] = kept[kind]
     return done
+
+
+def told_of(root: Path, frames: Sequence[layout.FrameId]) -> list[Told]:
+    """What a drive says of its vehicle's speed and of its air at each of its frames.
+
+    Raises:
+        AvdetError: a file of it is damaged.
+    """
+    folder = root / frames[0].drive
+    way, air_c = read_odometry(folder), read_air_c(folder)
+    if way is None:
+        return [Told(None, air_c)] * len(frames)
+    speeds = way.ahead_at([frame.stamp_ns for frame in frames]).tolist()
+    return [Told(None if math.isnan(speed) else speed, air_c) for speed in speeds]
 
 
 def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> None:

@@ -57,6 +57,24 @@ def test_a_bag_without_truth_is_noted(pair, write_bag, rig):
     assert np.all(np.diff(stamps_s) >= 2), 'frames closer than two seconds show the same'
 
 
+def test_a_model_for_any_array_is_told_what_a_bag_says(model, steered_model, write_bag, rig):
+    pair = load_pair(model, steered_model, rig)
+    path = write_bag('moving', ahead_mps=30.0)
+    moving = run_on_paths([path], pair, 'test', rig)
+    still = run_on_paths([write_bag('still')], pair, 'test', rig)
+    (note,) = moving.notes
+    assert note.startswith(
+        f'{path}: Steered for the own speed in 21 of 21 windows and for the air'
+    )
+    assert note.endswith('in 21, else for a standing array and 20 degrees.')
+    assert 'in 0 of 21 windows and for the air in 0,' in still.notes[0]
+    found, other = (each.known[0].detections for each in (moving, still))
+    steered = found['steered'], other['steered']
+    assert all(np.any(a.scores != b.scores) for a, b in zip(*steered, strict=True))
+    for a, b in zip(found['loudness'], other['loudness'], strict=True):
+        np.testing.assert_array_equal(a.scores, b.scores)
+
+
 def test_bags_and_folders_together(pair, write_bag, dataset, rig):
     bags = [write_bag('one', seed=1), write_bag('two', truth=False, seed=2)]
     records = run_on_paths([*bags, dataset], pair, 'test', rig)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.dataset import layout
+from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs import on_dataset as folder
 from avdet_ros.evaluation.evaluation_run import evaluate_dataset
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
-from avdet_ros.evaluation.runs.detectors import ModelDetector
+from avdet_ros.evaluation.runs.detectors import NOTHING, ModelDetector, Told
 
 
 def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
@@ -31,6 +35,31 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
     assert true[0].truth[0].distance_m.tolist() == [12.5, 55.0]
     scores = [frame.scores[0] for frame in true[0].detections['m']]
     assert len(set(scores)) > 1, 'scores follow the sound'
+
+
+def test_a_model_for_any_array_is_told_what_a_drive_says(dataset, steered_model, rig):
+    """10 m/s but for the last frame, and the air, of one drive; nothing of the other."""
+    frames = folder.frames_of(dataset)
+    drive, name = frames['drive_day_1'], dataset / 'drive_day_1'
+    stamps = np.arange(drive[0].stamp_ns, drive[-1].stamp_ns - 550_000_000, 50_000_000)
+    zeros = np.zeros(len(stamps))
+    write_odometry(name, Odometry(stamps, zeros, zeros, zeros, zeros + 10))
+    path = name / 'parameters.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'temperature_c': -10.0}))
+    told = folder.told_of(dataset, drive)
+    assert told == [Told(10.0, -10.0)] * 5 + [Told(None, -10.0)]
+    assert folder.told_of(dataset, frames['drive_night_2']) == [NOTHING] * 6
+    run = evaluate_dataset(steered_model, dataset, 'test', WHOLE, None, 'iou', False, None)
+    (note,) = run.notes
+    assert note.startswith('Steered for the own speed in 5 of 12 windows and for the air in 6, ')
+    by_name = {record.name: record for record in run.results[0].records}
+    detector = Detector(steered_model, rig, FrontEnd(), threads=1)
+    for which, frame, speed, air in ((0, 0, 10, -10), (0, 5, 0, -10), (1, 3, 0, 20)):
+        its = list(frames.values())[which]
+        sound = layout.read_sound(dataset, its[frame])
+        expected = detector.detect(FrontEnd().compute(sound), False, speed, air)
+        found = by_name[its[0].drive].detections['steered'][frame]
+        np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 @pytest.mark.slow
