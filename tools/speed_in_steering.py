@@ -1,11 +1,12 @@
-"""What a model for any array gains if its steering knows the vehicle's speed: a bound.
+"""What models for any array hear of windows, told the vehicle's speed and the air or not.
 
-    python tools/speed_in_steering.py RUN WINDOWS
+    python tools/speed_in_steering.py WINDOWS RUN [RUN]
 
-RUN is the folder of a run of `avdet train any-array` or a model file, WINDOWS a set of exactly
-rendered validation windows (`avdet sim windows --arrays drawn`). An array that drives with speed V
+WINDOWS is a set of exactly rendered validation windows (`avdet sim windows --arrays drawn`), RUN
+the folder of a run of `avdet train any-array` or a model file. An array that drives with speed V
 towards a wave takes it at c + V cos(azimuth). The speed is the simulated one at the middle of each
-window, c that of its air; the weights are as they are.
+window, c that of its air. Of a second RUN the gain against the first is printed, too: the middle
+95 per cent of drives drawn anew, both on the same drives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import sys
 
 import numpy as np
+from rich.progress import track
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import azimuth_grid
@@ -22,49 +24,68 @@ from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
-from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.fitting.validation import FoundInWindow, found_in, scores_of
 
-FAST_MPS = 15.0
+FAST_MPS, RESAMPLES = 15.0, 200
+WORDS = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
+
+TOLD = {
+    'nothing known': NO_AUGMENTATION,
+    'speed known': replace(NO_AUGMENTATION, motion=1.0),
+    'speed and temperature known': replace(NO_AUGMENTATION, motion=1.0, air=1.0),
+}
 
 
 class Part:
     """Some windows of a store, as `scores_of` reads them."""
 
-    def __init__(self, store: ArrayStore, kept: np.ndarray) -> None:
-        """Take (N,) bool."""
-        self._store, self._kept = store, kept
+    def __init__(self, store: ArrayStore, rows: np.ndarray) -> None:
+        """Take (N,) row numbers."""
+        self._store, self._rows = store, rows
 
     def column(self, name: str) -> np.ndarray:
         """Values of these windows."""
-        return self._store.column(name)[self._kept]
+        return self._store.column(name)[self._rows]
 
 
-def main(run: Path, folder: Path) -> None:
+def scores(found: list[FoundInWindow], store: ArrayStore, rows: np.ndarray) -> np.ndarray:
+    """(4,) of `WORDS`, of some windows."""
+    its = scores_of([found[row] for row in rows], Part(store, rows))
+    return np.array([its[word] for word in WORDS])
+
+
+def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArrayStore) -> np.ndarray:
+    """(2, 4) percentiles 2.5 and 97.5 of the gain, drives drawn anew."""
+    rng, seeds = np.random.default_rng(0), store.column('seed')
+    rows_of = [np.flatnonzero(seeds == seed) for seed in np.unique(seeds)]
+    gains = []
+    for _ in track(range(RESAMPLES), 'drawing drives anew'):
+        rows = np.concatenate([rows_of[k] for k in rng.integers(0, len(rows_of), len(rows_of))])
+        gains.append(scores(after, store, rows) - scores(before, store, rows))
+    return np.percentile(gains, [2.5, 97.5], axis=0)
+
+
+def main(folder: Path, *runs: Path) -> None:
     """Print the scores of standing and of moving steering, for slow and fast windows."""
-    network = read_start_weights(run).network().eval()
-    shape = network.shape
+    networks = [read_start_weights(run).network().eval() for run in runs]
+    shape = networks[0].shape
     azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
     store = ArrayStore(folder, SteeringTable(FrontEnd()), azimuths)
     store.refresh()
     fast = store.column('ahead_mps') > FAST_MPS
-    parts = {'all': fast | True, 'fast': fast, 'slow': ~fast}
-    for name, motion, air in (
-        ('nothing known', 0.0, 0.0),
-        ('speed known', 1.0, 0.0),
-        ('speed and temperature known', 1.0, 1.0),
-    ):
-        told = replace(NO_AUGMENTATION, motion=motion, air=air)
-        found = found_in(network, store, augmentation=told)
-        for part, kept in parts.items():
-            its = [window for window, keep in zip(found, kept, strict=True) if keep]
-            scores = scores_of(its, Part(store, kept))
-            words = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
-            print(
-                f'{name}, {part} ({kept.sum()} windows): '
-                + ', '.join(f'{word} {scores[word]:.3f}' for word in words),
-                flush=True,
-            )
+    parts = {'all': np.arange(len(fast)), 'fast': fast.nonzero()[0], 'slow': (~fast).nonzero()[0]}
+    for name, told in TOLD.items():
+        found = []
+        for run, network in zip(runs, networks, strict=True):
+            found.append(found_in(network, store, augmentation=told))
+            for part, rows in parts.items():
+                words = zip(WORDS, scores(found[-1], store, rows), strict=True)
+                said = ', '.join(f'{word} {value:.3f}' for word, value in words)
+                print(f'{name}, {part} ({len(rows)} windows), {run}: {said}', flush=True)
+        if len(runs) == 2:
+            ends = zip(WORDS, *gain(*found, store), strict=True)
+            print(', '.join(f'{word} {low:+.3f} to {high:+.3f}' for word, low, high in ends))
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))
