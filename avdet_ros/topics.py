@@ -165,7 +165,8 @@ TOPICS = (
         'geometry_msgs/msg/PoseWithCovarianceStamped',
         'the nearest vehicle',
         ('tracker',),
-        offered='RESULTS',
+        ('recorder',),
+        'RESULTS',
         when=WITH_GROUND,
     ),
     Topic(
@@ -290,10 +291,7 @@ TOPICS = (
     Topic('debug/gap_samples', NUMBER, 'samples lost in a window', ('capture',)),
     Topic('debug/inference_ms', NUMBER, 'time of an inference', ('detector',)),
     Topic(
-        'debug/detections_latency_ms',
-        NUMBER,
-        "from a window's end to its detections",
-        ('detector',),
+        'debug/detections_latency_ms', NUMBER, "from a window's end to its boxes", ('detector',)
     ),
     Topic('debug/tracker_ms', NUMBER, 'time of an update of the tracks', ('tracker',)),
     Topic(

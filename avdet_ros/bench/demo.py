@@ -35,10 +35,14 @@ _RECORDED = (
     'tracks',
     'tracks_3d',
     'tracks_points',
+    'nearest',
     'hidden',
     'odom',
     'truth',
     'label_info',
+    'debug/inference_ms',
+    'debug/detections_latency_ms',
+    'debug/tracker_ms',
     'debug/latency_ms',
 )
 _RESULTS = ('overlay.mp4', 'overlay.png', 'summary.json')

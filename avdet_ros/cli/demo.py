@@ -18,7 +18,7 @@ from avdet_ros.cli.console import console, print_line
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import END_SIGNALS, SignalFlag
 from avdet_ros.sources.simulated import DEMO_SEED
-from avdet_ros.tracking import DEFAULT_TRACKER
+from avdet_ros.tracking import GroundTracker
 
 FIRST_SEED = 300_000
 """Drives below this seed are for training, validation and tests."""
@@ -34,7 +34,7 @@ def demo(
         int, typer.Option(help='Which drive, from 300000: lower ones were trained on.')
     ] = DEMO_SEED,
     model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
-    tracker: Annotated[str, typer.Option(help='Which tracker.')] = DEFAULT_TRACKER,
+    tracker: Annotated[str, typer.Option(help='Which tracker.')] = GroundTracker.name,
     camera: Annotated[
         bool, typer.Option(help='Render the camera too, and draw boxes on its pictures.')
     ] = True,

@@ -14,7 +14,9 @@ def evaluate_tracks(
         bool, typer.Option('--validation', help='Drives from seed 100000 instead.')
     ] = False,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
-    rate: Annotated[float, typer.Option(help='Windows a second.')] = 10.0,
+    rate: Annotated[
+        float, typer.Option(help='Windows a second; tracks in metres: 10 of them.')
+    ] = 20.0,
     rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
     store: Annotated[
         Path, typer.Option(help='Folder that keeps drives and detections; some 50 kB a drive.')
@@ -48,13 +50,15 @@ def evaluate_tracks(
     progress = progress_bars()
     plan = GroundPlan(seconds, rate, detectors, loaded)
     found = ground_drives(plan, seeds, store, progress)
+    every = ground_study.every_in_metres(rate)
     what = (
         f'    avdet eval tracks --drives {drives}{" --validation" if validation else ""}\n\n'
         f'{drives} simulated {"validation" if validation else "test"} drives of {seconds:g} s '
-        f'(seeds {seeds[0]} to {seeds[-1]}), {rate:g} windows a second.\n\n'
+        f'(seeds {seeds[0]} to {seeds[-1]})'
     )
-    metres = what + ground_study.metres_table(found, SHIPPED, loaded, progress)
-    image = what + ground_study.image_table(found, SHIPPED, loaded, progress)
+    metres = f'{what}, {rate / every:g} windows a second.\n\n'
+    metres += ground_study.metres_table(found, SHIPPED, loaded, progress)
+    image = f'{what}.\n\n' + ground_study.image_table(found, SHIPPED, loaded, progress)
     console().print(Markdown(metres + '\n\n' + image))
     if pages is not None:
         write_section(pages / 'tracks.md', 'metres', metres, marks('metres'))

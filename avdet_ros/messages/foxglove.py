@@ -32,6 +32,8 @@ def encode_annotations(stamp: Time, tracks: list[Track]) -> Any:
     from foxglove_msgs import msg
 
     message = msg.ImageAnnotations()
+    if hasattr(message, 'timestamp'):  # newer releases have one that counts for all
+        message.timestamp = stamp
     for track in tracks:
         blue, green, red = (part / 255 for part in colour(track.track_id))
         paint = msg.Color(r=red, g=green, b=blue, a=1.0)

@@ -33,6 +33,8 @@ TYPES = {
     'tracks': 'vision_msgs/msg/Detection2DArray',
     'truth': 'vision_msgs/msg/Detection2DArray',
     'tracks_3d': 'vision_msgs/msg/Detection3DArray',
+    'tracks_points': 'sensor_msgs/msg/PointCloud2',
+    'nearest': 'geometry_msgs/msg/PoseWithCovarianceStamped',
     'hidden': 'sensor_msgs/msg/PointCloud2',
     'label_info': 'vision_msgs/msg/LabelInfo',
     'debug/latency_ms': 'std_msgs/msg/Float64',

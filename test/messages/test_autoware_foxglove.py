@@ -220,6 +220,16 @@ def test_foxglove_gets_a_box_and_a_label_a_track(installed):
     assert all(0 <= part <= 1 for part in (paint.r, paint.g, paint.b, paint.a))
 
 
+@pytest.mark.parametrize('more', [{}, {'timestamp': Time}], ids=['older', 'newer'])
+def test_foxglove_gets_one_stamp_for_all_where_its_release_has_one(installed, monkeypatch, more):
+    fields = FIELDS['foxglove_msgs']['ImageAnnotations']
+    monkeypatch.setitem(FIELDS['foxglove_msgs'], 'ImageAnnotations', {**fields, **more})
+    newer = hasattr(installed('foxglove_msgs').ImageAnnotations(), 'timestamp')
+    assert newer == bool(more) or find_spec('foxglove_msgs')
+    message = encode_annotations(Time(sec=9), [])
+    assert not newer or message.timestamp.sec == 9
+
+
 def test_what_is_not_in_the_definitions_is_refused():
     classes = made_of(FIELDS['foxglove_msgs'])
     with pytest.raises(AssertionError, match="Color has no \\['alpha'\\]"):

@@ -7,8 +7,8 @@ are complete, so an interrupted run goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -35,6 +35,7 @@ AHEAD_S = 0.5
 MIN_SCORE, MOST = 0.05, 100
 """Which detections node detector publishes unless told otherwise."""
 
+_PARTS = ('boxes_px', 'scores', 'range_m', 'azimuth_rad')
 _VEHICLES = ('places_m', 'velocities_mps', 'audible', 'visible', 'distance_m')
 
 
@@ -55,6 +56,8 @@ class GroundDrive:
         distance_m: (V, T) from the array; NaN beyond the horizon.
         truth: T frames of what a detector should report in the image.
         detections: by model's name, one a window, beyond the image too.
+        in_image: the same as node detector publishes them unless asked for more, which trackers
+            in the image get; nothing where these were not kept.
     """
 
     seed: int
@@ -69,6 +72,7 @@ class GroundDrive:
     distance_m: np.ndarray
     truth: list[TruthFrame]
     detections: dict[str, list[Detections]]
+    in_image: dict[str, list[Detections]] = field(default_factory=dict)
 
     @property
     def rate_hz(self) -> float:
@@ -128,6 +132,8 @@ def ground_drives(
             path = plan.path(folder, seed)
             try:
                 drive = read_ground_drive(path, seed)
+                if not plan.detectors.keys() <= drive.in_image.keys():
+                    raise KeyError('in_image')
             except (OSError, ValueError, KeyError, BadZipFile):
                 drive = run_ground_drive(plan, seed, front_end)
                 write_ground_drive(path, drive)
@@ -144,16 +150,19 @@ def run_ground_drive(plan: GroundPlan, seed: int, front_end: FrontEnd) -> Ground
     scene = random_scene(seed, plan.rig, plan.seconds)
     renderer = SoundRenderer(scene)
     detections: dict[str, list[Detections]] = {name: [] for name in plan.detectors}
+    in_image: dict[str, list[Detections]] = {name: [] for name in plan.detectors}
     stamps = []
     for end in window_ends(plan.seconds, plan.rate_hz, front_end):
         waveform = renderer.read(end - front_end.samples, front_end.samples)
         spectrogram = front_end.compute(np.ascontiguousarray(waveform, np.float32))
         for name, detector in plan.detectors.items():
-            found = detector.detect(spectrogram, beyond_image=True)
-            detections[name].append(found.best(MIN_SCORE, MOST))
+            for kept, beyond in ((detections, True), (in_image, False)):
+                found = detector.detect(spectrogram, beyond_image=beyond)
+                kept[name].append(found.best(MIN_SCORE, MOST))
         offset_s = next(iter(plan.detectors.values())).contract.label_offset_s
         stamps.append(end / front_end.sample_rate_hz + offset_s)
-    return with_truth(scene, seed, np.array(stamps), plan.rate_hz, detections)
+    drive = with_truth(scene, seed, np.array(stamps), plan.rate_hz, detections)
+    return replace(drive, in_image=in_image)
 
 
 def with_truth(
@@ -219,12 +228,10 @@ def write_ground_drive(path: Path, drive: GroundDrive) -> None:
     }
     for name in ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db'):
         arrays[f'truth_{name}'] = np.concatenate([getattr(f, name) for f in drive.truth])
-    for index, name in enumerate(sorted(drive.detections)):
-        frames = drive.detections[name]
-        arrays[f'count_{index}'] = np.array([len(found) for found in frames])
-        for part in ('boxes_px', 'scores', 'range_m', 'azimuth_rad'):
-            if all(getattr(found, part) is not None for found in frames):
-                arrays[f'{part}_{index}'] = np.concatenate([getattr(f, part) for f in frames])
+    for kind, lists in (('', drive.detections), ('in_image_', drive.in_image)):
+        for index, name in enumerate(sorted(drive.detections)):
+            if name in lists:
+                arrays |= _packed(f'{kind}{{}}_{index}', lists[name])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -243,23 +250,13 @@ def read_ground_drive(path: Path, seed: int) -> GroundDrive:
         ends = np.cumsum(arrays['truth_count'])[:-1]
         names = ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db')
         columns = [np.split(arrays[f'truth_{name}'], ends) for name in names]
-        detections = {}
-        for index, name in enumerate(arrays['models']):
-            cuts = np.cumsum(arrays[f'count_{index}'])[:-1]
-            boxes, scores, *more = (
-                np.split(arrays[f'{part}_{index}'], cuts) if f'{part}_{index}' in arrays else None
-                for part in ('boxes_px', 'scores', 'range_m', 'azimuth_rad')
-            )
-            if boxes is None or scores is None:
-                raise KeyError(f'boxes_px_{index}')
-            detections[str(name)] = [
-                Detections(
-                    boxes[step],
-                    scores[step],
-                    *(None if part is None else part[step] for part in more),
-                )
-                for step in range(len(cuts) + 1)
-            ]
+        models = [str(name) for name in arrays['models']]
+        detections = {name: _unpacked(f'{{}}_{i}', arrays) for i, name in enumerate(models)}
+        in_image = {
+            name: _unpacked(f'in_image_{{}}_{i}', arrays)
+            for i, name in enumerate(models)
+            if f'in_image_count_{i}' in arrays
+        }
         return GroundDrive(
             seed=seed,
             setting=str(arrays['setting']),
@@ -268,5 +265,32 @@ def read_ground_drive(path: Path, seed: int) -> GroundDrive:
             ids=arrays['ids'],
             truth=[TruthFrame(*frame) for frame in zip(*columns, strict=True)],
             detections=detections,
+            in_image=in_image,
             **{name: arrays[name] for name in _VEHICLES},
         )
+
+
+def _packed(key: str, frames: list[Detections]) -> dict[str, np.ndarray]:
+    """Detections of all windows as arrays; `key` has a place for what an array holds."""
+    arrays = {key.format('count'): np.array([len(found) for found in frames])}
+    for part in _PARTS:
+        if all(getattr(found, part) is not None for found in frames):
+            arrays[key.format(part)] = np.concatenate([getattr(f, part) for f in frames])
+    return arrays
+
+
+def _unpacked(key: str, arrays: Mapping[str, np.ndarray]) -> list[Detections]:
+    """What `_packed` was given."""
+    cuts = np.cumsum(arrays[key.format('count')])[:-1]
+    boxes, scores, *more = (
+        np.split(arrays[key.format(part)], cuts) if key.format(part) in arrays else None
+        for part in _PARTS
+    )
+    if boxes is None or scores is None:
+        raise KeyError(key.format('boxes_px'))
+    return [
+        Detections(
+            boxes[step], scores[step], *(None if part is None else part[step] for part in more)
+        )
+        for step in range(len(cuts) + 1)
+    ]

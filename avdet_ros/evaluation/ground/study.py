@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from avdet_ros.evaluation.ground.drives import GroundDrive
 from avdet_ros.evaluation.ground.scores import AGES_S, distance_rows, ground_errors, row
 from avdet_ros.evaluation.tracks.metrics import combine, drive_scores
@@ -13,7 +11,6 @@ from avdet_ros.evaluation.tracks.public_trackers import PublicByteTrack
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import GroundTracker, Track, Tracker, make_tracker
-from avdet_ros.tracking.ground_vehicle import inside_image
 
 TRACKERS: dict[str, Callable[[float, Rig], Tracker]] = {
     'IoU, tuned': lambda rate_hz, rig: make_tracker('iou'),
@@ -27,6 +24,13 @@ TRACKERS: dict[str, Callable[[float, Rig], Tracker]] = {
 
 RATES_HZ = (5, 10, 20)
 
+_METRES_HZ = 10
+
+
+def every_in_metres(rate_hz: float) -> int:
+    """Which of a drive's windows tracks in metres get: those of 10 a second, else all."""
+    return round(rate_hz / _METRES_HZ) if rate_hz % _METRES_HZ == 0 else 1
+
 
 def metres_table(
     drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
@@ -37,19 +41,17 @@ def metres_table(
         kinds.append((f'{model}, odometry', model, True))
         kinds.append((f'{model}, none', model, False))
     ages = ''.join(f' range, {age:g} s |' for age in AGES_S)
+    every = every_in_metres(round(drives[0].rate_hz))
     lines = [
         f'| model, ego motion | in ellipse | heard / not | bearing |{ages} velocity | n / alone |',
         '|---|---|---|---|' + '---|' * len(AGES_S) + '---|---|',
     ]
     with progress.step('tracks in metres', len(kinds)) as advance:
         for name, model, odometry in kinds:
-            lines.append(
-                '| '
-                + ' | '.join(row(name, ground_errors(drives, model, rig, odometry=odometry)))
-                + ' |'
-            )
+            errors = ground_errors(drives, model, rig, every, odometry)
+            lines.append('| ' + ' | '.join(row(name, errors)) + ' |')
             advance()
-    first = ground_errors(drives, models[0], rig)
+    first = ground_errors(drives, models[0], rig, every)
     lines += [
         '',
         f'Range errors of {models[0]} with odometry by distance:',
@@ -99,11 +101,9 @@ def track_in_image(
     tracker.reset()
     found = []
     for step in range(0, len(drive.stamps_s), every):
-        detections, stamp_s = drive.detections[model][step], float(drive.stamps_s[step])
+        stamp_s = float(drive.stamps_s[step])
         if isinstance(tracker, GroundTracker):
-            found.append(tracker.update(stamp_s, detections, drive.ego[step]))
+            found.append(tracker.update(stamp_s, drive.detections[model][step], drive.ego[step]))
         else:
-            inside = [inside_image(box, rig.camera) for box in detections.boxes_px]
-            kept = detections.only(np.array(inside, bool))
-            found.append(tracker.update(stamp_s, kept))
+            found.append(tracker.update(stamp_s, drive.in_image[model][step]))
     return found

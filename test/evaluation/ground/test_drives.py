@@ -93,19 +93,23 @@ def test_every_window_is_detected_and_the_hundred_best_are_kept(rig, tmp_path, c
     plan = GroundPlan(1.6, 4.0, {'a': detector}, rig)
     (drive,) = ground_drives(plan, [300_003], tmp_path / 'deep', counted)
     assert counted.totals == {'drives': 1} == dict(counted.done)
-    assert told == [((32, 80, 173), True)] * 3
+    assert told == 3 * [((32, 80, 173), True), ((32, 80, 173), False)], 'both lists'
     assert drive.stamps_s == pytest.approx([0.5, 0.75, 1.0], abs=1e-3)
-    for found in drive.detections['a']:
+    for found in (*drive.detections['a'], *drive.in_image['a']):
         assert len(found) == 100
         assert found.scores[[0, -1]] == pytest.approx([0.9, 0.9 - 0.89 * 99 / 149], abs=1e-4)
     assert (drive.seed, len(drive.ego), len(drive.truth)) == (300_003, 5, 3)
     (again,) = ground_drives(plan, [300_003], tmp_path / 'deep')
-    assert len(told) == 3, 'read from disk'
+    assert len(told) == 6, 'read from disk'
     assert_same(again, drive)
     (path,) = (tmp_path / 'deep').iterdir()
     path.write_bytes(path.read_bytes()[:-100])
     ground_drives(plan, [300_003], tmp_path / 'deep')
-    assert len(told) == 6, 'a damaged file is made anew'
+    assert len(told) == 12, 'a damaged file is made anew'
+    write(path, replace(drive, in_image={}))
+    (again,) = ground_drives(plan, [300_003], tmp_path / 'deep')
+    assert len(told) == 18, 'so is one from before the list of boxes in the image was kept'
+    assert_same(again, drive)
     (tmp_path / 'file').write_text('')
     with pytest.raises(AvdetError, match='expected a folder, found'):
         write(tmp_path / 'file' / 'a.npz', drive)
@@ -119,14 +123,19 @@ def assert_same(one, other):
     for a, b in zip(one.truth, other.truth, strict=True):
         for name in ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db'):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
-    assert list(one.detections) == sorted(other.detections)
-    for model, frames in one.detections.items():
-        for a, b in zip(frames, other.detections[model], strict=True):
-            for name in ('boxes_px', 'scores', 'range_m', 'azimuth_rad'):
-                there, before = getattr(a, name), getattr(b, name)
-                assert (there is None) == (before is None), name
-                if there is not None:
-                    np.testing.assert_array_equal(there, before, err_msg=name)
+    for mine, its in ((one.detections, other.detections), (one.in_image, other.in_image)):
+        assert list(mine) == sorted(its)
+        for model, frames in mine.items():
+            for a, b in zip(frames, its[model], strict=True):
+                assert_same_boxes(a, b)
+
+
+def assert_same_boxes(one, other):
+    for name in ('boxes_px', 'scores', 'range_m', 'azimuth_rad'):
+        there, before = getattr(one, name), getattr(other, name)
+        assert (there is None) == (before is None), name
+        if there is not None:
+            np.testing.assert_array_equal(there, before, err_msg=name)
 
 
 def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_path):

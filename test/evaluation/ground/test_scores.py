@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import re
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.ground.drives import GroundDrive, read_ground_drive, write_ground_drive
 from avdet_ros.evaluation.ground.scores import coverage, ground_errors, interval, row
-from avdet_ros.evaluation.ground.study import image_table, metres_table
+from avdet_ros.evaluation.ground.study import (
+    every_in_metres,
+    image_table,
+    metres_table,
+)
 from avdet_ros.evaluation.runs.record import TruthFrame
 from avdet_ros.tracking.ego_motion import PlanarPose
 
@@ -44,6 +49,7 @@ def made_up(rig, factor=1.0):
         distance_m=np.hypot(*places[None, :STEPS].T).T,
         truth=truth,
         detections={'model': found},
+        in_image={'model': found},
     )
 
 
@@ -109,6 +115,23 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
     assert names == 2 * ['IoU, tuned', 'motion, tuned', 'ByteTrack (trackers), tuned', 'ground']
     ground = next(line for line in image if '| 10 | model | ground |' in line)
     assert float(ground.split('|')[6]) > 0.8, 'HOTA of one vehicle that is always seen'
+
+
+def test_tracks_in_metres_get_ten_windows_a_second_where_there_are_more():
+    assert [every_in_metres(rate) for rate in (5, 10, 12, 20, 40)] == [1, 1, 1, 2, 4]
+
+
+def test_trackers_in_the_image_get_what_node_detector_publishes_by_itself(rig):
+    drive = made_up(rig)
+    nothing = [Detections()] * STEPS
+    image = image_table([replace(drive, in_image={'model': nothing})], ['model'], rig)
+    hota = {
+        line.split('|')[3].strip(): float(line.split('|')[6])
+        for line in image.splitlines()
+        if line.startswith('| 10 ')
+    }
+    assert hota.pop('ground') > 0.8
+    assert set(hota.values()) == {0.0}
 
 
 def test_an_interval_holds_its_value_and_no_drive_has_none(rig):
