@@ -36,6 +36,14 @@ _UNKNOWN_SPEED_MPS = 15.0
 _WIDENING = 2.0
 """Factor on the acceleration's density without odometry: the ego vehicle turns and brakes too."""
 
+_SIZED_SPEED_MPS = 10.0
+"""Of a vehicle whose range is its box's size, over ground each way, beside the ego vehicle's
+velocity one way or the other: its ranges are too rough to show that it drives along soon."""
+
+_SIZED_UNSEEN_S = 0.5
+"""Such a vehicle is told in metres for so long without a detection: what is lost is often lost
+because its velocity was wrong. It is tracked on for `hidden_s`, so that its identity survives."""
+
 _DRIFT = 0.02
 """Odometry's error as a share of the way."""
 
@@ -168,7 +176,8 @@ class GroundTracker:
             ego: pose of base_link then; None where it is unknown: as it moved before.
 
         Returns:
-            the confirmed tracks, by id.
+            the confirmed tracks, by id; those with ranges from the boxes' size only until half a
+            second after their last detection.
         """
         pose = self._pose or _ORIGIN
         later = self._carried_on(ahead_s) if ego is None or self._pose is None else ego
@@ -177,7 +186,9 @@ class GroundTracker:
         ego_mps = np.array([[cos, sin], [-sin, cos]]) @ self._ego_mps
         tracks = []
         for vehicle in self._vehicles:
-            if not self._confirmed(vehicle):
+            unseen_s = self._stamp_s - vehicle.last_seen_s
+            sized_and_lost = vehicle.sized and unseen_s > _SIZED_UNSEEN_S + _ROUNDING_S
+            if not self._confirmed(vehicle) or sized_and_lost:
                 continue
             filter_ = vehicle.filter.copy()
             if ahead_s > 0:
@@ -190,7 +201,7 @@ class GroundTracker:
                     size_m=vehicle.size_m,
                     score=vehicle.score,
                     age_s=self._stamp_s - vehicle.born_s,
-                    unseen_s=self._stamp_s - vehicle.last_seen_s,
+                    unseen_s=unseen_s,
                     over_ground=self._pose is not None,
                     ego_mps=ego_mps if self._pose is not None else np.zeros(2),
                 )
@@ -256,10 +267,12 @@ class GroundTracker:
     # Life of a track.
 
     def _start(self, index: int, found: PlaneMeasurement, detections: Detections) -> None:
-        speed = self._noise.speed_mps
+        speed, along = self._noise.speed_mps, None
         if self._pose is None:
             speed = math.hypot(speed, _UNKNOWN_SPEED_MPS)
-        filter_ = GroundFilter(found, self._noise, speed)
+        elif detections.range_m is None:
+            speed, along = _SIZED_SPEED_MPS, self._ego_mps
+        filter_ = GroundFilter(found, self._noise, speed, along)
         self._vehicles.append(
             GroundVehicle(self._next_id, filter_, detections, index, self._stamp_s, self._rig)
         )

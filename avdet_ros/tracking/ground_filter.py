@@ -82,13 +82,21 @@ class GroundFilter:
         covariance: (6, 6) float64.
     """
 
-    def __init__(self, first: PlaneMeasurement, noise: GroundNoise, speed_mps: float) -> None:
+    def __init__(
+        self,
+        first: PlaneMeasurement,
+        noise: GroundNoise,
+        speed_mps: float,
+        along_mps: np.ndarray | None = None,
+    ) -> None:
         """Start at a measurement with unknown velocity.
 
         Args:
             first: the first measurement.
             noise: see `GroundNoise`.
             speed_mps: standard deviation of the unknown velocity each way.
+            along_mps: (2,) a velocity that it may have on top, one way or the other: one standard
+                deviation in that direction.
         """
         self.noise = noise
         self.state = np.array([first.bearing_rad, first.log_range, 0.0, 0.0, 0.0, 0.0])
@@ -98,6 +106,8 @@ class GroundFilter:
         self.covariance = np.diag(
             [*(white + lasting), speed_mps**2, speed_mps**2, *lasting]
         ).astype(np.float64)
+        if along_mps is not None:
+            self.covariance[VX : VY + 1, VX : VY + 1] += np.outer(along_mps, along_mps)
         for value, error in ((BEARING, BEARING_ERROR), (LOG_RANGE, LOG_RANGE_ERROR)):
             # An error upwards puts the first place as much too high.
             self.covariance[value, error] = self.covariance[error, value] = -lasting[

@@ -33,6 +33,7 @@ class GroundVehicle:
         last_seen_s: of its last one.
         detection: number of its detection in the present window, None without.
         score: of its last detection.
+        sized: whether its ranges are told by its boxes' size, as the model gives none.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class GroundVehicle:
         self.born_s = self.last_seen_s = stamp_s
         self.detection: int | None = index
         self.score = float(detections.scores[index])
+        self.sized = detections.range_m is None
         # As `MotionTracker` smooths boxes: a detected centre is off by some tenths of a box.
         self.box = BoxFilter(
             detections.boxes_px[index],

@@ -217,3 +217,37 @@ def test_a_first_velocity_is_unknown_and_without_odometry_more_so(ego, own_mps):
     (vehicle,) = tracker.vehicles()
     expected = tracker._noise.speed_mps**2 + own_mps**2
     assert np.diag(vehicle.covariance)[2:] == pytest.approx([expected] * 2)
+
+
+def by_size(detections):
+    """The same from an older model, which says boxes and scores only."""
+    return Detections(detections.boxes_px, detections.scores)
+
+
+def test_who_drives_along_is_as_likely_as_who_stands_where_ranges_are_sizes():
+    """The ego vehicle drives 20 m/s to the left, so that a vehicle may drive so, or against it."""
+    tracker, step_s = GroundTracker(RIG, confirm_s=0.0), 0.1
+    for step in range(30):
+        ego = PlanarPose(0.0, 2.0 * step, math.pi / 2)
+        found = heard(ONE) if step == 29 else heard()
+        tracker.update(10 + step * step_s, by_size(found), ego)
+    (vehicle,) = tracker.vehicles()
+    assert np.diag(vehicle.covariance)[2:] == pytest.approx([10.0**2 + 20.0**2, 10.0**2], rel=0.02)
+    tracker.reset()
+    tracker.update(10.0, heard(ONE), HERE)
+    (vehicle,) = tracker.vehicles()
+    assert np.diag(vehicle.covariance)[2:] == pytest.approx([14.0**2] * 2)
+
+
+@pytest.mark.parametrize(('sized', 'told'), [(True, 6), (False, 11)])
+def test_an_unheard_vehicle_is_told_for_less_long_where_ranges_are_sizes(sized, told):
+    """For half a second in place of all ten windows; heard again, it is the same vehicle."""
+    kind = by_size if sized else lambda found: found
+    tracker, seen = GroundTracker(RIG), []
+    for step in range(20):
+        tracker.update(10 + step / 10, kind(heard(ONE) if step < 10 else heard()), HERE)
+        if step >= 9:
+            seen.append(ids(tracker.vehicles()))
+    assert seen == [[1]] * told + [[]] * (11 - told)
+    tracker.update(12.0, kind(heard(ONE)), HERE)
+    assert ids(tracker.vehicles()) == [1]

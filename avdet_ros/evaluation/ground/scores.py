@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.ground.drives import GroundDrive
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import GroundTracker
-from avdet_ros.tracking.ground_filter import wrap
+from avdet_ros.tracking.bearing_range import measure
+from avdet_ros.tracking.ground_filter import PlaneMeasurement, wrap
 from avdet_ros.tracking.ground_track import CHI2_90, GroundTrack
 
 SAME_BEARING_DEG = 6.0
@@ -33,6 +35,7 @@ DISTANCES_M = ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
 HEARD_S = 0.15
 """A track whose last detection is no older is heard."""
 
+_SURE = 0.3
 _FARTHEST_M = 100.0
 _AGE_SLACK_S = 0.25
 _COLUMNS = (
@@ -47,6 +50,9 @@ _COLUMNS = (
     'std_m',
     'vehicle',
 )
+
+
+_Seen = TypeVar('_Seen', GroundTrack, PlaneMeasurement)
 
 
 @dataclass(frozen=True)
@@ -148,8 +154,32 @@ def ground_errors(
     )
 
 
-def _pairs(tracks: list[GroundTrack], places: np.ndarray) -> list[tuple[GroundTrack, int]]:
-    """Tracks with the vehicles they are nearest to in bearing."""
+def size_errors(drives: Sequence[GroundDrive], model: str, rig: Rig, every: int = 1) -> np.ndarray:
+    """How far ranges by the size of boxes are off, of detections that are linked first.
+
+    Args:
+        drives: see `GroundDrive`.
+        model: whose boxes.
+        rig: array and camera.
+        every: take every so-manieth window.
+
+    Returns:
+        (N,) logarithms of range over true range, of boxes in the bearing of an audible vehicle.
+    """
+    errors = []
+    for drive in drives:
+        for step in range(0, len(drive.stamps_s), every):
+            found = drive.detections[model][step].above(_SURE)
+            sized = Detections(found.boxes_px, found.scores)
+            places = drive.places_m[:, step] - rig.array_position_m[:2]
+            near = drive.audible[:, step] & (np.hypot(*places.T) < _FARTHEST_M)
+            for measured, at in _pairs(measure(sized, rig), places[near]):
+                errors.append(measured.log_range - math.log(np.hypot(*places[near][at])))
+    return np.array(errors)
+
+
+def _pairs(tracks: Sequence[_Seen], places: np.ndarray) -> list[tuple[_Seen, int]]:
+    """Tracks or measurements with the vehicles they are nearest to in bearing."""
     if not tracks or not len(places):
         return []
     bearing = np.arctan2(places[:, 1], places[:, 0])

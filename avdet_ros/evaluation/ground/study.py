@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import math
+
+import numpy as np
 
 from avdet_ros.evaluation.ground.drives import GroundDrive
-from avdet_ros.evaluation.ground.scores import AGES_S, distance_rows, ground_errors, row
+from avdet_ros.evaluation.ground.scores import (
+    AGES_S,
+    distance_rows,
+    ground_errors,
+    row,
+    size_errors,
+)
 from avdet_ros.evaluation.tracks.metrics import combine, drive_scores
 from avdet_ros.evaluation.tracks.public_trackers import PublicByteTrack
 from avdet_ros.progress import SILENT, Progress
@@ -60,6 +69,12 @@ def metres_table(
         '|---|---|---|---|---|',
         *('| ' + ' | '.join(cells) + ' |' for cells in distance_rows(first)),
     ]
+    for model in models:
+        if all(each.range_m is None for each in drives[0].detections[model]):
+            off = size_errors(drives, model, rig, every)
+            error = math.sqrt(np.mean(off**2)) if len(off) else math.nan
+            what = f'Ranges by the size of the boxes of {model} are off by {error:.2f} in the'
+            lines += ['', f'{what} logarithm (root mean square, {len(off)} detections).']
     return '\n'.join(lines)
 
 

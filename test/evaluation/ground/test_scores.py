@@ -10,7 +10,7 @@ import pytest
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.ground.drives import GroundDrive, read_ground_drive, write_ground_drive
-from avdet_ros.evaluation.ground.scores import coverage, ground_errors, interval, row
+from avdet_ros.evaluation.ground.scores import coverage, ground_errors, interval, row, size_errors
 from avdet_ros.evaluation.ground.study import (
     every_in_metres,
     image_table,
@@ -132,6 +132,26 @@ def test_trackers_in_the_image_get_what_node_detector_publishes_by_itself(rig):
     }
     assert hota.pop('ground') > 0.8
     assert set(hota.values()) == {0.0}
+
+
+def test_ranges_by_size_are_compared_with_the_true_ones(rig):
+    """The boxes are those of things 1.6 m high and 6 m to the left, so that sizes are right."""
+    drive = made_up(rig)
+    focal = rig.camera.fy
+    boxes, found = np.float32([-0.8, -0.8, 0.8, 0.8]) * focal, []
+    for step, each in enumerate(drive.detections['model']):
+        depth_m = drive.places_m[0, step, 0] - rig.camera.position_m[0]
+        middle = (each.boxes_px[:, :2] + each.boxes_px[:, 2:]) / 2
+        found.append(Detections(np.tile(middle, 2) + boxes / depth_m, each.scores))
+    drive = replace(drive, detections={'model': found})
+    near = drive.places_m[0, :STEPS, 0] > 12
+    errors = size_errors([drive], 'model', rig)[: near.sum()]
+    assert len(errors) == near.sum() > 3
+    assert np.abs(errors).max() < 0.15
+    text = metres_table([drive], ['model'], rig).splitlines()[-1]
+    assert re.fullmatch(
+        r'Ranges by the size .* off by 0\.\d\d in the .*, \d+ detections\)\.', text
+    )
 
 
 def test_an_interval_holds_its_value_and_no_drive_has_none(rig):
