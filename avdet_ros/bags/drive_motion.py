@@ -44,7 +44,11 @@ def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
         start_ns: of the drive's sound.
         end_ns: of the same.
     """
-    airs_c = [celsius for stamp, celsius in motion.airs if start_ns <= stamp <= end_ns]
+    told_c = [(stamp, celsius) for stamp, celsius in motion.airs if stamp <= end_ns]
+    # What was told before the drive, or without a stamp, holds until something else is.
+    airs_c = [celsius for stamp, celsius in told_c if stamp >= start_ns] or [
+        celsius for _, celsius in told_c[-1:]
+    ]
     air_c = round(float(np.median(airs_c)), 2) if airs_c else None
     if motion.topic is None:
         return DriveMotion(None, air_c, '')

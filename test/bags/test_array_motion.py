@@ -112,6 +112,11 @@ def test_a_drive_of_a_bag_keeps_its_way_and_the_middle_of_its_temperatures(motio
     assert its.left_out.bad == 4
 
 
+def test_air_that_was_told_before_the_drive_holds(motion):
+    its = motion(temperature(0.0, 4.0), temperature(1.0, 5.0), temperature(9.0, 60.0))
+    assert drive_motion(its, START_NS + 2 * 10**9, START_NS + 4 * 10**9).air_c == 5.0
+
+
 def test_before_the_first_pose_nothing_is_known(motion):
     late = [message for message in GOOD if stamp_ns(message) >= START_NS + 1_000_000_000]
     way = drive_motion(motion(*late), START_NS, START_NS + 3_000_000_000).odometry
