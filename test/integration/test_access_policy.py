@@ -31,6 +31,7 @@ AT_TIMES = {
         '/avdet/odom',
         '/avdet/air_temperature',
         '/avdet/tracks_points',
+        '/avdet/nearest',
         '/avdet/camera_info',
         '/avdet/image',
         '/avdet/drive_time',
