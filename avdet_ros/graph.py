@@ -93,7 +93,7 @@ ARGUMENTS = (
     _from_parameter('camera', 'rate_hz', 'camera_rate'),
     _from_parameter('camera', 'modalities', 'camera_modalities'),
     _from_parameter('capture', 'hop_s', 'hop'),
-    _from_parameter('detector', 'model'),
+    _from_parameter('detector', 'model', also=('capture',)),
     _from_parameter('detector', 'providers'),
     _from_parameter('detector', 'tensorrt_cache'),
     _from_parameter('detector', 'min_score'),

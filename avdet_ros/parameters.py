@@ -75,6 +75,12 @@ CAPTURE = (
     REAL_TIME,
     Param('source', 'device', 'where sound comes from', choices=(*SOURCES.names(), TOPIC)),
     *OF_SOURCES,
+    Param(
+        'model',
+        '',
+        "the detector's model: its features are made; empty: those of the package's "
+        'models/student.onnx',
+    ),
     Param('hop_s', HOP_S, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
     Param('publish_audio', True, 'publish the sound itself on topic audio too', live=True),
     Param(

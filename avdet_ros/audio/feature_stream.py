@@ -53,8 +53,8 @@ class FeatureStream:
             window: the next one; its waveform is (8, samples) float32.
 
         Returns:
-            (32, n_mels, frames) float32, as `FrontEnd.compute` of the waveform gives it within
-            rounding; an array of its own, in memory ordered as the message has it.
+            (8 + 2 pairs, n_mels, frames) float32, as `FrontEnd.compute` of the waveform gives it
+            within rounding; an array of its own, in memory ordered as the message has it.
 
         Raises:
             AvdetError: the waveform has another shape or type.

@@ -2,8 +2,8 @@
 
 Level carries what sounds, phase carries from where: with omnidirectional microphones the
 magnitudes carry little direction, the phase between microphones nearly all of it. So eight log-mel
-spectrograms are stacked with the complex coherence of twelve microphone pairs, all on one grid of
-mel bands and frames.
+spectrograms are stacked with the complex coherence of twelve microphone pairs, or of all 28, on
+one grid of mel bands and frames.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ PAIRS = tuple((i, (i + 1) % MICROPHONES) for i in range(MICROPHONES)) + tuple(
     (i, i + MICROPHONES // 2) for i in range(MICROPHONES // 2)
 )
 """Microphone pairs of the coherence features: the octagon's eight sides, then its diameters."""
+
+EVERY_PAIR = PAIRS + tuple(
+    (i, (i + step) % MICROPHONES) for step in (2, 3) for i in range(MICROPHONES)
+)
+"""The same, then all others: nearer and further diagonals."""
+
+PAIRS_BY_COUNT = {len(pairs): pairs for pairs in (PAIRS, EVERY_PAIR)}
+"""What a front end can be asked for: 12 or 28."""
 
 POWER_FLOOR = 1e-10
 """Mel power taken for silence: -100 dB, near the rounding noise of 16-bit samples."""
@@ -58,6 +66,7 @@ class FrontEnd:
         gain_db: how much louder each of the eight channels is than it should be; () for none.
         delay_s: how much later each of the eight channels is than it should be; () for none.
         dead: indices of microphones that are left out: level at the floor, coherence 0.
+        pair_count: key of `PAIRS_BY_COUNT`: how many microphone pairs have a coherence.
     """
 
     sample_rate_hz: int = 44100
@@ -68,11 +77,12 @@ class FrontEnd:
     gain_db: tuple[float, ...] = ()
     delay_s: tuple[float, ...] = ()
     dead: tuple[int, ...] = ()
+    pair_count: int = len(PAIRS)
 
     @classmethod
-    def of(cls, rig: Rig) -> FrontEnd:
+    def of(cls, rig: Rig, pair_count: int = len(PAIRS)) -> FrontEnd:
         """The front end for what a rig's array records: known gains and delays are taken out."""
-        return cls(sample_rate_hz=rig.sample_rate_hz).calibrated(
+        return cls(sample_rate_hz=rig.sample_rate_hz, pair_count=pair_count).calibrated(
             rig.gain_db, rig.delay_s, rig.alive
         )
 
@@ -104,6 +114,11 @@ class FrontEnd:
                 f'front end: window_s: expected a window longer than n_fft / 2 = '
                 f'{self.n_fft // 2} samples and at most 60 s, found {self.window_s!r} s'
             )
+        if self.pair_count not in PAIRS_BY_COUNT:
+            raise AvdetError(
+                f'front end: pair_count: expected one of {", ".join(map(str, PAIRS_BY_COUNT))}, '
+                f'found {self.pair_count!r}'
+            )
         for name in ('gain_db', 'delay_s'):
             values = getattr(self, name)
             if len(values) not in (0, MICROPHONES) or not np.isfinite(values).all():
@@ -123,10 +138,15 @@ class FrontEnd:
         return 1 + self.samples // self.hop_length
 
     @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The microphone pairs that have a coherence, in order."""
+        return PAIRS_BY_COUNT[self.pair_count]
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """What each channel of `compute` is, in order."""
         levels = [f'log_mel_{i}' for i in range(MICROPHONES)]
-        phases = [f'coherence_{part}_{i}_{j}' for i, j in PAIRS for part in ('re', 'im')]
+        phases = [f'coherence_{part}_{i}_{j}' for i, j in self.pairs for part in ('re', 'im')]
         return (*levels, *phases)
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
@@ -147,7 +167,7 @@ class FrontEnd:
                 Samples that are not numbers count as 0.
 
         Returns:
-            (32, n_mels, frames) float32, always finite, channels as in `feature_names`.
+            (8 + 2 pairs, n_mels, frames) float32, always finite, channels as in `feature_names`.
 
         Raises:
             AvdetError: shape or type is not the one above.
@@ -161,12 +181,12 @@ class FrontEnd:
 
         Args:
             frames: (8, n, n_fft) float32 samples around each frame's centre, overwritten.
-            out: (32, n_mels, n) float32 of any strides, for channels as in `feature_names`.
+            out: (8 + 2 pairs, n_mels, n) float32 of any strides, channels as in `feature_names`.
         """
         self._features_of(self._transform(_without_damage(frames)), out)
 
     def _features_of(self, spectrum: np.ndarray, out: np.ndarray) -> None:
-        """(32, n_mels, n) features of (bins, 8, n) spectra."""
+        """(8 + 2 pairs, n_mels, n) features of (bins, 8, n) spectra."""
         power = self._mel_power(spectrum)
         levels, phases = out[:MICROPHONES], out[MICROPHONES:]
         levels[...] = _decibel(power).transpose(1, 0, 2)
@@ -177,9 +197,10 @@ class FrontEnd:
         # times as long together as one by one.
         bins, _, frames = spectrum.shape
         most = max(1, _CACHED_FRAMES // max(frames, 1))
-        room = np.empty(bins * min(most, len(PAIRS)) * frames, np.complex64)
-        for first in range(0, len(PAIRS), most):
-            group = PAIRS[first : first + most]
+        pairs = self.pairs
+        room = np.empty(bins * min(most, len(pairs)) * frames, np.complex64)
+        for first in range(0, len(pairs), most):
+            group = pairs[first : first + most]
             cross = room[: bins * len(group) * frames].reshape(bins, len(group), frames)
             for place, (i, j) in enumerate(group):
                 np.multiply(spectrum[:, i], conjugate[:, j], out=cross[:, place])

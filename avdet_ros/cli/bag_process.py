@@ -41,18 +41,17 @@ def process(
     """Detect and track vehicles in a recorded drive; the result depends on the bag alone."""
     import time
 
-    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.bags.process import process_bag
+    from avdet_ros.detection.model_file import front_end_for
     from avdet_ros.detection.session import Detector
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
     loaded_rig = load_rig(rig)
-    front_end = FrontEnd.of(loaded_rig)
-    detector = Detector(
-        model or share('models/student.onnx'), loaded_rig, front_end, ['cpu'], threads=1
-    )
+    model = model or Path(share('models/student.onnx'))
+    front_end = front_end_for(model, loaded_rig)
+    detector = Detector(model, loaded_rig, front_end, ['cpu'], threads=1)
     follow = make_tracker(tracker or DEFAULT_TRACKER)
     start = time.monotonic()
     report = process_bag(

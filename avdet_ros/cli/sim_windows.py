@@ -52,6 +52,13 @@ def simulate_windows(
         Path | None,
         typer.Option(help='folder of recordings to play among the other sounds; drawn arrays'),
     ] = None,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            help='pairs of microphones that have coherences: 12 (neighbours and opposites) or 28 '
+            '(all); drawn arrays'
+        ),
+    ] = 12,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.cli.console import progress_bars
@@ -64,9 +71,9 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied or distractors:
+        if quick or varied or distractors or pairs != 12:
             raise AvdetError(
-                '--quick, --varied, --distractors: expected --arrays drawn or held-out'
+                '--quick, --varied, --distractors, --pairs: expected --arrays drawn or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -84,6 +91,7 @@ def simulate_windows(
             quick=quick,
             varied=varied,
             distractors=str(distractors.resolve()) if distractors else '',
+            pairs=pairs,
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

@@ -104,6 +104,11 @@ class ModelContract:
         return len(self.features), self.n_mels, self.frames
 
     @property
+    def pair_count(self) -> int:
+        """Pairs of microphones that have a coherence, see `FrontEnd.pair_count`."""
+        return sum(name.startswith('coherence_re') for name in self.features)
+
+    @property
     def input_names(self) -> list[str]:
         """The model's inputs."""
         return ['spectrogram'] if self.azimuths_deg is None else ['spectrogram', 'steering']

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.features import PAIRS, PAIRS_BY_COUNT, FrontEnd
 from avdet_ros.detection.contract import ANY_ARRAY, FIXED_RIG, KEY_PREFIX, ModelContract
 from avdet_ros.detection.mounting import Mounting
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.fields import Field
 from avdet_ros.files import read_bounded
+from avdet_ros.paths import found_or_shipped
 from avdet_ros.quoting import brief_repr, one_line
-from avdet_ros.rig import MICROPHONES
+from avdet_ros.rig import MICROPHONES, Rig
 
 if TYPE_CHECKING:
     import onnx
@@ -154,11 +155,32 @@ def _parse_mounting(keys: _Keys) -> Mounting | None:
     return Mounting(**{**values, 'array_yaw_deg': float(values['array_yaw_deg'])})
 
 
+def front_end_for(path: str | Path, rig: Rig) -> FrontEnd:
+    """The front end that a model asks for, on a rig: with 12 pairs of microphones or with all 28.
+
+    Args:
+        path: the model's file, or the name of a shipped one.
+        rig: the vehicle's.
+
+    Raises:
+        AvdetError: the file is no model that fulfils the contract.
+    """
+    return front_end_of(read_model(found_or_shipped(path))[1], rig)
+
+
+def front_end_of(contract: ModelContract, rig: Rig) -> FrontEnd:
+    """The same for a contract that was read already."""
+    # Other names of features are told where model and front end are compared.
+    known = contract.pair_count in PAIRS_BY_COUNT
+    return FrontEnd.of(rig, contract.pair_count if known else len(PAIRS))
+
+
 def _parse_any_array(keys: _Keys) -> dict[str, Any]:
     """What only contract 2 holds."""
     count = len(keys.names('features', 1, 1024)) - MICROPHONES
-    if count != 2 * len(PAIRS):
-        expected = f'{MICROPHONES} levels and {2 * len(PAIRS)} coherences'
+    if count not in [2 * pairs for pairs in PAIRS_BY_COUNT]:
+        words = ' or '.join(str(2 * pairs) for pairs in PAIRS_BY_COUNT)
+        expected = f'{MICROPHONES} levels and {words} coherences'
         raise keys.error('features', expected, f'{count + MICROPHONES} names')
     ranges = {}
     for name in RANGE_NAMES:

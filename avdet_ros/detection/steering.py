@@ -130,7 +130,7 @@ def steering(
         sound_mps: speed of sound in the air.
 
     Returns:
-        (n_mels, A, 24) float32; the last axis as the front end's coherence channels (real and
+        (n_mels, A, 2 pairs) float32; the last axis as the front end's coherence channels (real and
         imaginary part of each pair), divided by the number of pairs of live microphones, 0 for
         all other pairs: the response of a lone plane wave in its own direction is at most 1.
 
@@ -146,9 +146,9 @@ def steering(
     return expected_coherences(front_end, places_m, directions, rig.alive, passing_mps)
 
 
-def live_pairs(alive: np.ndarray) -> np.ndarray:
-    """(12,) bool from (8,) bool: the pairs of `features.PAIRS` of which both are alive."""
-    return np.asarray(alive, bool)[np.array(PAIRS)].all(axis=1)
+def live_pairs(alive: np.ndarray, pairs: tuple[tuple[int, int], ...] = PAIRS) -> np.ndarray:
+    """(P,) bool from (8,) bool: the pairs of microphones of which both are alive."""
+    return np.asarray(alive, bool)[np.array(pairs)].all(axis=1)
 
 
 def expected_coherences(
@@ -166,17 +166,18 @@ def expected_coherences(
     P(b, a, t) = sum over pairs of Re(C(b, t) conj(E(b, a))).
 
     Args:
-        front_end: gives the mel bands.
+        front_end: gives the mel bands and the pairs.
         microphones_m: (8, 3) positions in the frame of the directions.
         directions: (A, 2) unit vectors, level.
         alive: (8,) bool; None for all.
         passing_mps: (A,) speed c at which waves from each direction pass the array.
 
     Returns:
-        (n_mels, A, 24) float32, see `steering`.
+        (n_mels, A, 2 pairs) float32, see `steering`.
     """
-    live = live_pairs(np.ones(len(microphones_m), bool) if alive is None else alive)
-    first, second = np.array(PAIRS)[live].T
+    pairs = front_end.pairs
+    live = live_pairs(np.ones(len(microphones_m), bool) if alive is None else alive, pairs)
+    first, second = np.array(pairs)[live].T
     baseline_m = (microphones_m[first] - microphones_m[second])[:, :2]
     delay_s = directions @ baseline_m.T / np.reshape(passing_mps, (-1, 1))
     phase = _phases(front_end, delay_s.ravel())
@@ -184,11 +185,11 @@ def expected_coherences(
     # A band between two Fourier bins has no weight at all, and no expectation.
     weight = np.maximum(filters.sum(axis=1, keepdims=True), 1e-30)
     filters = scipy.sparse.csr_array(filters / weight)
-    expected = np.zeros((front_end.n_mels, len(directions), len(PAIRS), 2))
+    expected = np.zeros((front_end.n_mels, len(directions), len(pairs), 2))
     # Filters are real: real and imaginary parts, side by side, are averaged alike.
     averaged = (filters @ phase.view(np.float64)).reshape(front_end.n_mels, *delay_s.shape, 2)
     expected[:, :, live] = averaged / max(1, int(live.sum()))
-    return expected.reshape(*expected.shape[:2], 2 * len(PAIRS)).astype(np.float32)
+    return expected.reshape(*expected.shape[:2], 2 * len(pairs)).astype(np.float32)
 
 
 def _phases(front_end: FrontEnd, delay_s: np.ndarray) -> np.ndarray:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.contract import LABEL_OFFSET_S
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.reports.html import Picture, Results, write_report
@@ -73,7 +73,7 @@ def evaluate_seeds(
     on_simulation.check_request(seeds, seconds, rate_hz)
     parameters = tracker_parameters(tracker)
     rig = load_rig(rig_path)
-    loaded = Detector(model, rig, FrontEnd.of(rig), threads=1)
+    loaded = Detector(model, rig, front_end_for(model, rig), threads=1)
     statistics = None
     if baselines:
         with progress.step('labels for the baselines'):
@@ -140,7 +140,7 @@ def evaluate_dataset(
     parameters = tracker_parameters(tracker)
     frames = on_dataset.frames_of(root, split, subset)
     rig = on_dataset.dataset_rig(root, list(frames), rig_path)
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(model, rig)
     loaded = Detector(model, rig, front_end, threads=1)
     if loaded.contract.label_offset_s != LABEL_OFFSET_S:
         raise AvdetError(

@@ -16,6 +16,7 @@ from std_msgs.msg import Float64, String
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.sound_rate import RateWatch, other_rate
 from avdet_ros.audio.window import Window, WindowBuffer
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_sound, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_spectrogram
@@ -93,7 +94,8 @@ class CaptureNode(AvdetNode):
     def load(self) -> None:
         """Read the rig and prepare the source."""
         self._rig = self.load_rig()
-        front_end = FrontEnd.of(self._rig)
+        front_end = self._front_end()
+        self._pair_count = front_end.pair_count
         # The filters are made, and the transforms planned, before the first window needs them.
         front_end.compute(np.zeros((MICROPHONES, front_end.samples), 'f4'))
         self._window_s, self._grid = front_end.window_s, front_end.hop_length
@@ -102,6 +104,17 @@ class CaptureNode(AvdetNode):
             parameters = SOURCES.find(self._kind).parameters
             settings = {param.name: self.p[param.name] for param in parameters}
             self._source = make_source(self._kind, self._rig, **settings)
+
+    def _front_end(self) -> FrontEnd:
+        """The one that the detector's model asks for."""
+        if not self.p['model']:
+            return FrontEnd.of(self._rig)
+        try:
+            return front_end_for(self.p['model'], self._rig)
+        except AvdetError as error:
+            # The detector says what is wrong with it, and levels are of use without a model.
+            self.get_logger().warning(f'features are of 12 pairs of microphones: {error}')
+            return FrontEnd.of(self._rig)
 
     def acquire(self) -> None:
         """Open the source and start the threads."""
@@ -116,7 +129,7 @@ class CaptureNode(AvdetNode):
         self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
-        self._array = CaptureArray(self, self._rig, self._array_state)
+        self._array = CaptureArray(self, self._rig, self._array_state, self._pair_count)
         self._judge = ChannelJudge(self._rig.sample_rate_hz, self._levels, self._array)
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()

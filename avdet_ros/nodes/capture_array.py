@@ -35,14 +35,16 @@ class CaptureArray:
         watch: the slow watch, or None without one.
     """
 
-    def __init__(self, node: AvdetNode, rig: Rig, publisher: Publisher) -> None:
+    def __init__(self, node: AvdetNode, rig: Rig, publisher: Publisher, pair_count: int) -> None:
         """Publish what the rig file says and start the watch.
 
         Args:
             node: whose parameters and log are used.
             rig: as the rig file has it.
             publisher: of the latched topic `array`.
+            pair_count: pairs of microphones of the features, see `FrontEnd`.
         """
+        self._pair_count = pair_count
         self._node, self._rig, self._publisher = node, rig, publisher
         self._living = LivingChannels(rig.sample_rate_hz, rig.alive)
         self._lock = threading.Lock()
@@ -93,7 +95,7 @@ class CaptureArray:
         with self._lock:  # the stream's thread and the watch's
             self._calibrated = calibrated
             rig = replace(calibrated, alive=calibrated.alive & self._living.alive)
-            self.features = FeatureStream(FrontEnd.of(rig))
+            self.features = FeatureStream(FrontEnd.of(rig, self._pair_count))
             self._publisher.publish(String(data=array_text(rig)))
 
     def _on_changes(self, result: SelfCalibration, changes: list[Change]) -> None:

@@ -12,6 +12,7 @@ from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.model_file import front_end_for, front_end_of
 from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
@@ -64,8 +65,8 @@ class DetectorNode(AvdetNode):
     def load(self) -> None:
         """Read the model and hold it against the rig."""
         self._rig = self.load_rig()
-        front_end = FrontEnd.of(self._rig)
         model = self.p['model'] or share('models/student.onnx')
+        front_end = front_end_for(model, self._rig)
         self._detector = Detector(
             model,
             self._rig,
@@ -145,7 +146,8 @@ class DetectorNode(AvdetNode):
         """Steer by the array that the features are made with: a calibrated one, or what lives."""
         try:
             rig = read_array(message.data, self._rig, self.resolve_topic_name('array'))
-            held(self._detector).use_rig(rig, FrontEnd.of(rig))
+            detector = held(self._detector)
+            detector.use_rig(rig, front_end_of(detector.contract, rig))
         except AvdetError as error:
             self.refuse('array', str(error))
 

@@ -5,9 +5,9 @@ A set of format 2 is a folder of shards, ``windows_<first seed>.npz`` (uncompres
 holds, for its n windows,
 
 ==================  ==================  =========================================================
-features            (n, 32, 80, 44) f2  as in `windows`, after what the rig file knows was taken
-                                        out; a dead microphone's levels are the floor, its
-                                        coherences 0
+features            (n, 32, 80, 44) f2  as in `windows`, 64 of them with all pairs, after
+                                        what the rig file knows was taken out; a dead
+                                        microphone's levels are the floor, its coherences 0
 azimuth_deg,        (n, 16) f4          labels at the window's CENTRE, nearest first, see `angles`;
 elevation_deg,                          zeros behind the first `count`
 width_deg,
@@ -45,7 +45,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
+from avdet_ros.audio.features import MAX_LABELS, PAIRS, FrontEnd, pool_frames
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
@@ -86,6 +86,7 @@ class WindowPlan:
         varied: vehicles of many spectra, weather and other sounds, see `variety`.
         distractors: folder of recordings that other sounds are taken from as well, '' for none;
             with one drives are `varied`.
+        pairs: of microphones that have coherences, 12 or 28, see `FrontEnd.pair_count`.
     """
 
     world: str = 'mixed'
@@ -97,6 +98,7 @@ class WindowPlan:
     quick: bool = False
     varied: bool = False
     distractors: str = ''
+    pairs: int = len(PAIRS)
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -109,6 +111,10 @@ class WindowPlan:
                 raise AvdetError(
                     f'{name}: expected one of {", ".join(choices)}, found {getattr(self, name)!r}'
                 )
+
+    def front_end(self, base: Rig) -> FrontEnd:
+        """What makes the features, with the sample rate of a rig."""
+        return FrontEnd.of(base, self.pairs)
 
     @property
     def windows_a_shard(self) -> int:

@@ -7,11 +7,10 @@ from functools import lru_cache
 from numba import njit
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS, POOL_FRAMES, POWER_FLOOR, FrontEnd
+from avdet_ros.audio.features import POOL_FRAMES, POWER_FLOOR, FrontEnd
 from avdet_ros.rig import MICROPHONES
 
 _FAST = {'contract', 'reassoc', 'nsz'}
-_PAIRS = np.array(PAIRS)
 
 
 @lru_cache(maxsize=4)
@@ -35,13 +34,14 @@ def spectral_features(spectra: np.ndarray, front_end: FrontEnd) -> np.ndarray:
         front_end: gives the mel bands.
 
     Returns:
-        (32, n_mels, ceil(frames / POOL_FRAMES)) float32.
+        (8 + 2 pairs, n_mels, ceil(frames / POOL_FRAMES)) float32.
     """
     first, last, weights = _bands(front_end)
     pooled = -(-len(spectra) // POOL_FRAMES)
-    rows = MICROPHONES + 2 * len(PAIRS)
+    pairs = np.array(front_end.pairs)
+    rows = MICROPHONES + 2 * len(pairs)
     out = np.zeros((pooled, rows, front_end.n_mels), np.float32)
-    _compute(spectra, first, last, weights, _PAIRS, out)
+    _compute(spectra, first, last, weights, pairs, out)
     return np.ascontiguousarray(out.transpose(1, 2, 0))
 
 

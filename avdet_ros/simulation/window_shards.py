@@ -15,7 +15,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
@@ -69,7 +68,7 @@ def make_array_windows(
 
 def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
     """Make and write one shard; returns its number of windows."""
-    front_end = FrontEnd.of(base)
+    front_end = plan.front_end(base)
     rows = [
         row
         for seed in range(first_seed, first_seed + plan.drives_a_shard)
@@ -109,13 +108,13 @@ def _warm_up(plan: WindowPlan, base: Rig) -> None:
     """Compile what makes windows, by making some of the first drives."""
     for seed in range(4):
         one = replace(plan, windows_a_drive=1)
-        for _ in array_windows(seed, base, FrontEnd.of(base), one):
+        for _ in array_windows(seed, base, plan.front_end(base), one):
             pass
 
 
 def _settings(first_seed: int, plan: WindowPlan, base: Rig) -> dict[str, Any]:
     """What makes a set."""
-    front_end = FrontEnd.of(base)
+    front_end = plan.front_end(base)
     return {
         'format': FORMAT,
         'first_seed': first_seed,

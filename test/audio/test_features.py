@@ -51,6 +51,24 @@ def test_the_default_grid_is_the_papers(front_end):
     assert (7, 0) in PAIRS
 
 
+def test_all_pairs_are_the_twelve_and_then_each_other_one_once(noise):
+    twelve, every = FrontEnd(), FrontEnd(pair_count=28)
+    assert len({frozenset(pair) for pair in every.pairs}) == 28
+    assert every.pairs[:12] == PAIRS
+    assert every.feature_names[:32] == twelve.feature_names
+    assert every.feature_names[-2:] == ('coherence_re_7_2', 'coherence_im_7_2')
+    features = every.compute(noise)
+    np.testing.assert_allclose(features[:32], twelve.compute(noise), atol=1e-5)
+    # The same two microphones next to each other in another order.
+    order = [0, 3, 1, 4, 6, 2, 5, 7]
+    moved = coherence(twelve, noise[order])
+    phases = features[8::2] + 1j * features[9::2]
+    place = every.pairs.index((0, 3))
+    np.testing.assert_allclose(phases[place], moved[0], atol=1e-5)
+    place = every.pairs.index((4, 6))
+    np.testing.assert_allclose(phases[place], moved[3], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     'grid',
     [
@@ -231,6 +249,7 @@ def test_wrong_windows_are_refused(front_end, waveform, found):
         ({'n_fft': 1024.0}, 'n_fft'),
         ({'window_s': 0.001}, 'window_s'),
         ({'window_s': float('nan')}, 'window_s'),
+        ({'pair_count': 16}, 'pair_count: expected one of 12, 28, found 16'),
     ],
 )
 def test_wrong_front_ends_are_refused(values, key):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import EVERY_PAIR, PAIRS, FrontEnd
 from avdet_ros.detection.steering import (
     AROUND,
     FRONT_COLUMNS,
@@ -81,18 +81,19 @@ def test_a_lone_wave_has_a_response_of_at_most_one(plane_wave):
     assert np.all(bands < 1.001)
 
 
-def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plane_wave):
-    rig, front_end = load_rig(), FrontEnd()
+@pytest.mark.parametrize('pairs', [PAIRS, EVERY_PAIR], ids=['twelve', 'all'])
+def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plane_wave, pairs):
+    rig, front_end = load_rig(), FrontEnd(pair_count=len(pairs))
     alive = np.ones(8, bool)
     alive[[2, 5]] = False
     whole, part = steering(rig, front_end), steering(replace(rig, alive=alive), front_end)
-    live = live_pairs(alive)
-    assert list(live) == [2 not in pair and 5 not in pair for pair in PAIRS]
-    shape = (80, 80, 12, 2)
+    live = live_pairs(alive, pairs)
+    assert list(live) == [2 not in pair and 5 not in pair for pair in pairs]
+    shape = (80, 80, len(pairs), 2)
     assert np.all(part.reshape(shape)[:, :, ~live] == 0)
     np.testing.assert_allclose(
         part.reshape(shape)[:, :, live],
-        whole.reshape(shape)[:, :, live] * 12 / live.sum(),
+        whole.reshape(shape)[:, :, live] * len(pairs) / live.sum(),
         rtol=1e-5,
         atol=1e-7,
     )

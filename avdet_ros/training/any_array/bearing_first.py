@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.features import PAIRS_BY_COUNT
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.deconvolution import (
     deconvolve,
@@ -42,8 +42,8 @@ LEAST_RANGE_M, LARGEST_RANGE_M = 2.0, 100.0
 VALUES = 5 + RANGE_BINS
 """Of a column: presence logit, offset, elevation, log width, log height; range logits."""
 
-_PAIR_ENDS = torch.tensor(PAIRS)
-"""(12, 2)."""
+_PAIR_ENDS = {count: torch.tensor(pairs) for count, pairs in PAIRS_BY_COUNT.items()}
+"""(count, 2)."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class BearingFirst(nn.Module):
 
         Args:
             level_db: (B, n_mels, T) mean level of the live microphones.
-            coherence: (B, n_mels, 24, T).
-            steering: (B or 1, n_mels, front + around, 24).
+            coherence: (B, n_mels, 2 pairs, T).
+            steering: (B or 1, n_mels, front + around, 2 pairs).
 
         Returns:
             (B, VALUES, front).
@@ -205,7 +205,7 @@ def live_pairs(steering: Tensor) -> Tensor:
     """How many pairs of microphones are alive: those with any expected coherence.
 
     Args:
-        steering: (B, n_mels, A, 24).
+        steering: (B, n_mels, A, 2 pairs).
 
     Returns:
         (B,) float32, at least 1.
@@ -215,9 +215,9 @@ def live_pairs(steering: Tensor) -> Tensor:
 
 
 def live_microphones(steering: Tensor) -> Tensor:
-    """(B, 8) float32, 1 for each microphone that is in a live pair of (B, n_mels, A, 24)."""
+    """(B, 8) float32, 1 for each microphone that is in a live pair of (B, n_mels, A, 2 pairs)."""
     real = (steering[..., ::2].abs().amax(dim=(1, 2)) > 0).float()
-    ends = functional.one_hot(_PAIR_ENDS, MICROPHONES).sum(dim=1).to(real)
+    ends = functional.one_hot(_PAIR_ENDS[int(real.shape[-1])], MICROPHONES).sum(dim=1).to(real)
     return (torch.matmul(real, ends) > 0).float()
 
 

@@ -16,7 +16,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.export import Window
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, scores_of
 
 
@@ -32,7 +32,7 @@ def topic_windows(folder: Path, azimuths_deg: np.ndarray) -> Iterator[Window]:
     Raises:
         AvdetError: a shard is of another format.
     """
-    front_end, azimuths = FrontEnd(), np.radians(azimuths_deg)
+    front_end, azimuths = front_end_of(folder), np.radians(azimuths_deg)
     names = ('features', 'rig_microphones_m', 'rig_array_yaw_deg', 'alive')
     for path in sorted(folder.glob('windows_*.npz')):
         with np.load(path, allow_pickle=False) as shard:
@@ -64,7 +64,8 @@ def file_scores(path: Path, folder: Path, progress: Progress = SILENT) -> dict[s
     content, contract = read_model(path)
     if contract.azimuths_deg is None:
         raise AvdetError(f'{path}: expected a model for any array, found one for one rig')
-    store = ArrayStore(folder, SteeringTable(FrontEnd()), contract.azimuths_deg)
+    front_end = FrontEnd(pair_count=contract.pair_count)
+    store = ArrayStore(folder, SteeringTable(front_end), contract.azimuths_deg)
     if not store.refresh():
         raise AvdetError(f'{folder}: expected windows of drawn arrays, found none')
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for_any_array
 from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.files import write_json
@@ -31,7 +30,7 @@ from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
 from avdet_ros.training.any_array.fitting.run_file import BEST
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches
@@ -84,7 +83,7 @@ class AnyArrayRun:
 
     def store(self, folder: Path, most: int | None, **options: Any) -> ArrayStore:
         """An empty store of one of the sets."""
-        table = SteeringTable(FrontEnd(), self.device)
+        table = SteeringTable(front_end_of(folder), self.device)
         return ArrayStore(
             folder, table, self.azimuths_deg(), self.device, self.labels_at, most=most, **options
         )
@@ -166,7 +165,7 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     if ranges is None:
         raise ValueError('ranges: expected the arrays that were taught, found None')
     contract = contract_for_any_array(
-        FrontEnd(),
+        front_end_of(run.val),
         LABEL_OFFSETS_S[best.labels_at],
         run.azimuths_deg(),
         ranges,

@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 
 STEP_S = 2e-6
@@ -27,6 +27,7 @@ class SteeringTable:
     """Expected coherences of every mel band by delay.
 
     Attributes:
+        pairs: of microphones, as the front end has them.
         rows: (N, 2 * n_mels) real parts, then imaginary parts, of delays 0, `STEP_S`, ...
     """
 
@@ -43,7 +44,8 @@ class SteeringTable:
             parts = [(by_bin @ part(turn)).T for part in (np.cos, np.sin)]
             rows.append(np.concatenate(parts, axis=1).astype(np.float32))
         self.rows = torch.from_numpy(np.concatenate(rows)).to(device)
-        first, second = np.array(PAIRS).T
+        self.pairs = front_end.pairs
+        first, second = np.array(self.pairs).T
         self._first = torch.from_numpy(first).to(device)
         self._second = torch.from_numpy(second).to(device)
 
@@ -69,7 +71,7 @@ class SteeringTable:
                 of sound, and what the array's own motion adds; None for `SPEED_OF_SOUND_MPS`.
 
         Returns:
-            (B, n_mels, A, 24) float32, see `avdet_ros.detection.steering.steering`.
+            (B, n_mels, A, 2 pairs) float32, see `avdet_ros.detection.steering.steering`.
         """
         azimuth = torch.deg2rad(azimuths_deg[None] - yaw_deg[:, None])
         directions = torch.stack([azimuth.cos(), azimuth.sin()], dim=-1)

@@ -10,6 +10,7 @@ microphones are left, so every window can be another vehicle's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+import json
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -17,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.features import PAIRS_BY_COUNT, FrontEnd
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import map_member
+from avdet_ros.files import map_member, read_bounded
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.bearing_first import mean_level
@@ -42,6 +43,9 @@ LABELS_AT = {'centre': '', 'end': 'end_'}
 
 _FULL = 127.0
 
+LARGEST_CARD = 1 << 20
+"""Bytes of a set's windows.json."""
+
 
 MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
 """What a detector can be told of a window's moment; NaN where a set does not say it."""
@@ -53,8 +57,8 @@ class ArrayBatch:
 
     Attributes:
         level_db: (B, n_mels, T) float32.
-        coherence: (B, n_mels, 24, T) float32 (or what autocast likes).
-        steering: (B, n_mels, A, 24) float32.
+        coherence: (B, n_mels, 2 pairs, T) float32 (or what autocast likes).
+        steering: (B, n_mels, A, 2 pairs) float32.
         labels: what is true.
     """
 
@@ -62,6 +66,30 @@ class ArrayBatch:
     coherence: Tensor
     steering: Tensor
     labels: BearingLabels
+
+
+def front_end_of(folder: Path) -> FrontEnd:
+    """What made the features of a set, as its ``windows.json`` says; without one the default.
+
+    Raises:
+        AvdetError: the file cannot be read, or names no features of a front end.
+    """
+    path = folder / 'windows.json'
+    if not path.exists():
+        return FrontEnd()
+    try:
+        names = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))['features']
+    except (ValueError, KeyError, TypeError) as error:
+        raise AvdetError(
+            f'{path}: expected what made a set of windows, found {one_line(error)}'
+        ) from error
+    count = (len(names) - MICROPHONES) // 2
+    front_end = FrontEnd(pair_count=count) if count in PAIRS_BY_COUNT else FrontEnd()
+    if tuple(names) != front_end.feature_names:
+        raise AvdetError(
+            f'{path}: features: expected those of a front end, found {len(names)} names'
+        )
+    return front_end
 
 
 class ArrayStore:
@@ -87,7 +115,7 @@ class ArrayStore:
 
         Args:
             folder: of ``windows_*.npz``.
-            table: makes steering.
+            table: makes steering, for the pairs of microphones that the set has.
             azimuths_deg: (A,) the network's directions.
             device: where windows are kept.
             labels_at: a key of `LABELS_AT`.
@@ -147,6 +175,12 @@ class ArrayStore:
             raise AvdetError(
                 f'{path}: expected a shard of windows of format 2, found {one_line(error)}'
             ) from error
+        expected = MICROPHONES + 2 * len(self._table.pairs)
+        if raw['features'].shape[1] != expected:
+            raise AvdetError(
+                f'{path}: expected {expected} features of {len(self._table.pairs)} pairs of '
+                f'microphones, found {raw["features"].shape[1]}'
+            )
         on_device = {
             name: torch.from_numpy(values).to(self.device)
             for name, values in raw.items()
@@ -264,7 +298,7 @@ class ArrayStore:
         places = torch.stack([places[..., 0], places[..., 1] * sign[:, None]], dim=-1)
         yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign
         alive = take['alive'] & ~missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
-        first, second = torch.tensor(PAIRS, device=self.device).T
+        first, second = torch.tensor(self._table.pairs, device=self.device).T
         live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
         # Whole numbers on a GPU are read once and made floats there.
         coherence = take['coherence'].float() * (live / _FULL)[:, None, :, None]
@@ -291,7 +325,7 @@ class ArrayStore:
         """What arrays the set has; camera and number of microphones as drawn in training."""
         places = self.column('microphones_m')[..., :2]
         alive = self.column('alive')
-        first, second = np.array(PAIRS).T
+        first, second = np.array(self._table.pairs).T
         apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
         apart *= alive[:, :, None] & alive[:, None]
         pairs = np.where(alive[:, first] & alive[:, second], apart[:, first, second], np.inf)

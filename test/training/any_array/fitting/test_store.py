@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from helpers.array_windows import write_shard
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from avdet_ros.detection.steering import azimuth_grid, expected_coherences, live
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.fitting.augmentation import Augmentation
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 
 
 @pytest.fixture(scope='module')
@@ -200,6 +202,24 @@ def test_ranges_of_the_arrays_that_were_taught(make_store, tmp_path):
     assert 0.3 < ranges.aperture_m[0] < ranges.aperture_m[1] < 0.65
     assert 0 < ranges.spacing_m[0] < 0.3
     assert ranges.live_microphones == (6.0, 8.0)
+
+
+def test_a_set_says_which_pairs_it_has_and_another_table_is_refused(tmp_path):
+    write_shard(tmp_path / 'set', 0, 4)
+    assert front_end_of(tmp_path / 'set').pair_count == 12
+    card = tmp_path / 'set' / 'windows.json'
+    card.write_text(json.dumps({'features': FrontEnd(pair_count=28).feature_names}))
+    front_end = front_end_of(tmp_path / 'set')
+    assert front_end.pair_count == 28
+    store = ArrayStore(tmp_path / 'set', SteeringTable(front_end), azimuth_grid())
+    with pytest.raises(AvdetError, match=r'expected 64 features of 28 pairs .*, found 32'):
+        store.refresh()
+    card.write_text(json.dumps({'features': ['log_mel_0']}))
+    with pytest.raises(AvdetError, match=r'windows\.json: features: expected .*, found 1 names'):
+        front_end_of(tmp_path / 'set')
+    card.write_text('{}')
+    with pytest.raises(AvdetError, match=r"windows\.json: expected what made .*'features'"):
+        front_end_of(tmp_path / 'set')
 
 
 @pytest.mark.parametrize('content', [b'', b'no archive'])
