@@ -178,9 +178,11 @@ class Detector:
         """
         spectrogram = np.asarray(spectrogram)
         if spectrogram.shape != self.contract.input_shape:
+            other = spectrogram.shape[:1] != self.contract.input_shape[:1]
             raise AvdetError(
                 f'spectrogram: expected shape {self.contract.input_shape} as {self.path} asks, '
                 f'found {spectrogram.shape}'
+                + ('; node capture makes what its parameter model asks for' if other else '')
             )
         spectrogram = np.ascontiguousarray(spectrogram, np.float32)
         if not np.isfinite(spectrogram).all():

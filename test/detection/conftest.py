@@ -9,6 +9,8 @@ from helpers.models import fixed_boxes_model, save_model
 import onnx
 import pytest
 
+from avdet_ros.audio.features import FrontEnd
+
 
 @pytest.fixture
 def scattered():
@@ -27,7 +29,12 @@ def make_model(rig, front_end):
 
 @pytest.fixture
 def make_array_model(front_end):
-    return lambda **options: tiny_array_model(front_end, **options)
+    usual = front_end
+
+    def make(front_end: FrontEnd = usual, **options) -> onnx.ModelProto:
+        return tiny_array_model(front_end, **options)
+
+    return make
 
 
 @pytest.fixture

@@ -50,14 +50,14 @@ def tiny_array_model(front_end, boxes=None, scores=None, range_m=None, azimuths=
     given = np.tile([8.0, 10.0, 13.0], (len(scores), 1)) if range_m is None else range_m
     azimuths = azimuth_grid() if azimuths is None else azimuths
     shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
-    steering_shape = changes.pop('steering_shape', (front_end.n_mels, len(azimuths), 24))
+    steering_shape = changes.pop('steering_shape', (front_end.n_mels, len(azimuths), shape[1] - 8))
     constants = {
         'boxes_0': boxes,
         'scores_0': scores,
         'labels_0': np.zeros(len(scores), np.int64),
         'range_0': np.asarray(given, np.float32),
         'starts': np.array([8]),
-        'ends': np.array([32]),
+        'ends': np.array([shape[1]]),
         'axes': np.array([1]),
     }
     # Response of each direction: coherences and steering, summed over pairs, mean over the rest.

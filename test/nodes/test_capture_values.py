@@ -6,11 +6,14 @@ from dataclasses import replace
 import json
 from types import SimpleNamespace
 
+from helpers.array_models import tiny_array_model
+from helpers.models import save_model
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_sound
 from avdet_ros.nodes import capture_array as array_module
@@ -131,6 +134,24 @@ def test_a_window_is_sent_with_its_times_and_numbers(capture, front_end):
     assert report_of(node).message == '1 windows sent'
 
 
+@pytest.mark.parametrize(('pairs', 'channels'), [(28, 64), (12, 32), (None, 32)])
+def test_features_are_those_that_the_model_asks_for(capture, tmp_path, capfd, pairs, channels):
+    path = tmp_path / 'model.onnx'
+    if pairs is not None:
+        save_model(tiny_array_model(FrontEnd(pair_count=pairs)), path)
+    node = capture(model=str(path))
+    assert ('features are of 12 pairs of microphones: ' in capfd.readouterr().err) == (not pairs)
+    node.listeners['spectrogram'] = 1
+    for k in range(11):
+        hear(node, k / 10)
+    node._publish(node.due[0])
+    (message,) = node.sent['spectrogram']
+    assert (message.encoding, len(decode_spectrogram(message, 'x'))) == (
+        f'32FC{channels}',
+        channels,
+    )
+
+
 def test_a_window_goes_to_who_takes_it_in_the_process_before_a_message_is_made(capture):
     node, taken, clock = capture(), [], iter(range(10, 90, 10))
     features, end_ns = np.zeros((32, 80, 173), np.float32), 95 * S
@@ -240,7 +261,7 @@ class Array:
     def __init__(self, rig, every_s=0.0, auto=False):
         self.p = {'array_watch_s': every_s, 'auto_calibrate': auto}
         self.warned, self.published = [], []
-        self.array = CaptureArray(self, rig, SimpleNamespace(publish=self.published.append))
+        self.array = CaptureArray(self, rig, SimpleNamespace(publish=self.published.append), 12)
 
     def get_logger(self):
         return SimpleNamespace(warning=self.warned.append)

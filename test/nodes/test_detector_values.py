@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+from helpers.array_models import tiny_array_model
 from helpers.models import fixed_boxes_model, save_model
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Temperature
 from std_msgs.msg import String
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.errors import AvdetError
+from avdet_ros.messages.array_state import array_text
 from avdet_ros.messages.decode import decode_detections, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_spectrogram
 from avdet_ros.nodes.detector import DetectorNode
@@ -163,6 +167,21 @@ def test_a_message_is_counted_and_waits_for_the_thread_with_its_motion(detector,
     ]
     values = values_of(node)
     assert (values['windows_in'], values['windows_dropped']) == ('1', '4')
+
+
+def test_a_model_that_asks_for_all_pairs_gets_them_and_others_are_refused(
+    detector, features, rig, tmp_path
+):
+    front_end = FrontEnd.of(rig, 28)
+    path = save_model(tiny_array_model(front_end, scores=[0.3]), tmp_path / 'all_pairs.onnx')
+    node = detector(model=str(path))
+    noise = np.random.default_rng(2).normal(0, 0.01, (8, front_end.samples)).astype(np.float32)
+    node._detect((message(front_end.compute(noise)), END_NS, STILL))
+    node._on_array(String(data=array_text(replace(rig, gain_db=np.arange(8.0)))))
+    node._detect((message(front_end.compute(noise)), END_NS + 100_000_000, STILL))
+    assert len(node.sent) == 2
+    with pytest.raises(AvdetError, match=r'expected shape \(64, 80, 173\) .* parameter model'):
+        node._detect((message(features), END_NS + 200_000_000, STILL))
 
 
 def test_a_calibrated_array_is_used_and_nonsense_is_said(detector):
