@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
-from avdet_ros.training.any_array.export import export_any_array
+from avdet_ros.training.any_array.export import check_export, export_any_array
 from avdet_ros.training.any_array.fitting.start_weights import (
     check_same_shape,
     joined_ranges,
@@ -61,14 +62,22 @@ def test_weights_of_a_run_are_those_of_its_best_epoch(tmp_path, network):
 
 
 @pytest.mark.slow
-def test_a_model_file_holds_all_weights(tmp_path, network):
+@pytest.mark.parametrize('pairs', [12, 28])
+def test_a_model_file_holds_all_weights_whichever_pairs_it_reads(tmp_path, network, pairs):
     contract = contract_for_any_array(
-        FrontEnd(),
+        FrontEnd(pair_count=pairs),
         -0.5,
         azimuth_grid(SHAPE.front, SHAPE.front_deg, SHAPE.around),
         RANGES,
     )
-    export_any_array(BearingDetector(network), contract, tmp_path / 'model.onnx')
+    detector = BearingDetector(network)
+    export_any_array(detector, contract, tmp_path / 'model.onnx')
+    shape = SHAPE.n_mels, SHAPE.front + SHAPE.around, 2 * pairs
+    rng = np.random.default_rng(0)
+    spectrogram = rng.normal(-50, 10, (8 + 2 * pairs, 80, 173)).astype(np.float32)
+    spectrogram[8:] = rng.uniform(-0.5, 0.5, (2 * pairs, 80, 173))
+    window = spectrogram, rng.uniform(-1, 1, shape).astype(np.float32) / pairs
+    assert check_export(detector.float(), tmp_path / 'model.onnx', [window]) < 1e-4
     start = read_start_weights(tmp_path / 'model.onnx')
     assert (start.shape, start.ranges) == (SHAPE, RANGES)
     assert same(start.network(), network)
