@@ -18,15 +18,14 @@ import sys
 import numpy as np
 from rich.progress import track
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, found_in, scores_of
 
-FAST_MPS, RESAMPLES = 15.0, 200
+FAST_MPS, RESAMPLES = 15.0, 100
 WORDS = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
 
 TOLD = {
@@ -70,7 +69,7 @@ def main(folder: Path, *runs: Path) -> None:
     networks = [read_start_weights(run).network().eval() for run in runs]
     shape = networks[0].shape
     azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
-    store = ArrayStore(folder, SteeringTable(FrontEnd()), azimuths)
+    store = ArrayStore(folder, SteeringTable(front_end_of(folder)), azimuths)
     store.refresh()
     fast = store.column('ahead_mps') > FAST_MPS
     parts = {'all': np.arange(len(fast)), 'fast': fast.nonzero()[0], 'slow': (~fast).nonzero()[0]}
