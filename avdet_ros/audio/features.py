@@ -17,21 +17,9 @@ from numpy.typing import ArrayLike
 import scipy.fft
 import scipy.sparse
 
+from avdet_ros.audio.microphone_pairs import PAIRS, PAIRS_BY_COUNT
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
-
-PAIRS = tuple((i, (i + 1) % MICROPHONES) for i in range(MICROPHONES)) + tuple(
-    (i, i + MICROPHONES // 2) for i in range(MICROPHONES // 2)
-)
-"""Microphone pairs of the coherence features: the octagon's eight sides, then its diameters."""
-
-EVERY_PAIR = PAIRS + tuple(
-    (i, (i + step) % MICROPHONES) for step in (2, 3) for i in range(MICROPHONES)
-)
-"""The same, then all others: nearer and further diagonals."""
-
-PAIRS_BY_COUNT = {len(pairs): pairs for pairs in (PAIRS, EVERY_PAIR)}
-"""What a front end can be asked for: 12 or 28."""
 
 POWER_FLOOR = 1e-10
 """Mel power taken for silence: -100 dB, near the rounding noise of 16-bit samples."""
@@ -48,9 +36,7 @@ MAX_LABELS = 16
 _LOUDEST = 1e3
 """No sample of a working source is this far above full scale; whatever is, is damage."""
 
-
-_CACHED_FRAMES = 256
-"""Frames of a pair's cross spectrum that a core's cache holds beside what they are made from."""
+_CACHED_FRAMES = 256  # of a pair's cross spectrum: a core's cache holds them and their sources
 
 
 @dataclass(frozen=True)
@@ -115,10 +101,8 @@ class FrontEnd:
                 f'{self.n_fft // 2} samples and at most 60 s, found {self.window_s!r} s'
             )
         if self.pair_count not in PAIRS_BY_COUNT:
-            raise AvdetError(
-                f'front end: pair_count: expected one of {", ".join(map(str, PAIRS_BY_COUNT))}, '
-                f'found {self.pair_count!r}'
-            )
+            some, found = ' or '.join(map(str, PAIRS_BY_COUNT)), repr(self.pair_count)
+            raise AvdetError(f'front end: pair_count: expected {some}, found {found}')
         for name in ('gain_db', 'delay_s'):
             values = getattr(self, name)
             if len(values) not in (0, MICROPHONES) or not np.isfinite(values).all():
@@ -193,8 +177,8 @@ class FrontEnd:
 
         scale = 1 / np.sqrt(power + np.float32(POWER_FLOOR))
         conjugate = spectrum.conj()
-        # As many pairs at a time as stay in the cache: all twelve of a whole window take four
-        # times as long together as one by one.
+        # As many pairs at a time as stay in the cache: twelve of a whole window take four times
+        # as long together as one by one.
         bins, _, frames = spectrum.shape
         most = max(1, _CACHED_FRAMES // max(frames, 1))
         pairs = self.pairs
@@ -204,7 +188,7 @@ class FrontEnd:
             cross = room[: bins * len(group) * frames].reshape(bins, len(group), frames)
             for place, (i, j) in enumerate(group):
                 np.multiply(spectrum[:, i], conjugate[:, j], out=cross[:, place])
-            # The filters are real, so interleaved real and imaginary parts sum side by side.
+            # Filters are real, so interleaved real and imaginary parts sum side by side.
             sums = self._mel_filters @ cross.reshape(bins, -1).view(np.float32)
             coherence = sums.view(np.complex64).reshape(-1, len(group), frames)
             here, there = ([pair[side] for pair in group] for side in (0, 1))

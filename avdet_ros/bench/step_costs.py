@@ -18,6 +18,7 @@ from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.audio.window import HOP_S, Window, WindowBuffer
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.detection.steering import steering
 from avdet_ros.errors import AvdetError
@@ -104,7 +105,7 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(rig, model)
     detector = Detector(model, rig, front_end, threads=threads)
     seconds = front_end.window_s + 2.0
     scene = random_scene(DEMO_SEED, rig, seconds)
@@ -161,7 +162,7 @@ def model_costs(
         runs: repetitions.
         threads: of one inference, one row each.
     """
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(rig, *models)
     shape = len(front_end.feature_names), front_end.n_mels, front_end.frames
     level = np.random.default_rng(1).normal(-60, 10, shape).astype(np.float32)
     level[MICROPHONES:] = np.random.default_rng(2).uniform(-1, 1, level[MICROPHONES:].shape)

@@ -50,7 +50,7 @@ def process(
 
     loaded_rig = load_rig(rig)
     model = model or Path(share('models/student.onnx'))
-    front_end = front_end_for(model, loaded_rig)
+    front_end = front_end_for(loaded_rig, model)
     detector = Detector(model, loaded_rig, front_end, ['cpu'], threads=1)
     follow = make_tracker(tracker or DEFAULT_TRACKER)
     start = time.monotonic()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avdet_ros.audio.microphone_pairs import CHANNELS
 from avdet_ros.detection.contract import (
     FIXED_RIG,
     KEY_PREFIX,
@@ -157,6 +158,8 @@ def next_step(found: list[Difference]) -> str:
 def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list[Difference]:
     if ours == theirs:
         return []
+    if len(theirs) in CHANNELS and ours[: len(theirs)] == theirs:
+        return []  # ours has more pairs of microphones
     if len(ours) != len(theirs):
         return [Difference(KEY_PREFIX + 'features', f'{len(theirs)} channels', f'{len(ours)}')]
     first = next(index for index, name in enumerate(ours) if name != theirs[index])

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS, PAIRS_BY_COUNT, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import PAIRS, PAIRS_BY_COUNT
 from avdet_ros.detection.contract import ANY_ARRAY, FIXED_RIG, KEY_PREFIX, ModelContract
 from avdet_ros.detection.mounting import Mounting
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
@@ -155,17 +156,21 @@ def _parse_mounting(keys: _Keys) -> Mounting | None:
     return Mounting(**{**values, 'array_yaw_deg': float(values['array_yaw_deg'])})
 
 
-def front_end_for(path: str | Path, rig: Rig) -> FrontEnd:
-    """The front end that a model asks for, on a rig: with 12 pairs of microphones or with all 28.
+def front_end_for(rig: Rig, *paths: str | Path) -> FrontEnd:
+    """The front end that models ask for, on a rig: with 12 pairs of microphones or with all 28.
+
+    One of all pairs serves models of both kinds, see `Detector.detect`.
 
     Args:
-        path: the model's file, or the name of a shipped one.
         rig: the vehicle's.
+        *paths: the models' files, or names of shipped ones.
 
     Raises:
-        AvdetError: the file is no model that fulfils the contract.
+        AvdetError: a file is no model that fulfils the contract.
     """
-    return front_end_of(read_model(found_or_shipped(path))[1], rig)
+    made = [front_end_of(read_model(found_or_shipped(path))[1], rig) for path in paths]
+    usual = FrontEnd.of(rig)
+    return max(made, key=lambda front_end: front_end.pair_count, default=usual)
 
 
 def front_end_of(contract: ModelContract, rig: Rig) -> FrontEnd:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import hashlib
 import io
 import logging
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
+from avdet_ros.audio.microphone_pairs import of_first_pairs
 from avdet_ros.detection.angles import degrees_from_boxes, to_pixels
 from avdet_ros.detection.boxes import LEAST_IN_IMAGE, Detections, clip_boxes, inside_share
 from avdet_ros.detection.contract import FIXED_RIG, ModelContract
@@ -159,7 +160,8 @@ class Detector:
         """Find vehicles in one window.
 
         Args:
-            spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it.
+            spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it, of the
+                model's pairs of microphones or of more.
             beyond_image: whether boxes outside the image are returned too, where the model hears
                 further than the camera sees (contract 2); those wholly outside are not clipped.
             ahead_mps: speed of the vehicle in the middle of the window, negative backwards; 0
@@ -176,7 +178,7 @@ class Detector:
             AvdetError: the spectrogram has another shape or is not finite, speed or temperature
                 are none of a vehicle or of air, or the model's outputs break the contract.
         """
-        spectrogram = np.asarray(spectrogram)
+        spectrogram = of_first_pairs(np.asarray(spectrogram), len(self.contract.features))
         if spectrogram.shape != self.contract.input_shape:
             other = spectrogram.shape[:1] != self.contract.input_shape[:1]
             raise AvdetError(
@@ -321,6 +323,7 @@ class _View:
     def of(cls, contract: ModelContract, rig: Rig, front_end: FrontEnd) -> _View:
         if contract.azimuths_deg is None:
             return cls(rig, None)
+        front_end = replace(front_end, pair_count=contract.pair_count)
         return cls(rig, MovingSteering(rig, front_end, contract.azimuths_deg))
 
     def feed(

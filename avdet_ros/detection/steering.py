@@ -18,8 +18,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Camera, Rig
 

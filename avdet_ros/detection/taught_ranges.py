@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.rig import Rig
 

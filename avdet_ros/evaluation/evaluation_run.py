@@ -73,7 +73,7 @@ def evaluate_seeds(
     on_simulation.check_request(seeds, seconds, rate_hz)
     parameters = tracker_parameters(tracker)
     rig = load_rig(rig_path)
-    loaded = Detector(model, rig, front_end_for(model, rig), threads=1)
+    loaded = Detector(model, rig, front_end_for(rig, model), threads=1)
     statistics = None
     if baselines:
         with progress.step('labels for the baselines'):
@@ -140,7 +140,7 @@ def evaluate_dataset(
     parameters = tracker_parameters(tracker)
     frames = on_dataset.frames_of(root, split, subset)
     rig = on_dataset.dataset_rig(root, list(frames), rig_path)
-    front_end = front_end_for(model, rig)
+    front_end = front_end_for(rig, model)
     loaded = Detector(model, rig, front_end, threads=1)
     if loaded.contract.label_offset_s != LABEL_OFFSET_S:
         raise AvdetError(

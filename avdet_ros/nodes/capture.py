@@ -110,7 +110,7 @@ class CaptureNode(AvdetNode):
         if not self.p['model']:
             return FrontEnd.of(self._rig)
         try:
-            return front_end_for(self.p['model'], self._rig)
+            return front_end_for(self._rig, self.p['model'])
         except AvdetError as error:
             # The detector says what is wrong with it, and levels are of use without a model.
             self.get_logger().warning(f'features are of 12 pairs of microphones: {error}')

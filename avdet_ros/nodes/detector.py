@@ -66,7 +66,7 @@ class DetectorNode(AvdetNode):
         """Read the model and hold it against the rig."""
         self._rig = self.load_rig()
         model = self.p['model'] or share('models/student.onnx')
-        front_end = front_end_for(model, self._rig)
+        front_end = front_end_for(self._rig, model)
         self._detector = Detector(
             model,
             self._rig,

@@ -45,7 +45,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from avdet_ros.audio.features import MAX_LABELS, PAIRS, FrontEnd, pool_frames
+from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig

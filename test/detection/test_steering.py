@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from avdet_ros.audio.features import EVERY_PAIR, PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import EVERY_PAIR, PAIRS
 from avdet_ros.detection.steering import (
     AROUND,
     FRONT_COLUMNS,

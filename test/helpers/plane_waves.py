@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.evaluation.sounding.directions import band_middles_hz
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.arrays import (
     CARE,

@@ -61,7 +61,7 @@ class ModelRow:
             threads: of one inference.
         """
         self._rig, self._rig_of, self._motion_of = rig, rig_of, motion_of
-        self._front_end = front_end_for(path, rig)
+        self._front_end = front_end_for(rig, path)
         self.detector = Detector(path, rig, self._front_end, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import LABEL_OFFSET_S
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.comparison.agreement import Agreement, agreement, most_apart, sentence
@@ -82,9 +82,10 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
     Raises:
         AvdetError: one does not fit the rig, or their boxes hold for different instants.
     """
+    front_end = front_end_for(rig, a, b)
     names = (a.stem, b.stem) if a.stem != b.stem else (f'A {a.stem}', f'B {b.stem}')
     loaded = {
-        name: Detector(path, rig, FrontEnd.of(rig), threads=1)
+        name: Detector(path, rig, front_end, threads=1)
         for name, path in zip(names, (a, b), strict=True)
     }
     first, second = (detector.contract.label_offset_s for detector in loaded.values())
@@ -169,7 +170,8 @@ def _run_on_folder(
     wrapped: dict[str, WindowDetector] = {
         name: ModelDetector(detector) for name, detector in loaded.items()
     }
-    found = on_dataset.run_on_dataset(path, frames, wrapped, FrontEnd.of(rig), progress=progress)
+    front_end = front_end_for(rig, *(detector.path for detector in loaded.values()))
+    found = on_dataset.run_on_dataset(path, frames, wrapped, front_end, progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
     pair.known += records
@@ -194,7 +196,7 @@ def _run_on_bag(
     taken = {record.name for record in pair.everything}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(rig, *(detector.path for detector in loaded.values()))
     bag = run_on_bag(path, name, loaded, front_end, rig, progress)
     if not bag.everything.stamps_s:
         raise AvdetError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset.splits import SPLIT_SEEDS
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.baselines import (
@@ -175,7 +176,7 @@ def run_on_drives(plan: Plan, jobs: int = 1, progress: Progress = SILENT) -> lis
 
 def _in_this_process(plan: Plan) -> Iterator[tuple[int, DriveRecord]]:
     rig = load_rig(plan.rig_path)
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(rig, *plan.models.values())
     detectors = make_detectors(plan, rig, front_end)
     for seed in plan.seeds:
         yield seed, run_on_drive(seed, plan, rig, front_end, detectors)
@@ -197,7 +198,7 @@ def _start_worker(plan: Plan) -> None:
     global _worker
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     rig = load_rig(plan.rig_path)
-    front_end = FrontEnd.of(rig)
+    front_end = front_end_for(rig, *plan.models.values())
     _worker = plan, rig, front_end, make_detectors(plan, rig, front_end)
 
 

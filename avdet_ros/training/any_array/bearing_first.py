@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avdet_ros.audio.features import PAIRS_BY_COUNT
+from avdet_ros.audio.microphone_pairs import PAIRS_BY_COUNT
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.deconvolution import (
     deconvolve,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.data.batch import Batch
 from avdet_ros.training.data.mirror import Cells, Mirror, mirror_batch

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.data.batch import Batch
 from avdet_ros.training.data.windows import WindowDataset

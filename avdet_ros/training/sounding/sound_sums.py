@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.detection.steering import steering
 from avdet_ros.evaluation.sounding.directions import (
     AZIMUTHS_DEG,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from avdet_ros.audio.features import PAIRS
+from avdet_ros.audio.microphone_pairs import PAIRS
 from avdet_ros.training.pretexts.masked_channels import (
     MaskedChannels,
     block_means,

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import PAIRS_BY_COUNT, FrontEnd
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import PAIRS_BY_COUNT
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, read_bounded
