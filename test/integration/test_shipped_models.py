@@ -10,7 +10,7 @@ import yaml
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract_check import differences, remarks
-from avdet_ros.detection.model_file import read_model
+from avdet_ros.detection.model_file import front_end_for, read_model
 from avdet_ros.detection.session import Detector
 from avdet_ros.paths import share
 from avdet_ros.rig import Rig, default_rig_path, parse_rig
@@ -65,13 +65,15 @@ def test_the_model_for_one_rig_is_refused_on_another(rig):
         ('any_array', rectangle),
         ('any_array', turned),
         ('any_array_int8', rectangle),
+        ('any_array_all_pairs', rectangle),
     ],
 )
 def test_loud_vehicles_are_found_where_they_are(rig, name, changed):
     """The likeliest box lies over the loudest vehicle's azimuth, within 3 degrees."""
     rig = changed(rig) if changed else rig
-    front_end = FrontEnd.of(rig)
-    detector = Detector(share(f'models/{name}.onnx'), rig, front_end, threads=1)
+    path = share(f'models/{name}.onnx')
+    front_end = front_end_for(rig, path)
+    detector = Detector(path, rig, front_end, threads=1)
     errors_deg = []
     for seed in SEEDS:
         scene = random_scene(seed, rig, 2.0, corrupted=False)

@@ -1,0 +1,29 @@
+"""Which pairs have a coherence, and features of fewer pairs out of those of more."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from avdet_ros.audio.microphone_pairs import CHANNELS, EVERY_PAIR, PAIRS, of_first_pairs
+
+
+def test_twelve_are_neighbours_and_opposites_and_every_pair_is_there_once():
+    apart = [min((j - i) % 8, (i - j) % 8) for i, j in EVERY_PAIR]
+    assert apart == [1] * 8 + [4] * 4 + [2] * 8 + [3] * 8
+    assert EVERY_PAIR[:12] == PAIRS
+    assert {frozenset(pair) for pair in EVERY_PAIR} == {
+        frozenset(pair) for pair in combinations(range(8), 2)
+    }
+    assert sorted(CHANNELS) == [32, 64]
+
+
+@pytest.mark.parametrize(
+    ('found', 'wanted', 'left'),
+    [(64, 32, 32), (32, 32, 32), (64, 64, 64), (32, 64, 32), (33, 32, 33), (64, 40, 64)],
+)
+def test_only_features_of_a_front_end_are_cut(found, wanted, left):
+    spectrogram = np.arange(found, dtype=np.float32)[:, None, None]
+    assert of_first_pairs(spectrogram, wanted)[:, 0, 0].tolist() == list(range(left))
