@@ -100,6 +100,7 @@ def test_what_a_drive_says_of_itself(written, small_rig):
         'fl_ir_aligned',
         'fl_rgb',
         'fl_rgb_depth',
+        'odometry.csv',
         'parameters.json',
         'rig.yaml',
         'truth',
