@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from avdet_ros.rig import MICROPHONES
@@ -23,6 +25,15 @@ CHANNELS = {MICROPHONES + 2 * count for count in PAIRS_BY_COUNT}
 """Of the features: levels, then real and imaginary part of each pair."""
 
 
+def pair_count_of(names: Sequence[str]) -> int:
+    """How many pairs features of these names have; twelve where they are of no front end.
+
+    Other names are told where they are compared with those of a front end.
+    """
+    count = sum(name.startswith('coherence_re') for name in names)
+    return count if count in PAIRS_BY_COUNT else len(PAIRS)
+
+
 def of_first_pairs(spectrogram: np.ndarray, channels: int) -> np.ndarray:
     """Features of the first pairs alone, taken out of those of more pairs.
 
@@ -32,6 +43,6 @@ def of_first_pairs(spectrogram: np.ndarray, channels: int) -> np.ndarray:
         spectrogram: features as a front end computes them; what is of none stays as it is.
         channels: how many are wanted.
     """
-    if len(spectrogram) > channels and {len(spectrogram), channels} <= CHANNELS:
-        return spectrogram[:channels]
-    return spectrogram
+    there = spectrogram.shape[0] if spectrogram.ndim else 0
+    more = there > channels and {there, channels} <= CHANNELS
+    return spectrogram[:channels] if more else spectrogram

@@ -16,9 +16,9 @@ import numpy as np
 
 from avdet_ros.audio.feature_stream import FeatureStream
 from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.audio.microphone_pairs import EVERY_PAIR
 from avdet_ros.audio.window import HOP_S, Window, WindowBuffer
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.detection.steering import steering
 from avdet_ros.errors import AvdetError
@@ -105,8 +105,8 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
-    front_end = front_end_for(rig, model)
-    detector = Detector(model, rig, front_end, threads=threads)
+    detector = Detector(model, rig, threads=threads)
+    front_end = detector.front_end
     seconds = front_end.window_s + 2.0
     scene = random_scene(DEMO_SEED, rig, seconds)
     sound = render_sound(scene, 0.0, seconds)
@@ -162,7 +162,7 @@ def model_costs(
         runs: repetitions.
         threads: of one inference, one row each.
     """
-    front_end = front_end_for(rig, *models)
+    front_end = FrontEnd.of(rig, len(EVERY_PAIR))  # models of fewer pairs take what they need
     shape = len(front_end.feature_names), front_end.n_mels, front_end.frames
     level = np.random.default_rng(1).normal(-60, 10, shape).astype(np.float32)
     level[MICROPHONES:] = np.random.default_rng(2).uniform(-1, 1, level[MICROPHONES:].shape)
@@ -178,10 +178,11 @@ def model_costs(
             steered = detector if detector.steered else steered
     if steered is not None:
         azimuths = steered.contract.azimuths_deg
+        steered_by = FrontEnd.of(rig, steered.contract.pair_count)
         speeds = itertools.cycle(range(1, 40))
 
         def steer() -> object:
-            return steering(rig, front_end, azimuths, float(next(speeds)))
+            return steering(rig, steered_by, azimuths, float(next(speeds)))
 
         costs.append(measure('steering for another speed', steer, min(runs, 50)))
     return costs

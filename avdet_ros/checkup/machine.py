@@ -47,12 +47,12 @@ def check_model(
     Returns:
         Findings `model` and `GPU`.
     """
-    front_end = FrontEnd.of(rig)
     try:
         _, contract = read_model(path)
     except AvdetError as error:
         step = 'name a model with --model; models/any_array.onnx takes any rig'
         return to_do('model', str(error), step), not_checked('GPU', 'no model to run')
+    front_end = FrontEnd.of(rig, contract.pair_count)
     if found := differences(contract, rig, front_end):
         others = f' and {len(found) - 1} more' if len(found) > 1 else ''
         model = to_do('model', f'{path.name} does not fit: {found[0]}{others}', next_step(found))

@@ -42,16 +42,15 @@ def process(
     import time
 
     from avdet_ros.bags.process import process_bag
-    from avdet_ros.detection.model_file import front_end_for
     from avdet_ros.detection.session import Detector
     from avdet_ros.paths import share
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
     loaded_rig = load_rig(rig)
-    model = model or Path(share('models/student.onnx'))
-    front_end = front_end_for(loaded_rig, model)
-    detector = Detector(model, loaded_rig, front_end, ['cpu'], threads=1)
+    model = model or share('models/student.onnx')
+    detector = Detector(model, loaded_rig, providers=['cpu'], threads=1)
+    front_end = detector.front_end
     follow = make_tracker(tracker or DEFAULT_TRACKER)
     start = time.monotonic()
     report = process_bag(

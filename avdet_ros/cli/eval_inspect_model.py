@@ -27,9 +27,10 @@ def inspect_model(
     from rich.table import Table
     from rich.text import Text
 
+    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.detection.contract import metadata
     from avdet_ros.detection.contract_check import check, differences, remarks
-    from avdet_ros.detection.model_file import front_end_of, read_model
+    from avdet_ros.detection.model_file import read_model
     from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector
     from avdet_ros.detection.taught_ranges import values_of
@@ -39,7 +40,7 @@ def inspect_model(
     file = found_or_shipped(file or 'models/student.onnx')
     loaded_rig = load_rig(rig)
     content, contract = read_model(file)
-    front_end = front_end_of(contract, loaded_rig)
+    front_end = FrontEnd.of(loaded_rig, contract.pair_count)
     found = differences(contract, loaded_rig, front_end)
     differing = {difference.key: difference for difference in found}
     table = Table(title=f'{file}, {len(content) / 1e6:.1f} MB', title_justify='left')

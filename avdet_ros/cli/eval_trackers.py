@@ -26,7 +26,6 @@ def evaluate_trackers(
     """Score our trackers and a public library's on held-out drives."""
     from rich.markdown import Markdown
 
-    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.detection.session import Detector
     from avdet_ros.errors import AvdetError
@@ -45,8 +44,7 @@ def evaluate_trackers(
     named = f' --model {model}' if model else ''
     model = model or share('models/student.onnx')
     loaded_rig = load_rig(rig)
-    front_end = FrontEnd.of(loaded_rig)
-    loaded = Detector(model, loaded_rig, front_end, threads=1)
+    loaded = Detector(model, loaded_rig, threads=1)
     plans = [
         on_simulation.Plan(
             seeds,

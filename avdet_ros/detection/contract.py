@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avdet_ros.audio.microphone_pairs import pair_count_of
 from avdet_ros.detection.mounting import Mounting, mounting_of
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.rig import MICROPHONES, Rig
@@ -106,7 +107,7 @@ class ModelContract:
     @property
     def pair_count(self) -> int:
         """Pairs of microphones that have a coherence, see `FrontEnd.pair_count`."""
-        return sum(name.startswith('coherence_re') for name in self.features)
+        return pair_count_of(self.features)
 
     @property
     def input_names(self) -> list[str]:

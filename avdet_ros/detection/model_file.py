@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.microphone_pairs import PAIRS, PAIRS_BY_COUNT
+from avdet_ros.audio.microphone_pairs import CHANNELS, PAIRS, PAIRS_BY_COUNT
 from avdet_ros.detection.contract import ANY_ARRAY, FIXED_RIG, KEY_PREFIX, ModelContract
 from avdet_ros.detection.mounting import Mounting
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
@@ -159,7 +159,8 @@ def _parse_mounting(keys: _Keys) -> Mounting | None:
 def front_end_for(rig: Rig, *paths: str | Path) -> FrontEnd:
     """The front end that models ask for, on a rig: with 12 pairs of microphones or with all 28.
 
-    One of all pairs serves models of both kinds, see `Detector.detect`.
+    One of all pairs serves models of both kinds, see `Detector.detect`. For those that are loaded
+    already nothing is read: `Detector.front_end`.
 
     Args:
         rig: the vehicle's.
@@ -168,25 +169,17 @@ def front_end_for(rig: Rig, *paths: str | Path) -> FrontEnd:
     Raises:
         AvdetError: a file is no model that fulfils the contract.
     """
-    made = [front_end_of(read_model(found_or_shipped(path))[1], rig) for path in paths]
-    usual = FrontEnd.of(rig)
-    return max(made, key=lambda front_end: front_end.pair_count, default=usual)
-
-
-def front_end_of(contract: ModelContract, rig: Rig) -> FrontEnd:
-    """The same for a contract that was read already."""
-    # Other names of features are told where model and front end are compared.
-    known = contract.pair_count in PAIRS_BY_COUNT
-    return FrontEnd.of(rig, contract.pair_count if known else len(PAIRS))
+    counts = [read_model(found_or_shipped(path))[1].pair_count for path in paths]
+    return FrontEnd.of(rig, max(counts, default=len(PAIRS)))
 
 
 def _parse_any_array(keys: _Keys) -> dict[str, Any]:
     """What only contract 2 holds."""
-    count = len(keys.names('features', 1, 1024)) - MICROPHONES
-    if count not in [2 * pairs for pairs in PAIRS_BY_COUNT]:
+    count = len(keys.names('features', 1, 1024))
+    if count not in CHANNELS:
         words = ' or '.join(str(2 * pairs) for pairs in PAIRS_BY_COUNT)
         expected = f'{MICROPHONES} levels and {words} coherences'
-        raise keys.error('features', expected, f'{count + MICROPHONES} names')
+        raise keys.error('features', expected, f'{count} names')
     ranges = {}
     for name in RANGE_NAMES:
         ends = keys.array(name, (2,), 1e3)

@@ -14,11 +14,12 @@ import hashlib
 import io
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.microphone_pairs import of_first_pairs
 from avdet_ros.detection.angles import degrees_from_boxes, to_pixels
 from avdet_ros.detection.boxes import LEAST_IN_IMAGE, Detections, clip_boxes, inside_share
@@ -41,9 +42,6 @@ from avdet_ros.paths import found_or_shipped
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 
-if TYPE_CHECKING:
-    from avdet_ros.audio.features import FrontEnd
-
 _logger = logging.getLogger(__name__)
 
 
@@ -55,6 +53,7 @@ class Detector:
         sha256: hexadecimal digest of the file's bytes.
         size_bytes: of the file.
         contract: what the model declares.
+        front_end: the front end that computes the spectrograms.
         provider: the ONNX Runtime provider in use now, e.g. ``CPUExecutionProvider``.
         provider_notes: sentences about providers that were wanted and not got, oldest first;
             each is logged as a warning too.
@@ -65,7 +64,7 @@ class Detector:
         self,
         model_path: str | Path,
         rig: Rig,
-        front_end: FrontEnd,
+        front_end: FrontEnd | None = None,
         providers: Sequence[str] | None = None,
         threads: int | None = None,
         tensorrt_cache: str | Path | None = None,
@@ -75,7 +74,7 @@ class Detector:
         Args:
             model_path: an ONNX file that fulfils the contract.
             rig: the vehicle's rig; boxes come out in pixels of its camera.
-            front_end: the front end that computes the spectrograms.
+            front_end: the front end that computes the spectrograms; None: as the model asks.
             providers: short names of `PROVIDERS` or ONNX Runtime's names, preferred first; None
                 takes all of `PROVIDERS`. What the installed ONNX Runtime lacks is passed over.
             threads: of one inference; None leaves it to ONNX Runtime.
@@ -106,7 +105,7 @@ class Detector:
         """Everything about providers and rig that the user should know."""
         return [*self.provider_notes, *self.rig_notes]
 
-    def use_rig(self, rig: Rig, front_end: FrontEnd) -> None:
+    def use_rig(self, rig: Rig, front_end: FrontEnd | None = None) -> None:
         """Take another rig or a new calibration of it; the model is not loaded again.
 
         Windows after this one use the new array, one that is being worked on the old one.
@@ -114,12 +113,14 @@ class Detector:
 
         Args:
             rig: the vehicle's rig from now on.
-            front_end: the front end that computes the spectrograms from now on.
+            front_end: the front end that computes the spectrograms from now on, as above.
 
         Raises:
             AvdetError: the model does not fit; the rig before stays in use.
         """
+        front_end = front_end or FrontEnd.of(rig, self.contract.pair_count)
         check(self.contract, rig, front_end, where=self.path)
+        self.front_end = front_end
         self._view = _View.of(self.contract, rig, front_end)
         told = remarks(self.contract, rig)
         if self.contract.contract_version == FIXED_RIG:
@@ -180,12 +181,10 @@ class Detector:
         """
         spectrogram = of_first_pairs(np.asarray(spectrogram), len(self.contract.features))
         if spectrogram.shape != self.contract.input_shape:
-            other = spectrogram.shape[:1] != self.contract.input_shape[:1]
-            raise AvdetError(
-                f'spectrogram: expected shape {self.contract.input_shape} as {self.path} asks, '
-                f'found {spectrogram.shape}'
-                + ('; node capture makes what its parameter model asks for' if other else '')
-            )
+            asked, given = self.contract.input_shape, spectrogram.shape
+            hint = '; node capture makes what its parameter model asks for'
+            words = f'spectrogram: expected shape {asked} as {self.path} asks, found {given}'
+            raise AvdetError(words + (hint if given[:1] != asked[:1] else ''))
         spectrogram = np.ascontiguousarray(spectrogram, np.float32)
         if not np.isfinite(spectrogram).all():
             raise AvdetError('spectrogram: expected finite numbers, found NaN or infinity')

@@ -8,7 +8,6 @@ from typing import Any
 
 from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.contract import LABEL_OFFSET_S
-from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.reports.html import Picture, Results, write_report
@@ -73,7 +72,7 @@ def evaluate_seeds(
     on_simulation.check_request(seeds, seconds, rate_hz)
     parameters = tracker_parameters(tracker)
     rig = load_rig(rig_path)
-    loaded = Detector(model, rig, front_end_for(rig, model), threads=1)
+    loaded = Detector(model, rig, threads=1)
     statistics = None
     if baselines:
         with progress.step('labels for the baselines'):
@@ -140,8 +139,7 @@ def evaluate_dataset(
     parameters = tracker_parameters(tracker)
     frames = on_dataset.frames_of(root, split, subset)
     rig = on_dataset.dataset_rig(root, list(frames), rig_path)
-    front_end = front_end_for(rig, model)
-    loaded = Detector(model, rig, front_end, threads=1)
+    loaded = Detector(model, rig, threads=1)
     if loaded.contract.label_offset_s != LABEL_OFFSET_S:
         raise AvdetError(
             f'{model}: avdet.label_offset_s: expected {LABEL_OFFSET_S:g}, the middle of the '
@@ -158,7 +156,7 @@ def evaluate_dataset(
         else:
             detectors |= on_dataset.baseline_detectors(statistics, rig)
     count = sum(len(ids) for ids in frames.values())
-    found = on_dataset.run_on_dataset(root, frames, detectors, front_end, labels, progress)
+    found = on_dataset.run_on_dataset(root, frames, detectors, loaded.front_end, labels, progress)
     if found.told is not None:
         notes.append(found.told.sentence)
     if found.broken:

@@ -11,8 +11,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionClass
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.model_file import front_end_for, front_end_of
 from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
@@ -66,14 +64,12 @@ class DetectorNode(AvdetNode):
         """Read the model and hold it against the rig."""
         self._rig = self.load_rig()
         model = self.p['model'] or share('models/student.onnx')
-        front_end = front_end_for(self._rig, model)
         self._detector = Detector(
             model,
             self._rig,
-            front_end,
-            self.p['providers'],
-            self.p['threads'],
-            self.p['tensorrt_cache'],
+            providers=self.p['providers'],
+            threads=self.p['threads'],
+            tensorrt_cache=self.p['tensorrt_cache'],
         )
         self.get_logger().info(f'{self._detector.path} on {self._detector.provider}')
 
@@ -93,7 +89,7 @@ class DetectorNode(AvdetNode):
         self._worker = make_worker(self, 'inference', 1, self._detect, self._on_refused)
         self._worker.start()
         if held(self._detector).steered:
-            window_s = FrontEnd.of(self._rig).window_s
+            window_s = held(self._detector).front_end.window_s
             self._motion = ArrayMotion(self, self._rig.frame_id, window_s)
         self._subscription = self.create_subscription(
             Image,
@@ -146,8 +142,7 @@ class DetectorNode(AvdetNode):
         """Steer by the array that the features are made with: a calibrated one, or what lives."""
         try:
             rig = read_array(message.data, self._rig, self.resolve_topic_name('array'))
-            detector = held(self._detector)
-            detector.use_rig(rig, front_end_of(detector.contract, rig))
+            held(self._detector).use_rig(rig)
         except AvdetError as error:
             self.refuse('array', str(error))
 

@@ -27,3 +27,7 @@ def test_twelve_are_neighbours_and_opposites_and_every_pair_is_there_once():
 def test_only_features_of_a_front_end_are_cut(found, wanted, left):
     spectrogram = np.arange(found, dtype=np.float32)[:, None, None]
     assert of_first_pairs(spectrogram, wanted)[:, 0, 0].tolist() == list(range(left))
+
+
+def test_what_has_no_channels_stays():
+    assert of_first_pairs(np.array(1.0), 32).shape == ()

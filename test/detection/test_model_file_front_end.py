@@ -9,7 +9,7 @@ import pytest
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract_check import differences
-from avdet_ros.detection.model_file import front_end_for, front_end_of, read_model
+from avdet_ros.detection.model_file import front_end_for, read_model
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 
@@ -20,7 +20,8 @@ def test_a_model_runs_on_the_front_end_that_it_asks_for(rig, save, make_array_mo
     rig = replace(rig, gain_db=np.arange(8.0))
     front_end = front_end_for(rig, path)
     assert front_end == FrontEnd.of(rig, pairs)
-    detector = Detector(path, rig, front_end, ['cpu'], threads=1)
+    detector = Detector(path, rig, providers=['cpu'], threads=1)
+    assert detector.front_end == front_end
     sound = np.random.default_rng(0).normal(0, 0.01, (8, front_end.samples)).astype(np.float32)
     assert len(detector.detect(front_end.compute(sound))) == 1
     assert front_end_for(rig, path, path) == front_end
@@ -50,6 +51,6 @@ def test_features_of_all_pairs_serve_a_model_of_twelve(rig, save, make_array_mod
 def test_names_of_no_front_end_are_told_by_the_comparison(rig, save, make_array_model):
     _, contract = read_model(save(make_array_model()))
     contract = replace(contract, features=('loudness',))
-    front_end = front_end_of(contract, rig)
+    front_end = FrontEnd.of(rig, contract.pair_count)
     assert front_end == FrontEnd.of(rig)
     assert [found.key for found in differences(contract, rig, front_end)] == ['avdet.features']

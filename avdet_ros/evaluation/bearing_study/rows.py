@@ -11,7 +11,6 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.detection.model_file import front_end_for, front_end_of
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.bearing_study.assumptions import MotionOf, RigOf, rig_file, standing
 from avdet_ros.evaluation.runs.detectors import WindowDetector
@@ -61,19 +60,19 @@ class ModelRow:
             threads: of one inference.
         """
         self._rig, self._rig_of, self._motion_of = rig, rig_of, motion_of
-        self._front_end = front_end_for(rig, path)
-        self.detector = Detector(path, rig, self._front_end, threads=threads)
+        self.detector = Detector(path, rig, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
         """Boxes of each window; of the drive it uses only what `rig_of` and `motion_of` give."""
         rig = self._rig_of(drive)
         if rig is not self._rig:
-            self._rig, self._front_end = rig, front_end_of(self.detector.contract, rig)
-            self.detector.use_rig(rig, self._front_end)
+            self._rig = rig
+            self.detector.use_rig(rig)
         found, times = [], []
-        waveforms = drive.waveforms(self._front_end.samples)
+        front_end = self.detector.front_end
+        waveforms = drive.waveforms(front_end.samples)
         for waveform, (ahead_mps, air_c) in zip(waveforms, self._motion_of(drive), strict=True):
-            features = self._front_end.compute(waveform)
+            features = front_end.compute(waveform)
             start = time.perf_counter()
             found.append(self.detector.detect(features, False, ahead_mps, air_c))
             times.append(1e3 * (time.perf_counter() - start))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.bearing_study.calibrated_arrays import calibrate_arrays
@@ -167,7 +166,7 @@ def measure(
     rig = load_rig(request.rig_path)
     notes: list[str] = []
     a_rig = request.condition.rig(seeds[0], rig)
-    loaded = Detector(request.model, a_rig, front_end_for(a_rig, request.model), threads=1)
+    loaded = Detector(request.model, a_rig, threads=1)
     check_offset(request.model, loaded, loaded.contract.label_offset_s)
     steered = loaded.contract.azimuths_deg is not None
     if not steered and request.known:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import LABEL_OFFSET_S
-from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.comparison.agreement import Agreement, agreement, most_apart, sentence
@@ -82,11 +82,9 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
     Raises:
         AvdetError: one does not fit the rig, or their boxes hold for different instants.
     """
-    front_end = front_end_for(rig, a, b)
     names = (a.stem, b.stem) if a.stem != b.stem else (f'A {a.stem}', f'B {b.stem}')
     loaded = {
-        name: Detector(path, rig, front_end, threads=1)
-        for name, path in zip(names, (a, b), strict=True)
+        name: Detector(path, rig, threads=1) for name, path in zip(names, (a, b), strict=True)
     }
     first, second = (detector.contract.label_offset_s for detector in loaded.values())
     if first != second:
@@ -94,6 +92,12 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
             f'{b}: avdet.label_offset_s: expected {first:g} as in {a}, found {second:g}'
         )
     return loaded
+
+
+def _front_end(loaded: dict[str, Detector]) -> FrontEnd:
+    """The one that serves all of them: it has the pairs of microphones that any asks for."""
+    made = [detector.front_end for detector in loaded.values()]
+    return max(made, key=lambda front_end: front_end.pair_count)
 
 
 def run_on_seeds(
@@ -170,7 +174,7 @@ def _run_on_folder(
     wrapped: dict[str, WindowDetector] = {
         name: ModelDetector(detector) for name, detector in loaded.items()
     }
-    front_end = front_end_for(rig, *(detector.path for detector in loaded.values()))
+    front_end = _front_end(loaded)
     found = on_dataset.run_on_dataset(path, frames, wrapped, front_end, progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
@@ -196,7 +200,7 @@ def _run_on_bag(
     taken = {record.name for record in pair.everything}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
-    front_end = front_end_for(rig, *(detector.path for detector in loaded.values()))
+    front_end = _front_end(loaded)
     bag = run_on_bag(path, name, loaded, front_end, rig, progress)
     if not bag.everything.stamps_s:
         raise AvdetError(

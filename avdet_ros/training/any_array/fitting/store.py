@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.microphone_pairs import PAIRS_BY_COUNT
+from avdet_ros.audio.microphone_pairs import pair_count_of
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, read_bounded
@@ -84,8 +84,7 @@ def front_end_of(folder: Path) -> FrontEnd:
         raise AvdetError(
             f'{path}: expected what made a set of windows, found {one_line(error)}'
         ) from error
-    count = (len(names) - MICROPHONES) // 2
-    front_end = FrontEnd(pair_count=count) if count in PAIRS_BY_COUNT else FrontEnd()
+    front_end = FrontEnd(pair_count=pair_count_of(names))
     if tuple(names) != front_end.feature_names:
         raise AvdetError(
             f'{path}: features: expected those of a front end, found {len(names)} names'
