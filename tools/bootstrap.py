@@ -24,7 +24,7 @@ import time
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from commands import SetupError, answers, run, say
+from commands import SetupError, answers, need_space, run, say
 import overlay
 import system_packages
 import wheels
@@ -37,13 +37,14 @@ LISTS = ROOT / 'tools' / 'requirements'
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the message for the user, its inputs, and the function that does it."""
+    """One step: the message for the user, its inputs, the function that does it, its disk."""
 
     name: str
     message: str
     inputs: tuple[Path, ...]
     variant: str
     work: Callable[[], None]
+    size_gb: float = 0.0
 
     def key(self) -> str:
         """Hash of everything that decides the step's result."""
@@ -88,6 +89,7 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
             (pins, *runtime),
             str(ros),
             lambda: wheels.install_runtime(VENV, pins, runtime, inference),
+            4.0 if gpu else 2.0,
         ),
     ]
     if ros is None:
@@ -113,6 +115,7 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
                 (pins, *extras),
                 '',
                 lambda: wheels.install(VENV, pins, extras),
+                6.0,
             )
         )
     return todo
@@ -178,6 +181,8 @@ def main() -> None:
             arguments.gpu == 'auto' and answers('nvidia-smi', '-L') != ''
         )
         todo = steps(arguments.target, gpu, ros)
+        new = [step for step in todo if not (STAMPS / step.name).exists()]
+        need_space(ROOT, sum(step.size_gb for step in new))
         began_s = time.monotonic()
         left = False
         for number, step in enumerate(todo, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import time
 
@@ -38,6 +39,24 @@ def answers(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ''
     return (done.stdout.strip() or 'yes') if done.returncode == 0 else ''
+
+
+def need_space(folder: Path, need_gb: float) -> None:
+    """Look whether there is room before anything is downloaded.
+
+    Args:
+        folder: where it will be written.
+        need_gb: how much, in GB (10^9 bytes).
+
+    Raises:
+        SetupError: there is less.
+    """
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb < need_gb:
+        raise SetupError(
+            f'{folder}: expected {need_gb:.0f} GB of free disk for what is still to be installed, '
+            f'found {free_gb:.1f}: make room and call this again, it goes on from here'
+        )
 
 
 def run(command: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> None:

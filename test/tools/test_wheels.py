@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -135,3 +136,19 @@ def test_make_lists_its_commands():
     done = subprocess.run(['make'], cwd=TOOLS.parent, capture_output=True, text=True, check=True)
     for command in ('setup', 'demo', 'test', 'test-fast', 'lint', 'bench', 'clean'):
         assert f'\n{command} ' in '\n' + done.stdout
+
+
+def test_a_full_disk_is_said_before_anything_is_downloaded(tmp_path):
+    free_gb = shutil.disk_usage(tmp_path).free / 1e9
+    commands.need_space(tmp_path, free_gb / 2)
+    with pytest.raises(
+        commands.SetupError,
+        match=rf'expected {2 * free_gb:.0f} GB of free disk .*, found \d+\.\d:',
+    ):
+        commands.need_space(tmp_path, 2 * free_gb)
+
+
+def test_set_up_of_the_tests_needs_most_of_the_disk():
+    todo = bootstrap.steps('tests', gpu=False, ros=None)
+    assert sum(step.size_gb for step in todo) == 8
+    assert sum(step.size_gb for step in todo[:-1]) == 2
