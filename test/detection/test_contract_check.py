@@ -27,6 +27,19 @@ def test_one_difference_alone_has_no_others(rig):
     assert str(caught.value).startswith(begin)
 
 
+def test_the_first_channel_of_another_name_is_told(rig):
+    contract = contract_for(rig, FrontEnd(), -0.5)
+    names = list(contract.features)
+    names[9:11] = ['a "b"', 'c']
+    with pytest.raises(AvdetError) as caught:
+        check(replace(contract, features=tuple(names)), rig, FrontEnd(), 'm.onnx')
+    begin = (
+        'm.onnx does not fit: avdet.features: expected channel 9 to be \'a "b"\' as the model was '
+        f'taught, found {contract.features[9]!r} on this vehicle. The model is of another version'
+    )
+    assert str(caught.value).startswith(begin)
+
+
 def test_ranges_in_another_order_are_said_so():
     words = r'^m\.onnx: output range_m: expected rising distances, found another order$'
     with pytest.raises(AvdetError, match=words):

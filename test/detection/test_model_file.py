@@ -129,6 +129,13 @@ def test_ranges_of_one_value_and_many_directions_are_taken(make_array_model):
     assert len(_parse_metadata(many, 'm.onnx').azimuths_deg) == 1024
 
 
+def test_a_model_file_that_cannot_be_read_is_called_one(tmp_path):
+    with pytest.raises(AvdetError, match=r'^cannot read the model file /.*/no\.onnx: '):
+        read_model(tmp_path / 'no.onnx')
+    with pytest.raises(AvdetError, match=': expected a model file, found something that is no'):
+        read_model(tmp_path)
+
+
 def test_an_output_may_leave_its_shape_open_and_an_input_may_not(make_model, save):
     model = make_model()
     model.graph.output[0].type.tensor_type.ClearField('shape')

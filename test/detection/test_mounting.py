@@ -125,12 +125,12 @@ def test_a_hundredth_beyond_an_end_is_inside(rig, bounds, told):
         ]
 
 
-def test_microphones_on_one_line_are_told_whatever_its_direction(rig):
+def test_microphones_on_one_line_are_told_whatever_its_direction_and_place(rig):
     ranges = TaughtRanges((0.1, 9), (0.001, 1), (1, 2), (10, 60), (2, 8))
     along = np.linspace(-1, 1, 8)[:, None] * [0.6, 0.8, 0]
     across = np.array([1, -1, 1, -1, -1, 1, -1, 1])[:, None] * [-0.8, 0.6, 0]
     for width, told in ((0.05, 1), (0.15, 0)):
-        places = along + width * across + rig.array_position_m
+        places = along + width * across + rig.array_position_m + [3, -7, 0]
         sentences = outside(ranges, replace(rig, microphones_m=places))
         assert len(sentences) == told
         assert all(
