@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avdet_ros.audio.array_calibration import calibrate
+from avdet_ros.audio.array_calibration import _solve, calibrate
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.propagation import GRID_S, add_path, sinc_filters
 
@@ -52,6 +52,32 @@ def walk(rig, seconds, turns=1.0, seed=0, gain_db=0.0, error_m=0.0, delay_sample
     return (0.1 * gain[:, None] * sound).T.astype(np.float32)
 
 
+def without_rigid_motion(error_m, rig):
+    """(8, 2) errors without a shift and a turn of the whole array, which cannot be measured."""
+    x, y = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2].T
+    error_m = error_m[:, :2] - error_m[:, :2].mean(axis=0)
+    turn = (x @ error_m[:, 1] - y @ error_m[:, 0]) / (x @ x + y @ y)
+    return error_m - turn * np.stack([-y, x], axis=1)
+
+
+def test_directions_that_are_two_degrees_off_do_not_blur_the_array(rig):
+    """Perfect waves of a source 8 m away, as the places of source and microphones have them."""
+    rng = np.random.default_rng(3)
+    error_m = without_rigid_motion(rng.normal(0, 0.004, (8, 2)), rig)
+    delay_s = rng.normal(0, 1e-5, 8)
+    nominal = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2]
+    azimuths = np.arange(60) * 2 * np.pi / 60
+    source = 8 * np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1)
+    away = np.linalg.norm(source[:, None] - nominal - error_m, axis=-1)
+    frequencies_hz = np.arange(300.0, 2000, 100)
+    spectra = np.exp(2j * np.pi * frequencies_hz * ((8 - away) / 340 - delay_s)[..., None])
+    guessed = azimuths + np.radians(rng.choice([-2.0, 2.0], 60))
+    weights = np.full(60, 1 / 60)
+    found_m, found_s = _solve(spectra, frequencies_hz, guessed, weights, nominal, 8.0, 340.0)
+    assert np.abs(found_m - error_m).max() < 2e-4
+    assert np.abs(found_s - (delay_s - delay_s.mean())).max() < 3e-7
+
+
 @pytest.mark.slow
 def test_errors_are_found_again(rig):
     rng = np.random.default_rng(9)
@@ -64,11 +90,7 @@ def test_errors_are_found_again(rig):
     assert found.sectors == 12
     assert np.abs(found.gain_db - (gain_db - gain_db.mean())).max() < 0.15
     assert np.abs(found.delay_s * RATE - (delay - delay.mean())).max() < 0.1
-    # A shift and a turn of the whole array cannot be measured.
-    x, y = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2].T
-    expected = error_m[:, :2] - error_m[:, :2].mean(axis=0)
-    turn = (x @ expected[:, 1] - y @ expected[:, 0]) / (x @ x + y @ y)
-    expected = expected - turn * np.stack([-y, x], axis=1)
+    expected = without_rigid_motion(error_m, rig)
     assert np.abs(found.position_error_m - expected).max() < 0.0015
     assert found.position_spread_m.max() < 0.001
 

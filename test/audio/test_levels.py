@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avdet_ros.audio.levels import check_channels, swapped_looking
+from avdet_ros.audio.levels import check_channels, second_differences, swapped_looking
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
@@ -144,3 +144,10 @@ def test_well_wired_arrays_and_noise_do_not(drives):
     assert not [fault for fault in words if 'mixed' in fault]
     noise = np.random.default_rng(1).standard_normal((2 * RATE, 8))
     assert swapped_looking(noise, RATE, rig.microphones_m) is None
+
+
+def test_second_differences_of_three_samples_are_one():
+    """Steps of 1 and 3 bend by 2, of 2 and -1 by -3, in steps of 16 bits."""
+    sound = np.array([[0.0, 0], [1, 2], [4, 1]]) / 32768
+    assert second_differences(sound) == pytest.approx(np.array([[4.0, -6], [-6, 9]]))
+    assert second_differences(sound[:2]).tolist() == [[0, 0], [0, 0]]

@@ -68,6 +68,23 @@ def test_what_is_steady_in_a_block_is_taken_away_and_levels_are_the_waves():
     assert not low.level_db.any()
 
 
+def test_fronts_are_the_same_however_quiet_the_sound_is_and_a_gap_is_not_what_is_steady():
+    steady, passing = phases(0) * 2.0, phases(1)
+    matrices = np.zeros((40, 2, 8, 8), complex)
+    matrices += np.outer(steady, steady.conj()) + 0.5 * np.eye(8)
+    matrices *= np.linspace(0.98, 1.02, 40)[:, None, None, None]
+    matrices[30:] += 9.0 * np.outer(passing, passing.conj())
+    matrices[:3] = 0
+    hz = np.array([900.0, 1500.0])
+    loud = block_fronts(matrices.astype(np.complex64), hz)
+    quiet = block_fronts((1e-7 * matrices).astype(np.complex64), hz)
+    assert quiet.weights == pytest.approx(loud.weights, rel=1e-3, abs=1e-3)
+    assert quiet.power_db[3:] == pytest.approx(loud.power_db[3:] - 70, abs=0.01)
+    assert quiet.level_db[30:] == pytest.approx(loud.level_db[30:], abs=0.01)
+    assert not quiet.weights[:3].any()
+    assert quiet.weights[30:].min() > 10 * quiet.weights[:30].max()
+
+
 @pytest.fixture(scope='module')
 def finder():
     return WaveFrontFinder(RATE_HZ)
