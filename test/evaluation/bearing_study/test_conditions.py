@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 
+import numpy as np
 import pytest
 
 from avdet_ros.cli import main as cli
@@ -13,6 +14,8 @@ from avdet_ros.evaluation.bearing_study import conditions
 from avdet_ros.evaluation.bearing_study.conditions import chosen, read_study, run_study, slug
 from avdet_ros.evaluation.bearing_study.pages import markdown, write_pages
 from avdet_ros.evaluation.bearing_study.run import Request
+from avdet_ros.evaluation.runs.on_simulation import training_statistics
+from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.simulation.conditions import Condition
 
 
@@ -68,8 +71,6 @@ def request_of(cache):
 @pytest.fixture(autouse=True)
 def few_labels(monkeypatch):
     """Baselines fitted on few drives: the real fit takes ten seconds."""
-    from avdet_ros.evaluation.runs.on_simulation import training_statistics
-
     monkeypatch.setattr(conditions, 'training_statistics', lambda rig: training_statistics(rig, 8))
 
 
@@ -110,6 +111,31 @@ def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path
         'New one',
         'New one, true geometry',
     ]
+
+
+def test_baselines_are_fitted_on_the_rig_that_was_asked_for(
+    model, request_of, tmp_path, rig, monkeypatch
+):
+    """Labels of a camera that sees half as far to each side are twice as wide."""
+    monkeypatch.setattr(conditions, 'training_statistics', lambda rig: training_statistics(rig, 1))
+    given = []
+
+    def stop(request, progress, statistics):
+        given.append(statistics)
+        raise AvdetError('stopped')
+
+    monkeypatch.setattr(conditions, 'measure', stop)
+    text = default_rig_path().read_text()
+    assert text.count('focal_px: [1000.0, 1000.0]') == 1
+    path = tmp_path / 'rig.yaml'
+    path.write_text(text.replace('focal_px: [1000.0, 1000.0]', 'focal_px: [2000.0, 1000.0]'))
+    for rig_path in (None, path):
+        with pytest.raises(AvdetError, match='stopped'):
+            run_study(request_of(model, rig_path=rig_path), tmp_path / 'study', ['plain-kept'])
+    for statistics, its_rig in zip(given, (rig, load_rig(path)), strict=True):
+        expected = training_statistics(its_rig, 1)
+        np.testing.assert_array_equal(statistics.boxes_px, expected.boxes_px)
+    assert not np.array_equal(given[0].boxes_px, given[1].boxes_px)
 
 
 @pytest.mark.slow

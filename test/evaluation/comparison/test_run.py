@@ -25,8 +25,9 @@ def pair(model, other_model, rig):
     return load_pair(model, other_model, rig)
 
 
-def test_a_bag_with_truth_is_scored(pair, write_bag, rig):
-    records = run_on_paths([write_bag('drive')], pair, 'test', rig)
+def test_a_bag_with_truth_is_scored(pair, write_bag, rig, counted):
+    records = run_on_paths([write_bag('drive')], pair, 'test', rig, counted)
+    assert counted.done == {'drive': 21}
     assert [len(record.stamps_s) for record in records.known] == [21]
     # Windows end with a frame of 256 samples: the first one after its second, others before.
     stamps_s = np.array(records.known[0].stamps_s)

@@ -62,6 +62,13 @@ def test_a_model_for_any_array_is_told_what_a_drive_says(dataset, steered_model,
         np.testing.assert_array_equal(found.scores, expected.scores)
 
 
+def test_the_air_is_told_without_the_speed(dataset):
+    path = dataset / 'drive_night_2' / 'parameters.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'temperature_c': 5.5}))
+    frames = folder.frames_of(dataset)
+    assert folder.told_of(dataset, frames['drive_night_2']) == [Told(None, 5.5)] * 6
+
+
 @pytest.mark.slow
 def test_run_scores_against_every_truth(dataset, model):
     run = evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', True, None)
