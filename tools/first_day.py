@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.session import Detector
 from avdet_ros.paths import share
 from avdet_ros.rig import Rig, load_rig
@@ -93,10 +93,9 @@ def main() -> None:
     parser.add_argument('--first', type=int, default=200000)
     args = parser.parse_args()
     rig = load_rig()
-    front_end = FrontEnd.of(rig)
-    detectors = [
-        Detector(share(f'models/{name}'), rig, front_end, ['cpu'], threads=1) for name in MODELS
-    ]
+    paths = [share(f'models/{name}') for name in MODELS]
+    front_end = front_end_for(rig, *paths)
+    detectors = [Detector(path, rig, front_end, ['cpu'], threads=1) for path in paths]
     cases = {
         'nobody': lambda alone: alone,
         'car, engine on, 5 m': lambda alone: with_parked_car(alone, 5.0),

@@ -22,11 +22,11 @@ from scipy.optimize import minimize
 import torch
 from torchvision.ops import nms
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.samples import to_float
 from avdet_ros.cli.console import progress_bars
 from avdet_ros.detection.angles import to_pixels
 from avdet_ros.detection.boxes import LEAST_IN_IMAGE, Detections, clip_boxes, inside_share
+from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.detection.moving_steering import USUAL_AIR_C, MovingSteering
 from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.evaluation.bearings.metrics import (
@@ -53,6 +53,7 @@ from avdet_ros.training.any_array.detector import APART_DEG, OVERLAP, BearingDet
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
 FIRST_SEED, NEAR_DEG = 162_000, 3.0
+MODEL = 'models/any_array.onnx'
 LEAST_LOGIT = -5.5
 """Of the columns that are looked at: about the least score of the model file."""
 
@@ -126,7 +127,7 @@ def listen(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Pat
     setting = WindowSetting(Condition('furnished', array), Cut())
     drive = render_drive(setting, seed, rig)
     told = true_rig(rig, drive.array) if array == 'neglected' else rig
-    front_end, shape = FrontEnd.of(told), detector.network.shape
+    front_end, shape = front_end_for(told, MODEL), detector.network.shape
     azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
     steering = torch.from_numpy(MovingSteering(told, front_end, azimuths).at(0.0, USUAL_AIR_C))
     said: list[np.ndarray] = []
@@ -307,7 +308,7 @@ def cells(windows: list[Heard], rule: Rule, rig: Rig) -> list[str]:
 def main(store: Path, count: int) -> None:
     """Print the table."""
     rig = load_rig()
-    detector = BearingDetector(read_start_weights(share('models/any_array.onnx')).network()).eval()
+    detector = BearingDetector(read_start_weights(share(MODEL)).network()).eval()
     sets = []
     for array in ARRAYS:
         windows = []

@@ -16,13 +16,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.detection.session import Detector
+from avdet_ros.cli.shipped_detectors import shipped_detectors
 from avdet_ros.drawing.from_above import GroundTrails, Placed
 from avdet_ros.drawing.picture import Box, Painter, View
 from avdet_ros.drawing.style import FAINT, GRID, INK, PANEL, TRUTH, colour, text
 from avdet_ros.evaluation.ground.drives import GroundDrive, GroundPlan, ground_drives
-from avdet_ros.paths import share
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.live import drawn_drive
 from avdet_ros.simulation.pictures import Cameras
@@ -115,14 +113,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=Path('docs/images/demo.png'))
     given = parser.parse_args()
     rig = load_rig()
-    front_end = FrontEnd.of(rig)
-    detectors = {
-        name: Detector(share(f'models/{name}.onnx'), rig, front_end)
-        for name in (
-            MODEL,
-            'student',
-        )  # both, as `avdet eval tracks` has them: its drives are read
-    }
+    detectors = shipped_detectors(rig)  # as `avdet eval tracks` has them: its drives are read
     plan = GroundPlan(SECONDS, RATE_HZ, detectors, rig)
     (drive,) = ground_drives(plan, [given.seed], given.store)
     picture = paint(drive, rig, given.at)

@@ -20,7 +20,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from avdet_ros.audio.feature_stream import FeatureStream
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.samples import to_float, to_int16
 from avdet_ros.audio.window import HOP_S, Window
 from avdet_ros.cli.console import progress_bars
@@ -57,8 +56,8 @@ LEVELS = {
 
 def find(seed: int, rig: Rig, path: Path) -> None:
     """Render a drive, run the model over it and write what it finds."""
-    front_end = FrontEnd.of(rig)
-    detector = Detector(share('models/any_array.onnx'), rig, front_end, ['cpu'], threads=1)
+    detector = Detector(share('models/any_array.onnx'), rig, providers=['cpu'], threads=1)
+    front_end = detector.front_end
     scene = Condition('furnished', 'ideal').scene(seed, rig, SECONDS)
     rate, total = rig.sample_rate_hz, round(SECONDS * rig.sample_rate_hz)
     renderer, stream = SoundRenderer(scene), FeatureStream(front_end)

@@ -29,7 +29,6 @@ def evaluate_corners(
     """
     from rich.markdown import Markdown
 
-    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
     from avdet_ros.errors import AvdetError
@@ -41,8 +40,7 @@ def evaluate_corners(
     from avdet_ros.simulation.conditions import Condition
 
     loaded = load_rig(rig)
-    front_end = FrontEnd.of(loaded)
-    detectors = shipped_detectors(loaded, front_end)
+    detectors = shipped_detectors(loaded)
     first = (VALIDATION_SEEDS if validation else TEST_SEEDS)[0]
     condition, progress = Condition('furnished', 'ideal'), progress_bars()
     lines = [corner_scores.HEAD]

@@ -28,7 +28,6 @@ def evaluate_tracks(
     """Score tracks in metres, of both shipped models, with and without odometry."""
     from rich.markdown import Markdown
 
-    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.cli.shipped_detectors import SHIPPED, shipped_detectors
     from avdet_ros.evaluation.ground import study as ground_study
@@ -45,8 +44,7 @@ def evaluate_tracks(
     seeds = range(first, first + drives)
     check_request(seeds, seconds, rate)
     loaded = load_rig(rig)
-    front_end = FrontEnd.of(loaded)
-    detectors = shipped_detectors(loaded, front_end)
+    detectors = shipped_detectors(loaded)
     progress = progress_bars()
     plan = GroundPlan(seconds, rate, detectors, loaded)
     found = ground_drives(plan, seeds, store, progress)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avdet_ros.audio.features import FrontEnd
     from avdet_ros.detection.session import Detector
     from avdet_ros.rig import Rig
 
@@ -13,19 +12,21 @@ SHIPPED = ('any_array', 'student')
 """Names of their files in models, without the ending."""
 
 
-def shipped_detectors(rig: Rig, front_end: FrontEnd) -> dict[str, Detector]:
+def shipped_detectors(rig: Rig) -> dict[str, Detector]:
     """Load each with one thread, so that several may run side by side.
+
+    They share one front end (`Detector.front_end`), with every channel that any of them asks for.
 
     Args:
         rig: the vehicle's rig.
-        front_end: of that rig.
 
     Raises:
         AvdetError: see `Detector`.
     """
+    from avdet_ros.detection.model_file import front_end_for
     from avdet_ros.detection.session import Detector
     from avdet_ros.paths import share
 
-    return {
-        name: Detector(share(f'models/{name}.onnx'), rig, front_end, threads=1) for name in SHIPPED
-    }
+    paths = {name: share(f'models/{name}.onnx') for name in SHIPPED}
+    front_end = front_end_for(rig, *paths.values())
+    return {name: Detector(path, rig, front_end, threads=1) for name, path in paths.items()}

@@ -53,12 +53,12 @@ def simulate_windows(
         typer.Option(help='folder of recordings to play among the other sounds; drawn arrays'),
     ] = None,
     pairs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help='pairs of microphones that have coherences: 12 (neighbours and opposites) or 28 '
-            '(all); drawn arrays'
+            help='pairs of microphones that have coherences: 28 (all) or 12 (neighbours and '
+            "opposites); drawn arrays have 28, the rig file's 12"
         ),
-    ] = 12,
+    ] = None,
 ) -> None:
     """Write one-second windows of simulated drives: features and labels."""
     from avdet_ros.cli.console import progress_bars
@@ -71,7 +71,7 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied or distractors or pairs != 12:
+        if quick or varied or distractors or pairs not in (None, 12):
             raise AvdetError(
                 '--quick, --varied, --distractors, --pairs: expected --arrays drawn or held-out'
             )
@@ -79,6 +79,7 @@ def simulate_windows(
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
         made = make_windows(out, windows, bounds, jobs, not clean, load_rig(rig))
     else:
+        from avdet_ros.audio.microphone_pairs import EVERY_PAIR
         from avdet_ros.simulation.array_windows import WindowPlan
         from avdet_ros.simulation.window_shards import make_array_windows
 
@@ -91,7 +92,7 @@ def simulate_windows(
             quick=quick,
             varied=varied,
             distractors=str(distractors.resolve()) if distractors else '',
-            pairs=pairs,
+            pairs=pairs or len(EVERY_PAIR),
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

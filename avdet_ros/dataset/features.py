@@ -5,6 +5,7 @@
 =============  ====================  =============================================================
 ``ids``        (F,) str              stamps of the frames
 ``features``   (F, 32, 80, 44) f2    kind ``window``: `FrontEnd.compute`, mean of every 4 frames
+               (F, 64, 80, 44) f2    kind ``all_pairs``: with the coherences of all pairs
                (F, 8, 80, 173) f2    kind ``log_mel``: its levels alone, dB re full scale
 ``skipped``    (S,) str              stamps of frames whose sound cannot be read
 ``front_end``  (n,) f8               rate, window, n_fft, hop, bands; gains, delays and dead
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd, pool_frames
+from avdet_ros.audio.microphone_pairs import EVERY_PAIR, PAIRS
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
@@ -39,7 +41,10 @@ from avdet_ros.rig_match import check_recorded_rig
 _logger = logging.getLogger(__name__)
 
 FOLDER = 'features'
-KINDS = ('window', 'log_mel')
+PAIRS_OF_KIND = {'window': len(PAIRS), 'all_pairs': len(EVERY_PAIR), 'log_mel': len(PAIRS)}
+"""Microphone pairs of the front end, see `FrontEnd.pair_count`; levels alone need none."""
+
+KINDS = tuple(PAIRS_OF_KIND)
 
 ONE_PROCESS = 400
 """Frames that one process computes faster than others start."""
@@ -66,7 +71,7 @@ def cache_sound(
     Raises:
         AvdetError: another rig, too many frames without readable sound, or a full disk.
     """
-    front_end = FrontEnd.of(rig)
+    front_end = FrontEnd.of(rig, PAIRS_OF_KIND[kind])
     for name in drives:
         check_recorded_rig(root / name / 'rig.yaml', rig)
     before = {

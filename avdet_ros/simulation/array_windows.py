@@ -5,7 +5,7 @@ A set of format 2 is a folder of shards, ``windows_<first seed>.npz`` (uncompres
 holds, for its n windows,
 
 ==================  ==================  =========================================================
-features            (n, 32, 80, 44) f2  as in `windows`, 64 of them with all pairs, after
+features            (n, 64, 80, 44) f2  as in `windows`, 32 of them with twelve pairs, after
                                         what the rig file knows was taken out; a dead
                                         microphone's levels are the floor, its coherences 0
 azimuth_deg,        (n, 16) f4          labels at the window's CENTRE, nearest first, see `angles`;
@@ -46,7 +46,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
-from avdet_ros.audio.microphone_pairs import PAIRS
+from avdet_ros.audio.microphone_pairs import EVERY_PAIR
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
@@ -99,7 +99,7 @@ class WindowPlan:
     quick: bool = False
     varied: bool = False
     distractors: str = ''
-    pairs: int = len(PAIRS)
+    pairs: int = len(EVERY_PAIR)
 
     def __post_init__(self) -> None:
         """Check the choices.

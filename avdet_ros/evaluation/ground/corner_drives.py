@@ -14,7 +14,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.window import HOP_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.bearings.early_vehicles import Appearance, appearances
@@ -22,6 +21,7 @@ from avdet_ros.evaluation.ground.drives import (
     MIN_SCORE,
     MOST,
     GroundDrive,
+    common_front_end,
     read_ground_drive,
     with_truth,
     write_ground_drive,
@@ -169,7 +169,7 @@ def _run(scene: Scene, appearance: Appearance, detectors: dict[str, Detector]) -
     """Render the seconds before and run every detector over the windows."""
     from avdet_ros.simulation.sound import SoundRenderer
 
-    front_end, renderer = FrontEnd.of(scene.rig), SoundRenderer(scene)
+    front_end, renderer = common_front_end(detectors), SoundRenderer(scene)
     rate, hop = front_end.sample_rate_hz, 1 / RATE_HZ
     ends_s = np.arange(
         appearance.seen_s - BEFORE_S,

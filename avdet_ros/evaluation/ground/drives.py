@@ -125,7 +125,6 @@ def ground_drives(
     Raises:
         AvdetError: the folder cannot be written.
     """
-    front_end = FrontEnd.of(plan.rig)
     found = []
     with progress.step('drives', len(seeds)) as advance:
         for seed in seeds:
@@ -135,20 +134,25 @@ def ground_drives(
                 if not plan.detectors.keys() <= drive.in_image.keys():
                     raise KeyError('in_image')
             except (OSError, ValueError, KeyError, BadZipFile):
-                drive = run_ground_drive(plan, seed, front_end)
+                drive = run_ground_drive(plan, seed)
                 write_ground_drive(path, drive)
             found.append(drive)
             advance()
     return found
 
 
-def run_ground_drive(plan: GroundPlan, seed: int, front_end: FrontEnd) -> GroundDrive:
+def common_front_end(detectors: Mapping[str, Detector]) -> FrontEnd:
+    """The front end of the detector that asks for most channels, which serves all."""
+    return max((its.front_end for its in detectors.values()), key=lambda its: its.pair_count)
+
+
+def run_ground_drive(plan: GroundPlan, seed: int) -> GroundDrive:
     """Render a drive and run every detector over its windows."""
     from avdet_ros.simulation.sound import SoundRenderer
     from avdet_ros.simulation.traffic import random_scene
 
     scene = random_scene(seed, plan.rig, plan.seconds)
-    renderer = SoundRenderer(scene)
+    front_end, renderer = common_front_end(plan.detectors), SoundRenderer(scene)
     detections: dict[str, list[Detections]] = {name: [] for name in plan.detectors}
     in_image: dict[str, list[Detections]] = {name: [] for name in plan.detectors}
     stamps = []

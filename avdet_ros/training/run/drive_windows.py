@@ -15,21 +15,26 @@ from typing import Any
 
 import numpy as np
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset import layout
-from avdet_ros.dataset.features import cache_sound, map_features
+from avdet_ros.dataset.features import PAIRS_OF_KIND, cache_sound, map_features
 from avdet_ros.dataset.labels import FrameLabels, labels_of
 from avdet_ros.dataset.odometry import read_air_c, read_odometry
 from avdet_ros.dataset.splits import by_drive
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import write_atomically
+from avdet_ros.files import write_atomically, write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.simulation.shard_folder import MANIFEST
 from avdet_ros.training.any_array.box_labels import label_fields
 from avdet_ros.training.data.camera_frames import canvas_for
 from avdet_ros.training.run.watched_windows import seen_columns
 from avdet_ros.training.teachers.label_folder import ABOUT, read_about
+
+KIND = 'all_pairs'
+"""Of the features: a network for any array hears more from them, and takes them as they come."""
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +64,7 @@ def cache_drive_sound(
     """Features of all drives, each by the front end of its own rig; see `cache_sound`."""
     for rig in {id(rig): rig for rig in rigs.values()}.values():
         its = {name: frames for name, frames in drives.items() if rigs[name] is rig}
-        cache_sound(root, its, 'window', rig, progress)
+        cache_sound(root, its, KIND, rig, progress)
 
 
 def write_drive_windows(
@@ -89,9 +94,11 @@ def write_drive_windows(
         AvdetError: files are missing or damaged, or nothing is left.
     """
     out.mkdir(parents=True, exist_ok=True)
+    names = FrontEnd(pair_count=PAIRS_OF_KIND[KIND]).feature_names
+    write_json(out / MANIFEST, {'features': names})
     total = told = 0
     for number, (drive, members) in enumerate(by_drive(frames).items()):
-        places, features = map_features(root, 'window', drive)
+        places, features = map_features(root, KIND, drive)
         known = labels_of(root, drive, source, labels, teachers)
         there = [f for f in members if f.stamp in places and f.stamp in known]
         if not there:

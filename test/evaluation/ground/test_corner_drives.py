@@ -29,9 +29,8 @@ def told_of(spectrograms):
         scores = np.linspace(0.9, 0.01, 150).astype(np.float32)
         return Detections(np.tile(np.float32([1, 2, 30, 40]), (150, 1)), scores)
 
-    return SimpleNamespace(
-        detect=detect, contract=SimpleNamespace(label_offset_s=-0.5), sha256='3' * 64
-    )
+    contract = SimpleNamespace(label_offset_s=-0.5)
+    return SimpleNamespace(detect=detect, contract=contract, sha256='3' * 64, front_end=FrontEnd())
 
 
 def test_the_seconds_before_sight_are_rendered_once(monkeypatch, tmp_path, counted):

@@ -9,6 +9,7 @@ from helpers.lone_vehicle import lone_scene
 import numpy as np
 import pytest
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.ground.drives import (
@@ -89,11 +90,15 @@ def test_every_window_is_detected_and_the_hundred_best_are_kept(rig, tmp_path, c
         return Detections(np.tile(np.float32([1, 2, 30, 40]), (150, 1)), scores)
 
     contract = SimpleNamespace(label_offset_s=-0.5)
-    detector = SimpleNamespace(detect=detect, contract=contract, sha256='4' * 64)
-    plan = GroundPlan(1.6, 4.0, {'a': detector}, rig)
+    fewer, all_pairs = (
+        SimpleNamespace(contract=contract, sha256=digest, front_end=FrontEnd(pair_count=pairs))
+        for digest, pairs in (('4' * 64, 12), ('5' * 64, 28))
+    )
+    fewer.detect, all_pairs.detect = detect, lambda *window, **how: Detections()
+    plan = GroundPlan(1.6, 4.0, {'a': fewer, 'b': all_pairs}, rig)
     (drive,) = ground_drives(plan, [300_003], tmp_path / 'deep', counted)
     assert counted.totals == {'drives': 1} == dict(counted.done)
-    assert told == 3 * [((32, 80, 173), True), ((32, 80, 173), False)], 'both lists'
+    assert told == 3 * [((64, 80, 173), True), ((64, 80, 173), False)], 'both lists'
     assert drive.stamps_s == pytest.approx([0.5, 0.75, 1.0], abs=1e-3)
     for found in (*drive.detections['a'], *drive.in_image['a']):
         assert len(found) == 100

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import yaml
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.labels import labels_of
 from avdet_ros.dataset.odometry import Odometry, write_odometry
@@ -17,7 +16,7 @@ from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.run.drive_windows import (
     cache_drive_sound,
     drive_rigs,
@@ -68,7 +67,7 @@ def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp
     assert one['rig_array_yaw_deg'] == pytest.approx([25.0] * 8)
     assert one['rig_microphones_m'][3, 2] == pytest.approx([0.0, 0.3, 0.0], abs=1e-6)
     assert one['seen_deg'][0, 0] == pytest.approx(np.degrees(np.arctan(0.96)))
-    assert one['features'].shape == (8, 32, 80, 44)
+    assert one['features'].shape == (8, 64, 80, 44)
     assert one['ahead_mps'][:7].tolist() == [10] * 7
     assert np.isnan(one['ahead_mps'][7])
     assert one['temperature_c'].tolist() == [3] * 8
@@ -79,7 +78,9 @@ def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp
     assert np.isnan(other['ahead_mps']).all()
     assert other['camera_heading_deg'] == pytest.approx([0.0] * 8)
     # The store that teaches tells all of it.
-    store = ArrayStore(tmp_path, SteeringTable(FrontEnd()), np.zeros(1))
+    front_end = front_end_of(tmp_path)
+    assert front_end.pair_count == 28
+    store = ArrayStore(tmp_path, SteeringTable(front_end), np.zeros(1))
     store.refresh()
     assert np.isfinite(store.column('ahead_mps')).sum() == 7
     assert store.column('temperature_c')[:8].tolist() == [3] * 8
