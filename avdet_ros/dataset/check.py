@@ -14,6 +14,7 @@ from avdet_ros.audio.sound_rate import RATE_TOLERANCE, nearest_rate
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.clip_rate import clip_rate
 from avdet_ros.dataset.frame_files import look_for_files
+from avdet_ros.dataset.odometry import look_at_motion
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import contrast_fault
 from avdet_ros.errors import AvdetError
@@ -220,6 +221,7 @@ def _drive(
     _pictures(root, name, chosen, summary, found)
     _sound(root, name, chosen, summary, found)
     _clip_rate(root, name, frames, found)
+    look_at_motion(root, name, frames, found.add)
     if whole:
         _own(root, name, frames, found)
     return summary

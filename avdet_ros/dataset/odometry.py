@@ -13,6 +13,7 @@ air's temperature is ``temperature_c`` of ``parameters.json``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -156,3 +157,27 @@ def read_air_c(folder: Path) -> float | None:
         raise AvdetError(
             f'{path}: temperature_c: expected degrees Celsius, found {brief_repr(told)}'
         ) from error
+
+
+def look_at_motion(
+    root: Path, drive: str, frames: Sequence[layout.FrameId], add: Callable[..., None]
+) -> None:
+    """Report what is wrong with what a model for any array is told of a drive: speed and air.
+
+    Args:
+        root: the data set's folder.
+        drive: its name.
+        frames: of the drive.
+        add: called with level, drive, what is wrong, an example, and how often.
+    """
+    try:
+        way, _ = read_odometry(root / drive), read_air_c(root / drive)
+    except AvdetError as error:
+        add('error', drive, 'unreadable odometry or temperature', str(error))
+        return
+    if way is None:
+        return
+    unknown = np.flatnonzero(np.isnan(way.ahead_at([frame.stamp_ns for frame in frames])))
+    if len(unknown):
+        what = f'frames whose speed {FILE} does not say'
+        add('warning', drive, what, str(frames[unknown[0]]), len(unknown))

@@ -154,7 +154,8 @@ class EgoMotion:
                 return None
             return _joined(last, _scaled(self._speed(), stamp_s - last_s))
         if index == 0:
-            return self._path[0][1]
+            first_s, first = self._path[0]
+            return _joined(first, _scaled(self._first_speed(), first_s - stamp_s))
         (early_s, early), (late_s, late) = self._path[index - 1], self._path[index]
         share = (stamp_s - early_s) / (late_s - early_s)
         step = _relative(early, late)
@@ -192,6 +193,14 @@ class EgoMotion:
     def newest_s(self) -> float:
         """Stamp of the newest pose; minus infinity without any."""
         return self._path[-1][0] if self._path else -math.inf
+
+    def _first_speed(self) -> PlanarPose:
+        """The first step backwards a second, over a tenth of a second where there is one."""
+        first_s, first = self._path[0]
+        later_s, later = next(
+            (entry for entry in self._path if entry[0] - first_s >= _SPEED_OVER_S), self._path[-1]
+        )
+        return _scaled(_relative(later, first), 1 / max(later_s - first_s, _SHORTEST_S))
 
     def _speed(self) -> PlanarPose:
         """The latest step a second, in base_link, over a tenth of a second at least."""

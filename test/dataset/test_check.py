@@ -11,6 +11,7 @@ import soundfile
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.check import Finding, check
+from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.errors import AvdetError
 
 START_NS = 1_700_000_000_000_000_000
@@ -161,6 +162,22 @@ def test_folders_that_no_list_names(data):
         ('warning', 'drive_8.part', 'half-written drive'),
         ('warning', 'drive_9', 'drive that no split file lists'),
     ]
+
+
+def test_speed_and_air_that_a_model_cannot_be_told(data):
+    """Poses from 0.1 s on, a speed holds for 0.5 s: of five frames in 0.8 s one is too late."""
+    stamps = START_NS + np.array([100_000_000, 200_000_000])
+    way = Odometry(stamps, np.zeros(2), np.zeros(2), np.zeros(2), np.array([3.0, 4.0]))
+    write_odometry(data / DAY, way)
+    (one,) = findings(data)
+    assert (one.level, one.drive, one.count) == ('warning', DAY, 1)
+    assert one.what == 'frames whose speed odometry.csv does not say'
+    assert one.example == str(frames_of(DAY)[4])
+    (data / NIGHT / 'odometry.csv').write_text('stamp_ns,x\n')
+    (data / DAY / 'parameters.json').write_text('{"start_ns": 1, "temperature_c": "warm"}')
+    assert [(one.level, one.drive) for one in findings(data)] == [('error', DAY), ('error', NIGHT)]
+    assert 'odometry.csv:1: expected stamp_ns' in findings(data)[1].example
+    assert "found 'warm'" in findings(data)[0].example
 
 
 def test_gaps_and_frames_of_one_instant(data):

@@ -23,18 +23,25 @@ def driven(speed_mps=10.0, turn_rad_s=0.2, until_s=2.0, start_s=100.0):
     return motion
 
 
-@pytest.mark.parametrize('t', [0.0, 0.5, 1.234, 2.0, 2.2])
-def test_a_circle_is_found_again_between_and_after_its_poses(t):
+@pytest.mark.parametrize('t', [-0.1, 0.0, 0.5, 1.234, 2.0, 2.2])
+def test_a_circle_is_found_again_between_its_poses_and_half_a_second_around(t):
     pose = driven().at(100.0 + t)
     expected = (50 * math.sin(0.2 * t), 50 * (1 - math.cos(0.2 * t)), 0.2 * t)
     assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx(expected, abs=0.02)
 
 
-def test_a_path_that_ends_is_carried_on_for_half_a_second():
+def test_a_path_is_carried_on_for_half_a_second_at_both_ends():
     motion = driven()
     assert motion.at(102.45) is not None
+    assert motion.at(99.55) is not None
+    assert motion.at(99.45) is None
     assert motion.at(102.55) is None
     assert EgoMotion().at(1.0) is None
+
+
+def test_the_speed_is_right_from_the_first_pose_on():
+    motion = driven(speed_mps=-8.0, turn_rad_s=1e-6)
+    assert [motion.speed_mps(100.0 + t) for t in (0.0, 0.1, 1.0)] == pytest.approx([-8.0] * 3)
 
 
 def test_a_jump_is_left_out_and_said():
@@ -123,7 +130,7 @@ def test_five_seconds_back_are_another_drive():
 
 def test_a_path_is_known_half_a_second_before_it_begins_and_after_it_ends():
     motion = driven(turn_rad_s=1e-6)
-    assert motion.at(99.55).x_m == 0
+    assert motion.at(99.55).x_m == pytest.approx(-4.5)
     assert motion.at(99.45) is None
     assert motion.at(102.4).x_m == pytest.approx(24)
     assert motion.newest_s() == 102.0
