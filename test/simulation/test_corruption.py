@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from avdet_ros.simulation.corruption import severe_corruption
+from avdet_ros.simulation.corruption import random_corruption, severe_corruption
 
 
 def test_severe_errors_stay_in_their_ranges():
@@ -16,3 +17,20 @@ def test_severe_errors_stay_in_their_ranges():
     assert all(sorted(c.order) == list(range(8)) for c in drawn)
     assert 0.2 < np.mean([len(c.gaps_s) > 0 for c in drawn]) < 0.5
     assert all(np.all((c.delay_samples >= 0) & (c.delay_samples <= 3)) for c in drawn)
+
+
+def test_moderate_errors_end_where_they_should():
+    """In a thousand draws both ends of what is cut off there are met, and nothing beyond."""
+    rng = np.random.default_rng(5)
+    drawn = [random_corruption(rng) for _ in range(1000)]
+    for name, end, sigma in (('array_yaw_deg', 1.0, 0.4), ('clock_ppm', 50.0, 20.0)):
+        values = np.array([getattr(each, name) for each in drawn])
+        assert (values.min(), values.max()) == (-end, end)
+        assert np.median(np.abs(values)) == pytest.approx(0.674 * sigma, rel=0.1)
+    shading = [each.shading_db for each in drawn]
+    assert 0 <= min(shading) < 0.05 < 5.95 < max(shading) <= 6
+    assert np.std([each.gain_db for each in drawn]) == pytest.approx(1.5 / 3**0.5, rel=0.05)
+    assert np.std([each.position_error_m for each in drawn]) == pytest.approx(
+        0.004 / 3**0.5, rel=0.05
+    )
+    assert np.std([each.delay_samples for each in drawn]) == pytest.approx(0.1 / 3**0.5, rel=0.05)

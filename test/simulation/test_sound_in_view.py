@@ -27,6 +27,18 @@ def test_it_stays_at_its_bearing_in_view(rig):
     assert abs(bearings[0]) <= 41
 
 
+def test_each_seeds_sound_is_where_it_was(rig):
+    """Scores with another sound are those of the places that a seed draws: azimuth, distance."""
+    for seed, azimuth_deg, away_m in ((300, -32.9, 34.4), (200_007, -20.4, 20.3)):
+        (sound,) = Condition(other_db=0.0, empty=True).scene(seed, rig, 4.0).distractors
+        level_m = (sound.offset_m - rig.array_position_m)[:2]
+        assert np.degrees(np.arctan2(level_m[1], level_m[0])) == pytest.approx(
+            azimuth_deg, abs=0.1
+        )
+        assert np.hypot(*level_m) == pytest.approx(away_m, abs=0.1)
+        assert sound.offset_m[2] == 1
+
+
 def test_the_rest_is_what_the_truth_calls_so(rig):
     """Of a drive with one vehicle the truth's rest is ego vehicle, wind, hum and other sounds."""
     for seed in range(100_000, 100_100):

@@ -48,6 +48,9 @@ def test_a_shard_holds_what_the_scene_says(tmp_path, small):
         np.testing.assert_array_equal(found['boxes_px'][row, : len(truth)], truth.boxes_px)
         np.testing.assert_array_equal(found['ids'][row, : len(truth)], truth.ids)
         assert not found['boxes_px'][row, len(truth) :].any()
+        kinds = [windows.KINDS.index(kind) for kind in truth.kinds]
+        for name, values in (('ids', list(truth.ids)), ('kinds', kinds)):
+            assert found[name][row].tolist() == values + [-1] * (windows.MAX_LABELS - len(truth))
         end = scene.labels(found['time_s'][row] + 1.0)
         np.testing.assert_array_equal(found['end_boxes_px'][row, : len(end)], end.boxes_px)
     rows = list(windows.scene_windows(random_scene(30, duration_s=9.0), FrontEnd()))
