@@ -5,11 +5,13 @@
 Those are the tests that reach a bug's function, and those beside them in their files. The nearest
 come first, and only as many are taken as fit into SECONDS of CPU time (0: all), besides those with
 ALWAYS in their names. With BY_NAME `True`
-nothing is run to find out which test reaches what: names and imports say it, a second for each.
+nothing is run to find out which test reaches what: names and imports say it, a second for each,
+which the cases of a parametrised one share.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 import os
 from pathlib import Path
@@ -36,7 +38,7 @@ def main() -> None:
         modules = {function: module_of(function) for function in functions}
         if by_name == 'True':
             tests = sorted(runner.list_all_tests().ids)
-            state.duration_by_test = dict.fromkeys(tests, 1.0)
+            state.duration_by_test = reckoned_s(tests)
             of = tests_by_name(set(modules.values()), tests, always)
             found.update({function: of[module] for function, module in modules.items()})
         else:
@@ -46,7 +48,9 @@ def main() -> None:
                 found[function] = and_beside(module, found[function], tests)
         for function, module in modules.items():
             nearest, durations_s = found[function], state.duration_by_test
-            found[function] = in_time(module, nearest, durations_s, float(most_s), always)
+            found[function] = in_time(
+                module, nearest, durations_s, float(most_s), always, in_order=by_name == 'True'
+            )
         # Whether a bug that is everywhere fails: seen without importing all the other tests.
         chosen = dict.fromkeys(test for function in modules for test in found[function])
         mutmut.config().pytest_add_cli_args_test_selection = list(chosen)
@@ -75,6 +79,7 @@ def in_time(
     durations_s: Mapping[str, float],
     most_s: float,
     always: str = '',
+    in_order: bool = False,
 ) -> list[str]:
     """A module's own tests, those that are always taken, the others; quick ones first.
 
@@ -84,6 +89,7 @@ def in_time(
         durations_s: what each takes; 0 where it is not known.
         most_s: the end of the list, 0 for none; the first, and those always taken, are in it.
         always: a part of the names of tests that are always taken; '' for none.
+        in_order: the others stay in the order in which they come, whatever each takes.
     """
     mirrored = module.replace('.', '/').replace('avdet_ros', 'test', 1)
     folder, _, last = mirrored.rpartition('/')
@@ -93,7 +99,7 @@ def in_time(
 
     def rank(test: str) -> tuple[int, bool, float]:
         own = (f'/test_{last}' in test) + test.startswith(f'{folder}/test_{last}')
-        return -own, not wanted(test), durations_s.get(test, 0.0)
+        return -own, not wanted(test), 0.0 if in_order else durations_s.get(test, 0.0)
 
     chosen: list[str] = []
     spent_s = 0.0
@@ -128,6 +134,13 @@ def named(module: str, files: Iterable[str]) -> list[str]:
     folder, _, last = module.replace('.', '/').rpartition('/')
     own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\w+)?\.py')
     return [file for file in files if own.fullmatch(file)]
+
+
+def reckoned_s(tests: Iterable[str]) -> dict[str, float]:
+    """A second for each test, shared among its cases: sixty names in a row are quick ones."""
+    of = {test: test.partition('[')[0] for test in tests}
+    cases = Counter(of.values())
+    return {test: 1 / cases[whole] for test, whole in of.items()}
 
 
 def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict[str, list[str]]:

@@ -138,10 +138,12 @@ def test_a_drive_in_two_splits_and_two_drives_at_one_time(data):
     day = frames_of(DAY)
     night = frames_of(NIGHT, start_s=100.0)
     layout.write_ids(data / 'val_all.txt', [*night, day[1]])
-    (finding,) = findings(data)
+    report = check(data)
+    (finding,) = report.findings
     assert finding == Finding(
         'error', DAY, 'leakage: the drive is in train and val', 1, str(day[0])
     )
+    assert [report.drives[name].split for name in (DAY, NIGHT)] == ['train val', 'val']
     for start_s, leaks in ((1.7, True), (1.9, False)):
         layout.write_ids(data / 'train_all.txt', day)
         late = frames_of(NIGHT, start_s=start_s)
@@ -212,7 +214,15 @@ def test_pictures_that_are_wrong(data):
     layout.picture_path(data, frames[1], 'rgb').write_bytes(b'no picture')
     write_picture(data, frames[2], 'rgb', np.random.default_rng(0).integers(0, 9, (16, 96, 3)))
     write_picture(data, frames[3], 'thermal', np.full((32, 96), 23000, np.uint16))
-    found = {f.what.split(':')[0] + f.what[-9:]: (f.level, f.count) for f in findings(data)}
+    told = findings(data)
+    shown = {f.what: f.example for f in told if not f.what.startswith('thermal')}
+    unreadable = shown.pop('unreadable picture: rgb')
+    assert unreadable.startswith(f'{layout.picture_path(data, frames[1], "rgb")}: expected a pict')
+    assert shown == {
+        'picture of one colour: rgb': str(layout.picture_path(data, frames[0], 'rgb')),
+        'pictures of several sizes: rgb': '96x32 8-bit, 96x16 8-bit',
+    }
+    found = {f.what.split(':')[0] + f.what[-9:]: (f.level, f.count) for f in told}
     assert found == {
         'picture of one colourlour: rgb': ('warning', 1),
         'unreadable pictureture: rgb': ('error', 1),
@@ -247,7 +257,9 @@ def test_sound_that_is_wrong(data):
         write_sound(data, frame, sound)
     layout.sound_paths(data, frames[4])[0].write_bytes(b'no sound')
     found = {f.what: (f.level, f.count, f.example) for f in findings(data)}
-    assert found.pop('unreadable sound')[:2] == ('error', 1)
+    level, count, example = found.pop('unreadable sound')
+    assert (level, count) == ('error', 1)
+    assert str(layout.sound_paths(data, frames[4])[0]) in example
     assert found == {
         'channel 2 is silent': ('warning', 1, '-200 dBFS'),
         'channels 1 and 3 are the same': ('warning', 4, str(frames[0])),

@@ -46,6 +46,10 @@ def test_the_rate_is_that_of_the_shared_sound(drive, rate_hz, kind):
     assert clip_rate(*drive(rate_hz, kind)) == pytest.approx(rate_hz, rel=1e-3)
 
 
+def test_neighbours_half_a_second_apart_still_tell(drive):
+    assert clip_rate(*drive(44100, step_s=0.5)) == pytest.approx(44100, rel=1e-3)
+
+
 def test_what_does_not_overlap_or_is_silent_tells_nothing(drive):
     assert clip_rate(*drive(44100, step_s=0.6)) is None
     assert clip_rate(*drive(44100, 'silence')) is None

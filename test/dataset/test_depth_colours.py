@@ -39,6 +39,9 @@ def test_a_box_is_as_far_away_as_what_fills_it():
     assert np.isnan(found[2])
     assert found[3] == pytest.approx(8, abs=1)
     assert box_disparities(through_jpeg(picture), np.zeros((0, 4))).shape == (0,)
+    # A byte for each number: their sum is more than it holds.
+    (small,) = box_disparities(through_jpeg(picture), np.array([boxes[0]], np.uint8))
+    assert small == found[0]
 
 
 def test_three_tenths_of_the_middle_must_be_known_and_the_rest_does_not_count():

@@ -12,6 +12,7 @@ import soundfile
 
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.check import check
+from avdet_ros.dataset.frame_files import look_for_files
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -91,6 +92,20 @@ def test_a_camera_of_another_rate_is_a_warning_for_a_drive_of_a_bag_and_damage_e
 def test_a_modality_that_was_asked_for_and_never_came_is_named(drive):
     root, _ = drive('rgb', topics=('rgb', 'depth'))
     assert findings(root)[0] == [('warning', 'fl_rgb_depth', 30)]
+
+
+def test_an_empty_file_is_an_error_and_its_frame_is_not_decoded(drive):
+    root, ids = drive('rgb', 'thermal')
+    empty = [
+        layout.picture_path(root, ids[3], 'rgb'),
+        layout.picture_path(root, ids[5], 'thermal'),
+    ]
+    for path in empty:
+        path.write_bytes(b'')
+    found = []
+    usable = look_for_files(root, 'day_1', ids, False, lambda *words: found.append(words))
+    assert found == [('error', 'day_1', 'empty file', str(path)) for path in empty]
+    assert usable == [*ids[:3], *ids[4:]]
 
 
 def test_a_frame_without_its_picture_or_sound_is_an_error(drive):

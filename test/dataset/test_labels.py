@@ -138,10 +138,11 @@ def test_what_a_recordings_truth_does_not_know_is_nan(tmp_path):
     line = {'stamp': '1', 'boxes_px': [[0, 1, 2, 3], [4, 5, 6, 7]], 'ids': [8, 9]}
     path = tmp_path / 'drive' / 'truth' / 'frames.jsonl'
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({**line, 'label': [False, True], 'distance_m': [3.0, None]}))
-    its = labels_of(tmp_path, 'drive', 'truth')['1']
-    assert (its.boxes_px.tolist(), its.ids.tolist()) == ([[4, 5, 6, 7]], [9])
-    assert np.isnan(its.distance_m).tolist() == np.isnan(its.visible).tolist() == [True]
+    for label in ([False, True], [0, 1]):
+        path.write_text(json.dumps({**line, 'label': label, 'distance_m': [3.0, None]}))
+        its = labels_of(tmp_path, 'drive', 'truth')['1']
+        assert (its.boxes_px.tolist(), its.ids.tolist()) == ([[4, 5, 6, 7]], [9])
+        assert np.isnan(its.distance_m).tolist() == np.isnan(its.visible).tolist() == [True]
 
 
 def test_sources_of_labels_are_what_is_there(labels, tmp_path):

@@ -45,6 +45,11 @@ def test_tests_that_take_equally_long_stay_in_their_order():
     assert mutant_tests.in_time(CLOCK, tests, {}, 0) == tests
 
 
+def test_what_is_in_order_stays_so_whatever_it_takes():
+    found = mutant_tests.in_time(CLOCK, [LONG, QUICK, OWN, KEPT], DURATIONS_S, 14, in_order=True)
+    assert found == [OWN, LONG, QUICK]
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """mutmut's folder of a small package; what is written: a file's text by its name."""
@@ -81,6 +86,12 @@ def test_by_name_the_nearest_come_first(copy):
         'test/audio/test_kept_drives.py::test_it',
     ]
     assert mutant_tests.tests_by_name(['avdet_ros.rig'], copy, '') == {'avdet_ros.rig': []}
+
+
+def test_cases_of_one_test_share_its_second():
+    tests = ['a.py::test_one', 'a.py::test_two[1-x]', 'a.py::test_two[2-[y]]', 'b.py::test_two']
+    found = mutant_tests.reckoned_s(iter(tests))
+    assert found == dict(zip(tests, (1, 0.5, 0.5, 1), strict=True))
 
 
 def test_tests_beside_those_that_reach_a_function_are_taken_too():
