@@ -175,6 +175,15 @@ def test_pictures_in_which_a_teacher_sees_one_grey(image, blind):
     assert (contrast(image) < 0.01) == blind
 
 
+def test_contrast_is_the_share_of_what_teachers_see():
+    """Of 3,200 counts from 21,800 to 25,000, and of 255 greys; what is beyond does not count."""
+    half = np.arange(64).reshape(8, 8) // 4 % 2 == 0
+    for low, high, share in ((22_000, 22_800, 0.25), (21_000, 22_600, 0.25), (1, 65_535, 1.0)):
+        assert contrast(np.where(half, low, high).astype(np.uint16)) == pytest.approx(share)
+    grey = np.where(half, 40, 91).astype(np.uint8)
+    assert contrast(grey) == contrast(np.stack([grey, grey * 0, grey], -1)) == pytest.approx(0.2)
+
+
 def test_a_border_is_no_contrast():
     image = counts(100)
     image[:, :20] = 0
