@@ -8,7 +8,14 @@ from types import SimpleNamespace as Of
 import numpy as np
 import pytest
 
-from avdet_ros.bags.camera_info import first_calibrated, info_topic, is_rectified, model_of
+from avdet_ros.bags.camera_info import (
+    CameraModel,
+    _scale,
+    first_calibrated,
+    info_topic,
+    is_rectified,
+    model_of,
+)
 from avdet_ros.bags.reader import Bag
 from avdet_ros.bags.writer import BagWriter
 from avdet_ros.errors import AvdetError
@@ -43,6 +50,7 @@ def found(message, picture_px, rectified=False):
     """Focal length and principal point of the pictures."""
     model = model_of(message, picture_px, rectified, '/camera/camera_info', 'picture frame')
     assert model.size_px == picture_px
+    assert model.matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]].tolist() == [0, 0, 0, 0, 1]
     return [model.matrix[0, 0], model.matrix[1, 1], model.matrix[0, 2], model.matrix[1, 2]]
 
 
@@ -89,12 +97,57 @@ def test_the_matrix_is_that_of_the_pictures(name):
         (info(), (640, 480), 'pictures of 1920 x 1080, .*found 640 x 480'),
         (info(crop=(0, 0, 1600, 900)), (1000, 900), 'or a crop of 1600 x 900.*found 1000 x 900'),
         (info(size=(0, 0)), (640, 480), 'found 0 x 0 beside pictures of 640 x 480'),
-        (info(size=(4, 4)), (4, 4), 'size 4 x 4'),
+        (info(size=(4, 6)), (4, 6), r'K and size, found K\[0\] 1000 and size 4 x 6$'),
     ],
 )
 def test_other_pictures_are_refused_with_both_sizes(message, picture_px, words):
     with pytest.raises(AvdetError, match=words):
         found(message, picture_px)
+
+
+@pytest.mark.parametrize(
+    ('calibrated', 'pictures', 'fits'),
+    [
+        ((1920, 190), (100, 10), True),  # 9.9 rows are 10; by the rows it were 101 columns
+        ((190, 1920), (10, 100), True),
+        ((1920, 1080), (853, 480), True),
+        ((1920, 1080), (850, 480), False),
+        ((1920, 190), (100, 11), False),
+    ],
+)
+def test_one_scale_but_for_rounding_of_the_shorter_side(calibrated, pictures, fits):
+    expected = (pictures[0] / calibrated[0], pictures[1] / calibrated[1]) if fits else None
+    assert _scale(calibrated, pictures) == expected
+
+
+@pytest.mark.parametrize('fisheye', [False, True])
+def test_a_dot_moves_to_where_a_pinhole_camera_has_it(fisheye):
+    """The lens's own equation says where the dot is in the picture as it was taken."""
+    matrix = np.array([[100.0, 0, 70], [0, 120, 55], [0, 0, 1]])
+    lens = np.array([-0.2, 0.03, 0.01, -0.004]) if not fisheye else np.array([-0.1, 0.02, 0, 0])
+    x, y = 0.4, -0.25
+    square = x**2 + y**2
+    if fisheye:
+        angle = np.arctan(np.sqrt(square))
+        bent = angle * (1 + lens[0] * angle**2 + lens[1] * angle**4) / np.sqrt(square)
+        seen = x * bent, y * bent
+    else:
+        radial = 1 + lens[0] * square + lens[1] * square**2
+        seen = (
+            x * radial + 2 * lens[2] * x * y + lens[3] * (square + 2 * x**2),
+            y * radial + lens[2] * (square + 2 * y**2) + 2 * lens[3] * x * y,
+        )
+    rows, columns = np.mgrid[:110, :140]
+    place = matrix[:2, :2] @ seen + matrix[:2, 2]
+    away = (columns - place[0]) ** 2 + (rows - place[1]) ** 2
+    picture = np.round(250 * np.exp(-away / 8)).astype(np.uint8)
+    model = CameraModel('cam', (140, 110), matrix, lens, fisheye)
+    straight = model.undistort()(picture).astype(float)
+    middle = [(straight * grid).sum() / straight.sum() for grid in (columns, rows)]
+    assert middle == pytest.approx(matrix[:2, :2] @ (x, y) + matrix[:2, 2], abs=0.3)
+    assert np.hypot(*(middle - place)) > 1
+    none = CameraModel('cam', (140, 110), matrix, np.zeros(0), False)
+    assert none.undistort()(picture) is picture
 
 
 def test_rectified_pictures_have_the_matrix_p_and_no_distortion():

@@ -57,6 +57,13 @@ def test_a_colour_picture_is_a_jpeg(out):
         written(out, 'rgb', smooth().astype(np.uint16))
 
 
+def test_a_picture_that_cannot_be_written_is_named(out):
+    path = layout.picture_path(out, FRAME, 'rgb', '.jpg')
+    path.mkdir(parents=True)
+    with pytest.raises(AvdetError, match=f'^cannot write {path}$'):
+        write_picture(out, FRAME, 'rgb', smooth(), 1000.0)
+
+
 def test_thermal_counts_are_kept_and_colours_become_grey(out):
     counts = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 22000
     ending, found = written(out, 'thermal', counts)

@@ -92,6 +92,23 @@ def test_stamps_that_leap_are_followed_and_none_crosses_the_border(drive_sound, 
     assert drive.end_ns == pytest.approx(later_ns + seconds(30 * BLOCK), abs=2)
 
 
+def test_sound_that_turns_to_another_rate_ends_four_seconds_before_it_is_sure(
+    write_sound, tmp_path
+):
+    """Twelve seconds of 44.1 kHz, then as many samples a block take the time of 48 kHz."""
+    block, turn = 1024, 520
+    steps = [(1 / 44_100 if i < turn else 1 / 48_000) * block * 1e9 for i in range(1000)]
+    stamps = [START_NS + round(ns) for ns in np.cumsum([0, *steps[:-1]])]
+    write_sound(tmp_path / 'bag', np.ones((1000 * block, 8), np.int16), stamps_ns=stamps)
+    with Bag(tmp_path / 'bag') as bag:
+        drive = DriveSound(bag, '/avdet/audio', RATE_HZ, tmp_path / 'raw')
+    assert 6.0 < drive.samples / RATE_HZ <= turn * block / RATE_HZ + 0.1
+    assert drive.note.endswith(
+        f'after {drive.samples / RATE_HZ:.1f} s: expected 44100 samples a second as the rig says, '
+        'found about 48000 by stamps and counts'
+    )
+
+
 def test_stamps_that_go_back_end_the_drive(numbered, tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
         for i in range(30):

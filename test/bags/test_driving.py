@@ -65,6 +65,20 @@ def test_a_sound_file_is_sound_alone(small, wav):
     assert (read_driving([wav], small, speed_mps=5.0).speeds_mps == 5).all()
 
 
+def test_a_bag_that_turns_to_another_rate_is_refused_with_both(small, write_sound, tmp_path):
+    """Ten seconds as the rig says, then twice as many samples a second."""
+    block, turn = 1024, 10 * RATE // 1024
+    steps = [(1 if i < turn else 0.5) * block * 1e9 / RATE for i in range(4 * turn)]
+    stamps = [1_700_000_000_000_000_000 + round(ns) for ns in np.cumsum([0, *steps[:-1]])]
+    quiet = np.random.default_rng(1).integers(-9, 9, (4 * turn * block, 8)).astype(np.int16)
+    write_sound(tmp_path / 'bag', quiet, stamps_ns=stamps)
+    words = (
+        f'/avdet/audio: expected {RATE} samples a second as the rig says, found about {2 * RATE}'
+    )
+    with pytest.raises(AvdetError, match=words):
+        read_driving([tmp_path / 'bag'], small)
+
+
 def test_recordings_go_on_one_after_the_other(small, wav):
     one, two = read_driving([wav], small).fronts, read_driving([wav, wav], small).fronts
     assert two.seconds == pytest.approx(2 * SECONDS)

@@ -23,6 +23,8 @@ def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
     mixed = files[:]
     random.Random(5).shuffle(mixed)
     assert sorted(mixed, key=_part_number) == files
+    dotted = [Path(f'drive_1.5_{number}.db3') for number in (2, 10)]
+    assert sorted([dotted[1], dotted[0]], key=_part_number) == dotted
 
 
 def test_what_cannot_be_opened_where_it_lies_is_told_by_its_name(tmp_path):
