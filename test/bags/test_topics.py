@@ -1,0 +1,35 @@
+"""What is known of a bag's topics when its files are read one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from avdet_ros.bags.topics import BagTopics
+from avdet_ros.errors import AvdetError
+
+
+def test_messages_of_all_files_are_counted_and_the_first_that_has_any_names_the_type():
+    topics = BagTopics(Path('drive'))
+    for msgtype, count, digest in (
+        ('a/B', 0, 'x'),
+        ('c/D', 3, ''),
+        ('c/D', 4, 'y'),
+        ('a/B', 0, 'z'),
+    ):
+        topics.add('/one', msgtype, count, digest)
+    topic = topics.by_name['/one']
+    assert (topic.name, topic.msgtype, topic.count, topic.digest) == ('/one', 'c/D', 7, 'y')
+    assert topics.require('/one', 'c/D') is topic
+
+
+def test_two_types_on_one_topic_are_refused_with_both():
+    topics = BagTopics(Path('drive'))
+    topics.add('/one', 'c/D', 3)
+    topics.add('/one', 'a/B', 2)
+    assert (topics.by_name['/one'].msgtype, topics.by_name['/one'].count) == ('c/D', 5)
+    with pytest.raises(
+        AvdetError, match=r'^bag drive: /one: expected one message type, found a/B a'
+    ):
+        topics.require('/one', 'c/D')
