@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 
 import numpy as np
 import pytest
 
+from avdet_ros.errors import AvdetError
+from avdet_ros.sources import device
 from avdet_ros.sources.base import Block
-from avdet_ros.sources.device import RING_S, DeviceSource
+from avdet_ros.sources.device import RING_S, DeviceSource, port_audio
+from avdet_ros.sources.device_list import Device
 
 FRAMES = 4410
 
@@ -106,3 +110,28 @@ def test_blocks_are_joined_up_to_a_gap_or_to_what_is_wanted(source):
     assert (last.first_sample, last.lost) == (4 * FRAMES + 500, 500)
     source._ready.extend([one, last])
     assert len(source._joined(10 * FRAMES).samples) == FRAMES  # up to the gap
+
+
+def test_a_stream_is_opened_at_the_rigs_rate_and_a_refusal_says_so(rig, monkeypatch):
+    asked = {}
+
+    def refuse(**how):
+        asked.update(how)
+        raise ValueError('no such\nrate')
+
+    card = Device(3, 'card', 'ALSA', 8, 48_000.0)
+    monkeypatch.setattr(device, 'rescan', lambda: None)
+    monkeypatch.setattr(device, 'find_device', lambda *wanted: card)
+    monkeypatch.setattr(port_audio(), 'InputStream', refuse)
+    source = DeviceSource(replace(rig, sample_rate_hz=32_000), 'card', 0.07)
+    words = r"^cannot open sound device 'card' with 8 channels at 32000 Hz: no such rate$"
+    with pytest.raises(AvdetError, match=words):
+        source.start()
+    assert asked.pop('callback') == source._callback
+    assert asked == {
+        'device': 3,
+        'channels': 8,
+        'samplerate': 32_000,
+        'dtype': 'int16',
+        'latency': 0.07,
+    }

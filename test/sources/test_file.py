@@ -19,6 +19,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.sources.file import FileSource, open_sound, read_whole
 from avdet_ros.sources.make import make_source
+from avdet_ros.sources.wav_length import RestOfFile
 
 RATE = 44100
 
@@ -67,6 +68,26 @@ def test_formats(tmp_path, name, how, dtype):
     if name != 'a.ogg':
         scale = 32768 if dtype == np.int16 else 1
         assert np.abs(found / scale - sound).max() < 1e-4
+
+
+@pytest.mark.parametrize(('name', 'subtype'), [('a.flac', 'PCM_S8'), ('a.wav', 'PCM_U8')])
+def test_sound_of_eight_bits_is_whole_numbers_too(tmp_path, name, subtype):
+    sound = noise(0.1)
+    found = read_all(FileSource(write(tmp_path / name, sound, subtype=subtype), RATE, paced=False))
+    assert found.dtype == np.int16
+    assert np.abs(found / 32768 - sound).max() < 1.01 / 128
+    assert not (found % 256).any()
+
+
+def test_a_file_without_a_length_is_refused_once_it_is_too_long(tmp_path):
+    path = write(tmp_path / 'a.flac', noise(1.3))
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # 36 bits of STREAMINFO: how many samples there are
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert len(read_whole(path, RATE, 2.0)) > 1.2 * RATE
+    with pytest.raises(AvdetError, match=r'at most 1 s, found more than 1 s$'):
+        read_whole(path, RATE, 1.0)
 
 
 def test_another_rate_is_resampled_and_reported(tmp_path):
@@ -300,6 +321,14 @@ def test_a_length_that_has_wrapped_beyond_4_gib(tmp_path):
         assert len(file.read(10)) == 5
     with pytest.raises(AvdetError, match='at most 1800 s, found 6088 s'):
         read_whole(path, RATE, 1800.0)
+
+
+def test_the_rest_of_a_file_is_read_as_a_file_is(tmp_path):
+    (tmp_path / 'a').write_bytes(b'0123456789')
+    rest = RestOfFile(tmp_path / 'a', 3, 5)
+    assert [rest.read(count) for count in (0, 2, 0, -1, 1)] == [b'', b'34', b'', b'567', b'']
+    assert (rest.seek(-2, io.SEEK_END), rest.read(9), rest.tell()) == (3, b'67', 5)
+    rest.close()
 
 
 def test_a_loop_over_a_damaged_file_goes_on(tmp_path):

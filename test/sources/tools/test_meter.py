@@ -255,6 +255,35 @@ def test_a_map_is_compared_with_what_responds(rig, device, monkeypatch, capsys, 
     assert source.stopped == 1
 
 
+def test_a_channel_that_responds_twice_is_told(monkeypatch):
+    monkeypatch.setattr(identify_channels, '_AFTER_S', 0.0)
+    paper = io.StringIO()
+    names = ('front', 'left', 'rear')
+    found = identify_channels.find_taps(Scripted(*taps([2, 5, 2])), names, Console(file=paper))
+    assert found == [2, 5, 2]
+    assert paper.getvalue().splitlines() == [
+        'tap the microphone front ... channel 2',
+        'tap the microphone left ... channel 5',
+        'tap the microphone rear ... channel 2 (responded before!)',
+    ]
+
+
+def test_the_meter_judges_the_last_seconds(rig, device, monkeypatch):
+    """Whatever the blocks' sizes: of ten short ones and a long one the last few are left."""
+    monkeypatch.setattr(meter, 'JUDGED_S', 1.0)
+    judged = []
+
+    def look(rig, recent, *rest):
+        judged.append(sum(map(len, recent)))
+        return meter_view(rig, recent, *rest)
+
+    monkeypatch.setattr(meter, 'meter_view', look)
+    tenth, long = RATE_HZ // 10, RATE_HZ // 2
+    device(Scripted(*[sound(0, tenth)] * 10, sound(0, long)))
+    meter.run_meter(rig, 'card', 0.3)
+    assert judged[-1] == RATE_HZ + tenth
+
+
 def test_the_meter_shows_what_comes_and_ends_after_its_time(rig, device, capsys):
     noise = np.random.default_rng(0).normal(0, 300, (RATE_HZ, 8)).astype(np.int16)
     source = Scripted(*[Block(part, 0, 0.0) for part in np.array_split(noise, 10)])
