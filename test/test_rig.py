@@ -348,3 +348,8 @@ def test_a_key_inside_another_is_named_by_both():
     tree['array']['microphones'][1] = 5
     with pytest.raises(AvdetError, match=r': array\.microphones[^X:]*: expected keys with values'):
         parse_rig(tree)
+
+
+def test_errors_of_a_rig_that_is_no_file_begin_with_rig():
+    with pytest.raises(AvdetError, match=r'^rig: array: expected a value, found none: the key is'):
+        parse_rig({})

@@ -185,3 +185,14 @@ def test_a_second_comment_stands_behind_the_first():
 def test_a_rig_file_that_is_not_there_is_called_one(tmp_path):
     with pytest.raises(AvdetError, match=r'^cannot read the rig file '):
         write_calibrated(tmp_path / 'rig.yaml', tmp_path / 'new.yaml', values_of(TEXT))
+
+
+def test_comments_of_a_file_that_is_written_out_stand_at_its_top():
+    text = TEXT.replace(
+        'position_m: [ 0.250000,  0.000000, 0.0]', 'position_m: &here [0.25, 0, 0]'
+    ).replace('position_m: [0.30, 0.0, 1.55] ', 'position_m: *here')
+    values = changed(values_of(TEXT))
+    values[5] = replace(values[5], gain_db=-2.0, comment='heard badly')
+    lines = calibrated_text(text, values, heading=['by hand']).splitlines()
+    assert lines[:3] == ['# by hand', '# front: ± 0.1 dB', f'# {values[5].name}: heard badly']
+    assert not lines[3].startswith('#')

@@ -19,6 +19,17 @@ def test_a_rig_is_the_same_after_a_file_and_within_rounding():
     assert rig_difference(near, there) == ''
 
 
+def test_places_are_kept_to_a_micrometre():
+    rig = load_rig()
+    exact = np.array([1.23456789, -0.00000149, 2.0])
+    camera = replace(rig.camera, position_m=exact, rotation=np.diag(exact))
+    numbers = rig_numbers(replace(rig, camera=camera, microphones_m=np.tile(exact, (8, 1))))
+    kept = [1.234568, -0.000001, 2.0]
+    assert numbers['camera_position_m'] == kept
+    assert numbers['microphones_m'] == [kept] * 8
+    assert np.diag(numbers['camera_rotation']).tolist() == kept
+
+
 @pytest.mark.parametrize(
     ('key', 'change'),
     [
@@ -83,6 +94,9 @@ def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
         gain_db=np.linspace(-1, 1, 8),
     )
     check_recorded_rig(own, calibrated)
+    delay_s, dead = np.linspace(0, 1e-4, 8), np.arange(8) == 3
+    for error in ({'delay_s': delay_s}, {'alive': ~dead}, {'delay_s': delay_s, 'alive': ~dead}):
+        check_recorded_rig(own, replace(rig, microphones_m=moved, **error))
     for other in (
         replace(rig, microphones_m=moved),  # moved, and nobody calibrated it
         replace(calibrated, microphones_m=moved),  # the names are elsewhere
