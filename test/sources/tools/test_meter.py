@@ -273,6 +273,7 @@ def test_a_channel_that_responds_twice_is_told(monkeypatch):
 def test_the_meter_judges_the_last_seconds(rig, device, monkeypatch):
     """Whatever the blocks' sizes: of ten short ones and a long one the last few are left."""
     monkeypatch.setattr(meter, 'JUDGED_S', 1.0)
+    monkeypatch.setattr(meter, '_JUDGE_S', 99.0)
     clock = SimpleNamespace(monotonic=itertools.count(0, 0.15).__next__)
     monkeypatch.setattr(meter, 'time', clock)  # each look takes its time, on any machine
     judged = []
