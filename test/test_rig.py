@@ -353,3 +353,9 @@ def test_a_key_inside_another_is_named_by_both():
 def test_errors_of_a_rig_that_is_no_file_begin_with_rig():
     with pytest.raises(AvdetError, match=r'^rig: array: expected a value, found none: the key is'):
         parse_rig({})
+
+
+def test_a_picture_may_have_odd_numbers_of_rows_and_columns(tree):
+    tree['camera']['image_size_px'] = [1281, 719]
+    camera = parse_rig(tree).camera
+    assert (camera.width_px, camera.height_px) == (1281, 719)
