@@ -1,12 +1,12 @@
 """What a higher start score of tracker `motion` costs, and which false tracks it prevents.
 
-    python tools/start_scores.py STORE
+    python tools/start_scores.py STORE [MODEL ...]
 
 Validation drives of 10 s, ten windows a second: nobody on the road but one other sound in view,
 10 dB above all the rest (seeds from 130000), and traffic, plain with a kept array (from 131000)
-and furnished with one without errors (from 132000), heard by both shipped models. Their sound is
-kept in the folder STORE, so that an interrupted run goes on. A label is followed where a track's
-bearing is within 3 degrees of it.
+and furnished with one without errors (from 132000), heard by both shipped models unless others
+are named. Their sound is kept in the folder STORE, so that an interrupted run goes on. A label is
+followed where a track's bearing is within 3 degrees of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from avdet_ros.evaluation.bearings.of_boxes import box_azimuth_deg
 from avdet_ros.evaluation.runs.record import DriveRecord
 from avdet_ros.evaluation.runs.window_store import Cut, WindowSetting, WindowStore
 from avdet_ros.evaluation.tracks.study import run_tracker
-from avdet_ros.paths import share
+from avdet_ros.paths import found_or_shipped
 from avdet_ros.progress import Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import Condition
@@ -41,7 +41,7 @@ SETS = {
 
 CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
 
-MODELS = ('any_array', 'student')
+MODELS = ('models/any_array.onnx', 'models/student.onnx')
 
 SETTINGS = ((0.3, 0.1), (0.4, 0.1), (0.5, 0.1), (0.6, 0.1), (0.7, 0.1), (0.4, 0.3), (0.4, 0.5))
 """Start scores, and how long a track's detections have to span before it is reported, seconds."""
@@ -51,13 +51,14 @@ NEAR_DEG = 3.0
 STORE_BYTES = 1 << 30
 
 
-def records_of(store: Path, name: str, progress: Progress) -> list[DriveRecord]:
-    """What both models find on the drives of a set."""
+def records_of(
+    store: Path, name: str, models: dict[str, Path], progress: Progress
+) -> list[DriveRecord]:
+    """What the models find on the drives of a set."""
     condition, first, count = SETS[name]
     seeds = tuple(range(first, first + count))
     setting = WindowSetting(condition, CUT)
     kept, _ = WindowStore(store, setting, load_rig()).prepare(list(seeds), STORE_BYTES)
-    models = {model: share(f'models/{model}.onnx') for model in MODELS}
     plan = WindowPlan(setting, seeds, models, LABEL_OFFSET_S, cache=store, kept=kept)
     return [found.record for found in run_windows(plan, 1, progress, name)]
 
@@ -96,17 +97,25 @@ def _azimuth_deg(frame: Sequence[Track], rig: Rig) -> np.ndarray:
     return box_azimuth_deg(np.array([track.box_px for track in frame]).reshape(-1, 4), rig)
 
 
-def main(store: Path) -> None:
+def _name(path: Path) -> str:
+    """Of a shipped file its own; runs' files all have the same one, so with their folder's."""
+    folder = path.parent.name
+    return path.stem if folder == 'models' else f'{folder}/{path.stem}'
+
+
+def main(store: Path, files: Sequence[str]) -> None:
     """Print the table."""
     rig = load_rig()
-    records = {name: records_of(store, name, progress_bars()) for name in SETS}
+    paths = [found_or_shipped(file) for file in files or MODELS]
+    models = {_name(path): path for path in paths}
+    records = {name: records_of(store, name, models, progress_bars()) for name in SETS}
     minutes = sum(len(record.truth) for record in records[OTHER]) / CUT.rate_hz / 60
     print(
         '| | `start_score` | reported after | false tracks a minute | plain: labels followed '
         '| vehicles | HOTA | furnished: labels followed | vehicles | HOTA |'
     )
     print('|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|')
-    for model in MODELS:
+    for model in models:
         for score, confirm_s in SETTINGS:
             tracker = make_tracker('motion', rig, new_track_threshold=score, confirm_s=confirm_s)
             wrong = false_tracks(records[OTHER], model, tracker)
@@ -124,4 +133,4 @@ def main(store: Path) -> None:
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
