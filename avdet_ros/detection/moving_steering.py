@@ -30,7 +30,7 @@ USUAL_AIR_C = 20.0
 AIR_C = (-60.0, 70.0)
 """Air that people drive in, degrees Celsius."""
 
-MOST_KEPT = 64
+MOST_KEPT = 32
 """Steerings of 0.6 MB each: all speeds up to a motorway's, forwards and in one air."""
 
 
@@ -70,7 +70,7 @@ class MovingSteering:
         self.at(0.0, USUAL_AIR_C)
 
     def at(self, ahead_mps: float, air_c: float) -> np.ndarray:
-        """(n_mels, A, 24) float32 of the nearest step, see `avdet_ros.detection.steering`.
+        """(n_mels, A, 2 pairs) float32 of the nearest step, see `avdet_ros.detection.steering`.
 
         Args:
             ahead_mps: speed of the vehicle, negative backwards.
