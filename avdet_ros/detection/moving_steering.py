@@ -31,7 +31,7 @@ AIR_C = (-60.0, 70.0)
 """Air that people drive in, degrees Celsius."""
 
 MOST_KEPT = 32
-"""Steerings of 0.6 MB each: all speeds up to a motorway's, forwards and in one air."""
+"""Steerings of 1.4 MB each with all pairs: all speeds up to 115 km/h, forwards and in one air."""
 
 
 def check_air(air_c: float, where: str) -> float:
