@@ -26,7 +26,7 @@ from avdet_ros.simulation.live import drawn_drive
 from avdet_ros.simulation.pictures import Cameras
 from avdet_ros.tracking import GroundTracker
 
-MODEL, RATE_HZ, SECONDS = 'any_array', 10.0, 20.0
+MODEL, RATE_HZ, SECONDS = 'any_array', 20.0, 20.0
 AHEAD_M, BEHIND_M = 66.0, 8.0
 """What is seen from above."""
 
@@ -108,7 +108,7 @@ def main() -> None:
     """Make the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seed', type=int, default=200003)
-    parser.add_argument('--at', type=float, default=13.9, help='instant of the boxes, seconds')
+    parser.add_argument('--at', type=float, default=14.05, help='instant of the boxes, seconds')
     parser.add_argument('--store', type=Path, default=Path('runs/ground'), help='drives are kept')
     parser.add_argument('--out', type=Path, default=Path('docs/images/demo.png'))
     given = parser.parse_args()

@@ -65,7 +65,6 @@ def test_the_model_for_one_rig_is_refused_on_another(rig):
         ('any_array', rectangle),
         ('any_array', turned),
         ('any_array_int8', rectangle),
-        ('any_array_all_pairs', rectangle),
     ],
 )
 def test_loud_vehicles_are_found_where_they_are(rig, name, changed):
