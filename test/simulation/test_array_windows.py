@@ -112,6 +112,7 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
     assert sum(window_shards.make_array_windows(tmp_path, 1, (70, 80), 1, PLAN, rig)) == 1
     assert shard.stat().st_mtime_ns == before
     assert len(load_windows(tmp_path)) == 1
+    assert np.load(shard)['features'].shape == (1, 64, 80, 44), 'all pairs of microphones'
     with pytest.raises(AvdetError, match='world'):
         next(window_shards.make_array_windows(tmp_path, 1, (70, 90), 1, WindowPlan(), rig))
     with pytest.raises(AvdetError, match='seeds'):
@@ -125,6 +126,8 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
         ('--arrays', 'drawn', '--world', 'red'),
         ('--world', 'mixed'),
         ('--arrays', 'drawn', '--clean'),
+        ('--pairs', '28'),
+        ('--arrays', 'drawn', '--pairs', '17'),
     ],
 )
 def test_the_command_says_what_it_expects(tmp_path, options):
