@@ -147,6 +147,11 @@ def next_step(found: list[Difference]) -> str:
             f'Say sample_rate_hz: {rate} in the rig file if the sound card has that rate, as '
             f'avdet devices shows; else teach a model for this rig: {teach}'
         )
+    if keys == {'features'}:
+        return (
+            'The features have other pairs of microphones than the model asks for: node capture '
+            'is given the same model as node detector, as avdet run and the launch files do'
+        )
     if keys & FRONT_END_KEYS:
         return f'The model is of another version of this package; a new one is made by {teach}'
     return (

@@ -69,10 +69,12 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
     assert scores['shape']['width'] == SMALL.width
     card = (out / 'MODEL_CARD.md').read_text()
     assert 'labelled by teachers (rgb); started from run' in card
-    front_end = FrontEnd()
-    detector = Detector(model, rig, front_end, providers=['cpu'])
+    detector = Detector(model, rig, providers=['cpu'])
     assert detector.contract.contract_version == 2
-    features = np.full((32, 80, 173), -60, np.float32)
+    assert detector.front_end.pair_count == 28, 'own drives teach all pairs of microphones'
+    with pytest.raises(AvdetError, match=r'expected 64 channels .* capture is given the same mod'):
+        Detector(model, rig, FrontEnd(), providers=['cpu'])
+    features = np.full((64, 80, 173), -60, np.float32)
     features[8:] = 0
     found = detector.detect(features)
     assert found.range_m.shape == (len(found), 3)
