@@ -24,3 +24,10 @@ def test_each_bug_can_be_put_in_and_its_test_exists(bug):
 def test_the_page_is_current():
     written = known_bugs.PAGE.read_text(encoding='utf-8')
     assert written == known_bugs.page(), 'stale: run python tools/known_bugs.py --page'
+
+
+def test_the_copy_lacks_results_and_caches_but_no_room():
+    names = ['runs', 'out', '.git', 'a_runs', '__pycache__', 'test']
+    assert known_bugs.left_out(str(ROOT), names) == {'runs', 'out', '.git', '__pycache__'}
+    inside = str(ROOT / 'avdet_ros' / 'evaluation')
+    assert known_bugs.left_out(inside, names) == {'__pycache__'}
