@@ -192,7 +192,10 @@ def _dead_numbers(scores: Mapping[str, Any]) -> list[float]:
 def _ranges(study: Study, keys: tuple[str, ...]) -> str:
     rows = []
     names: list[str] = []
+    pending = ''
     for title, name, scores in _rows(study, keys):
+        # The baselines, with which a condition begins, say no range and have no row here.
+        pending = title or pending
         ranges = scores['bearings']['range']
         if not ranges:
             continue
@@ -202,7 +205,8 @@ def _ranges(study: Study, keys: tuple[str, ...]) -> str:
             f'{cell_number(part["median"], "{:.2f}")} ({cell_number(part["coverage"], "{:.2f}")})'
             for part in parts
         ]
-        rows.append([title, name, *cells])
+        rows.append([pending, name, *cells])
+        pending = ''
     return markdown(['', '', *names], rows) if rows else 'No model here says a range.'
 
 

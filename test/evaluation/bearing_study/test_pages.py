@@ -198,6 +198,16 @@ def test_sections_hold_every_condition_that_was_measured(study, tmp_path):
     )
 
 
+def test_a_condition_whose_baselines_come_first_has_its_title_on_its_first_range(study, tmp_path):
+    kept = study['plain-kept']
+    kept['rows'] = {name: kept['rows'][name] for name in (CONSTANT, 'model')}
+    hearing = write_pages(study, tmp_path, 'a command')[1]
+    assert [line.split('|')[1:3] for line in sections(hearing)['ranges'][3:]] == [
+        [' plain ', ' model '],
+        [' full ', f' model{BOUND} '],
+    ]
+
+
 def test_nothing_measured_is_said(tmp_path):
     for page in write_pages({}, tmp_path, 'a command'):
         for name, lines in sections(page).items():
