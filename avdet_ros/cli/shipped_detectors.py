@@ -15,7 +15,7 @@ SHIPPED = ('any_array', 'student')
 def shipped_detectors(rig: Rig) -> dict[str, Detector]:
     """Load each with one thread, so that several may run side by side.
 
-    They share one front end (`Detector.front_end`), with every channel that any of them asks for.
+    `evaluation.runs.detectors.common_front_end` is the one that serves all.
 
     Args:
         rig: the vehicle's rig.
@@ -23,10 +23,7 @@ def shipped_detectors(rig: Rig) -> dict[str, Detector]:
     Raises:
         AvdetError: see `Detector`.
     """
-    from avdet_ros.detection.model_file import front_end_for
     from avdet_ros.detection.session import Detector
     from avdet_ros.paths import share
 
-    paths = {name: share(f'models/{name}.onnx') for name in SHIPPED}
-    front_end = front_end_for(rig, *paths.values())
-    return {name: Detector(path, rig, front_end, threads=1) for name, path in paths.items()}
+    return {name: Detector(share(f'models/{name}.onnx'), rig, threads=1) for name in SHIPPED}

@@ -79,7 +79,6 @@ def simulate_windows(
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
         made = make_windows(out, windows, bounds, jobs, not clean, load_rig(rig))
     else:
-        from avdet_ros.audio.microphone_pairs import EVERY_PAIR
         from avdet_ros.simulation.array_windows import WindowPlan
         from avdet_ros.simulation.window_shards import make_array_windows
 
@@ -92,7 +91,7 @@ def simulate_windows(
             quick=quick,
             varied=varied,
             distractors=str(distractors.resolve()) if distractors else '',
-            pairs=pairs or len(EVERY_PAIR),
+            pairs=WindowPlan.pairs if pairs is None else pairs,
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

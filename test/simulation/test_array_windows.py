@@ -128,6 +128,7 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
         ('--arrays', 'drawn', '--clean'),
         ('--pairs', '28'),
         ('--arrays', 'drawn', '--pairs', '17'),
+        ('--arrays', 'drawn', '--pairs', '0'),
     ],
 )
 def test_the_command_says_what_it_expects(tmp_path, options):

@@ -97,14 +97,23 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
-def _rows(study: Study, keys: Iterable[str]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-    """Title, detector and scores, a condition after the other; a title only once."""
+def _rows(
+    study: Study, keys: Iterable[str], ranged: bool = False
+) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
+    """Title, detector and scores, a condition after the other; a title only once.
+
+    Args:
+        study: what was measured.
+        keys: conditions.
+        ranged: only detectors that say a range.
+    """
     for key in keys:
         if key in study:
             title = study[key]['title']
             for name, scores in study[key]['rows'].items():
-                yield title, name, scores
-                title = ''
+                if scores['bearings']['range'] or not ranged:
+                    yield title, name, scores
+                    title = ''
 
 
 def _amount(study: Study, keys: Iterable[str]) -> str:
@@ -192,21 +201,15 @@ def _dead_numbers(scores: Mapping[str, Any]) -> list[float]:
 def _ranges(study: Study, keys: tuple[str, ...]) -> str:
     rows = []
     names: list[str] = []
-    pending = ''
-    for title, name, scores in _rows(study, keys):
-        # The baselines, with which a condition begins, say no range and have no row here.
-        pending = title or pending
+    for title, name, scores in _rows(study, keys, ranged=True):
         ranges = scores['bearings']['range']
-        if not ranges:
-            continue
         parts = [*ranges['by_distance'], ranges['middle']]
         names = [part['name'] for part in parts]
         cells = [
             f'{cell_number(part["median"], "{:.2f}")} ({cell_number(part["coverage"], "{:.2f}")})'
             for part in parts
         ]
-        rows.append([pending, name, *cells])
-        pending = ''
+        rows.append([title, name, *cells])
     return markdown(['', '', *names], rows) if rows else 'No model here says a range.'
 
 

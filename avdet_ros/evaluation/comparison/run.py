@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import LABEL_OFFSET_S
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
@@ -23,7 +22,7 @@ from avdet_ros.evaluation.comparison.differences import (
 )
 from avdet_ros.evaluation.reports.pictures import dataset_pictures, seed_pictures
 from avdet_ros.evaluation.runs import on_dataset, on_simulation
-from avdet_ros.evaluation.runs.detectors import ModelDetector, WindowDetector
+from avdet_ros.evaluation.runs.detectors import ModelDetector, WindowDetector, common_front_end
 from avdet_ros.evaluation.runs.on_bags import BagRecords, bag_picture, run_on_bag
 from avdet_ros.evaluation.runs.record import DriveRecord
 from avdet_ros.progress import SILENT, Progress
@@ -92,12 +91,6 @@ def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
             f'{b}: avdet.label_offset_s: expected {first:g} as in {a}, found {second:g}'
         )
     return loaded
-
-
-def _front_end(loaded: dict[str, Detector]) -> FrontEnd:
-    """The one that serves all of them: it has the pairs of microphones that any asks for."""
-    made = [detector.front_end for detector in loaded.values()]
-    return max(made, key=lambda front_end: front_end.pair_count)
 
 
 def run_on_seeds(
@@ -174,7 +167,7 @@ def _run_on_folder(
     wrapped: dict[str, WindowDetector] = {
         name: ModelDetector(detector) for name, detector in loaded.items()
     }
-    front_end = _front_end(loaded)
+    front_end = common_front_end(loaded)
     found = on_dataset.run_on_dataset(path, frames, wrapped, front_end, progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
@@ -200,7 +193,7 @@ def _run_on_bag(
     taken = {record.name for record in pair.everything}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
     name = str(path) if any(other.startswith(name) for other in taken) else name
-    front_end = _front_end(loaded)
+    front_end = common_front_end(loaded)
     bag = run_on_bag(path, name, loaded, front_end, rig, progress)
     if not bag.everything.stamps_s:
         raise AvdetError(

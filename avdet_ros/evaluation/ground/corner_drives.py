@@ -21,11 +21,11 @@ from avdet_ros.evaluation.ground.drives import (
     MIN_SCORE,
     MOST,
     GroundDrive,
-    common_front_end,
     read_ground_drive,
     with_truth,
     write_ground_drive,
 )
+from avdet_ros.evaluation.runs.detectors import common_front_end
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.buildings import Building

@@ -15,10 +15,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.runs.detectors import common_front_end
 from avdet_ros.evaluation.runs.on_simulation import truth_frame, window_ends
 from avdet_ros.evaluation.runs.record import TruthFrame
 from avdet_ros.files import write_atomically
@@ -139,11 +139,6 @@ def ground_drives(
             found.append(drive)
             advance()
     return found
-
-
-def common_front_end(detectors: Mapping[str, Detector]) -> FrontEnd:
-    """The front end of the detector that asks for most channels, which serves all."""
-    return max((its.front_end for its in detectors.values()), key=lambda its: its.pair_count)
 
 
 def run_ground_drive(plan: GroundPlan, seed: int) -> GroundDrive:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.detection.moving_steering import USUAL_AIR_C
 from avdet_ros.detection.session import Detector
@@ -129,3 +130,8 @@ def detect_window(
             found[name] = detector.detect(waveform, spectrogram)
         taken_ms[name] = 1e3 * (time.perf_counter() - start)
     return WindowResult(found, taken_ms)
+
+
+def common_front_end(detectors: Mapping[str, Detector]) -> FrontEnd:
+    """The front end of the detector that asks for most channels, which serves all."""
+    return max((its.front_end for its in detectors.values()), key=lambda its: its.pair_count)
