@@ -148,7 +148,10 @@ class BearingFirst(nn.Module):
         response = torch.matmul(steering, coherence)
         power = torch.log(response.clamp(min=LEAST_RESPONSE))
         level = self.from_level((level_db - self.level_mean) / self.level_spread)
-        mixed = self.from_response(torch.cat([response, power], dim=1)) + level[:, :, None]
+        # Two convolutions are quicker than one of both, which would have to be copied together.
+        of_response, of_power = self.from_response.weight.split(self.shape.n_mels, dim=1)
+        mixed = functional.conv2d(response, of_response) + functional.conv2d(power, of_power)
+        mixed = mixed + level[:, :, None]
         parts, beam = self.unblurred(level_db, coherence, steering)
         maps = self.mixed(mixed)
         for index, (layer, norm) in enumerate(zip(self.shorten, self.norms, strict=True)):
@@ -210,15 +213,22 @@ def live_pairs(steering: Tensor) -> Tensor:
     Returns:
         (B,) float32, at least 1.
     """
-    real = steering[..., ::2].abs().amax(dim=(1, 2))
-    return (real > 0).float().sum(dim=-1).clamp(min=1.0)
+    return _alive(steering).sum(dim=-1).clamp(min=1.0)
 
 
 def live_microphones(steering: Tensor) -> Tensor:
     """(B, 8) float32, 1 for each microphone that is in a live pair of (B, n_mels, A, 2 pairs)."""
-    real = (steering[..., ::2].abs().amax(dim=(1, 2)) > 0).float()
-    ends = functional.one_hot(_PAIR_ENDS[int(real.shape[-1])], MICROPHONES).sum(dim=1).to(real)
-    return (torch.matmul(real, ends) > 0).float()
+    alive = _alive(steering)
+    ends = functional.one_hot(_PAIR_ENDS[int(alive.shape[-1])], MICROPHONES).sum(dim=1).to(alive)
+    return (torch.matmul(alive, ends) > 0).float()
+
+
+def _alive(steering: Tensor) -> Tensor:
+    """(B, pairs) float32, 1 for each live pair of (B, n_mels, A, 2 pairs).
+
+    One direction tells: in the lowest bands waves from anywhere reach both microphones in step.
+    """
+    return (steering[:, :, 0, ::2].abs().amax(dim=1) > 0).float()
 
 
 def mean_level(levels_db: Tensor, alive: Tensor) -> Tensor:

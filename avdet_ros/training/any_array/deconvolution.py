@@ -67,9 +67,15 @@ def deconvolve(response: Tensor, alike: Tensor, steps: int) -> Tensor:
     size = alike.shape[-1]
     keep = torch.eye(size, dtype=alike.dtype, device=alike.device) - alike / largest
     pull = response / largest
-    parts = ahead = torch.relu(pull)
+    parts = torch.relu(pull)
+    momentum, ahead = 1.0, parts
     for step in range(steps):
-        before, parts = parts, torch.relu(torch.matmul(ahead, keep) + pull)
-        momentum = step / (step + 3.0)
-        ahead = parts * (1 + momentum) - before * momentum
+        before, parts = parts, torch.relu(momentum * torch.matmul(ahead, keep) + pull)
+        # One looks ahead to parts + m (parts - before); m is left to the product, where a factor
+        # costs nothing.
+        if step:
+            momentum = step / (step + 3.0)
+            ahead = parts * (1 + 1 / momentum) - before
+        else:
+            ahead = parts
     return parts
