@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,12 @@ def rig_numbers(rig: Rig) -> dict[str, Any]:
         'camera_position_m': camera.position_m.round(6).tolist(),
         'camera_rotation': camera.rotation.round(6).tolist(),
     }
+
+
+def rig_digest(rig: Rig) -> str:
+    """16 hexadecimal digits of all that a rig file says; comments and layout play no part."""
+    text = json.dumps(asdict(rig), default=lambda value: value.tolist(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def rig_difference(

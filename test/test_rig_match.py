@@ -8,7 +8,7 @@ import pytest
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
-from avdet_ros.rig_match import check_recorded_rig, rig_difference, rig_numbers
+from avdet_ros.rig_match import check_recorded_rig, rig_difference, rig_digest, rig_numbers
 
 
 def test_a_rig_is_the_same_after_a_file_and_within_rounding():
@@ -106,3 +106,17 @@ def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
     ):
         with pytest.raises(AvdetError, match='use --rig'):
             check_recorded_rig(own, other)
+
+
+def test_a_digest_is_of_values_and_not_of_comments(tmp_path):
+    own = tmp_path / 'rig.yaml'
+    own.write_text('# our car\n' + default_rig_path().read_text(encoding='utf-8'))
+    rig = load_rig(own)
+    assert rig_digest(rig) == rig_digest(load_rig())
+    others = [
+        replace(rig, microphones_m=rig.microphones_m + 1e-6),
+        replace(rig, alive=np.arange(8) != 3),
+        replace(rig, frame_id='car'),
+        replace(rig, camera=replace(rig.camera, frame_id='car')),
+    ]
+    assert len({rig_digest(each) for each in [rig, *others]}) == 5

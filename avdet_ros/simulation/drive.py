@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 import errno
 from functools import partial
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -28,6 +27,7 @@ from avdet_ros.dataset.odometry import write_odometry
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error
 from avdet_ros.rig import default_rig_path, load_rig
+from avdet_ros.rig_match import rig_digest
 from avdet_ros.simulation.ego_odometry import ego_odometry
 from avdet_ros.simulation.pictures import Cameras, Conditions, Frame
 from avdet_ros.simulation.pictures.thermal import COUNTS_PER_K
@@ -59,8 +59,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
     loaded = load_rig(rig_path)
     if plan.recordings:
         load_recordings(plan.recordings, loaded.sample_rate_hz)
-    rig = hashlib.sha256((rig_path or default_rig_path()).read_bytes()).hexdigest()
-    wanted = {**asdict(plan), 'rig': rig[:16]}
+    wanted = {**asdict(plan), 'rig': rig_digest(loaded)}
     if settings.exists():
         try:
             found = dict(json.loads(settings.read_text(encoding='utf-8')))

@@ -38,6 +38,7 @@ from avdet_ros.evaluation.runs.detectors import (
 )
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
+from avdet_ros.rig_match import rig_digest
 
 FUSED, TRUE = 'fused labels', 'true boxes'
 """The kinds of truth."""
@@ -95,17 +96,19 @@ def dataset_rig(root: Path, drives: Sequence[str], rig_path: Path | None = None)
     """
     if rig_path is not None:
         return load_rig(rig_path)
-    carried = {
+    files = {
         (path := root / drive / 'rig.yaml').read_bytes(): path
         for drive in drives
         if (root / drive / 'rig.yaml').is_file()
     }
-    if len(carried) > 1:
-        first, second, *_ = carried.values()
+    rigs = {rig_digest(rig): (rig, path) for path in files.values() for rig in [load_rig(path)]}
+    if len(rigs) > 1:
+        (_, first), (_, second), *_ = rigs.values()
         raise AvdetError(
             f'{root}: expected drives of one rig, found different ones in {first} and {second}'
         )
-    return load_rig(next(iter(carried.values()), None))
+    rig, _ = next(iter(rigs.values()), (None, None))
+    return rig or load_rig()
 
 
 def run_on_dataset(

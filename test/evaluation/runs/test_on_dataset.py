@@ -126,6 +126,8 @@ def test_folders_that_will_not_do(dataset, model, tmp_path):
     with pytest.raises(AvdetError, match=r'expected labels from teachers in .* found neither'):
         evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
     rig = dataset / 'drive_day_1' / 'rig.yaml'
+    rig.write_text('# our car\n' + rig.read_text())
+    assert folder.dataset_rig(dataset, ['drive_day_1', 'drive_night_2'])
     rig.write_text(rig.read_text().replace('0.250000', '0.300000'))
     with pytest.raises(AvdetError, match='expected drives of one rig'):
         evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
