@@ -137,3 +137,10 @@ def start(ros, monkeypatch):
     yield start
     for spinning in reversed(running):
         spinning.close()
+
+
+def report_of(node):
+    """What a node says of itself now, in the process that runs it."""
+    report = diagnostics.Report()
+    node.diagnose(report)
+    return report

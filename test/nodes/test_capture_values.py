@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from helpers.array_models import tiny_array_model
 from helpers.models import save_model
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -83,12 +84,6 @@ def noise(samples, seed=3):
 def hear(node, first_s, samples=4410, since_s=90.0):
     head = encode_header(round((since_s + first_s) * S), 'array')
     node._on_audio(encode_sound(head, noise(samples)))
-
-
-def report_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report
 
 
 def test_windows_are_due_once_a_hop_with_the_times_of_their_samples(capture):

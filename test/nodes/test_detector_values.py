@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from helpers.array_models import tiny_array_model
 from helpers.models import fixed_boxes_model, save_model
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -74,12 +75,6 @@ def message(features, end_ns=END_NS):
     return encode_spectrogram(encode_header(end_ns, 'microphone_array'), features)
 
 
-def values_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report.values
-
-
 def test_a_window_is_answered_at_the_boxes_instant_with_the_best_first(detector, features, rig):
     node = detector(max_detections=300)
     node.now = END_NS + 80_000_000
@@ -93,7 +88,7 @@ def test_a_window_is_answered_at_the_boxes_instant_with_the_best_first(detector,
     assert (end_ns, at_ns['received']) == (END_NS, END_NS + 5_000_000)
     assert list(at_ns) == ['received', 'begun', 'decoded', 'inferred', 'sent']
     assert {at_ns[step] for step in ('begun', 'decoded', 'inferred', 'sent')} == {node.now}
-    values = values_of(node)
+    values = report_of(node).values
     assert (values['windows_out'], values['detections_latency_ms_max']) == ('1', '80')
     assert float(values['inference_ms_max']) == pytest.approx(node.numbers['inference'], rel=1e-3)
     assert values['label_offset_s'] == '-0.5'
@@ -127,7 +122,7 @@ def test_a_window_without_a_stamp_is_refused_and_counted(detector, features):
     node._detect((message(features, 1), END_NS, STILL))
     assert len(node.sent) == 1
     node._on_refused(AvdetError('broken'))
-    assert values_of(node)['windows_refused'] == '1'
+    assert report_of(node).values['windows_refused'] == '1'
     assert node.problems.sentences == ['broken']
 
 
@@ -146,7 +141,7 @@ def test_windows_come_by_the_hand_over_where_capture_is_in_the_process(detector,
     assert not node.count_subscribers('/avdet/spectrogram')
     assert shared.put('/avdet/spectrogram', FeatureWindow(features, END_NS))
     wait(lambda: node.sent, 'an answer')
-    assert values_of(node)['windows_in'] == '1'
+    assert report_of(node).values['windows_in'] == '1'
     assert 0 <= node._last_in_s - node._active_since < 30
     node.trigger_deactivate()
     assert not shared.put('/avdet/spectrogram', FeatureWindow(features, END_NS))
@@ -165,7 +160,7 @@ def test_a_message_is_counted_and_waits_for_the_thread_with_its_motion(detector,
         (node._subscription, {'publication_sequence_number': 1}),
         (window, END_NS + 7, (50.0, 5.0)),
     ]
-    values = values_of(node)
+    values = report_of(node).values
     assert (values['windows_in'], values['windows_dropped']) == ('1', '4')
 
 
@@ -197,8 +192,7 @@ def test_it_says_on_what_it_works_or_why_nothing_comes(detector, features):
     node._detect((message(features), END_NS, STILL))
 
     def report():
-        report = Report()
-        node.diagnose(report)
+        report = report_of(node)
         return report.level, report.message
 
     assert report() == (0, '1 windows on CPUExecutionProvider')
@@ -212,11 +206,11 @@ def test_labels_wait_for_ros_time_and_come_once_it_has_begun(detector):
     node = detector()
     node.now = 0
     node._publish_labels(0.25)
-    values_of(node)
+    report_of(node)
     assert len(node.labels) == 1
     node.now = END_NS
-    values_of(node)
-    values_of(node)
+    report_of(node)
+    report_of(node)
     assert [stamp_ns(label) for label in node.labels] == [0, END_NS]
     assert [label.threshold for label in node.labels] == pytest.approx([0.25, 0.1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -22,7 +23,6 @@ from avdet_ros.messages.encode import (
 from avdet_ros.nodes import qos
 from avdet_ros.nodes.capture import CaptureNode
 from avdet_ros.nodes.detector import DetectorNode
-from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.overlay import OverlayNode
 from avdet_ros.nodes.recorder import RecorderNode
 
@@ -30,12 +30,6 @@ pytestmark = pytest.mark.ros
 
 RATE_HZ = 44100
 SECOND_NS = 10**9
-
-
-def values_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report.values
 
 
 def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
@@ -52,19 +46,19 @@ def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
         head = encode_header(stamp_s * SECOND_NS, 'microphone_array')
         publisher.publish(encode_spectrogram(head, np.full(shape, -60, 'f4')))
         wait(lambda: len(received) == count, 'detections')
-        wait(lambda: 'detections_latency_ms_max' in values_of(node), 'a latency')
+        wait(lambda: 'detections_latency_ms_max' in report_of(node).values, 'a latency')
 
     feed(20, 1)
     feed(0, 1)  # without a stamp
-    wait(lambda: values_of(node)['windows_refused'] == '1', 'the refusal')
+    wait(lambda: report_of(node).values['windows_refused'] == '1', 'the refusal')
     feed(21, 2)
-    told = values_of(node)
+    told = report_of(node).values
     assert (told['windows_in'], told['windows_out'], told['windows_refused']) == ('3', '2', '1')
     node.trigger_deactivate()
     assert node._worker is None
     assert node.set_parameters([Parameter('min_score', value=0.75)])[0].successful
     node.trigger_activate()
-    told = values_of(node)
+    told = report_of(node).values
     names = ('windows_in', 'windows_out', 'windows_dropped', 'windows_missed', 'windows_refused')
     assert [told[name] for name in names] == ['0'] * 5
     assert not [name for name in told if 'latency' in name or name.startswith('inference')]
@@ -72,7 +66,7 @@ def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
     wait(lambda: publisher.get_subscription_count() == 1, 'the new subscription')
     feed(10, 3)  # an earlier one: a stream that begins
     assert stamp_ns(received[-1]) == 10 * SECOND_NS - SECOND_NS // 2
-    told = values_of(node)
+    told = report_of(node).values
     assert (told['windows_in'], told['windows_out']) == ('1', '1')
 
 
@@ -99,7 +93,7 @@ def test_an_overlay_forgets_what_it_was_told(start):
     assert node._truth_at(50 * SECOND_NS) is None
     assert not node._pictures.kept
     assert node._latency_ms is None
-    assert values_of(node)['pictures'] == '0'
+    assert report_of(node).values['pictures'] == '0'
 
 
 def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
@@ -114,7 +108,7 @@ def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
             block = np.full((64, 8), number, np.int16)
             head = encode_header(SECOND_NS + number, 'array')
             publisher.publish(encode_sound(head, block))
-        wait(lambda: values_of(node)['audio'] == str(len(numbers)), 'the messages')
+        wait(lambda: report_of(node).values['audio'] == str(len(numbers)), 'the messages')
 
     send(1, 2, 3)
     node._dropped = 4  # as a disk that was too slow leaves it
@@ -123,7 +117,7 @@ def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
     publisher.publish(encode_sound(encode_header(SECOND_NS, 'array'), np.zeros((64, 8), np.int16)))
     node.trigger_activate()
     send(5, 6)
-    told = values_of(node)
+    told = report_of(node).values
     assert (told['path'], told['messages_dropped']) == (str(tmp_path / 'drive_2'), '0')
     assert told['messages_missed'] == '0'  # what came while it was off is none of its
     node.trigger_deactivate()
@@ -142,16 +136,16 @@ def test_a_capture_begins_its_file_and_its_counters_anew(start, watcher, wait, t
     audio = watcher.collect(Image, 'audio', 500)
     node = start(CaptureNode, source='file', file=str(tmp_path / 'a.wav'))
     wait(lambda: len(audio) > 10, 'sound')
-    wait(lambda: values_of(node)['bad_samples'] == '1', 'the sample that is no number')
+    wait(lambda: report_of(node).values['bad_samples'] == '1', 'the sample that is no number')
     node.trigger_deactivate()
     count = len(audio)
     first_ns = stamp_ns(audio[-1])
     node.trigger_activate()
     wait(lambda: len(audio) > count + 10, 'sound again')
-    wait(lambda: values_of(node)['bad_samples'] == '1', 'and once, not twice')
+    wait(lambda: report_of(node).values['bad_samples'] == '1', 'and once, not twice')
     places = [decode_sound(message, 'x')[0, 0] for message in audio]
     again = next(index for index in range(1, len(places)) if places[index] < places[index - 1])
     assert places[again] * 6 < 0.3
     assert stamp_ns(audio[again]) > first_ns - SECOND_NS // 10
     assert (np.diff(places[again:]) > 0).all()
-    assert values_of(node)['clock_jumps'] == '0'
+    assert report_of(node).values['clock_jumps'] == '0'

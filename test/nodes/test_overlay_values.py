@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -20,7 +21,6 @@ from avdet_ros.messages.encode import (
     encode_spectrogram,
 )
 from avdet_ros.nodes import overlay as module
-from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.overlay import OverlayNode
 
 pytestmark = pytest.mark.ros
@@ -63,12 +63,6 @@ def publisher(node, name):
 def tracks(seconds, boxes=BOX, ids=('7',)):
     head = encode_header(round(seconds * S), 'camera_optical_frame')
     return encode_detections(head, np.asarray(boxes), np.full(len(ids), 0.75), list(ids))
-
-
-def report_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report
 
 
 def test_tracks_are_drawn_while_somebody_looks(overlay):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -16,7 +17,6 @@ from avdet_ros.messages.decode import IMAGE
 from avdet_ros.messages.encode_offline import make_header, make_sound
 from avdet_ros.messages.typestore import serialize
 from avdet_ros.nodes import recorder as module
-from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.recorder import RecorderNode
 
 pytestmark = pytest.mark.ros
@@ -47,12 +47,6 @@ def recorder(ros, tmp_path):
 
 def sound(number=1):
     return serialize(make_sound(make_header(number, 'array'), np.full((64, 8), number, np.int16)))
-
-
-def report_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report
 
 
 def take(node, number=1, name='audio'):

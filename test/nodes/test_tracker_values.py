@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from helpers.running_nodes import report_of
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 
 from avdet_ros.messages.decode import decode_detections, stamp_ns
 from avdet_ros.messages.encode import encode_detections, encode_header
-from avdet_ros.nodes.diagnostics import Report
 from avdet_ros.nodes.tracker import TrackerNode
 
 pytestmark = pytest.mark.ros
@@ -59,12 +59,6 @@ def feed(node, stamp_s, boxes=BOX, scores=(0.9,), number=None):
         return None
     assert node.sent[-1].header == head
     return [entry.id for entry in node.sent[-1].detections]
-
-
-def report_of(node):
-    report = Report()
-    node.diagnose(report)
-    return report
 
 
 def test_windows_tracks_and_jumps_are_counted(tracker):
