@@ -30,19 +30,16 @@ from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_f
 from avdet_ros.tracking.two_stages import link_in_two_stages
 
 _ROUNDING_S = 1e-4
-_UNKNOWN_SPEED_MPS = 15.0
-"""Of the ego vehicle each way, where it has no odometry: it is part of all relative velocities."""
+_UNKNOWN_SPEED_MPS = 20.0
+"""Of the ego vehicle, where it has no odometry: it is part of all relative velocities."""
 
 _WIDENING = 2.0
 """Factor on the acceleration's density without odometry: the ego vehicle turns and brakes too."""
 
-_SIZED_SPEED_MPS = 10.0
-"""Of a vehicle whose range is its box's size, over ground each way, beside the ego vehicle's
-velocity one way or the other: its ranges are too rough to show that it drives along soon."""
-
 _SIZED_UNSEEN_S = 0.5
-"""Such a vehicle is told in metres for so long without a detection: what is lost is often lost
-because its velocity was wrong. It is tracked on for `hidden_s`, so that its identity survives."""
+"""A vehicle whose range is its box's size is told in metres for so long without a detection: what
+is lost is often lost because its velocity was wrong, as such ranges are too rough to show it. It
+is tracked on for `hidden_s`, so that its identity survives."""
 
 _DRIFT = 0.02
 """Odometry's error as a share of the way."""
@@ -267,12 +264,10 @@ class GroundTracker:
     # Life of a track.
 
     def _start(self, index: int, found: PlaneMeasurement, detections: Detections) -> None:
-        speed, along = self._noise.speed_mps, None
-        if self._pose is None:
-            speed = math.hypot(speed, _UNKNOWN_SPEED_MPS)
-        elif detections.range_m is None:
-            speed, along = _SIZED_SPEED_MPS, self._ego_mps
-        filter_ = GroundFilter(found, self._noise, speed, along)
+        # On one road vehicles drive about as fast, this way or that. Relative velocities hold the
+        # ego vehicle's speed along its heading, known or not.
+        along = np.array([_UNKNOWN_SPEED_MPS, 0.0]) if self._pose is None else self._ego_mps
+        filter_ = GroundFilter(found, self._noise, self._noise.speed_mps, along)
         self._vehicles.append(
             GroundVehicle(self._next_id, filter_, detections, index, self._stamp_s, self._rig)
         )

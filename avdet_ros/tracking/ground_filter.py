@@ -45,7 +45,8 @@ class GroundNoise:
             standard deviation.
         range_error_share: lasting part, the same.
         range_error_s: how long it lasts.
-        speed_mps: of a vehicle over ground, standard deviation each way, before it is tracked.
+        speed_mps: of a vehicle over ground, standard deviation each way, before it is tracked;
+            what it drives along the road comes on top.
         acceleration: spectral density of the acceleration, m/s^2 / sqrt(Hz).
     """
 
@@ -55,7 +56,7 @@ class GroundNoise:
     range_share: float = 0.4
     range_error_share: float = 1.0
     range_error_s: float = 5.0
-    speed_mps: float = 14.0
+    speed_mps: float = 10.0
     acceleration: float = 3.0
 
 
