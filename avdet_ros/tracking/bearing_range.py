@@ -24,7 +24,7 @@ QUANTILE_WIDTH = 3.29
 TAUGHT_M = 70.0
 """Vehicles further away are no labels of any training: a range near it may be one of beyond."""
 
-FAR_LOG_STD = 0.4
+FAR_LOG_STD = 0.7
 """What that adds to the logarithm's standard deviation at this range; it falls as its square."""
 
 _LEAST_STD, _LARGEST_STD = 0.05, 1.2

@@ -57,7 +57,7 @@ class GroundNoise:
     range_error_share: float = 1.0
     range_error_s: float = 5.0
     speed_mps: float = 10.0
-    acceleration: float = 3.0
+    acceleration: float = 3.5
 
 
 @dataclass(frozen=True)

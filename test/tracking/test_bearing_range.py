@@ -57,7 +57,7 @@ def test_a_range_is_put_on_the_ground_and_widens_far_away(rig):
     flat = np.sqrt(np.square([8.0, 70.0]) - 0.9**2)
     assert [each.log_range for each in found] == pytest.approx(np.log(flat))
     own = np.log([12 / 5, 100 / 40]) / QUANTILE_WIDTH
-    far = 0.4 * (flat / 70) ** 2
+    far = 0.7 * (flat / 70) ** 2
     assert [each.log_range_std for each in found] == pytest.approx(np.hypot(own, far))
 
 

@@ -202,7 +202,7 @@ def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tu
     """The middle 95 % of `coverage` over drives drawn anew."""
     rng = np.random.default_rng(1)
     inside = errors.column('distance2') <= CHI2_90
-    drives = np.unique(errors.drive)
+    drives = np.unique(errors.drive[keep])
     parts = [inside[keep & (errors.drive == drive)] for drive in drives]
     values = []
     for _ in range(resamples if parts else 0):
@@ -215,21 +215,46 @@ def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tu
 
 def row(name: str, errors: GroundErrors) -> list[str]:
     """One line of the table of `docs/tracks.md`."""
-    heard, d2 = errors.heard, errors.column('distance2')
-    low, high = interval(errors, np.ones(len(d2), bool))
+    heard, count = errors.heard, len(errors.table)
     bearing, log_range = np.abs(errors.column('bearing_deg')), np.abs(errors.column('log_range'))
     cells = [
         name,
-        f'{100 * coverage(d2):.0f} % ({100 * low:.0f} to {100 * high:.0f})',
-        f'{100 * coverage(d2[heard]):.0f} / {100 * coverage(d2[~heard]):.0f} %',
+        *_ellipse_cells(errors, np.ones(count, bool)),
         f'{_median(bearing[heard]):.1f}° / {_median(bearing[~heard]):.1f}°',
     ]
     for age in AGES_S:
         keep = heard & (np.abs(errors.column('age_s') - max(age, 0.1)) <= _AGE_SLACK_S)
         cells.append(f'{_percent(log_range[keep])} ({errors.vehicles(keep)})')
     cells.append(f'{_median(errors.column("speed_error_mps")[heard]):.1f} m/s')
-    cells.append(f'{len(d2)} / {errors.alone}')
+    cells.append(f'{count} / {errors.alone}')
     return cells
+
+
+def place_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
+    """How honest the ellipses are by the kind of road.
+
+    Args:
+        errors: of all drives.
+        settings: the kind of road of each drive.
+    """
+    kinds = np.array(settings)
+    rows = []
+    for kind in sorted(set(settings)):
+        there = kinds[errors.drive] == kind
+        count = str(np.count_nonzero(kinds == kind))
+        rows.append([kind, count, *_ellipse_cells(errors, there), str(np.count_nonzero(there))])
+    return rows
+
+
+def _ellipse_cells(errors: GroundErrors, keep: np.ndarray) -> list[str]:
+    """Share of places in the ellipses with its interval, and the same of heard and others."""
+    d2 = errors.column('distance2')
+    low, high = interval(errors, keep)
+    heard, others = (coverage(d2[keep & part]) for part in (errors.heard, ~errors.heard))
+    return [
+        f'{100 * coverage(d2[keep]):.0f} % ({100 * low:.0f} to {100 * high:.0f})',
+        f'{100 * heard:.0f} / {100 * others:.0f} %',
+    ]
 
 
 def distance_rows(errors: GroundErrors) -> list[list[str]]:

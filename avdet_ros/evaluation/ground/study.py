@@ -12,6 +12,7 @@ from avdet_ros.evaluation.ground.scores import (
     AGES_S,
     distance_rows,
     ground_errors,
+    place_rows,
     row,
     size_errors,
 )
@@ -68,6 +69,15 @@ def metres_table(
         '| distance | track under 1 s | 1 to 3 s | over 3 s | bias |',
         '|---|---|---|---|---|',
         *('| ' + ' | '.join(cells) + ' |' for cells in distance_rows(first)),
+        '',
+        f'Ellipses of {models[0]} with odometry by the kind of road:',
+        '',
+        '| road | drives | in ellipse | heard / not | n |',
+        '|---|---|---|---|---|',
+        *(
+            '| ' + ' | '.join(cells) + ' |'
+            for cells in place_rows(first, [drive.setting for drive in drives])
+        ),
     ]
     for model in models:
         if all(each.range_m is None for each in drives[0].detections[model]):

@@ -10,7 +10,14 @@ import pytest
 
 from avdet_ros.detection.boxes import Detections
 from avdet_ros.evaluation.ground.drives import GroundDrive, read_ground_drive, write_ground_drive
-from avdet_ros.evaluation.ground.scores import coverage, ground_errors, interval, row, size_errors
+from avdet_ros.evaluation.ground.scores import (
+    coverage,
+    ground_errors,
+    interval,
+    place_rows,
+    row,
+    size_errors,
+)
 from avdet_ros.evaluation.ground.study import (
     every_in_metres,
     image_table,
@@ -87,9 +94,19 @@ def test_a_drive_comes_back_from_its_file(rig, tmp_path):
     np.testing.assert_allclose(one, two)
 
 
+def test_ellipses_are_told_by_the_kind_of_road(rig):
+    drives = [made_up(rig), replace(made_up(rig, factor=0.2), setting='country'), made_up(rig)]
+    errors = ground_errors(drives, 'model', rig)
+    country, city = place_rows(errors, ['country' if k == 1 else 'city' for k in range(3)])[::-1]
+    assert city[:3] == ['city', '2', '100 % (100 to 100)']
+    assert country[:2] == ['country', '1']
+    assert int(country[2].split()[0]) < 80
+    assert int(city[4]) + int(country[4]) == len(errors.table)
+
+
 def test_tables_have_a_row_a_tracker_and_a_model(rig):
     drive = made_up(rig)
-    metres, distances = (
+    metres, distances, roads = (
         part.splitlines() for part in metres_table([drive], ['model'], rig).split('\n\n')[::2]
     )
     assert [line.split('|')[1].strip() for line in distances[2:]] == [
@@ -108,7 +125,9 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
     assert 0 <= float(cells[-2].removesuffix(' m/s')) < 3
     assert cells[0] == 'name'
     assert re.fullmatch(r'[+-]\d+ %', distances[4].split('|')[5].strip())
-    for line in (*metres, *distances):
+    assert len(roads) == 3
+    assert roads[2].startswith('| city | 1 | ')
+    for line in (*metres, *distances, *roads):
         assert re.fullmatch(r'\|(( [^|]* |---)\|)+', line), line
     image = image_table([drive], ['model'], rig).splitlines()
     names = [line.split('|')[3].strip() for line in image[2:]]
