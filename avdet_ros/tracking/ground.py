@@ -36,7 +36,7 @@ _UNKNOWN_SPEED_MPS = 20.0
 _WIDENING = 2.0
 """Factor on the acceleration's density without odometry: the ego vehicle turns and brakes too."""
 
-_SIZED_UNSEEN_S = 0.5
+_SIZED_UNSEEN_S = 0.2
 """A vehicle whose range is its box's size is told in metres for so long without a detection: what
 is lost is often lost because its velocity was wrong, as such ranges are too rough to show it. It
 is tracked on for `hidden_s`, so that its identity survives."""
@@ -173,8 +173,8 @@ class GroundTracker:
             ego: pose of base_link then; None where it is unknown: as it moved before.
 
         Returns:
-            the confirmed tracks, by id; those with ranges from the boxes' size only until half a
-            second after their last detection.
+            the confirmed tracks, by id; those with ranges from the boxes' size only until a fifth
+            of a second after their last detection.
         """
         pose = self._pose or _ORIGIN
         later = self._carried_on(ahead_s) if ego is None or self._pose is None else ego

@@ -236,9 +236,9 @@ def test_who_drives_along_is_as_likely_as_who_stands(sized):
     assert np.diag(vehicle.covariance)[2:] == pytest.approx([10.0**2 + 20.0**2, 10.0**2], rel=0.02)
 
 
-@pytest.mark.parametrize(('sized', 'told'), [(True, 6), (False, 11)])
+@pytest.mark.parametrize(('sized', 'told'), [(True, 3), (False, 11)])
 def test_an_unheard_vehicle_is_told_for_less_long_where_ranges_are_sizes(sized, told):
-    """For half a second in place of all ten windows; heard again, it is the same vehicle."""
+    """For a fifth of a second in place of all ten windows; heard again, it is the same vehicle."""
     kind = by_size if sized else lambda found: found
     tracker, seen = GroundTracker(RIG), []
     for step in range(20):

@@ -167,8 +167,8 @@ def row(name: str, results: Sequence[CornerResult]) -> list[str]:
         right = np.mean([its.right[its.at(lead_s)] for its in results])
         cells.append(f'{right:.2f}')
     told = [its for its in results if its.answers[its.at(1.0)] != 0]
-    sure = np.mean([its.answers[its.at(1.0)] == its.side for its in told]) if told else math.nan
-    cells.append(f'{sure:.2f} of {len(told)}')
+    sure = [its.answers[its.at(1.0)] == its.side for its in told]
+    cells.append(f'{np.mean(sure):.2f} of {len(told)}' if told else '-')
     windows = np.concatenate([its.other[its.before_s >= 0] for its in results])
     cells.append(f'{windows.mean():.2f}')
     off = [

@@ -75,7 +75,7 @@ def test_nobody_is_told_where_nothing_is_heard(case, rig):
     assert not result.answers.any()
     cells = row('deaf', [result])
     assert cells[1:5] == ['1', '0.00', '0.00', '0.00']
-    assert cells[7:9] == ['nan of 0', '0.00']
+    assert cells[7:9] == ['-', '0.00']
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_a_line_by_hand():
         *('name', '3', '0.00', '0.33', '0.33', '0.33', '1.00'),
         *('0.50 of 2', '0.33', '0.2 s (3)'),
     ]
-    assert row('deaf', results[1:2])[-3:] == ['nan of 0', '0.00', '-']
+    assert row('deaf', results[1:2])[-3:] == ['-', '0.00', '-']
 
 
 @pytest.mark.slow
