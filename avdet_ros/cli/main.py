@@ -50,7 +50,6 @@ from avdet_ros.cli.sim_drives import simulate
 from avdet_ros.cli.sim_export_mavd import export_mavd
 from avdet_ros.cli.sim_windows import simulate_windows
 from avdet_ros.cli.train_any_array import train_any_array
-from avdet_ros.cli.train_average import train_average
 from avdet_ros.cli.train_convert import convert_checkpoint
 from avdet_ros.cli.train_curve import train_curve
 from avdet_ros.cli.train_label import label
@@ -102,7 +101,6 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {
             'student': train,
             'any-array': train_any_array,
-            'average': train_average,
             'teacher': train_teacher,
             'label': label,
             'selector': train_selector,

@@ -1,0 +1,59 @@
+"""What runs of one beginning and several seeds score, and what the mean of their weights does.
+
+    python tools/averaged_runs.py WINDOWS RUN RUN [RUN ...]
+
+RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a set of validation
+windows. Runs that begin with the same weights (`--start-from`) may end in one valley of the loss,
+and the mean of their weights lower in it than each of them (M. Wortsman et al., "Model soups:
+averaging weights of multiple fine-tuned models improves accuracy without increasing inference
+time", ICML 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+import torch
+from torch import Tensor
+
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.fitting.best_epoch import load_best
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.run import AnyArrayRun
+
+
+def mean_of(networks: Sequence[BearingFirst]) -> BearingFirst:
+    """The mean of weights and of statistics of batch normalisation; counts are the first's."""
+    states = [network.state_dict() for network in networks]
+    mean: dict[str, Tensor] = {}
+    for name, value in states[0].items():
+        if value.is_floating_point():
+            value = torch.stack([state[name] for state in states]).mean(dim=0)
+        mean[name] = value
+    network = BearingFirst(networks[0].shape)
+    network.load_state_dict(mean)
+    return network
+
+
+def main() -> None:
+    """Print a line a run, and one of the mean."""
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    windows, *runs = map(Path, sys.argv[1:])
+    networks = [load_best(folder) for folder in runs]
+    val = AnyArrayRun(windows, windows, windows, shape=networks[0].shape).store(windows, None)
+    val.refresh()
+    names = [*(folder.name for folder in runs), 'the mean of their weights']
+    for name, network in zip(names, [*networks, mean_of(networks)], strict=True):
+        scores = scores_of(found_in(network, val), val)
+        print(
+            f'| {name} | {scores["bearing_ap"]:.3f} | {scores["bearing_recall"]:.3f} | '
+            f'{scores["azimuth_error_deg"]:.2f}° | {scores["ap50"]:.3f} |',
+            flush=True,
+        )
+
+
+if __name__ == '__main__':
+    main()
