@@ -230,7 +230,7 @@ def row(name: str, errors: GroundErrors) -> list[str]:
     return cells
 
 
-def place_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
+def road_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
     """How honest the ellipses are by the kind of road.
 
     Args:

@@ -12,7 +12,7 @@ from avdet_ros.evaluation.ground.scores import (
     AGES_S,
     distance_rows,
     ground_errors,
-    place_rows,
+    road_rows,
     row,
     size_errors,
 )
@@ -56,28 +56,26 @@ def metres_table(
         f'| model, ego motion | in ellipse | heard / not | bearing |{ages} velocity | n / alone |',
         '|---|---|---|---|' + '---|' * len(AGES_S) + '---|---|',
     ]
+    errors = []
     with progress.step('tracks in metres', len(kinds)) as advance:
         for name, model, odometry in kinds:
-            errors = ground_errors(drives, model, rig, every, odometry)
-            lines.append('| ' + ' | '.join(row(name, errors)) + ' |')
+            errors.append(ground_errors(drives, model, rig, every, odometry))
+            lines.append(_line(row(name, errors[-1])))
             advance()
-    first = ground_errors(drives, models[0], rig, every)
+    first = errors[0]
     lines += [
         '',
         f'Range errors of {models[0]} with odometry by distance:',
         '',
         '| distance | track under 1 s | 1 to 3 s | over 3 s | bias |',
         '|---|---|---|---|---|',
-        *('| ' + ' | '.join(cells) + ' |' for cells in distance_rows(first)),
+        *map(_line, distance_rows(first)),
         '',
         f'Ellipses of {models[0]} with odometry by the kind of road:',
         '',
         '| road | drives | in ellipse | heard / not | n |',
         '|---|---|---|---|---|',
-        *(
-            '| ' + ' | '.join(cells) + ' |'
-            for cells in place_rows(first, [drive.setting for drive in drives])
-        ),
+        *map(_line, road_rows(first, [drive.setting for drive in drives])),
     ]
     for model in models:
         if all(each.range_m is None for each in drives[0].detections[model]):
@@ -86,6 +84,11 @@ def metres_table(
             what = f'Ranges by the size of the boxes of {model} are off by {error:.2f} in the'
             lines += ['', f'{what} logarithm (root mean square, {len(off)} detections).']
     return '\n'.join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return '| ' + ' | '.join(cells) + ' |'
 
 
 def image_table(

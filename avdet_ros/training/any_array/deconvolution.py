@@ -67,15 +67,13 @@ def deconvolve(response: Tensor, alike: Tensor, steps: int) -> Tensor:
     size = alike.shape[-1]
     keep = torch.eye(size, dtype=alike.dtype, device=alike.device) - alike / largest
     pull = response / largest
-    parts = torch.relu(pull)
-    momentum, ahead = 1.0, parts
+    before = parts = torch.relu(pull)
     for step in range(steps):
-        before, parts = parts, torch.relu(momentum * torch.matmul(ahead, keep) + pull)
-        # One looks ahead to parts + m (parts - before); m is left to the product, where a factor
-        # costs nothing.
-        if step:
-            momentum = step / (step + 3.0)
+        momentum, ahead = 1.0, parts
+        if step > 1:
+            # Look ahead to parts + m (parts - before); m is left to the product, where a factor
+            # costs nothing.
+            momentum = (step - 1) / (step + 2.0)
             ahead = parts * (1 + 1 / momentum) - before
-        else:
-            ahead = parts
+        before, parts = parts, torch.relu(momentum * torch.matmul(ahead, keep) + pull)
     return parts

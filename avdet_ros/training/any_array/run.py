@@ -22,9 +22,9 @@ from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
+from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import check_export, export_any_array
 from avdet_ros.training.any_array.fitting.best_epoch import read_best
-from avdet_ros.training.any_array.fitting.doubts import settle_doubts
 from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished

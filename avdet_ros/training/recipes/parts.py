@@ -184,7 +184,7 @@ class FitRecipe:
             the same student, or ``best.pt`` of one for any array.
         doubts: of ``any_array``, with start weights: labels that the network which it starts from
             does not hear at all, and directions where it hears an unlabelled vehicle for sure,
-            teach nothing (`training.any_array.fitting.doubts`).
+            teach nothing (`training.any_array.doubts`).
     """
 
     epochs: int = value(40, 1, 10_000)

@@ -14,7 +14,7 @@ from avdet_ros.evaluation.ground.scores import (
     coverage,
     ground_errors,
     interval,
-    place_rows,
+    road_rows,
     row,
     size_errors,
 )
@@ -97,7 +97,7 @@ def test_a_drive_comes_back_from_its_file(rig, tmp_path):
 def test_ellipses_are_told_by_the_kind_of_road(rig):
     drives = [made_up(rig), replace(made_up(rig, factor=0.2), setting='country'), made_up(rig)]
     errors = ground_errors(drives, 'model', rig)
-    country, city = place_rows(errors, ['country' if k == 1 else 'city' for k in range(3)])[::-1]
+    country, city = road_rows(errors, ['country' if k == 1 else 'city' for k in range(3)])[::-1]
     assert city[:3] == ['city', '2', '100 % (100 to 100)']
     assert country[:2] == ['country', '1']
     assert int(country[2].split()[0]) < 80

@@ -107,11 +107,6 @@ def finished(state: FitState, plan: FitPlan) -> bool:
     return share_done(state, plan) >= 1
 
 
-def validation_score(row: dict[str, float]) -> float:
-    """By which epochs and runs are compared: precision of bearings, and half of that of boxes."""
-    return row['bearing_ap'] + BOXES_COUNT * row['ap50']
-
-
 def open_state(
     out: Path, plan: FitPlan, shape: BearingShape, train: ArrayStore, device: torch.device
 ) -> FitState:
@@ -187,7 +182,7 @@ def write_state(
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if (score := validation_score(row)) > state.best:
+        if (score := row['bearing_ap'] + BOXES_COUNT * row['ap50']) > state.best:
             state.best = score
             with write_atomically(out / BEST) as file:
                 torch.save({**about, 'network': state.averaged.state_dict()}, file)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
-from avdet_ros.training.any_array.fitting.doubts import settle_doubts
+from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.run import AnyArrayRun
 
 SHAPE = BearingShape(width=12, deep=32, steps=4)
