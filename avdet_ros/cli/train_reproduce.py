@@ -15,8 +15,9 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help='smoke: minutes, shows that every row runs; small: about a night on 2 cores or '
-            "half an hour of a GPU; full: the paper's networks on your own drives."
+            help='smoke: minutes, shows that every row runs; evening: six rows with three seeds '
+            'in two hours of 2 cores; small: about a night on 2 cores or half an hour of a GPU; '
+            "full: the paper's networks on your own drives."
         ),
     ] = 'smoke',
     out: Annotated[Path, typer.Option(help='Folder of everything that is made.')] = Path(
@@ -24,7 +25,9 @@ def reproduce(
     ),
     data: Annotated[
         Path | None,
-        typer.Option(help='Drives in the MAVD layout; without, smoke and small simulate some.'),
+        typer.Option(
+            help='Drives in the MAVD layout; without, all scales but full simulate some.'
+        ),
     ] = None,
     teachers: Annotated[
         Path | None,

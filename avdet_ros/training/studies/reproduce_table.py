@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import math
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scipy.stats import rankdata, spearmanr
-
 from avdet_ros.evaluation.runs.on_dataset import FUSED, TRUE
-from avdet_ros.training.studies.paper_rows import CLAIMS, TRACKING, Row, Scale
-
-TIE = 0.05
-"""Rows closer than this, in per cent, are neither better nor worse."""
-
+from avdet_ros.training.studies.paper_rows import TRACKING, Row, Scale
+from avdet_ros.training.studies.row_order import Runs, figures, order, pairs, ranks
 
 _HOW = """\
 Per cent; @Avg is over IoU 0.50 to 0.95. *Fused*: against one ground truth for all rows, the boxes
 of all teachers fused, as in the paper. *True*: against the simulator's boxes, where the data have
 them. CDx and CDy are of matched boxes with a score of at least 0.3, "-" where there
-are none. Ranks are among the rows of the paper, by mAP@Avg."""
+are none. Of a row with several seeds every figure is their mean. Ranks are among the rows of the
+paper, by mAP@Avg."""
 
 _HOW_TRACKED = """\
-Against true boxes; the paper's Table 3 beside them, from another data set, so that only the
-direction can agree."""
+Against true boxes, seed 0; the paper's Table 3 beside them, from another data set, so that only
+the direction can agree."""
 
 _NOT_HERE = """\
 The paper's Table 1 also has 2M-DistillNet with RGB, depth or thermal (57.25, 55.41, 56.70) and
@@ -41,7 +36,7 @@ _HEAD = """\
 def write_table(
     path: Path,
     rows: Sequence[Row],
-    results: Sequence[Sequence[dict[str, Any]]],
+    results: Sequence[Runs],
     scale: Scale,
     about: dict[str, str],
 ) -> Path:
@@ -54,20 +49,20 @@ def write_table(
         scale: they were made at.
         about: command, data, commit, torch and device.
     """
-    firsts = [of_row[0] for of_row in results]
     parts = [
         f'# The tables of the paper, at scale {scale.name}',
         f'    {about["command"]}' if about['command'] else '',
         f'**What this is worth.** {scale.reading}',
-        _amounts(rows, firsts, about),
+        _amounts(rows, results, about),
         '## mAP',
         _HOW,
-        _main_table(rows, firsts, scale.shows_order),
+        _main_table(rows, results, scale.shows_order),
         _seeds(rows, results),
-        _order(rows, results, scale.shows_order),
+        order(rows, results, scale.shows_order),
+        pairs(rows, results) if scale.shows_order else '',
         '## Tracking, frames with a single vehicle',
         _HOW_TRACKED,
-        _tracking(rows, firsts),
+        _tracking(rows, [of_row[0] for of_row in results]),
         '## Not in the table',
         _NOT_HERE,
     ]
@@ -75,27 +70,27 @@ def write_table(
     return path
 
 
-def _amounts(rows: Sequence[Row], results: Sequence[dict[str, Any]], about: dict[str, str]) -> str:
-    first = results[0]
+def _amounts(rows: Sequence[Row], every: Sequence[Runs], about: dict[str, str]) -> str:
+    first = every[0][0]
     frames = {kind: scores['detection']['frames'] for kind, scores in first['scores'].items()}
     boxes = {kind: scores['detection']['boxes'] for kind, scores in first['scores'].items()}
     tested = ', '.join(f'{boxes[kind]} {kind}' for kind in frames)
-    minutes = sum(result['fit']['minutes'] for result in results)
-    pairs = zip(rows, results, strict=True)
-    drawn = max((each['labels'] for row, each in pairs if row.labels != 'truth'), default=0)
+    minutes = [result['fit']['minutes'] for of_row in every for result in of_row]
+    taught = [of_row[0] for row, of_row in zip(rows, every, strict=True) if row.labels != 'truth']
+    drawn = max((result['labels'] for result in taught), default=0)
     return (
         f'Each student learns from {first["fit"]["windows"]} windows; the teachers drew up to '
         f'{drawn} boxes in them. Tested on {max(frames.values())} frames with {tested}. '
-        f'Fitting all {len(rows)} students took {minutes:.0f} minutes ({about["device"]}, torch '
-        f'{about["torch"]}). Data: {about["data"]}. Commit {about["commit"][:10] or "unknown"}.'
+        f'Fitting all {len(minutes)} students took {sum(minutes):.0f} minutes '
+        f'({about["device"]}, torch {about["torch"]}). Data: {about["data"]}. '
+        f'Commit {about["commit"][:10] or "unknown"}.'
     )
 
 
-def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], shows_order: bool) -> str:
+def _main_table(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -> str:
     lines = [_HEAD]
-    ranks = _ranks(rows, results) if shows_order else {}
-    for row, result in zip(rows, results, strict=True):
-        fused, true = (_detection(result, kind) for kind in (FUSED, TRUE))
+    places = ranks(rows, every) if shows_order else {}
+    for row, of_row in zip(rows, every, strict=True):
         theirs = '-'
         if row.paper is not None:
             theirs = f'{row.paper.map:.2f} / {row.paper.map50:.2f} / {row.paper.map75:.2f}'
@@ -111,16 +106,16 @@ def _main_table(rows: Sequence[Row], results: Sequence[dict[str, Any]], shows_or
             loss,
             'yes' if row.pretext else 'no',
             theirs,
-            _join(fused, ('map', 'map50', 'map75')),
-            _join(fused, ('cdx', 'cdy'), 1.0),
-            _join(true, ('map', 'map50')),
-            ranks.get(row.key, '-'),
+            _join(of_row, FUSED, ('map', 'map50', 'map75')),
+            _join(of_row, FUSED, ('cdx', 'cdy'), 0.01),
+            _join(of_row, TRUE, ('map', 'map50')),
+            places.get(row.key, '-'),
         )
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
-def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> str:
+def _seeds(rows: Sequence[Row], every: Sequence[Runs]) -> str:
     """Mean and standard deviation of the rows that were run more than once."""
     lines = []
     for row, of_row in zip(rows, every, strict=True):
@@ -129,7 +124,7 @@ def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> st
         cells = [row.title, str(len(of_row))]
         for kind in (FUSED, TRUE):
             for name in ('map', 'map50'):
-                known = _per_cent(of_row, kind, name)
+                known = figures(of_row, kind, name)
                 several = len(known) > 1
                 cells.append(f'{mean(known):.2f} ± {stdev(known):.2f}' if several else '-')
         lines.append(f'| {" | ".join(cells)} |')
@@ -139,66 +134,8 @@ def _seeds(rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]]) -> st
         '| row | seeds | fused: @Avg | fused: @0.5 | true: @Avg | true: @0.5 |',
         '|---|---|---|---|---|---|',
     )
-    words = 'Mean and standard deviation over the seeds, per cent; the table above has seed 0.'
+    words = 'Mean and standard deviation over the seeds, per cent.'
     return '\n'.join(['### Over several seeds', '', words, '', *head, *lines])
-
-
-def _noise(every: Sequence[Sequence[dict[str, Any]]]) -> float:
-    """What two single runs of one row may be apart: twice the deviation of their difference."""
-    spreads = []
-    for of_row in every:
-        known = _per_cent(of_row, FUSED, 'map')
-        if len(known) > 1:
-            spreads.append(stdev(known))
-    return 2 * math.sqrt(2) * max(spreads, default=0.0)
-
-
-def _order(
-    rows: Sequence[Row], every: Sequence[Sequence[dict[str, Any]]], shows_order: bool
-) -> str:
-    ours, noise = _averages(rows, [of_row[0] for of_row in every]), _noise(every)
-    theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
-    lines = [
-        "## The paper's order",
-        '',
-        '| the paper shows | paper | ours | agrees |',
-        '|---|---|---|---|',
-    ]
-    agreeing = compared = sure = 0
-    for better, worse, words in CLAIMS:
-        if better not in theirs or worse not in theirs:
-            continue
-        paper = theirs[better] - theirs[worse]
-        difference = ours[better] - ours[worse]
-        if math.isnan(difference):
-            verdict, gap = 'not defined', '-'
-        elif abs(difference) < TIE:
-            verdict, gap = 'no difference', f'{difference:+.2f}'
-        else:
-            verdict, gap = 'yes' if difference > 0 else 'no', f'{difference:+.2f}'
-            agreeing += difference > 0
-            sure += abs(difference) > noise
-            if abs(difference) <= noise:
-                verdict += ', within noise'
-        if not shows_order:
-            verdict = 'too small to tell'
-        compared += 1
-        lines.append(f'| {words} | {paper:+.2f} | {gap} | {verdict} |')
-    if not compared:
-        return ''
-    if not shows_order:
-        return '\n'.join(lines)
-    both = [key for key in theirs if not math.isnan(ours[key])]
-    words = f'{agreeing} of {compared} statements of the table hold here.'
-    if noise:
-        words += (
-            f' Rows with several seeds vary so much that a difference below {noise:.2f} between '
-            f'single runs is noise; {sure} of the {compared} are larger.'
-        )
-    if len(both) > 2 and len({ours[key] for key in both}) > 1:
-        rank = spearmanr([theirs[key] for key in both], [ours[key] for key in both]).statistic
-        words += f' Rank correlation of the rows (Spearman): {rank:+.2f}.'
-    return '\n'.join([*lines, '', words])
 
 
 def _tracking(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
@@ -225,38 +162,9 @@ def _single(result: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _ranks(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> dict[str, str]:
-    keys = [row.key for row in rows if row.paper is not None]
-    theirs = rankdata([-row.paper.map for row in rows if row.paper is not None], 'min')
-    averages = _averages(rows, results)
-    ours = rankdata([-averages[key] for key in keys], 'min', nan_policy='omit')
-    return {
-        key: f'{int(paper)}, {"-" if math.isnan(its) else int(its)}'
-        for key, paper, its in zip(keys, theirs, ours, strict=True)
-    }
-
-
-def _averages(rows: Sequence[Row], results: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Each row's mAP@Avg in per cent, against the fused labels."""
-    values = {}
-    for row, result in zip(rows, results, strict=True):
-        value = _detection(result, FUSED).get('map')
-        values[row.key] = math.nan if value is None else 100 * value
-    return values
-
-
-def _per_cent(of_row: Sequence[dict[str, Any]], kind: str, name: str) -> list[float]:
-    """A figure of a row's runs, of those that have it."""
-    values = [_detection(result, kind).get(name) for result in of_row]
-    return [100 * value for value in values if value is not None]
-
-
-def _detection(result: dict[str, Any], kind: str) -> dict[str, Any]:
-    return result['scores'].get(kind, {}).get('detection', {})
-
-
-def _join(numbers: dict[str, Any], names: Sequence[str], factor: float = 100.0) -> str:
-    return ' / '.join(_number(numbers.get(name), factor) for name in names)
+def _join(of_row: Runs, kind: str, names: Sequence[str], factor: float = 1.0) -> str:
+    known = [figures(of_row, kind, name) for name in names]
+    return ' / '.join(_number(mean(values) if values else None, factor) for values in known)
 
 
 def _number(value: float | None, factor: float, digits: int = 2) -> str:

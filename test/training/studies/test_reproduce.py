@@ -90,8 +90,8 @@ def test_table_puts_ours_beside_the_paper_s(tmp_path):
     m1 = next(line for line in text.splitlines() if line.startswith('| M1 |'))
     assert m1.endswith('| 8, 6 |')
     claim = next(line for line in text.splitlines() if 'counting first helps' in line)
-    assert claim == '| counting first helps | +0.52 | +1.00 | yes |'
-    assert '| depth beside RGB does not | +1.69 | -1.00 | no |' in text
+    assert claim == '| counting first helps | +0.52 | +1.00 | yes | - |'
+    assert '| depth beside RGB does not | +1.69 | -1.00 | no | - |' in text
     assert 'of 10 statements of the table hold here' in text
     assert '| *M6, paper* | 26.96 | 1078 | 1076 | 2758 | 3524 |' in text
     assert '| M6 | 50.00 | 3 | 2 | 4 | 5 |' in text
@@ -100,12 +100,12 @@ def test_table_puts_ours_beside_the_paper_s(tmp_path):
 def test_table_admits_what_is_not_defined(tmp_path):
     results = [[made_up(None, None)] for _ in ROWS]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
-    assert '| counting first helps | +0.52 | - | not defined |' in text
+    assert '| counting first helps | +0.52 | - | not defined | - |' in text
     assert 'Rank correlation' not in text
     same = write_table(
         tmp_path / 'same.md', ROWS, [[made_up(0.2)]] * len(ROWS), SCALES['small'], ABOUT
     ).read_text()
-    assert '| counting first helps | +0.52 | +0.00 | no difference |' in same
+    assert '| counting first helps | +0.52 | +0.00 | no difference | - |' in same
     assert '0 of 10 statements' in same
 
 
@@ -173,7 +173,7 @@ def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path, log_l
 @pytest.mark.parametrize(
     ('arguments', 'says'),
     [
-        (('--scale', 'tiny'), "scale: expected one of smoke, small, full, found 'tiny'"),
+        (('--scale', 'tiny'), "scale: expected one of smoke, evening, small, full, found 'tiny'"),
         (('--scale', 'full'), 'scale full: expected --data'),
         (('--rows', 'm1,m7'), "found 'm7'"),
         (('--data', 'none'), 'none: expected a folder of drives'),

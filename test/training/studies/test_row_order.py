@@ -1,0 +1,90 @@
+"""Which rows of the paper's table are told apart, on runs whose figures are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+
+from avdet_ros.evaluation.runs.on_dataset import FUSED
+from avdet_ros.training.studies.paper_rows import ROWS
+from avdet_ros.training.studies.row_order import Noise, averages, noise_of, order, pairs, ranks
+
+SIX = [
+    row
+    for row in ROWS
+    if row.key in ('m1', 'm5', 'm6', 'avg_mta', 'stereosoundnet', 'm5_as_released')
+]
+
+
+def run(per_cent):
+    """What a row's run leaves, with a given mAP."""
+    return {
+        'scores': {FUSED: {'detection': {'map': per_cent / 100}}},
+        'fit': {'minutes': 12.0},
+    }
+
+
+def runs_of(means, spread):
+    """Three runs a row around its mean."""
+    return [[run(means[row.key] + step * spread) for step in (-1, 0, 1)] for row in SIX]
+
+
+@pytest.fixture
+def as_in_the_paper():
+    means = {row.key: row.paper.map if row.paper else 50.0 for row in SIX}
+    return runs_of(means, 0.1)
+
+
+def test_noise_is_pooled_over_rows_with_several_seeds():
+    every = [[run(1.0), run(3.0)], [run(2.0), run(2.0), run(5.0)], [run(40.0)]]
+    noise = noise_of(every)
+    assert noise.freedom == 3
+    assert noise.deviation == pytest.approx(np.sqrt((2 + 6) / 3))
+    assert noise_of(every[-1:]) is None
+
+
+def test_interval_is_student_s():
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(0, 1, 5), rng.normal(1, 1, 4)
+    noise = noise_of([[run(value) for value in one], [run(value) for value in other]])
+    interval = ttest_ind(one, other).confidence_interval(0.95)
+    assert noise.half_width(5, 4) == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_so_many_seeds_show_the_difference_in_four_of_five_studies():
+    noise, difference = Noise(0.3, 12), 0.2
+    seeds = noise.seeds_needed(difference)
+    rng = np.random.default_rng(4)
+    one = rng.normal(difference, noise.deviation, (4000, seeds))
+    other = rng.normal(0.0, noise.deviation, (4000, seeds))
+    found = np.mean(ttest_ind(one, other, axis=1).pvalue < 0.05)
+    assert found == pytest.approx(0.8, abs=0.03)
+    assert noise.seeds_needed(0.1) == pytest.approx(4 * seeds, rel=0.05)
+
+
+def test_rows_far_apart_agree_with_the_paper(as_in_the_paper):
+    text = order(SIX, as_in_the_paper, True)
+    assert '| three teachers beat RGB alone | +16.52 | +16.52 ± 0.18 | yes | 2 |' in text
+    assert 'A run lies 0.10 from the mean of its row (pooled, 12 degrees of freedom)' in text
+    assert '5 of 5 statements of the table hold here' in text
+    assert '5 of 5 differences are larger' in text
+    assert 'a seed of a row took 12 minutes' in text
+    assert ranks(SIX, as_in_the_paper)['m6'] == '1, 1'
+
+
+def test_rows_within_their_noise_are_said_to_be(as_in_the_paper):
+    means = averages(SIX, as_in_the_paper)
+    text = order(SIX, runs_of(means, 40.0), True)
+    assert text.count('within noise |') == 5
+    assert '0 of 5 differences are larger' in text
+    assert '**' not in pairs(SIX, runs_of(means, 40.0))
+
+
+def test_pairs_outside_of_their_noise_are_bold():
+    means = dict.fromkeys((row.key for row in SIX), 2.0) | {'m6': 3.0}
+    text = pairs(SIX, runs_of(means, 0.1))
+    row = next(line for line in text.splitlines() if line.startswith('| M6 |'))
+    assert row.count('**+1.00**') == 5
+    assert '5 of 15 pairs differ' in text
+    assert pairs(SIX[:2], runs_of(means, 0.1)[:2]) == ''
