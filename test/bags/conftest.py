@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 from helpers.models import level_model, save_model
+from helpers.recorded_drive import record_drive
 import numpy as np
 import pytest
 
@@ -78,6 +79,12 @@ def picture_message():
         return make_image(header, 'bgr8', 65, 192, pixels)
 
     return make
+
+
+@pytest.fixture
+def record(write_sound, picture_message):
+    """A drive of three seconds: sound, and pictures at 10 Hz with receive times 30 ms late."""
+    return record_drive(write_sound, picture_message)
 
 
 @pytest.fixture
