@@ -19,6 +19,7 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking.bearing_range import measure
 from avdet_ros.tracking.ego_motion import PlanarPose
 from avdet_ros.tracking.ground_filter import (
+    FASTEST_MPS,
     GroundFilter,
     GroundNoise,
     PlaneMeasurement,
@@ -141,6 +142,8 @@ class GroundTracker:
 
         def correct(vehicle: GroundVehicle, index: int) -> None:
             vehicle.filter.correct(found[index])
+            if vehicle.filter.led_astray(self._fastest_mps):
+                vehicle.filter = self._first(found[index])
             vehicle.see(detections, index, stamp_s)
 
         taken = link_in_two_stages(
@@ -211,6 +214,10 @@ class GroundTracker:
     def _widening(self) -> float:
         return 1.0 if self._pose is not None else _WIDENING
 
+    @property
+    def _fastest_mps(self) -> float:
+        return FASTEST_MPS if self._pose is not None else 2 * FASTEST_MPS
+
     def _array_m(self, pose: PlanarPose) -> np.ndarray:
         return pose.place(self._rig.array_position_m)
 
@@ -264,14 +271,18 @@ class GroundTracker:
     # Life of a track.
 
     def _start(self, index: int, found: PlaneMeasurement, detections: Detections) -> None:
-        # On one road vehicles drive about as fast, this way or that. Relative velocities hold the
-        # ego vehicle's speed along its heading, known or not.
-        along = np.array([_UNKNOWN_SPEED_MPS, 0.0]) if self._pose is None else self._ego_mps
-        filter_ = GroundFilter(found, self._noise, self._noise.speed_mps, along)
+        filter_ = self._first(found)
         self._vehicles.append(
             GroundVehicle(self._next_id, filter_, detections, index, self._stamp_s, self._rig)
         )
         self._next_id += 1
+
+    def _first(self, found: PlaneMeasurement) -> GroundFilter:
+        """What is known of a vehicle after one measurement."""
+        # On one road vehicles drive about as fast, this way or that. Relative velocities hold the
+        # ego vehicle's speed along its heading, known or not.
+        along = np.array([_UNKNOWN_SPEED_MPS, 0.0]) if self._pose is None else self._ego_mps
+        return GroundFilter(found, self._noise, self._noise.speed_mps, along)
 
     def _confirmed(self, vehicle: GroundVehicle) -> bool:
         return vehicle.last_seen_s - vehicle.born_s >= self._confirm_s - _ROUNDING_S

@@ -28,6 +28,16 @@ BEARING, LOG_RANGE, VX, VY, BEARING_ERROR, LOG_RANGE_ERROR = range(6)
 NEAREST_M, FARTHEST_M = 1.0, 300.0
 """Ranges are held between these: no vehicle is inside of the array, or audible further away."""
 
+SURPRISING = 2.0
+"""A bearing that is more standard deviations off than this makes all that is known wider, until it
+is just so many off: the vehicle did what was not expected, or it is another one."""
+
+FASTEST_MPS = 50.0
+"""No vehicle drives faster over ground."""
+
+LARGEST_RANGE_ERROR = 2.0
+"""No lasting error of a log-range is more standard deviations of a measurement than this."""
+
 _LOG_BOUNDS = np.log([NEAREST_M, FARTHEST_M])
 _WIDEST_BEARING_RAD = 2.0
 _WIDEST_LOG_RANGE = 1.5
@@ -175,6 +185,11 @@ class GroundFilter:
         """Take a measurement."""
         self._range_std = found.log_range_std
         innovation, spread = self.innovation(found)
+        surprise = innovation[0] ** 2 / spread[0, 0] / SURPRISING**2
+        if surprise > 1:
+            self.covariance = self.covariance * surprise
+            self._hold()
+            innovation, spread = self.innovation(found)
         gain = np.linalg.solve(spread, _SEES @ self.covariance).T
         self.state = self.state + gain @ innovation
         # Joseph's form: stays symmetric and positive whatever the rounding.
@@ -182,6 +197,19 @@ class GroundFilter:
         white = np.diag(self._white(found))
         self.covariance = keep @ self.covariance @ keep.T + gain @ white @ gain.T
         self._hold()
+
+    def led_astray(self, fastest_mps: float) -> bool:
+        """Whether the state is one that no vehicle and no measurement has.
+
+        Bearings of two vehicles that are taken for one's are explained by a vehicle that is far
+        away and very fast, whose measured ranges all err the same way.
+
+        Args:
+            fastest_mps: the highest speed that a state can have.
+        """
+        error = abs(self.state[LOG_RANGE_ERROR])
+        fast = float(np.hypot(*self.state[[VX, VY]])) > fastest_mps
+        return fast or bool(error > LARGEST_RANGE_ERROR * self._range_std)
 
     def innovation(self, found: PlaneMeasurement) -> tuple[np.ndarray, np.ndarray]:
         """What a measurement differs by from what is expected, and the covariance of that.

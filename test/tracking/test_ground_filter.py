@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from avdet_ros.tracking.ground_filter import (
+    FASTEST_MPS,
+    LARGEST_RANGE_ERROR,
     LOG_RANGE,
+    LOG_RANGE_ERROR,
+    SURPRISING,
     GroundFilter,
     GroundNoise,
     PlaneMeasurement,
@@ -285,3 +289,53 @@ def test_what_no_vehicle_can_be_is_held():
     assert far.state[LOG_RANGE] == pytest.approx(np.log(300))
     assert wrap(np.pi + 0.1) == pytest.approx(0.1 - np.pi)
     assert wrap(-7.0) == pytest.approx(2 * np.pi - 7)
+
+
+def test_a_surprising_bearing_makes_all_wider_until_it_is_just_so_far_off():
+    ground = GroundFilter(at(30, 0), GroundNoise(), 10.0)
+    for _ in range(10):
+        ground.predict(0.1, HERE, HERE)
+        ground.correct(at(30, 0))
+    ground.predict(0.1, HERE, HERE)
+    _, spread = ground.innovation(at(30, 0))
+    bearing_std = np.sqrt(spread[0, 0])
+
+    def after(deviations):
+        twin = ground.copy()
+        turned = deviations * bearing_std
+        twin.correct(at(30 * np.cos(turned), 30 * np.sin(turned)))
+        return np.diag(twin.covariance)
+
+    expected, barely, far = after(0.0), after(0.99 * SURPRISING), after(2.0 * SURPRISING)
+    np.testing.assert_allclose(barely, expected)
+    assert np.all(far > 2 * expected)
+
+
+def test_bearings_that_turn_to_another_vehicle_do_not_leave_a_sure_wrong_place():
+    """A car passes across at 12 m; then what is heard is one that stands at 35 m."""
+    noise = GroundNoise()
+    ground = GroundFilter(at(12, -8, std=0.65), noise, 10.0)
+    for step in range(1, 12):
+        ground.predict(0.1, HERE, HERE)
+        ground.correct(at(12, -8 + 1.2 * step, std=0.65))
+    standing = np.array([34.0, 9.0])
+    for _ in range(15):
+        ground.predict(0.1, HERE, HERE)
+        ground.correct(at(*standing, std=0.65))
+        plane, covariance = ground.on_plane()
+    apart = plane[:2] - standing
+    assert apart @ np.linalg.solve(covariance[:2, :2], apart) < 4.605
+    assert np.hypot(*plane[2:]) < 12.0
+
+
+def test_what_no_vehicle_does_is_known_as_led_astray():
+    ground = GroundFilter(at(30, 0, std=0.4), GroundNoise(), 10.0)
+    assert not ground.led_astray(FASTEST_MPS)
+    ground.state[2:4] = 0.8 * FASTEST_MPS
+    assert ground.led_astray(FASTEST_MPS)
+    assert not ground.led_astray(2 * FASTEST_MPS)
+    ground.state[2:4] = 0.0
+    ground.state[LOG_RANGE_ERROR] = -0.4 * LARGEST_RANGE_ERROR - 0.01
+    assert ground.led_astray(FASTEST_MPS)
+    ground.state[LOG_RANGE_ERROR] = -0.4 * LARGEST_RANGE_ERROR + 0.01
+    assert not ground.led_astray(FASTEST_MPS)

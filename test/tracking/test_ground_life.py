@@ -248,3 +248,18 @@ def test_an_unheard_vehicle_is_told_for_less_long_where_ranges_are_sizes(sized, 
     assert seen == [[1]] * told + [[]] * (11 - told)
     tracker.update(12.0, kind(heard(ONE)), HERE)
     assert ids(tracker.vehicles()) == [1]
+
+
+@pytest.mark.parametrize(('ego', 'speed_mps', 'anew'), [(HERE, 60, True), (None, 60, False)])
+def test_one_that_was_led_astray_is_begun_anew_and_stays_itself(ego, speed_mps, anew):
+    """Over ground no vehicle is so fast; against an ego vehicle that is not known it may be."""
+    tracker = GroundTracker(RIG)
+    run(tracker, 6, ONE, ego=ego)
+    (vehicle,) = tracker._vehicles
+    vehicle.filter.state[2:4] = [speed_mps, 0.0]
+    vehicle.filter.covariance[[2, 3], [2, 3]] = 1.0
+    tracker.update(10.501, heard(ONE), ego)
+    (track,) = tracker.vehicles()
+    assert track.track_id == 1
+    assert (np.hypot(*track.velocity_mps) < 1.0) == anew
+    assert (math.sqrt(track.covariance[3, 3]) > 9.0) == anew
