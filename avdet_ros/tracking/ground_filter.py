@@ -28,7 +28,7 @@ BEARING, LOG_RANGE, VX, VY, BEARING_ERROR, LOG_RANGE_ERROR = range(6)
 NEAREST_M, FARTHEST_M = 1.0, 300.0
 """Ranges are held between these: no vehicle is inside of the array, or audible further away."""
 
-SURPRISING = 2.0
+SURPRISING = 1.7
 """A bearing that is more standard deviations off than this makes all that is known wider, until it
 is just so many off: the vehicle did what was not expected, or it is another one."""
 
