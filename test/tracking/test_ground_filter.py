@@ -154,7 +154,10 @@ def test_a_step_moves_the_mean_as_straight_motion_and_the_covariance_as_its_slop
 
 
 def test_ellipses_hold_what_they_say_when_the_model_is_true():
-    """Vehicles drawn from the filter's own model lie in 90 % of the 90 % ellipses."""
+    """Vehicles drawn from the filter's own model lie in 90 % of the 90 % ellipses, and some more.
+
+    One bearing in eleven is a surprise by chance, which makes them wider.
+    """
     rng, noise = np.random.default_rng(5), GroundNoise()
     inside = []
     for _ in range(150):
@@ -186,7 +189,7 @@ def test_ellipses_hold_what_they_say_when_the_model_is_true():
             plane, covariance = ground.on_plane()
             apart = plane[:2] - place
             inside.append(apart @ np.linalg.solve(covariance[:2, :2], apart) <= 4.605)
-    assert 0.83 < np.mean(inside) < 0.96
+    assert 0.86 < np.mean(inside) < 0.985
 
 
 @settings(max_examples=40, deadline=None)
