@@ -191,7 +191,7 @@ def pairs(rows: Sequence[Row], every: Sequence[Runs]) -> str:
     count = len(titles) * (len(titles) - 1) // 2
     words = (
         f'{sure} of {count} pairs differ by more than their seeds do, in bold (Tukey, 5 % for all '
-        f'pairs together). That the rows are all alike has a probability of p = {all_rows:.2g} '
-        'to give means so far apart (F test).'
+        'pairs together). Were all rows alike, their means would be so far apart with a '
+        f'probability of {all_rows:.2g} (F test).'
     )
     return '\n'.join(['### Every pair', '', *lines, '', words])
