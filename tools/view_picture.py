@@ -47,7 +47,6 @@ def main() -> None:
             time.sleep(DRAWING_S)
             shot = Path(folder) / 'page.png'
             viewer.save_screenshot(str(shot))
-            viewer.quit()
         cv2.imwrite(str(args.out), cv2.imread(str(shot))[TITLE_PX:])
     print(f'made {args.out}')
 

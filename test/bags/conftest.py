@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 from helpers.models import level_model, save_model
-from helpers.recorded_drive import record_drive
+from helpers.recorded_drive import HEIGHT, START_NS, WIDTH, record_drive, transform
 import numpy as np
 import pytest
 
@@ -16,7 +16,6 @@ from avdet_ros.messages.encode_offline import make_header, make_image, make_soun
 from avdet_ros.messages.typestore import serialize, typestore
 
 RATE_HZ = 44100
-START_NS = 1_700_000_000_000_000_000
 BLOCK = 1024
 
 
@@ -71,12 +70,12 @@ def picture_message():
     """A camera's picture as Image or CompressedImage, its brightness telling the index."""
 
     def make(stamp_ns, index, compressed=False):
-        pixels = np.full((65, 192, 3), 10 + index * 5 % 240, np.uint8)
+        pixels = np.full((HEIGHT, WIDTH, 3), 10 + index * 5 % 240, np.uint8)
         header = make_header(stamp_ns, 'camera_optical_frame')
         if compressed:
             data = cv2.imencode('.png', pixels)[1].ravel()
             return typestore().types[COMPRESSED_IMAGE](header, 'bgr8; png', data)
-        return make_image(header, 'bgr8', 65, 192, pixels)
+        return make_image(header, 'bgr8', HEIGHT, WIDTH, pixels)
 
     return make
 
@@ -92,22 +91,14 @@ def transforms(tmp_path):
     """The static transforms of a bag with these rows."""
 
     def read(*rows, raw=None):
-        types = typestore().types
         entries = [
-            types['geometry_msgs/msg/TransformStamped'](
-                make_header(1, parent),
-                child,
-                types['geometry_msgs/msg/Transform'](
-                    types['geometry_msgs/msg/Vector3'](*map(float, place)),
-                    types['geometry_msgs/msg/Quaternion'](*map(float, turn)),
-                ),
-            )
+            transform(parent, child, map(float, place), map(float, turn))
             for parent, child, place, turn in rows
         ]
         path = tmp_path / f'bag_{len(list(tmp_path.iterdir()))}'
         with BagWriter(path) as writer:
             for number, entry in enumerate(entries):
-                data = serialize(types[TRANSFORMS]([entry]))
+                data = serialize(typestore().types[TRANSFORMS]([entry]))
                 writer.write('/tf_static', TRANSFORMS, data, number + 1)
             if raw is not None:
                 writer.write('/tf_static', TRANSFORMS, raw, len(entries) + 1)

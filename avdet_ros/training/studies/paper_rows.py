@@ -188,6 +188,25 @@ _SMALL_TEACHERS = TeachersRecipe(
     batch=4,
 )
 
+_SMALL = Scale(
+    'small',
+    _SMALL_TEACHERS,
+    FitRecipe(epochs=3, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6, average=0.99),
+    FitRecipe(
+        epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12, average=0.99
+    ),
+    PretextRecipe(epochs=3, batch=32, learning_rate=2e-3),
+    drives=100,
+    minutes=1.0,
+    fps=1.0,
+    reading=(
+        'Simulated drives, a smaller EfficientDet at a twelfth of the pixels and 2520 '
+        'training windows instead of tens of thousands: orders of rows can be compared with '
+        "the paper's, levels cannot. Of a row with one seed a difference of a few points is "
+        'noise.'
+    ),
+)
+
 SCALES = {
     'smoke': Scale(
         'smoke',
@@ -208,19 +227,11 @@ SCALES = {
         ),
         shows_order=False,
     ),
-    'evening': Scale(
-        'evening',
-        _SMALL_TEACHERS,
-        FitRecipe(
-            epochs=2, batch=8, learning_rate=1e-3, weight_decay=0.02, patience=6, average=0.99
-        ),
-        FitRecipe(
-            epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12, average=0.99
-        ),
-        PretextRecipe(epochs=3, batch=32, learning_rate=2e-3),
+    'evening': replace(
+        _SMALL,
+        name='evening',
+        fit=replace(_SMALL.fit, epochs=2, batch=8),
         drives=60,
-        minutes=1.0,
-        fps=1.0,
         reading=(
             'Simulated drives, a smaller EfficientDet at a twelfth of the pixels and two passes '
             'over 1560 training windows instead of many over tens of thousands, so that six rows '
@@ -228,26 +239,7 @@ SCALES = {
             "paper's where they are farther apart than their seeds, levels cannot."
         ),
     ),
-    'small': Scale(
-        'small',
-        _SMALL_TEACHERS,
-        FitRecipe(
-            epochs=3, batch=16, learning_rate=1e-3, weight_decay=0.02, patience=6, average=0.99
-        ),
-        FitRecipe(
-            epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=12, average=0.99
-        ),
-        PretextRecipe(epochs=3, batch=32, learning_rate=2e-3),
-        drives=100,
-        minutes=1.0,
-        fps=1.0,
-        reading=(
-            'Simulated drives, a smaller EfficientDet at a twelfth of the pixels and 2520 '
-            'training windows instead of tens of thousands: orders of rows can be compared with '
-            "the paper's, levels cannot. Of a row with one seed a difference of a few points is "
-            'noise.'
-        ),
-    ),
+    'small': _SMALL,
     'full': Scale(
         'full',
         TeachersRecipe(modalities=ALL),
