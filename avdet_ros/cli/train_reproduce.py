@@ -38,7 +38,7 @@ def reproduce(
         typer.Option(
             help='Only these rows, as m1,m5,m6; the table has them alone. self-supervision: which '
             'seen vehicle sounds, and what it helps to know. pretexts: what a student may learn '
-            'first.'
+            'first; pretexts,swapped,turned: these alone.'
         ),
     ] = None,
     seeds: Annotated[
@@ -82,18 +82,18 @@ def reproduce(
         path = self_supervision.study(scale, out, data, command, pages, teachers, bars)
         _logger.info('made %s', path)
         return
-    if rows == pretexts.KEY:
-        path = pretexts.study(scale, out, data, command, pages, bars)
+    wanted = rows.split(',') if rows else []
+    if pretexts.KEY in wanted[:1]:
+        path = pretexts.study(scale, out, data, command, pages, bars, wanted[1:])
         _logger.info('%s', path.read_text(encoding='utf-8'))
         _logger.info('made %s', path)
         return
     known = {row.key: row for row in ROWS}
-    wanted = rows.split(',') if rows else list(known)
     for key in wanted:
         if key not in known:
             names = ', '.join([*known, self_supervision.KEY, pretexts.KEY])
             raise AvdetError(f'rows: expected some of {names}, found {key!r}')
-    chosen = [known[key] for key in wanted]
+    chosen = [known[key] for key in wanted] or list(ROWS)
     path = runs.reproduce(scale, out, data, teachers, chosen, seeds, command, bars)
     _logger.info('%s', path.read_text(encoding='utf-8'))
     _logger.info('made %s', path)

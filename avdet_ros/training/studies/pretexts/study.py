@@ -44,6 +44,7 @@ from avdet_ros.training.fitting.fit import CHECKPOINTS, load_best
 from avdet_ros.training.fitting.run_folder import begin_run, cached_stage
 from avdet_ros.training.networks.base import StudentAdapter
 from avdet_ros.training.networks.calibrated import predict
+from avdet_ros.training.registries import PRETEXTS
 from avdet_ros.training.results.scores import average_precisions
 from avdet_ros.training.run.context import RunContext, open_run
 from avdet_ros.training.run.pretext import fit_pretext, load_pretext
@@ -71,7 +72,10 @@ KEY = 'pretexts'
 PAGE, RESULTS = 'pretexts.md', 'pretexts.json'
 
 DOCUMENT = 'self-supervision.md'
-"""The page for people whose section `KEY` is the same."""
+"""The page for people, with sections of the same tables: `KEY`, and `OF_DRIVES`."""
+
+OF_DRIVES = 'pretexts of drives'
+"""The section of a comparison on drives, whose windows have pictures."""
 
 HEAD = ', the head alone'
 
@@ -91,6 +95,7 @@ def study(
     command: str = '',
     pages: Path | None = None,
     progress: Progress = SILENT,
+    tasks: Sequence[str] = (),
 ) -> Path:
     """Run all rows and write the page, after each row as far as it is.
 
@@ -100,19 +105,23 @@ def study(
         data: drives in the MAVD layout, labelled by teachers (``labels/``) or with true boxes;
             None simulates windows, which have no pictures.
         command: for the page.
-        pages: folder of pages; the section of `DOCUMENT` is replaced too.
+        pages: folder of pages; the section of `DOCUMENT` is replaced too, `KEY` or `OF_DRIVES`.
         progress: shows how far it is.
+        tasks: only these pretexts; () for those of the scale.
 
     Returns:
         ``pretexts.md``; beside it ``pretexts.json``.
 
     Raises:
-        AvdetError: the data or the folder are not as they should be.
+        AvdetError: the data or the folder are not as they should be, or a pretext is not known.
     """
+    for task in tasks:
+        PRETEXTS.find(task)
     if isinstance(scale, str):
         if scale not in SCALES:
             raise AvdetError(f'scale: expected one of {", ".join(SCALES)}, found {scale!r}')
         scale = SCALES[scale]
+    scale = replace(scale, tasks=tuple(tasks) or scale.tasks)
     comparison = Comparison(scale, out, data, progress)
     rows = (NONE, LONGER, *tasks_of(scale))
     with process_group():
@@ -127,7 +136,8 @@ def study(
                 _write(out, comparison, command)
     results = _write(out, comparison, command)
     if pages is not None:
-        write_section(pages / DOCUMENT, KEY, section(results), marks(KEY))
+        name = KEY if data is None else OF_DRIVES
+        write_section(pages / DOCUMENT, name, section(results), marks(name))
     return out / PAGE
 
 

@@ -105,6 +105,17 @@ def test_another_scale_is_refused(tmp_path):
         study('tiny', tmp_path)
 
 
+def test_only_some_pretexts_are_asked_for_by_name(tmp_path, monkeypatch, capsys):
+    words = ['--scale', 'smoke', '--out', str(tmp_path)]
+    monkeypatch.setattr(
+        'sys.argv', ['avdet', 'train', 'reproduce', '--rows', 'pretexts,turnd', *words]
+    )
+    assert command(1)
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'pretext: expected one of' in said
+    assert "found 'turnd'" in said
+
+
 def test_the_command_knows_the_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', [*COMMAND, '--scale', 'tiny', '--out', str(tmp_path)])
     assert command(1)
