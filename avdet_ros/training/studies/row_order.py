@@ -95,14 +95,19 @@ def noise_of(every: Sequence[Runs]) -> Noise | None:
 def order(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -> str:
     """What the paper's table shows, and whether ours does, in Markdown; '' without such rows."""
     ours, noise = averages(rows, every), noise_of(every)
-    seeds = {row.key: len(of_row) for row, of_row in zip(rows, every, strict=True)}
+    seeds = {
+        row.key: len(figures(of_row, FUSED, 'map'))
+        for row, of_row in zip(rows, every, strict=True)
+    }
     theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
     lines, told = [], []
     for better, worse, words in CLAIMS:
         if better not in theirs or worse not in theirs:
             continue
         difference = ours[better] - ours[worse]
-        half = noise.half_width(seeds[better], seeds[worse]) if noise else math.nan
+        half = math.nan
+        if noise and seeds[better] and seeds[worse]:
+            half = noise.half_width(seeds[better], seeds[worse])
         verdict = _verdict(difference, half) if shows_order else 'too small to tell'
         told.append(verdict)
         takes = '-'

@@ -88,3 +88,14 @@ def test_pairs_outside_of_their_noise_are_bold():
     assert row.count('**+1.00**') == 5
     assert '5 of 15 pairs differ' in text
     assert pairs(SIX[:2], runs_of(means, 0.1)[:2]) == ''
+
+
+@pytest.mark.parametrize(
+    ('missing', 'cell'),
+    [(1, '+16.57 ± 0.20 | yes | 2'), (2, '+16.62 ± 0.26 | yes | 2'), (3, '- | not defined | -')],
+)
+def test_seeds_without_a_figure_do_not_narrow_the_interval(as_in_the_paper, missing, cell):
+    of_m1 = as_in_the_paper[[row.key for row in SIX].index('m1')]
+    of_m1[3 - missing :] = [{**result, 'scores': {}} for result in of_m1[3 - missing :]]
+    text = order(SIX, as_in_the_paper, True)
+    assert f'| three teachers beat RGB alone | +16.52 | {cell} |' in text
