@@ -128,6 +128,8 @@ class StudyScale:
 SCALES = {
     'smoke': StudyScale('smoke', 4, 0.05, 1.0, 18, 1, 2, StudentScale(2, 1)),
     'small': StudyScale('small', 80, 0.15, students=StudentScale(400, 3)),
+    # So many that 2,000 training frames have a vehicle that is seen and sounds.
+    'evening': StudyScale('evening', 300, 0.15),
 }
 
 

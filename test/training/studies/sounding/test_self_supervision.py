@@ -75,7 +75,9 @@ def test_drives_without_pictures_say_so(tmp_path):
 
 
 def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys):
-    with pytest.raises(AvdetError, match="one of smoke, small for self-supervision, found 'full'"):
+    with pytest.raises(
+        AvdetError, match="one of smoke, small, evening for self-supervision, found 'full'"
+    ):
         study('full', tmp_path / 'out')
     monkeypatch.setattr('sys.argv', [*COMMAND[:-1], 'self-supervison', '--data', str(tmp_path)])
     with pytest.raises(SystemExit):
