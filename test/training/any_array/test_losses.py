@@ -149,8 +149,8 @@ def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
     assert torch.isfinite(predicted.grad).all()
     assert predicted.grad[:, 5:].abs().sum() == 0
     both = labels([NEAR, (*FAR[:4], float('nan'))])
-    assert float(bearing_loss(predicted, both, SHAPE)['range']) == pytest.approx(
-        float(bearing_loss(predicted, known, SHAPE)['range'])
+    assert bearing_loss(predicted, both, SHAPE)['range'].item() == pytest.approx(
+        bearing_loss(predicted, known, SHAPE)['range'].item()
     )
 
 
