@@ -7,6 +7,7 @@ import pytest
 
 from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.reports.page_section import marks
 from avdet_ros.progress import SILENT
 from avdet_ros.training.studies.pretexts.rows import (
     FEW,
@@ -19,6 +20,7 @@ from avdet_ros.training.studies.pretexts.rows import (
 from avdet_ros.training.studies.pretexts.study import (
     DOCUMENT,
     KEY,
+    OF_DRIVES,
     PAGE,
     Comparison,
     beats,
@@ -96,6 +98,20 @@ def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
     assert told['labels'] == 'truth'
     assert set(told['lacking']) == {'instance'}
     assert 'the right moment nearer' in told['about']['synchronisation']
+
+
+@pytest.mark.slow
+def test_the_page_has_a_section_for_drives_and_only_what_was_asked_for(drives, tmp_path):
+    document = tmp_path / DOCUMENT
+    document.write_text(f'# By hand\n\n{marks(KEY)}\n\n{marks(OF_DRIVES)}\n')
+    scale = replace(SMOKE, batch=8)
+    study(scale, tmp_path / 'out', drives, 'avdet', tmp_path, tasks=('instance',))
+    told = read_results(tmp_path / 'out')
+    assert set(told['lacking']) == {'instance'}, 'the other tasks of the scale are not run'
+    assert {run['row'] for run in told['runs']} == {'none', LONGER}
+    before, _, after = document.read_text().partition(f'<!-- {OF_DRIVES} -->')
+    assert before == f'# By hand\n\n{marks(KEY)}\n\n'
+    assert '| none, longer | ' in after
 
 
 def test_another_scale_is_refused(tmp_path):
