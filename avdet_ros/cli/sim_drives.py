@@ -23,6 +23,11 @@ def simulate(
     clean_too: Annotated[
         bool, typer.Option(help="Also write each drive's sound without the array's errors.")
     ] = False,
+    sound: Annotated[
+        bool,
+        typer.Option(help='Write the sound; without, drives are for teachers, which only look.'),
+    ] = True,
+    daytime: Annotated[str, typer.Option(help='By day, by night, or all: half of each.')] = 'all',
     recordings: Annotated[
         Path | None, typer.Option(help='Folder of loops engine*.wav, tyre*.wav as sources.')
     ] = None,
@@ -57,7 +62,7 @@ def simulate(
     from avdet_ros.simulation.plan import Plan
 
     loops = str(recordings.resolve()) if recordings else ''
-    plan = Plan(drives, minutes, seed, fps, clips, clean_too, loops)
+    plan = Plan(drives, minutes, seed, fps, clips and sound, clean_too, loops, sound, daytime)
     missing = prepare(out, plan, rig)
     frames = len(plan.times_s())
     done = drives - len(missing)
@@ -69,7 +74,9 @@ def simulate(
     write_drives(out, plan, missing, jobs, rig, progress_bars())
     listed = write_splits(out, plan)
     options = [f'--drives {drives} --minutes {minutes:g} --seed {seed} --fps {fps:g}']
-    options += ['' if clips else '--no-clips', '--clean-too' if clean_too else '']
+    options += ['' if sound else '--no-sound', '' if plan.clips or not sound else '--no-clips']
+    options += ['--clean-too' if clean_too else '']
+    options += [f'--daytime {daytime}' if daytime != 'all' else '']
     options += [f'--recordings {shlex.quote(str(recordings))}' if recordings else '']
     options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
     write_card(out, plan, ' '.join(['avdet sim drives', out.name, *filter(None, options)]))

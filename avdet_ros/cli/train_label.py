@@ -121,7 +121,7 @@ def label(
             if name not in known:
                 raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
     subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet train label')
-    frames = read_split(data, 0.0)
+    frames = read_split(data, 0.0, heard=False)
     drives = by_drive(
         frame
         for name in splits

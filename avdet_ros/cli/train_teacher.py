@@ -61,6 +61,16 @@ def train_teacher(
     epochs: Annotated[int, typer.Option(help='Passes over the frames.')] = 30,
     batch: Annotated[int, typer.Option(help='Frames a step.')] = 8,
     learning_rate: Annotated[float, typer.Option(help="AdamW's.")] = 1e-3,
+    bfloat16: Annotated[
+        bool,
+        typer.Option(
+            help='Compute with half the digits without a GPU: half the time where the CPU has '
+            'avx512_bf16.'
+        ),
+    ] = False,
+    daytime: Annotated[
+        str, typer.Option(help='Learn from drives by day, by night or all.')
+    ] = 'all',
     seed: Annotated[int, typer.Option(help='Of weights, order and flips.')] = 0,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
@@ -80,6 +90,8 @@ def train_teacher(
 
     need_training()
     from avdet_ros.dataset.splits import read_split
+    from avdet_ros.dataset.subsets import Subset, subset_frames
+    from avdet_ros.fields import fill
     from avdet_ros.training.data.camera_frames import SCALINGS, require_modality
     from avdet_ros.training.data.labelled_frames import read_coco, true_frames
     from avdet_ros.training.registries import TEACHERS
@@ -101,10 +113,16 @@ def train_teacher(
     if not issubclass(kind, EfficientDetTeacher):
         raise AvdetError(f'--model: expected efficientdet or centre_points, found {model}')
     if coco is None:
-        split = read_split(data, share)
+        split = read_split(data, share, heard=False)
         drives = split.teach + split.watch
-        learn, watch = (true_frames(data, part, modality) for part in (split.teach, split.watch))
+        subset = fill(Subset, {'daytime': daytime}, 'avdet train teacher')
+        learn, watch = (
+            true_frames(data, subset_frames(data, 'train', subset, part), modality)
+            for part in (split.teach, split.watch)
+        )
     else:
+        if daytime != 'all':
+            raise AvdetError(f'--daytime: expected drives with it, found --coco {coco}')
         drives = ()
         learn = read_coco(coco, data)
         watch = read_coco(coco_val, data) if coco_val else learn[::5]
@@ -123,6 +141,7 @@ def train_teacher(
         learning_rate=learning_rate,
         seed=seed,
         scaling=scaling,
+        bfloat16=bfloat16,
     )
     _logger.info(
         '%s: a %s teacher learns from %d frames, %d watch', out, modality, len(learn), len(watch)

@@ -72,7 +72,9 @@ class DriveSplit:
         return f'{counts} frames of the drives in {name}{which}'
 
 
-def read_split(root: Path, teachers_share: float, subset: Subset = WHOLE) -> DriveSplit:
+def read_split(
+    root: Path, teachers_share: float, subset: Subset = WHOLE, heard: bool = True
+) -> DriveSplit:
     """Read a data set's split files and set the teachers' drives apart.
 
     Args:
@@ -81,6 +83,7 @@ def read_split(root: Path, teachers_share: float, subset: Subset = WHOLE) -> Dri
             student.
         subset: what the student learns from and is scored with; the teachers learn from all of
             their drives, which are the same ones for every subset.
+        heard: leave out frames without sound; False where somebody only looks.
 
     Raises:
         AvdetError: the folder is not in that layout, names frames that are not there, has too
@@ -97,7 +100,7 @@ def read_split(root: Path, teachers_share: float, subset: Subset = WHOLE) -> Dri
                 f'{_contents(root)}; avdet sim drives makes such a folder'
             )
         ids = layout.read_ids(path) if path.is_file() else []
-        listed[split] = _present(root, ids, path)
+        listed[split] = _present(root, ids, path, heard)
         if not listed[split]:
             raise AvdetError(
                 f'{path}: expected frames, found none; it takes three drives to have a training, '
@@ -236,8 +239,10 @@ def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]
     return drives
 
 
-def _present(root: Path, ids: list[layout.FrameId], path: Path) -> list[layout.FrameId]:
-    """Those of the listed frames that have a picture and sound."""
+def _present(
+    root: Path, ids: list[layout.FrameId], path: Path, heard: bool
+) -> list[layout.FrameId]:
+    """Those of the listed frames that have a picture and, where it is wanted, sound."""
     skipped = Skipped(str(path), len(ids))
     kept = []
     whole = {frame.drive: (root / frame.drive / layout.DRIVE_SOUND).exists() for frame in ids}
@@ -245,7 +250,7 @@ def _present(root: Path, ids: list[layout.FrameId], path: Path) -> list[layout.F
         picture = layout.picture_path(root, frame, 'rgb')
         if not picture.exists():
             skipped.add(f'{path}: frame {frame}: expected {picture}, found none')
-        elif not whole[frame.drive] and not layout.sound_paths(root, frame)[0].exists():
+        elif heard and not whole[frame.drive] and not layout.sound_paths(root, frame)[0].exists():
             sound = layout.sound_paths(root, frame)[0]
             skipped.add(f'{path}: frame {frame}: expected {sound} or an MP3, found none')
         else:

@@ -11,6 +11,8 @@ from avdet_ros.dataset import layout
 from avdet_ros.simulation.plan import Plan, plan_drives
 from avdet_ros.simulation.scene import HORIZON_M
 
+_CUT = 'not written, cut from drive.flac by the reader'
+
 
 def write_card(root: Path, plan: Plan, command: str) -> None:
     """Count what a complete run holds and write ``DATASET_CARD.md``.
@@ -44,6 +46,9 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
             f'| {drive.scene_seed} |'
         )
     frames = len(labels)
+    eight = "eight channels, 16 bits, full scale as the simulation's microphones"
+    clips = f'one second centred on the frame: {"written" if plan.clips else _CUT}'
+    sound, clips = (words if plan.sound else 'not written' for words in (eight, clips))
     size = sum(path.stat().st_size for path in root.rglob('*') if path.is_file())
     text = f"""# Simulated drives
 
@@ -63,10 +68,8 @@ absolute zero; JPEG holds no 16 bits |
 | depth | `<drive>/fl_rgb_depth/fl_rgb_<stamp>.jpg` | JET colours of the disparity, 0 to 192 px |
 | metric depth | `<drive>/depth_m/depth_m_<stamp>.npy` | float16 metres on a grid of half the \
 resolution, 0 unknown |
-| sound of the drive | `<drive>/drive.flac` | eight channels, 16 bits, full scale as the \
-simulation's microphones |
-| sound of a frame | `<drive>/audio/audio_<0..7>_<stamp>.flac` | one second centred on the frame: \
-{'written' if plan.clips else 'not written, cut from drive.flac by the reader'} |
+| sound of the drive | `<drive>/drive.flac` | {sound} |
+| sound of a frame | `<drive>/audio/audio_<0..7>_<stamp>.flac` | {clips} |
 | truth | `<drive>/truth/frames.jsonl` | a JSON object a frame |
 | motion | `<drive>/odometry.csv` | 20 poses a second, speed ahead in m/s |
 | parameters | `<drive>/parameters.json`, `<drive>/rig.yaml` | what the drive was drawn with |

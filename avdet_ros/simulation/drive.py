@@ -65,6 +65,8 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
             found = dict(json.loads(settings.read_text(encoding='utf-8')))
         except (OSError, ValueError, TypeError) as error:
             raise AvdetError(f'{settings}: expected settings of a run, found {error}') from error
+        # Settings that are newer than the folder were as they are by default.
+        found = {**asdict(Plan()), **found}
         other = [name for name in wanted if found.get(name) != wanted[name]]
         if other:
             name = other[0]
@@ -146,8 +148,9 @@ def _fill(
     shutil.copyfile(rig_path or default_rig_path(), part / 'rig.yaml')
     _write_parameters(part, plan, drive, scene, conditions)
     write_odometry(part, ego_odometry(scene, drive.start_ns))
-    sound = render_drive_sound(scene)
-    soundfile.write(part / layout.DRIVE_SOUND, sound.T, rate, subtype='PCM_16', format='FLAC')
+    if plan.sound:
+        sound = render_drive_sound(scene)
+        soundfile.write(part / layout.DRIVE_SOUND, sound.T, rate, subtype='PCM_16', format='FLAC')
     if plan.clean_too:
         clean, _ = make_scene(plan, drive, rig_path, clean=True)
         quiet = render_drive_sound(clean)

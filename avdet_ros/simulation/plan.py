@@ -43,6 +43,8 @@ class Plan:
         clips: write each frame's second of sound as eight files, as MAVD has them.
         clean_too: write the sound without the array's errors beside it, ``drive_clean.flac``.
         recordings: folder of loops that serve as engines and tyres, '' for the synthetic ones.
+        sound: write the sound; without, drives teach teachers, which only look.
+        daytime: ``day``, ``night``, or ``all`` for half of each.
     """
 
     drives: int = 40
@@ -52,6 +54,8 @@ class Plan:
     clips: bool = True
     clean_too: bool = False
     recordings: str = ''
+    sound: bool = True
+    daytime: str = 'all'
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -68,6 +72,13 @@ class Plan:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise AvdetError(f'{name}: expected {low} to {high}, found {value:g}')
+        if self.daytime not in ('all', *layout.DAYTIMES):
+            known = ', '.join(('all', *layout.DAYTIMES))
+            raise AvdetError(f'daytime: expected one of {known}, found {self.daytime:.40}')
+        if not self.sound and (self.clips or self.clean_too or self.recordings):
+            raise AvdetError(
+                'drives without sound: expected no clips, no clean sound and no recordings'
+            )
 
     @property
     def duration_s(self) -> float:
@@ -82,7 +93,7 @@ class Plan:
     def needed_bytes(self) -> int:
         """Roughly what the whole run takes on disk."""
         frame = BYTES_A_FRAME + BYTES_OF_CLIPS * self.clips
-        sound = BYTES_OF_SOUND_A_S * self.duration_s * (1 + self.clean_too)
+        sound = BYTES_OF_SOUND_A_S * self.duration_s * (self.sound + self.clean_too)
         return int(self.drives * (len(self.times_s()) * frame + sound))
 
 
@@ -106,7 +117,7 @@ class DrivePlan:
 
 
 def plan_drives(plan: Plan) -> list[DrivePlan]:
-    """Names, splits and seeds of a run's drives: 60/20/20 by drive, half of each by night."""
+    """Names, splits and seeds of a run's drives: 60/20/20 by drive, of `Plan.daytime`."""
     rng = np.random.default_rng([plan.seed, 211])
     held = {split: round(share * plan.drives) for split, share in SHARES.items()}
     if plan.drives >= 3:
@@ -116,7 +127,7 @@ def plan_drives(plan: Plan) -> list[DrivePlan]:
     seeds = rng.choice(SEEDS_A_SPLIT, plan.drives, replace=False)
     drives = []
     for index, (split, seed) in enumerate(zip(splits, seeds, strict=True)):
-        night = index % 2 == 1
+        night = index % 2 == 1 if plan.daytime == 'all' else plan.daytime == 'night'
         hour = int(rng.integers(20, 24) if night else rng.integers(9, 16))
         clock = timedelta(
             days=index, hours=hour, minutes=int(rng.integers(60)), seconds=int(rng.integers(60))

@@ -29,6 +29,14 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
         (['sim', 'drives', '{new}', '--minutes', '99'], 'minutes: expected 0.05 to 20, found 99'),
         (['sim', 'drives', '{new}', '--fps', 'nan'], 'fps: expected 0.1 to 30, found nan'),
         (['sim', 'drives', '{new}', '--seed', '-1'], 'seed: expected 0 to 2147483647, found -1'),
+        (
+            ['sim', 'drives', '{new}', '--daytime', 'noon'],
+            'one of all, day, night, found noon',
+        ),
+        (
+            ['sim', 'drives', '{new}', '--no-sound', '--clean-too'],
+            'drives without sound: expected',
+        ),
         (['sim', 'drives', '{new}', '--recordings', '{new}'], 'expected a folder'),
         (['sim', 'drives', '{new}', '--rig', '{new}/rig.yaml'], 'cannot read the rig file'),
         (['sim', 'drives', '{full}'], 'expected a new or empty folder'),

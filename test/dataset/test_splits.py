@@ -76,6 +76,15 @@ def test_a_split_file_that_names_what_is_not_there_stops(own):
         read_split(own, 0.0)
 
 
+def test_who_only_looks_needs_no_sound(own):
+    for drive in own.glob('drive_*'):
+        (drive / layout.DRIVE_SOUND).unlink(missing_ok=True)
+        shutil.rmtree(drive / 'audio', ignore_errors=True)
+    with pytest.raises(AvdetError, match='or an MP3, found none'):
+        read_split(own, 0.5)
+    assert len(read_split(own, 0.5, heard=False).student) == 4 * 8
+
+
 def test_too_few_drives_for_teachers(own):
     ids = layout.read_ids(layout.split_path(own, 'train'))
     first = [frame for frame in ids if frame.drive in sorted(by_drive(ids))[:2]]

@@ -55,6 +55,29 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def test_drives_without_sound_by_day_have_pictures_and_truth(tmp_path: Path) -> None:
+    plan = Plan(2, 0.05, 12, 0.4, clips=False, sound=False, daytime='day')
+    drives = plan_drives(plan)
+    assert {drive.night for drive in drives} == {False}
+    write_drive(tmp_path, plan, drives[1])
+    written = {path.name for path in (tmp_path / drives[1].name).iterdir()}
+    assert 'drive.flac' not in written
+    (line,) = layout.read_truth(tmp_path, drives[1].name).values()
+    (picture,) = (tmp_path / drives[1].name / 'fl_rgb').iterdir()
+    assert line['stamp'] in picture.name
+    with pytest.raises(AvdetError, match='drives without sound: expected no clips'):
+        replace(plan, clips=True)
+
+
+def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
+    prepare(tmp_path / 'set', PLAN)
+    noted = tmp_path / 'set' / 'simulation.json'
+    noted.write_text(noted.read_text().replace('"daytime": "all",', ''))
+    assert len(prepare(tmp_path / 'set', PLAN)) == 3
+    with pytest.raises(AvdetError, match='holds a run with daytime all: expected night to go on'):
+        prepare(tmp_path / 'set', replace(PLAN, daytime='night'))
+
+
 @pytest.mark.slow
 def test_check_finds_nothing_wrong(written: Path) -> None:
     report = check(written, 0)

@@ -94,7 +94,7 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
 
     Args:
         recipe: ``fit`` and ``augmentation``; what a network of the image's grid needs (patience,
-            precision, schedule, gains of single channels) has no meaning here.
+            schedule, gains of single channels) has no meaning here.
         windows: that there are to learn from.
     """
     fit, how = recipe.fit, recipe.augmentation
@@ -114,6 +114,7 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
             masked=0.3 if how.mask_bands else 0.0,
         ),
         start_from=fit.start,
+        bfloat16=True if fit.precision == 'bf16-mixed' else None,
     )
 
 

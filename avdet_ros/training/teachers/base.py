@@ -40,6 +40,8 @@ class TeacherRecipe:
         scaling: of its pictures, see `camera_frames.SCALINGS`.
         zero_padded_pools: of its pyramid, see `EfficientDetector`.
         classes: kinds of vehicle that it tells apart, see `EfficientDetector`.
+        bfloat16: compute with half the digits where there is no GPU, which halves the time on CPUs
+            that have ``avx512_bf16``.
     """
 
     modality: str
@@ -54,6 +56,7 @@ class TeacherRecipe:
     scaling: str = 'own'
     zero_padded_pools: bool = False
     classes: int = 1
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)

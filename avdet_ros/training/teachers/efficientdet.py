@@ -168,7 +168,7 @@ def fit_teacher(
         seed=recipe.seed,
         watch='val/map',
         largest=True,
-        precision='16-mixed' if torch.cuda.is_available() else '32-true',
+        precision=fitting_precision(recipe),
         clip=10.0,
         progress=progress,
         callbacks=[CountEpochs(learn)],
@@ -177,6 +177,13 @@ def fit_teacher(
     teacher = kind(detector, recipe.modality, crop=recipe.crop, scaling=recipe.scaling)
     rank_zero_first(lambda: save_teacher(teacher, recipe, folder))
     return teacher
+
+
+def fitting_precision(recipe: TeacherRecipe) -> str:
+    """Lightning's word for what a teacher is fitted with on this machine."""
+    if torch.cuda.is_available():
+        return '16-mixed'
+    return 'bf16-mixed' if recipe.bfloat16 else '32-true'
 
 
 def save_teacher(teacher: EfficientDetTeacher, recipe: TeacherRecipe, folder: Path) -> None:

@@ -92,6 +92,9 @@ def test_a_recipe_in_the_words_of_the_fitting():
     assert (plan.steps, plan.epoch_windows, plan.start_from) == (36, 100, 'somewhere')
     assert plan.augmentation.mirror == 0.5
     assert plan.augmentation.masked == 0
+    assert plan.bfloat16 is None
+    halved = replace(recipe, fit=replace(recipe.fit, precision='bf16-mixed'))
+    assert fit_plan(halved, 100).bfloat16
     few = replace(recipe, augmentation=Augmentation(mirror=False, drop_channel=0.4))
     assert fit_plan(few, 8).steps == 6
     assert fit_plan(few, 8).augmentation.mirror == 0

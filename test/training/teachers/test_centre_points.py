@@ -9,6 +9,7 @@ import torch
 from avdet_ros.training.data.labelled_frames import LabelledFrame
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import TeacherRecipe
+from avdet_ros.training.teachers.efficientdet import fitting_precision
 from avdet_ros.training.teachers.labelling import open_teachers
 
 
@@ -30,3 +31,12 @@ def test_taught_for_an_epoch_and_opened_again(tmp_path):
     assert len(opened.predict(picture)[0].attention) == 5
     ours, theirs = (teacher.detector.cpu()(picture).grid for teacher in (taught, opened))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_half_the_digits_are_wanted_on_a_cpu_alone(monkeypatch):
+    recipe = TeacherRecipe('rgb', bfloat16=True)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert fitting_precision(recipe) == 'bf16-mixed'
+    assert fitting_precision(TeacherRecipe('rgb')) == '32-true'
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert fitting_precision(recipe) == '16-mixed'
