@@ -56,8 +56,8 @@ TOPICS = (
     Topic(
         'spectrogram',
         IMAGE,
-        'features of a window, `32FC32`: 8 log-mel spectrograms, 24 coherences (`32FC64` where '
-        'the model asks for all pairs); stamp: its end',
+        'features of a window, `32FC64`: 8 log-mel spectrograms, 56 coherences (`32FC32` with 24 '
+        'where the model asks for twelve pairs of microphones); stamp: its end',
         ('capture',),
         ('detector', 'overlay'),
         'OFFER_SPECTROGRAM',

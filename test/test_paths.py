@@ -8,7 +8,7 @@ import pytest
 
 from avdet_ros.paths import found_or_shipped, share
 
-MODEL = 'models/any_array.onnx'
+MODEL = 'models/student.onnx'
 
 
 def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
@@ -20,7 +20,7 @@ def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
     assert found_or_shipped(MODEL) == Path(MODEL), "the user's own comes first"
 
 
-@pytest.mark.parametrize('name', ['models/none.onnx', '/models/any_array.onnx', f'../{MODEL}'])
+@pytest.mark.parametrize('name', ['models/none.onnx', '/models/student.onnx', f'../{MODEL}'])
 def test_other_names_stay_as_they_are(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     assert found_or_shipped(name) == Path(name)

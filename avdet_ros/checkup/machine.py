@@ -50,7 +50,7 @@ def check_model(
     try:
         _, contract = read_model(path)
     except AvdetError as error:
-        step = 'name a model with --model; models/any_array.onnx takes any rig'
+        step = 'name a model with --model; models/student.onnx takes any rig'
         return to_do('model', str(error), step), not_checked('GPU', 'no model to run')
     front_end = FrontEnd.of(rig, contract.pair_count)
     if found := differences(contract, rig, front_end):

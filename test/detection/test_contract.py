@@ -239,7 +239,7 @@ def test_the_message_names_the_next_step(rig, front_end):
     """Each kind of difference has its own way out, and what is named is there."""
     contract = contract_for(rig, front_end, -0.5)
     for other, other_front_end, way, remark in (
-        (replace(rig, array_yaw_deg=90.0), front_end, 'any_array.onnx', 'three hours'),
+        (replace(rig, array_yaw_deg=90.0), front_end, 'student.onnx', 'three hours'),
         (rig, FrontEnd(sample_rate_hz=48000), 'sample_rate_hz: 44100', 'avdet devices'),
         (rig, FrontEnd(n_mels=64), 'another version of this package', 'simulated_labels.yaml'),
     ):
@@ -247,7 +247,7 @@ def test_the_message_names_the_next_step(rig, front_end):
             check(contract, other, other_front_end)
         assert remark in str(caught.value)
         for word in str(caught.value).replace('model:=', '').split():
-            if word.endswith(('any_array.onnx', 'simulated_labels.yaml')):
+            if word.endswith(('student.onnx', 'simulated_labels.yaml')):
                 assert Path(word).is_file()
 
 

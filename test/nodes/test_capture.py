@@ -14,6 +14,7 @@ import soundfile
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 
+from avdet_ros.audio.features import FrontEnd
 from avdet_ros.messages.decode import decode_sound, decode_spectrogram, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_sound
 from avdet_ros.nodes import qos
@@ -45,7 +46,7 @@ def wav(tmp_path):
     return wav
 
 
-def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
+def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, rig):
     samples = noise(2.0)
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     audio = watcher.collect(Image, 'audio', 200)
@@ -62,13 +63,13 @@ def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, front_end):
     np.testing.assert_allclose(steps, np.round(steps), atol=0.08)
     assert (np.round(steps) >= 1).all()
     assert received[0].header.frame_id == 'microphone_array'
-    assert (received[0].encoding, received[0].height, received[0].width) == ('32FC32', 80, 173)
+    assert (received[0].encoding, received[0].height, received[0].width) == ('32FC64', 80, 173)
     # A window is a second that ends with a frame of 256 samples.
     since_s = (stamp_ns(received[0]) - stamp_ns(audio[0])) * 1e-9
     seconds = 1 + 0.25 * round((since_s - 1) / 0.25)
     last = 256 * max(int(seconds * RATE_HZ / 256), -(-RATE_HZ // 256))
     second = samples[last - RATE_HZ : last]
-    expected = front_end.compute(second.T.astype(np.float32) / 32768)
+    expected = FrontEnd.of(rig, 28).compute(second.T.astype(np.float32) / 32768)
     np.testing.assert_allclose(decode_spectrogram(received[0], 'x'), expected, atol=1e-3)
     blocks = [decode_sound(message, 'x') for message in audio]
     assert audio[0].encoding == '16SC8'

@@ -114,7 +114,7 @@ def test_a_window_is_sent_with_its_times_and_numbers(capture, front_end):
     (message,) = node.sent['spectrogram']
     assert stamp_ns(message) == due.end_ns
     assert message.header.frame_id == node._rig.array_frame_id
-    assert decode_spectrogram(message, 'x').shape == (32, front_end.n_mels, front_end.frames)
+    assert decode_spectrogram(message, 'x').shape == (64, front_end.n_mels, front_end.frames)
     assert node.numbers['late'] == pytest.approx(40)
     assert node.numbers['gap'] == 0
     assert 0 < node.numbers['features'] < 10_000

@@ -143,7 +143,7 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
     assert code == 1
     assert 'avdet.microphones' in complaint
     assert '50 mm away' in complaint
-    assert 'any_array.onnx' in complaint
+    assert 'student.onnx' in complaint
     turned = default_rig_path().read_text().replace('[1000.0, 1000.0]', '[2000.0, 2000.0]')
     other.write_text(turned)
     code, printed, complaint = run_command(
@@ -160,7 +160,7 @@ def test_inspect_model_says_what_of_a_rig_was_not_taught(tmp_path, monkeypatch, 
 
     wide = tmp_path / 'rig.yaml'
     wide.write_text(default_rig_path().read_text().replace('0.250000', '2.50'))
-    command = ('eval', 'inspect-model', 'models/any_array.onnx', '--rig', wide)
+    command = ('eval', 'inspect-model', 'models/student.onnx', '--rig', wide)
     monkeypatch.chdir(tmp_path)  # and the shipped model is found all the same
     code, printed, complaint = run_command(monkeypatch, capsys, *command)
     assert code == 0

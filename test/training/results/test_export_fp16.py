@@ -33,8 +33,8 @@ def sounds(count: int) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_the_shipped_student_in_half_precision_predicts_the_same(tmp_path):
-    path, half = share('models/student.onnx'), tmp_path / 'half.onnx'
+def test_the_shipped_octagon_in_half_precision_predicts_the_same(tmp_path):
+    path, half = share('models/octagon.onnx'), tmp_path / 'half.onnx'
     write_half(path, half)
     assert half.stat().st_size < 0.6 * path.stat().st_size
     same = agreement(path, half, sounds(8))

@@ -42,7 +42,7 @@ def test_only_convolutions_behind_another_are_inner():
 
 def test_windows_of_one_rig_are_refused_for_a_model_for_any_array(tmp_path):
     np.savez(tmp_path / 'windows_0000000.npz', features=np.zeros((1, 32, 80, 44), np.float16))
-    model = share('models/any_array.onnx')
+    model = share('models/student.onnx')
     with pytest.raises(AvdetError, match=r'expected windows of drawn arrays .*found none of rig_'):
         quantise(model, tmp_path, tmp_path / 'int8.onnx')
     with pytest.raises(AvdetError, match='expected windows of drawn arrays, found none'):
@@ -50,8 +50,8 @@ def test_windows_of_one_rig_are_refused_for_a_model_for_any_array(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_shipped_student_in_8_bits_predicts_about_the_same(tmp_path, capsys, monkeypatch):
-    path, whole = share('models/student.onnx'), tmp_path / 'int8.onnx'
+def test_the_shipped_octagon_in_8_bits_predicts_about_the_same(tmp_path, capsys, monkeypatch):
+    path, whole = share('models/octagon.onnx'), tmp_path / 'int8.onnx'
     monkeypatch.setattr(windows, 'SCENES_A_SHARD', 2)
     for name, seed in (('train', 30), ('val', 100_030)):
         with monkeypatch.context() as patch:  # the manifest alone: two drives are enough

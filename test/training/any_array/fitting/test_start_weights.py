@@ -97,7 +97,7 @@ def test_what_is_none_is_refused_with_the_reason(tmp_path, network):
     with pytest.raises(AvdetError, match=r'model\.onnx: expected an ONNX model'):
         read_start_weights(tmp_path / 'model.onnx')
     with pytest.raises(AvdetError, match="holds its network's sizes"):
-        read_start_weights('models/student.onnx')
+        read_start_weights('models/octagon.onnx')
     other = saved_run(tmp_path / 'other', network)
     state = torch.load(other / 'best.pt', weights_only=True)
     state['shape']['deep'] = 16
