@@ -52,6 +52,12 @@ def simulate_windows(
         Path | None,
         typer.Option(help='folder of recordings to play among the other sounds; drawn arrays'),
     ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of loops that are the vehicles' sound in half of the drives; drawn arrays"
+        ),
+    ] = None,
     pairs: Annotated[
         int | None,
         typer.Option(
@@ -71,9 +77,10 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied or distractors or pairs not in (None, 12):
+        if quick or varied or distractors or recordings or pairs not in (None, 12):
             raise AvdetError(
-                '--quick, --varied, --distractors, --pairs: expected --arrays drawn or held-out'
+                '--quick, --varied, --distractors, --recordings, --pairs: expected --arrays drawn '
+                'or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -92,6 +99,7 @@ def simulate_windows(
             varied=varied,
             distractors=str(distractors.resolve()) if distractors else '',
             pairs=WindowPlan.pairs if pairs is None else pairs,
+            recordings=str(recordings.resolve()) if recordings else '',
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -56,6 +57,7 @@ from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.recorded_sounds import SoundFolder
+from avdet_ros.simulation.recordings import Recordings, load_recordings, shuffled
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.spectral_features import spectral_features
@@ -69,6 +71,9 @@ WORLDS = ('plain', 'furnished', 'mixed')
 ARRAYS = {'drawn': FAMILIES, 'held-out': HELD_OUT}
 FURNISHED_PART = 0.6
 """Part of the drives of a mixed world that are furnished."""
+
+RECORDED_PART = 0.5
+"""Part of the drives whose vehicles are played from recordings, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class WindowPlan:
         distractors: folder of recordings that other sounds are taken from as well, '' for none;
             with one drives are `varied`.
         pairs: of microphones that have coherences, 12 or 28, see `FrontEnd.pair_count`.
+        recordings: folder of loops that are the vehicles' sound in half of the drives, '' for
+            synthetic vehicles alone.
     """
 
     world: str = 'mixed'
@@ -100,6 +107,7 @@ class WindowPlan:
     varied: bool = False
     distractors: str = ''
     pairs: int = len(EVERY_PAIR)
+    recordings: str = ''
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -152,12 +160,21 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
         scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
+    if plan.recordings and np.random.default_rng([seed, 16]).random() < RECORDED_PART:
+        loops = _loops(plan.recordings, base.sample_rate_hz)
+        # Vehicles of different drives that have the same number do not sound the same.
+        scene = replace(scene, recordings=shuffled(loops, seed))
     if not (plan.varied or plan.distractors):
         return scene
     folder = None
     if plan.distractors:
         folder = SoundFolder.of(plan.distractors, base.sample_rate_hz)
     return varied(scene, folder)
+
+
+@cache
+def _loops(folder: str, sample_rate_hz: int) -> Recordings:
+    return load_recordings(folder, sample_rate_hz)
 
 
 def place_array(scene: Scene, array: DrawnArray) -> Scene:

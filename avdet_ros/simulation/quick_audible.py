@@ -65,7 +65,9 @@ def leave_out(
     for (source, way), bands in zip(ways, needed, strict=True):
         if bands.any():
             last = int(np.flatnonzero(bands)[-1])
-            source.bins.append(min(int(highest[last]), BINS))
+            played = scene.recordings is not None and source.vehicle is not None
+            # a recording may have more above than a vehicle of its category
+            source.bins.append(BINS if played else min(int(highest[last]), BINS))
             kept.setdefault(id(source), []).append(way)
     found = []
     for source in sources:

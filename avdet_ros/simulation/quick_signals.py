@@ -33,6 +33,7 @@ from avdet_ros.simulation.propagation import POWERS, TAPS, sinc_filters
 from avdet_ros.simulation.quick_paths import GRID_S, Source, Stage
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.signals import BLOCK, FULL_SCALE_PA, REFERENCE_PA, Signal
+from avdet_ros.simulation.vehicle_signals import played_signal
 from avdet_ros.simulation.white_noise import NoiseBank, noise_bank
 
 SHAPE_FRAMES = 16
@@ -115,11 +116,13 @@ class SourceReader:
         rate = self.rate
         low_s, high_s = te.min(), te.max()
         given = True
+        signal = None
+        if self.given is None:
+            signal = self._signal(source.sound) if source.sound else self._played(source, stage)
         if self.given is not None:
             rows, first = self.given.source(source, low_s, high_s)
-        elif source.sound is not None:
+        elif signal is not None:
             first = int(low_s * rate) - 40
-            signal = self._signal(source.sound)
             sound = signal.read(first, int((high_s - low_s) * rate) + 400)
             rows = reading_filters(sound, sinc_filters(rate))
         else:
@@ -170,6 +173,27 @@ class SourceReader:
             key = scene.seed, (2 << 32) + sound.number
             self._signals[sound.number] = sound.signal(key, self.rate, loss_db)
         return self._signals[sound.number]
+
+    def _played(self, source: Source, stage: Stage) -> Signal | None:
+        """The signal of a vehicle that is played from recordings."""
+        scene, vehicle = self.scene, source.vehicle
+        if scene.recordings is None or vehicle is None:
+            return None
+        frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+        loss = self._air_db(frequency)
+
+        def loss_db(t_s: float) -> np.ndarray:
+            place = int(np.clip(round(t_s / GRID_S) - stage.first, 0, len(stage.times_s) - 1))
+            air_db = loss * np.float32(source.air_m[place])
+            if source.detour_m is None:
+                return air_db
+            detour = source.detour_m[place : place + 1]
+            c = scene.speed_of_sound_mps
+            return air_db + screen_loss_db(detour, frequency, c)[0].astype(np.float32)
+
+        return played_signal(
+            vehicle, source.name[1], scene.seed, self.rate, loss_db, scene.recordings
+        )
 
     def _tone_spectra(
         self, engine: Engine, table: np.ndarray, te: np.ndarray, slope: np.ndarray

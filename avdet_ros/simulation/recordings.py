@@ -9,11 +9,13 @@ vehicle drives faster or slower, at the level of the vehicle's sound power.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 import re
 
 import numpy as np
+from scipy import fft
 
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation import cnossos
@@ -97,6 +99,32 @@ def choose(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
     return loops[vehicle.vehicle_id * 7919 % len(loops)]
 
 
+@lru_cache(maxsize=32)
+def coloured(loop: Loop, colour_db: tuple[float, ...]) -> Loop:
+    """A loop through an equaliser, as loud as before by A-weighting.
+
+    Args:
+        loop: the recording.
+        colour_db: (8,) what is added to its octaves.
+    """
+    spectrum, octave, weight = _parts(loop)
+    gain = np.interp(octave, np.arange(8), 10 ** (np.array(colour_db) / 20)).astype(np.float32)
+    heard = np.linalg.norm(spectrum * weight) / np.linalg.norm(spectrum * weight * gain)
+    # A length that is quick to transform; a loop's table has no rate but its duration.
+    table = fft.irfft(spectrum * (gain * heard), fft.next_fast_len(len(loop.table), True))
+    table *= len(table) / (len(loop.table) - 1)
+    return replace(loop, table=np.append(table, table[:1]).astype(np.float32))
+
+
+@lru_cache(maxsize=256)
+def _parts(loop: Loop) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spectrum of a loop; of its bins the octave above 63 Hz, and the A-weighting's gain."""
+    spectrum = fft.rfft(loop.table[:-1])
+    frequency_hz = np.arange(len(spectrum)) / loop.duration_s
+    octave = np.log2(np.maximum(frequency_hz, 1.0) / cnossos.BANDS_HZ[0]).astype(np.float32)
+    return spectrum, octave, _a_weighting(frequency_hz).astype(np.float32)
+
+
 def tyre_power_db(vehicle: Vehicle, speed_mps: float) -> float:
     """A-weighted sound power of one axle's tyres."""
     return float(cnossos.a_weighted_db(vehicle.sound.rolling_db(speed_mps))) - 10 * np.log10(2)
@@ -105,6 +133,17 @@ def tyre_power_db(vehicle: Vehicle, speed_mps: float) -> float:
 def engine_power_db(vehicle: Vehicle, speed_mps: float) -> float:
     """A-weighted sound power of the engine."""
     return float(cnossos.a_weighted_db(vehicle.sound.propulsion_db(speed_mps)))
+
+
+def shuffled(loops: Recordings, seed: int) -> Recordings:
+    """The same loops in an order of a drive's own, so that its vehicles choose others."""
+    rng = np.random.default_rng([seed, 17])
+    return Recordings(
+        *(
+            tuple(part[i] for i in rng.permutation(len(part)))
+            for part in (loops.engines, loops.tyres)
+        )
+    )
 
 
 def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
@@ -203,10 +242,15 @@ def _resampled(sound: np.ndarray, rate_hz: int, new_rate_hz: int) -> np.ndarray:
 
 
 def _a_weighted_power(sound: np.ndarray, rate: int) -> float:
-    """Mean square after A-weighting (IEC 61672-1, analytic form)."""
-    f = np.fft.rfftfreq(len(sound), 1 / rate)
+    """Mean square after A-weighting."""
+    weight = _a_weighting(np.fft.rfftfreq(len(sound), 1 / rate))
+    spectrum = np.abs(np.fft.rfft(sound.astype(np.float64))) * weight
+    return float(max(2 * np.sum(spectrum**2) / len(sound) ** 2, 1e-12))
+
+
+def _a_weighting(f: np.ndarray) -> np.ndarray:
+    """Gain at frequencies in hertz (IEC 61672-1, analytic form)."""
     weight = 1.2589 * 12194**2 * f**4
     weight /= (f**2 + 20.6**2) * (f**2 + 12194**2)
     weight /= np.sqrt((f**2 + 107.7**2) * (f**2 + 737.9**2))
-    spectrum = np.abs(np.fft.rfft(sound.astype(np.float64))) * weight
-    return float(max(2 * np.sum(spectrum**2) / len(sound) ** 2, 1e-12))
+    return weight

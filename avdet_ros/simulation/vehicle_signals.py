@@ -9,13 +9,16 @@ import numpy as np
 from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.engine import Engine
 from avdet_ros.simulation.recordings import (
+    Loop,
     Playback,
     Recordings,
     choose,
+    coloured,
     engine_power_db,
     tyre_power_db,
 )
 from avdet_ros.simulation.signals import Signal
+from avdet_ros.simulation.variety import ColouredProfile
 from avdet_ros.simulation.vehicles import Vehicle
 
 ROLES = ('front', 'rear', 'engine', 'far')
@@ -49,20 +52,15 @@ def vehicle_signal(
     def tyres_db(t_s: float) -> np.ndarray:
         return vehicle.sound.rolling_db(vehicle.speed_mps(t_s))
 
-    key = seed, vehicle.vehicle_id * len(ROLES) + ROLES.index(role)
-    playback = _playback(vehicle, role, recordings) if recordings else None
+    if recordings and (
+        played := played_signal(vehicle, role, seed, sample_rate_hz, loss_db, recordings)
+    ):
+        return played
+    key = _key(vehicle, role, seed)
     if role in ('front', 'rear'):
-        if playback:
-            return _played(key, sample_rate_hz, playback, loss_db, lambda t_s: _SILENCE)
         return Signal(key, sample_rate_hz, lambda t_s: tyres_db(t_s) - 10 * np.log10(2), loss_db)
     if role == 'engine':
-        if playback:
-            return _played(key, sample_rate_hz, playback, loss_db, lambda t_s: _SILENCE)
         return Signal(key, sample_rate_hz, engine.noise_db, loss_db, engine.table, engine.phase)
-    if playback and recordings:
-        # what the loop does not replace stays synthetic
-        rest = tyres_db if not recordings.tyres else lambda t_s: _SILENCE
-        return _played(key, sample_rate_hz, playback, loss_db, rest)
 
     def all_db(t_s: float) -> np.ndarray:
         return cnossos.add_levels(engine.noise_db(t_s), tyres_db(t_s))
@@ -70,31 +68,56 @@ def vehicle_signal(
     return Signal(key, sample_rate_hz, all_db, loss_db, engine.table, engine.phase)
 
 
+def played_signal(
+    vehicle: Vehicle,
+    role: str,
+    seed: int,
+    sample_rate_hz: int,
+    loss_db: Callable[[float], np.ndarray] | None,
+    recordings: Recordings,
+) -> Signal | None:
+    """The signal of a source that is played from a loop, see `vehicle_signal`; None for others."""
+    playback = _playback(vehicle, role, recordings)
+    if playback is None:
+        return None
+
+    def rest_db(t_s: float) -> np.ndarray:
+        if role == 'far' and not recordings.tyres:  # what the loop does not replace
+            return vehicle.sound.rolling_db(vehicle.speed_mps(t_s))
+        return _SILENCE
+
+    key = _key(vehicle, role, seed)
+    return Signal(
+        key, sample_rate_hz, rest_db, loss_db, playback.table, playback.phase, filter_tones=True
+    )
+
+
+def _key(vehicle: Vehicle, role: str, seed: int) -> tuple[int, int]:
+    return seed, vehicle.vehicle_id * len(ROLES) + ROLES.index(role)
+
+
 def _playback(vehicle: Vehicle, role: str, recordings: Recordings) -> Playback | None:
     combustion = vehicle.sound.cylinders > 0
     rolls = vehicle.kind != 'motorcycle'
     if role in ('front', 'rear') and recordings.tyres:
-        loop = choose(recordings.tyres, vehicle)
+        loop = _loop(recordings.tyres, vehicle)
         return Playback(vehicle, loop, lambda v: tyre_power_db(vehicle, v), role == 'rear')
     if role == 'engine' and recordings.engines and combustion:
-        loop = choose(recordings.engines, vehicle)
+        loop = _loop(recordings.engines, vehicle)
         return Playback(vehicle, loop, lambda v: engine_power_db(vehicle, v))
     if role == 'far' and recordings.tyres and rolls:
-        loop = choose(recordings.tyres, vehicle)
+        loop = _loop(recordings.tyres, vehicle)
         return Playback(vehicle, loop, lambda v: float(vehicle.sound.power_db_a(v)))
     if role == 'far' and recordings.engines and combustion:
-        loop = choose(recordings.engines, vehicle)
+        loop = _loop(recordings.engines, vehicle)
         return Playback(vehicle, loop, lambda v: engine_power_db(vehicle, v))
     return None
 
 
-def _played(
-    key: tuple[int, int],
-    sample_rate_hz: int,
-    playback: Playback,
-    loss_db: Callable[[float], np.ndarray] | None,
-    rest_db: Callable[[float], np.ndarray],
-) -> Signal:
-    return Signal(
-        key, sample_rate_hz, rest_db, loss_db, playback.table, playback.phase, filter_tones=True
-    )
+def _loop(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
+    """The loop of a vehicle, through its equaliser where it has one (`variety`)."""
+    loop, sound = choose(loops, vehicle), vehicle.sound
+    if not isinstance(sound, ColouredProfile):
+        return loop
+    tyres = loop.name.lower().startswith('tyre')
+    return coloured(loop, sound.rolling_colour_db if tyres else sound.propulsion_colour_db)

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.errors import AvdetError
-from avdet_ros.simulation.recordings import load_recordings
+from avdet_ros.simulation.array_windows import WindowPlan, draw_world
+from avdet_ros.simulation.quick_sound import QuickSound
+from avdet_ros.simulation.recordings import coloured, load_recordings, shuffled
 from avdet_ros.simulation.sound import render_sound
+from avdet_ros.simulation.spectral_features import spectral_features
+from avdet_ros.simulation.variety import varied
 
 RATE = 44100
 
@@ -74,3 +79,52 @@ def test_no_recordings(tmp_path):
         load_recordings(tmp_path, RATE)
     with pytest.raises(AvdetError, match='expected a folder'):
         load_recordings(tmp_path / 'missing', RATE)
+
+
+def octaves_db(loop):
+    """(8,) levels of a loop by octave, from 63 Hz on."""
+    power = np.abs(np.fft.rfft(loop.table[:-1]) / len(loop.table)) ** 2
+    frequency_hz = np.arange(len(power)) / loop.duration_s
+    octave = np.round(np.log2(np.maximum(frequency_hz, 1) / 63))
+    return np.array([10 * np.log10(power[octave == band].sum() + 1e-20) for band in range(8)])
+
+
+def test_an_equaliser_changes_the_octaves_and_not_the_loudness(tmp_path):
+    _loops(tmp_path, RATE)
+    tyres = load_recordings(tmp_path, RATE).tyres[0]
+    same, bright = coloured(tyres, (0.0,) * 8), coloured(tyres, (-6.0, -6, -6, -6, 6, 6, 6, 6))
+    np.testing.assert_allclose(octaves_db(same), octaves_db(tyres), atol=0.05)
+    change = octaves_db(bright) - octaves_db(tyres)
+    assert change[[5, 6]].mean() - change[[1, 2]].mean() == pytest.approx(12, abs=0.3)
+    # What is louder above is softer below, so that it is as loud as before.
+    assert -13 < change[1] < -6 < 0 < change[6] < 6
+    assert bright.duration_s == tyres.duration_s
+
+
+def test_half_of_the_drives_are_played_each_in_its_own_order(rig, tmp_path):
+    _loops(tmp_path)
+    plan = WindowPlan(world='plain', recordings=str(tmp_path))
+    worlds = [draw_world(seed, rig, plan) for seed in range(20)]
+    played = [world for world in worlds if world.recordings is not None]
+    assert 4 < len(played) < 16
+    assert {len(world.recordings.engines) for world in played} == {1}
+    loops = load_recordings(tmp_path, RATE)
+    many = replace(loops, engines=tuple(replace(loops.engines[0], name=str(i)) for i in range(9)))
+    orders = {tuple(loop.name for loop in shuffled(many, seed).engines) for seed in range(5)}
+    assert len(orders) == 5
+    assert {''.join(sorted(order)) for order in orders} == {'012345678'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('colours', [False, True])
+def test_recordings_sound_the_same_in_both_renderers(world, tmp_path, colours):
+    _loops(tmp_path)
+    front_end = FrontEnd()
+    scene = replace(world((12.0, 4.0, 10.0)), recordings=load_recordings(tmp_path, RATE))
+    scene = varied(scene) if colours else scene
+    scene = replace(scene, distractors=())
+    exact = pool_frames(front_end.compute(render_sound(scene, 1.0, 1.0)))[:8]
+    quick = spectral_features(QuickSound([scene], front_end).spectra(1.0)[0], front_end)[:8]
+    difference_db = (quick - exact)[exact > exact.max() - 30]
+    assert abs(difference_db.mean()) < 0.2
+    assert np.abs(difference_db).mean() < 0.8

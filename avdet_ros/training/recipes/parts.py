@@ -181,7 +181,7 @@ class FitRecipe:
         schedule: ``cosine`` with AdamW and a short rise, or ``plateau`` with Adam, the paper's:
             the rate falls by ten after five epochs without a better validation score.
         start: weights to start from, '' for fresh ones: ``checkpoints/best.ckpt`` of a run with
-            the same student, or ``best.pt`` of one for any array.
+            the same student, or ``best.pt`` of one for any array, or a model file for any array.
         doubts: of ``any_array``, with start weights: labels that the network which it starts from
             does not hear at all, and directions where it hears an unlabelled vehicle for sure,
             teach nothing (`training.any_array.doubts`).

@@ -19,6 +19,7 @@ from torch import Tensor
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
+from avdet_ros.paths import found_or_shipped
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.run_file import BEST, no_run_file, read_run_file
 
@@ -54,12 +55,13 @@ def read_start_weights(path: str | Path) -> StartWeights:
     """Read the weights to begin with.
 
     Args:
-        path: a run's folder, its ``best.pt``, or a model file that `export_any_array` wrote.
+        path: a run's folder, its ``best.pt``, or a model file that `export_any_array` wrote, also
+            by the name of a shipped one.
 
     Raises:
         AvdetError: it is none of these, or cannot be read.
     """
-    path = Path(path)
+    path = found_or_shipped(path)
     if path.is_dir():
         path = path / BEST
     if path.suffix == '.onnx':
