@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from avdet_ros.errors import AvdetError
+
+_logger = logging.getLogger(__name__)
 
 
 def share(name: str) -> Path:
@@ -31,10 +34,18 @@ def share(name: str) -> Path:
     raise AvdetError(f'{name} of the package avdet_ros: expected at {places}, found nothing')
 
 
+FORMER_NAMES = {
+    'models/any_array.onnx': 'models/student.onnx',
+    'models/any_array_int8.onnx': 'models/student_int8.onnx',
+}
+"""What shipped files were called before."""
+
+
 def found_or_shipped(path: str | Path) -> Path:
     """A file as it is named, or else the package's own of that name.
 
-    So that ``models/any_array.onnx`` is found from any folder, a colcon workspace's too.
+    So that ``models/student.onnx`` is found from any folder, a colcon workspace's too. A former
+    name finds what it was the name of, with a warning.
 
     Args:
         path: of a file; what is not there and does not ship stays as it is.
@@ -42,10 +53,14 @@ def found_or_shipped(path: str | Path) -> Path:
     path = Path(path)
     if path.exists() or path.is_absolute() or '..' in path.parts:
         return path
+    name = FORMER_NAMES.get(path.as_posix(), str(path))
     try:
-        return share(str(path))
+        found = share(name)
     except AvdetError:
         return path
+    if name != str(path):
+        _logger.warning('%s is called %s now', path, name)
+    return found
 
 
 def ros_package_installed(name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avdet_ros.paths import found_or_shipped, share
+from avdet_ros.paths import FORMER_NAMES, found_or_shipped, share
 
 MODEL = 'models/student.onnx'
 
@@ -24,3 +24,10 @@ def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
 def test_other_names_stay_as_they_are(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     assert found_or_shipped(name) == Path(name)
+
+
+@pytest.mark.parametrize('name', FORMER_NAMES)
+def test_a_former_name_finds_what_it_was_the_name_of(tmp_path, monkeypatch, caplog, name):
+    monkeypatch.chdir(tmp_path)
+    assert found_or_shipped(name) == share(FORMER_NAMES[name])
+    assert f'{name} is called {FORMER_NAMES[name]} now' in caplog.text

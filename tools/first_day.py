@@ -28,7 +28,7 @@ from avdet_ros.simulation.vehicles import random_vehicle
 
 BEARING_DEG = 30.0
 WITHIN_DEG = 5.0
-MODELS = 'octagon.onnx', 'any_array.onnx'
+MODELS = 'octagon.onnx', 'student.onnx'
 
 
 def scene(seed: int, rig: Rig, ego_runs: bool) -> Scene:

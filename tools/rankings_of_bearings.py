@@ -4,7 +4,7 @@
 
 Furnished validation drives (seeds from 162000), three windows of each, with an array without
 errors and with a neglected one whose true geometry is told, heard by the network of
-`any_array.onnx`; what its columns say is kept in the folder STORE, so that an interrupted run goes
+`student.onnx`; what its columns say is kept in the folder STORE, so that an interrupted run goes
 on. A learned score is a logistic regression, on the drives of even seeds for the odd ones and the
 other way round. Gains of recall are the middle 95 per cent of drives drawn anew.
 """
@@ -53,7 +53,7 @@ from avdet_ros.training.any_array.detector import APART_DEG, OVERLAP, BearingDet
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
 FIRST_SEED, NEAR_DEG = 162_000, 3.0
-MODEL = 'models/any_array.onnx'
+MODEL = 'models/student.onnx'
 LEAST_LOGIT = -5.5
 """Of the columns that are looked at: about the least score of the model file."""
 

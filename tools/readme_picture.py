@@ -5,7 +5,7 @@
 renders a simulated test drive, runs the model for any array and tracker ground over it as the
 nodes do, and paints one instant: what the overlay shows, and the same vehicles from above with
 90 % ellipses and trails in metres. In a live drive `avdet demo --tracker ground --model
-models/any_array.onnx` shows both at every instant.
+models/student.onnx` shows both at every instant.
 """
 
 from __future__ import annotations

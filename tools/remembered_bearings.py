@@ -3,7 +3,7 @@
     python tools/remembered_bearings.py STORE [DRIVES]
 
 Furnished validation drives of seven seconds (seeds from 161000), ten windows a second, heard by
-`any_array.onnx`; what it finds is kept in the folder STORE, so that an interrupted run goes on.
+`student.onnx`; what it finds is kept in the folder STORE, so that an interrupted run goes on.
 Each memory says of a box how likely a vehicle was on its way in the windows before; logistic
 regression weighs that against what the box's own window says, on the drives of even seeds for the
 odd ones and the other way round. Only the order of boxes changes; the future is not used.
@@ -56,7 +56,7 @@ LEVELS = {
 
 def find(seed: int, rig: Rig, path: Path) -> None:
     """Render a drive, run the model over it and write what it finds."""
-    detector = Detector(share('models/any_array.onnx'), rig, providers=['cpu'], threads=1)
+    detector = Detector(share('models/student.onnx'), rig, providers=['cpu'], threads=1)
     front_end = detector.front_end
     scene = Condition('furnished', 'ideal').scene(seed, rig, SECONDS)
     rate, total = rig.sample_rate_hz, round(SECONDS * rig.sample_rate_hz)

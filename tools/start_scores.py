@@ -41,7 +41,7 @@ SETS = {
 
 CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
 
-MODELS = ('models/any_array.onnx', 'models/octagon.onnx')
+MODELS = ('models/student.onnx', 'models/octagon.onnx')
 
 SETTINGS = ((0.3, 0.1), (0.4, 0.1), (0.5, 0.1), (0.6, 0.1), (0.7, 0.1), (0.4, 0.3), (0.4, 0.5))
 """Start scores, and how long a track's detections have to span before it is reported, seconds."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from avdet_ros.detection.session import Detector
     from avdet_ros.rig import Rig
 
-SHIPPED = ('any_array', 'octagon')
+SHIPPED = ('student', 'octagon')
 """Names of their files in models, without the ending."""
 
 

@@ -66,6 +66,13 @@ def train_any_array(
             'avx512_bf16. The default is to do so on a GPU.'
         ),
     ] = None,
+    doubts: Annotated[
+        bool,
+        typer.Option(
+            help='With --start-from, for labels of teachers: those that its network does not hear '
+            'at all, and directions where it hears a vehicle that has none, teach nothing.'
+        ),
+    ] = False,
     export_only: Annotated[
         bool,
         typer.Option(
@@ -99,6 +106,8 @@ def train_any_array(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if steps is None and minutes is None:
         steps = 4000
+    if doubts and start_from is None:
+        raise AvdetError('--doubts: expected --start-from, weights that hear already, found none')
     plan = FitPlan(
         steps=steps,
         seconds=None if minutes is None else 60 * minutes,
@@ -115,7 +124,9 @@ def train_any_array(
         shape = read_start_weights(start_from).shape
     if width is not None:
         shape = replace(shape, width=width)
-    run = any_array.AnyArrayRun(train, val, out, plan, shape, labels, device, most, most_val)
+    run = any_array.AnyArrayRun(
+        train, val, out, plan, shape, labels, device, most, most_val, doubts=doubts
+    )
     if export_only:
         any_array.export_only(run, progress_bars(progress))
         return
