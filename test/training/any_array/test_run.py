@@ -15,8 +15,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.cli.main import app
 from avdet_ros.cli.train_quantise import quantise
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
@@ -195,3 +197,10 @@ def test_too_few_windows_are_refused(folders, tmp_path):
     run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')
     with pytest.raises(AvdetError, match='expected at least 16 windows for a batch, found 0'):
         train_any_array(run)
+
+
+def test_doubts_take_weights_that_hear(tmp_path):
+    words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', '--doubts']
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert isinstance(done.exception, AvdetError)
+    assert '--doubts: expected --start-from' in str(done.exception)
