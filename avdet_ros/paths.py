@@ -9,6 +9,9 @@ from avdet_ros.errors import AvdetError
 
 _logger = logging.getLogger(__name__)
 
+DEFAULT_MODEL = 'models/student.onnx'
+"""What nodes and commands take where no model is named; it fits any eight microphones."""
+
 
 def share(name: str) -> Path:
     """Path of a file that ships with the package.
@@ -35,7 +38,7 @@ def share(name: str) -> Path:
 
 
 FORMER_NAMES = {
-    'models/any_array.onnx': 'models/student.onnx',
+    'models/any_array.onnx': DEFAULT_MODEL,
     'models/any_array_int8.onnx': 'models/student_int8.onnx',
 }
 """What shipped files were called before."""

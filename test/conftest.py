@@ -102,7 +102,7 @@ def rig() -> Rig:
 
 @pytest.fixture(scope='session')
 def front_end() -> FrontEnd:
-    """The front end of the shipped model."""
+    """The front end with twelve pairs of microphones."""
     return FrontEnd()
 
 

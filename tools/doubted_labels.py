@@ -26,26 +26,34 @@ RIGHT_DEG, EDGE_DEG, VISIBLE = 3.0, 2.0, 0.25
 THRESHOLDS = (0.0, 0.03, 0.1, 0.2, 0.3, 0.5)
 
 
-def judged(labelled: Path, truth: Path) -> Iterator[tuple[int, int, bool]]:
-    """Window, label and whether it is right, of a shard's sure labels; label -1: a vehicle."""
-    with np.load(labelled) as seen, np.load(truth) as true:
-        seen, true = dict(seen), dict(true)
+def judged(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> Iterator[tuple]:
+    """Window, label and whether it is right, of a shard's sure labels."""
     for row in range(len(seen['seed'])):
-        low, high = np.sort(seen['seen_deg'][row]) + [EDGE_DEG, -EDGE_DEG]
-        vehicles = true['azimuth_deg'][row, : true['count'][row]]
-        shown = true['visible_fraction'][row, : len(vehicles)] >= VISIBLE
-        inside = shown & (low < vehicles) & (vehicles < high)
-        yield from ((row, -1, True) for _ in range(inside.sum()))
-        free = set(range(len(vehicles)))
+        free = list(true['azimuth_deg'][row, : true['count'][row]])
         for label in range(seen['count'][row]):
             if seen['unsure'][row, label]:
                 continue
-            apart = {k: abs(vehicles[k] - seen['azimuth_deg'][row, label]) for k in free}
-            near = min(apart, key=apart.__getitem__, default=None)
-            right = near is not None and apart[near] < RIGHT_DEG
+            azimuth = seen['azimuth_deg'][row, label]
+            near = min(free, key=lambda vehicle: abs(vehicle - azimuth), default=np.inf)
+            right = abs(near - azimuth) < RIGHT_DEG
             if right:
-                free.discard(near)
+                free.remove(near)
             yield row, label, right
+
+
+def vehicles_in_view(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> int:
+    """How many vehicles of a shard can be heard and seen."""
+    low, high = np.sort(seen['seen_deg'], axis=1).T[..., None]
+    azimuth = true['azimuth_deg']
+    inside = (low + EDGE_DEG < azimuth) & (azimuth < high - EDGE_DEG)
+    labelled = np.arange(azimuth.shape[1]) < true['count'][:, None]
+    return int((labelled & inside & (true['visible_fraction'] >= VISIBLE)).sum())
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """A shard without its features."""
+    with np.load(path) as shard:
+        return {name: shard[name] for name in shard.files if name != 'features'}
 
 
 def main(truth: Path, labelled: Path, model: str) -> None:
@@ -58,11 +66,10 @@ def main(truth: Path, labelled: Path, model: str) -> None:
     heard = heard_near(start.network(), store).numpy()
     rows, vehicles, first = [], 0, 0
     for path in sorted(labelled.glob('windows_*.npz')):
-        found = list(judged(path, truth / path.name))
-        vehicles += sum(label < 0 for _, label, _ in found)
-        rows += [(heard[first + row, label], right) for row, label, right in found if label >= 0]
-        with np.load(path) as shard:
-            first += len(shard['seed'])
+        seen, true = read(path), read(truth / path.name)
+        rows += [(heard[first + row, label], right) for row, label, right in judged(seen, true)]
+        vehicles += vehicles_in_view(seen, true)
+        first += len(seen['seed'])
     says, right = np.array(rows, float).T
     print('| left open below | labels | on vehicles that can be heard | of those found |')
     print('|--:|--:|--:|--:|')

@@ -43,12 +43,12 @@ def process(
 
     from avdet_ros.bags.process import process_bag
     from avdet_ros.detection.session import Detector
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
     from avdet_ros.tracking import DEFAULT_TRACKER, make_tracker
 
     loaded_rig = load_rig(rig)
-    model = model or share('models/student.onnx')
+    model = model or share(DEFAULT_MODEL)
     detector = Detector(model, loaded_rig, providers=['cpu'], threads=1)
     front_end = detector.front_end
     follow = make_tracker(tracker or DEFAULT_TRACKER)

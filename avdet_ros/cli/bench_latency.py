@@ -75,7 +75,7 @@ def show_latency(
     from avdet_ros.bench.latency_budget import budget_table
     from avdet_ros.errors import AvdetError
     from avdet_ros.graph import parse_arguments
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
     from avdet_ros.sources.simulated import DEMO_SEED
     from avdet_ros.supervisor import require_ros
@@ -86,7 +86,7 @@ def show_latency(
         )
     more = parse_arguments(given or [])
     require_ros()
-    model = model or share('models/student.onnx')
+    model = model or share(DEFAULT_MODEL)
     progress = progress_bars()
     results = []
     with tempfile.TemporaryDirectory(prefix='avdet-') as folder:

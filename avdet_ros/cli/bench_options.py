@@ -25,10 +25,10 @@ ResultsFile = Annotated[Path | None, typer.Option(help='Write the results as JSO
 def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, Path]:
     """A drive's sound as (n, 8) int16, and the model to run on it."""
     from avdet_ros.bench.graph_under_test import drive_sound
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
 
-    return drive_sound(load_rig(rig)), model or share('models/student.onnx')
+    return drive_sound(load_rig(rig)), model or share(DEFAULT_MODEL)
 
 
 def write_results(out: Path | None, results: dict[str, Any]) -> None:

@@ -44,11 +44,11 @@ def show_steps(
     from rich.table import Table
 
     from avdet_ros.bench import step_costs
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
 
     loaded_rig, about = load_rig(rig), step_costs.machine()
-    model = model or share('models/student.onnx')
+    model = model or share(DEFAULT_MODEL)
     with progress_bars().step('measuring'):
         costs = step_costs.window_costs(model, loaded_rig, runs, threads)
         shipped = sorted(share('models').glob('*.onnx'))

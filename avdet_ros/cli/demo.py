@@ -43,11 +43,11 @@ def demo(
     if seed < FIRST_SEED:
         raise AvdetError(f'--seed: expected {FIRST_SEED} or more, found {seed}')
     from avdet_ros.bench.demo import Demo, Plan, prepare_folder
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.supervisor import require_ros
 
     require_ros()
-    model = model or str(share('models/student.onnx'))
+    model = model or str(share(DEFAULT_MODEL))
     plan = Plan(out.resolve(), duration, seed, model, tracker, camera)
     prepare_folder(plan.out)
     stopped = SignalFlag()

@@ -46,11 +46,11 @@ def doctor(
     """
     from rich.text import Text
 
-    from avdet_ros.paths import found_or_shipped
+    from avdet_ros.paths import DEFAULT_MODEL, found_or_shipped
     from avdet_ros.rig import load_rig
 
     loaded_rig = load_rig(rig)
-    model = found_or_shipped(model or 'models/student.onnx')
+    model = found_or_shipped(model or DEFAULT_MODEL)
     steps = []
     for finding in _walk(
         loaded_rig,

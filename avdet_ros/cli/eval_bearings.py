@@ -75,7 +75,7 @@ def bearings(
     from avdet_ros.evaluation.bearing_study.pages import write_pages
     from avdet_ros.evaluation.bearing_study.run import Request
     from avdet_ros.evaluation.bearing_study.tables import main_table
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.simulation.conditions import Condition
 
     for option, value, low, high in (
@@ -90,7 +90,7 @@ def bearings(
             raise AvdetError(f'{option}: expected {low} to {high}, found {value:g}')
     conditions = chosen(only or [])
     request = Request(
-        model=model or share('models/student.onnx'),
+        model=model or share(DEFAULT_MODEL),
         name=name,
         condition=Condition(),
         known=check_known(known),

@@ -34,10 +34,10 @@ def inspect_model(
     from avdet_ros.detection.mounting import Mounting
     from avdet_ros.detection.session import Detector
     from avdet_ros.detection.taught_ranges import values_of
-    from avdet_ros.paths import found_or_shipped
+    from avdet_ros.paths import DEFAULT_MODEL, found_or_shipped
     from avdet_ros.rig import load_rig
 
-    file = found_or_shipped(file or 'models/student.onnx')
+    file = found_or_shipped(file or DEFAULT_MODEL)
     loaded_rig = load_rig(rig)
     content, contract = read_model(file)
     front_end = FrontEnd.of(loaded_rig, contract.pair_count)

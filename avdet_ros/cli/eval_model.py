@@ -145,7 +145,7 @@ def evaluate(
     from avdet_ros.evaluation import evaluation_run as runs
     from avdet_ros.evaluation.reports import tables
     from avdet_ros.fields import fill
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.tracking import DEFAULT_TRACKER
 
     if world is not None or array is not None or one_vehicle is not None:
@@ -184,7 +184,7 @@ def evaluate(
     if not 0 <= pictures <= 200:
         raise AvdetError(f'pictures: expected 0 to 200, found {pictures}')
     subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet eval model')
-    model = model or share('models/student.onnx')
+    model = model or share(DEFAULT_MODEL)
     tracker = tracker or DEFAULT_TRACKER
     progress = progress_bars()
     if data is None:

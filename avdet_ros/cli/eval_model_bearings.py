@@ -37,7 +37,7 @@ def evaluate_bearings(
     from avdet_ros.evaluation.bearing_study.assumptions import check_known
     from avdet_ros.evaluation.bearing_study.run import Request, measure
     from avdet_ros.evaluation.reports.tables import write_json
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.simulation.conditions import USUAL_ARRAY, Condition
     from avdet_ros.tracking import DEFAULT_TRACKER
 
@@ -55,7 +55,7 @@ def evaluate_bearings(
     world = world or 'plain'
     result = measure(
         Request(
-            model=model or share('models/student.onnx'),
+            model=model or share(DEFAULT_MODEL),
             condition=Condition(
                 world,
                 array or USUAL_ARRAY.get(world, ''),

@@ -32,7 +32,7 @@ def evaluate_trackers(
     from avdet_ros.evaluation.reports import tables as report
     from avdet_ros.evaluation.runs import on_simulation
     from avdet_ros.evaluation.tracks import study as trackers
-    from avdet_ros.paths import share
+    from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
 
     fastest_hz = max(trackers.RATES_HZ)
@@ -42,7 +42,7 @@ def evaluate_trackers(
     for seeds in (test_seeds, tuning_seeds):
         on_simulation.check_request(seeds, seconds, fastest_hz)
     named = f' --model {model}' if model else ''
-    model = model or share('models/student.onnx')
+    model = model or share(DEFAULT_MODEL)
     loaded_rig = load_rig(rig)
     loaded = Detector(model, loaded_rig, threads=1)
     plans = [

@@ -18,7 +18,7 @@ from avdet_ros.detection.contract import (
 )
 from avdet_ros.detection.taught_ranges import outside
 from avdet_ros.errors import AvdetError
-from avdet_ros.paths import share
+from avdet_ros.paths import DEFAULT_MODEL, share
 from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import Rig
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 GEOMETRY_TOLERANCE_M = 0.005
 """How far a microphone may stand from its place in training: half of what costs 10 degrees of
 phase at 1 kHz."""
-
-ANY_ARRAY_MODEL = 'models/student.onnx'
-"""The shipped model of contract 2, in the package's share."""
 
 RECIPE = 'config/recipes/simulated_labels.yaml'
 """The recipe of the shipped model for one rig, in the package's share."""
@@ -155,7 +152,7 @@ def next_step(found: list[Difference]) -> str:
     if keys & FRONT_END_KEYS:
         return f'The model is of another version of this package; a new one is made by {teach}'
     return (
-        f'Take model:={share(ANY_ARRAY_MODEL)} (commands: --model), which fits any eight '
+        f'Take model:={share(DEFAULT_MODEL)} (commands: --model), which fits any eight '
         f'microphones and any camera, or teach a model for this rig: {teach}'
     )
 

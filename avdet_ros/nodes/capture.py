@@ -36,7 +36,7 @@ from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
-from avdet_ros.paths import share
+from avdet_ros.paths import DEFAULT_MODEL, share
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.sources.base import SOURCES, Block, StampedBlock
 from avdet_ros.sources.make import make_source
@@ -109,7 +109,7 @@ class CaptureNode(AvdetNode):
     def _front_end(self) -> FrontEnd:
         """The one that the detector's model asks for."""
         try:
-            return front_end_for(self._rig, self.p['model'] or share('models/student.onnx'))
+            return front_end_for(self._rig, self.p['model'] or share(DEFAULT_MODEL))
         except AvdetError as error:
             # The detector says what is wrong with it, and levels are of use without a model.
             self.get_logger().warning(f'features are of 12 pairs of microphones: {error}')

@@ -29,7 +29,7 @@ from avdet_ros.nodes.step_times import StepTimes
 from avdet_ros.nodes.topic_health import AnySubscription
 from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
-from avdet_ros.paths import share
+from avdet_ros.paths import DEFAULT_MODEL, share
 
 _Came = tuple[Image | FeatureWindow, int, tuple[float, float]]
 """A window, when it came, ns, and the speed and the air that it is to be steered for."""
@@ -63,7 +63,7 @@ class DetectorNode(AvdetNode):
     def load(self) -> None:
         """Read the model and hold it against the rig."""
         self._rig = self.load_rig()
-        model = self.p['model'] or share('models/student.onnx')
+        model = self.p['model'] or share(DEFAULT_MODEL)
         self._detector = Detector(
             model,
             self._rig,

@@ -46,9 +46,10 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
             f'| {drive.scene_seed} |'
         )
     frames = len(labels)
-    eight = "eight channels, 16 bits, full scale as the simulation's microphones"
-    clips = f'one second centred on the frame: {"written" if plan.clips else _CUT}'
-    sound, clips = (words if plan.sound else 'not written' for words in (eight, clips))
+    sound = clips = 'not written'
+    if plan.sound:
+        sound = "eight channels, 16 bits, full scale as the simulation's microphones"
+        clips = f'one second centred on the frame: {"written" if plan.clips else _CUT}'
     size = sum(path.stat().st_size for path in root.rglob('*') if path.is_file())
     text = f"""# Simulated drives
 

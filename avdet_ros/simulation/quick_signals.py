@@ -7,7 +7,7 @@ such as a recording, is read from its own signal.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -116,12 +116,9 @@ class SourceReader:
         rate = self.rate
         low_s, high_s = te.min(), te.max()
         given = True
-        signal = None
-        if self.given is None:
-            signal = self._signal(source.sound) if source.sound else self._played(source, stage)
         if self.given is not None:
             rows, first = self.given.source(source, low_s, high_s)
-        elif signal is not None:
+        elif (signal := self._own_signal(source, stage)) is not None:
             first = int(low_s * rate) - 40
             sound = signal.read(first, int((high_s - low_s) * rate) + 400)
             rows = reading_filters(sound, sinc_filters(rate))
@@ -160,11 +157,20 @@ class SourceReader:
                     True,
                 )
 
+    @cached_property
+    def _block_hz(self) -> np.ndarray:
+        """(F,) of the bins of a signal's block."""
+        return np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
+
+    @cached_property
+    def _block_loss(self) -> np.ndarray:
+        """(F,) float32 loss of the air at these, dB a metre."""
+        return self._air_db(self._block_hz)
+
     def _signal(self, sound: SoundSource) -> Signal:
         """The signal of what is no vehicle, made at first use."""
         if sound.number not in self._signals:
-            scene = self.scene
-            loss = self._air_db(np.arange(BLOCK // 2 + 1) * self.rate / BLOCK)
+            scene, loss = self.scene, self._block_loss
 
             def loss_db(t_s: float) -> np.ndarray:
                 apart = sound.place(t_s) - scene.ego.pose(t_s)[0]
@@ -174,13 +180,14 @@ class SourceReader:
             self._signals[sound.number] = sound.signal(key, self.rate, loss_db)
         return self._signals[sound.number]
 
-    def _played(self, source: Source, stage: Stage) -> Signal | None:
-        """The signal of a vehicle that is played from recordings."""
+    def _own_signal(self, source: Source, stage: Stage) -> Signal | None:
+        """The signal of a source that is not just noise and tones: no vehicle, or a recording."""
+        if source.sound is not None:
+            return self._signal(source.sound)
         scene, vehicle = self.scene, source.vehicle
         if scene.recordings is None or vehicle is None:
             return None
-        frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
-        loss = self._air_db(frequency)
+        frequency, loss = self._block_hz, self._block_loss
 
         def loss_db(t_s: float) -> np.ndarray:
             place = int(np.clip(round(t_s / GRID_S) - stage.first, 0, len(stage.times_s) - 1))

@@ -116,7 +116,7 @@ def coloured(loop: Loop, colour_db: tuple[float, ...]) -> Loop:
     return replace(loop, table=np.append(table, table[:1]).astype(np.float32))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _parts(loop: Loop) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Spectrum of a loop; of its bins the octave above 63 Hz, and the A-weighting's gain."""
     spectrum = fft.rfft(loop.table[:-1])
@@ -138,12 +138,8 @@ def engine_power_db(vehicle: Vehicle, speed_mps: float) -> float:
 def shuffled(loops: Recordings, seed: int) -> Recordings:
     """The same loops in an order of a drive's own, so that its vehicles choose others."""
     rng = np.random.default_rng([seed, 17])
-    return Recordings(
-        *(
-            tuple(part[i] for i in rng.permutation(len(part)))
-            for part in (loops.engines, loops.tyres)
-        )
-    )
+    parts = (loops.engines, loops.tyres)
+    return Recordings(*(tuple(part[i] for i in rng.permutation(len(part))) for part in parts))
 
 
 def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:

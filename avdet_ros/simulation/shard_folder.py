@@ -98,12 +98,15 @@ def explain_failed_workers(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def use_folder(folder: Path, settings: Mapping[str, Any]) -> None:
+def use_folder(
+    folder: Path, settings: Mapping[str, Any], newer: Mapping[str, Any] | None = None
+) -> None:
     """Make a set's folder, or check that it holds one with the same settings.
 
     Args:
         folder: of the set.
         settings: what makes the set, as JSON holds it.
+        newer: what settings were that a set from before them does not note.
 
     Raises:
         AvdetError: it holds another set, shards without settings, or cannot be used.
@@ -112,7 +115,8 @@ def use_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            _check_same(path, settings, json.loads(path.read_text(encoding='utf-8')))
+            noted = json.loads(path.read_text(encoding='utf-8'))
+            _check_same(path, settings, noted, newer or {})
         elif any(folder.glob('windows_*.npz')):
             raise AvdetError(f'{folder}: expected {MANIFEST} beside the shards, found none')
         else:
@@ -121,9 +125,11 @@ def use_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         raise AvdetError(f'cannot use the folder {folder}: {error}') from error
 
 
-def _check_same(path: Path, settings: Mapping[str, Any], found: object) -> None:
+def _check_same(
+    path: Path, settings: Mapping[str, Any], found: object, newer: Mapping[str, Any]
+) -> None:
     for key, value in settings.items():
-        other = found.get(key) if isinstance(found, dict) else found
+        other = found.get(key, newer.get(key)) if isinstance(found, dict) else found
         if not isinstance(found, dict) or other != value:
             raise AvdetError(
                 f'{path}: {key}: expected {str(value)[:60]} for this set, '

@@ -62,3 +62,10 @@ def test_a_folder_of_another_set_is_refused(tmp_path, found):
     shard_path(tmp_path, 0).touch()
     with pytest.raises(AvdetError, match=r'expected windows\.json beside the shards, found none'):
         use_folder(tmp_path, {'format': 1})
+
+
+def test_a_set_from_before_a_setting_goes_on(tmp_path):
+    use_folder(tmp_path, {'format': 2})
+    use_folder(tmp_path, {'format': 2, 'recordings': ''}, {'recordings': ''})
+    with pytest.raises(AvdetError, match='recordings: expected loops for this set, found ;'):
+        use_folder(tmp_path, {'format': 2, 'recordings': 'loops'}, {'recordings': ''})
