@@ -31,6 +31,9 @@ hundred of the others (`tools/doubted_labels.py`)."""
 SURE = 0.5
 """One that says more hears a vehicle."""
 
+WHOLE_DEG = 360.0
+"""Labels that are complete in so wide a sector are the simulator's own and are not doubted."""
+
 WIDTH_DEG = 5.0
 """Of the direction that stays open where something is heard and not seen."""
 
@@ -56,16 +59,18 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
 
     Args:
         network: taught before, on the truth of other windows.
-        store: a set with the labels of teachers; changed in place.
+        store: a set with the labels of teachers, changed in place; windows in it that the
+            simulator has labelled stay as they are.
         batch: windows at once.
     """
     centres = columns_deg(network.shape, store.device)
     labels = silent = unseen = 0
     for index, its, heard, near, loudest in _heard(network, store, batch):
         sure = its.valid if its.unsure is None else its.valid & ~its.unsure
-        quiet = sure & (loudest < SILENT)
+        watched = _watched(its)[:, None]
+        quiet = sure & watched & (loudest < SILENT)
         seen = (near & its.valid[..., None]).any(dim=1)
-        peaks = _peaks(heard) & (heard > SURE) & ~seen
+        peaks = _peaks(heard) & (heard > SURE) & watched & ~seen
         labels += int(sure.sum())
         silent += int(quiet.sum())
         store.part('unsure')[index] |= quiet
@@ -95,6 +100,14 @@ def _heard(
             its.angles_deg[..., 2, None] / 2, centres.new_tensor(NEAR_DEG)
         )
         yield index, its, heard, near, torch.where(near, heard[:, None], 0.0).amax(dim=-1)
+
+
+def _watched(labels: BearingLabels) -> Tensor:
+    """(B,) bool, which windows teachers have looked at: the simulator labels all around."""
+    if labels.seen_deg is None:
+        return torch.zeros_like(labels.valid[:, 0])
+    left, right = labels.seen_deg.unbind(dim=1)
+    return left - right < WHOLE_DEG
 
 
 def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ from avdet_ros.training.losses.attention_alignment import attention_map
 from avdet_ros.training.registries import TEACHERS
 from avdet_ros.training.teachers.base import TEACHER_FILE, Teacher, TeacherOutput, TeacherRecipe
 from avdet_ros.training.teachers.efficientdet_task import CountEpochs, TeacherTask
+
+LOADERS = 6
+"""Processes that decode pictures for a GPU, at most."""
 
 _logger = logging.getLogger(__name__)
 
@@ -157,12 +162,13 @@ def fit_teacher(
     watch = FrameSet(list(val), **size)
     several, own = count(), max(1, recipe.batch // count())
     order = DistributedSampler(learn, several, rank(), seed=recipe.seed)
+    # Decoding a picture takes a core longer than a GPU needs to learn from it.
+    workers = min(LOADERS, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
+    load = partial(DataLoader, batch_size=own, collate_fn=collate, num_workers=workers)
     best = run_fit(
         TeacherTask(detector, recipe),
-        DataLoader(
-            learn, own, sampler=order, collate_fn=collate, drop_last=len(learn) > recipe.batch
-        ),
-        DataLoader(watch, own, collate_fn=collate),
+        load(learn, sampler=order, drop_last=len(learn) > recipe.batch),
+        load(watch),
         folder,
         epochs=recipe.epochs,
         seed=recipe.seed,

@@ -29,7 +29,10 @@ class Beam(nn.Module):
 
 @pytest.fixture(scope='module')
 def labelled(tmp_path_factory):
-    """A shard whose windows with one wave have a false label, no label, or the true one."""
+    """A shard whose windows with one wave have a false label, no label, or the true one.
+
+    The last window is labelled all around, as the simulator does it, the others as by a camera.
+    """
     folder = tmp_path_factory.mktemp('doubts') / 'train'
     path = write_shard(folder, 3)
     arrays = dict(np.load(path))
@@ -43,6 +46,10 @@ def labelled(tmp_path_factory):
             arrays['width_deg'][row, 1] = arrays['height_deg'][row, 1] = 4.0
         elif kind == 'missing':
             arrays['count'][row] = 0
+    arrays['seen_deg'] = np.tile(np.float32([80, -80]), (len(arrays['count']), 1))
+    whole = max(row for row, kind in kinds.items() if kind == 'parked')
+    arrays['seen_deg'][whole] = 180, -180
+    kinds[whole] = 'simulated'
     with path.open('wb') as file:
         np.savez(file, **arrays)
     run = AnyArrayRun(folder, folder, folder.parent / 'run', shape=SHAPE)
@@ -58,7 +65,9 @@ def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(la
     unsure, count = store.column('unsure'), store.column('count')
     found = {'true': 0, 'parked': 0, 'missing': 0}
     for row, kind in kinds.items():
-        if kind == 'parked':
+        if kind == 'simulated':
+            assert not unsure[row].any()
+        elif kind == 'parked':
             found[kind] += unsure[row, :2].tolist() == [False, True]
         elif kind == 'true':
             found[kind] += not unsure[row, 0] and count[row] == before[row]
