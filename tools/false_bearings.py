@@ -1,0 +1,167 @@
+"""What a model's false bearings are of: nothing, an echo, or a vehicle that is no label.
+
+    python tools/false_bearings.py WINDOWS MODEL
+
+WINDOWS is a set of exactly rendered validation windows (`avdet sim windows --arrays drawn`), MODEL
+a model file for any array or a run's folder. A label is an audible vehicle (-18 dB against all the
+rest) within 70 m; one that is a little further away or quieter is heard as well, and a bearing on
+it counts as false. Bearings are those at the threshold of the recall, one false in ten windows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+import sys
+
+import numpy as np
+from rich.progress import track
+
+from avdet_ros.detection.angles import heading_frame
+from avdet_ros.evaluation.bearings.metrics import (
+    FALSE_A_WINDOW,
+    FoundBearings,
+    match_window,
+    merge_close,
+)
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation.angles import LABEL_HEIGHT_DEG, box_angles
+from avdet_ros.simulation.array_windows import array_of, draw_world, place_array
+from avdet_ros.simulation.fleet import only_near
+from avdet_ros.simulation.scene import AUDIBLE_DB, Scene
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M
+from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
+from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, found_in
+from avdet_ros.training.any_array.run import AnyArrayRun
+from avdet_ros.training.run.watched_windows import read_plan
+
+BESIDE_DEG = 12.0
+"""A bearing so near to a label, and not near enough to be right, is called beside it."""
+
+NO_LABELS = (
+    f'a vehicle beyond {LABEL_DISTANCE_M:.0f} m',
+    f'a vehicle quieter than {AUDIBLE_DB:.0f} dB',
+    'a vehicle too low for a label',
+)
+"""Bearings on these are of vehicles that are there."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A vehicle of a window, labelled or not.
+
+    Attributes:
+        azimuth_deg: of its middle, from the camera's heading.
+        distance_m: from the array.
+        level_db: against all the rest.
+        height_deg: of its box; NaN where it has none.
+    """
+
+    azimuth_deg: float
+    distance_m: float
+    level_db: float
+    height_deg: float
+
+    @property
+    def why(self) -> str:
+        """Why it is no label, or that it is one."""
+        if self.distance_m > LABEL_DISTANCE_M:
+            return NO_LABELS[0]
+        if self.level_db < AUDIBLE_DB:
+            return NO_LABELS[1]
+        if not self.height_deg >= LABEL_HEIGHT_DEG:
+            return NO_LABELS[2]
+        return 'a second one on a label'
+
+
+def neighbours(scene: Scene, t_s: float) -> list[Neighbour]:
+    """All vehicles near at a time."""
+    scene = only_near(scene, t_s)
+    truth = scene.truth(t_s)
+    position, rotation = scene.ego_pose(t_s)
+    level = heading_frame(scene.rig).T
+    by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
+    found = []
+    for row, number in enumerate(truth.ids.tolist()):
+        place, turned = by_id[number].pose(t_s)
+        corners = (place + by_id[number].outline_m() @ turned.T - position) @ rotation
+        seen = (corners - scene.rig.array_position_m) @ level
+        middle = seen.mean(axis=0)
+        found.append(
+            Neighbour(
+                float(np.degrees(np.arctan2(middle[1], middle[0]))),
+                float(truth.distance_m[row]),
+                float(truth.level_db[row] - truth.rest_db[row]),
+                float(box_angles(seen)[3]),
+            )
+        )
+    return found
+
+
+def cause(azimuth_deg: float, labels_deg: np.ndarray, vehicles: list[Neighbour]) -> str:
+    """What a false bearing is of: the loudest vehicle near it, or how near the next label is."""
+    near = [its for its in vehicles if abs(its.azimuth_deg - azimuth_deg) <= WITHIN_DEG]
+    if near:
+        return max(near, key=lambda its: its.level_db).why
+    apart_deg = np.abs(labels_deg - azimuth_deg).min(initial=np.inf)
+    return 'beside a label' if apart_deg <= BESIDE_DEG else 'nothing that is near it'
+
+
+def bearings(store: ArrayStore, model: Path) -> Iterator[tuple[float, bool, int, float]]:
+    """Score, whether it is right, window and azimuth of each."""
+    network = read_start_weights(model).network().eval()
+    angles, count = store.column('angles_deg'), store.column('count')
+    for window, its in enumerate(found_in(network, store)):
+        best = merge_close(FoundBearings(its.angles_deg[:, 0], its.logits))
+        right = match_window(best.azimuth_deg, angles[window, : count[window], 0], WITHIN_DEG) >= 0
+        for score, hit, azimuth in zip(best.scores, right, best.azimuth_deg, strict=True):
+            yield float(score), bool(hit), window, float(azimuth)
+
+
+def main(folder: Path, model: Path) -> None:
+    """Print how many false bearings are of what, and the recall if vehicles were not false."""
+    run = AnyArrayRun(folder, folder, folder)
+    store = run.store(folder, None)
+    store.refresh()
+    base = load_rig()
+    plan, window_s = read_plan(folder, base)
+    times_s = np.concatenate(
+        [np.load(path)['time_s'] for path in sorted(folder.glob('windows_*.npz'))]
+    )
+    angles, count, seeds = (store.column(name) for name in ('angles_deg', 'count', 'seed'))
+
+    @cache
+    def around(window: int) -> list[Neighbour]:
+        seed = int(seeds[window])
+        scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))
+        return neighbours(scene, float(times_s[window]) + window_s / 2)
+
+    found = sorted(bearings(store, model), reverse=True)
+    most = FALSE_A_WINDOW * len(store)
+    labels, right, causes = int(count.sum()), 0, Counter[str]()
+    recalls: dict[str, float] = {}
+    for _, hit, window, azimuth in track(found, 'bearings, the best first'):
+        right += hit
+        if hit:
+            continue
+        causes[cause(azimuth, angles[window, : count[window], 0], around(window))] += 1
+        none = causes.total() - sum(causes[name] for name in NO_LABELS)
+        if causes.total() > most and 'all' not in recalls:
+            recalls['all'] = right / labels
+            at_threshold = causes.copy()
+        if none > most:
+            break
+    print(f'{len(store)} windows, {labels} labels, recall {recalls["all"]:.3f}')
+    for name, number in at_threshold.most_common():
+        print(f'{number / at_threshold.total():6.0%}  {name}')
+    print(f'recall with as many false bearings that are on no vehicle: {right / labels:.3f}')
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
