@@ -9,7 +9,7 @@ teachers (learning with some labels withheld: "co-teaching", B. Han et al., arXi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -62,15 +62,20 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
         store: a set with the labels of teachers, changed in place; windows in it that the
             simulator has labelled stay as they are.
         batch: windows at once.
+
+    Returns:
+        What was found in the windows that teachers have labelled.
     """
     centres = columns_deg(network.shape, store.device)
     labels = silent = unseen = 0
-    for index, its, heard, near, loudest in _heard(network, store, batch):
+    left, right = store.part('seen_deg').unbind(dim=1)
+    watched = torch.nonzero(left - right < WHOLE_DEG)[:, 0]
+    batches = watched.split(batch) if len(watched) else ()
+    for index, its, heard, near, loudest in _heard(network, store, batches):
         sure = its.valid if its.unsure is None else its.valid & ~its.unsure
-        watched = _watched(its)[:, None]
-        quiet = sure & watched & (loudest < SILENT)
+        quiet = sure & (loudest < SILENT)
         seen = (near & its.valid[..., None]).any(dim=1)
-        peaks = _peaks(heard) & (heard > SURE) & watched & ~seen
+        peaks = _peaks(heard) & (heard > SURE) & ~seen
         labels += int(sure.sum())
         silent += int(quiet.sum())
         store.part('unsure')[index] |= quiet
@@ -82,16 +87,17 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
 @torch.no_grad()
 def heard_near(network: BearingFirst, store: ArrayStore, batch: int = 128) -> Tensor:
     """(windows, labels) how sure a network is of a vehicle near each label of a set, 0 to 1."""
-    return torch.cat([loudest for *_, loudest in _heard(network, store, batch)])
+    every = torch.arange(len(store), device=store.device)
+    return torch.cat([loudest for *_, loudest in _heard(network, store, every.split(batch))])
 
 
 def _heard(
-    network: BearingFirst, store: ArrayStore, batch: int
+    network: BearingFirst, store: ArrayStore, batches: Iterable[Tensor]
 ) -> Iterator[tuple[Tensor, BearingLabels, Tensor, Tensor, Tensor]]:
     """Windows, their labels, what each column hears, columns near a label, the best of these."""
     network.eval()
     centres = columns_deg(network.shape, store.device)
-    for index in torch.arange(len(store), device=store.device).split(batch):
+    for index in batches:
         windows = store.batch(index)
         predicted = network(windows.level_db, windows.coherence, windows.steering)[:, 0].float()
         heard, its = torch.sigmoid(predicted), windows.labels
@@ -100,14 +106,6 @@ def _heard(
             its.angles_deg[..., 2, None] / 2, centres.new_tensor(NEAR_DEG)
         )
         yield index, its, heard, near, torch.where(near, heard[:, None], 0.0).amax(dim=-1)
-
-
-def _watched(labels: BearingLabels) -> Tensor:
-    """(B,) bool, which windows teachers have looked at: the simulator labels all around."""
-    if labels.seen_deg is None:
-        return torch.zeros_like(labels.valid[:, 0])
-    left, right = labels.seen_deg.unbind(dim=1)
-    return left - right < WHOLE_DEG
 
 
 def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
-from avdet_ros.training.any_array.doubts import settle_doubts
+from avdet_ros.training.any_array.doubts import Doubts, settle_doubts
 from avdet_ros.training.any_array.run import AnyArrayRun
 
 SHAPE = BearingShape(width=12, deep=32, steps=4)
@@ -81,4 +81,14 @@ def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(la
         assert right >= 0.7 * many[kind], (kind, found, many)
     assert doubts.silent >= found['parked']
     assert doubts.unseen >= found['missing']
-    assert doubts.labels == before.sum()
+    simulated = next(row for row, kind in kinds.items() if kind == 'simulated')
+    assert doubts.labels == before.sum() - before[simulated]
+
+
+def test_where_the_simulator_has_labelled_everything_there_is_no_doubt(tmp_path):
+    write_shard(tmp_path / 'train', 3)
+    run = AnyArrayRun(tmp_path / 'train', tmp_path / 'train', tmp_path / 'run', shape=SHAPE)
+    store = run.store(run.train, None)
+    store.refresh()
+    assert settle_doubts(Beam(), store) == Doubts(0, 0, 0)
+    assert not store.column('unsure').any()
