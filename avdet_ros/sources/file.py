@@ -18,7 +18,9 @@ from avdet_ros.sources.wav_length import RestOfFile, wav_length
 
 _logger = logging.getLogger(__name__)
 
-_SMALL = 32
+_PIECES = (32, 1)
+"""Frames that are read at once up to a damage: quickly near it, then to its very edge."""
+
 _FIRST_LEAP_S = 0.05
 _UNKNOWN_FRAMES = 1 << 48
 _BROKEN = (RuntimeError, OSError, AvdetError)
@@ -202,15 +204,15 @@ class FileSource(Source):
     def _up_to_damage(self, count: int) -> list[np.ndarray]:
         """What is whole of the block that broke: the library gives all of a piece or nothing."""
         pieces: list[np.ndarray] = []
-        try:
-            self._open_at(self._read_frames)
-            while sum(map(len, pieces)) < count:
-                piece = self._read(_SMALL)
-                if not len(piece):
-                    break
-                pieces.append(piece)
-        except _BROKEN:
-            pass
+        whole = 0
+        for size in _PIECES:
+            try:
+                self._open_at(self._read_frames + whole)
+                while whole < count and len(piece := self._read(size)):
+                    pieces.append(piece)
+                    whole += len(piece)
+            except _BROKEN:
+                continue
         return pieces
 
     def _open_at(self, frame: int) -> None:

@@ -75,6 +75,8 @@ def test_a_damaged_flac_gives_what_can_be_read_once(tmp_path, how, rate):
         assert 'leaves its length open' in source.notice
         assert (source.damage, lost) == ('', 0)
         assert seconds == pytest.approx(3.0, abs=0.01)
+        if rate == RATE:
+            assert heard >= len(sound) - 1  # the library keeps the last one to itself
         return
     assert re.search(r'a\.flac is damaged at 1\.[45] s', source.damage)
     if how == 'cut':
