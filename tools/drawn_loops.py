@@ -1,12 +1,13 @@
 """Loops of vehicles that never were, so that a model learns directions and not one synthesis.
 
-    python tools/drawn_loops.py OUT
+    python tools/drawn_loops.py OUT [SEED]
 
 Writes engines and tyres as mono WAV files; `--recordings OUT` plays them as the sound of vehicles.
 Each has a spectrum, a rhythm, a bandwidth and a length of its own, drawn far wider than real
 vehicles differ: engines are pulse trains of any number of cylinders through resonances, tyres
 are noise through resonances, swelling once or several times a turn of the wheel. Nothing is
 shared with the synthesis of `avdet_ros/simulation`, and none is meant to be realistic.
+With a SEED others are drawn, to try with what was not taught.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ ENGINES, TYRES = 60, 40
 SHORTEST_S, LONGEST_S = 0.6, 4.0
 
 
-def main(out: Path) -> None:
+def main(out: Path, *seed: int) -> None:
     """Draw and write."""
     out.mkdir(parents=True)
     for role, number, draw in (('engine', ENGINES, engine), ('tyre', TYRES, tyre)):
         for index in range(number):
-            rng = np.random.default_rng([index, number])
+            rng = np.random.default_rng([index, number, *seed])
             seconds = SHORTEST_S * (LONGEST_S / SHORTEST_S) ** rng.random()
             sound = band_limited(rng, draw(rng, round(seconds * RATE_HZ)))
             sound *= 0.3 / np.abs(sound).max()
@@ -89,6 +90,6 @@ def band_limited(rng: np.random.Generator, sound: np.ndarray) -> np.ndarray:
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

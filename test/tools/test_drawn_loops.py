@@ -40,6 +40,14 @@ def test_each_has_a_spectrum_of_its_own(folder):
             assert np.abs(apart_db - apart_db.mean()).max() > 3
 
 
+def test_another_seed_draws_others(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_loops, 'ENGINES', 6)
+    monkeypatch.setattr(drawn_loops, 'TYRES', 5)
+    drawn_loops.main(tmp_path / 'others', 1)
+    ours = {path.read_bytes() for path in folder.iterdir()}
+    assert not ours & {path.read_bytes() for path in (tmp_path / 'others').iterdir()}
+
+
 def test_the_same_ones_every_time(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(drawn_loops, 'ENGINES', 6)
     monkeypatch.setattr(drawn_loops, 'TYRES', 5)
