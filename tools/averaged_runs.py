@@ -24,13 +24,22 @@ from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.run import AnyArrayRun
 
 
-def mean_of(networks: Sequence[BearingFirst]) -> BearingFirst:
-    """The mean of weights and of statistics of batch normalisation; counts are the first's."""
+def mean_of(
+    networks: Sequence[BearingFirst], shares: Sequence[float] | None = None
+) -> BearingFirst:
+    """The mean of weights and of statistics of batch normalisation; counts are the first's.
+
+    Args:
+        networks: of one shape.
+        shares: what each counts, of sum 1; None for all alike.
+    """
+    shares = shares or [1 / len(networks)] * len(networks)
     states = [network.state_dict() for network in networks]
     mean: dict[str, Tensor] = {}
     for name, value in states[0].items():
         if value.is_floating_point():
-            value = torch.stack([state[name] for state in states]).mean(dim=0)
+            parts = [share * state[name] for share, state in zip(shares, states, strict=True)]
+            value = torch.stack(parts).sum(dim=0)
         mean[name] = value
     network = BearingFirst(networks[0].shape)
     network.load_state_dict(mean)

@@ -20,7 +20,6 @@ import sys
 import numpy as np
 from rich.progress import track
 
-from avdet_ros.detection.angles import heading_frame
 from avdet_ros.evaluation.bearings.metrics import (
     FALSE_A_WINDOW,
     FoundBearings,
@@ -28,7 +27,7 @@ from avdet_ros.evaluation.bearings.metrics import (
     merge_close,
 )
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation.angles import LABEL_HEIGHT_DEG, box_angles
+from avdet_ros.simulation.angles import LABEL_HEIGHT_DEG, box_angles, outlines_m
 from avdet_ros.simulation.array_windows import array_of, draw_world, place_array
 from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.scene import AUDIBLE_DB, Scene
@@ -42,6 +41,7 @@ from avdet_ros.training.run.watched_windows import read_plan
 BESIDE_DEG = 12.0
 """A bearing so near to a label, and not near enough to be right, is called beside it."""
 
+RIGHT = 'right'
 NO_LABELS = (
     f'a vehicle beyond {LABEL_DISTANCE_M:.0f} m',
     f'a vehicle quieter than {AUDIBLE_DB:.0f} dB',
@@ -82,21 +82,15 @@ def neighbours(scene: Scene, t_s: float) -> list[Neighbour]:
     """All vehicles near at a time."""
     scene = only_near(scene, t_s)
     truth = scene.truth(t_s)
-    position, rotation = scene.ego_pose(t_s)
-    level = heading_frame(scene.rig).T
-    by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
     found = []
-    for row, number in enumerate(truth.ids.tolist()):
-        place, turned = by_id[number].pose(t_s)
-        corners = (place + by_id[number].outline_m() @ turned.T - position) @ rotation
-        seen = (corners - scene.rig.array_position_m) @ level
-        middle = seen.mean(axis=0)
+    for row, outline_m in enumerate(outlines_m(scene, t_s, truth.ids)):
+        middle = outline_m.mean(axis=0)
         found.append(
             Neighbour(
                 float(np.degrees(np.arctan2(middle[1], middle[0]))),
                 float(truth.distance_m[row]),
                 float(truth.level_db[row] - truth.rest_db[row]),
-                float(box_angles(seen)[3]),
+                float(box_angles(outline_m)[3]),
             )
         )
     return found
@@ -140,25 +134,27 @@ def main(folder: Path, model: Path) -> None:
         scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))
         return neighbours(scene, float(times_s[window]) + window_s / 2)
 
-    found = sorted(bearings(store, model), reverse=True)
     most = FALSE_A_WINDOW * len(store)
-    labels, right, causes = int(count.sum()), 0, Counter[str]()
-    recalls: dict[str, float] = {}
-    for _, hit, window, azimuth in track(found, 'bearings, the best first'):
-        right += hit
-        if hit:
-            continue
-        causes[cause(azimuth, angles[window, : count[window], 0], around(window))] += 1
-        none = causes.total() - sum(causes[name] for name in NO_LABELS)
-        if causes.total() > most and 'all' not in recalls:
-            recalls['all'] = right / labels
-            at_threshold = causes.copy()
+    causes: list[str] = []
+    none = 0
+    best_first = sorted(bearings(store, model), reverse=True)
+    for _, hit, window, azimuth in track(best_first, 'bearings, the best first'):
+        its = angles[window, : count[window], 0]
+        causes.append(RIGHT if hit else cause(azimuth, its, around(window)))
+        none += causes[-1] not in (RIGHT, *NO_LABELS)
         if none > most:
             break
-    print(f'{len(store)} windows, {labels} labels, recall {recalls["all"]:.3f}')
-    for name, number in at_threshold.most_common():
-        print(f'{number / at_threshold.total():6.0%}  {name}')
-    print(f'recall with as many false bearings that are on no vehicle: {right / labels:.3f}')
+    names = np.array(causes)
+    false = names != RIGHT
+    counted = np.cumsum(false) <= most
+    on_nothing = np.cumsum(false & ~np.isin(names, NO_LABELS)) <= most
+    recall, recall_of_nothing = (
+        (~false)[kept].sum() / count.sum() for kept in (counted, on_nothing)
+    )
+    print(f'{len(store)} windows, {count.sum()} labels, recall {recall:.3f}')
+    for name, number in Counter(names[counted & false].tolist()).most_common():
+        print(f'{number / (counted & false).sum():6.0%}  {name}')
+    print(f'recall with as many false bearings that are on no vehicle: {recall_of_nothing:.3f}')
 
 
 if __name__ == '__main__':

@@ -13,22 +13,21 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
+from averaged_runs import mean_of
 import numpy as np
-from speed_in_steering import Part
-import torch
+from speed_in_steering import scores
 
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation.array_windows import draw_world
+from avdet_ros.simulation.array_windows import plays_recordings
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.run_file import LAST, read_run_file
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
-from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.fitting.validation import found_in
 from avdet_ros.training.any_array.run import AnyArrayRun
 from avdet_ros.training.run.watched_windows import read_plan
 
 STEPS = 4
-WORDS = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
 
 
 def read(path: Path) -> BearingFirst:
@@ -39,29 +38,12 @@ def read(path: Path) -> BearingFirst:
     return network.eval()
 
 
-def between(one: BearingFirst, other: BearingFirst, share: float) -> BearingFirst:
-    """Weights and statistics so far on the way from one to the other; counts are the first's."""
-    theirs = other.state_dict()
-    state = {
-        name: torch.lerp(value, theirs[name], share) if value.is_floating_point() else value
-        for name, value in one.state_dict().items()
-    }
-    network = BearingFirst(one.shape)
-    network.load_state_dict(state)
-    return network.eval()
-
-
 def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:
     """Rows of a set: all, or those of synthetic drives and those of recorded ones."""
-    base, seeds = load_rig(), store.column('seed')
-    plan, _ = read_plan(folder, base)
-    if not plan.recordings:
-        return {folder.name: np.arange(len(seeds))}
-    recorded = {
-        int(seed): draw_world(int(seed), base, plan).recordings is not None
-        for seed in np.unique(seeds)
-    }
-    played = np.array([recorded[int(seed)] for seed in seeds])
+    plan, _ = read_plan(folder, load_rig())
+    played = np.array([plays_recordings(int(seed), plan) for seed in store.column('seed')])
+    if not played.any():
+        return {folder.name: np.arange(len(played))}
     return {
         f'{folder.name}, synthetic': np.flatnonzero(~played),
         f'{folder.name}, recorded': np.flatnonzero(played),
@@ -69,18 +51,18 @@ def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:
 
 
 def main(model: Path, run: Path, *folders: Path) -> None:
-    """Print a row for each step of the way and part of a set."""
+    """Print `speed_in_steering.WORDS` for each step of the way and part of a set."""
     one, other = read(model), read(run)
     for folder in folders:
         store = AnyArrayRun(folder, folder, folder, shape=one.shape).store(folder, None)
         store.refresh()
         parts = parts_of(folder, store)
         for step in range(STEPS + 1):
-            found = found_in(between(one, other, step / STEPS), store)
+            share = step / STEPS
+            found = found_in(mean_of([one, other], [1 - share, share]), store)
             for name, rows in parts.items():
-                scores = scores_of([found[row] for row in rows], Part(store, rows))
-                numbers = ' | '.join(f'{scores[word]:.3f}' for word in WORDS)
-                print(f'| {name} ({len(rows)}) | {step / STEPS:g} | {numbers} |', flush=True)
+                numbers = ' | '.join(f'{number:.3f}' for number in scores(found, store, rows))
+                print(f'| {name} ({len(rows)}) | {share:g} | {numbers} |', flush=True)
 
 
 if __name__ == '__main__':

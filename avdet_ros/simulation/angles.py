@@ -9,6 +9,7 @@ y = tan(azimuth), its upper and lower ones at z = tan(elevation) / cos(azimuth o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,23 +62,29 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
         truth: of that instant, if it is known already.
     """
     truth = truth or scene.truth(t_s)
-    position, rotation = scene.ego_pose(float(t_s))
-    level = heading_frame(scene.rig).T
-    by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
     in_image = np.isin(truth.ids, truth.labels().ids)
     near = truth.audible & (truth.distance_m <= LABEL_DISTANCE_M)
     found = np.full((len(truth), 4), np.nan)
-    for row in np.flatnonzero(in_image | near).tolist():
-        vehicle = by_id[int(truth.ids[row])]
-        place, turned = vehicle.pose(float(t_s))
-        corners = (place + vehicle.outline_m() @ turned.T - position) @ rotation
-        found[row] = box_angles((corners - scene.rig.array_position_m) @ level)
+    rows = np.flatnonzero(in_image | near)
+    for row, outline_m in zip(rows, outlines_m(scene, t_s, truth.ids[rows]), strict=True):
+        found[row] = box_angles(outline_m)
     wanted = (np.abs(found[:, 0]) <= FRONT_DEG) & (
         in_image | (near & (found[:, 3] >= LABEL_HEIGHT_DEG))
     )
     azimuth, elevation, width, height = found[wanted].astype(np.float32).T
     seen = in_image[wanted]
     return AngleLabels(azimuth, elevation, width, height, seen, truth.only(wanted))
+
+
+def outlines_m(scene: Scene, t_s: float, ids: np.ndarray) -> Iterator[np.ndarray]:
+    """(P, 3) outline of each of some vehicles in the module's frame, see `box_angles`."""
+    position, rotation = scene.ego_pose(float(t_s))
+    level = heading_frame(scene.rig).T
+    by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
+    for number in ids.tolist():
+        place, turned = by_id[number].pose(float(t_s))
+        corners = (place + by_id[number].outline_m() @ turned.T - position) @ rotation
+        yield (corners - scene.rig.array_position_m) @ level
 
 
 def box_angles(corners_m: np.ndarray) -> np.ndarray:

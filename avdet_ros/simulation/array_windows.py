@@ -144,6 +144,11 @@ def world_of(seed: int, plan: WindowPlan) -> str:
     return 'furnished' if share < FURNISHED_PART else 'plain'
 
 
+def plays_recordings(seed: int, plan: WindowPlan) -> bool:
+    """Whether a drive's vehicles are played from the plan's recordings."""
+    return bool(plan.recordings) and np.random.default_rng([seed, 16]).random() < RECORDED_PART
+
+
 def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnArray:
     """The array of a drive, or another one about the same centre for the same drive."""
     families = ARRAYS[plan.arrays]
@@ -160,7 +165,7 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
         scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
-    if plan.recordings and np.random.default_rng([seed, 16]).random() < RECORDED_PART:
+    if plays_recordings(seed, plan):
         loops = _loops(plan.recordings, base.sample_rate_hz)
         # Vehicles of different drives that have the same number do not sound the same.
         scene = replace(scene, recordings=shuffled(loops, seed))
