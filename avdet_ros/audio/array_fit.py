@@ -38,6 +38,10 @@ SCALE_SD = 0.025
 LEAST_FIT = 0.45
 """Part of a segment's wave that its best source explains; below it there are several."""
 
+NEAR_M = 8.0
+"""Segments whose source is nearer say less of the array: a vehicle is no point there, and the
+waves of its axles together cross the array as if it were smaller."""
+
 LEAST_SIDE = 0.2
 """What one side of the vehicle must have of the weight that the other has."""
 
@@ -58,7 +62,7 @@ class ArrayFit:
         fit: (S,) part of the segment's wave that the source explains, 0 to 1.
         late_s: (S, 8) what each channel is still late.
         agreement: (S, 8) how well each channel's phases agree with the others', -1 to 1.
-        counts: (S,) bool, segments that count.
+        counts: (S,) bool, segments of one clear source.
         one_sided: whether next to nothing was received on one side of the vehicle.
         information: (8, 3, 3) inverse covariance of x, y (m) and delay (s) without the prior.
     """
@@ -111,7 +115,7 @@ def fit_array(
         for round_ in range(rounds):
             if search and round_ % 4 == 0:
                 sources = replace(sources, azimuths=search_azimuths(bands, array)[0])
-            found = _round(bands, nominal, array, sources, fixed_axis)
+            found = _round(bands, nominal, array, sources, fixed_axis, speeds_mps)
             array, sources = settle_speed(
                 found.array, nominal, found.sources, found.counts, speeds_mps
             )
@@ -127,14 +131,15 @@ def _round(
     array: ArrayGuess,
     sources: Sources,
     fixed_axis: np.ndarray | None,
+    speeds_mps: np.ndarray,
 ) -> ArrayFit:
     """Once the sources for the array, then the array for the sources."""
     alive = array.alive
     late_s, fit, agreement = lateness(fronts, array.leads_s(sources))
     late_s -= late_s[:, alive].mean(axis=1, keepdims=True)
     counts = (fit > LEAST_FIT) & (fronts.weights.sum(axis=1) > 0)
-    sources, late_s = move_sources(array, sources, late_s, counts, fronts.time_s)
-    weights = _segment_weights(fronts, sources.azimuths, counts)
+    sources, late_s = move_sources(array, sources, late_s, counts, fronts.time_s, speeds_mps)
+    weights = _segment_weights(fronts, sources, counts)
     to_source = array.directions(sources)[:, :2] / array.crossing_mps(sources)[:, None]
     design = np.concatenate([-to_source, np.ones((len(to_source), 1))], axis=1)
     positions_m, delay_s = array.positions_m.copy(), array.delay_s.copy()
@@ -151,8 +156,6 @@ def _round(
         step = np.linalg.solve(information[i] + prior, weighted.T @ late_s[:, i] - prior @ off)
         positions_m[i, :2] += step[:2]
         delay_s[i] += step[2]
-    if fixed_axis is None and one_sided(sources.azimuths, weights):
-        positions_m[:, :2] = _unstretched(middle_m, positions_m, alive)
     delay_s[alive] -= (delay_s - nominal.delay_s)[alive].mean()
     positions_m[:, :2] -= (positions_m - nominal.positions_m)[alive, :2].mean(axis=0)
     array = replace(array, positions_m=positions_m, delay_s=delay_s)
@@ -165,18 +168,6 @@ def one_sided(azimuths: np.ndarray, weights: np.ndarray) -> bool:
     side = np.sin(azimuths)
     left, right = weights[side > 0.5].sum(), weights[side < -0.5].sum()
     return bool(min(left, right) < LEAST_SIDE * max(left, right, 1e-9))
-
-
-def _unstretched(middle_m: np.ndarray, positions_m: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """(8, 2) positions without what stretches the whole array along one direction.
-
-    Sources on one side only do not tell it from delays across the array and from distances.
-    """
-    centre = middle_m[alive, :2].mean(axis=0)
-    a = middle_m[:, :2] - centre
-    linear = np.linalg.lstsq(a[alive], (positions_m[:, :2] - centre)[alive], rcond=None)[0]
-    u, stretch, v = np.linalg.svd(linear)
-    return positions_m[:, :2] - a @ (u @ np.diag(stretch - stretch.mean()) @ v)
 
 
 def _scaled(nominal: ArrayGuess, array: ArrayGuess) -> np.ndarray:
@@ -235,11 +226,12 @@ def lateness(fronts: WaveFronts, leads_s: np.ndarray) -> tuple[np.ndarray, np.nd
     return late_s.astype(np.float64), fit, agreement
 
 
-def _segment_weights(fronts: WaveFronts, azimuths: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(S,) what each segment counts: strong ones more, those of a crowded sector less."""
+def _segment_weights(fronts: WaveFronts, sources: Sources, counts: np.ndarray) -> np.ndarray:
+    """(S,) what each segment counts: strong ones more, near ones and crowded sectors less."""
     strength = fronts.weights.sum(axis=1)
     typical = np.median(strength[counts]) if counts.any() else 1.0
     weights = counts * np.clip(strength / max(typical, 1e-9), 0.1, 2.0)
-    sector = (azimuths / (2 * np.pi) * SECTORS % SECTORS).astype(int) % SECTORS
+    weights /= 1 + (NEAR_M / np.exp(sources.log_distances)) ** 4
+    sector = (sources.azimuths / (2 * np.pi) * SECTORS % SECTORS).astype(int) % SECTORS
     crowd = np.bincount(sector, weights, SECTORS)[sector]
     return weights / np.sqrt(np.maximum(crowd / 10, 1))

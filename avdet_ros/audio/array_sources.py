@@ -5,8 +5,8 @@ sound from behind at their difference, which at 30 m/s is worth twice the errors
 looks for. So the speed along the vehicle belongs to what is fitted, a value every few seconds. A
 constant added to it is the same as delays that grow along the vehicle (a moving medium bends waves
 like a prism), so one speed has to be known: what odometry says, or that the vehicle nearly stood
-when it was slowest. Sources are near: their distance shortens the leads, by way of the array's
-height over the road, and bends the waves.
+when it was slowest. Known speeds hold the fitted ones, give or take the wind. Sources are near:
+their distance shortens the leads, by way of the array's height over the road, and bends the waves.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ SPEED_S = 4.5
 
 SPEED_CHANGE_SD_MPS = 6.0
 """From one stretch to the next."""
+
+WIND_SD_MPS = 2.0
+"""What the air's speed across the array differs from the vehicle's known one."""
 
 SLOWEST_SHARE = 0.1
 SLOWEST_SD_MPS = 3.0
@@ -162,6 +165,7 @@ def move_sources(
     late_s: np.ndarray,
     counts: np.ndarray,
     time_s: np.ndarray,
+    known_mps: np.ndarray,
 ) -> tuple[Sources, np.ndarray]:
     """Sources and speed of the array moved to explain what the channels are late.
 
@@ -171,6 +175,7 @@ def move_sources(
         late_s: (S, 8) of mean 0 over the live channels.
         counts: (S,) bool, segments that tell the speed.
         time_s: (S,) of the segments.
+        known_mps: (S,) the vehicle's speed, nan where unknown.
 
     Returns:
         sources: moved.
@@ -203,7 +208,7 @@ def move_sources(
     d, e = (turn * hasten).sum(axis=1), (recede * hasten).sum(axis=1)
     free = (hasten**2).sum(axis=1) - (c * d**2 - 2 * b * d * e + a * e**2) / determinant
     pull = -(hasten * left).sum(axis=1)
-    speeds_mps = _speeds(sources.speeds_mps, free * counts, pull * counts, time_s)
+    speeds_mps = _speeds(sources.speeds_mps, free * counts, pull * counts, time_s, known_mps)
     late_s = late_s + (speeds_mps - sources.speeds_mps)[:, None] * hasten
     by, out = wanted(late_s)
     by, out = np.clip(by, -0.05, 0.05), np.clip(out, -0.4, 0.4)
@@ -222,9 +227,13 @@ def _slope(array: ArrayGuess, leads_s: np.ndarray, moved: Sources, step: float) 
 
 
 def _speeds(
-    now_mps: np.ndarray, free: np.ndarray, pull: np.ndarray, time_s: np.ndarray
+    now_mps: np.ndarray,
+    free: np.ndarray,
+    pull: np.ndarray,
+    time_s: np.ndarray,
+    known_mps: np.ndarray,
 ) -> np.ndarray:
-    """(S,) the array's speed, one number each few seconds, changing smoothly."""
+    """(S,) the array's speed, one number each few seconds: smooth, and near the known one."""
     if not len(time_s):
         return now_mps
     stretch = ((time_s - time_s[0]) // SPEED_S).astype(int)
@@ -233,9 +242,13 @@ def _speeds(
     before = np.bincount(stretch, now_mps, count) / np.bincount(stretch, minlength=count)
     information = np.bincount(stretch, free, count) / SEGMENT_SD_S**2 + 1e-6
     target = np.bincount(stretch, pull, count) / SEGMENT_SD_S**2 + information * before
+    known = np.isfinite(known_mps)
+    times = np.bincount(stretch, known, count)
+    told_mps = np.bincount(stretch, np.where(known, known_mps, 0), count) / np.maximum(times, 1)
+    held = (times > 0) / WIND_SD_MPS**2
     change = np.diff(np.eye(count), axis=0) / SPEED_CHANGE_SD_MPS
-    normal = np.diag(information) + change.T @ change
-    return np.linalg.solve(normal, target)[stretch]
+    normal = np.diag(information + held) + change.T @ change
+    return np.linalg.solve(normal, target + held * told_mps)[stretch]
 
 
 def settle_speed(

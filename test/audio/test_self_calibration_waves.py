@@ -50,7 +50,7 @@ def passing(seconds, sides=(1, -1, 1, 1, -1)):
 
 def waves(rig, moved_m=0.0, delay_s=0.0, gain_db=0.0, turned_rad=0.0, **how):
     """The wave fronts of a drive, and the vehicle's speed."""
-    time_s, azimuths, distances_m, _ = passing(how.pop('seconds', 70), **how)
+    time_s, azimuths, distances_m, _ = passing(how.pop('seconds', 120), **how)
     rng = np.random.default_rng(0)
     nominal = nominal_array(rig)
     true = replace(
@@ -85,7 +85,7 @@ def result(rig):
     vectors = fronts.vectors[..., order]
     vectors[..., 7] = 0
     fronts = replace(fronts, vectors=vectors, level_db=fronts.level_db[:, order])
-    time_s, azimuths, distances_m, number = passing(70)
+    time_s, azimuths, distances_m, number = passing(120)
     seen = Sightings(time_s, azimuths, distances_m, number)
     return calibrate_from_driving(fronts, rig, seen, speeds_mps)
 
@@ -149,7 +149,7 @@ def test_errors_are_about_as_large_as_they_are_said_to_be(rig, result):
     assert (result.delay_sd_s[:7] < 5e-6).all()
     assert (result.lead_sd_s[:7] < 1e-5).all()
     assert (result.lead_sd_s[:7] > 1e-7).all()
-    assert (result.segments, result.sectors) == (377, 11)
+    assert (result.segments, result.sectors) == (646, 12)
 
 
 def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
@@ -366,7 +366,7 @@ def test_the_clearest_passing_is_where_the_source_moves_furthest(rig, result):
     assert found.azimuths == pytest.approx(np.radians(np.arange(0, 360, 2)))
     assert found.before.shape == found.after.shape == (54, 180)
     heard = found.azimuths[found.before.argmax(axis=1)]
-    _, true, _, _ = passing(70)
+    _, true, _, _ = passing(120)
     first = int(np.argmin(np.abs(fronts.time_s - found.time_s[0])))
     off = (heard - true[first : first + 54] + np.pi) % (2 * np.pi) - np.pi
     assert np.degrees(np.abs(off)).max() < 5
