@@ -1,40 +1,80 @@
-"""What a segment of sound counts in the fit of an array, by hand."""
+"""What vehicles that are no points, and speeds that are known, do to a fitted array."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from avdet_ros.audio.array_fit import _segment_weights
+from avdet_ros.audio import array_fit
+from avdet_ros.audio.array_fit import ArrayFit, fit_array
+from avdet_ros.audio.array_sources import ArrayGuess, Sources
 from avdet_ros.audio.wave_fronts import WaveFronts
 
+FREQUENCIES_HZ = np.arange(260.0, 4500.0, 344.0)
+SPEED_MPS = 10.0
+AXLES_M = 2.7
 
-def fronts_of(strength):
-    """Segments whose two bands weigh so much together."""
-    count = len(strength)
+
+@pytest.fixture(scope='module')
+def octagon() -> ArrayGuess:
+    turn = np.arange(8) * np.pi / 4
+    places = 0.25 * np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1)
+    return ArrayGuess(places, np.zeros(8), np.ones(8, bool), height_m=1.5)
+
+
+def passed_on_the_left(array: ArrayGuess, noise: float = 0.1) -> WaveFronts:
+    """Vehicles of two axles pass 4 m to the left, one every five seconds for two minutes."""
+    time_s = np.arange(0, 120, 0.186)
+    along = np.where(time_s % 10 < 5, 1, -1) * (25 - 10 * (time_s % 5))
+    vectors = np.zeros((len(time_s), len(FREQUENCIES_HZ), 8), complex)
+    for axle in (-AXLES_M / 2, AXLES_M / 2):
+        azimuths, away = np.arctan2(4, along + axle), np.hypot(4, along + axle)
+        sources = Sources(azimuths, np.log(away), np.full(len(time_s), SPEED_MPS))
+        leads_s = array.leads_s(sources)[:, None]
+        # As the strongest wave front of two incoherent ones: the mean of their phases.
+        vectors += 0.5j * 2 * np.pi * FREQUENCIES_HZ[:, None] * leads_s
+    vectors = np.exp(vectors + 1j * np.random.default_rng(0).normal(0, noise, vectors.shape))
     return WaveFronts(
-        time_s=np.arange(count) * 0.2,
-        frequencies_hz=np.array([500.0, 700.0]),
-        vectors=np.full((count, 2, 8), 8**-0.5, np.complex64),
-        weights=np.outer(strength, [0.25, 0.75]),
-        level_db=np.zeros((count, 8)),
-        power_db=np.zeros((count, 8)),
-        seconds=60.0,
+        time_s,
+        FREQUENCIES_HZ,
+        (vectors / np.sqrt(8)).astype(np.complex64),
+        np.full(vectors.shape[:2], 5, np.float32),
+        np.zeros((len(time_s), 8), np.float32),
+        np.full((len(time_s), 8), -40, np.float32),
+        120.0,
     )
 
 
-def test_segments_of_a_crowded_sector_share_their_weight():
-    """A sector is 15 degrees: 40 segments from 16 to 29 of them count as 20 do, 3 others fully."""
-    azimuths = np.radians([*np.linspace(16, 29, 40), 14, 31, -1])
-    weights = _segment_weights(fronts_of(np.full(43, 3.0)), azimuths, np.ones(43, bool))
-    assert weights[:40] == pytest.approx(0.5)
-    assert weights[40:] == pytest.approx(1)
+def ahead_error_s(fit: ArrayFit, array: ArrayGuess) -> float:
+    """How far leads from ahead and the left are off, rms, but for a turn of the array."""
+    azimuths = np.radians(np.arange(0, 57, 4.0))
+    towards = np.stack([np.cos(azimuths), np.sin(azimuths)])
+    turned = np.stack([-np.sin(azimuths), np.cos(azimuths)])
+    off = (fit.array.positions_m - array.positions_m)[:, :2] @ towards / 343
+    off -= (fit.array.delay_s - array.delay_s)[:, None]
+    turn = array.positions_m[:, :2] @ turned / 343
+    off -= off.mean(axis=0)
+    off -= (off * turn).sum() / (turn**2).sum() * turn
+    return float(np.sqrt((off**2).mean()))
 
 
-def test_a_segment_counts_as_strong_as_it_is_within_bounds():
-    """Against the middle one of those that count, from a tenth to twice."""
-    azimuths = np.radians([0.0, 60, 120, 180, 240, 300])
-    counts = np.array([True, True, True, True, True, False])
-    weights = _segment_weights(fronts_of([0.01, 3.0, 4.0, 6.0, 90.0, 90.0]), azimuths, counts)
-    assert weights == pytest.approx([0.1, 0.75, 1.0, 1.5, 2.0, 0.0])
-    assert not _segment_weights(fronts_of([1.0, 2.0]), azimuths[:2], counts[5:].repeat(2)).any()
+def test_near_vehicles_do_not_shrink_the_array(octagon, monkeypatch):
+    """The waves of two axles together cross it as if it were smaller; from afar they are one."""
+    fronts = passed_on_the_left(octagon)
+    speeds_mps = np.full(len(fronts.time_s), SPEED_MPS)
+    mended = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
+    monkeypatch.setattr(array_fit, 'NEAR_M', 0.01)
+    before = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
+    assert mended < 6e-6
+    assert before > 8e-6
+
+
+def test_known_speeds_hold_those_that_are_fitted(octagon):
+    fronts = passed_on_the_left(octagon, noise=0.5)
+    speeds_mps = np.full(len(fronts.time_s), SPEED_MPS)
+    off = []
+    for known in (speeds_mps, np.where(fronts.time_s < 6, speeds_mps, np.nan)):
+        fit = fit_array(fronts, octagon, speeds_mps=known)
+        off.append(np.sqrt(np.mean((fit.sources.speeds_mps - SPEED_MPS)[fit.counts] ** 2)))
+    assert off[0] < 2
+    assert off[1] > 1.5 * off[0]

@@ -91,7 +91,7 @@ CONDITIONS: Mapping[str, Studied] = {
     'vehicles': Studied(
         f'furnished, {VEHICLES} neglected vehicles',
         Condition('furnished', 'neglected', vehicle=FIRST_VEHICLE, vehicles=VEHICLES),
-        drives=30,
+        drives=120,
         calibrate_minutes=5.0,
     ),
     'dead-microphone': Studied(
