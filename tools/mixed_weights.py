@@ -3,8 +3,9 @@
     python tools/mixed_weights.py MODEL SHARE OUT RUN [RUN ...]
     avdet train any-array TRAIN VAL --out OUT --export-only
 
-SHARE is what the runs' mean counts, from 0 to 1 (`weights_between.py` shows what each share hears).
-OUT gets the best.pt of the first RUN with these weights; the second line makes a model file of it.
+SHARE is what the runs' mean counts, from 0 to 1 (`weights_between.py` shows what each share
+hears). OUT gets the best.pt of the first RUN with these weights; the second line makes a model
+file of it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,4 @@ def main(model: Path, share: float, out: Path, runs: list[Path]) -> None:
 if __name__ == '__main__':
     if len(sys.argv) < 5:
         sys.exit(__doc__)
-    main(
-        Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), list(map(Path, sys.argv[4:]))
-    )
+    main(Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), list(map(Path, sys.argv[4:])))
