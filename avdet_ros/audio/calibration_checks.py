@@ -127,7 +127,11 @@ def check_coverage(fit: ArrayFit) -> None:
 
 
 def source_sectors(fit: ArrayFit) -> int:
-    """How many sectors of 30 degrees the clear segments' sources were in."""
-    azimuths = fit.sources.azimuths[fit.counts]
-    sector = (azimuths / (2 * np.pi) * SECTORS % SECTORS).astype(int) % SECTORS
-    return int((np.bincount(sector, minlength=SECTORS) >= LEAST_IN_SECTOR).sum())
+    """How many sectors of 30 degrees the clear segments' sources were in.
+
+    Of two ways to lay the sectors, the one that finds fewer: a source between two is in one.
+    """
+    turn = fit.sources.azimuths[fit.counts] / (2 * np.pi) * SECTORS
+    laid = (turn, turn + 0.5)
+    counts = (np.bincount(np.floor(its).astype(int) % SECTORS, minlength=SECTORS) for its in laid)
+    return min(int((count >= LEAST_IN_SECTOR).sum()) for count in counts)

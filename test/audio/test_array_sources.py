@@ -87,10 +87,17 @@ def test_a_channel_that_has_too_little_of_the_waves_is_dead():
 
 
 def test_sectors_count_from_eight_clear_segments():
-    azimuths = np.radians([5] * 8 + [35] * 7 + [-5] * 9 + [185] * 20 + [95] * 8)
+    azimuths = np.radians([5] * 8 + [35] * 7 + [-25] * 9 + [185] * 20 + [95] * 8)
     counts = np.arange(52) < 44
     fit = SimpleNamespace(sources=SimpleNamespace(azimuths=azimuths), counts=counts)
     assert source_sectors(fit) == 3
+
+
+def test_a_source_between_two_sectors_is_in_one():
+    azimuths = np.radians([1] * 20 + [-1] * 20 + [44] * 20 + [46] * 20 + [180] * 7)
+    counts = np.ones(len(azimuths), bool)
+    fit = SimpleNamespace(sources=SimpleNamespace(azimuths=azimuths), counts=counts)
+    assert source_sectors(fit) == 2
 
 
 def test_a_box_stands_on_the_road_where_its_lower_edge_meets_it(rig):
