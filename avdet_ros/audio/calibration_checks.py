@@ -21,6 +21,9 @@ LEAST_IN_SECTOR = 8
 LEAST_SECTORS = 3
 """Sectors of 30 degrees with that many clear segments; one loud source fills one or two."""
 
+WAYS = 6
+"""To lay the sectors, 5 degrees apart."""
+
 SMALLEST_APERTURE_M = 0.05
 LINE_SHARE = 0.05
 """An array this much narrower than it is long stands on a line."""
@@ -129,9 +132,9 @@ def check_coverage(fit: ArrayFit) -> None:
 def source_sectors(fit: ArrayFit) -> int:
     """How many sectors of 30 degrees the clear segments' sources were in.
 
-    Of two ways to lay the sectors, the one that finds fewer: a source between two is in one.
+    Of all ways to lay the sectors, the one that finds fewest: a source between two is in one.
     """
     turn = fit.sources.azimuths[fit.counts] / (2 * np.pi) * SECTORS
-    laid = (turn, turn + 0.5)
-    counts = (np.bincount(np.floor(its).astype(int) % SECTORS, minlength=SECTORS) for its in laid)
+    laid = (np.floor(turn + step / WAYS).astype(int) % SECTORS for step in range(WAYS))
+    counts = (np.bincount(sector, minlength=SECTORS) for sector in laid)
     return min(int((count >= LEAST_IN_SECTOR).sum()) for count in counts)
