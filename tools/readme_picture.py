@@ -26,7 +26,7 @@ from avdet_ros.simulation.live import drawn_drive
 from avdet_ros.simulation.pictures import Cameras
 from avdet_ros.tracking import GroundTracker
 
-MODEL, RATE_HZ, SECONDS = 'any_array', 20.0, 20.0
+MODEL, RATE_HZ, SECONDS = 'student', 20.0, 20.0
 AHEAD_M, BEHIND_M = 66.0, 8.0
 """What is seen from above."""
 
