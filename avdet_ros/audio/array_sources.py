@@ -38,7 +38,7 @@ SPEED_CHANGE_SD_MPS = 6.0
 """From one stretch to the next."""
 
 WIND_SD_MPS = 2.0
-"""What the air's speed across the array differs from the vehicle's known one."""
+"""How far the wind takes the air's speed across the array from the vehicle's known one."""
 
 SLOWEST_SHARE = 0.1
 SLOWEST_SD_MPS = 3.0
