@@ -39,8 +39,8 @@ LEAST_FIT = 0.45
 """Part of a segment's wave that its best source explains; below it there are several."""
 
 NEAR_M = 8.0
-"""Segments whose source is nearer say less of the array: a vehicle is no point there, and the
-waves of its axles together cross the array as if it were smaller."""
+"""Segments whose source is nearer count less: there a vehicle is not a point source, and the waves
+of its axles together cross the array as if it were smaller."""
 
 LEAST_SIDE = 0.2
 """What one side of the vehicle must have of the weight that the other has."""

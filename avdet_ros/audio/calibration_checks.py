@@ -21,8 +21,8 @@ LEAST_IN_SECTOR = 8
 LEAST_SECTORS = 3
 """Sectors of 30 degrees with that many clear segments; one loud source fills one or two."""
 
-WAYS = 6
-"""To lay the sectors, 5 degrees apart."""
+SECTOR_OFFSETS = 6
+"""Places where the first sector may begin, 5 degrees apart."""
 
 SMALLEST_APERTURE_M = 0.05
 LINE_SHARE = 0.05
@@ -132,9 +132,10 @@ def check_coverage(fit: ArrayFit) -> None:
 def source_sectors(fit: ArrayFit) -> int:
     """How many sectors of 30 degrees the clear segments' sources were in.
 
-    Of all ways to lay the sectors, the one that finds fewest: a source between two is in one.
+    The fewest over `SECTOR_OFFSETS`: a source on the border of two sectors is in one.
     """
     turn = fit.sources.azimuths[fit.counts] / (2 * np.pi) * SECTORS
-    laid = (np.floor(turn + step / WAYS).astype(int) % SECTORS for step in range(WAYS))
-    counts = (np.bincount(sector, minlength=SECTORS) for sector in laid)
+    offsets = np.arange(SECTOR_OFFSETS) / SECTOR_OFFSETS
+    sectors = (np.floor(turn + offset).astype(int) % SECTORS for offset in offsets)
+    counts = (np.bincount(sector, minlength=SECTORS) for sector in sectors)
     return min(int((count >= LEAST_IN_SECTOR).sum()) for count in counts)

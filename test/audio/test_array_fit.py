@@ -1,4 +1,4 @@
-"""What vehicles that are no points, and speeds that are known, do to a fitted array."""
+"""What a segment of sound counts in the fit of an array, and what near vehicles do to it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,59 @@ import numpy as np
 import pytest
 
 from avdet_ros.audio import array_fit
-from avdet_ros.audio.array_fit import ArrayFit, fit_array
+from avdet_ros.audio.array_fit import ArrayFit, _segment_weights, fit_array
 from avdet_ros.audio.array_sources import ArrayGuess, Sources
 from avdet_ros.audio.wave_fronts import WaveFronts
 
 FREQUENCIES_HZ = np.arange(260.0, 4500.0, 344.0)
 SPEED_MPS = 10.0
 AXLES_M = 2.7
+
+
+def fronts_of(strength):
+    """Segments whose two bands weigh so much together."""
+    count = len(strength)
+    return WaveFronts(
+        time_s=np.arange(count) * 0.2,
+        frequencies_hz=np.array([500.0, 700.0]),
+        vectors=np.full((count, 2, 8), 8**-0.5, np.complex64),
+        weights=np.outer(strength, [0.25, 0.75]),
+        level_db=np.zeros((count, 8)),
+        power_db=np.zeros((count, 8)),
+        seconds=60.0,
+    )
+
+
+def sources_at(azimuths, distance_m=1e6):
+    """Sources of an array that stands, so far away that distance takes nothing."""
+    count = len(azimuths)
+    return Sources(azimuths, np.full(count, np.log(distance_m)), np.zeros(count))
+
+
+def test_segments_of_a_crowded_sector_share_their_weight():
+    """A sector is 15 degrees: 40 segments from 16 to 29 of them count as 20 do, 3 others fully."""
+    sources = sources_at(np.radians([*np.linspace(16, 29, 40), 14, 31, -1]))
+    weights = _segment_weights(fronts_of(np.full(43, 3.0)), sources, np.ones(43, bool))
+    assert weights[:40] == pytest.approx(0.5)
+    assert weights[40:] == pytest.approx(1)
+
+
+def test_a_segment_counts_as_strong_as_it_is_within_bounds():
+    """Against the middle one of those that count, from a tenth to twice."""
+    azimuths = np.radians([0.0, 60, 120, 180, 240, 300])
+    counts = np.array([True, True, True, True, True, False])
+    strength = [0.01, 3.0, 4.0, 6.0, 90.0, 90.0]
+    weights = _segment_weights(fronts_of(strength), sources_at(azimuths), counts)
+    assert weights == pytest.approx([0.1, 0.75, 1.0, 1.5, 2.0, 0.0])
+    two = sources_at(azimuths[:2])
+    assert not _segment_weights(fronts_of([1.0, 2.0]), two, counts[5:].repeat(2)).any()
+
+
+@pytest.mark.parametrize(('distance_m', 'expected'), [(16, 16 / 17), (8, 1 / 2), (4, 1 / 17)])
+def test_a_near_segment_counts_less(distance_m, expected):
+    sources = sources_at(np.radians([0.0, 90, 180]), distance_m)
+    weights = _segment_weights(fronts_of(np.ones(3)), sources, np.ones(3, bool))
+    assert weights == pytest.approx(expected)
 
 
 @pytest.fixture(scope='module')
