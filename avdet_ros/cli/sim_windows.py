@@ -29,7 +29,7 @@ def simulate_windows(
         str,
         typer.Option(
             help="rig: the rig file's (format 1); drawn: another for each drive, held-out: of "
-            'shapes kept for tests (format 2, labels as directions)'
+            'shapes kept for tests (format 3, labels as directions)'
         ),
     ] = 'rig',
     world: Annotated[

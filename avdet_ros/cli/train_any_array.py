@@ -73,6 +73,14 @@ def train_any_array(
             'at all, and directions where it hears a vehicle that has none, teach nothing.'
         ),
     ] = False,
+    boxes_only: Annotated[
+        bool,
+        typer.Option(
+            help='With --start-from, teach boxes and ranges alone: which vehicles are heard, and '
+            'how surely, stays as it is. The quickest way back for boxes that other teaching has '
+            'made worse.'
+        ),
+    ] = False,
     export_only: Annotated[
         bool,
         typer.Option(
@@ -108,6 +116,10 @@ def train_any_array(
         steps = 4000
     if doubts and start_from is None:
         raise AvdetError('--doubts: expected --start-from, weights that hear already, found none')
+    if boxes_only and start_from is None:
+        raise AvdetError(
+            '--boxes-only: expected --start-from, weights that hear already, found none'
+        )
     plan = FitPlan(
         steps=steps,
         seconds=None if minutes is None else 60 * minutes,
@@ -118,6 +130,7 @@ def train_any_array(
         seed=seed,
         start_from='' if start_from is None else str(start_from),
         bfloat16=bfloat16,
+        boxes_only=boxes_only,
     )
     shape = BearingShape()
     if start_from is not None:

@@ -1,9 +1,10 @@
 """Boxes in angles about the camera's heading, and in pixels of a camera.
 
 A model of contract 2 knows no camera. Its boxes lie in the picture of a level camera of focal
-length 1 that stands at the array's centre and looks along the camera's heading: x = tan(azimuth)
-to the right, y downwards, both at distance 1 ahead. A vehicle's range tells how the view shifts
-from there to where the camera really is.
+length 1 that looks along the camera's heading: x = tan(azimuth) to the right, y downwards, both at
+distance 1 ahead. It stands above or below the array's centre, `EYE_HEIGHT_M` above the road: sound
+does not tell how high the array is, and whoever knows it from the rig need not ask. A vehicle's
+range tells how the view shifts from there to where the camera really is.
 """
 
 from __future__ import annotations
@@ -13,17 +14,28 @@ import numpy as np
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.rig import Rig
 
+EYE_HEIGHT_M = 1.5
+"""Height above the road from which boxes are seen. About that of cameras, so that little is
+shifted; the roofs of cars are at the horizon from there. Older model files have none
+(`ModelContract.eye_height_m`): their boxes are seen from the array's centre."""
+
 NEAREST_M = 0.2
 """What is less far ahead of the camera has no place in its image."""
 
 
-def to_pixels(boxes: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
+def to_pixels(
+    boxes: np.ndarray,
+    range_m: np.ndarray,
+    rig: Rig,
+    eye_height_m: float | None = EYE_HEIGHT_M,
+) -> np.ndarray:
     """Boxes of a model of contract 2 in pixels of the rig's camera.
 
     Args:
         boxes: (N, 4) x_min, y_min, x_max, y_max as the module says.
         range_m: (N,) distance from the array's centre to the vehicle's middle.
         rig: gives array and camera.
+        eye_height_m: above the road, from where the boxes are seen; None for the array's centre.
 
     Returns:
         (N, 4) float32 x_min, y_min, x_max, y_max, not clipped; the bounds of what the box covers
@@ -31,10 +43,16 @@ def to_pixels(boxes: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    ahead_m = np.asarray(range_m, np.float64) / np.sqrt(1 + (middle**2).sum(axis=1))
+    eye_m = eye_position_m(rig, eye_height_m)
+    up_m = eye_m[2] - rig.array_position_m[2]
+    # Where the ray through the middle passes through the sphere of that range about the array.
+    slope, square = -middle[:, 1] * up_m, 1 + (middle**2).sum(axis=1)
+    range_m = np.asarray(range_m, np.float64)
+    reach = slope**2 + square * (range_m**2 - up_m**2)
+    ahead_m = (np.sqrt(np.maximum(reach, 0.0)) - slope) / square
     x, y = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]
     corners_m = ahead_m[:, None, None] * np.stack([np.ones_like(x), -x, -y], axis=-1)
-    points_m = corners_m @ heading_frame(rig) + rig.array_position_m
+    points_m = corners_m @ heading_frame(rig) + eye_m
     pixels, depth_m = rig.camera.project(points_m)
     bounds = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
     bounds[(depth_m <= NEAREST_M).any(axis=1)] = 0
@@ -42,13 +60,19 @@ def to_pixels(boxes: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
     return np.clip(bounds, -1e6, 1e6).astype(np.float32)
 
 
-def from_pixels(boxes_px: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
+def from_pixels(
+    boxes_px: np.ndarray,
+    range_m: np.ndarray,
+    rig: Rig,
+    eye_height_m: float | None = EYE_HEIGHT_M,
+) -> np.ndarray:
     """The inverse of `to_pixels`, for a camera without roll.
 
     Args:
         boxes_px: (N, 4) pixels.
         range_m: (N,) distance from the array's centre to the vehicle's middle.
         rig: gives array and camera.
+        eye_height_m: see `to_pixels`.
 
     Returns:
         (N, 4) float64 boxes as the module says.
@@ -60,13 +84,26 @@ def from_pixels(boxes_px: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarr
     apart_m = rig.camera.position_m - rig.array_position_m
     along = rays @ apart_m
     reach = along**2 - apart_m @ apart_m + range_m**2
-    points_m = apart_m + rays * (np.sqrt(np.maximum(reach, 1e-6)) - along)[..., None]
-    local = points_m @ heading_frame(rig).T
+    points_m = rig.camera.position_m + rays * (np.sqrt(np.maximum(reach, 1e-6)) - along)[..., None]
+    local = (points_m - eye_position_m(rig, eye_height_m)) @ heading_frame(rig).T
     ahead_m = np.maximum(local[..., 0], 1e-6)
     x, y = -local[..., 1] / ahead_m, -local[..., 2] / ahead_m
     return np.concatenate(
         [np.stack([x, y], axis=-1).min(axis=1), np.stack([x, y], axis=-1).max(axis=1)], axis=1
     )
+
+
+def eye_position_m(rig: Rig, eye_height_m: float | None = EYE_HEIGHT_M) -> np.ndarray:
+    """(3,) float64 where boxes are seen from, in base_link, which lies on the road.
+
+    Args:
+        rig: gives the array's centre.
+        eye_height_m: see `to_pixels`.
+    """
+    eye_m = np.array(rig.array_position_m, np.float64)
+    if eye_height_m is not None:
+        eye_m[2] = eye_height_m
+    return eye_m
 
 
 def heading_frame(rig: Rig) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avdet_ros.audio.microphone_pairs import pair_count_of
+from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.mounting import Mounting, mounting_of
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.rig import MICROPHONES, Rig
@@ -72,6 +73,8 @@ class ModelContract:
         azimuths_deg: contract 2: (A,) float64, the directions of the input `steering` about the
             camera's heading.
         ranges: contract 2: the arrays and cameras it was taught with.
+        eye_height_m: contract 2: height above the road that boxes are seen from, at the array's
+            centre; None for that centre itself, as in older files.
     """
 
     sample_rate_hz: int
@@ -93,6 +96,7 @@ class ModelContract:
     mounting: Mounting | None = None
     azimuths_deg: np.ndarray | None = None
     ranges: TaughtRanges | None = None
+    eye_height_m: float | None = None
 
     @property
     def frames(self) -> int:
@@ -185,6 +189,7 @@ def contract_for_any_array(
         contract_version=ANY_ARRAY,
         azimuths_deg=np.asarray(azimuths_deg, np.float64),
         ranges=ranges,
+        eye_height_m=EYE_HEIGHT_M,
         **about,
     )
 
@@ -238,6 +243,8 @@ def metadata(contract: ModelContract) -> dict[str, str]:
         values['azimuths_deg'] = json.dumps(np.round(contract.azimuths_deg, 6).tolist())
         for name in RANGE_NAMES:
             values[name] = json.dumps([round(end, 6) for end in getattr(contract.ranges, name)])
+        if contract.eye_height_m is not None:
+            values['eye_height_m'] = contract.eye_height_m
     if contract.microphones_m is not None:
         values['image_width'] = contract.image_width_px
         values['image_height'] = contract.image_height_px

@@ -180,6 +180,10 @@ def _parse_any_array(keys: _Keys) -> dict[str, Any]:
         words = ' or '.join(str(2 * pairs) for pairs in PAIRS_BY_COUNT)
         expected = f'{MICROPHONES} levels and {words} coherences'
         raise keys.error('features', expected, f'{count} names')
+    # Boxes of files without it are seen from the array's centre.
+    eye_height_m = None
+    if KEY_PREFIX + 'eye_height_m' in keys.values:
+        eye_height_m = keys.number('eye_height_m', 0, 10)
     ranges = {}
     for name in RANGE_NAMES:
         ends = keys.array(name, (2,), 1e3)
@@ -192,6 +196,7 @@ def _parse_any_array(keys: _Keys) -> dict[str, Any]:
         'microphones_m': None,
         'azimuths_deg': keys.array('azimuths_deg', (None,), 720.0),
         'ranges': TaughtRanges(**ranges),
+        'eye_height_m': eye_height_m,
     }
 
 

@@ -317,13 +317,15 @@ class _View:
 
     rig: Rig
     steering: MovingSteering | None
+    eye_height_m: float | None = None
 
     @classmethod
     def of(cls, contract: ModelContract, rig: Rig, front_end: FrontEnd) -> _View:
         if contract.azimuths_deg is None:
             return cls(rig, None)
         front_end = replace(front_end, pair_count=contract.pair_count)
-        return cls(rig, MovingSteering(rig, front_end, contract.azimuths_deg))
+        steering = MovingSteering(rig, front_end, contract.azimuths_deg)
+        return cls(rig, steering, contract.eye_height_m)
 
     def feed(
         self, spectrogram: np.ndarray, ahead_mps: float = 0.0, air_c: float = USUAL_AIR_C
@@ -345,5 +347,6 @@ class _View:
         """Boxes in pixels, not clipped, and the image's width and height."""
         width_px, height_px = self.rig.camera.width_px, self.rig.camera.height_px
         if ranges:
-            return to_pixels(boxes, ranges[0][:, 1], self.rig), width_px, height_px
+            boxes_px = to_pixels(boxes, ranges[0][:, 1], self.rig, self.eye_height_m)
+            return boxes_px, width_px, height_px
         return boxes * np.array([width_px, height_px] * 2, np.float32), width_px, height_px

@@ -1,9 +1,10 @@
 """Labels as directions: where vehicles are from the array's centre, whatever the camera.
 
 The frame is that of the camera's heading: x along the camera's optical axis laid on the vehicle's
-floor, y left, z up, its origin in the middle of the array. A vehicle's azimuths are those of its
+floor, y left, z up, its origin at the array's centre, but at the height that boxes of models are
+seen from (`avdet_ros.detection.angles.EYE_HEIGHT_M`). A vehicle's azimuths are those of its
 outline's corners; its elevations are read in the plane x = 1, so that the box through the four
-edges is that of a level pinhole camera at the array: its left and right edges lie at
+edges is that of a level pinhole camera there: its left and right edges lie at
 y = tan(azimuth), its upper and lower ones at z = tan(elevation) / cos(azimuth of the middle).
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avdet_ros.detection.angles import boxes_from_degrees, heading_frame
+from avdet_ros.detection.angles import boxes_from_degrees, eye_position_m, heading_frame
 from avdet_ros.detection.steering import FRONT_DEG
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M, Truth
@@ -79,12 +80,12 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
 def outlines_m(scene: Scene, t_s: float, ids: np.ndarray) -> Iterator[np.ndarray]:
     """(P, 3) outline of each of some vehicles in the module's frame, see `box_angles`."""
     position, rotation = scene.ego_pose(float(t_s))
-    level = heading_frame(scene.rig).T
+    level, eye_m = heading_frame(scene.rig).T, eye_position_m(scene.rig)
     by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
     for number in ids.tolist():
         place, turned = by_id[number].pose(float(t_s))
         corners = (place + by_id[number].outline_m() @ turned.T - position) @ rotation
-        yield (corners - scene.rig.array_position_m) @ level
+        yield (corners - eye_m) @ level
 
 
 def box_angles(corners_m: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Training windows for any array: features, the array they were taken with, labels as directions.
 
-A set of format 2 is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, of
+A set of format 3 is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, of
 `WindowPlan.drives_a_shard` drives each), and ``windows.json`` with what made it. Each shard
 holds, for its n windows,
 
@@ -19,6 +19,7 @@ ids, kinds          (n, 16) i8          identity; index into vehicles.KINDS; -1 
 visible_fraction    (n, 16) f4          of the box, in the image and not hidden
 level_db            (n, 16) f4          A-weighted level against all the rest
 count               (n,) i8             labels of the window
+eye_height_m        (n,) f4             above the road, where elevations and heights are seen from
 end_...                                 all of these again for the window's END
 microphones_m       (n, 8, 3) f4        where the microphones are, in the frame of the array
 array_yaw_deg       (n,) f4             how that frame is turned against the camera's heading
@@ -48,6 +49,7 @@ import numpy as np
 
 from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
 from avdet_ros.audio.microphone_pairs import EVERY_PAIR
+from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
@@ -66,7 +68,7 @@ from avdet_ros.simulation.variety import varied
 from avdet_ros.simulation.vehicles import KINDS
 from avdet_ros.simulation.windows import WindowRow, quantise
 
-FORMAT = 2
+FORMAT = 3
 WORLDS = ('plain', 'furnished', 'mixed')
 ARRAYS = {'drawn': FAMILIES, 'held-out': HELD_OUT}
 FURNISHED_PART = 0.6
@@ -287,7 +289,11 @@ def label_row(scene: Scene, start_s: float, window_s: float) -> WindowRow:
     middle_s, end_s = start_s + window_s / 2, start_s + window_s
     now = angle_labels(only_near(scene, middle_s), middle_s)
     end = angle_labels(only_near(scene, end_s), end_s)
-    return {**_labels(now), **{f'end_{name}': value for name, value in _labels(end).items()}}
+    return {
+        **_labels(now),
+        **{f'end_{name}': value for name, value in _labels(end).items()},
+        'eye_height_m': np.float32(EYE_HEIGHT_M),
+    }
 
 
 def _labels(labels: AngleLabels) -> WindowRow:

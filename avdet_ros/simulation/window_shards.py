@@ -33,7 +33,7 @@ _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NU
 def make_array_windows(
     out: Path, windows: int, seeds: tuple[int, int], jobs: int, plan: WindowPlan, base: Rig
 ) -> Iterator[int]:
-    """Make a set of format 2, or finish one that was interrupted.
+    """Make a set of format 3, or finish one that was interrupted.
 
     Args:
         out: the set's folder, made if missing.

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from avdet_ros.detection.angles import (
     boxes_from_degrees,
     degrees_from_boxes,
+    eye_position_m,
     from_pixels,
     to_pixels,
 )
@@ -24,9 +25,11 @@ def rig_with(yaw=0.0, pitch=0.0, roll=0.0, camera_m=(0.3, 0.0, 1.55), array_m=(0
     return replace(rig, camera=camera, array_position_m=np.array(array_m))
 
 
-def test_straight_ahead_is_the_principal_point():
-    rig = rig_with(camera_m=(0.0, 0.0, 1.7))
-    box = to_pixels(np.array([[-0.1, -0.05, 0.1, 0.05]]), np.array([20.0]), rig)
+@pytest.mark.parametrize(('eye_height_m', 'camera_up_m'), [(None, 1.7), (1.5, 1.5)])
+def test_straight_ahead_is_the_principal_point(eye_height_m, camera_up_m):
+    rig = rig_with(camera_m=(0.0, 0.0, camera_up_m))
+    box = np.array([[-0.1, -0.05, 0.1, 0.05]])
+    box = to_pixels(box, np.array([20.0]), rig, eye_height_m)
     np.testing.assert_allclose(box, [[860, 250, 1060, 350]], atol=1e-3)
 
 
@@ -40,9 +43,10 @@ def test_left_is_left_and_up_is_up():
     assert middle[0, 1] < 300 < middle[1, 1]
 
 
+@pytest.mark.parametrize('eye_height_m', [None, 0.4, 1.5, 2.3])
 @pytest.mark.parametrize('turn', [(0, 0), (35, 0), (-20, 8), (170, -6)])
-def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn):
-    """From the array through the angles or straight by the camera: one pixel."""
+def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn, eye_height_m):
+    """From the eye through the angles or straight by the camera: one pixel."""
     rig = rig_with(*turn, camera_m=(0.8, -0.2, 1.2), array_m=(-0.6, 0.1, 1.9))
     heading = np.radians(turn[0])
     point = rig.array_position_m + [
@@ -50,11 +54,14 @@ def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn):
         9 * np.sin(heading + 0.2),
         -1.1,
     ]
-    away = point - rig.array_position_m
+    eye_m = eye_position_m(rig, eye_height_m)
+    assert list(eye_m[:2]) == [-0.6, 0.1]
+    away = point - eye_m
     azimuth = np.degrees(np.arctan2(away[1], away[0]) - heading)
     elevation = np.degrees(np.arctan2(away[2], np.hypot(away[0], away[1])))
     box = boxes_from_degrees([azimuth], [elevation], [1e-3], [1e-3])
-    found = to_pixels(box, np.array([np.linalg.norm(away)]), rig)[0]
+    range_m = np.linalg.norm(point - rig.array_position_m)
+    found = to_pixels(box, np.array([range_m]), rig, eye_height_m)[0]
     seen, depth = rig.camera.project(point)
     assert depth > 0
     np.testing.assert_allclose((found[:2] + found[2:]) / 2, seen, atol=0.05)
@@ -79,7 +86,8 @@ def test_behind_the_camera_is_nowhere():
     assert to_pixels(np.zeros((0, 4)), np.zeros(0), rig).shape == (0, 4)
 
 
-def test_ways_back():
+@pytest.mark.parametrize('eye_height_m', [None, 0.5, 1.5])
+def test_ways_back(eye_height_m):
     rng = np.random.default_rng(0)
     rig = rig_with(25, 7, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
     azimuth, elevation = rng.uniform(-35, 35, 50), rng.uniform(-8, 3, 50)
@@ -89,12 +97,25 @@ def test_ways_back():
     given = np.stack([azimuth, elevation, width, height], -1)
     np.testing.assert_allclose(angles, given, atol=1e-9)
     range_m = rng.uniform(8, 60, 50)
-    again = from_pixels(to_pixels(boxes, range_m, rig), range_m, rig)
+    pixels = to_pixels(boxes, range_m, rig, eye_height_m)
+    again = from_pixels(pixels, range_m, rig, eye_height_m)
     # Pitched: corners of a level rectangle are no rectangle in the image, its bounds are larger.
     assert np.abs(again - boxes).max() < 0.03
     level = rig_with(25, 0, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
-    again = from_pixels(to_pixels(boxes, range_m, level), range_m, level)
+    pixels = to_pixels(boxes, range_m, level, eye_height_m)
+    again = from_pixels(pixels, range_m, level, eye_height_m)
     assert np.abs(again - boxes).max() < 0.01
+
+
+def test_the_height_of_the_array_does_not_change_what_is_said():
+    """A box on the road is the same box for a bumper and for a roof rack."""
+    box_px, middle_m = np.array([[900.0, 250, 1000, 320]]), np.array([20.0, 0.0, 0.8])
+    boxes = []
+    for up_m in (0.4, 2.3):
+        rig = rig_with(array_m=(0.0, 0.0, up_m))
+        range_m = np.array([np.linalg.norm(middle_m - rig.array_position_m)])
+        boxes.append(from_pixels(box_px, range_m, rig))
+    np.testing.assert_allclose(boxes[0], boxes[1], atol=3e-4)
 
 
 def test_ranges_in_single_precision_are_worked_on_in_double():

@@ -9,12 +9,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.contract import contract_for, metadata
 from avdet_ros.detection.contract_check import check, differences, remarks
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.session import Detector
 from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.errors import AvdetError
+
+EYE = 'avdet.eye_height_m'
 
 
 def set_key(model, key, value):
@@ -44,13 +47,14 @@ def test_what_is_written_is_read(make_array_model, save):
     assert contract.steering_shape == (80, 80, 24)
     assert contract.microphones_m is None
     assert contract.ranges.aperture_m == (0.2, 1.5)
+    assert contract.eye_height_m == EYE_HEIGHT_M
     np.testing.assert_allclose(contract.azimuths_deg, azimuth_grid(), atol=1e-6)
     assert 'avdet.image_width' not in metadata(contract)
 
 
 def test_every_key_is_needed(make_array_model, save, array_keys):
-    assert 'avdet.azimuths_deg' in array_keys
-    for key in array_keys:
+    assert {'avdet.azimuths_deg', EYE} <= set(array_keys)
+    for key in set(array_keys) - {EYE}:
         with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
             read_model(save(set_key(make_array_model(), key, None)))
 
@@ -58,6 +62,9 @@ def test_every_key_is_needed(make_array_model, save, array_keys):
 @pytest.mark.parametrize(
     ('key', 'value'),
     [
+        (EYE, '-1'),
+        (EYE, 'NaN'),
+        (EYE, 'high'),
         ('avdet.azimuths_deg', '[]'),
         ('avdet.azimuths_deg', '[[1, 2]]'),
         ('avdet.azimuths_deg', '[1, NaN]'),
@@ -126,13 +133,19 @@ def test_any_rig_fits_and_what_was_not_taught_is_reported(make_array_model, save
         check(contract, rig, FrontEnd(n_mels=64))
 
 
-def test_boxes_in_pixels_of_the_camera_in_use(make_array_model, save, rig, front_end):
-    detector = Detector(save(make_array_model()), rig, front_end, providers=['cpu'])
+@pytest.mark.parametrize(('eye', 'middle_y'), [('1.5', 305), (None, 285)])
+def test_boxes_in_pixels_of_the_camera_in_use(
+    make_array_model, save, rig, front_end, eye, middle_y
+):
+    """Boxes of older files are seen from the array's centre."""
+    model = set_key(make_array_model(), EYE, eye)
+    detector = Detector(save(model), rig, front_end, providers=['cpu'])
     blank = np.zeros((32, 80, 173), np.float32)
     found = detector.detect(blank)
-    # 10 m from the array is 9.7 m from the camera, which stands 0.15 m lower.
+    # 10 m from the array is 9.7 m from the camera, which stands 0.15 m lower than that and 0.05 m
+    # higher than the eye.
     x, y = 2e3 / 9.7, 1e3 / 9.7
-    expected = [962 - x, 286 - y, 958 + x, 284 + y]
+    expected = [960 - x, middle_y - y, 960 + x, middle_y + y]
     np.testing.assert_allclose(found.boxes_px, [expected], atol=3)
     np.testing.assert_allclose(found.range_m, [[8, 10, 13]])
     assert found.range_m.dtype == np.float32

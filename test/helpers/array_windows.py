@@ -1,4 +1,4 @@
-"""Windows of format 2 with a known answer: what comes from somewhere has its box there."""
+"""Windows of format 3 with a known answer: what comes from somewhere has its box there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
+from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.steering import expected_coherences, live_pairs
 
 LABELS = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg', 'range_m')
@@ -58,6 +59,7 @@ def write_shard(folder: Path, seed: int, windows: int = 48) -> Path:
         'delay_s': np.zeros((windows, 8), np.float32),
         'alive': alive,
         'seed': np.full(windows, seed, np.int64),
+        'eye_height_m': np.full(windows, EYE_HEIGHT_M, np.float32),
         'level_db': np.zeros((windows, 16), np.float32),
         'visible_fraction': np.ones((windows, 16), np.float32),
         **rows,

@@ -7,21 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avdet_ros.detection.angles import eye_position_m
 from avdet_ros.detection.steering import FRONT_DEG
 from avdet_ros.simulation.angles import angle_boxes, angle_labels, box_angles
 from avdet_ros.simulation.traffic import random_scene
 
 
-def with_camera_at_the_array(scene):
+def with_camera_at_the_eye(scene):
     rig = scene.rig
-    camera = replace(rig.camera, position_m=rig.array_position_m)
+    camera = replace(rig.camera, position_m=eye_position_m(rig))
     return replace(scene, rig=replace(rig, camera=camera))
 
 
-def test_boxes_of_angles_are_the_cameras_when_it_stands_at_the_array():
+def test_boxes_of_angles_are_the_cameras_when_it_stands_at_the_eye():
     compared = 0
     for seed in range(40, 52):
-        scene = with_camera_at_the_array(random_scene(seed))
+        scene = with_camera_at_the_eye(random_scene(seed))
         labels = angle_labels(scene, 3.0)
         truth, camera = labels.truth, scene.rig.camera
         boxes = angle_boxes(labels) * camera.fx + [camera.cx, camera.cy] * 2
@@ -37,7 +38,9 @@ def test_a_car_ahead_and_to_the_left(world):
     array = scene.rig.array_position_m
     assert labels.truth.ids.tolist() == [1]
     assert abs(labels.azimuth_deg[0] - np.degrees(np.arctan2(10, 20 - array[0]))) < 1.5
-    assert labels.elevation_deg[0] < 0  # the array is higher than a car's middle
+    assert labels.elevation_deg[0] < 0  # the eye is higher than a car's middle
+    high = replace(scene, rig=replace(scene.rig, array_position_m=array + [0.0, 0.0, 0.6]))
+    assert angle_labels(high, 2.0).elevation_deg == labels.elevation_deg
     assert labels.in_image.tolist() == [True]
     turned = replace(
         scene,

@@ -13,7 +13,7 @@ import numpy as np
 from avdet_ros.audio.features import MAX_LABELS
 from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.dataset.labels import FrameLabels
-from avdet_ros.detection.angles import degrees_from_boxes, from_pixels
+from avdet_ros.detection.angles import EYE_HEIGHT_M, degrees_from_boxes, from_pixels
 from avdet_ros.detection.road_ranges import SURFACE_TO_MIDDLE_M, ranges_on_road
 from avdet_ros.detection.steering import FRONT_DEG, heading_rad
 from avdet_ros.rig import Rig
@@ -28,7 +28,7 @@ is nobody knows."""
 def label_fields(
     labels: FrameLabels, rig: Rig, columns_px: tuple[float, float] | None = None
 ) -> dict[str, np.ndarray | np.generic]:
-    """A frame's boxes as the fields of a window of format 2 (`simulation.array_windows`).
+    """A frame's boxes as the fields of a window of format 3 (`simulation.array_windows`).
 
     Args:
         labels: of the frame; distances that are known (the truth's) are taken as they are.
@@ -39,7 +39,7 @@ def label_fields(
         ``azimuth_deg``, ``elevation_deg``, ``width_deg``, ``height_deg``, ``range_m`` (NaN where
         it is not known), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge),
         each (`MAX_LABELS`,), nearest to the heading first; ``count`` and
-        ``seen_deg`` (2,), the ends of the sector in which vehicles are labelled.
+        ``seen_deg`` (2,), the ends of the sector in which vehicles are labelled; ``eye_height_m``.
     """
     left_px, right_px = columns_px or (0.0, float(rig.camera.width_px))
     boxes_px = np.asarray(labels.boxes_px, np.float64).reshape(-1, 4)
@@ -58,6 +58,7 @@ def label_fields(
         'unsure': _padded(unsure[order], bool),
         'count': np.int64(len(order)),
         'seen_deg': seen_sector(rig, (left_px, right_px)),
+        'eye_height_m': np.float32(EYE_HEIGHT_M),
     }
 
 

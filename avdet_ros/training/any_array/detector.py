@@ -27,6 +27,14 @@ APART_DEG = 2.0
 OVERLAP = 0.5
 """The same of two boxes that overlap more."""
 
+AVERAGED_DEG = 0.7
+"""Columns whose bearings differ by about this much mean the same vehicle, see `averaged_azimuths`.
+On validation windows it takes 0.035 of 0.55 degrees off the median error and costs no vehicle; with
+1.0 it would bring 0.015 more, and take 0.006 of the bearings' average precision."""
+
+LEAST_SHARE = 1e-6
+"""Where no column is surer than this all of them count alike."""
+
 LEAST_SCORE = 0.005
 """Boxes that overlap a vehicle less often than that are not reported; about nine a window are. So
 weak a box's bearing is right more often than the box: with 0.02 a tenth of them would be lost."""
@@ -90,8 +98,29 @@ def distinct(columns: Tensor, shape: BearingShape) -> tuple[Tensor, Tensor, Tens
     """
     angles = decoded_angles(columns, shape)
     kept = distinct_boxes(angles, columns[:, 0])
+    angles = averaged_azimuths(angles, columns[:, 0])
     columns = columns[kept]
     return angles[kept], columns[:, 0], range_quantiles(columns)
+
+
+def averaged_azimuths(angles_deg: Tensor, logits: Tensor) -> Tensor:
+    """Boxes at the mean azimuth of all columns that mean the same vehicle, the sure ones above all.
+
+    Neighbouring columns each say where the middle of one vehicle is, and err independently in part.
+
+    Args:
+        angles_deg: (..., front, 4) of `decoded_angles`.
+        logits: (..., front).
+
+    Returns:
+        (..., front, 4).
+    """
+    azimuth = angles_deg[..., 0]
+    apart = (azimuth[..., :, None] - azimuth[..., None, :]) / AVERAGED_DEG
+    sure = torch.sigmoid(logits).clamp(min=LEAST_SHARE)
+    weights = torch.exp(-(apart**2) / 2) * sure[..., None, :] ** 2
+    averaged = (weights * azimuth[..., None, :]).sum(dim=-1) / weights.sum(dim=-1)
+    return torch.cat([averaged[..., None], angles_deg[..., 1:]], dim=-1)
 
 
 def distinct_boxes(angles_deg: Tensor, logits: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
-from avdet_ros.detection.angles import degrees_from_boxes
+from avdet_ros.detection.angles import EYE_HEIGHT_M, degrees_from_boxes
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.steering import expected_coherences
 from avdet_ros.errors import AvdetError
@@ -26,7 +26,7 @@ def topic_windows(folder: Path, azimuths_deg: np.ndarray) -> Iterator[Window]:
     Pooled frames are repeated: pooling them again gives them back.
 
     Args:
-        folder: of a set of drawn arrays (format 2).
+        folder: of a set of drawn arrays (format 3).
         azimuths_deg: (A,) the model's directions.
 
     Raises:
@@ -64,6 +64,11 @@ def file_scores(path: Path, folder: Path, progress: Progress = SILENT) -> dict[s
     content, contract = read_model(path)
     if contract.azimuths_deg is None:
         raise AvdetError(f'{path}: expected a model for any array, found one for one rig')
+    if contract.eye_height_m != EYE_HEIGHT_M:
+        raise AvdetError(
+            f'{path}: avdet.eye_height_m: expected {EYE_HEIGHT_M:g} as the labels of windows, '
+            f'found {contract.eye_height_m}; avdet eval bearings scores such a file'
+        )
     front_end = FrontEnd(pair_count=contract.pair_count)
     store = ArrayStore(folder, SteeringTable(front_end), contract.azimuths_deg)
     if not store.refresh():

@@ -52,7 +52,7 @@ class AnyArrayRun:
     """What a run is made of.
 
     Attributes:
-        train: folder of training windows (format 2); it may still be growing.
+        train: folder of training windows (format 3); it may still be growing.
         val: folder of validation windows.
         out: folder of the run.
         plan: how to fit.

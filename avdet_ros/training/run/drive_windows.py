@@ -1,4 +1,4 @@
-"""Recorded drives as windows of format 2: sound of any rig, labels of teachers or of the truth.
+"""Recorded drives as windows of format 3: sound of any rig, labels of teachers or of the truth.
 
 Each drive is a shard of its own with the array of its own rig file, so drives of several
 vehicles teach one model. What a drive says of its speed and its air stands with each window, as a

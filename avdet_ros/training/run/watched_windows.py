@@ -1,6 +1,6 @@
 """Simulated windows of drawn arrays, labelled by teachers that look at the drives' cameras.
 
-A window of format 2 names its drive and its time, so the pictures of its middle can be painted
+A window of format 3 names its drive and its time, so the pictures of its middle can be painted
 whenever they are wanted and need never be kept: teachers look at them, and what they find
 takes the place of the simulator's labels. Nothing that only the simulator knows is left in a
 shard, and what made the sound is not asked again.
@@ -66,7 +66,7 @@ def watch_windows(
     """Label every shard of a set that these teachers have not labelled yet.
 
     Args:
-        folder: a set of format 2, made by ``avdet sim windows --arrays``.
+        folder: a set of format 3, made by ``avdet sim windows --arrays``.
         teachers: by modality.
         out: gets a shard for each, with the fields of `KEPT` and of `box_labels.label_fields`.
         base: the rig that the set was made with.
@@ -109,7 +109,7 @@ def watched_shard(
             seeds, times_s = arrays['seed'], arrays['time_s']
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise AvdetError(
-            f'{path}: expected a shard of windows of format 2, found {error!s:.120}'
+            f'{path}: expected a shard of windows of format 3, found {error!s:.120}'
         ) from error
     found: dict[tuple[int, float], dict[str, np.ndarray | np.generic]] = {}
     for seed in dict.fromkeys(seeds.tolist()):

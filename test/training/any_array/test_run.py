@@ -192,6 +192,24 @@ def test_a_run_begins_with_the_weights_of_another(folders, finished):
         fit(train, val, further.out, moved, SMALL)
 
 
+@pytest.mark.slow
+def test_boxes_alone_are_taught(folders, finished):
+    """What is heard, and how surely, stays to the last bit."""
+    first, _ = finished
+    further = run_in(folders, 'boxes', 6, start_from=str(first.out), boxes_only=True)
+    train, val = (further.store(folder, None) for folder in (further.train, further.val))
+    val.refresh()
+    fit(train, val, further.out, further.plan, SMALL)
+    # A second call goes on with what the file holds.
+    longer = replace(further.plan, steps=7)
+    with pytest.raises(AvdetError, match='steps: expected 6'):
+        fit(train, val, further.out, longer, SMALL)
+    before, after = (load_best(run.out).state_dict() for run in (first, further))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split('.')[0] for name in changed} == {'box'}
+    assert {'box.0.weight', 'box.1.running_mean', 'box.3.bias'} <= changed
+
+
 def test_too_few_windows_are_refused(folders, tmp_path):
     (tmp_path / 'none').mkdir()
     run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')
@@ -199,8 +217,9 @@ def test_too_few_windows_are_refused(folders, tmp_path):
         train_any_array(run)
 
 
-def test_doubts_take_weights_that_hear(tmp_path):
-    words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', '--doubts']
+@pytest.mark.parametrize('option', ['--doubts', '--boxes-only'])
+def test_weights_that_hear_are_needed(tmp_path, option):
+    words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', option]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(done.exception, AvdetError)
-    assert '--doubts: expected --start-from' in str(done.exception)
+    assert f'{option}: expected --start-from' in str(done.exception)

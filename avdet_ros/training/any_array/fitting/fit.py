@@ -135,7 +135,8 @@ def _epoch(
     order = torch.randperm(len(train), device=device, generator=generator)
     batches = order[: plan.epoch_windows].split(plan.batch)
     batches = [index for index in batches if len(index) == plan.batch]
-    state.network.train()
+    state.network.train(not plan.boxes_only)
+    state.network.box.train()
     sums: dict[str, torch.Tensor] = {}
     begun, before_s = time.monotonic(), state.seconds
     half = device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16

@@ -1,4 +1,4 @@
-"""Windows of any arrays (format 2) in the memory of the device that trains, and batches of them.
+"""Windows of any arrays (format 3) in the memory of the device that trains, and batches of them.
 
 A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come. Of a window
 is kept what the network looks at: coherences in steps of 1/127 and the mean level of the live
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.microphone_pairs import pair_count_of
+from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import map_member, read_bounded
@@ -93,7 +94,7 @@ def front_end_of(folder: Path) -> FrontEnd:
 
 
 class ArrayStore:
-    """All windows of a folder of format 2, as far as they are there.
+    """All windows of a folder of format 3, as far as they are there.
 
     Attributes:
         folder: of the shards.
@@ -159,7 +160,7 @@ class ArrayStore:
         names = ['features', 'count', 'range_m', *ANGLES]
         names[1:] = [self._prefix + name for name in names[1:]]
         told = '' if self._geometry == 'true' else 'rig_'
-        names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed']
+        names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed', 'eye_height_m']
         try:
             with np.load(path, allow_pickle=False) as shard:
                 given = ('seen_deg', 'unsure', *MOTION)
@@ -173,8 +174,13 @@ class ArrayStore:
             raw['features'] = np.array(map_member(path, 'features'))
         except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise AvdetError(
-                f'{path}: expected a shard of windows of format 2, found {one_line(error)}'
+                f'{path}: expected a shard of windows of format 3, found {one_line(error)}'
             ) from error
+        if not np.allclose(eye_m := raw.pop('eye_height_m'), EYE_HEIGHT_M):
+            raise AvdetError(
+                f'{path}: eye_height_m: expected {EYE_HEIGHT_M:g} as models are taught, found '
+                f'{eye_m.flat[0]:g}'
+            )
         expected = MICROPHONES + 2 * len(self._table.pairs)
         if raw['features'].shape[1] != expected:
             raise AvdetError(

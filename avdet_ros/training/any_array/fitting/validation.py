@@ -18,7 +18,7 @@ from avdet_ros.evaluation.bearings.metrics import (
 )
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
-from avdet_ros.training.any_array.detector import distinct_boxes
+from avdet_ros.training.any_array.detector import averaged_azimuths, distinct_boxes
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.losses import BearingLabels
@@ -69,10 +69,11 @@ def found_in(
         angles = decoded_angles(columns, network.shape)
         looked_at = columns[..., 0] > LEAST_LOGIT
         looked_at &= judged(angles[..., 0], windows.labels)
-        parts = (angles, columns[..., 0], range_quantiles(columns), plane_boxes(angles))
-        on_cpu = [part.cpu() for part in (*parts, looked_at)]
-        for *window, here in zip(*on_cpu, strict=True):
-            kept = distinct_boxes(window[0], window[1])
+        averaged = averaged_azimuths(angles, columns[..., 0])
+        parts = (averaged, columns[..., 0], range_quantiles(columns), plane_boxes(averaged))
+        on_cpu = [part.cpu() for part in (*parts, angles, looked_at)]
+        for *window, single, here in zip(*on_cpu, strict=True):
+            kept = distinct_boxes(single, window[1])
             kept = kept[here[kept]]
             found.append(FoundInWindow(*(part[kept].numpy() for part in window)))
     return found

@@ -234,5 +234,19 @@ def test_windows_of_one_array_are_another_format(make_store, tmp_path):
     (tmp_path / 'set').mkdir()
     with (tmp_path / 'set' / 'windows_0000000.npz').open('wb') as file:
         np.savez(file, features=np.zeros((1, 32, 80, 44), np.float16), count=np.zeros(1))
-    with pytest.raises(AvdetError, match=r'format 2, found .*range_m'):
+    with pytest.raises(AvdetError, match=r'format 3, found .*range_m'):
+        make_store().refresh()
+
+
+def test_labels_seen_from_another_height_are_refused(make_store, tmp_path):
+    path = write_shard(tmp_path / 'set', 0, windows=2)
+    arrays = dict(np.load(path))
+    with path.open('wb') as file:
+        np.savez(file, **{**arrays, 'eye_height_m': np.full(2, 0.8, np.float32)})
+    with pytest.raises(AvdetError, match=r'eye_height_m: expected 1\.5 .*, found 0\.8'):
+        make_store().refresh()
+    del arrays['eye_height_m']
+    with path.open('wb') as file:
+        np.savez(file, **arrays)
+    with pytest.raises(AvdetError, match=r'format 3, found .*eye_height_m'):
         make_store().refresh()
