@@ -1,0 +1,118 @@
+"""How good boxes would be if a part of each were true: what a model for any array lacks.
+
+    python tools/true_parts.py MODEL WINDOWS [WINDOWS ...]
+
+MODEL is a model file or the folder of a run (its last epoch), WINDOWS sets of validation windows
+(`avdet sim windows --arrays drawn`). Each bearing within 3 degrees of a vehicle, the likeliest
+first, takes azimuth, elevation, width or height of that vehicle's box; scores and all other boxes
+stay. Also printed is how far matched boxes are off, by range.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+import numpy as np
+from speed_in_steering import Part
+import torch
+from weights_between import parts_of, read
+
+from avdet_ros.training.any_array.boxes import plane_boxes
+from avdet_ros.training.any_array.fitting.validation import (
+    WITHIN_DEG,
+    FoundInWindow,
+    box_precision,
+    found_in,
+    sure_labels,
+)
+from avdet_ros.training.any_array.run import AnyArrayRun
+
+AZIMUTH, ELEVATION, WIDTH, HEIGHT = range(4)
+
+PARTS = {
+    'as it is': (),
+    'azimuth': (AZIMUTH,),
+    'elevation': (ELEVATION,),
+    'width': (WIDTH,),
+    'height': (HEIGHT,),
+    'size': (WIDTH, HEIGHT),
+    'elevation and size': (ELEVATION, WIDTH, HEIGHT),
+    'all of the box': (AZIMUTH, ELEVATION, WIDTH, HEIGHT),
+}
+
+RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 70))
+
+
+def matched(found_deg: np.ndarray, true_deg: np.ndarray) -> np.ndarray:
+    """(N,) which of (M, 4) vehicles each of (N, 4) boxes is of, -1 for none; likeliest first."""
+    owner, free = np.full(len(found_deg), -1), np.ones(len(true_deg), bool)
+    for row, azimuth in enumerate(found_deg[:, AZIMUTH]):
+        apart = np.where(free, np.abs(true_deg[:, AZIMUTH] - azimuth), np.inf)
+        if len(apart) and apart.min() <= WITHIN_DEG:
+            owner[row] = int(apart.argmin())
+            free[owner[row]] = False
+    return owner
+
+
+def corrected(
+    window: FoundInWindow, true_deg: np.ndarray, parts: tuple[int, ...]
+) -> FoundInWindow:
+    """What is found, with parts of the matched boxes as they truly are."""
+    angles, owner = window.angles_deg.copy(), matched(window.angles_deg, true_deg)
+    rows = np.flatnonzero(owner >= 0)
+    for part in parts:
+        angles[rows, part] = true_deg[owner[rows], part]
+    boxes = plane_boxes(torch.from_numpy(angles)).numpy()
+    return FoundInWindow(angles, window.logits, window.range_m, boxes)
+
+
+def errors(
+    found: list[FoundInWindow], true_deg: list[np.ndarray], range_m: list[np.ndarray]
+) -> str:
+    """Lines of a table: how far matched boxes are off, by range."""
+    rows = []
+    for window, truth, metres in zip(found, true_deg, range_m, strict=True):
+        owner = matched(window.angles_deg, truth)
+        for place in np.flatnonzero(owner >= 0):
+            said, true = window.angles_deg[place], truth[owner[place]]
+            rows.append(
+                [
+                    metres[owner[place]],
+                    abs(said[AZIMUTH] - true[AZIMUTH]) / true[WIDTH],
+                    abs(said[ELEVATION] - true[ELEVATION]) / true[HEIGHT],
+                    abs(np.log(said[WIDTH] / true[WIDTH])),
+                    abs(np.log(said[HEIGHT] / true[HEIGHT])),
+                ]
+            )
+    table = np.array(rows).reshape(-1, 5)
+    lines = []
+    for low, high in RANGES_M:
+        its = table[(table[:, 0] >= low) & (table[:, 0] < high)]
+        middle = np.median(its[:, 1:], axis=0) if len(its) else []
+        numbers = ' | '.join(f'{value:.2f}' for value in middle) or '- | - | - | -'
+        lines.append(f'| {low}-{high} m ({len(its)}) | {numbers} |')
+    return '\n'.join(lines)
+
+
+def main(model: Path, *folders: Path) -> None:
+    """Print the average precision at IoU 0.5 of each of `PARTS`, and the errors."""
+    network = read(model)
+    for folder in folders:
+        store = AnyArrayRun(folder, folder, folder, shape=network.shape).store(folder, None)
+        store.refresh()
+        found, sure = found_in(network, store), sure_labels(store)
+        angles, metres = store.column('angles_deg'), store.column('range_m')
+        truth = [row[its] for row, its in zip(angles, sure, strict=True)]
+        for name, rows in parts_of(folder, store).items():
+            for part, places in PARTS.items():
+                its = [corrected(found[row], truth[row], places) for row in rows]
+                print(f'| {name} | {part} | {box_precision(its, Part(store, rows)):.3f} |')
+        print('| range | azimuth / width | elevation / height | log width | log height |')
+        print(errors(found, truth, [row[its] for row, its in zip(metres, sure, strict=True)]))
+
+
+if __name__ == '__main__':
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:]))
