@@ -51,8 +51,8 @@ class FitPlan:
         start_from: a run's folder, ``best.pt`` or model file whose weights it begins with; '' for
             random ones. See `start_weights`.
         bfloat16: whether the network computes with half the digits; None: on a GPU.
-        boxes_only: whether only boxes and ranges are taught, and nothing of whether and where
-            a vehicle is heard changes.
+        boxes_only: whether only boxes and ranges are taught; which columns hear a vehicle, and
+            how surely, stays as it is.
         augmentation: what is drawn for every window.
     """
 
