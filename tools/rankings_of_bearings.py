@@ -6,7 +6,9 @@ Furnished validation drives (seeds from 162000), three windows of each, with an 
 errors and with a neglected one whose true geometry is told, heard by the network of
 `student.onnx`; what its columns say is kept in the folder STORE, so that an interrupted run goes
 on. A learned score is a logistic regression, on the drives of even seeds for the odd ones and the
-other way round. Gains of recall are the middle 95 per cent of drives drawn anew.
+other way round. Gains of recall are the middle 95 per cent of drives drawn anew. Bearings are
+averaged over columns where a rule says so alone; model files since then do it within
+`detector.AVERAGED_DEG`.
 """
 
 from __future__ import annotations
@@ -49,7 +51,12 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.conditions import Condition, true_rig
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
-from avdet_ros.training.any_array.detector import APART_DEG, OVERLAP, BearingDetector
+from avdet_ros.training.any_array.detector import (
+    APART_DEG,
+    OVERLAP,
+    BearingDetector,
+    averaged_azimuths,
+)
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
 FIRST_SEED, NEAR_DEG = 162_000, 3.0
@@ -181,10 +188,7 @@ def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
     columns, shape = heard.columns, BearingShape()
     logits, angles = columns[:, 0], decoded_angles(columns, shape)
     if rule.averaged_deg:
-        apart = (angles[:, None, 0] - angles[None, :, 0]) / rule.averaged_deg
-        weights = torch.exp(-(apart**2) / 2) * torch.sigmoid(logits) ** 2
-        azimuth = (weights * angles[:, 0]).sum(dim=1) / weights.sum(dim=1)
-        angles = torch.cat([azimuth[:, None], angles[:, 1:]], dim=1)
+        angles = averaged_azimuths(angles, logits, rule.averaged_deg)
     middle, size = -angles[:, :2], angles[:, 2:]
     kept = torch.arange(len(logits))
     if rule.overlap < 1:

@@ -18,6 +18,7 @@ from speed_in_steering import Part
 import torch
 from weights_between import parts_of, read
 
+from avdet_ros.evaluation.bearings.metrics import match_window
 from avdet_ros.training.any_array.boxes import plane_boxes
 from avdet_ros.training.any_array.fitting.validation import (
     WITHIN_DEG,
@@ -46,13 +47,7 @@ RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 70))
 
 def matched(found_deg: np.ndarray, true_deg: np.ndarray) -> np.ndarray:
     """(N,) which of (M, 4) vehicles each of (N, 4) boxes is of, -1 for none; likeliest first."""
-    owner, free = np.full(len(found_deg), -1), np.ones(len(true_deg), bool)
-    for row, azimuth in enumerate(found_deg[:, AZIMUTH]):
-        apart = np.where(free, np.abs(true_deg[:, AZIMUTH] - azimuth), np.inf)
-        if len(apart) and apart.min() <= WITHIN_DEG:
-            owner[row] = int(apart.argmin())
-            free[owner[row]] = False
-    return owner
+    return match_window(found_deg[:, AZIMUTH], true_deg[:, AZIMUTH], WITHIN_DEG)
 
 
 def corrected(

@@ -114,12 +114,11 @@ def train_any_array(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if steps is None and minutes is None:
         steps = 4000
-    if doubts and start_from is None:
-        raise AvdetError('--doubts: expected --start-from, weights that hear already, found none')
-    if boxes_only and start_from is None:
-        raise AvdetError(
-            '--boxes-only: expected --start-from, weights that hear already, found none'
-        )
+    for option, given in (('--doubts', doubts), ('--boxes-only', boxes_only)):
+        if given and start_from is None:
+            raise AvdetError(
+                f'{option}: expected --start-from, weights that hear already, found none'
+            )
     plan = FitPlan(
         steps=steps,
         seconds=None if minutes is None else 60 * minutes,

@@ -44,15 +44,14 @@ def to_pixels(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     eye_m = eye_position_m(rig, eye_height_m)
-    up_m = eye_m[2] - rig.array_position_m[2]
-    # Where the ray through the middle passes through the sphere of that range about the array.
-    slope, square = -middle[:, 1] * up_m, 1 + (middle**2).sum(axis=1)
-    range_m = np.asarray(range_m, np.float64)
-    reach = slope**2 + square * (range_m**2 - up_m**2)
-    ahead_m = (np.sqrt(np.maximum(reach, 0.0)) - slope) / square
+    frame = heading_frame(rig)
+    rays = np.column_stack([np.ones(len(boxes)), -middle]) @ frame
+    length = np.linalg.norm(rays, axis=1)
+    ahead_m = _reach_m(eye_m, rays / length[:, None], np.asarray(range_m, np.float64), rig)
+    ahead_m /= length
     x, y = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]
     corners_m = ahead_m[:, None, None] * np.stack([np.ones_like(x), -x, -y], axis=-1)
-    points_m = corners_m @ heading_frame(rig) + eye_m
+    points_m = corners_m @ frame + eye_m
     pixels, depth_m = rig.camera.project(points_m)
     bounds = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
     bounds[(depth_m <= NEAREST_M).any(axis=1)] = 0
@@ -80,11 +79,8 @@ def from_pixels(
     boxes_px = np.asarray(boxes_px, np.float64).reshape(-1, 4)
     rays = rig.camera.directions(boxes_px.reshape(-1, 2, 2))
     range_m = np.asarray(range_m, np.float64)[:, None]
-    # Where the rays pass through the sphere of that range about the array's centre.
-    apart_m = rig.camera.position_m - rig.array_position_m
-    along = rays @ apart_m
-    reach = along**2 - apart_m @ apart_m + range_m**2
-    points_m = rig.camera.position_m + rays * (np.sqrt(np.maximum(reach, 1e-6)) - along)[..., None]
+    reach_m = _reach_m(rig.camera.position_m, rays, range_m, rig)
+    points_m = rig.camera.position_m + rays * reach_m[..., None]
     local = (points_m - eye_position_m(rig, eye_height_m)) @ heading_frame(rig).T
     ahead_m = np.maximum(local[..., 0], 1e-6)
     x, y = -local[..., 1] / ahead_m, -local[..., 2] / ahead_m
@@ -104,6 +100,14 @@ def eye_position_m(rig: Rig, eye_height_m: float | None = EYE_HEIGHT_M) -> np.nd
     if eye_height_m is not None:
         eye_m[2] = eye_height_m
     return eye_m
+
+
+def _reach_m(start_m: np.ndarray, rays: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
+    """How far along unit rays (..., 3) from a place the sphere of a range about the array is."""
+    apart_m = start_m - rig.array_position_m
+    along = rays @ apart_m
+    reach = along**2 - apart_m @ apart_m + range_m**2
+    return np.sqrt(np.maximum(reach, 1e-6)) - along
 
 
 def heading_frame(rig: Rig) -> np.ndarray:
