@@ -58,6 +58,13 @@ def simulate_windows(
             help="folder of loops that are the vehicles' sound in half of the drives; drawn arrays"
         ),
     ] = None,
+    empty: Annotated[
+        bool,
+        typer.Option(
+            help='drawn arrays: nobody else on the road, and one other sound in view, 5 dB below '
+            'to 15 dB above all the rest'
+        ),
+    ] = False,
     pairs: Annotated[
         int | None,
         typer.Option(
@@ -77,10 +84,10 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied or distractors or recordings or pairs not in (None, 12):
+        if quick or varied or distractors or recordings or empty or pairs not in (None, 12):
             raise AvdetError(
-                '--quick, --varied, --distractors, --recordings, --pairs: expected --arrays drawn '
-                'or held-out'
+                '--quick, --varied, --distractors, --recordings, --empty, --pairs: expected '
+                '--arrays drawn or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -100,6 +107,7 @@ def simulate_windows(
             distractors=str(distractors.resolve()) if distractors else '',
             pairs=WindowPlan.pairs if pairs is None else pairs,
             recordings=str(recordings.resolve()) if recordings else '',
+            empty=empty,
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
     with progress_bars().step('windows', windows) as advance:

@@ -62,6 +62,7 @@ from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.recordings import Recordings, load_recordings, shuffled
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
+from avdet_ros.simulation.sound_in_view import with_sound_in_view
 from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 from avdet_ros.simulation.variety import varied
@@ -76,6 +77,9 @@ FURNISHED_PART = 0.6
 
 RECORDED_PART = 0.5
 """Part of the drives whose vehicles are played from recordings, where there are any."""
+
+OTHER_DB = (-5.0, 15.0)
+"""Level of the sound on an empty road that is no vehicle, against all the rest."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class WindowPlan:
         pairs: of microphones that have coherences, 12 or 28, see `FrontEnd.pair_count`.
         recordings: folder of loops that are the vehicles' sound in half of the drives, '' for
             synthetic vehicles alone.
+        empty: nobody else is on the road, and one other sound in view is `OTHER_DB` above all the
+            rest; with `distractors` half of these sounds are recordings.
     """
 
     world: str = 'mixed'
@@ -110,6 +116,7 @@ class WindowPlan:
     distractors: str = ''
     pairs: int = len(EVERY_PAIR)
     recordings: str = ''
+    empty: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -171,12 +178,25 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
         loops = _loops(plan.recordings, base.sample_rate_hz)
         # Vehicles of different drives that have the same number do not sound the same.
         scene = replace(scene, recordings=shuffled(loops, seed))
-    if not (plan.varied or plan.distractors):
-        return scene
     folder = None
     if plan.distractors:
         folder = SoundFolder.of(plan.distractors, base.sample_rate_hz)
-    return varied(scene, folder)
+    if plan.varied or plan.distractors:
+        scene = varied(scene, folder)
+    return empty_road(scene, folder) if plan.empty else scene
+
+
+def empty_road(scene: Scene, sounds: SoundFolder | None = None) -> Scene:
+    """The drive with nobody else on the road, and one other sound in view.
+
+    Args:
+        scene: any drive.
+        sounds: recordings, which every other drive plays one of.
+    """
+    rng = np.random.default_rng([scene.seed, 18])
+    above_rest_db = float(rng.uniform(*OTHER_DB))
+    played = sounds if rng.random() < 0.5 else None
+    return replace(with_sound_in_view(scene, above_rest_db, played), vehicles=())
 
 
 @cache

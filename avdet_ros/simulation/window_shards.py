@@ -27,6 +27,9 @@ from avdet_ros.simulation.shard_folder import (
     write_rows,
 )
 
+NEWER = {'recordings': WindowPlan.recordings, 'empty': WindowPlan.empty}
+"""What the settings of a set are that was made before there were these."""
+
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
 
@@ -57,7 +60,11 @@ def make_array_windows(
             f'--seeds: expected at least {drives} drives for {windows} windows, '
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
-    use_folder(out, _settings(seeds[0], plan, base), {'recordings': WindowPlan.recordings})
+    use_folder(
+        out,
+        _settings(seeds[0], plan, base),
+        {'recordings': WindowPlan.recordings, 'empty': WindowPlan.empty},
+    )
     firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
     with missing_shards(out, firsts) as todo:
         for _ in range(len(firsts) - len(todo)):

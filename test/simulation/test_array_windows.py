@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 from typer.testing import CliRunner
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.cli.main import app
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation import window_shards
+from avdet_ros.simulation import cnossos, window_shards
 from avdet_ros.simulation.array_windows import (
+    OTHER_DB,
     WindowPlan,
     array_of,
     array_windows,
@@ -23,6 +26,7 @@ from avdet_ros.simulation.array_windows import (
     window_starts_s,
     world_of,
 )
+from avdet_ros.simulation.sound_in_view import rest_db
 from avdet_ros.simulation.windows import load_windows
 
 PLAN = WindowPlan('plain', windows_a_drive=1, drives_a_shard=1)
@@ -99,6 +103,29 @@ def test_worlds_are_mixed_and_windows_do_not_overlap():
         assert starts[-1] + 1 <= plan.duration_s
 
 
+def test_an_empty_road_has_one_other_sound_and_no_label(tmp_path):
+    rng = np.random.default_rng(2)
+    wavfile.write(tmp_path / 'mill.wav', 44100, (3000 * rng.normal(size=44100)).astype(np.int16))
+    rig, usual = load_rig(), WindowPlan(windows_a_drive=1, quick=True, empty=True)
+    plan = replace(usual, distractors=str(tmp_path))
+    played, levels = [], []
+    for seed in range(70, 90):
+        scene = draw_world(seed, rig, plan)
+        (sound,) = scene.distractors
+        played.append(sound.kind)
+        assert not scene.vehicles
+        away_m = float(np.linalg.norm(sound.offset_m[:2] - rig.array_position_m[:2]))
+        heard = cnossos.pressure_level_db(sound.bands_db(scene.duration_s / 2), away_m)
+        levels.append(float(cnossos.a_weighted_db(heard)) - rest_db(scene, scene.duration_s / 2))
+    assert 5 <= played.count('mill.wav') <= 15
+    # Between beats a sound is softer.
+    assert min(levels) < -2
+    assert 10 < max(levels) < OTHER_DB[1] + 0.5
+    (row,) = array_windows(70, rig, FrontEnd.of(rig), usual)
+    assert row['count'] == row['end_count'] == 0
+    assert np.isfinite(row['features'].astype(np.float32)).all()
+
+
 @pytest.mark.slow
 def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
     rig = load_rig()
@@ -127,6 +154,7 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
         ('--world', 'mixed'),
         ('--arrays', 'drawn', '--clean'),
         ('--pairs', '28'),
+        ('--empty',),
         ('--arrays', 'drawn', '--pairs', '17'),
         ('--arrays', 'drawn', '--pairs', '0'),
     ],
