@@ -73,14 +73,13 @@ def train_any_array(
             'at all, and directions where it hears a vehicle that has none, teach nothing.'
         ),
     ] = False,
-    boxes_only: Annotated[
-        bool,
+    only: Annotated[
+        str,
         typer.Option(
-            help='With --start-from, teach boxes and ranges alone: which vehicles are heard, and '
-            'how surely, stays as it is. The quickest way back for boxes that other teaching has '
-            'made worse.'
+            help='With --start-from, teach the last layers of one thing alone: boxes (with their '
+            'ranges) or presence (whether a vehicle is there). All else stays as it is.'
         ),
-    ] = False,
+    ] = '',
     export_only: Annotated[
         bool,
         typer.Option(
@@ -105,16 +104,18 @@ def train_any_array(
     from avdet_ros.errors import AvdetError
     from avdet_ros.training.any_array import run as any_array
     from avdet_ros.training.any_array.bearing_first import BearingShape
-    from avdet_ros.training.any_array.fitting.fit_state import FitPlan
+    from avdet_ros.training.any_array.fitting.fit_state import HEADS, FitPlan
     from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
+    if only and only not in HEADS:
+        raise AvdetError(f'--only: expected {" or ".join(HEADS)}, found {only!r}')
     if labels not in any_array.LABEL_OFFSETS_S:
         raise AvdetError(f'--labels: expected centre or end, found {labels!r}')
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if steps is None and minutes is None:
         steps = 4000
-    for option, given in (('--doubts', doubts), ('--boxes-only', boxes_only)):
+    for option, given in (('--doubts', doubts), ('--only', only)):
         if given and start_from is None:
             raise AvdetError(
                 f'{option}: expected --start-from, weights that hear already, found none'
@@ -129,7 +130,7 @@ def train_any_array(
         seed=seed,
         start_from='' if start_from is None else str(start_from),
         bfloat16=bfloat16,
-        boxes_only=boxes_only,
+        only=only,
     )
     shape = BearingShape()
     if start_from is not None:

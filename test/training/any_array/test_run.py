@@ -193,10 +193,11 @@ def test_a_run_begins_with_the_weights_of_another(folders, finished):
 
 
 @pytest.mark.slow
-def test_boxes_alone_are_taught(folders, finished):
-    """What is heard, and how surely, stays to the last bit."""
+@pytest.mark.parametrize(('only', 'layers'), [('boxes', 'box'), ('presence', 'presence')])
+def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
+    """All else stays to the last bit."""
     first, _ = finished
-    further = run_in(folders, 'boxes', 6, start_from=str(first.out), boxes_only=True)
+    further = run_in(folders, only, 6, start_from=str(first.out), only=only)
     train, val = (further.store(folder, None) for folder in (further.train, further.val))
     val.refresh()
     fit(train, val, further.out, further.plan, SMALL)
@@ -206,8 +207,8 @@ def test_boxes_alone_are_taught(folders, finished):
         fit(train, val, further.out, longer, SMALL)
     before, after = (load_best(run.out).state_dict() for run in (first, further))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert {name.split('.')[0] for name in changed} == {'box'}
-    assert {'box.0.weight', 'box.1.running_mean', 'box.3.bias'} <= changed
+    assert {name.split('.')[0] for name in changed} == {layers}
+    assert {f'{layers}.{name}' for name in ('0.weight', '1.running_mean', '3.bias')} <= changed
 
 
 def test_too_few_windows_are_refused(folders, tmp_path):
@@ -217,9 +218,16 @@ def test_too_few_windows_are_refused(folders, tmp_path):
         train_any_array(run)
 
 
-@pytest.mark.parametrize('option', ['--doubts', '--boxes-only'])
-def test_weights_that_hear_are_needed(tmp_path, option):
-    words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', option]
+@pytest.mark.parametrize(
+    ('options', 'error'),
+    [
+        (['--doubts'], '--doubts: expected --start-from'),
+        (['--only', 'boxes'], '--only: expected --start-from'),
+        (['--only', 'ears'], "--only: expected boxes or presence, found 'ears'"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused(tmp_path, options, error):
+    words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', *options]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(done.exception, AvdetError)
-    assert f'{option}: expected --start-from' in str(done.exception)
+    assert error in str(done.exception)

@@ -27,6 +27,7 @@ from avdet_ros.training.any_array.fitting.fit_state import (
     FitPlan,
     FitState,
     finished,
+    head_of,
     open_state,
     share_done,
     write_state,
@@ -135,8 +136,9 @@ def _epoch(
     order = torch.randperm(len(train), device=device, generator=generator)
     batches = order[: plan.epoch_windows].split(plan.batch)
     batches = [index for index in batches if len(index) == plan.batch]
-    state.network.train(not plan.boxes_only)
-    state.network.box.train()
+    state.network.train(not plan.only)
+    if plan.only:
+        head_of(state.network, plan).train()
     sums: dict[str, torch.Tensor] = {}
     begun, before_s = time.monotonic(), state.seconds
     half = device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16

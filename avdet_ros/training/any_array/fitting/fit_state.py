@@ -33,6 +33,10 @@ from avdet_ros.training.any_array.fitting.store import ArrayStore
 BOXES_COUNT = 0.5
 """How much average precision of boxes counts beside that of bearings in choosing an epoch."""
 
+HEADS = {'boxes': 'box', 'presence': 'presence'}
+"""Last layers of a `BearingFirst` that can be taught alone: what a box is like, with its range;
+and whether a vehicle is there."""
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -51,8 +55,7 @@ class FitPlan:
         start_from: a run's folder, ``best.pt`` or model file whose weights it begins with; '' for
             random ones. See `start_weights`.
         bfloat16: whether the network computes with half the digits; None: on a GPU.
-        boxes_only: whether only boxes and ranges are taught; which columns hear a vehicle, and
-            how surely, stays as it is.
+        only: which of `HEADS` alone is taught, all else stays as it is; '' for everything.
         augmentation: what is drawn for every window.
     """
 
@@ -67,7 +70,7 @@ class FitPlan:
     seed: int = 0
     start_from: str = ''
     bfloat16: bool | None = None
-    boxes_only: bool = False
+    only: str = ''
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -94,6 +97,11 @@ class FitState:
     epoch: int = 0
     best: float = -math.inf
     ranges: TaughtRanges | None = None
+
+
+def head_of(network: BearingFirst, plan: FitPlan) -> nn.Module:
+    """The last layers that a plan with `FitPlan.only` teaches."""
+    return getattr(network, HEADS[plan.only])
 
 
 def share_done(state: FitState, plan: FitPlan) -> float:
@@ -135,10 +143,10 @@ def open_state(
         check_same_shape(plan.start_from, start.shape, shape)
         network.load_state_dict(start.weights)
         ranges = start.ranges
-    if plan.boxes_only:
+    if plan.only:
         # Without gradients for the others a step takes half the time.
         network.requires_grad_(False)
-        network.box.requires_grad_(True)
+        head_of(network, plan).requires_grad_(True)
     optimiser = torch.optim.AdamW(
         _groups(network, plan), lr=plan.learning_rate, fused=device.type == 'cuda'
     )
