@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from taken_for_vehicles import share_above, thresholds
+
+from avdet_ros.training.any_array.fitting.validation import FoundInWindow
+
+
+def window(*bearings):
+    """Of (azimuth, logit) pairs, the likeliest first."""
+    bearings = np.array(bearings, np.float32).reshape(-1, 2)
+    angles = np.zeros((len(bearings), 4), np.float32)
+    angles[:, 0] = bearings[:, 0]
+    return FoundInWindow(angles, bearings[:, 1], np.ones((len(bearings), 3)), angles)
+
+
+def test_thresholds_find_the_shares_of_vehicles():
+    found = [window([10, 2.0], [40, 1.5], [-5, 0.0]), window(), window([21, -1.0], [20, -2.0])]
+    truth = [np.array([10.5, -6.0]), np.array([3.0]), np.array([20.0])]
+    # The bearing at 40 is of nothing, the second one at 20 of a vehicle that is found already.
+    assert thresholds(found, truth, (0.25, 0.3, 0.5, 0.75)) == [2.0, 0.0, 0.0, -1.0]
+    assert thresholds(found, truth, (1.0,)) == [-np.inf]
+
+
+def test_windows_with_any_bearing_so_sure_are_counted():
+    found = [window([1, 0.5], [2, 0.1]), window(), window([3, -1.0]), window([4, 0.2])]
+    assert share_above(found, 0.2) == pytest.approx(0.5)
+    assert share_above(found, -np.inf) == pytest.approx(0.75)

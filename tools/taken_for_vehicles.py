@@ -1,0 +1,86 @@
+"""How often networks take another sound for a vehicle, at thresholds that find as many vehicles.
+
+    python tools/taken_for_vehicles.py WINDOWS EMPTY MODEL [MODEL ...]
+
+WINDOWS and EMPTY are sets of validation windows (`avdet sim windows --arrays drawn`, the second
+with ``--empty``), MODEL a model file or the folder of a run (its last epoch). A network that is
+less sure of everything takes fewer sounds for vehicles and finds fewer vehicles; so each is asked
+at the thresholds that find the same shares of the vehicles in WINDOWS, within 3 degrees.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+import numpy as np
+from speed_in_steering import scores
+from weights_between import parts_of, read
+
+from avdet_ros.evaluation.bearings.metrics import match_window
+from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.fitting.validation import (
+    WITHIN_DEG,
+    FoundInWindow,
+    found_in,
+    sure_labels,
+)
+from avdet_ros.training.any_array.run import AnyArrayRun
+
+SHARES = (0.25, 0.35, 0.45, 0.55)
+"""Of the vehicles that are found."""
+
+
+def thresholds(
+    found: list[FoundInWindow], true_deg: list[np.ndarray], shares: tuple[float, ...]
+) -> list[float]:
+    """The highest logits at which shares of the vehicles are found; -inf where never so many are.
+
+    Args:
+        found: in each window.
+        true_deg: (M,) azimuths of the vehicles in each.
+        shares: of all vehicles.
+    """
+    matched = [
+        window.logits[match_window(window.angles_deg[:, 0], truth, WITHIN_DEG) >= 0]
+        for window, truth in zip(found, true_deg, strict=True)
+    ]
+    logits = np.sort(np.concatenate(matched))[::-1]
+    vehicles = sum(map(len, true_deg))
+    wanted = [max(int(np.ceil(share * vehicles)), 1) for share in shares]
+    return [float(logits[count - 1]) if count <= len(logits) else -np.inf for count in wanted]
+
+
+def share_above(found: list[FoundInWindow], threshold: float) -> float:
+    """Of windows that have a bearing at least so sure."""
+    return float(np.mean([bool((window.logits >= threshold).any()) for window in found]))
+
+
+def main(windows: Path, empty: Path, *models: Path) -> None:
+    """Print `speed_in_steering.WORDS`, and what is taken for a vehicle at `SHARES`."""
+    for model in models:
+        network = read(model)
+        run = AnyArrayRun(windows, windows, windows, shape=network.shape)
+        store, silent = (_filled(run, folder) for folder in (windows, empty))
+        found, others = found_in(network, store), found_in(network, silent)
+        truth = [
+            row[its, 0]
+            for row, its in zip(store.column('angles_deg'), sure_labels(store), strict=True)
+        ]
+        taken = [share_above(others, limit) for limit in thresholds(found, truth, SHARES)]
+        shares = ' | '.join(f'{share:.3f}' for share in taken)
+        for name, rows in parts_of(windows, store).items():
+            numbers = ' | '.join(f'{number:.3f}' for number in scores(found, store, rows))
+            print(f'| {model} | {name} | {numbers} | {shares} |', flush=True)
+
+
+def _filled(run: AnyArrayRun, folder: Path) -> ArrayStore:
+    store = run.store(folder, None)
+    store.refresh()
+    return store
+
+
+if __name__ == '__main__':
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:]))
