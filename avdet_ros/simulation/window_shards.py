@@ -60,11 +60,7 @@ def make_array_windows(
             f'--seeds: expected at least {drives} drives for {windows} windows, '
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
-    use_folder(
-        out,
-        _settings(seeds[0], plan, base),
-        {'recordings': WindowPlan.recordings, 'empty': WindowPlan.empty},
-    )
+    use_folder(out, _settings(seeds[0], plan, base), NEWER)
     firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
     with missing_shards(out, firsts) as todo:
         for _ in range(len(firsts) - len(todo)):
