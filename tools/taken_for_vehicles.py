@@ -3,9 +3,10 @@
     python tools/taken_for_vehicles.py WINDOWS EMPTY MODEL [MODEL ...]
 
 WINDOWS and EMPTY are sets of validation windows (`avdet sim windows --arrays drawn`, the second
-with ``--empty``), MODEL a model file or the folder of a run (its last epoch). A network that is
-less sure of everything takes fewer sounds for vehicles and finds fewer vehicles; so each is asked
-at the thresholds that find the same shares of the vehicles in WINDOWS, within 3 degrees.
+with ``--empty``), MODEL a model file or the folder of a run (its last epoch), all with as many
+columns. A network that is less sure of everything takes fewer sounds for vehicles and finds fewer
+vehicles; so each is asked at the thresholds that find the same shares of the vehicles in WINDOWS,
+within 3 degrees.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ import sys
 
 import numpy as np
 from speed_in_steering import scores
-from weights_between import parts_of, read
+from weights_between import parts_of, read, windows_of
 
 from avdet_ros.evaluation.bearings.metrics import match_window
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import (
     WITHIN_DEG,
     FoundInWindow,
     found_in,
     sure_labels,
 )
-from avdet_ros.training.any_array.run import AnyArrayRun
 
 SHARES = (0.25, 0.35, 0.45, 0.55)
 """Of the vehicles that are found."""
@@ -58,26 +57,19 @@ def share_above(found: list[FoundInWindow], threshold: float) -> float:
 
 def main(windows: Path, empty: Path, *models: Path) -> None:
     """Print `speed_in_steering.WORDS`, and what is taken for a vehicle at `SHARES`."""
-    for model in models:
-        network = read(model)
-        run = AnyArrayRun(windows, windows, windows, shape=network.shape)
-        store, silent = (_filled(run, folder) for folder in (windows, empty))
+    networks = {model: read(model) for model in models}
+    shape = networks[models[0]].shape
+    store, silent = (windows_of(folder, shape) for folder in (windows, empty))
+    angles = store.column('angles_deg')
+    truth = [row[its, 0] for row, its in zip(angles, sure_labels(store), strict=True)]
+    parts = parts_of(windows, store)
+    for model, network in networks.items():
         found, others = found_in(network, store), found_in(network, silent)
-        truth = [
-            row[its, 0]
-            for row, its in zip(store.column('angles_deg'), sure_labels(store), strict=True)
-        ]
         taken = [share_above(others, limit) for limit in thresholds(found, truth, SHARES)]
         shares = ' | '.join(f'{share:.3f}' for share in taken)
-        for name, rows in parts_of(windows, store).items():
+        for name, rows in parts.items():
             numbers = ' | '.join(f'{number:.3f}' for number in scores(found, store, rows))
             print(f'| {model} | {name} | {numbers} | {shares} |', flush=True)
-
-
-def _filled(run: AnyArrayRun, folder: Path) -> ArrayStore:
-    store = run.store(folder, None)
-    store.refresh()
-    return store
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 from speed_in_steering import Part
 import torch
-from weights_between import parts_of, read
+from weights_between import parts_of, read, windows_of
 
 from avdet_ros.evaluation.bearings.metrics import match_window
 from avdet_ros.training.any_array.boxes import plane_boxes
@@ -27,7 +27,6 @@ from avdet_ros.training.any_array.fitting.validation import (
     found_in,
     sure_labels,
 )
-from avdet_ros.training.any_array.run import AnyArrayRun
 
 AZIMUTH, ELEVATION, WIDTH, HEIGHT = range(4)
 
@@ -94,8 +93,7 @@ def main(model: Path, *folders: Path) -> None:
     """Print the average precision at IoU 0.5 of each of `PARTS`, and the errors."""
     network = read(model)
     for folder in folders:
-        store = AnyArrayRun(folder, folder, folder, shape=network.shape).store(folder, None)
-        store.refresh()
+        store = windows_of(folder, network.shape)
         found, sure = found_in(network, store), sure_labels(store)
         angles, metres = store.column('angles_deg'), store.column('range_m')
         truth = [row[its] for row, its in zip(angles, sure, strict=True)]

@@ -19,7 +19,7 @@ from speed_in_steering import scores
 
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.array_windows import plays_recordings
-from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.run_file import LAST, read_run_file
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
@@ -38,6 +38,13 @@ def read(path: Path) -> BearingFirst:
     return network.eval()
 
 
+def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
+    """All windows of a set, with the steering for networks of a shape."""
+    store = AnyArrayRun(folder, folder, folder, shape=shape).store(folder, None)
+    store.refresh()
+    return store
+
+
 def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:
     """Rows of a set: all, or those of synthetic drives and those of recorded ones."""
     plan, _ = read_plan(folder, load_rig())
@@ -54,8 +61,7 @@ def main(model: Path, run: Path, *folders: Path) -> None:
     """Print `speed_in_steering.WORDS` for each step of the way and part of a set."""
     one, other = read(model), read(run)
     for folder in folders:
-        store = AnyArrayRun(folder, folder, folder, shape=one.shape).store(folder, None)
-        store.refresh()
+        store = windows_of(folder, one.shape)
         parts = parts_of(folder, store)
         for step in range(STEPS + 1):
             share = step / STEPS
