@@ -77,7 +77,8 @@ def train_any_array(
         str,
         typer.Option(
             help='With --start-from, teach the last layers of one thing alone: boxes (with their '
-            'ranges) or presence (whether a vehicle is there). All else stays as it is.'
+            'ranges) or presence (whether a vehicle is there). All else stays as it is, and '
+            'each window goes through it only once.'
         ),
     ] = '',
     export_only: Annotated[

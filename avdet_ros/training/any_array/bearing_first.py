@@ -145,6 +145,14 @@ class BearingFirst(nn.Module):
         Returns:
             (B, VALUES, front).
         """
+        return self.said(self.columns(level_db, coherence, steering))
+
+    def said(self, columns: Tensor) -> Tensor:
+        """What the last layers make of (B, deep, front) columns: (B, VALUES, front)."""
+        return torch.cat([self.presence(columns), self.box(columns)], dim=1)
+
+    def columns(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """What all but the last layers make of the arguments of `forward`: (B, deep, front)."""
         response = torch.matmul(steering, coherence)
         power = torch.log(response.clamp(min=LEAST_RESPONSE))
         level = self.from_level((level_db - self.level_mean) / self.level_spread)
@@ -167,8 +175,7 @@ class BearingFirst(nn.Module):
         columns = self.dropout(columns + self.from_beam(beam) + where)
         for layer in self.context:
             columns = layer(columns)
-        columns = columns[:, :, : self.shape.front]
-        return torch.cat([self.presence(columns), self.box(columns)], dim=1)
+        return columns[:, :, : self.shape.front]
 
     def unblurred(
         self, level_db: Tensor, coherence: Tensor, steering: Tensor

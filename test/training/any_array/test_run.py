@@ -211,6 +211,23 @@ def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
     assert {f'{layers}.{name}' for name in ('0.weight', '1.running_mean', '3.bias')} <= changed
 
 
+@pytest.mark.slow
+def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders, finished):
+    first, _ = finished
+    ends = []
+    for out, calls in (('at once', 1), ('in two calls', 2)):
+        run = run_in(folders, out, 18, start_from=str(first.out), only='presence')
+        for _ in range(calls):
+            train, val = (run.store(folder, None) for folder in (run.train, run.val))
+            val.refresh()
+            # An epoch is 9 steps; the first call of two has time for no second one.
+            state = fit(train, val, run.out, run.plan, SMALL, 1e9 if calls == 1 else 1e-3)
+        ends.append(state)
+    assert [state.step for state in ends] == [18, 18]
+    for one, other in zip(*(state.averaged.parameters() for state in ends), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_too_few_windows_are_refused(folders, tmp_path):
     (tmp_path / 'none').mkdir()
     run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')

@@ -32,6 +32,7 @@ from avdet_ros.training.any_array.fitting.fit_state import (
     share_done,
     write_state,
 )
+from avdet_ros.training.any_array.fitting.frozen_columns import frozen_columns
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
@@ -81,6 +82,7 @@ def fit(
     state = open_state(out, plan, shape, train, device)
     step_network = torch.compile(state.network) if compiled else state.network
     took: list[float] = []
+    frozen: torch.Tensor | None = None
     with SignalFlag() as stop:
         while not finished(state, plan) and not stop.received:
             spent = time.monotonic() - began
@@ -90,7 +92,17 @@ def fit(
             epoch_began = time.monotonic()
             train.refresh()
             state.ranges = joined_ranges(state.ranges, train.taught_ranges())
-            losses = _epoch(step_network, state, train, plan, progress, stop)
+            if plan.only and (frozen is None or len(frozen) < len(train)):
+                frozen = frozen_columns(
+                    state.network,
+                    train,
+                    plan.augmentation,
+                    plan.seed,
+                    frozen,
+                    _half(plan, device),
+                    progress,
+                )
+            losses = _epoch(step_network, frozen, state, train, plan, progress, stop)
             if losses is None:
                 break
             found = found_in(state.averaged, val)
@@ -122,6 +134,7 @@ def _ready(train: ArrayStore, plan: FitPlan) -> None:
 
 def _epoch(
     network: nn.Module,
+    frozen: torch.Tensor | None,
     state: FitState,
     train: ArrayStore,
     plan: FitPlan,
@@ -141,7 +154,6 @@ def _epoch(
         head_of(state.network, plan).train()
     sums: dict[str, torch.Tensor] = {}
     begun, before_s = time.monotonic(), state.seconds
-    half = device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16
     count = 0
     with progress.step(f'epoch {state.epoch + 1}', total=len(batches)) as advance:
         for index in batches:
@@ -152,10 +164,14 @@ def _epoch(
             rate = plan.learning_rate * _rate(share_done(state, plan))
             for group in state.optimiser.param_groups:
                 group['lr'] = rate
-            batch = train.batch(index, plan.augmentation, generator)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                columns = network(batch.level_db, batch.coherence, batch.steering)
-            terms = bearing_loss(columns.float(), batch.labels, state.network.shape)
+            if frozen is None:
+                batch = train.batch(index, plan.augmentation, generator)
+                labels = batch.labels
+                with torch.autocast(device.type, torch.bfloat16, enabled=_half(plan, device)):
+                    said = network(batch.level_db, batch.coherence, batch.steering)
+            else:
+                labels, said = train.labels(index), state.network.said(frozen[index].float())
+            terms = bearing_loss(said.float(), labels, state.network.shape)
             state.optimiser.zero_grad(set_to_none=True)
             terms['loss'].backward()
             nn.utils.clip_grad_norm_(state.network.parameters(), plan.clip)
@@ -169,6 +185,11 @@ def _epoch(
             advance()
     state.epoch += 1
     return {name: round(float(value) / max(count, 1), 5) for name, value in sums.items()}
+
+
+def _half(plan: FitPlan, device: torch.device) -> bool:
+    """Whether the network computes with half the digits."""
+    return device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16
 
 
 @torch.no_grad()

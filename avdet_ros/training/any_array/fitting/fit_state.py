@@ -55,7 +55,9 @@ class FitPlan:
         start_from: a run's folder, ``best.pt`` or model file whose weights it begins with; '' for
             random ones. See `start_weights`.
         bfloat16: whether the network computes with half the digits; None: on a GPU.
-        only: which of `HEADS` alone is taught, all else stays as it is; '' for everything.
+        only: which of `HEADS` alone is taught, all else stays as it is; '' for everything. Of
+            the augmentation then only what a detector is told is drawn, once; see
+            `frozen_columns`.
         augmentation: what is drawn for every window.
     """
 

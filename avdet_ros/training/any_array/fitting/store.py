@@ -289,14 +289,6 @@ class ArrayStore:
         def normal(*shape: int) -> Tensor:
             return torch.randn(count, *shape, device=self.device, generator=generator)
 
-        slots = torch.arange(take['range_m'].shape[1], device=self.device)
-        labels = BearingLabels(
-            take['angles_deg'],
-            take['range_m'],
-            slots < take['count'][:, None],
-            take['seen_deg'],
-            take['unsure'],
-        )
         mirrored = uniform() < augmentation.mirror
         sign = torch.where(mirrored, -1.0, 1.0)
         spread_m = augmentation.position_m * uniform()[:, None, None]
@@ -325,7 +317,14 @@ class ArrayStore:
         speed_mps = wave_speed_mps(azimuth, *moments, *told)
         late_s = take['late_s']
         steering = self._table.steering(places, yaw, self._azimuths, alive, late_s, speed_mps)
-        return ArrayBatch(level_db, coherence, steering, labels.mirrored(mirrored))
+        return ArrayBatch(level_db, coherence, steering, self.labels(index).mirrored(mirrored))
+
+    def labels(self, index: Tensor) -> BearingLabels:
+        """What is true of (B,) windows."""
+        names = ('angles_deg', 'range_m', 'count', 'seen_deg', 'unsure')
+        angles_deg, range_m, count, *known = (self._parts[name][index] for name in names)
+        slots = torch.arange(range_m.shape[1], device=self.device)
+        return BearingLabels(angles_deg, range_m, slots < count[:, None], *known)
 
     def taught_ranges(self) -> TaughtRanges:
         """What arrays the set has; camera and number of microphones as drawn in training."""

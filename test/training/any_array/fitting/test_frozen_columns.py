@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from helpers.array_windows import write_shard
+import pytest
+import torch
+
+from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
+from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
+from avdet_ros.training.any_array.fitting.frozen_columns import frozen_columns
+from avdet_ros.training.any_array.run import AnyArrayRun
+
+SMALL = BearingShape(width=12, deep=16, steps=2)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return BearingFirst(SMALL)
+
+
+@pytest.fixture
+def store(tmp_path):
+    write_shard(tmp_path / 'set', 0, 12)
+    store = AnyArrayRun(tmp_path / 'set', tmp_path, tmp_path, shape=SMALL).store(
+        tmp_path / 'set', None
+    )
+    store.refresh()
+    return store
+
+
+def test_what_is_kept_says_what_the_network_says(network, store):
+    columns = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    assert columns.shape == (12, SMALL.deep, SMALL.front)
+    assert columns.dtype == torch.float16
+    windows = store.batch(torch.arange(12))
+    with torch.no_grad():
+        whole = network(windows.level_db, windows.coherence, windows.steering)
+        again = network.said(columns.float())
+    torch.testing.assert_close(again, whole, rtol=0, atol=0.01)
+    assert whole.std() > 0.1
+
+
+def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
+    plain = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    much = Augmentation(mirror=1.0, missing=1.0, masked=1.0, wind=1.0, motion=0.0, air=0.0)
+    assert torch.equal(frozen_columns(network, store, much, seed=1), plain)
+    store.part('ahead_mps').fill_(20.0)
+    store.part('camera_heading_deg').fill_(0.0)
+    half = Augmentation(motion=0.5, air=0.0)
+    drawn = [frozen_columns(network, store, half, seed) for seed in (1, 1, 2)]
+    told = [(one != plain).flatten(1).any(dim=1) for one in drawn]
+    assert torch.equal(told[0], told[1])
+    assert not torch.equal(told[0], told[2])
+    assert 0 < told[0].sum() < 12
+
+
+def test_windows_that_come_later_are_put_behind_the_others(network, store):
+    whole = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    first = torch.full_like(whole[:5], 7.0)
+    grown = frozen_columns(network, store, NO_AUGMENTATION, 0, first)
+    assert torch.equal(grown[:5], first)
+    torch.testing.assert_close(grown[5:], whole[5:], rtol=0, atol=0.01)
