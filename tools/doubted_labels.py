@@ -17,10 +17,9 @@ import sys
 
 import numpy as np
 import torch
+from weights_between import read, windows_of
 
 from avdet_ros.training.any_array.doubts import heard_near
-from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.run import AnyArrayRun
 
 RIGHT_DEG, EDGE_DEG, VISIBLE = 3.0, 2.0, 0.25
 THRESHOLDS = (0.0, 0.03, 0.1, 0.2, 0.3, 0.5)
@@ -50,23 +49,21 @@ def vehicles_in_view(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -
     return int((labelled & inside & (true['visible_fraction'] >= VISIBLE)).sum())
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def without_features(path: Path) -> dict[str, np.ndarray]:
     """A shard without its features."""
     with np.load(path) as shard:
         return {name: shard[name] for name in shard.files if name != 'features'}
 
 
-def main(truth: Path, labelled: Path, model: str) -> None:
+def main(truth: Path, labelled: Path, model: Path) -> None:
     """Judge all labels, print the table."""
     torch.set_num_threads(1)
-    start = read_start_weights(model)
-    run = AnyArrayRun(labelled, labelled, labelled, shape=start.shape)
-    store = run.store(labelled, None)
-    store.refresh()
-    heard = heard_near(start.network(), store).numpy()
+    network = read(model)
+    store = windows_of(labelled, network.shape)
+    heard = heard_near(network, store).numpy()
     rows, vehicles, first = [], 0, 0
     for path in sorted(labelled.glob('windows_*.npz')):
-        seen, true = read(path), read(truth / path.name)
+        seen, true = without_features(path), without_features(truth / path.name)
         rows += [(heard[first + row, label], right) for row, label, right in judged(seen, true)]
         vehicles += vehicles_in_view(seen, true)
         first += len(seen['seed'])
@@ -82,4 +79,4 @@ def main(truth: Path, labelled: Path, model: str) -> None:
 if __name__ == '__main__':
     if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(*map(Path, sys.argv[1:]))

@@ -3,9 +3,10 @@
     python tools/false_bearings.py WINDOWS MODEL
 
 WINDOWS is a set of exactly rendered validation windows (`avdet sim windows --arrays drawn`), MODEL
-a model file for any array or a run's folder. A label is an audible vehicle (-18 dB against all the
-rest) within 70 m; one that is a little further away or quieter is heard as well, and a bearing on
-it counts as false. Bearings are those at the threshold of the recall, one false in ten windows.
+a model file for any array or a run's folder (its last epoch). A label is an audible vehicle
+(-18 dB against all the rest) within 70 m; one that is a little further away or quieter is heard as
+well, and a bearing on it counts as false. Bearings are those at the threshold of the recall, one
+false in ten windows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 
 import numpy as np
 from rich.progress import track
+from weights_between import read, windows_of
 
 from avdet_ros.evaluation.bearings.metrics import (
     FALSE_A_WINDOW,
@@ -32,10 +34,9 @@ from avdet_ros.simulation.array_windows import array_of, draw_world, place_array
 from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.scene import AUDIBLE_DB, Scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M
-from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
+from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, found_in
-from avdet_ros.training.any_array.run import AnyArrayRun
 from avdet_ros.training.run.watched_windows import read_plan
 
 BESIDE_DEG = 12.0
@@ -105,9 +106,8 @@ def cause(azimuth_deg: float, labels_deg: np.ndarray, vehicles: list[Neighbour])
     return 'beside a label' if apart_deg <= BESIDE_DEG else 'nothing that is near it'
 
 
-def bearings(store: ArrayStore, model: Path) -> Iterator[tuple[float, bool, int, float]]:
+def bearings(store: ArrayStore, network: BearingFirst) -> Iterator[tuple[float, bool, int, float]]:
     """Score, whether it is right, window and azimuth of each."""
-    network = read_start_weights(model).network().eval()
     angles, count = store.column('angles_deg'), store.column('count')
     for window, its in enumerate(found_in(network, store)):
         best = merge_close(FoundBearings(its.angles_deg[:, 0], its.logits))
@@ -118,9 +118,8 @@ def bearings(store: ArrayStore, model: Path) -> Iterator[tuple[float, bool, int,
 
 def main(folder: Path, model: Path) -> None:
     """Print how many false bearings are of what, and the recall if vehicles were not false."""
-    run = AnyArrayRun(folder, folder, folder)
-    store = run.store(folder, None)
-    store.refresh()
+    network = read(model)
+    store = windows_of(folder, network.shape)
     base = load_rig()
     plan, window_s = read_plan(folder, base)
     times_s = np.concatenate(
@@ -137,7 +136,7 @@ def main(folder: Path, model: Path) -> None:
     most = FALSE_A_WINDOW * len(store)
     causes: list[str] = []
     none = 0
-    best_first = sorted(bearings(store, model), reverse=True)
+    best_first = sorted(bearings(store, network), reverse=True)
     for _, hit, window, azimuth in track(best_first, 'bearings, the best first'):
         its = angles[window, : count[window], 0]
         causes.append(RIGHT if hit else cause(azimuth, its, around(window)))
