@@ -2,9 +2,10 @@
 
 A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come. Of a window
 is kept what the network looks at: coherences in steps of 1/127 and the mean level of the live
-microphones, 92 kB, so that 400,000 windows fit beside the network on one GPU. Augmentation is
-drawn on the device as well: what is changed is the geometry that the network is told, and which
-microphones are left, so every window can be another vehicle's.
+microphones, 205 kB (92 of twelve pairs), so that 300,000 windows fit beside the network on one
+large GPU; a set that grows takes half as much again. Augmentation is drawn on the device as well:
+what is changed is the geometry that the network is told, and which microphones are left, so every
+window can be another vehicle's.
 """
 
 from __future__ import annotations
