@@ -1,9 +1,9 @@
 """What layers that are not taught say of windows, computed once.
 
 Where only the last layers are taught, all before them says the same in every pass. So each window
-goes through those once, and a step takes a hundredth of the time. What `Augmentation` draws anew
-for every pass is drawn once as well: whether the own speed and the air are told. Nothing is
-mirrored, masked or left out.
+goes through those once, and a step is one of the last layers alone. Of what `Augmentation` draws
+anew for every pass, whether the own speed and the air are told is drawn once. Nothing is mirrored,
+masked or left out.
 """
 
 from __future__ import annotations
