@@ -18,8 +18,9 @@ import sys
 import torch
 from torch import Tensor
 
-from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
+from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.run import AnyArrayRun
 
@@ -46,14 +47,20 @@ def mean_of(
     return network
 
 
+def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
+    """All windows of a set, with the steering for networks of a shape."""
+    store = AnyArrayRun(folder, folder, folder, shape=shape).store(folder, None)
+    store.refresh()
+    return store
+
+
 def main() -> None:
     """Print a line a run, and one of the mean."""
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     windows, *runs = map(Path, sys.argv[1:])
     networks = [load_best(folder) for folder in runs]
-    val = AnyArrayRun(windows, windows, windows, shape=networks[0].shape).store(windows, None)
-    val.refresh()
+    val = windows_of(windows, networks[0].shape)
     names = [*(folder.name for folder in runs), 'the mean of their weights']
     for name, network in zip(names, [*networks, mean_of(networks)], strict=True):
         scores = scores_of(found_in(network, val), val)

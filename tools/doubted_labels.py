@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 import sys
 
+from averaged_runs import windows_of
 import numpy as np
 import torch
-from weights_between import read, windows_of
+from weights_between import read
 
 from avdet_ros.training.any_array.doubts import heard_near
 

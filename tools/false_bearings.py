@@ -18,9 +18,10 @@ from functools import cache
 from pathlib import Path
 import sys
 
+from averaged_runs import windows_of
 import numpy as np
 from rich.progress import track
-from weights_between import read, windows_of
+from weights_between import read
 
 from avdet_ros.evaluation.bearings.metrics import (
     FALSE_A_WINDOW,

@@ -15,14 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 import sys
 
+from averaged_runs import windows_of
 import numpy as np
 from rich.progress import track
 
-from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
+from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, found_in, scores_of
 
 FAST_MPS, RESAMPLES = 15.0, 100
@@ -67,10 +66,7 @@ def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArraySt
 def main(folder: Path, *runs: Path) -> None:
     """Print the scores of standing and of moving steering, for slow and fast windows."""
     networks = [read_start_weights(run).network().eval() for run in runs]
-    shape = networks[0].shape
-    azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
-    store = ArrayStore(folder, SteeringTable(front_end_of(folder)), azimuths)
-    store.refresh()
+    store = windows_of(folder, networks[0].shape)
     fast = store.column('ahead_mps') > FAST_MPS
     parts = {'all': np.arange(len(fast)), 'fast': fast.nonzero()[0], 'slow': (~fast).nonzero()[0]}
     for name, told in TOLD.items():

@@ -14,9 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
+from averaged_runs import windows_of
 import numpy as np
 from speed_in_steering import scores
-from weights_between import parts_of, read, windows_of
+from weights_between import parts_of, read
 
 from avdet_ros.evaluation.bearings.metrics import match_window
 from avdet_ros.training.any_array.fitting.validation import (

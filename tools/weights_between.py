@@ -13,18 +13,17 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
-from averaged_runs import mean_of
+from averaged_runs import mean_of, windows_of
 import numpy as np
 from speed_in_steering import scores
 
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.array_windows import plays_recordings
-from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
+from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.run_file import LAST, read_run_file
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in
-from avdet_ros.training.any_array.run import AnyArrayRun
 from avdet_ros.training.run.watched_windows import read_plan
 
 STEPS = 4
@@ -36,13 +35,6 @@ def read(path: Path) -> BearingFirst:
     if path.is_dir():
         network.load_state_dict(read_run_file(path / LAST, 'averaged')['averaged'])
     return network.eval()
-
-
-def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
-    """All windows of a set, with the steering for networks of a shape."""
-    store = AnyArrayRun(folder, folder, folder, shape=shape).store(folder, None)
-    store.refresh()
-    return store
 
 
 def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:

@@ -92,16 +92,15 @@ def fit(
             epoch_began = time.monotonic()
             train.refresh()
             state.ranges = joined_ranges(state.ranges, train.taught_ranges())
-            if plan.only and (frozen is None or len(frozen) < len(train)):
-                frozen = frozen_columns(
-                    state.network,
-                    train,
-                    plan.augmentation,
-                    plan.seed,
-                    frozen,
-                    _half(plan, device),
-                    progress,
-                )
+            if plan.only:
+                frozen_began = time.monotonic()
+                told = (plan.augmentation, plan.seed, stop)
+                half = _half(plan, device)
+                frozen = frozen_columns(state.network, train, *told, frozen, half, progress)
+                # No later epoch takes this time: it tells nothing of how long those are.
+                epoch_began += time.monotonic() - frozen_began
+                if stop.received:
+                    break
             losses = _epoch(step_network, frozen, state, train, plan, progress, stop)
             if losses is None:
                 break

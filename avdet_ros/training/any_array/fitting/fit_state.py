@@ -146,7 +146,7 @@ def open_state(
         network.load_state_dict(start.weights)
         ranges = start.ranges
     if plan.only:
-        # Without gradients for the others a step takes half the time.
+        # All others have no gradient, so the optimiser leaves them as they are.
         network.requires_grad_(False)
         head_of(network, plan).requires_grad_(True)
     optimiser = torch.optim.AdamW(

@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from avdet_ros.process import SignalFlag
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
@@ -28,6 +29,7 @@ def frozen_columns(
     store: ArrayStore,
     augmentation: Augmentation,
     seed: int,
+    stop: SignalFlag,
     there: Tensor | None = None,
     bfloat16: bool = False,
     progress: Progress = SILENT,
@@ -39,15 +41,18 @@ def frozen_columns(
         store: the set.
         augmentation: of what it says only what the detector is told is drawn.
         seed: of what is drawn.
+        stop: ends it early.
         there: columns of the set's first windows, from an earlier call; None for none.
         bfloat16: whether the network computes with half the digits.
         progress: shows windows.
 
     Returns:
-        (windows, deep, front) float16 on the store's device.
+        (windows, deep, front) float16 on the store's device; fewer windows if it was ended.
     """
-    network.eval()
     shape, begin = network.shape, 0 if there is None else len(there)
+    if there is not None and begin == len(store):
+        return there
+    network.eval()
     told = replace(NO_AUGMENTATION, motion=augmentation.motion, air=augmentation.air)
     columns = torch.empty(
         (len(store), shape.deep, shape.front), dtype=torch.float16, device=store.device
@@ -55,10 +60,12 @@ def frozen_columns(
     if there is not None:
         columns[:begin] = there
     new = torch.arange(begin, len(store), device=store.device)
-    # Windows that come later are drawn for as they would be in a call of their own.
+    # What is drawn for windows that come later is not what was drawn for the first.
     generator = torch.Generator(store.device).manual_seed(seed + begin)
     with progress.step('frozen layers', total=len(new)) as advance:
         for index in new.split(BATCH):
+            if stop.received:
+                return columns[: int(index[0])]
             batch = store.batch(index, told, generator)
             with torch.autocast(store.device.type, torch.bfloat16, enabled=bfloat16):
                 heard = network.columns(batch.level_db, batch.coherence, batch.steering)

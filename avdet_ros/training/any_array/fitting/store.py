@@ -44,6 +44,9 @@ ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
 LABELS_AT = {'centre': '', 'end': 'end_'}
 """Prefix of the labels of the window's instant that is learned."""
 
+LABELS = ('angles_deg', 'range_m', 'count', 'seen_deg', 'unsure')
+"""What of a window `ArrayStore.labels` is made of."""
+
 _FULL = 127.0
 
 LARGEST_CARD = 1 << 20
@@ -281,7 +284,7 @@ class ArrayStore:
             augmentation: what is drawn.
             generator: of the device; draws it.
         """
-        take = {name: part[index] for name, part in self._parts.items()}
+        take = {name: part[index] for name, part in self._parts.items() if name not in LABELS}
         count = len(index)
 
         def uniform(*shape: int) -> Tensor:
@@ -322,8 +325,7 @@ class ArrayStore:
 
     def labels(self, index: Tensor) -> BearingLabels:
         """What is true of (B,) windows."""
-        names = ('angles_deg', 'range_m', 'count', 'seen_deg', 'unsure')
-        angles_deg, range_m, count, *known = (self._parts[name][index] for name in names)
+        angles_deg, range_m, count, *known = (self._parts[name][index] for name in LABELS)
         slots = torch.arange(range_m.shape[1], device=self.device)
         return BearingLabels(angles_deg, range_m, slots < count[:, None], *known)
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import signal
+
 from helpers.array_windows import write_shard
 import pytest
 import torch
 
+from avdet_ros.process import SignalFlag
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
 from avdet_ros.training.any_array.fitting.frozen_columns import frozen_columns
@@ -29,7 +32,7 @@ def store(tmp_path):
 
 
 def test_what_is_kept_says_what_the_network_says(network, store):
-    columns = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    columns = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
     assert columns.shape == (12, SMALL.deep, SMALL.front)
     assert columns.dtype == torch.float16
     windows = store.batch(torch.arange(12))
@@ -41,13 +44,13 @@ def test_what_is_kept_says_what_the_network_says(network, store):
 
 
 def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
-    plain = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    plain = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
     much = Augmentation(mirror=1.0, missing=1.0, masked=1.0, wind=1.0, motion=0.0, air=0.0)
-    assert torch.equal(frozen_columns(network, store, much, seed=1), plain)
+    assert torch.equal(frozen_columns(network, store, much, 1, SignalFlag()), plain)
     store.part('ahead_mps').fill_(20.0)
     store.part('camera_heading_deg').fill_(0.0)
     half = Augmentation(motion=0.5, air=0.0)
-    drawn = [frozen_columns(network, store, half, seed) for seed in (1, 1, 2)]
+    drawn = [frozen_columns(network, store, half, seed, SignalFlag()) for seed in (1, 1, 2)]
     told = [(one != plain).flatten(1).any(dim=1) for one in drawn]
     assert torch.equal(told[0], told[1])
     assert not torch.equal(told[0], told[2])
@@ -55,8 +58,15 @@ def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
 
 
 def test_windows_that_come_later_are_put_behind_the_others(network, store):
-    whole = frozen_columns(network, store, NO_AUGMENTATION, seed=0)
+    whole = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
     first = torch.full_like(whole[:5], 7.0)
-    grown = frozen_columns(network, store, NO_AUGMENTATION, 0, first)
+    grown = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag(), first)
     assert torch.equal(grown[:5], first)
     torch.testing.assert_close(grown[5:], whole[5:], rtol=0, atol=0.01)
+    assert frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag(), grown) is grown
+
+
+def test_it_ends_early_when_asked_to(network, store):
+    with SignalFlag() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert len(frozen_columns(network, store, NO_AUGMENTATION, 0, stop)) == 0
