@@ -47,6 +47,15 @@ def train_any_array(
             min=12, help='Channels after mixing the bands; 48, or as what it begins with.'
         ),
     ] = None,
+    beams: Annotated[
+        str | None,
+        typer.Option(
+            help='What the network looks at beside the steered response: deconvolved (without '
+            'the blur of the array), adaptive (all other directions nulled; takes the coherences '
+            'of all pairs of microphones) or both. The default is deconvolved, or as what it '
+            'begins with.'
+        ),
+    ] = None,
     labels: Annotated[
         str, typer.Option(help='Instant of the boxes: centre or end of the window.')
     ] = 'centre',
@@ -104,12 +113,14 @@ def train_any_array(
     from avdet_ros.cli.console import progress_bars
     from avdet_ros.errors import AvdetError
     from avdet_ros.training.any_array import run as any_array
-    from avdet_ros.training.any_array.bearing_first import BearingShape
+    from avdet_ros.training.any_array.bearing_first import BEAMS, BearingShape
     from avdet_ros.training.any_array.fitting.fit_state import HEADS, FitPlan
     from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 
     if only and only not in HEADS:
         raise AvdetError(f'--only: expected {" or ".join(HEADS)}, found {only!r}')
+    if beams is not None and beams not in BEAMS:
+        raise AvdetError(f'--beams: expected one of {", ".join(BEAMS)}, found {beams!r}')
     if labels not in any_array.LABEL_OFFSETS_S:
         raise AvdetError(f'--labels: expected centre or end, found {labels!r}')
     if device == 'auto':
@@ -138,6 +149,8 @@ def train_any_array(
         shape = read_start_weights(start_from).shape
     if width is not None:
         shape = replace(shape, width=width)
+    if beams is not None:
+        shape = replace(shape, **BEAMS[beams])
     run = any_array.AnyArrayRun(
         train, val, out, plan, shape, labels, device, most, most_val, doubts=doubts
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from avdet_ros.detection.steering import expected_coherences, live_pairs
 LABELS = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg', 'range_m')
 
 
-def write_shard(folder: Path, seed: int, windows: int = 48) -> Path:
+def write_shard(folder: Path, seed: int, windows: int = 48, pair_count: int = 12) -> Path:
     """A shard in which 0 to 2 waves arrive at scattered arrays, one microphone of some is dead.
 
     Nearer vehicles are louder and larger, so range and size can be learned.
     """
-    rng, front_end = np.random.default_rng(seed), FrontEnd()
+    rng, front_end = np.random.default_rng(seed), FrontEnd(pair_count=pair_count)
     rows = {name: np.zeros((windows, 16), np.float32) for name in LABELS}
-    features = np.zeros((windows, 32, 80, 44), np.float16)
+    features = np.zeros((windows, 8 + 2 * pair_count, 80, 44), np.float16)
     places = np.zeros((windows, 8, 3), np.float32)
     yaw_deg = rng.uniform(-20, 20, windows).astype(np.float32)
     alive = np.ones((windows, 8), bool)
@@ -43,9 +44,11 @@ def write_shard(folder: Path, seed: int, windows: int = 48) -> Path:
         directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
         phases = expected_coherences(front_end, places[window], directions, alive[window])
         share = 0.8 / max(1, count[window])
-        mixed = phases.sum(axis=1).T * live_pairs(alive[window]).sum() * share
-        noise = 0.1 * rng.normal(size=(24, 80, 44))
-        live = np.repeat(live_pairs(alive[window]), 2)[:, None, None]
+        live = live_pairs(alive[window], front_end.pairs)
+        mixed = phases.sum(axis=1).T * live.sum() * share
+        # The more pairs, the sooner are noisy ones those of no sound at all.
+        noise = 1.2 / pair_count * rng.normal(size=(2 * pair_count, 80, 44))
+        live = np.repeat(live, 2)[:, None, None]
         features[window, 8:] = (mixed[:, :, None] + noise) * live
         level = -60 + rng.normal(size=(8, 80, 44)) + 25 * (8 / range_m).sum()
         features[window, :8] = np.where(alive[window][:, None, None], level, -100)
@@ -67,6 +70,8 @@ def write_shard(folder: Path, seed: int, windows: int = 48) -> Path:
     arrays |= {'end_' + name: arrays[name] for name in ('count', 'level_db', *LABELS)}
     arrays['end_visible_fraction'] = arrays['visible_fraction']
     folder.mkdir(parents=True, exist_ok=True)
+    names = {'features': front_end.feature_names}
+    (folder / 'windows.json').write_text(json.dumps(names), encoding='utf-8')
     path = folder / f'windows_{seed:07d}.npz'
     with path.with_suffix('.partial').open('wb') as file:
         np.savez(file, **arrays)

@@ -2,10 +2,11 @@
 
 The array's geometry comes in as `steering`, so nothing learned belongs to one array. Per band,
 azimuth and time it sees how much of the sound comes from there: the steered response, its
-logarithm, and both again with the array's blur taken off (`deconvolution`). Bands are mixed, and
-what is learned is shared by all azimuths: a column of the front sector says whether a vehicle's
-middle is in it, then offset, elevation, angular size and range of that one. Directions behind and
-beside the front sector are looked at as well, so that what is heard from there is explained.
+logarithm, and both again with the array's blur taken off (`deconvolution`), or what is left when
+all other directions are nulled (`adaptive_beams`). Bands are mixed, and what is learned is shared
+by all azimuths: a column of the front sector says whether a vehicle's middle is in it, then
+offset, elevation, angular size and range of that one. Directions behind and beside the front
+sector are looked at as well, so that what is heard from there is explained.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from avdet_ros.audio.microphone_pairs import PAIRS_BY_COUNT
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.adaptive_beams import adaptive_beams
 from avdet_ros.training.any_array.deconvolution import (
     deconvolve,
     gram,
@@ -32,6 +34,19 @@ LEAST_RESPONSE = 0.02
 
 LEAST_PART = 0.003
 """The same where the blur is taken off: sound then is in few directions."""
+
+ADAPTIVE_FRAMES = 4
+"""Pooled frames that adaptive beams are made of: 93 ms."""
+
+ALL_PAIRS = max(PAIRS_BY_COUNT)
+
+BEAMS = {
+    'deconvolved': {'steps': 12, 'adaptive': False},
+    'adaptive': {'steps': 0, 'adaptive': True},
+    'both': {'steps': 12, 'adaptive': True},
+}
+"""What a network can look at beside the steered response: sizes of a `BearingShape`. What each
+gives stands in docs/hearing.md, "Adaptive beams"."""
 
 RARE = 0.02
 """What a fresh network says of the probability of a vehicle in a column: about the truth."""
@@ -58,12 +73,15 @@ class BearingShape:
         front_deg: half of the front sector.
         width: channels after mixing bands; all others follow.
         deep: channels of a column.
-        unblurred_bands: first mel band that is deconvolved and the one after the last: below,
-            arrays of this size have no beam, above, there is little sound of vehicles.
+        unblurred_bands: first mel band that is deconvolved, or that adaptive beams are made in,
+            and the one after the last: below, arrays of this size have no beam, above, there is
+            little sound of vehicles.
         band_group: mel bands that are deconvolved together.
         frame_group: pooled frames that are deconvolved together.
         steps: of the deconvolution; 0 leaves it out.
         dropout: part of the columns' channels that is left out while learning.
+        adaptive: whether adaptive beams are looked at, see `adaptive_beams`; they need the
+            coherences of all 28 pairs of microphones.
     """
 
     n_mels: int = 80
@@ -78,6 +96,7 @@ class BearingShape:
     frame_group: int = 2
     steps: int = 12
     dropout: float = 0.1
+    adaptive: bool = False
 
     @property
     def column_deg(self) -> float:
@@ -118,6 +137,9 @@ class BearingFirst(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(after) for after in widths[1:])
         if shape.steps:
             self.from_parts = nn.Conv2d(2 * groups, widths[1], 1, bias=False)
+        if shape.adaptive:
+            first, last = shape.unblurred_bands
+            self.from_adaptive = nn.Conv2d(2 * (last - first), widths[2], 1, bias=False)
         self.to_columns = nn.Sequential(*_conv1d(widths[-1] * frames, deep, 1))
         self.from_beam = nn.Conv1d(groups, deep, 1)
         # Whether a direction is one of the front sector or a wide one of the rest.
@@ -166,6 +188,9 @@ class BearingFirst(nn.Module):
             maps = layer(maps)
             if index == 0 and parts is not None:
                 maps = maps + self.from_parts(parts)
+            # Here a frame of the maps is as long as one of the beams.
+            if index == 1 and self.shape.adaptive:
+                maps = maps + self.from_adaptive(self.adaptive(level_db, coherence, steering))
             maps = functional.relu(norm(maps))
         columns = self.to_columns(maps.transpose(2, 3).flatten(1, 2))
         where = self.sector[0][:, None].expand(-1, self.shape.front)
@@ -209,6 +234,17 @@ class BearingFirst(nn.Module):
             parts = deconvolve(response, alike, shape.steps).transpose(2, 3)
             logarithm = torch.log(parts.clamp(min=LEAST_PART))
             return torch.cat([parts, logarithm], dim=1), beam
+
+    def adaptive(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """(B, 2 bands, A, T / ADAPTIVE_FRAMES) of `adaptive_beams`; no gradient goes through."""
+        shape = self.shape
+        with torch.no_grad(), torch.autocast(steering.device.type, enabled=False):
+            first, last = shape.unblurred_bands
+            steering = steering.float()
+            expected = steering[:, first:last] * live_pairs(steering)[:, None, None, None]
+            level_db, coherence = level_db[:, first:last], coherence[:, first:last]
+            pooled = pooled_by_power(coherence.float(), level_db.float(), ADAPTIVE_FRAMES)
+            return adaptive_beams(pooled, expected, live_microphones(steering))
 
 
 def live_pairs(steering: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ import numpy as np
 
 from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for_any_array
 from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.bearing_first import ALL_PAIRS, BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import check_export, export_any_array
@@ -106,7 +107,11 @@ def train_any_array(
 
     Returns:
         The model file; None if no epoch was done.
+
+    Raises:
+        AvdetError: windows or the run cannot be read, or lack what the network looks at.
     """
+    _check_pairs(run)
     train, val = run.store(run.train, run.most), run.store(run.val, run.most_val)
     with progress.step('reading windows', total=None):
         train.refresh()
@@ -124,6 +129,16 @@ def train_any_array(
         'done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far'
     )
     return export_best(run, val)
+
+
+def _check_pairs(run: AnyArrayRun) -> None:
+    for folder in (run.train, run.val):
+        found = front_end_of(folder).pair_count
+        if run.shape.adaptive and found != ALL_PAIRS:
+            raise AvdetError(
+                f'{folder}: expected coherences of all {ALL_PAIRS} pairs of microphones, as the '
+                f"network's adaptive beams need, found those of {found}"
+            )
 
 
 def export_only(run: AnyArrayRun, progress: Progress = SILENT) -> Path:

@@ -10,6 +10,7 @@ import torch
 from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.detection.steering import azimuth_grid, steering
 from avdet_ros.training.any_array.bearing_first import (
+    BEAMS,
     VALUES,
     BearingFirst,
     BearingShape,
@@ -21,9 +22,9 @@ from avdet_ros.training.any_array.bearing_first import (
 SMALL = BearingShape(width=12, deep=24)
 
 
-def inputs(rig, azimuth_deg: float, dead: tuple[int, ...] = ()):
+def inputs(rig, azimuth_deg: float, dead: tuple[int, ...] = (), pair_count: int = 12):
     """Level, coherences and steering as a network has them, of noise from one direction."""
-    front_end = FrontEnd()
+    front_end = FrontEnd(pair_count=pair_count)
     alive = np.ones(8, bool)
     alive[list(dead)] = False
     rig = replace(rig, alive=alive)
@@ -48,10 +49,23 @@ def test_the_unblurred_response_is_largest_where_sound_comes_from(seed, dead):
     assert found == pytest.approx(23, abs=1.75)
 
 
-def test_columns_of_any_batch():
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('dead', [(), (3,), (0, 5)])
+def test_least_is_kept_out_and_amplified_where_sound_comes_from(seed, dead):
+    shape = replace(SMALL, **BEAMS['adaptive'])
+    inside = inputs(scattered_rig(seed), 23.0, dead, pair_count=28)
+    both = BearingFirst(shape).adaptive(*inside)
+    assert both.shape == (1, 2 * 64, 80, 11)
+    for kind in both[0].split(64):
+        found = azimuth_grid()[int(kind.mean(dim=(0, 2)).argmin())]
+        assert found == pytest.approx(23, abs=1.75)
+
+
+@pytest.mark.parametrize('beams', BEAMS)
+def test_columns_of_any_batch(beams):
     torch.manual_seed(0)
-    network = BearingFirst(SMALL).eval()
-    level_db, coherence, weights = inputs(scattered_rig(0), -10.0)
+    network = BearingFirst(replace(SMALL, **BEAMS[beams])).eval()
+    level_db, coherence, weights = inputs(scattered_rig(0), -10.0, pair_count=28)
     predicted = network(level_db, coherence, weights)
     assert predicted.shape == (1, VALUES, 64)
     assert predicted.isfinite().all()

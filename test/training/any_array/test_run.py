@@ -22,7 +22,7 @@ from avdet_ros.cli.main import app
 from avdet_ros.cli.train_quantise import quantise
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.bearing_first import BEAMS, BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
 from avdet_ros.training.any_array.fitting.augmentation import Augmentation
@@ -30,6 +30,7 @@ from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
 from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
+from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.any_array.run import AnyArrayRun, export_only, train_any_array
 
@@ -128,6 +129,27 @@ def test_the_file_in_8_bits_hears_about_the_same(finished, tmp_path, capsys):
     assert kinds.count('BatchNormalization') == 2
     with pytest.raises(AvdetError, match='--rig: expected none'):
         quantise(path, run.train, whole, rig=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_network_of_adaptive_beams_learns_and_says_the_same_in_onnx(tmp_path):
+    for folder, seed in (('train', 0), ('train', 1), ('val', 100_000)):
+        write_shard(tmp_path / folder, seed, windows=32, pair_count=28)
+    run = run_in(tmp_path, 'run', steps=40)
+    run = replace(run, shape=replace(SMALL, **BEAMS['adaptive']))
+    path = train_any_array(run)
+    scores = json.loads((run.out / 'scores.json').read_text())
+    assert scores['validation']['bearing_ap'] > 0.7
+    assert scores['torch_against_onnx'] < 1e-3
+    again = read_start_weights(path)
+    assert again.shape.adaptive
+    assert 'from_parts.weight' not in again.network().state_dict()
+
+
+def test_adaptive_beams_need_all_pairs_of_microphones(folders):
+    run = replace(run_in(folders, 'pairs'), shape=replace(SMALL, **BEAMS['adaptive']))
+    with pytest.raises(AvdetError, match='expected coherences of all 28 pairs of microphones'):
+        train_any_array(run)
 
 
 @pytest.mark.slow

@@ -1,0 +1,152 @@
+"""How well vehicles are found with no network at all, by what beams of several kinds hear.
+
+    python tools/untrained_beams.py WINDOWS
+
+WINDOWS is a set of validation windows. A map over all directions is averaged over bands and
+frames; its peaks, on a curve through three columns, are bearings, their height less the map's
+median is the score. The maps:
+
+- the steered response and its logarithm, and the deconvolved one (`deconvolution.py`): what the
+  network for any array looks at;
+- adaptive beams: with C the coherences of the live microphones, ones on the diagonal, a load L
+  added to it, P its inverse and a wave `a` from a direction, log 1 / (a^H P a) is the sound that
+  the quietest beam lets through of all that lets the wave through (J. Capon, "High-resolution
+  frequency-wavenumber spectrum analysis", Proceedings of the IEEE 57, 1969);
+- *superresolved*: log (a^H P a) / (a^H P P a), how little that beam amplifies noise (G. Borgiotti
+  and L. Kaplan, "Superresolution of uncorrelated interference sources by using adaptive array
+  techniques", IEEE Transactions on Antennas and Propagation 27, 1979).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+import sys
+
+from averaged_runs import windows_of
+import numpy as np
+from rich.progress import track
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.microphone_pairs import EVERY_PAIR
+from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.evaluation.bearings.metrics import (
+    FoundBearings,
+    TrueBearings,
+    average_precision,
+    match_bearings,
+    operating_point,
+    recall_at,
+)
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.bearing_first import (
+    LEAST_RESPONSE,
+    BearingFirst,
+    BearingShape,
+    live_microphones,
+    live_pairs,
+)
+from avdet_ros.training.any_array.deconvolution import pooled_by_power
+from avdet_ros.training.any_array.fitting.store import ArrayBatch, ArrayStore
+from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, sure_labels
+
+AT_A_TIME = 16
+LOADS, FRAMES = (0.05, 0.3), (1, 4, 11)
+"""What is added to C's diagonal; frames of 23 ms that C is of."""
+
+
+def beams(coherence: Tensor, steering: Tensor, load: float) -> tuple[Tensor, Tensor]:
+    """a^H P a and a^H P P a for each direction, both divided by the number of live microphones.
+
+    Args:
+        coherence: (B, M, 2 pairs, T) of all 28 pairs.
+        steering: (B, M, A, 2 pairs) of the same bands.
+        load: L of the module.
+
+    Returns:
+        two (B, M, T, A).
+    """
+    values = torch.view_as_complex(coherence.transpose(2, 3).unflatten(-1, (-1, 2)).contiguous())
+    first, second = torch.tensor(EVERY_PAIR).T
+    matrix = torch.zeros(*values.shape[:3], MICROPHONES, MICROPHONES, dtype=values.dtype)
+    matrix[..., first, second], matrix[..., second, first] = values, values.conj()
+    inverse = torch.linalg.inv(matrix + (1 + load) * torch.eye(MICROPHONES))
+    alive = live_microphones(steering)[:, None, None]
+    expected = (steering * live_pairs(steering)[:, None, None, None]).transpose(-1, -2)
+    found = []
+    for power in (inverse, inverse @ inverse):
+        own = (power.diagonal(dim1=-2, dim2=-1).real * alive).sum(dim=-1, keepdim=True)
+        pairs = torch.view_as_real(power[..., first, second]).flatten(-2)
+        found.append((own + 2 * pairs @ expected) / alive.sum(dim=-1, keepdim=True))
+    return found[0], found[1]
+
+
+def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
+    """(B, A) of each kind, by name."""
+    first, last = network.shape.unblurred_bands
+    level_db, coherence = batch.level_db[:, first:last], batch.coherence[:, first:last]
+    steering = batch.steering[:, first:last]
+    response = steering @ coherence
+    parts, _ = network.unblurred(batch.level_db, batch.coherence, batch.steering)
+    if parts is None:
+        raise ValueError('network: expected one that deconvolves')
+    maps = {
+        'steered response': response.mean(dim=(1, 3)),
+        'its logarithm': response.clamp(min=LEAST_RESPONSE).log().mean(dim=(1, 3)),
+        'logarithm of the deconvolved one': parts[:, network.shape.groups :].mean(dim=(1, 3)),
+    }
+    for frames in FRAMES:
+        pooled = pooled_by_power(coherence, level_db, frames)
+        for load in LOADS:
+            quiet, amplified = beams(pooled, steering, load)
+            told = f'{frames} frames, load {load:g}'
+            maps[f'adaptive beams, {told}'] = -quiet.log().mean(dim=(1, 2))
+            maps[f'superresolved, {told}'] = (quiet / amplified).log().mean(dim=(1, 2))
+    return maps
+
+
+def scored(maps: np.ndarray, store: ArrayStore) -> tuple[float, float, float]:
+    """AP, recall at 0.1 false bearings a window and median error, degrees, of (N, A) maps."""
+    shape = BearingShape()
+    azimuths_deg = azimuth_grid(shape.front, shape.front_deg, shape.around)
+    names = ('angles_deg', 'range_m', 'level_db_of', 'visible_fraction', 'seed')
+    angles, *others, seeds = (store.column(name) for name in names)
+    drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
+    for row, (window, sure) in enumerate(zip(maps, sure_labels(store), strict=True)):
+        true = [part[row, sure].astype(np.float64) for part in (angles[..., 0], *others)]
+        left, here, right = window[: shape.front - 2], window[1:-1], window[2 : shape.front]
+        here = here[: shape.front - 2]
+        peak = np.flatnonzero((here > left) & (here >= right))
+        left, here, right = left[peak], here[peak], right[peak]
+        aside = 0.5 * (left - right) / np.minimum(left - 2 * here + right, -1e-9)
+        found = azimuths_deg[1 + peak] - aside * shape.column_deg
+        above = (here - np.median(window[: shape.front])).astype(np.float64)
+        bearings = FoundBearings(found, above, np.full((len(peak), 3), np.nan))
+        drives.setdefault(int(seeds[row]), []).append((bearings, TrueBearings(*true)))
+    matched = match_bearings(list(drives.values()), WITHIN_DEG)
+    point = operating_point(matched)
+    hit = matched.hit & (np.arange(len(matched.scores)) < point.bearings)
+    error_deg = float(np.median(np.abs(matched.error_deg[hit]))) if hit.any() else np.nan
+    return average_precision(matched), recall_at(matched, point), error_deg
+
+
+def main() -> None:
+    """Print a table."""
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    network = BearingFirst(BearingShape()).eval()
+    store = windows_of(Path(sys.argv[1]), network.shape)
+    maps: dict[str, list[np.ndarray]] = defaultdict(list)
+    for index in track(torch.arange(len(store)).split(AT_A_TIME), 'windows'):
+        with torch.no_grad():
+            for name, values in maps_of(store.batch(index), network).items():
+                maps[name].append(values.numpy())
+    print('| | AP, 3° | recall, 3° | error, median |\n|---|--:|--:|--:|')
+    for name, windows in maps.items():
+        precision, recall, error_deg = scored(np.concatenate(windows), store)
+        print(f'| {name} | {precision:.3f} | {recall:.3f} | {error_deg:.2f}° |')
+
+
+if __name__ == '__main__':
+    main()
