@@ -100,9 +100,9 @@ def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
         pooled = pooled_by_power(coherence, level_db, frames)
         for load in LOADS:
             quiet, amplified = beams(pooled, steering, load)
-            told = f'{frames} frames, load {load:g}'
+            told = f'{23 * frames} ms, load {load:g}'
             maps[f'adaptive beams, {told}'] = -quiet.log().mean(dim=(1, 2))
-            maps[f'superresolved, {told}'] = (quiet / amplified).log().mean(dim=(1, 2))
+            maps[f'superresolved, {told}'] = -(amplified / quiet).log().mean(dim=(1, 2))
     return maps
 
 
