@@ -40,6 +40,7 @@ from avdet_ros.evaluation.bearings.metrics import (
     recall_at,
 )
 from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.beams.deconvolution import pooled_by_power
 from avdet_ros.training.any_array.bearing_first import (
     LEAST_RESPONSE,
     BearingFirst,
@@ -47,7 +48,6 @@ from avdet_ros.training.any_array.bearing_first import (
     live_microphones,
     live_pairs,
 )
-from avdet_ros.training.any_array.deconvolution import pooled_by_power
 from avdet_ros.training.any_array.fitting.store import ArrayBatch, ArrayStore
 from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, sure_labels
 

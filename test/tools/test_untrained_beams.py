@@ -4,7 +4,7 @@ from helpers.array_windows import write_shard
 import pytest
 import torch
 
-from avdet_ros.training.any_array.adaptive_beams import LOADS, adaptive_beams
+from avdet_ros.training.any_array.beams.adaptive_beams import LOADS, adaptive_beams
 from avdet_ros.training.any_array.bearing_first import (
     BearingFirst,
     BearingShape,

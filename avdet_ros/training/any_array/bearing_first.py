@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import itertools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,8 @@ from torch.nn import functional
 
 from avdet_ros.audio.microphone_pairs import PAIRS_BY_COUNT
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.training.any_array.adaptive_beams import adaptive_beams
-from avdet_ros.training.any_array.deconvolution import (
+from avdet_ros.training.any_array.beams.adaptive_beams import adaptive_beams
+from avdet_ros.training.any_array.beams.deconvolution import (
     deconvolve,
     gram,
     grouped_bands,
@@ -40,7 +41,7 @@ ADAPTIVE_FRAMES = 4
 
 ALL_PAIRS = max(PAIRS_BY_COUNT)
 
-BEAMS = {
+BEAMS: dict[str, dict[str, Any]] = {
     'deconvolved': {'steps': 12, 'adaptive': False},
     'adaptive': {'steps': 0, 'adaptive': True},
     'both': {'steps': 12, 'adaptive': True},

@@ -13,7 +13,7 @@ from torch import Tensor
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.microphone_pairs import EVERY_PAIR
 from avdet_ros.detection.steering import azimuth_grid, expected_coherences
-from avdet_ros.training.any_array.adaptive_beams import LOADS, adaptive_beams, inverse
+from avdet_ros.training.any_array.beams.adaptive_beams import LOADS, adaptive_beams, inverse
 
 FIRST, SECOND = torch.tensor(EVERY_PAIR).T
 AHEAD = range(64)

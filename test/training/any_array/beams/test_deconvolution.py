@@ -7,7 +7,7 @@ import torch
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import steering
-from avdet_ros.training.any_array.deconvolution import (
+from avdet_ros.training.any_array.beams.deconvolution import (
     deconvolve,
     gram,
     grouped_bands,
