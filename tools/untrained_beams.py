@@ -31,14 +31,6 @@ from torch import Tensor
 
 from avdet_ros.audio.microphone_pairs import EVERY_PAIR
 from avdet_ros.detection.steering import azimuth_grid
-from avdet_ros.evaluation.bearings.metrics import (
-    FoundBearings,
-    TrueBearings,
-    average_precision,
-    match_bearings,
-    operating_point,
-    recall_at,
-)
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.beams.deconvolution import pooled_by_power
 from avdet_ros.training.any_array.bearing_first import (
@@ -48,8 +40,8 @@ from avdet_ros.training.any_array.bearing_first import (
     live_microphones,
     live_pairs,
 )
-from avdet_ros.training.any_array.fitting.store import ArrayBatch, ArrayStore
-from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, sure_labels
+from avdet_ros.training.any_array.fitting.store import ArrayBatch
+from avdet_ros.training.any_array.fitting.validation import FoundInWindow, scores_of
 
 AT_A_TIME = 16
 LOADS, FRAMES = (0.05, 0.3), (1, 4, 11)
@@ -106,29 +98,18 @@ def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
     return maps
 
 
-def scored(maps: np.ndarray, store: ArrayStore) -> tuple[float, float, float]:
-    """AP, recall at 0.1 false bearings a window and median error, degrees, of (N, A) maps."""
-    shape = BearingShape()
+def peaks_of(values: np.ndarray, shape: BearingShape) -> FoundInWindow:
+    """Bearings of one window's (A,) map, with no size, box or range."""
+    front = values[: shape.front]
+    left, here, right = front[:-2], front[1:-1], front[2:]
+    peak = np.flatnonzero((here > left) & (here >= right))
+    left, here, right = left[peak], here[peak], right[peak]
+    aside = 0.5 * (left - right) / np.minimum(left - 2 * here + right, -1e-9)
     azimuths_deg = azimuth_grid(shape.front, shape.front_deg, shape.around)
-    names = ('angles_deg', 'range_m', 'level_db_of', 'visible_fraction', 'seed')
-    angles, *others, seeds = (store.column(name) for name in names)
-    drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
-    for row, (window, sure) in enumerate(zip(maps, sure_labels(store), strict=True)):
-        true = [part[row, sure].astype(np.float64) for part in (angles[..., 0], *others)]
-        left, here, right = window[: shape.front - 2], window[1:-1], window[2 : shape.front]
-        here = here[: shape.front - 2]
-        peak = np.flatnonzero((here > left) & (here >= right))
-        left, here, right = left[peak], here[peak], right[peak]
-        aside = 0.5 * (left - right) / np.minimum(left - 2 * here + right, -1e-9)
-        found = azimuths_deg[1 + peak] - aside * shape.column_deg
-        above = (here - np.median(window[: shape.front])).astype(np.float64)
-        bearings = FoundBearings(found, above, np.full((len(peak), 3), np.nan))
-        drives.setdefault(int(seeds[row]), []).append((bearings, TrueBearings(*true)))
-    matched = match_bearings(list(drives.values()), WITHIN_DEG)
-    point = operating_point(matched)
-    hit = matched.hit & (np.arange(len(matched.scores)) < point.bearings)
-    error_deg = float(np.median(np.abs(matched.error_deg[hit]))) if hit.any() else np.nan
-    return average_precision(matched), recall_at(matched, point), error_deg
+    angles = np.zeros((len(peak), 4), np.float32)
+    angles[:, 0] = azimuths_deg[1 + peak] - aside * shape.column_deg
+    above = here - np.median(front)
+    return FoundInWindow(angles, above, np.ones((len(peak), 3)), np.zeros((len(peak), 4)))
 
 
 def main() -> None:
@@ -144,8 +125,12 @@ def main() -> None:
                 maps[name].append(values.numpy())
     print('| | AP, 3° | recall, 3° | error, median |\n|---|--:|--:|--:|')
     for name, windows in maps.items():
-        precision, recall, error_deg = scored(np.concatenate(windows), store)
-        print(f'| {name} | {precision:.3f} | {recall:.3f} | {error_deg:.2f}° |')
+        found = [peaks_of(values, network.shape) for values in np.concatenate(windows)]
+        scores = scores_of(found, store)
+        print(
+            f'| {name} | {scores["bearing_ap"]:.3f} | {scores["bearing_recall"]:.3f} | '
+            f'{scores["azimuth_error_deg"]:.2f}° |'
+        )
 
 
 if __name__ == '__main__':

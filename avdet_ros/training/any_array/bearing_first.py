@@ -39,8 +39,6 @@ LEAST_PART = 0.003
 ADAPTIVE_FRAMES = 4
 """Pooled frames that adaptive beams are made of: 93 ms."""
 
-ALL_PAIRS = max(PAIRS_BY_COUNT)
-
 BEAMS: dict[str, dict[str, Any]] = {
     'deconvolved': {'steps': 12, 'adaptive': False},
     'adaptive': {'steps': 0, 'adaptive': True},
@@ -141,6 +139,8 @@ class BearingFirst(nn.Module):
         if shape.adaptive:
             first, last = shape.unblurred_bands
             self.from_adaptive = nn.Conv2d(2 * (last - first), widths[2], 1, bias=False)
+            # As it was measured: what these beams say comes in as it is learned.
+            nn.init.zeros_(self.from_adaptive.weight)
         self.to_columns = nn.Sequential(*_conv1d(widths[-1] * frames, deep, 1))
         self.from_beam = nn.Conv1d(groups, deep, 1)
         # Whether a direction is one of the front sector or a wide one of the rest.

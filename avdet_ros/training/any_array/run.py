@@ -21,7 +21,8 @@ from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_json
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.training.any_array.bearing_first import ALL_PAIRS, BearingShape
+from avdet_ros.training.any_array.beams.adaptive_beams import ALL_PAIRS
+from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import check_export, export_any_array

@@ -31,12 +31,12 @@ LEAST_BEAM, LEAST_DIFFERENCE = 1e-3, 1e-4
 _AT_A_TIME = 2048
 """Matrices that a core's cache holds."""
 
-_PAIRS = len(EVERY_PAIR)
+ALL_PAIRS = len(EVERY_PAIR)
 
 
 def _entries() -> tuple[Tensor, Tensor]:
-    """Of each entry of C, row by row, the pair it is of, or `_PAIRS`; and its imaginary sign."""
-    pair_of = torch.full((MICROPHONES, MICROPHONES), _PAIRS)
+    """Of each entry of C, row by row, its pair, or `ALL_PAIRS`; and its imaginary sign."""
+    pair_of = torch.full((MICROPHONES, MICROPHONES), ALL_PAIRS)
     sign = torch.zeros(MICROPHONES, MICROPHONES)
     for pair, (first, second) in enumerate(EVERY_PAIR):
         pair_of[first, second] = pair_of[second, first] = pair
@@ -65,7 +65,7 @@ def adaptive_beams(coherence: Tensor, expected: Tensor, alive: Tensor) -> Tensor
     batch, bands, _, frames = coherence.shape
     size = (batch, bands, frames)
     # Matrices last: each step of the inversion then is one long, even loop.
-    entries = coherence.permute(2, 0, 1, 3).reshape(2 * _PAIRS, -1)
+    entries = coherence.permute(2, 0, 1, 3).reshape(2 * ALL_PAIRS, -1)
     little, much = LOADS
     beam = _along(*_inverses(entries, little), expected, alive, size).clamp(min=LEAST_BEAM)
     other = _along(*_inverses(entries, much), expected, alive, size)
@@ -125,5 +125,5 @@ def _along(
     own = (own * alive.T[:, :, None, None]).sum(dim=0)[..., None]
     first, second = _FIRST.to(real.device), _SECOND.to(real.device)
     pairs = torch.stack([real[first, second], imaginary[first, second]], dim=1)
-    pairs = pairs.reshape(2 * _PAIRS, *size).permute(1, 2, 3, 0)
+    pairs = pairs.reshape(2 * ALL_PAIRS, *size).permute(1, 2, 3, 0)
     return own + 2 * torch.matmul(pairs, expected.transpose(-1, -2))
