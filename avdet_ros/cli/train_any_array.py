@@ -90,6 +90,14 @@ def train_any_array(
             'each window goes through it only once.'
         ),
     ] = '',
+    own_columns: Annotated[
+        bool,
+        typer.Option(
+            help='Give elevation, size and range of a vehicle columns of their own, which begin '
+            'as copies of those that it is found with. With --only boxes they are what is '
+            'taught, and no bearing changes.'
+        ),
+    ] = False,
     export_only: Annotated[
         bool,
         typer.Option(
@@ -151,6 +159,8 @@ def train_any_array(
         shape = replace(shape, width=width)
     if beams is not None:
         shape = replace(shape, **BEAMS[beams])
+    if own_columns:
+        shape = replace(shape, own_columns=True)
     run = any_array.AnyArrayRun(
         train, val, out, plan, shape, labels, device, most, most_val, doubts=doubts
     )

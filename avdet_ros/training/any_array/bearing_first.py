@@ -5,12 +5,14 @@ azimuth and time it sees how much of the sound comes from there: the steered res
 logarithm, and both again with the array's blur taken off (`deconvolution`), or what is left when
 all other directions are nulled (`adaptive_beams`). Bands are mixed, and what is learned is shared
 by all azimuths: a column of the front sector says whether a vehicle's middle is in it, then
-offset, elevation, angular size and range of that one. Directions behind and beside the front
-sector are looked at as well, so that what is heard from there is explained.
+offset, elevation, angular size and range of that one, the latter three from columns of their own
+where a shape asks for them. Directions behind and beside the front sector are looked at as well,
+so that what is heard from there is explained.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 import itertools
 import math
@@ -56,6 +58,9 @@ LEAST_RANGE_M, LARGEST_RANGE_M = 2.0, 100.0
 VALUES = 5 + RANGE_BINS
 """Of a column: presence logit, offset, elevation, log width, log height; range logits."""
 
+OWN = ('to_columns', 'dropout', 'context', 'box')
+"""Layers that own columns have once more."""
+
 _PAIR_ENDS = {count: torch.tensor(pairs) for count, pairs in PAIRS_BY_COUNT.items()}
 """(count, 2)."""
 
@@ -81,6 +86,8 @@ class BearingShape:
         dropout: part of the columns' channels that is left out while learning.
         adaptive: whether adaptive beams are looked at, see `adaptive_beams`; they need the
             coherences of all 28 pairs of microphones.
+        own_columns: whether elevation, size and range of a vehicle are said by columns of their
+            own. Taught alone, they leave all bearings and what is said of presence as they were.
     """
 
     n_mels: int = 80
@@ -96,6 +103,7 @@ class BearingShape:
     steps: int = 12
     dropout: float = 0.1
     adaptive: bool = False
+    own_columns: bool = False
 
     @property
     def column_deg(self) -> float:
@@ -150,6 +158,8 @@ class BearingFirst(nn.Module):
         self.presence = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, 1, 1))
         self.box = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, VALUES - 1, 1))
         nn.init.constant_(self.presence[-1].bias, math.log(RARE / (1 - RARE)))
+        if shape.own_columns:
+            self.own = _OwnColumns(self)
 
     def set_levels(self, level_db: Tensor) -> None:
         """Take mean per band and one spread from (N, n_mels, T) levels of training windows."""
@@ -168,14 +178,40 @@ class BearingFirst(nn.Module):
         Returns:
             (B, VALUES, front).
         """
-        return self.said(self.columns(level_db, coherence, steering))
+        return self.of_maps(self.maps(level_db, coherence, steering))
+
+    def of_maps(self, maps: Tensor) -> Tensor:
+        """What the columns say, (B, VALUES, front), of what `maps` returns."""
+        said = self.said(self.columns(maps))
+        if not self.shape.own_columns:
+            return said
+        # Presence and offset: bearings are not the business of the own columns.
+        return torch.cat([said[:, :2], self.own(maps, self.shape.front)[:, 1:]], dim=1)
+
+    @property
+    def maps_shape(self) -> tuple[int, int]:
+        """Channels and directions of `maps`."""
+        channels = self.to_columns[0].in_channels + self.shape.deep
+        return channels, self.shape.front + self.shape.around
 
     def said(self, columns: Tensor) -> Tensor:
         """What the last layers make of (B, deep, front) columns: (B, VALUES, front)."""
         return torch.cat([self.presence(columns), self.box(columns)], dim=1)
 
-    def columns(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """What all but the last layers make of the arguments of `forward`: (B, deep, front)."""
+    def columns(self, maps: Tensor) -> Tensor:
+        """Columns of the front sector, (B, deep, front), of what `maps` returns."""
+        columns = self.dropout(_joined(self.to_columns, maps))
+        for layer in self.context:
+            columns = layer(columns)
+        return columns[:, :, : self.shape.front]
+
+    def maps(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """What columns are made of, of the arguments of `forward`.
+
+        Returns:
+            (B, channels, front + around): what is heard from each direction in the course of the
+            window; the last `BearingShape.deep` channels are added to its column as they are.
+        """
         response = torch.matmul(steering, coherence)
         power = torch.log(response.clamp(min=LEAST_RESPONSE))
         level = self.from_level((level_db - self.level_mean) / self.level_spread)
@@ -193,15 +229,13 @@ class BearingFirst(nn.Module):
             if index == 1 and self.shape.adaptive:
                 maps = maps + self.from_adaptive(self.adaptive(level_db, coherence, steering))
             maps = functional.relu(norm(maps))
-        columns = self.to_columns(maps.transpose(2, 3).flatten(1, 2))
+        heard = maps.transpose(2, 3).flatten(1, 2)
         where = self.sector[0][:, None].expand(-1, self.shape.front)
         if self.shape.around:
             behind = self.sector[1][:, None].expand(-1, self.shape.around)
             where = torch.cat([where, behind], dim=1)
-        columns = self.dropout(columns + self.from_beam(beam) + where)
-        for layer in self.context:
-            columns = layer(columns)
-        return columns[:, :, : self.shape.front]
+        added = (self.from_beam(beam) + where).to(heard.dtype)
+        return torch.cat([heard, added.expand(len(heard), -1, -1)], dim=1)
 
     def unblurred(
         self, level_db: Tensor, coherence: Tensor, steering: Tensor
@@ -279,6 +313,28 @@ def mean_level(levels_db: Tensor, alive: Tensor) -> Tensor:
     """Mean level of the live microphones: (B, 8, n_mels, T) and (B or 1, 8) to (B, n_mels, T)."""
     weights = alive / alive.sum(dim=1, keepdim=True).clamp(min=1.0)
     return (levels_db * weights[:, :, None, None]).sum(dim=1)
+
+
+class _OwnColumns(nn.Module):
+    """Columns of what a vehicle is like; they begin as copies of a network's."""
+
+    def __init__(self, network: BearingFirst) -> None:
+        super().__init__()
+        for name in OWN:
+            self.add_module(name, copy.deepcopy(getattr(network, name)))
+
+    def forward(self, maps: Tensor, front: int) -> Tensor:
+        """(B, VALUES - 1, front) of the network's maps; the offset, which is first, counts not."""
+        columns = self.dropout(_joined(self.to_columns, maps))
+        for layer in self.context:
+            columns = layer(columns)
+        return self.box(columns[:, :, :front])
+
+
+def _joined(to_columns: nn.Sequential, maps: Tensor) -> Tensor:
+    """What is heard of each direction as a column, with what is added to it."""
+    heard = to_columns[0].in_channels
+    return to_columns(maps[:, :heard]) + maps[:, heard:]
 
 
 class _Residual1d(nn.Module):

@@ -112,6 +112,23 @@ def test_without_deconvolution_and_other_sizes():
     assert not hasattr(network, 'from_parts')
 
 
+def test_own_columns_begin_as_copies_and_leave_presence_and_offset_alone():
+    torch.manual_seed(0)
+    whole = inputs(scattered_rig(1), 10.0)
+    network = BearingFirst(replace(SMALL, own_columns=True)).eval()
+    with torch.no_grad():
+        maps = network.maps(*whole)
+        assert maps.shape[1:] == network.maps_shape
+        said = network.of_maps(maps)
+        torch.testing.assert_close(said, network.said(network.columns(maps)))
+        torch.testing.assert_close(said, network(*whole))
+        for value in network.own.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+        other = network(*whole)
+    assert torch.equal(other[:, :2], said[:, :2])
+    assert (other[:, 2:] != said[:, 2:]).all()
+
+
 def test_levels_are_scaled_by_what_training_has():
     network = BearingFirst(SMALL)
     network.set_levels(torch.randn(50, 80, 44) * 4 - 70)

@@ -234,6 +234,26 @@ def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
 
 
 @pytest.mark.slow
+def test_own_columns_are_taught_and_no_bearing_changes(folders, finished, tmp_path):
+    first, _ = finished
+    shape = replace(SMALL, own_columns=True)
+    further = replace(
+        run_in(folders, 'own', 6, start_from=str(first.out), only='boxes'), shape=shape
+    )
+    path = train_any_array(further)
+    before = read_start_weights(first.out).with_own_columns().network().state_dict()
+    after = load_best(further.out).state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split('.')[0] for name in changed} == {'own'}
+    layers = {name.split('.')[1] for name in changed}
+    assert layers == {'to_columns', 'context', 'box'}
+    # The file, which was held against the network, is what another run begins with.
+    start = read_start_weights(path)
+    assert start.shape == shape
+    assert torch.equal(start.weights['own.box.3.bias'], after['own.box.3.bias'])
+
+
+@pytest.mark.slow
 def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders, finished):
     first, _ = finished
     ends = []

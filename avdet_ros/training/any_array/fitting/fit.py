@@ -30,9 +30,10 @@ from avdet_ros.training.any_array.fitting.fit_state import (
     head_of,
     open_state,
     share_done,
+    teaches_own,
     write_state,
 )
-from avdet_ros.training.any_array.fitting.frozen_columns import frozen_columns
+from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
 from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
@@ -94,9 +95,17 @@ def fit(
             state.ranges = joined_ranges(state.ranges, train.taught_ranges())
             if plan.only:
                 frozen_began = time.monotonic()
-                told = (plan.augmentation, plan.seed, stop)
-                half = _half(plan, device)
-                frozen = frozen_columns(state.network, train, *told, frozen, half, progress)
+                frozen = frozen_parts(
+                    state.network,
+                    train,
+                    plan.augmentation,
+                    plan.seed,
+                    stop,
+                    frozen,
+                    teaches_own(state.network, plan),
+                    _half(plan, device),
+                    progress,
+                )
                 # No later epoch takes this time: it tells nothing of how long those are.
                 epoch_began += time.monotonic() - frozen_began
                 if stop.received:
@@ -169,7 +178,10 @@ def _epoch(
                 with torch.autocast(device.type, torch.bfloat16, enabled=_half(plan, device)):
                     said = network(batch.level_db, batch.coherence, batch.steering)
             else:
-                labels, said = train.labels(index), state.network.said(frozen[index].float())
+                labels, heard = train.labels(index), frozen[index].float()
+                own = teaches_own(state.network, plan)
+                with torch.autocast(device.type, torch.bfloat16, enabled=_half(plan, device)):
+                    said = state.network.of_maps(heard) if own else state.network.said(heard)
             terms = bearing_loss(said.float(), labels, state.network.shape)
             state.optimiser.zero_grad(set_to_none=True)
             terms['loss'].backward()

@@ -35,7 +35,7 @@ BOXES_COUNT = 0.5
 
 HEADS = {'boxes': 'box', 'presence': 'presence'}
 """Last layers of a `BearingFirst` that can be taught alone: what a box is like, with its range;
-and whether a vehicle is there."""
+and whether a vehicle is there. Of a network with own columns the former are these."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FitPlan:
         bfloat16: whether the network computes with half the digits; None: on a GPU.
         only: which of `HEADS` alone is taught, all else stays as it is; '' for everything. Of
             the augmentation then only what a detector is told is drawn, once; see
-            `frozen_columns`.
+            `frozen_parts`.
         augmentation: what is drawn for every window.
     """
 
@@ -103,7 +103,12 @@ class FitState:
 
 def head_of(network: BearingFirst, plan: FitPlan) -> nn.Module:
     """The last layers that a plan with `FitPlan.only` teaches."""
-    return getattr(network, HEADS[plan.only])
+    return network.own if teaches_own(network, plan) else getattr(network, HEADS[plan.only])
+
+
+def teaches_own(network: BearingFirst, plan: FitPlan) -> bool:
+    """Whether a plan teaches a network's own columns alone."""
+    return plan.only == 'boxes' and network.shape.own_columns
 
 
 def share_done(state: FitState, plan: FitPlan) -> float:
@@ -142,6 +147,8 @@ def open_state(
         network.set_levels(train.levels())
     elif not there:
         start = read_start_weights(plan.start_from)
+        if shape.own_columns:
+            start = start.with_own_columns()
         check_same_shape(plan.start_from, start.shape, shape)
         network.load_state_dict(start.weights)
         ranges = start.ranges

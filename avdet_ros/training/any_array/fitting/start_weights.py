@@ -7,7 +7,7 @@ nothing; it should be a third or less of the one that the weights were learned w
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.paths import found_or_shipped
-from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
+from avdet_ros.training.any_array.bearing_first import OWN, BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.run_file import BEST, no_run_file, read_run_file
 
 SHAPE_KEY = 'avdet.shape'
@@ -49,6 +49,18 @@ class StartWeights:
         network = BearingFirst(self.shape)
         network.load_state_dict(self.weights)
         return network
+
+    def with_own_columns(self) -> StartWeights:
+        """The same, with own columns that are copies of the others, see `BearingShape`."""
+        if self.shape.own_columns:
+            return self
+        own = {
+            f'own.{name}': value
+            for name, value in self.weights.items()
+            if name.split('.')[0] in OWN
+        }
+        shape = replace(self.shape, own_columns=True)
+        return StartWeights(shape, {**self.weights, **own}, self.ranges)
 
 
 def read_start_weights(path: str | Path) -> StartWeights:

@@ -61,6 +61,17 @@ def test_weights_of_a_run_are_those_of_its_best_epoch(tmp_path, network):
         assert same(start.network(), network)
 
 
+def test_own_columns_are_copies_of_the_others(tmp_path, network):
+    start = read_start_weights(saved_run(tmp_path / 'run', network))
+    changed = start.with_own_columns()
+    assert changed.shape == replace(SHAPE, own_columns=True)
+    maps = torch.randn(2, *network.maps_shape)
+    with torch.no_grad():
+        said = changed.network().eval().of_maps(maps)
+        torch.testing.assert_close(said, network.of_maps(maps))
+    assert changed.with_own_columns() is changed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('pairs', [12, 28])
 def test_a_model_file_holds_all_weights_whichever_pairs_it_reads(tmp_path, network, pairs):

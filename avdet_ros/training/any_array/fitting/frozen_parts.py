@@ -24,17 +24,18 @@ BATCH = 64
 
 
 @torch.no_grad()
-def frozen_columns(
+def frozen_parts(
     network: BearingFirst,
     store: ArrayStore,
     augmentation: Augmentation,
     seed: int,
     stop: SignalFlag,
     there: Tensor | None = None,
+    maps: bool = False,
     bfloat16: bool = False,
     progress: Progress = SILENT,
 ) -> Tensor:
-    """Columns of all windows of a set, 25 kB each.
+    """Columns of all windows of a set, 25 kB each, or what columns are made of, 133 kB.
 
     Args:
         network: whose layers before the last ones are frozen.
@@ -42,33 +43,34 @@ def frozen_columns(
         augmentation: of what it says only what the detector is told is drawn.
         seed: of what is drawn.
         stop: ends it early.
-        there: columns of the set's first windows, from an earlier call; None for none.
+        there: those of the set's first windows, from an earlier call; None for none.
+        maps: whether `BearingFirst.maps` are wanted, as own columns are taught.
         bfloat16: whether the network computes with half the digits.
         progress: shows windows.
 
     Returns:
-        (windows, deep, front) float16 on the store's device; fewer windows if it was ended.
+        (windows, deep, front) or (windows, channels, front + around), float16 on the store's
+        device; fewer windows if it was ended.
     """
-    shape, begin = network.shape, 0 if there is None else len(there)
+    begin = 0 if there is None else len(there)
     if there is not None and begin == len(store):
         return there
     network.eval()
     told = replace(NO_AUGMENTATION, motion=augmentation.motion, air=augmentation.air)
-    columns = torch.empty(
-        (len(store), shape.deep, shape.front), dtype=torch.float16, device=store.device
-    )
+    shape = network.maps_shape if maps else (network.shape.deep, network.shape.front)
+    parts = torch.empty((len(store), *shape), dtype=torch.float16, device=store.device)
     if there is not None:
-        columns[:begin] = there
+        parts[:begin] = there
     new = torch.arange(begin, len(store), device=store.device)
     # What is drawn for windows that come later is not what was drawn for the first.
     generator = torch.Generator(store.device).manual_seed(seed + begin)
     with progress.step('frozen layers', total=len(new)) as advance:
         for index in new.split(BATCH):
             if stop.received:
-                return columns[: int(index[0])]
+                return parts[: int(index[0])]
             batch = store.batch(index, told, generator)
             with torch.autocast(store.device.type, torch.bfloat16, enabled=bfloat16):
-                heard = network.columns(batch.level_db, batch.coherence, batch.steering)
-            columns[index] = heard.half()
+                heard = network.maps(batch.level_db, batch.coherence, batch.steering)
+                parts[index] = (heard if maps else network.columns(heard)).half()
             advance(len(index))
-    return columns
+    return parts

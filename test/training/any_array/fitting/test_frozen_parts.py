@@ -9,7 +9,7 @@ import torch
 from avdet_ros.process import SignalFlag
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
-from avdet_ros.training.any_array.fitting.frozen_columns import frozen_columns
+from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.run import AnyArrayRun
 
 SMALL = BearingShape(width=12, deep=16, steps=2)
@@ -32,7 +32,7 @@ def store(tmp_path):
 
 
 def test_what_is_kept_says_what_the_network_says(network, store):
-    columns = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
+    columns = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     assert columns.shape == (12, SMALL.deep, SMALL.front)
     assert columns.dtype == torch.float16
     windows = store.batch(torch.arange(12))
@@ -43,14 +43,23 @@ def test_what_is_kept_says_what_the_network_says(network, store):
     assert whole.std() > 0.1
 
 
+def test_what_columns_are_made_of_is_kept_for_own_columns(network, store):
+    kept = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), maps=True)
+    assert kept.shape == (12, *network.maps_shape)
+    with torch.no_grad():
+        columns = network.columns(kept.float())
+    plain = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
+    torch.testing.assert_close(columns, plain.float(), rtol=0, atol=0.01)
+
+
 def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
-    plain = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
+    plain = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     much = Augmentation(mirror=1.0, missing=1.0, masked=1.0, wind=1.0, motion=0.0, air=0.0)
-    assert torch.equal(frozen_columns(network, store, much, 1, SignalFlag()), plain)
+    assert torch.equal(frozen_parts(network, store, much, 1, SignalFlag()), plain)
     store.part('ahead_mps').fill_(20.0)
     store.part('camera_heading_deg').fill_(0.0)
     half = Augmentation(motion=0.5, air=0.0)
-    drawn = [frozen_columns(network, store, half, seed, SignalFlag()) for seed in (1, 1, 2)]
+    drawn = [frozen_parts(network, store, half, seed, SignalFlag()) for seed in (1, 1, 2)]
     told = [(one != plain).flatten(1).any(dim=1) for one in drawn]
     assert torch.equal(told[0], told[1])
     assert not torch.equal(told[0], told[2])
@@ -58,15 +67,15 @@ def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
 
 
 def test_windows_that_come_later_are_put_behind_the_others(network, store):
-    whole = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag())
+    whole = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     first = torch.full_like(whole[:5], 7.0)
-    grown = frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag(), first)
+    grown = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), first)
     assert torch.equal(grown[:5], first)
     torch.testing.assert_close(grown[5:], whole[5:], rtol=0, atol=0.01)
-    assert frozen_columns(network, store, NO_AUGMENTATION, 0, SignalFlag(), grown) is grown
+    assert frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), grown) is grown
 
 
 def test_it_ends_early_when_asked_to(network, store):
     with SignalFlag() as stop:
         signal.raise_signal(signal.SIGINT)
-        assert len(frozen_columns(network, store, NO_AUGMENTATION, 0, stop)) == 0
+        assert len(frozen_parts(network, store, NO_AUGMENTATION, 0, stop)) == 0
