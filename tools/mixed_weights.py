@@ -23,7 +23,8 @@ from avdet_ros.training.any_array.fitting.run_file import BEST, read_run_file
 
 def main(model: Path, share: float, out: Path, runs: list[Path]) -> None:
     """Write OUT/best.pt."""
-    networks = [read(path) for path in (model, *runs)]
+    taught = [read(path) for path in runs]
+    networks = [read(model, taught[0].shape.own_columns), *taught]
     shares = [1 - share] + [share / len(runs)] * len(runs)
     saved = read_run_file(runs[0] / BEST)
     saved['plan'] |= {'start_from': str(model), 'share': share, 'runs': len(runs)}

@@ -10,6 +10,7 @@ sets of validation windows; drives whose vehicles play recordings are scored apa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -29,12 +30,17 @@ from avdet_ros.training.run.watched_windows import read_plan
 STEPS = 4
 
 
-def read(path: Path) -> BearingFirst:
-    """A model file's network, or the averaged one of a run's last epoch."""
-    network = read_start_weights(path).network()
+def read(path: Path, own_columns: bool = False) -> BearingFirst:
+    """A model file's network, or the averaged one of a run's last epoch.
+
+    Args:
+        path: of either.
+        own_columns: whether it gets own columns where it has none.
+    """
+    start = read_start_weights(path)
     if path.is_dir():
-        network.load_state_dict(read_run_file(path / LAST, 'averaged')['averaged'])
-    return network.eval()
+        start = replace(start, weights=read_run_file(path / LAST, 'averaged')['averaged'])
+    return (start.with_own_columns() if own_columns else start).network().eval()
 
 
 def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:

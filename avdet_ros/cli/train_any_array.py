@@ -98,6 +98,14 @@ def train_any_array(
             'taught, and no bearing changes.'
         ),
     ] = False,
+    scores_of: Annotated[
+        Path | None,
+        typer.Option(
+            help='Model file whose curve from logits to scores the new one gets, so that '
+            'thresholds chosen for it hold; for where presence was not taught. By default scores '
+            'are probabilities on the validation windows.'
+        ),
+    ] = None,
     export_only: Annotated[
         bool,
         typer.Option(
@@ -162,7 +170,17 @@ def train_any_array(
     if own_columns:
         shape = replace(shape, own_columns=True)
     run = any_array.AnyArrayRun(
-        train, val, out, plan, shape, labels, device, most, most_val, doubts=doubts
+        train,
+        val,
+        out,
+        plan,
+        shape,
+        labels,
+        device,
+        most,
+        most_val,
+        doubts=doubts,
+        scores_of=scores_of,
     )
     if export_only:
         any_array.export_only(run, progress_bars(progress))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mixed_weights import main
@@ -14,15 +14,15 @@ from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShap
 SHAPE = BearingShape(width=12, deep=32, steps=2)
 
 
-def run(folder: Path, value: float) -> Path:
+def run(folder: Path, value: float, shape: BearingShape = SHAPE) -> Path:
     """A run's files, all weights of one value."""
-    state = BearingFirst(SHAPE).state_dict()
+    state = BearingFirst(shape).state_dict()
     weights = {
         name: torch.full_like(its, value) if its.is_floating_point() else its
         for name, its in state.items()
     }
     folder.mkdir()
-    saved = {'shape': asdict(SHAPE), 'plan': {'seed': 3}, 'network': weights}
+    saved = {'shape': asdict(shape), 'plan': {'seed': 3}, 'network': weights}
     torch.save(saved, folder / 'best.pt')
     torch.save(saved | {'averaged': weights}, folder / 'last.pt')
     return folder
@@ -36,3 +36,12 @@ def test_the_share_goes_to_the_mean_of_the_runs(tmp_path):
         if value.is_floating_point():
             assert value.unique().tolist() == pytest.approx([1.0])
     assert saved['plan'] == {'seed': 3, 'start_from': str(model), 'share': 0.25, 'runs': 2}
+
+
+def test_a_model_without_own_columns_counts_as_if_they_were_the_others(tmp_path):
+    model = run(tmp_path / 'model', 1.0)
+    taught = run(tmp_path / 'taught', 3.0, replace(SHAPE, own_columns=True))
+    main(model, 0.5, tmp_path / 'out', [taught])
+    saved = torch.load(tmp_path / 'out/best.pt', weights_only=True)
+    assert saved['shape']['own_columns']
+    assert saved['network']['own.box.0.weight'].unique().tolist() == [2.0]

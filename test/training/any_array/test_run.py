@@ -30,7 +30,7 @@ from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
 from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
-from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
+from avdet_ros.training.any_array.fitting.start_weights import read_curve, read_start_weights
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.any_array.run import AnyArrayRun, export_only, train_any_array
 
@@ -165,6 +165,24 @@ def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path)
     torch.save(saved, tmp_path / 'best.pt')
     with pytest.raises(AvdetError, match='of an older version; begin a run with it'):
         export_only(replace(run, out=tmp_path))
+
+
+@pytest.mark.slow
+def test_scores_of_another_file_are_kept(finished, tmp_path):
+    run, path = finished
+    logits, scores = read_curve(path)
+    other = onnx.load(path)
+    for value in other.graph.initializer:
+        if value.name == 'calibration.scores':
+            value.CopyFrom(onnx.numpy_helper.from_array(scores * 0.5, value.name))
+    onnx.save(other, tmp_path / 'half.onnx')
+    shutil.copytree(run.out, tmp_path / 'run')
+    made = export_only(replace(run, out=tmp_path / 'run', scores_of=tmp_path / 'half.onnx'))
+    kept = read_curve(made)
+    np.testing.assert_array_equal(kept[0], logits)
+    np.testing.assert_array_equal(kept[1], scores * 0.5)
+    with pytest.raises(AvdetError, match='expected a curve of scores, found no calibration'):
+        read_curve('models/octagon.onnx')
 
 
 @pytest.mark.slow

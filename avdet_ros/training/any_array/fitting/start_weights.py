@@ -26,6 +26,9 @@ from avdet_ros.training.any_array.fitting.run_file import BEST, no_run_file, rea
 SHAPE_KEY = 'avdet.shape'
 """Of a model file's metadata: sizes of its `BearingFirst`, JSON."""
 
+CURVE = ('calibration.logits', 'calibration.scores')
+"""Names of a model file's curve of scores."""
+
 PREFIX = 'network.'
 """Of the names of the network's weights in a model file."""
 
@@ -124,6 +127,29 @@ def _of_run(path: Path) -> StartWeights:
         return StartWeights(shape, saved['network'], read_ranges(saved))
     except (KeyError, TypeError, AttributeError) as error:
         raise no_run_file(path, repr(error)) from error
+
+
+def read_curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The curve from logits to scores of a model file that `export_any_array` wrote.
+
+    Args:
+        path: the file, also by the name of a shipped one.
+
+    Returns:
+        logits, scores: see `Calibration.set`.
+
+    Raises:
+        AvdetError: it is no such file, or has no curve.
+    """
+    import onnx
+
+    path = found_or_shipped(path)
+    graph = onnx.load_from_string(read_model(path)[0]).graph
+    values = {value.name: value for value in graph.initializer}
+    if missing := [name for name in CURVE if name not in values]:
+        raise AvdetError(f'{path}: expected a curve of scores, found no {missing[0]}')
+    logits, scores = (np.array(onnx.numpy_helper.to_array(values[name])) for name in CURVE)
+    return logits, scores
 
 
 def _of_model_file(path: Path) -> StartWeights:
