@@ -35,7 +35,7 @@ ROOMS = (
 
 INNER_ROOMS = {
     'training': (
-        {'registries', 'tensor_files'},
+        {'column_layers', 'registries', 'tensor_files'},
         {'recipes'},
         {'boxes', 'efficientdet', 'fitting'},
         {'data'},

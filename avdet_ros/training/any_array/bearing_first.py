@@ -31,6 +31,7 @@ from avdet_ros.training.any_array.beams.deconvolution import (
     grouped_bands,
     pooled_by_power,
 )
+from avdet_ros.training.column_layers import Residual1d, conv1d
 
 LEAST_RESPONSE = 0.02
 """A direction from which less of a band's sound comes is as good as silent: -17 dB."""
@@ -149,14 +150,14 @@ class BearingFirst(nn.Module):
             self.from_adaptive = nn.Conv2d(2 * (last - first), widths[2], 1, bias=False)
             # As it was measured: what these beams say comes in as it is learned.
             nn.init.zeros_(self.from_adaptive.weight)
-        self.to_columns = nn.Sequential(*_conv1d(widths[-1] * frames, deep, 1))
+        self.to_columns = nn.Sequential(*conv1d(widths[-1] * frames, deep, 1))
         self.from_beam = nn.Conv1d(groups, deep, 1)
         # Whether a direction is one of the front sector or a wide one of the rest.
         self.sector = nn.Parameter(torch.zeros(2, deep))
         self.dropout = nn.Dropout1d(shape.dropout)
-        self.context = nn.ModuleList(_Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
-        self.presence = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, 1, 1))
-        self.box = nn.Sequential(*_conv1d(deep, deep, 3), nn.Conv1d(deep, VALUES - 1, 1))
+        self.context = nn.ModuleList(Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
+        self.presence = nn.Sequential(*conv1d(deep, deep, 3), nn.Conv1d(deep, 1, 1))
+        self.box = nn.Sequential(*conv1d(deep, deep, 3), nn.Conv1d(deep, VALUES - 1, 1))
         nn.init.constant_(self.presence[-1].bias, math.log(RARE / (1 - RARE)))
         if shape.own_columns:
             self.own = _OwnColumns(self)
@@ -185,7 +186,7 @@ class BearingFirst(nn.Module):
         said = self.said(self.columns(maps))
         if not self.shape.own_columns:
             return said
-        # Presence and offset: bearings are not the business of the own columns.
+        # Presence and offset, and so bearings, are said by the columns that all share.
         return torch.cat([said[:, :2], self.own(maps, self.shape.front)[:, 1:]], dim=1)
 
     @property
@@ -324,7 +325,7 @@ class _OwnColumns(nn.Module):
             self.add_module(name, copy.deepcopy(getattr(network, name)))
 
     def forward(self, maps: Tensor, front: int) -> Tensor:
-        """(B, VALUES - 1, front) of the network's maps; the offset, which is first, counts not."""
+        """(B, VALUES - 1, front) of the network's maps; the offset, the first, is not used."""
         columns = self.dropout(_joined(self.to_columns, maps))
         for layer in self.context:
             columns = layer(columns)
@@ -335,22 +336,3 @@ def _joined(to_columns: nn.Sequential, maps: Tensor) -> Tensor:
     """What is heard of each direction as a column, with what is added to it."""
     heard = to_columns[0].in_channels
     return to_columns(maps[:, :heard]) + maps[:, heard:]
-
-
-class _Residual1d(nn.Module):
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *_conv1d(channels, channels, 3, dilation=dilation),
-            nn.Conv1d(channels, channels, 1, bias=False),
-            nn.BatchNorm1d(channels),
-        )
-
-    def forward(self, columns: Tensor) -> Tensor:
-        return functional.relu(columns + self.layers(columns))
-
-
-def _conv1d(before: int, after: int, kernel: int, dilation: int = 1) -> list[nn.Module]:
-    padding = dilation * (kernel // 2)
-    convolution = nn.Conv1d(before, after, kernel, 1, padding, dilation=dilation, bias=False)
-    return [convolution, nn.BatchNorm1d(after), nn.ReLU()]

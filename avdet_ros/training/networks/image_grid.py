@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.training.column_layers import conv1d
 from avdet_ros.training.networks.grid_student import GridStudent
-from avdet_ros.training.networks.layers import Head, Scaling, conv, conv1d, pooled_frames
+from avdet_ros.training.networks.layers import Head, Scaling, conv, pooled_frames
 from avdet_ros.training.registries import STUDENTS
 
 

@@ -86,13 +86,3 @@ def conv(
     padding = padding or (size[0] // 2, size[1] // 2)
     convolution = nn.Conv2d(before, after, kernel, stride, padding, bias=False)
     return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
-
-
-def conv1d(
-    before: int, after: int, kernel: int, stride: int = 1, dilation: int = 1
-) -> list[nn.Module]:
-    """`conv` in one dimension."""
-    convolution = nn.Conv1d(
-        before, after, kernel, stride, dilation * (kernel // 2), dilation=dilation, bias=False
-    )
-    return [convolution, nn.BatchNorm1d(after), nn.ReLU()]

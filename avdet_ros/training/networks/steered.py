@@ -10,13 +10,13 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.contract import microphones_in_array
 from avdet_ros.rig import MICROPHONES, Rig
+from avdet_ros.training.column_layers import Residual1d, conv1d
 from avdet_ros.training.networks.grid_student import GridStudent
-from avdet_ros.training.networks.layers import Head, Scaling, conv, conv1d, pooled_frames
+from avdet_ros.training.networks.layers import Head, Scaling, conv, pooled_frames
 from avdet_ros.training.networks.steering import image_directions, steering_weights
 from avdet_ros.training.registries import STUDENTS
 
@@ -67,7 +67,7 @@ class SteeredResponseNet(nn.Module):
         self.to_columns = nn.Sequential(*conv1d(widths[-1] * frames, deep, 1))
         self.place = nn.Parameter(torch.zeros(deep, len(directions)))
         self.column_context = nn.ModuleList(
-            _Residual1d(deep, dilation) for dilation in (1, 2, 4, 8)
+            Residual1d(deep, dilation) for dilation in (1, 2, 4, 8)
         )
         self.channels = 24
         self.to_rows = nn.Sequential(*conv1d(deep, rows * self.channels, 1))
@@ -97,19 +97,6 @@ class SteeredResponseNet(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, 32, n_mels, T) pooled features to (B, grid.CHANNELS, rows, columns)."""
         return self.head(self.features(spectrogram))
-
-
-class _Residual1d(nn.Module):
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *conv1d(channels, channels, 3, dilation=dilation),
-            nn.Conv1d(channels, channels, 1, bias=False),
-            nn.BatchNorm1d(channels),
-        )
-
-    def forward(self, columns: Tensor) -> Tensor:
-        return functional.relu(columns + self.layers(columns))
 
 
 @STUDENTS.register

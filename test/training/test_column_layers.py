@@ -1,0 +1,28 @@
+"""Layers along one axis keep its length and treat its elements alike."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from avdet_ros.training.column_layers import Residual1d, conv1d
+
+
+@pytest.mark.parametrize(('kernel', 'dilation'), [(1, 1), (3, 1), (3, 4), (5, 2)])
+def test_length_is_kept_and_elements_are_treated_alike(kernel, dilation):
+    torch.manual_seed(0)
+    layers = nn.Sequential(*conv1d(3, 4, kernel, dilation=dilation)).eval()
+    columns = torch.randn(2, 3, 40)
+    found = layers(columns)
+    assert found.shape == (2, 4, 40)
+    inside = slice(dilation * kernel, -dilation * kernel)
+    rolled = layers(columns.roll(1, dims=-1))
+    torch.testing.assert_close(rolled[..., inside], found.roll(1, dims=-1)[..., inside])
+
+
+def test_what_goes_in_is_added():
+    layer = Residual1d(3, dilation=2).eval()
+    nn.init.zeros_(layer.layers[-1].weight)
+    columns = torch.randn(2, 3, 10)
+    torch.testing.assert_close(layer(columns), columns.clamp(min=0))
