@@ -95,7 +95,7 @@ def train_any_array(
         typer.Option(
             help='Give elevation, size and range of a vehicle columns of their own, which begin '
             'as copies of those that it is found with. With --only boxes they are what is '
-            'taught, and no bearing changes.'
+            'taught; azimuth and presence stay as they are.'
         ),
     ] = False,
     scores_of: Annotated[
@@ -131,7 +131,7 @@ def train_any_array(
     from avdet_ros.training.any_array import run as any_array
     from avdet_ros.training.any_array.bearing_first import BEAMS, BearingShape
     from avdet_ros.training.any_array.fitting.fit_state import HEADS, FitPlan
-    from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
+    from avdet_ros.training.any_array.fitting.start_weights import read_curve, read_start_weights
 
     if only and only not in HEADS:
         raise AvdetError(f'--only: expected {" or ".join(HEADS)}, found {only!r}')
@@ -180,7 +180,7 @@ def train_any_array(
         most,
         most_val,
         doubts=doubts,
-        scores_of=scores_of,
+        curve=None if scores_of is None else read_curve(scores_of),
     )
     if export_only:
         any_array.export_only(run, progress_bars(progress))

@@ -59,8 +59,8 @@ LEAST_RANGE_M, LARGEST_RANGE_M = 2.0, 100.0
 VALUES = 5 + RANGE_BINS
 """Of a column: presence logit, offset, elevation, log width, log height; range logits."""
 
-OWN = ('to_columns', 'dropout', 'context', 'box')
-"""Layers that own columns have once more."""
+OWN = ('to_columns', 'context', 'box')
+"""Layers with weights that own columns have once more."""
 
 _PAIR_ENDS = {count: torch.tensor(pairs) for count, pairs in PAIRS_BY_COUNT.items()}
 """(count, 2)."""
@@ -201,10 +201,7 @@ class BearingFirst(nn.Module):
 
     def columns(self, maps: Tensor) -> Tensor:
         """Columns of the front sector, (B, deep, front), of what `maps` returns."""
-        columns = self.dropout(_joined(self.to_columns, maps))
-        for layer in self.context:
-            columns = layer(columns)
-        return columns[:, :, : self.shape.front]
+        return _columns(self, maps, self.shape.front)
 
     def maps(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
         """What columns are made of, of the arguments of `forward`.
@@ -321,18 +318,20 @@ class _OwnColumns(nn.Module):
 
     def __init__(self, network: BearingFirst) -> None:
         super().__init__()
-        for name in OWN:
-            self.add_module(name, copy.deepcopy(getattr(network, name)))
+        self.to_columns = copy.deepcopy(network.to_columns)
+        self.dropout = copy.deepcopy(network.dropout)
+        self.context = copy.deepcopy(network.context)
+        self.box = copy.deepcopy(network.box)
 
     def forward(self, maps: Tensor, front: int) -> Tensor:
         """(B, VALUES - 1, front) of the network's maps; the offset, the first, is not used."""
-        columns = self.dropout(_joined(self.to_columns, maps))
-        for layer in self.context:
-            columns = layer(columns)
-        return self.box(columns[:, :, :front])
+        return self.box(_columns(self, maps, front))
 
 
-def _joined(to_columns: nn.Sequential, maps: Tensor) -> Tensor:
-    """What is heard of each direction as a column, with what is added to it."""
-    heard = to_columns[0].in_channels
-    return to_columns(maps[:, :heard]) + maps[:, heard:]
+def _columns(layers: BearingFirst | _OwnColumns, maps: Tensor, front: int) -> Tensor:
+    """(B, deep, front) columns that layers make of `BearingFirst.maps`."""
+    heard = layers.to_columns[0].in_channels
+    columns = layers.dropout(layers.to_columns(maps[:, :heard]) + maps[:, heard:])
+    for layer in layers.context:
+        columns = layer(columns)
+    return columns[:, :, :front]

@@ -31,7 +31,7 @@ from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
 from avdet_ros.training.any_array.fitting.run_file import BEST
-from avdet_ros.training.any_array.fitting.start_weights import read_curve, read_start_weights
+from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.any_array.model_file_scores import topic_windows
@@ -65,8 +65,8 @@ class AnyArrayRun:
         most_val: validation windows at most.
         about: what the windows are and who labelled them, for the file; '' names the folder.
         doubts: whether the network that it starts from makes labels unsure, see `doubts`.
-        scores_of: model file whose curve from logits to scores is taken; None learns one from the
-            validation windows.
+        curve: from logits to scores, see `Calibration.set`; None learns one from the validation
+            windows.
     """
 
     train: Path
@@ -80,7 +80,7 @@ class AnyArrayRun:
     most_val: int | None = None
     about: str = ''
     doubts: bool = False
-    scores_of: Path | None = None
+    curve: tuple[np.ndarray, np.ndarray] | None = None
 
     def azimuths_deg(self) -> np.ndarray:
         """The network's directions."""
@@ -170,12 +170,12 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     found = found_in(network, val)
     scores = scores_of(found, val)
     detector = BearingDetector(network)
-    if run.scores_of is None:
+    if run.curve is None:
         logits = np.concatenate([window.logits for window in found])
         right = np.concatenate(matches([window.boxes for window in found], true_boxes(val)))
         detector.calibration.set(*fit_curve(logits, right))
     else:
-        detector.calibration.set(*read_curve(run.scores_of))
+        detector.calibration.set(*run.curve)
     detector = detector.float().cpu()
     windows = int(best.row['training_windows'])
     about = {

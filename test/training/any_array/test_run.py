@@ -177,7 +177,8 @@ def test_scores_of_another_file_are_kept(finished, tmp_path):
             value.CopyFrom(onnx.numpy_helper.from_array(scores * 0.5, value.name))
     onnx.save(other, tmp_path / 'half.onnx')
     shutil.copytree(run.out, tmp_path / 'run')
-    made = export_only(replace(run, out=tmp_path / 'run', scores_of=tmp_path / 'half.onnx'))
+    curve = read_curve(tmp_path / 'half.onnx')
+    made = export_only(replace(run, out=tmp_path / 'run', curve=curve))
     kept = read_curve(made)
     np.testing.assert_array_equal(kept[0], logits)
     np.testing.assert_array_equal(kept[1], scores * 0.5)
@@ -301,6 +302,7 @@ def test_too_few_windows_are_refused(folders, tmp_path):
         (['--doubts'], '--doubts: expected --start-from'),
         (['--only', 'boxes'], '--only: expected --start-from'),
         (['--only', 'ears'], "--only: expected boxes or presence, found 'ears'"),
+        (['--scores-of', 'models/octagon.onnx'], 'expected a curve of scores, found no calib'),
     ],
 )
 def test_what_cannot_be_taught_is_refused(tmp_path, options, error):

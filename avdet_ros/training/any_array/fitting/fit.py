@@ -102,9 +102,9 @@ def fit(
                     plan.seed,
                     stop,
                     frozen,
-                    teaches_own(state.network, plan),
-                    _half(plan, device),
-                    progress,
+                    maps=teaches_own(state.network, plan),
+                    bfloat16=_half(plan, device),
+                    progress=progress,
                 )
                 # No later epoch takes this time: it tells nothing of how long those are.
                 epoch_began += time.monotonic() - frozen_began

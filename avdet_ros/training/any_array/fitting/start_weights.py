@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.paths import found_or_shipped
 from avdet_ros.training.any_array.bearing_first import OWN, BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.run_file import BEST, no_run_file, read_run_file
+
+if TYPE_CHECKING:
+    import onnx
 
 SHAPE_KEY = 'avdet.shape'
 """Of a model file's metadata: sizes of its `BearingFirst`, JSON."""
@@ -144,8 +147,7 @@ def read_curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     import onnx
 
     path = found_or_shipped(path)
-    graph = onnx.load_from_string(read_model(path)[0]).graph
-    values = {value.name: value for value in graph.initializer}
+    values = _values(onnx.load_from_string(read_model(path)[0]))
     if missing := [name for name in CURVE if name not in values]:
         raise AvdetError(f'{path}: expected a curve of scores, found no {missing[0]}')
     logits, scores = (np.array(onnx.numpy_helper.to_array(values[name])) for name in CURVE)
@@ -166,18 +168,11 @@ def _of_model_file(path: Path) -> StartWeights:
             )
         shape = json.loads(about[SHAPE_KEY])
         shape = BearingShape(**{**shape, 'unblurred_bands': _bands(shape)})
-        values = {value.name: value for value in model.graph.initializer}
-        # The exporter keeps equal weights once: the others are made from it.
-        values |= {
-            node.output[0]: values[node.input[0]]
-            for node in model.graph.node
-            if node.op_type == 'Identity' and node.input[0] in values
-        }
         weights = {
             name.removeprefix(PREFIX): torch.from_numpy(
                 np.array(onnx.numpy_helper.to_array(value))
             )
-            for name, value in values.items()
+            for name, value in _values(model).items()
             if name.startswith(PREFIX)
         }
     except AvdetError:
@@ -191,6 +186,18 @@ def _of_model_file(path: Path) -> StartWeights:
     fresh = BearingFirst(shape).state_dict()
     counts = {name: value for name, value in fresh.items() if name.endswith('batches_tracked')}
     return StartWeights(shape, counts | weights, contract.ranges)
+
+
+def _values(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Weights and other constants of a model file by name."""
+    values = {value.name: value for value in model.graph.initializer}
+    # The exporter keeps equal weights once: the others are made from it.
+    copies = {
+        node.output[0]: values[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == 'Identity' and node.input[0] in values
+    }
+    return values | copies
 
 
 def _bands(shape: dict[str, Any]) -> tuple[int, ...]:
