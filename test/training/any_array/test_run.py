@@ -289,6 +289,18 @@ def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_written(folders):
+    wild = run_in(folders, 'wild', 9, learning_rate=1e30)
+    train, val = (wild.store(folder, None) for folder in (wild.train, wild.val))
+    val.refresh()
+    with pytest.raises(AvdetError, match='epoch 1: expected a finite loss, found nan; nothing'):
+        fit(train, val, wild.out, wild.plan, SMALL)
+    assert not (wild.out / LAST).exists()
+    tame = fit(train, val, wild.out, replace(wild.plan, learning_rate=1e-3), SMALL)
+    assert tame.epoch == 1
+
+
 def test_too_few_windows_are_refused(folders, tmp_path):
     (tmp_path / 'none').mkdir()
     run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')

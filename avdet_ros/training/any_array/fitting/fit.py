@@ -73,7 +73,8 @@ def fit(
         two epochs' states: what was written last is whole.
 
     Raises:
-        AvdetError: too few windows, a run of another plan, or a folder that cannot be written.
+        AvdetError: too few windows, a run of another plan, a loss that is no number any more, or a
+            folder that cannot be written.
     """
     began = time.monotonic()
     device = train.device
@@ -113,6 +114,12 @@ def fit(
             losses = _epoch(step_network, frozen, state, train, plan, progress, stop)
             if losses is None:
                 break
+            if not math.isfinite(losses['loss']):
+                raise AvdetError(
+                    f'{out}: epoch {state.epoch}: expected a finite loss, found {losses["loss"]}; '
+                    'nothing of this epoch is written, the same command begins it anew; if that '
+                    'ends here too, choose a lower learning rate'
+                )
             found = found_in(state.averaged, val)
             scores = scores_of(found, val)
             took.append(time.monotonic() - epoch_began)
