@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from avdet_ros.detection.steering import FRONT_DEG
 from avdet_ros.training.any_array.bearing_first import (
     LARGEST_RANGE_M,
     LEAST_RANGE_M,
@@ -60,6 +61,15 @@ class BearingLabels:
         if seen is not None:
             seen = torch.where(which[:, None], -seen.flip(-1), seen)
         return replace(self, angles_deg=turned, seen_deg=seen)
+
+    def turned(self, left_deg: Tensor) -> BearingLabels:
+        """All to the left by (B,) degrees; what comes in from beyond `FRONT_DEG` is unknown."""
+        angles = self.angles_deg.clone()
+        angles[..., 0] += left_deg[:, None]
+        ends = left_deg.new_tensor([FRONT_DEG, -FRONT_DEG]).expand(len(left_deg), -1)
+        if self.seen_deg is not None:
+            ends = self.seen_deg.clamp(-FRONT_DEG, FRONT_DEG)
+        return replace(self, angles_deg=angles, seen_deg=ends + left_deg[:, None])
 
 
 @dataclass(frozen=True)

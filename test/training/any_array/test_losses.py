@@ -86,6 +86,17 @@ def test_mirrored():
     torch.testing.assert_close(heat[0], heat[1].flip(0))
 
 
+def test_turned():
+    truth = watched([NEAR, FAR], [NEAR], seen=(40.0, -80.0))
+    turned = truth.turned(torch.tensor([10.0, -5.0]))
+    torch.testing.assert_close(turned.angles_deg[0, :2, 0], torch.tensor([30.3, -21.0]))
+    torch.testing.assert_close(turned.angles_deg[1, 0, 0], torch.tensor(15.3))
+    assert torch.equal(turned.angles_deg[..., 1:], truth.angles_deg[..., 1:])
+    # Labels reach 56 degrees to both sides at the most.
+    assert turned.seen_deg.tolist() == [[50, -46], [35, -61]]
+    assert labels([NEAR]).turned(torch.tensor([3.0])).seen_deg.tolist() == [[59, -53]]
+
+
 def test_ranges_lie_between_two_bins():
     shares = range_shares(torch.tensor([1.0, 2.0, 9.0, 100.0, 500.0]))
     torch.testing.assert_close(shares.sum(dim=-1), torch.ones(5))

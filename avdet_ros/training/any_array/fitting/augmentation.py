@@ -27,6 +27,7 @@ class Augmentation:
         wind: probability that noise that is another one in each microphone is added, more of it
             in low bands; coherences shrink and levels rise as by so much power.
         wind_part: largest part of the power that it then has.
+        turned_deg: most by which all that is heard is turned about the array, to either side.
         motion: probability that steering is made for the ego vehicle's speed, where windows say
             it; else the array is taken to stand, as a detector without odometry takes it.
         air: probability that it is made for the temperature of the air; else 343 m/s hold.
@@ -42,11 +43,14 @@ class Augmentation:
     masked_frames: int = 8
     wind: float = 0.3
     wind_part: float = 0.6
+    turned_deg: float = 0.0
     motion: float = 0.7
     air: float = 0.5
 
 
-NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0, motion=0.0, air=0.0)
+NO_AUGMENTATION = Augmentation(
+    0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0, turned_deg=0.0, motion=0.0, air=0.0
+)
 """Of a vehicle that is taken to stand in air of 20 degrees."""
 
 

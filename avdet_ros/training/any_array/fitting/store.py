@@ -298,7 +298,9 @@ class ArrayStore:
         spread_m = augmentation.position_m * uniform()[:, None, None]
         places = take['microphones_m'] + spread_m * normal(MICROPHONES, 3)
         places = torch.stack([places[..., 0], places[..., 1] * sign[:, None]], dim=-1)
-        yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign
+        # Turned to the left as the camera is turned to the right.
+        left_deg = augmentation.turned_deg * (2 * uniform() - 1)
+        yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign + left_deg
         alive = take['alive'] & ~missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
         first, second = torch.tensor(self._table.pairs, device=self.device).T
         live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
@@ -315,13 +317,16 @@ class ArrayStore:
         level_db = torch.where(silent, quiet, level_db)
         coherence = coherence * torch.where(silent, 0.0, calm[:, :, None])[:, :, None]
         told = (uniform() < augmentation.motion, uniform() < augmentation.air)
-        heading_deg = take['camera_heading_deg'] * sign
+        heading_deg = take['camera_heading_deg'] * sign - left_deg
         azimuth = torch.deg2rad(self._azimuths + heading_deg[:, None])
         moments = (take['ahead_mps'], take['temperature_c'])
         speed_mps = wave_speed_mps(azimuth, *moments, *told)
         late_s = take['late_s']
         steering = self._table.steering(places, yaw, self._azimuths, alive, late_s, speed_mps)
-        return ArrayBatch(level_db, coherence, steering, self.labels(index).mirrored(mirrored))
+        labels = self.labels(index).mirrored(mirrored)
+        if augmentation.turned_deg:
+            labels = labels.turned(left_deg)
+        return ArrayBatch(level_db, coherence, steering, labels)
 
     def labels(self, index: Tensor) -> BearingLabels:
         """What is true of (B,) windows."""

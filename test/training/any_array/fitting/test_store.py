@@ -89,6 +89,47 @@ def test_where_the_label_is_the_response_is_largest_mirrored_or_not(make_store, 
     assert torch.equal(batch.labels.angles_deg[..., 0], -plain)
 
 
+def test_what_is_turned_is_heard_and_labelled_elsewhere(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    store = make_store()
+    store.refresh()
+    alone = torch.from_numpy(np.flatnonzero(store.column('count') == 1))
+    batch = store.batch(alone, only(turned_deg=25.0), torch.Generator().manual_seed(0))
+    there, labels = batch.labels.angles_deg[:, 0, 0], batch.labels
+    left_deg = there - store.labels(alone).angles_deg[:, 0, 0]
+    assert 15 < left_deg.abs().max() < 25
+    assert left_deg.min() < 0 < left_deg.max()
+    torch.testing.assert_close(labels.seen_deg[:, 0], 56 + left_deg)
+    torch.testing.assert_close(labels.seen_deg[:, 1], -56 + left_deg)
+    inside = (there.abs() < 55).numpy()
+    assert inside.sum() >= 10
+    response = torch.matmul(batch.steering, batch.coherence).mean(dim=(1, 3))
+    found = azimuth_grid()[:64][response[:, :64].argmax(dim=1)]
+    np.testing.assert_allclose(found[inside], there[inside], atol=1.0)
+
+
+def test_what_is_turned_is_driven_past_in_another_direction(make_store, tmp_path):
+    moving_set(tmp_path / 'set')
+    store = make_store()
+    store.refresh()
+    index = torch.zeros(6, dtype=torch.long)
+    batch = store.batch(index, only(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0))
+    left_deg = batch.labels.seen_deg[:, 0] - 56
+    still = store.batch(index[:1], only(motion=1.0))
+    # Each turned window hears in one direction what the window as it is hears in another.
+    for window, turn in enumerate(left_deg.tolist()):
+        azimuths = azimuth_grid()[20:40] + turn
+        shifted = ArrayStore(tmp_path / 'set', SteeringTable(FrontEnd()), azimuths)
+        shifted.refresh()
+        same = shifted.batch(
+            index, only(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0)
+        )
+        torch.testing.assert_close(
+            same.steering[window], still.steering[0, :, 20:40], rtol=0, atol=1e-3
+        )
+    assert not torch.allclose(batch.steering[0, :, 20:40], still.steering[0, :, 20:40], atol=0.05)
+
+
 def test_missing_microphones_leave_neither_coherence_nor_steering(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store()
