@@ -21,9 +21,9 @@ from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 OFFSET = 1
 """The value of a column that says how far right of its middle a vehicle is."""

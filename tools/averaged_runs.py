@@ -20,9 +20,9 @@ from torch import Tensor
 
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.run import AnyArrayRun
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 
 def mean_of(

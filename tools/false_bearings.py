@@ -36,8 +36,8 @@ from avdet_ros.simulation.fleet import only_near
 from avdet_ros.simulation.scene import AUDIBLE_DB, Scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M
 from avdet_ros.training.any_array.bearing_first import BearingFirst
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import WITHIN_DEG, found_in
+from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.run.watched_windows import read_plan
 
 BESIDE_DEG = 12.0

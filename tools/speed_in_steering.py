@@ -19,10 +19,10 @@ from averaged_runs import windows_of
 import numpy as np
 from rich.progress import track
 
-from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, found_in, scores_of
+from avdet_ros.training.any_array.windows.augmentation import NO_AUGMENTATION
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 FAST_MPS, RESAMPLES = 15.0, 100
 WORDS = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')

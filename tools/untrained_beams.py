@@ -40,8 +40,8 @@ from avdet_ros.training.any_array.bearing_first import (
     live_microphones,
     live_pairs,
 )
-from avdet_ros.training.any_array.fitting.store import ArrayBatch
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, scores_of
+from avdet_ros.training.any_array.windows.store import ArrayBatch
 
 AT_A_TIME = 16
 LOADS, FRAMES = (0.05, 0.3), (1, 4, 11)

@@ -23,8 +23,8 @@ from avdet_ros.simulation.array_windows import plays_recordings
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.run_file import LAST, read_run_file
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in
+from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.run.watched_windows import read_plan
 
 STEPS = 4

@@ -65,6 +65,14 @@ def simulate_windows(
             'to 15 dB above all the rest'
         ),
     ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help='delete the oldest windows while there are more than so many: for a training '
+            'that takes them in as they come (avdet train any-array --most); drawn arrays',
+        ),
+    ] = None,
     pairs: Annotated[
         int | None,
         typer.Option(
@@ -84,10 +92,11 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        if quick or varied or distractors or recordings or empty or pairs not in (None, 12):
+        asked = quick or varied or distractors or recordings or empty or keep
+        if asked or pairs not in (None, 12):
             raise AvdetError(
-                '--quick, --varied, --distractors, --recordings, --empty, --pairs: expected '
-                '--arrays drawn or held-out'
+                '--quick, --varied, --distractors, --recordings, --empty, --keep, --pairs: '
+                'expected --arrays drawn or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -109,7 +118,7 @@ def simulate_windows(
             recordings=str(recordings.resolve()) if recordings else '',
             empty=empty,
         )
-        made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig))
+        made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig), keep)
     with progress_bars().step('windows', windows) as advance:
         for done in made:
             advance(done)

@@ -62,7 +62,11 @@ def train_any_array(
     device: Annotated[str, typer.Option(help='cuda, cpu, or auto.')] = 'auto',
     most: Annotated[
         int | None,
-        typer.Option(min=1, help='Training windows at most; memory for them is taken at once.'),
+        typer.Option(
+            min=1,
+            help='Training windows at most; memory for them is taken at once. Windows that are '
+            'made meanwhile take the place of the oldest (but not with --only).',
+        ),
     ] = None,
     most_val: Annotated[
         int | None, typer.Option(min=1, help='Validation windows at most.')

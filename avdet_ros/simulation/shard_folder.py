@@ -57,12 +57,16 @@ def write_rows(folder: Path, first_seed: int, rows: Sequence[Mapping[str, Any]])
 
 
 @contextmanager
-def missing_shards(folder: Path, firsts: Sequence[int]) -> Iterator[list[int]]:
+def missing_shards(
+    folder: Path, firsts: Sequence[int], dropping: bool = False
+) -> Iterator[list[int]]:
     """Hold a folder and tell which shards are still to be made.
 
     Args:
         folder: of the set.
-        firsts: first seeds of all shards that it is to have.
+        firsts: first seeds of all shards that it is to have, rising.
+        dropping: whether the oldest are dropped (`drop_oldest`), so that those before the oldest
+            one there were made.
 
     Yields:
         first seeds of those that are not there.
@@ -73,7 +77,20 @@ def missing_shards(folder: Path, firsts: Sequence[int]) -> Iterator[list[int]]:
     with exclusive_lock(folder):
         for stale in folder.glob('*.partial'):
             stale.unlink()
-        yield [first for first in firsts if not shard_path(folder, first).exists()]
+        there = [first for first in firsts if shard_path(folder, first).exists()]
+        if dropping and there:
+            firsts = [first for first in firsts if first > there[0]]
+        yield sorted(set(firsts) - set(there))
+
+
+def drop_oldest(folder: Path, keep: int) -> None:
+    """Delete shards of a set, those of the lowest seeds, until so many are left.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    for path in sorted(folder.glob('windows_*.npz'))[:-keep]:
+        path.unlink()
 
 
 @contextmanager

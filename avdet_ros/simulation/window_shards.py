@@ -21,6 +21,7 @@ from avdet_ros.rig_match import rig_numbers
 from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_windows
 from avdet_ros.simulation.one_run import end_with_parent
 from avdet_ros.simulation.shard_folder import (
+    drop_oldest,
     explain_failed_workers,
     missing_shards,
     use_folder,
@@ -30,11 +31,20 @@ from avdet_ros.simulation.shard_folder import (
 NEWER = {'recordings': WindowPlan.recordings, 'empty': WindowPlan.empty}
 """What the settings of a set are that was made before there were these."""
 
+SHARDS_IN_HAND = 2
+"""Of each process: one that it makes and one that waits for it."""
+
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
 
 def make_array_windows(
-    out: Path, windows: int, seeds: tuple[int, int], jobs: int, plan: WindowPlan, base: Rig
+    out: Path,
+    windows: int,
+    seeds: tuple[int, int],
+    jobs: int,
+    plan: WindowPlan,
+    base: Rig,
+    keep: int | None = None,
 ) -> Iterator[int]:
     """Make a set of format 3, or finish one that was interrupted.
 
@@ -45,12 +55,15 @@ def make_array_windows(
         jobs: processes.
         plan: what it is to hold.
         base: sample rate, and the camera that drawn cameras vary about.
+        keep: the oldest windows are deleted while there are more than so many: for a training that
+            takes them in as they come. None for never.
 
     Yields:
         number of windows of each shard as it gets done, those found done first.
 
     Raises:
-        AvdetError: too few seeds, the folder holds another set, or it cannot be written.
+        AvdetError: too few seeds, too few windows to keep, the folder holds another set, or it
+            cannot be written.
     """
     a_shard = plan.windows_a_shard
     shards = -(-windows // a_shard)
@@ -60,13 +73,23 @@ def make_array_windows(
             f'--seeds: expected at least {drives} drives for {windows} windows, '
             f'found {max(seeds[1] - seeds[0], 0)}'
         )
+    kept = None if keep is None else keep // a_shard
+    if kept is not None and kept <= SHARDS_IN_HAND * jobs:
+        # Else an older shard may still be in the making when a newer one is deleted.
+        raise AvdetError(
+            f'--keep: expected at least {(SHARDS_IN_HAND * jobs + 1) * a_shard} windows with '
+            f'{jobs} processes, found {keep}'
+        )
     use_folder(out, _settings(seeds[0], plan, base), NEWER)
     firsts = range(seeds[0], seeds[0] + drives, plan.drives_a_shard)
-    with missing_shards(out, firsts) as todo:
+    with missing_shards(out, firsts, dropping=kept is not None) as todo:
         for _ in range(len(firsts) - len(todo)):
             yield a_shard
         if todo:
-            yield from _write_all(out, todo, jobs, plan, base)
+            for done in _write_all(out, todo, jobs, plan, base):
+                if kept is not None:
+                    drop_oldest(out, kept)
+                yield done
 
 
 def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
@@ -94,13 +117,16 @@ def _write_all(
                 # one alone first, so that what is compiled lies in the cache for the others
                 pool.submit(_warm_up, plan, base).result()
                 following = iter(todo)
-                for first in islice(following, 2 * jobs):
+                for first in islice(following, SHARDS_IN_HAND * jobs):
                     running.add(pool.submit(write_array_shard, out, first, plan, base))
                 while running:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for task in done:
                         yield task.result()
-                    while len(running) < 2 * jobs and (later := next(following, None)) is not None:
+                    while (
+                        len(running) < SHARDS_IN_HAND * jobs
+                        and (later := next(following, None)) is not None
+                    ):
                         running.add(pool.submit(write_array_shard, out, later, plan, base))
         finally:
             for task in running:

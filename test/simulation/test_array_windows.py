@@ -146,6 +146,28 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
         next(window_shards.make_array_windows(tmp_path, 9, (70, 72), 1, PLAN, rig))
 
 
+@pytest.mark.slow
+def test_of_a_set_that_is_not_kept_the_newest_are_there_and_none_is_made_twice(tmp_path):
+    rig = load_rig()
+    seeds = (70, 90)
+    made = list(window_shards.make_array_windows(tmp_path, 5, seeds, 1, PLAN, rig, keep=3))
+    assert made == [1] * 5
+
+    def there() -> list[str]:
+        return sorted(path.name for path in tmp_path.glob('windows_*.npz'))
+
+    assert there() == [f'windows_00000{seed}.npz' for seed in (72, 73, 74)]
+    times = {name: (tmp_path / name).stat().st_mtime_ns for name in there()}
+    more = list(window_shards.make_array_windows(tmp_path, 6, seeds, 1, PLAN, rig, keep=3))
+    assert more == [1] * 6, 'five that were made are counted'
+    assert there() == [f'windows_00000{seed}.npz' for seed in (73, 74, 75)]
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in there()[:2]} == {
+        name: times[name] for name in there()[:2]
+    }
+    with pytest.raises(AvdetError, match='--keep: expected at least 5 windows with 2 processes'):
+        next(window_shards.make_array_windows(tmp_path, 6, seeds, 2, PLAN, rig, keep=4))
+
+
 @pytest.mark.parametrize(
     'options',
     [
@@ -155,6 +177,7 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
         ('--arrays', 'drawn', '--clean'),
         ('--pairs', '28'),
         ('--empty',),
+        ('--keep', '100'),
         ('--arrays', 'drawn', '--pairs', '17'),
         ('--arrays', 'drawn', '--pairs', '0'),
     ],

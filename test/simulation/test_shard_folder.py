@@ -11,6 +11,7 @@ import pytest
 from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.shard_folder import (
     MANIFEST,
+    drop_oldest,
     explain_failed_workers,
     missing_shards,
     shard_path,
@@ -32,6 +33,24 @@ def test_shards_that_are_there_are_not_made_again(tmp_path):
         ):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ['windows_0000050.npz']
+
+
+def test_the_oldest_are_dropped_and_count_as_made(tmp_path):
+    for first in (50, 100, 200, 250):
+        write_rows(tmp_path, first, [{'count': np.int64(1)}])
+    firsts = [0, 50, 100, 150, 200, 250, 300]
+    drop_oldest(tmp_path, 3)
+    assert sorted(tmp_path.glob('*.npz')) == [shard_path(tmp_path, n) for n in (100, 200, 250)]
+    with missing_shards(tmp_path, firsts, dropping=True) as todo:
+        assert todo == [150, 300]
+    with missing_shards(tmp_path, firsts) as todo:
+        assert todo == [0, 50, 150, 300]
+    drop_oldest(tmp_path, 3)
+    assert shard_path(tmp_path, 100).exists()
+    drop_oldest(tmp_path, 1)
+    shard_path(tmp_path, 250).unlink()
+    with missing_shards(tmp_path, firsts, dropping=True) as todo:
+        assert todo == firsts
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import columns_deg
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.losses import BearingLabels
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 NEAR_DEG = 4.0
 """A box and a bearing so near to each other are of the same vehicle."""

@@ -15,9 +15,10 @@ from avdet_ros.detection.steering import expected_coherences
 from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.export import Window
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
 from avdet_ros.training.any_array.fitting.validation import FoundInWindow, scores_of
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import front_end_of
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 
 def topic_windows(folder: Path, azimuths_deg: np.ndarray) -> Iterator[Window]:

@@ -27,14 +27,20 @@ from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.doubts import settle_doubts
 from avdet_ros.training.any_array.export import check_export, export_any_array
 from avdet_ros.training.any_array.fitting.best_epoch import read_best
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
 from avdet_ros.training.any_array.fitting.run_file import BEST
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
-from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
+from avdet_ros.training.any_array.fitting.validation import (
+    found_in,
+    scores_of,
+    sure_labels,
+    true_boxes,
+)
 from avdet_ros.training.any_array.model_file_scores import topic_windows
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import front_end_of
+from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.boxes.score_calibration import fit_curve, matches
 from avdet_ros.training.fitting.commit import git_commit
 
@@ -61,7 +67,7 @@ class AnyArrayRun:
         shape: of the network.
         labels_at: 'centre' or 'end' of the window.
         device: 'cuda' or 'cpu'.
-        most: training windows at most; memory for so many is taken at once.
+        most: training windows at most, see `ArrayStore`; memory for so many is taken at once.
         most_val: validation windows at most.
         about: what the windows are and who labelled them, for the file; '' names the folder.
         doubts: whether the network that it starts from makes labels unsure, see `doubts`.
@@ -116,13 +122,19 @@ def train_any_array(
         AvdetError: windows or the run cannot be read, or lack what the network looks at.
     """
     _check_pairs(run)
-    train, val = run.store(run.train, run.most), run.store(run.val, run.most_val)
+    # What frozen layers say of a window is kept: there no window takes another's place.
+    train = run.store(run.train, run.most, renews=not run.plan.only)
+    val = run.store(run.val, run.most_val)
     with progress.step('reading windows', total=None):
         train.refresh()
         val.refresh()
     _logger.info(
         f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation'
     )
+    if not len(val) or not sure_labels(val).any():
+        raise AvdetError(
+            f'{run.val}: expected vehicles in validation windows, found none in {len(val)}'
+        )
     if run.doubts:
         hears = read_start_weights(run.plan.start_from).network().to(run.device)
         _logger.info(f'{run.train}: {settle_doubts(hears, train)}')

@@ -23,12 +23,12 @@ from avdet_ros.files import map_member, write_atomically, write_json
 from avdet_ros.simulation.array_windows import WindowPlan
 from avdet_ros.simulation.window_shards import make_array_windows
 from avdet_ros.training.any_array.bearing_first import BearingShape
-from avdet_ros.training.any_array.fitting.augmentation import Augmentation
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.run import SCORES, AnyArrayRun, finite_scores, train_any_array
+from avdet_ros.training.any_array.windows.augmentation import Augmentation
 from avdet_ros.training.fitting.distributed import rank_zero_first
 from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.run.context import RunContext

@@ -25,7 +25,6 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BEAMS, BearingShape
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
-from avdet_ros.training.any_array.fitting.augmentation import Augmentation
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
@@ -33,6 +32,7 @@ from avdet_ros.training.any_array.fitting.run_file import LAST, LOG
 from avdet_ros.training.any_array.fitting.start_weights import read_curve, read_start_weights
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.any_array.run import AnyArrayRun, export_only, train_any_array
+from avdet_ros.training.any_array.windows.augmentation import Augmentation
 
 SMALL = BearingShape(width=12, deep=32, steps=4)
 
@@ -299,6 +299,17 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_written(folde
     assert not (wild.out / LAST).exists()
     tame = fit(train, val, wild.out, replace(wild.plan, learning_rate=1e-3), SMALL)
     assert tame.epoch == 1
+
+
+def test_validation_windows_without_vehicles_are_refused(folders, tmp_path):
+    path = write_shard(tmp_path / 'val', 100_000, windows=12)
+    with np.load(path) as shard:
+        arrays = dict(shard) | {'count': np.zeros(12, np.int64)}
+    with path.open('wb') as file:
+        np.savez(file, **arrays)
+    run = replace(run_in(folders, 'blind'), val=tmp_path / 'val')
+    with pytest.raises(AvdetError, match='val: expected vehicles in validation windows, found no'):
+        train_any_array(run)
 
 
 def test_too_few_windows_are_refused(folders, tmp_path):

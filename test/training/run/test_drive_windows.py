@@ -15,8 +15,9 @@ from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.dataset.splits import by_drive, read_split
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import front_end_of
+from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.run.drive_windows import (
     cache_drive_sound,
     drive_rigs,

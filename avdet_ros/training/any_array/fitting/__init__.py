@@ -1,1 +1,1 @@
-"""Fitting the student for any array: windows of drawn arrays, the loop, validation."""
+"""Fitting the student for any array: the loop, its files, validation."""

@@ -35,9 +35,9 @@ from avdet_ros.training.any_array.fitting.fit_state import (
 )
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.losses import bearing_loss
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 WARM_UP = 0.03
 """Part of the fitting in which the learning rate rises."""

@@ -21,14 +21,14 @@ from avdet_ros.detection.taught_ranges import TaughtRanges
 from avdet_ros.errors import AvdetError
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
-from avdet_ros.training.any_array.fitting.augmentation import Augmentation
 from avdet_ros.training.any_array.fitting.run_file import BEST, LAST, LOG, read_run_file
 from avdet_ros.training.any_array.fitting.start_weights import (
     check_same_shape,
     read_ranges,
     read_start_weights,
 )
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.windows.augmentation import Augmentation
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 BOXES_COUNT = 0.5
 """How much average precision of boxes counts beside that of bearings in choosing an epoch."""

@@ -16,8 +16,8 @@ from torch import Tensor
 from avdet_ros.process import SignalFlag
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingFirst
-from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
-from avdet_ros.training.any_array.fitting.store import ArrayStore
+from avdet_ros.training.any_array.windows.augmentation import NO_AUGMENTATION, Augmentation
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 BATCH = 64
 """Windows that go through the network at once."""

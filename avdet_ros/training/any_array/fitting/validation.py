@@ -19,9 +19,9 @@ from avdet_ros.evaluation.bearings.metrics import (
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
 from avdet_ros.training.any_array.detector import averaged_azimuths, distinct_boxes
-from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
-from avdet_ros.training.any_array.fitting.store import ArrayStore
 from avdet_ros.training.any_array.losses import BearingLabels
+from avdet_ros.training.any_array.windows.augmentation import NO_AUGMENTATION, Augmentation
+from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.boxes.score_calibration import matches
 
 WITHIN_DEG = 3.0

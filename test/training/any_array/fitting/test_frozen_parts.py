@@ -8,9 +8,9 @@ import torch
 
 from avdet_ros.process import SignalFlag
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
-from avdet_ros.training.any_array.fitting.augmentation import NO_AUGMENTATION, Augmentation
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.run import AnyArrayRun
+from avdet_ros.training.any_array.windows.augmentation import NO_AUGMENTATION, Augmentation
 
 SMALL = BearingShape(width=12, deep=16, steps=2)
 

@@ -10,9 +10,10 @@ import torch
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import azimuth_grid, expected_coherences, live_pairs
 from avdet_ros.errors import AvdetError
-from avdet_ros.training.any_array.fitting.augmentation import Augmentation
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.fitting.store import ArrayStore, front_end_of
+from avdet_ros.training.any_array.windows.augmentation import Augmentation
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import front_end_of
+from avdet_ros.training.any_array.windows.store import ArrayStore
 
 
 @pytest.fixture(scope='module')
@@ -56,6 +57,47 @@ def test_no_more_than_asked_for(make_store, tmp_path):
     store.refresh()
     assert len(store) == 50
     assert store.refresh() == 0
+
+
+def test_new_windows_take_the_place_of_the_oldest(make_store, tmp_path):
+    for seed in (0, 1):
+        write_shard(tmp_path / 'set', seed, 40)
+    store = make_store(most=50)
+    # What is there from the beginning is no reason to throw anything away.
+    assert store.refresh() == 50
+    assert store.column('seed').tolist() == [0] * 40 + [1] * 10
+    write_shard(tmp_path / 'set', 2, 30)
+    assert store.refresh() == 30
+    assert store.column('seed').tolist() == [2] * 30 + [0] * 10 + [1] * 10
+    write_shard(tmp_path / 'set', 3, 25)
+    assert store.refresh() == 25
+    assert store.column('seed').tolist() == [3] * 5 + [2] * 25 + [3] * 20
+    write_shard(tmp_path / 'set', 4, 60)
+    assert store.refresh() == 50
+    assert set(store.column('seed')) == {4}
+    assert len(store) == 50
+
+
+def test_where_none_may_go_new_windows_are_left(make_store, tmp_path):
+    write_shard(tmp_path / 'set', 0, 40)
+    store = make_store(most=50, renews=False)
+    assert store.refresh() == 40
+    write_shard(tmp_path / 'set', 1, 40)
+    assert store.refresh() == 10
+    write_shard(tmp_path / 'set', 2, 40)
+    assert store.refresh() == 0
+    assert store.column('seed').tolist() == [0] * 40 + [1] * 10
+
+
+def test_a_shard_that_is_deleted_before_it_is_read_is_passed_over(make_store, tmp_path):
+    path = write_shard(tmp_path / 'set', 0, 8)
+    # As a reader finds it that has listed the folder a moment before.
+    (tmp_path / 'set' / 'windows_0000001.npz').symlink_to(tmp_path / 'gone')
+    store = make_store()
+    assert store.refresh() == 8
+    path.with_name('windows_0000002.npz').write_bytes(b'no shard')
+    with pytest.raises(AvdetError, match=r'windows_0000002\.npz: expected a shard'):
+        store.refresh()
 
 
 def test_a_batch_is_what_the_shard_has(make_store, tmp_path):

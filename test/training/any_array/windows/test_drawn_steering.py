@@ -6,7 +6,7 @@ import torch
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import azimuth_grid, expected_coherences
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
 
 
 @pytest.mark.parametrize('pairs', [12, 28])

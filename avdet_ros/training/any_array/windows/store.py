@@ -1,8 +1,7 @@
 """Windows of any arrays (format 3) in the memory of the device that trains, and batches of them.
 
-A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come. Of a window
-is kept what the network looks at: coherences in steps of 1/127 and the mean level of the live
-microphones, 205 kB (92 of twelve pairs), so that 300,000 windows fit beside the network on one
+A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come, where there
+is no room for more in place of the oldest windows. 300,000 windows fit beside the network on one
 large GPU; a set that grows takes half as much again. Augmentation is drawn on the device as well:
 what is changed is the geometry that the network is told, and which microphones are left, so every
 window can be another vehicle's.
@@ -11,24 +10,17 @@ window can be another vehicle's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.microphone_pairs import pair_count_of
-from avdet_ros.detection.angles import EYE_HEIGHT_M
 from avdet_ros.detection.taught_ranges import RANGE_NAMES, TaughtRanges
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import map_member, read_bounded
-from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.training.any_array.bearing_first import mean_level
-from avdet_ros.training.any_array.fitting.augmentation import (
+from avdet_ros.training.any_array.losses import BearingLabels
+from avdet_ros.training.any_array.windows.augmentation import (
     NO_AUGMENTATION,
     Augmentation,
     missing,
@@ -36,25 +28,14 @@ from avdet_ros.training.any_array.fitting.augmentation import (
     wave_speed_mps,
     wind,
 )
-from avdet_ros.training.any_array.fitting.drawn_steering import SteeringTable
-from avdet_ros.training.any_array.losses import BearingLabels
-
-ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
+from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import FULL, read_shard
 
 LABELS_AT = {'centre': '', 'end': 'end_'}
 """Prefix of the labels of the window's instant that is learned."""
 
 LABELS = ('angles_deg', 'range_m', 'count', 'seen_deg', 'unsure')
 """What of a window `ArrayStore.labels` is made of."""
-
-_FULL = 127.0
-
-LARGEST_CARD = 1 << 20
-"""Bytes of a set's windows.json."""
-
-
-MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
-"""What a detector can be told of a window's moment; NaN where a set does not say it."""
 
 
 @dataclass(frozen=True)
@@ -72,29 +53,6 @@ class ArrayBatch:
     coherence: Tensor
     steering: Tensor
     labels: BearingLabels
-
-
-def front_end_of(folder: Path) -> FrontEnd:
-    """What made the features of a set, as its ``windows.json`` says; without one the default.
-
-    Raises:
-        AvdetError: the file cannot be read, or names no features of a front end.
-    """
-    path = folder / 'windows.json'
-    if not path.exists():
-        return FrontEnd()
-    try:
-        names = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))['features']
-    except (ValueError, KeyError, TypeError) as error:
-        raise AvdetError(
-            f'{path}: expected what made a set of windows, found {one_line(error)}'
-        ) from error
-    front_end = FrontEnd(pair_count=pair_count_of(names))
-    if tuple(names) != front_end.feature_names:
-        raise AvdetError(
-            f'{path}: features: expected those of a front end, found {len(names)} names'
-        )
-    return front_end
 
 
 class ArrayStore:
@@ -115,6 +73,7 @@ class ArrayStore:
         labels_at: str = 'centre',
         geometry: str = 'rig',
         most: int | None = None,
+        renews: bool = True,
     ) -> None:
         """Begin with an empty store; `refresh` fills it.
 
@@ -126,6 +85,7 @@ class ArrayStore:
             labels_at: a key of `LABELS_AT`.
             geometry: 'rig' for what the rig file says, 'true' for where microphones really are.
             most: windows at most; None for all.
+            renews: whether windows that come when there are as many take the place of the oldest.
         """
         self.folder, self.device, self.most = Path(folder), torch.device(device), most
         self._table, self._geometry = table, geometry
@@ -133,10 +93,11 @@ class ArrayStore:
         self.labels_at, self._prefix = labels_at, LABELS_AT[labels_at]
         self._seen: set[str] = set()
         self._parts: dict[str, Tensor] = {}
-        self._count = 0
+        self._renews = renews
+        self._taken = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self._taken if self.most is None else min(self._taken, self.most)
 
     @property
     def nbytes(self) -> int:
@@ -146,130 +107,74 @@ class ArrayStore:
     def refresh(self) -> int:
         """Take in shards that have come since the last time.
 
+        Of what is there the first time no more is taken than there is room for.
+
         Returns:
             How many windows are new.
 
         Raises:
             AvdetError: a shard cannot be read or is of another format.
         """
-        before = self._count
+        renews, taken = self._renews and bool(self._seen), 0
         for path in sorted(self.folder.glob('windows_*.npz')):
-            if path.name in self._seen or self._count >= (self.most or np.inf):
+            if path.name in self._seen:
                 continue
             self._seen.add(path.name)
-            self._append(self._read(path))
-        return self._count - before
+            if len(self) == self.most and not renews:
+                continue
+            try:
+                new = read_shard(
+                    path, self._table.pairs, self._prefix, self._geometry, self.device
+                )
+            except AvdetError:
+                if path.exists():
+                    raise
+                continue  # deleted meanwhile by what makes the set, see `drop_oldest`
+            taken += self._append(new, renews)
+        return taken
 
-    def _read(self, path: Path) -> dict[str, Tensor]:
-        names = ['features', 'count', 'range_m', *ANGLES]
-        names[1:] = [self._prefix + name for name in names[1:]]
-        told = '' if self._geometry == 'true' else 'rig_'
-        names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed', 'eye_height_m']
-        try:
-            with np.load(path, allow_pickle=False) as shard:
-                given = ('seen_deg', 'unsure', *MOTION)
-                known = {name: shard[name] for name in given if name in shard}
-                raw = {name: shard[name] for name in names if name != 'features'}
-                late = shard['delay_s'] if self._geometry == 'true' else None
-                extra = {
-                    name: shard[self._prefix + name] for name in ('level_db', 'visible_fraction')
-                }
-            # Mapped, not read: without the archive's checksum it is several times as fast.
-            raw['features'] = np.array(map_member(path, 'features'))
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-            raise AvdetError(
-                f'{path}: expected a shard of windows of format 3, found {one_line(error)}'
-            ) from error
-        if not np.allclose(eye_m := raw.pop('eye_height_m'), EYE_HEIGHT_M):
-            raise AvdetError(
-                f'{path}: eye_height_m: expected {EYE_HEIGHT_M:g} as models are taught, found '
-                f'{eye_m.flat[0]:g}'
-            )
-        expected = MICROPHONES + 2 * len(self._table.pairs)
-        if raw['features'].shape[1] != expected:
-            raise AvdetError(
-                f'{path}: expected {expected} features of {len(self._table.pairs)} pairs of '
-                f'microphones, found {raw["features"].shape[1]}'
-            )
-        on_device = {
-            name: torch.from_numpy(values).to(self.device)
-            for name, values in raw.items()
-            if name != 'features'
-        }
-        features = torch.from_numpy(raw['features']).to(self.device).float()
-        alive = on_device['alive'].bool()
-        count = on_device[self._prefix + 'count']
-        angles = torch.stack([on_device[self._prefix + name] for name in ANGLES], dim=-1)
-        coherence = features[:, MICROPHONES:].clamp(-1, 1).transpose(1, 2)
-        return {
-            'level_db': mean_level(features[:, :MICROPHONES], alive.float()).half(),
-            'coherence': (coherence * _FULL).round().to(torch.int8),
-            'angles_deg': angles.float(),
-            'range_m': on_device[self._prefix + 'range_m'].float(),
-            'count': count.long(),
-            'microphones_m': on_device[told + 'microphones_m'].float(),
-            'yaw_deg': on_device[told + 'array_yaw_deg'].float(),
-            'alive': alive,
-            'late_s': (
-                torch.zeros(len(count), MICROPHONES, device=self.device)
-                if late is None
-                else torch.from_numpy(late).to(self.device).float()
-            ),
-            'seed': on_device['seed'].long(),
-            'level_db_of': torch.from_numpy(extra['level_db']).to(self.device).float(),
-            'visible_fraction': torch.from_numpy(extra['visible_fraction']).to(self.device),
-            **self._known(known, len(count), angles.shape[1]),
-        }
+    def _append(self, new: dict[str, Tensor], renews: bool) -> int:
+        """Put windows behind the others; memory grows by half when it is full.
 
-    def _known(self, given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, Tensor]:
-        """What not all shards say: where labels are complete, which are unsure, how it moved."""
-        seen, unsure = given.get('seen_deg'), given.get('unsure')
-        if seen is None:
-            seen = np.tile(np.array([180, -180], np.float32), (count, 1))
-        if unsure is None:
-            unsure = np.zeros((count, slots), bool)
-        nothing = np.full(count, np.nan, np.float32)
-        motion = {name: torch.from_numpy(given.get(name, nothing)) for name in MOTION}
-        return {
-            **{name: values.to(self.device).float() for name, values in motion.items()},
-            'seen_deg': torch.from_numpy(seen).to(self.device).float(),
-            'unsure': torch.from_numpy(unsure).to(self.device).bool(),
-        }
+        Args:
+            new: the arrays that are kept.
+            renews: whether the oldest make room for what `most` has no more room for.
 
-    def _append(self, new: dict[str, Tensor]) -> None:
-        """Put windows behind the others; memory grows by half when it is full."""
-        count = len(new['count'])
+        Returns:
+            How many were taken.
+        """
+        before, count = len(self), len(new['count'])
+        slots = torch.arange(self._taken, self._taken + count, device=self.device)
+        room = max(before + count, int(1.5 * before), 1024)
         if self.most is not None:
-            count = min(count, self.most - self._count)
-        needed = self._count + count
+            slots = slots[: self.most if renews else self.most - before] % self.most
+            room = self.most
         for name, values in new.items():
             there = self._parts.get(name)
-            if there is None or len(there) < needed:
-                room = max(needed, int(1.5 * self._count), 1024)
-                if self.most is not None:
-                    room = self.most
+            if there is None or len(there) < min(before + count, room):
                 grown = torch.empty(
                     (room, *values.shape[1:]), dtype=values.dtype, device=self.device
                 )
                 if there is not None:
-                    grown[: self._count] = there[: self._count]
+                    grown[:before] = there[:before]
                 # One array at a time is doubled, not all at once.
                 self._parts[name] = there = grown
-            there[self._count : needed] = values[:count]
-        self._count = needed
+            there[slots] = values[: len(slots)]
+        self._taken += len(slots)
+        return len(slots)
 
     def column(self, name: str) -> np.ndarray:
         """All windows' values of one of the arrays kept, e.g. ``seed`` or ``count``."""
-        return self._parts[name][: self._count].cpu().numpy()
+        return self._parts[name][: len(self)].cpu().numpy()
 
     def part(self, name: str) -> Tensor:
         """One of the arrays kept, on the device, to be changed in place."""
-        return self._parts[name][: self._count]
+        return self._parts[name][: len(self)]
 
     def levels(self, most: int = 2048) -> Tensor:
         """(N, n_mels, T) level of up to so many windows, evenly over the set."""
-        step = max(1, self._count // most)
-        return self._parts['level_db'][: self._count : step].float()
+        step = max(1, len(self) // most)
+        return self._parts['level_db'][: len(self) : step].float()
 
     def batch(
         self,
@@ -305,7 +210,7 @@ class ArrayStore:
         first, second = torch.tensor(self._table.pairs, device=self.device).T
         live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
         # Whole numbers on a GPU are read once and made floats there.
-        coherence = take['coherence'].float() * (live / _FULL)[:, None, :, None]
+        coherence = take['coherence'].float() * (live / FULL)[:, None, :, None]
         level_db = take['level_db'].float() + augmentation.level_db * normal(1, 1)
         bands, frames = level_db.shape[1:]
         calm = 1 - wind(uniform(4), augmentation, bands)

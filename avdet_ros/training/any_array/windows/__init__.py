@@ -1,0 +1,1 @@
+"""Windows of any arrays, as a fitting is given them."""

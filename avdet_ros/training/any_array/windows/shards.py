@@ -1,0 +1,146 @@
+"""A set of windows of any arrays (format 3) as it lies on disk: what made it, and its shards.
+
+Of a window is kept what the network looks at: coherences in steps of 1 / `FULL` and the mean level
+of the live microphones, 205 kB, 92 of twelve pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import json
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avdet_ros.audio.features import FrontEnd
+from avdet_ros.audio.microphone_pairs import pair_count_of
+from avdet_ros.detection.angles import EYE_HEIGHT_M
+from avdet_ros.errors import AvdetError
+from avdet_ros.files import map_member, read_bounded
+from avdet_ros.quoting import one_line
+from avdet_ros.rig import MICROPHONES
+from avdet_ros.training.any_array.bearing_first import mean_level
+
+ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
+
+MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
+"""What a detector can be told of a window's moment; NaN where a set does not say it."""
+
+FULL = 127.0
+"""A coherence of 1, as it is kept."""
+
+LARGEST_CARD = 1 << 20
+"""Bytes of a set's windows.json."""
+
+
+def front_end_of(folder: Path) -> FrontEnd:
+    """What made the features of a set, as its ``windows.json`` says; without one the default.
+
+    Raises:
+        AvdetError: the file cannot be read, or names no features of a front end.
+    """
+    path = folder / 'windows.json'
+    if not path.exists():
+        return FrontEnd()
+    try:
+        names = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))['features']
+    except (ValueError, KeyError, TypeError) as error:
+        raise AvdetError(
+            f'{path}: expected what made a set of windows, found {one_line(error)}'
+        ) from error
+    front_end = FrontEnd(pair_count=pair_count_of(names))
+    if tuple(names) != front_end.feature_names:
+        raise AvdetError(
+            f'{path}: features: expected those of a front end, found {len(names)} names'
+        )
+    return front_end
+
+
+def read_shard(
+    path: Path,
+    pairs: Sequence[tuple[int, int]],
+    prefix: str,
+    geometry: str,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """The windows of a shard, as `ArrayStore` keeps them.
+
+    Args:
+        path: of the shard.
+        pairs: of microphones that it is to have coherences of.
+        prefix: of the labels that are wanted, see `LABELS_AT`.
+        geometry: 'rig' for what the rig file says, 'true' for where microphones really are.
+        device: where they are to lie.
+
+    Returns:
+        arrays of all windows by name.
+
+    Raises:
+        AvdetError: it cannot be read, or is of another format.
+    """
+    names = ['features', 'count', 'range_m', *ANGLES]
+    names[1:] = [prefix + name for name in names[1:]]
+    told = '' if geometry == 'true' else 'rig_'
+    names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed', 'eye_height_m']
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            given = ('seen_deg', 'unsure', *MOTION)
+            known = {name: shard[name] for name in given if name in shard}
+            raw = {name: shard[name] for name in names if name != 'features'}
+            late = shard['delay_s'] if geometry == 'true' else None
+            extra = {name: shard[prefix + name] for name in ('level_db', 'visible_fraction')}
+        # Mapped, not read: without the archive's checksum it is several times as fast.
+        raw['features'] = np.array(map_member(path, 'features'))
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise AvdetError(
+            f'{path}: expected a shard of windows of format 3, found {one_line(error)}'
+        ) from error
+    if not np.allclose(eye_m := raw.pop('eye_height_m'), EYE_HEIGHT_M):
+        raise AvdetError(
+            f'{path}: eye_height_m: expected {EYE_HEIGHT_M:g} as models are taught, found '
+            f'{eye_m.flat[0]:g}'
+        )
+    expected = MICROPHONES + 2 * len(pairs)
+    if raw['features'].shape[1] != expected:
+        raise AvdetError(
+            f'{path}: expected {expected} features of {len(pairs)} pairs of microphones, found '
+            f'{raw["features"].shape[1]}'
+        )
+    count, slots = raw[prefix + 'range_m'].shape
+    there = {**raw, **extra, **_known(known, count, slots)}
+    there['delay_s'] = np.zeros((count, MICROPHONES), np.float32) if late is None else late
+    on_device = {name: torch.from_numpy(values).to(device) for name, values in there.items()}
+    features = on_device['features'].float()
+    alive = on_device['alive'].bool()
+    coherence = features[:, MICROPHONES:].clamp(-1, 1).transpose(1, 2)
+    return {
+        'level_db': mean_level(features[:, :MICROPHONES], alive.float()).half(),
+        'coherence': (coherence * FULL).round().to(torch.int8),
+        'angles_deg': torch.stack([on_device[prefix + name] for name in ANGLES], dim=-1).float(),
+        'range_m': on_device[prefix + 'range_m'].float(),
+        'count': on_device[prefix + 'count'].long(),
+        'microphones_m': on_device[told + 'microphones_m'].float(),
+        'yaw_deg': on_device[told + 'array_yaw_deg'].float(),
+        'alive': alive,
+        'late_s': on_device['delay_s'].float(),
+        'seed': on_device['seed'].long(),
+        'level_db_of': on_device['level_db'].float(),
+        'visible_fraction': on_device['visible_fraction'],
+        'seen_deg': on_device['seen_deg'].float(),
+        'unsure': on_device['unsure'].bool(),
+        **{name: on_device[name].float() for name in MOTION},
+    }
+
+
+def _known(given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, np.ndarray]:
+    """What not all shards say: where labels are complete, which are unsure, how it moved."""
+    everywhere = np.tile(np.array([180, -180], np.float32), (count, 1))
+    nothing = np.full(count, np.nan, np.float32)
+    return {
+        'seen_deg': given.get('seen_deg', everywhere),
+        'unsure': given.get('unsure', np.zeros((count, slots), bool)),
+        **{name: given.get(name, nothing) for name in MOTION},
+    }
