@@ -1,0 +1,99 @@
+"""What a model hears if frames are pooled by their power, not all alike.
+
+    python tools/pooling_by_power.py MODEL DRIVES
+
+A model for any array looks at means of `POOL_FRAMES` frames. Coherences could be weighted by each
+frame's power in their place, as if cross-spectra and powers were added and divided then: loud
+frames, which tell more, would count more. DRIVES validation drives (seeds from 101000, another
+array each, three windows of each) are rendered once and pooled both ways. MODEL, a model file or
+the folder of a run, was taught means and is asked about both.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+
+from averaged_runs import windows_of
+import numpy as np
+from weights_between import read
+
+from avdet_ros.audio.features import POOL_FRAMES, pool_frames
+from avdet_ros.cli.console import progress_bars
+from avdet_ros.rig import MICROPHONES, load_rig
+from avdet_ros.simulation import array_windows
+from avdet_ros.simulation.array_windows import WindowPlan
+from avdet_ros.simulation.shard_folder import MANIFEST, write_rows
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+
+FIRST_SEED = 101_000
+
+POOLED = ('means', 'by power')
+
+
+def pooled_by_power(features: np.ndarray) -> np.ndarray:
+    """Levels as `pool_frames` has them, coherences weighted by the microphones' mean power.
+
+    Args:
+        features: (8 + 2 pairs, n_mels, frames) of the front end; the last frames may be fewer.
+
+    Returns:
+        (8 + 2 pairs, n_mels, ceil(frames / POOL_FRAMES)) float32.
+    """
+    levels_db, coherences = features[:MICROPHONES], features[MICROPHONES:]
+    # Against the loudest frame, as powers of quiet bands underflow.
+    power = (10 ** ((levels_db - levels_db.max()) / 10)).mean(axis=0) + 1e-12
+    begins = np.arange(0, features.shape[-1], POOL_FRAMES)
+    weighted = np.add.reduceat(coherences * power, begins, axis=-1)
+    weighted /= np.add.reduceat(power, begins, axis=-1)
+    return np.concatenate([pool_frames(levels_db), weighted]).astype(np.float32)
+
+
+def make_windows(folder: Path, drives: int) -> None:
+    """Write the windows of some drives into two sets, one for each of `POOLED`."""
+    base, plan = load_rig(), WindowPlan()
+    front_end, by_power = plan.front_end(base), []
+
+    def pool_both(features: np.ndarray) -> np.ndarray:
+        by_power.append(pooled_by_power(features))
+        return pool_frames(features)
+
+    # One rendering for both: what is made of a window is asked for in the middle of its making.
+    array_windows.pool_frames = pool_both
+    for name in POOLED:
+        (folder / name).mkdir()
+        card = {'features': list(front_end.feature_names)}
+        (folder / name / MANIFEST).write_text(json.dumps(card), encoding='utf-8')
+    with progress_bars().step('drives', drives) as advance:
+        for seed in range(FIRST_SEED, FIRST_SEED + drives):
+            rows = list(array_windows.array_windows(seed, base, front_end, plan))
+            others = [
+                {**row, 'features': pooled.astype(np.float16)}
+                for row, pooled in zip(rows, by_power, strict=True)
+            ]
+            by_power.clear()
+            for name, its in zip(POOLED, (rows, others), strict=True):
+                write_rows(folder / name, seed, its)
+            advance(1)
+
+
+def main(model: Path, drives: int) -> None:
+    """Print what the model scores on both sets."""
+    network = read(model)
+    with TemporaryDirectory() as folder:
+        make_windows(Path(folder), drives)
+        for name in POOLED:
+            store = windows_of(Path(folder) / name, network.shape)
+            scores = scores_of(found_in(network, store), store)
+            print(
+                f'| {name} | {scores["bearing_ap"]:.3f} | {scores["bearing_recall"]:.3f} | '
+                f'{scores["azimuth_error_deg"]:.2f}° | {scores["ap50"]:.3f} |'
+            )
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), int(sys.argv[2]))
