@@ -86,10 +86,7 @@ def make_array_windows(
         for _ in range(len(firsts) - len(todo)):
             yield a_shard
         if todo:
-            for done in _write_all(out, todo, jobs, plan, base):
-                if kept is not None:
-                    drop_oldest(out, kept)
-                yield done
+            yield from _write_all(out, todo, jobs, plan, base, kept)
 
 
 def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
@@ -104,7 +101,7 @@ def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -
 
 
 def _write_all(
-    out: Path, todo: list[int], jobs: int, plan: WindowPlan, base: Rig
+    out: Path, todo: list[int], jobs: int, plan: WindowPlan, base: Rig, kept: int | None
 ) -> Iterator[int]:
     # one thread each: the processes are the parallelism
     for name in _ONE_THREAD:
@@ -122,7 +119,10 @@ def _write_all(
                 while running:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for task in done:
-                        yield task.result()
+                        made = task.result()
+                        if kept is not None:
+                            drop_oldest(out, kept)
+                        yield made
                     while (
                         len(running) < SHARDS_IN_HAND * jobs
                         and (later := next(following, None)) is not None
