@@ -31,12 +31,7 @@ from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
 from avdet_ros.training.any_array.fitting.run_file import BEST
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.validation import (
-    found_in,
-    scores_of,
-    sure_labels,
-    true_boxes,
-)
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
 from avdet_ros.training.any_array.model_file_scores import topic_windows
 from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.windows.shards import front_end_of
@@ -131,10 +126,6 @@ def train_any_array(
     _logger.info(
         f'{len(train)} training windows ({train.nbytes / 1e9:.1f} GB), {len(val)} validation'
     )
-    if not len(val) or not sure_labels(val).any():
-        raise AvdetError(
-            f'{run.val}: expected vehicles in validation windows, found none in {len(val)}'
-        )
     if run.doubts:
         hears = read_start_weights(run.plan.start_from).network().to(run.device)
         _logger.info(f'{run.train}: {settle_doubts(hears, train)}')

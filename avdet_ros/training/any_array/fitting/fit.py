@@ -35,7 +35,7 @@ from avdet_ros.training.any_array.fitting.fit_state import (
 )
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
-from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, sure_labels
 from avdet_ros.training.any_array.losses import bearing_loss
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
@@ -73,14 +73,14 @@ def fit(
         two epochs' states: what was written last is whole.
 
     Raises:
-        AvdetError: too few windows, a run of another plan, a loss that is no number any more, or a
-            folder that cannot be written.
+        AvdetError: too few windows, no vehicle in those to validate on, a run of another plan, a
+            loss that is no number any more, or a folder that cannot be written.
     """
     began = time.monotonic()
     device = train.device
     # Every step has the same shapes: the fastest convolution is looked for once.
     torch.backends.cudnn.benchmark = True
-    _ready(train, plan)
+    _ready(train, val, plan)
     state = open_state(out, plan, shape, train, device)
     step_network = torch.compile(state.network) if compiled else state.network
     took: list[float] = []
@@ -136,12 +136,16 @@ def fit(
     return state
 
 
-def _ready(train: ArrayStore, plan: FitPlan) -> None:
+def _ready(train: ArrayStore, val: ArrayStore, plan: FitPlan) -> None:
     train.refresh()
     if len(train) < plan.batch:
         raise AvdetError(
             f'{train.folder}: expected at least {plan.batch} windows for a batch, found '
             f'{len(train)}'
+        )
+    if not len(val) or not sure_labels(val).any():
+        raise AvdetError(
+            f'{val.folder}: expected vehicles in validation windows, found none in {len(val)}'
         )
     if (plan.steps is None) == (plan.seconds is None):
         raise AvdetError('fit: expected either steps or seconds, found both or none')

@@ -43,7 +43,7 @@ class Augmentation:
     masked_frames: int = 8
     wind: float = 0.3
     wind_part: float = 0.6
-    turned_deg: float = 0.0
+    turned_deg: float = 10.0
     motion: float = 0.7
     air: float = 0.5
 
