@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from averaged_runs import windows_of
 import numpy as np
+import torch
 from weights_between import read
 
 from avdet_ros.audio.features import POOL_FRAMES, pool_frames
@@ -26,6 +27,7 @@ from avdet_ros.rig import MICROPHONES, load_rig
 from avdet_ros.simulation import array_windows
 from avdet_ros.simulation.array_windows import WindowPlan
 from avdet_ros.simulation.shard_folder import MANIFEST, write_rows
+from avdet_ros.training.any_array.beams import deconvolution
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 
 FIRST_SEED = 101_000
@@ -42,13 +44,20 @@ def pooled_by_power(features: np.ndarray) -> np.ndarray:
     Returns:
         (8 + 2 pairs, n_mels, ceil(frames / POOL_FRAMES)) float32.
     """
-    levels_db, coherences = features[:MICROPHONES], features[MICROPHONES:]
-    # Against the loudest frame, as powers of quiet bands underflow.
-    power = (10 ** ((levels_db - levels_db.max()) / 10)).mean(axis=0) + 1e-12
-    begins = np.arange(0, features.shape[-1], POOL_FRAMES)
-    weighted = np.add.reduceat(coherences * power, begins, axis=-1)
-    weighted /= np.add.reduceat(power, begins, axis=-1)
-    return np.concatenate([pool_frames(levels_db), weighted]).astype(np.float32)
+    levels_db = features[:MICROPHONES]
+    coherence = torch.from_numpy(features[MICROPHONES:]).transpose(0, 1)[None]
+    level_db = 10 * torch.from_numpy(10 ** (levels_db / 10)).mean(dim=0).log10()[None]
+    whole = features.shape[-1] // POOL_FRAMES * POOL_FRAMES
+    pooled = [
+        deconvolution.pooled_by_power(coherence[..., part], level_db[..., part], frames)
+        for part, frames in (
+            (slice(0, whole), POOL_FRAMES),
+            (slice(whole, None), features.shape[-1] - whole),
+        )
+        if frames
+    ]
+    by_power = torch.cat(pooled, dim=-1)[0].transpose(0, 1).numpy()
+    return np.concatenate([pool_frames(levels_db), by_power])
 
 
 def make_windows(folder: Path, drives: int) -> None:

@@ -150,7 +150,7 @@ def test_what_is_turned_is_heard_and_labelled_elsewhere(make_store, tmp_path):
     np.testing.assert_allclose(found[inside], there[inside], atol=1.0)
 
 
-def test_what_is_turned_is_driven_past_in_another_direction(make_store, tmp_path):
+def test_what_is_turned_is_driven_past_in_another_direction(make_store, table, tmp_path):
     moving_set(tmp_path / 'set')
     store = make_store()
     store.refresh()
@@ -161,7 +161,7 @@ def test_what_is_turned_is_driven_past_in_another_direction(make_store, tmp_path
     # Each turned window hears in one direction what the window as it is hears in another.
     for window, turn in enumerate(left_deg.tolist()):
         azimuths = azimuth_grid()[20:40] + turn
-        shifted = ArrayStore(tmp_path / 'set', SteeringTable(FrontEnd()), azimuths)
+        shifted = ArrayStore(tmp_path / 'set', table, azimuths)
         shifted.refresh()
         same = shifted.batch(
             index, only(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0)
