@@ -23,8 +23,7 @@ from avdet_ros.files import map_member, read_bounded
 from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 from avdet_ros.training.any_array.bearing_first import mean_level
-
-ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
+from avdet_ros.training.any_array.box_labels import ANGLES
 
 MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
 """What a detector can be told of a window's moment; NaN where a set does not say it."""
