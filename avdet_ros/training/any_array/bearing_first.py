@@ -48,7 +48,7 @@ BEAMS: dict[str, dict[str, Any]] = {
     'both': {'steps': 12, 'adaptive': True},
 }
 """What a network can look at beside the steered response: sizes of a `BearingShape`. What each
-gives stands in docs/hearing.md, "Adaptive beams"."""
+gives stands in docs/experiments.md, "Adaptive beams"."""
 
 RARE = 0.02
 """What a fresh network says of the probability of a vehicle in a column: about the truth."""

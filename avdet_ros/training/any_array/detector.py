@@ -29,7 +29,7 @@ OVERLAP = 0.5
 
 AVERAGED_DEG = 0.7
 """Columns whose bearings differ by about this much mean the same vehicle, see `averaged_azimuths`.
-What it gives stands in docs/hearing.md, "What boxes lack"; wider ones cost average precision
+What it gives stands in docs/experiments.md, "What boxes lack"; wider ones cost average precision
 ("Other scores")."""
 
 LEAST_SHARE = 1e-6
