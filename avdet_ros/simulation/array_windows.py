@@ -91,7 +91,8 @@ class WindowPlan:
             ``avdet sim drives``.
         arrays: key of `ARRAYS`.
         windows_a_drive: windows of one drive.
-        spacing_s: each window lies in its own stretch of the drive, this long.
+        spacing_s: each window lies in its own stretch of the drive, this long; where that is
+            shorter than a window they follow one another at this distance and overlap.
         drives_a_shard: drives in one file.
         arrays_a_window: number of arrays about one centre for each window, a row each.
         quick: render with `quick_sound` in place of `sound`.
@@ -142,7 +143,7 @@ class WindowPlan:
     @property
     def duration_s(self) -> float:
         """Length of a drive."""
-        return self.windows_a_drive * self.spacing_s
+        return (self.windows_a_drive - 1) * self.spacing_s + max(self.spacing_s, 1.0)
 
 
 def world_of(seed: int, plan: WindowPlan) -> str:
@@ -212,8 +213,9 @@ def place_array(scene: Scene, array: DrawnArray) -> Scene:
 def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
     """Where the windows of a drive begin."""
     rng = np.random.default_rng([seed, 9])
+    places = max(1, int(4 * (plan.spacing_s - 1)))
     return [
-        index * plan.spacing_s + 0.25 * int(rng.integers(0, int(4 * (plan.spacing_s - 1))))
+        index * plan.spacing_s + 0.25 * int(rng.integers(0, places))
         for index in range(plan.windows_a_drive)
     ]
 

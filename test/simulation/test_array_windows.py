@@ -103,6 +103,13 @@ def test_worlds_are_mixed_and_windows_do_not_overlap():
         assert starts[-1] + 1 <= plan.duration_s
 
 
+def test_windows_closer_than_their_length_overlap():
+    plan = WindowPlan(windows_a_drive=8, spacing_s=0.5)
+    for seed in range(5):
+        np.testing.assert_array_equal(window_starts_s(seed, plan), 0.5 * np.arange(8))
+    assert plan.duration_s == 4.5
+
+
 def test_an_empty_road_has_one_other_sound_and_no_label(tmp_path):
     rng = np.random.default_rng(2)
     wavfile.write(tmp_path / 'mill.wav', 44100, (3000 * rng.normal(size=44100)).astype(np.int16))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from taught_memory import PAST, Memory, in_order
+import torch
+
+from avdet_ros.simulation.array_windows import WindowPlan
+from avdet_ros.training.any_array.bearing_first import VALUES, BearingFirst, BearingShape
+
+SHAPE = BearingShape(width=3, deep=8)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return BearingFirst(SHAPE).eval()
+
+
+@pytest.fixture
+def columns():
+    return torch.randn(2, PAST + 1, SHAPE.deep, SHAPE.front)
+
+
+def test_before_it_is_taught_it_says_what_the_network_says(network, columns):
+    memory = Memory(network).eval()
+    said = memory(columns, remembers=True)
+    assert said.shape == (2, PAST + 1, VALUES, SHAPE.front)
+    torch.testing.assert_close(said[:, 2], network.said(columns[:, 2]))
+
+
+def test_the_past_is_heard_where_it_is_remembered_and_the_future_never(network, columns):
+    memory = Memory(network).eval()
+    torch.nn.init.normal_(memory.out.weight)
+    other = columns.clone()
+    other[:, 1] += 1
+    for remembers in (True, False):
+        apart = (memory(columns, remembers) - memory(other, remembers)).abs().amax(dim=(0, 2, 3))
+        assert apart[0] == 0
+        assert apart[1] > 0
+        assert (apart[2:] > 0).all() == remembers
+        assert (apart[2:] == 0).all() != remembers
+
+
+def test_only_the_unit_and_the_last_layers_are_taught(network, columns):
+    memory = Memory(network).train()
+    memory(columns, remembers=True).sum().backward()
+    taught = {name for name, part in memory.named_parameters() if part.grad is not None}
+    assert {name.split('.')[0] for name in taught} == {'gates', 'new', 'out', 'last'}
+    assert {name.split('.')[1] for name in taught if name.startswith('last')} == {
+        'presence',
+        'box',
+    }
+    assert not memory.last.presence[1].training
+
+
+def test_rows_of_each_array_are_in_time():
+    plan = WindowPlan(windows_a_drive=2, arrays_a_window=3)
+    # Windows of a drive follow one another, each with its arrays.
+    assert in_order(plan, 12).tolist() == [[0, 3], [1, 4], [2, 5], [6, 9], [7, 10], [8, 11]]

@@ -1,0 +1,208 @@
+"""What a memory across windows brings that is taught together with the network's last layers.
+
+    python tools/taught_memory.py MODEL WORK [SEED ...]
+
+Windows of a drive come half a second apart. Columns of each, of MODEL's frozen layers, go through
+a gated recurrent unit of convolutions along the directions (Ballas et al., "Delving deeper into
+convolutional networks for learning video representations", ICLR 2016), whose state is added to
+them before the last layers. These and the unit are taught on all windows, once with the state and
+once with it forgotten before every window: the same weights, the same windows, no past. Scored are
+windows with at least two seconds of past.
+
+WORK gets two sets of windows (some 24,000 of 1,000 drives, quick, to teach with; 1,600 of 200
+others, exact, to score) and their columns; what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+import math
+from pathlib import Path
+import sys
+
+from averaged_runs import windows_of
+import numpy as np
+from rich.progress import Progress, track
+from speed_in_steering import WORDS, Part
+import torch
+from torch import Tensor, nn
+from weights_between import read
+
+from avdet_ros.process import SignalFlag
+from avdet_ros.rig import load_rig
+from avdet_ros.simulation.array_windows import WindowPlan
+from avdet_ros.simulation.window_shards import make_array_windows
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
+from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
+from avdet_ros.training.any_array.losses import bearing_loss
+from avdet_ros.training.any_array.windows.augmentation import NO_AUGMENTATION
+from avdet_ros.training.any_array.windows.store import ArrayStore
+
+WINDOWS_A_DRIVE, SPACING_S = 8, 0.5
+PAST = 4
+"""Windows of a drive before the first one that is scored."""
+
+_DRIVE = WindowPlan(windows_a_drive=WINDOWS_A_DRIVE, spacing_s=SPACING_S)
+
+SETS = {
+    'train': (replace(_DRIVE, arrays_a_window=3, quick=True), 1000, 40_000),
+    'val': (_DRIVE, 200, 164_000),
+}
+"""What each set holds, of how many drives, from which seed on."""
+
+HIDDEN, REACH = 96, 5
+"""Channels of the state, and columns that a step of it sees: 3.5 degrees to either side."""
+
+PASSES, BATCH, RATE, AVERAGE = 3, 8, 1e-3, 0.99
+
+
+class Memory(nn.Module):
+    """Last layers of a network that know what was heard before.
+
+    Attributes:
+        shape: of the network.
+    """
+
+    def __init__(self, network: BearingFirst) -> None:
+        super().__init__()
+        self.shape, deep = network.shape, network.shape.deep
+        self.gates = nn.Conv1d(deep + HIDDEN, 2 * HIDDEN, REACH, padding=REACH // 2)
+        self.new = nn.Conv1d(deep + HIDDEN, HIDDEN, REACH, padding=REACH // 2)
+        self.out = nn.Conv1d(HIDDEN, deep, 1)
+        # As it was measured: what is remembered comes in as it is learned.
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.dropout = copy.deepcopy(network.dropout)
+        self.last = copy.deepcopy(network)
+        self.last.requires_grad_(False)
+        self.last.presence.requires_grad_(True)
+        self.last.box.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> Memory:
+        """All but the statistics of batch normalisation, which stay."""
+        super().train(mode)
+        self.last.eval()
+        return self
+
+    def forward(self, columns: Tensor, remembers: bool) -> Tensor:
+        """(B, T, VALUES, front) of (B, T, deep, front) columns of consecutive windows."""
+        state = columns.new_zeros(len(columns), HIDDEN, columns.shape[-1])
+        said = []
+        for now in columns.unbind(dim=1):
+            if not remembers:
+                state = torch.zeros_like(state)
+            update, reset = torch.sigmoid(self.gates(torch.cat([now, state], dim=1))).chunk(2, 1)
+            candidate = torch.tanh(self.new(torch.cat([now, reset * state], dim=1)))
+            state = (1 - update) * state + update * candidate
+            said.append(self.last.said(self.dropout(now + self.out(state))))
+        return torch.stack(said, dim=1)
+
+
+def in_order(plan: WindowPlan, windows: int) -> Tensor:
+    """(drives x arrays, windows of a drive) rows of a set: each array's windows in time."""
+    rows = torch.arange(windows).reshape(-1, plan.windows_a_drive, plan.arrays_a_window)
+    return rows.transpose(1, 2).flatten(0, 1)
+
+
+def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Tensor]:
+    """A set's windows, made if they are not there, and what the frozen layers say of them."""
+    plan, drives, first = SETS[name]
+    count = drives * plan.windows_a_drive * plan.arrays_a_window
+    with Progress() as progress:
+        task = progress.add_task(f'windows to {name}', total=count)
+        rig = load_rig()
+        for made in make_array_windows(work / name, count, (first, first + 4000), 2, plan, rig):
+            progress.advance(task, made)
+    store = windows_of(work / name, network.shape)
+    there = work / f'{name}.pt'
+    if there.exists():
+        return store, torch.load(there, weights_only=True)
+    with SignalFlag() as stop:
+        columns = frozen_parts(network, store, NO_AUGMENTATION, 0, stop)
+    if len(columns) < len(store):
+        sys.exit(1)
+    torch.save(columns, there)
+    return store, columns
+
+
+def taught(
+    network: BearingFirst, store: ArrayStore, columns: Tensor, remembers: bool, seed: int
+) -> Memory:
+    """Averaged weights after `PASSES` over all drives."""
+    torch.manual_seed(seed)
+    memory = Memory(network).train()
+    averaged = copy.deepcopy(memory)
+    learned = [part for part in memory.parameters() if part.requires_grad]
+    moving = [part for part in averaged.parameters() if part.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.02)
+    orders = [
+        torch.randperm(len(columns) // WINDOWS_A_DRIVE).split(BATCH) for _ in range(PASSES)
+    ]
+    rows = in_order(SETS['train'][0], len(columns))
+    batches = [batch for order in orders for batch in order]
+    name = f'seed {seed}, {"with" if remembers else "without"} a past'
+    for step, batch in enumerate(track(batches, name)):
+        share = step / len(batches)
+        for group in optimiser.param_groups:
+            group['lr'] = RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
+        its = rows[batch]
+        said = memory(columns[its].float(), remembers).flatten(0, 1)
+        loss = bearing_loss(said, store.labels(its.flatten()), network.shape)['loss']
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learned, 5.0)
+        optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(moving, learned, 1 - min(AVERAGE, (1 + step) / (10 + step)))
+    return averaged.eval()
+
+
+class Said:
+    """What was said of the windows of a store in their order, as `found_in` asks a network."""
+
+    def __init__(self, said: Tensor, network: BearingFirst) -> None:
+        """Take (windows, VALUES, front)."""
+        self._said, self._next, self.shape = said, 0, network.shape
+
+    def eval(self) -> None:
+        """Nothing is learned any more."""
+
+    def __call__(self, level_db: Tensor, _coherence: Tensor, _steering: Tensor) -> Tensor:
+        """Of the next windows."""
+        first, self._next = self._next, self._next + len(level_db)
+        return self._said[first : self._next]
+
+
+@torch.no_grad()
+def said_by(memory: Memory, columns: Tensor, remembers: bool) -> Tensor:
+    """(windows, VALUES, front) of the validation windows."""
+    rows = in_order(SETS['val'][0], len(columns))
+    said = [memory(columns[batch].float(), remembers).flatten(0, 1) for batch in rows.split(16)]
+    return torch.cat(said)[rows.flatten().argsort()]
+
+
+def main(model: Path, work: Path, seeds: list[int]) -> None:
+    """Print a line for the model, and two a seed."""
+    network = read(model)
+    (train, taught_on), (val, scored_on) = (heard(name, network, work) for name in SETS)
+    rows = np.sort(in_order(SETS['val'][0], len(val))[:, PAST:].flatten().numpy())
+
+    def line(name: str, memory: Memory, remembers: bool) -> None:
+        found = found_in(Said(said_by(memory, scored_on, remembers), network), val)
+        scores = scores_of([found[row] for row in rows], Part(val, rows))
+        print(f'| {name} |', ' | '.join(f'{scores[word]:.3f}' for word in WORDS), '|', flush=True)
+
+    print(f'| {len(rows)} windows |', ' | '.join(WORDS), '|')
+    line(str(model), Memory(network).eval(), False)
+    for seed in seeds:
+        for remembers in (False, True):
+            memory = taught(network, train, taught_on, remembers, seed)
+            line(f'seed {seed}, {"with" if remembers else "without"}', memory, remembers)
+
+
+if __name__ == '__main__':
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), list(map(int, sys.argv[3:])) or [0, 1, 2])
