@@ -137,9 +137,7 @@ def taught(
     learned = [part for part in memory.parameters() if part.requires_grad]
     moving = [part for part in averaged.parameters() if part.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.02)
-    orders = [
-        torch.randperm(len(columns) // WINDOWS_A_DRIVE).split(BATCH) for _ in range(PASSES)
-    ]
+    orders = [torch.randperm(len(columns) // WINDOWS_A_DRIVE).split(BATCH) for _ in range(PASSES)]
     rows = in_order(SETS['train'][0], len(columns))
     batches = [batch for order in orders for batch in order]
     name = f'seed {seed}, {"with" if remembers else "without"} a past'
