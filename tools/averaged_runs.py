@@ -6,7 +6,7 @@ RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a s
 windows. Runs that begin with the same weights (`--start-from`) may end in one valley of the loss,
 and the mean of their weights lower in it than each of them (M. Wortsman et al., "Model soups:
 averaging weights of multiple fine-tuned models improves accuracy without increasing inference
-time", ICML 2022).
+time", ICML 2022). The mean of what the runs say of a window takes as many times the inference.
 """
 
 from __future__ import annotations
@@ -47,6 +47,24 @@ def mean_of(
     return network
 
 
+class Together:
+    """Networks of one shape that say the mean of what each says."""
+
+    def __init__(self, networks: Sequence[BearingFirst]) -> None:
+        """Take them."""
+        self._networks, self.shape = networks, networks[0].shape
+
+    def eval(self) -> None:
+        """As each network's."""
+        for network in self._networks:
+            network.eval()
+
+    def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
+        """(B, VALUES, front), see `BearingFirst.forward`."""
+        said = [network(level_db, coherence, steering) for network in self._networks]
+        return torch.stack(said).mean(dim=0)
+
+
 def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
     """All windows of a set, with the steering for networks of a shape."""
     store = AnyArrayRun(folder, folder, folder, shape=shape).store(folder, None)
@@ -55,14 +73,16 @@ def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
 
 
 def main() -> None:
-    """Print a line a run, and one of the mean."""
+    """Print a line a run, and one of each mean."""
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     windows, *runs = map(Path, sys.argv[1:])
     networks = [load_best(folder) for folder in runs]
     val = windows_of(windows, networks[0].shape)
     names = [*(folder.name for folder in runs), 'the mean of their weights']
-    for name, network in zip(names, [*networks, mean_of(networks)], strict=True):
+    names += ['the mean of what they say']
+    means = [mean_of(networks), Together(networks)]
+    for name, network in zip(names, [*networks, *means], strict=True):
         scores = scores_of(found_in(network, val), val)
         print(
             f'| {name} | {scores["bearing_ap"]:.3f} | {scores["bearing_recall"]:.3f} | '
