@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.evaluation.bearing_study.conditions import CONDITIONS
+from avdet_ros.evaluation.bearing_study.goals import goal_rows
 from avdet_ros.evaluation.bearing_study.rows import BOUND, WITHOUT
 from avdet_ros.evaluation.bearing_study.tables import (
     cell_number,
@@ -48,6 +49,7 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
         'shapes': _table(study, _SHAPES, _OVERVIEW),
     }
     hearing = {
+        'goals': _goals(study),
         'bearings': _table(study, _MAIN, _BEARINGS),
         'levels': _parts(study, _MAIN, 'by_level'),
         'distances': _parts(study, _MAIN, 'by_distance'),
@@ -151,6 +153,11 @@ def _parts(study: Study, keys: tuple[str, ...], family: str) -> str:
         cells = (cell_number(part['recall']['value'], '{:.2f}') for part in parts)
         rows.append(['', name, *cells])
     return markdown(['', '', *names], rows)
+
+
+def _goals(study: Study) -> str:
+    header, rows = goal_rows(study)
+    return markdown(header, rows) if rows else 'Not measured yet.'
 
 
 def _calibrated(study: Study) -> str:
