@@ -9,7 +9,7 @@ them before the last layers. These and the unit are taught on all windows, once 
 once with it forgotten before every window: the same weights, the same windows, no past. Scored are
 windows with at least two seconds of past.
 
-WORK gets two sets of windows (some 24,000 of 1,000 drives, quick, to teach with; 1,600 of 200
+WORK gets two sets of windows (some 15,000 of 640 drives, quick, to teach with; 1,600 of 200
 others, exact, to score) and their columns; what is there is not made again.
 """
 
@@ -47,7 +47,7 @@ PAST = 4
 _DRIVE = WindowPlan(windows_a_drive=WINDOWS_A_DRIVE, spacing_s=SPACING_S)
 
 SETS = {
-    'train': (replace(_DRIVE, arrays_a_window=3, quick=True), 1000, 40_000),
+    'train': (replace(_DRIVE, arrays_a_window=3, quick=True), 640, 40_000),
     'val': (_DRIVE, 200, 164_000),
 }
 """What each set holds, of how many drives, from which seed on."""
