@@ -186,7 +186,7 @@ def test_pages_hold_every_row_between_their_marks(steered_model, request_of, tmp
     assert '    avdet eval bearings again' in text
     assert '-18 to -12 dB' in text
     pages[1].write_text('no marks')
-    with pytest.raises(AvdetError, match=r'expected one <!-- bearings -->'):
+    with pytest.raises(AvdetError, match=r'expected one <!-- goals -->'):
         write_pages(study, tmp_path / 'docs', '')
 
 
