@@ -9,8 +9,8 @@ them before the last layers. These and the unit are taught on all windows, once 
 once with it forgotten before every window: the same weights, the same windows, no past. Scored are
 windows with at least two seconds of past.
 
-WORK gets two sets of windows (some 15,000 of 640 drives, quick, to teach with; 1,600 of 200
-others, exact, to score) and their columns; what is there is not made again.
+WORK gets two sets of windows (some 15,000 of 640 drives, quick, to teach with; 1,664 of 208
+others, exact, to score); what is there is not made again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import sys
 
 from averaged_runs import windows_of
 import numpy as np
-from rich.progress import Progress, track
 from speed_in_steering import WORDS, Part
 import torch
 from torch import Tensor, nn
 from weights_between import read
 
+from avdet_ros.cli.console import progress_bars
 from avdet_ros.process import SignalFlag
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.array_windows import WindowPlan
@@ -48,7 +48,7 @@ _DRIVE = WindowPlan(windows_a_drive=WINDOWS_A_DRIVE, spacing_s=SPACING_S)
 
 SETS = {
     'train': (replace(_DRIVE, arrays_a_window=3, quick=True), 640, 40_000),
-    'val': (_DRIVE, 200, 164_000),
+    'val': (_DRIVE, 208, 164_000),
 }
 """What each set holds, of how many drives, from which seed on."""
 
@@ -110,20 +110,15 @@ def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Ten
     """A set's windows, made if they are not there, and what the frozen layers say of them."""
     plan, drives, first = SETS[name]
     count = drives * plan.windows_a_drive * plan.arrays_a_window
-    with Progress() as progress:
-        task = progress.add_task(f'windows to {name}', total=count)
-        rig = load_rig()
-        for made in make_array_windows(work / name, count, (first, first + 4000), 2, plan, rig):
-            progress.advance(task, made)
+    seeds, rig = (first, first + drives), load_rig()
+    with progress_bars().step(f'windows to {name}', count) as advance:
+        for made in make_array_windows(work / name, count, seeds, 2, plan, rig):
+            advance(made)
     store = windows_of(work / name, network.shape)
-    there = work / f'{name}.pt'
-    if there.exists():
-        return store, torch.load(there, weights_only=True)
     with SignalFlag() as stop:
-        columns = frozen_parts(network, store, NO_AUGMENTATION, 0, stop)
+        columns = frozen_parts(network, store, NO_AUGMENTATION, 0, stop, progress=progress_bars())
     if len(columns) < len(store):
         sys.exit(1)
-    torch.save(columns, there)
     return store, columns
 
 
@@ -137,23 +132,23 @@ def taught(
     learned = [part for part in memory.parameters() if part.requires_grad]
     moving = [part for part in averaged.parameters() if part.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.02)
-    orders = [torch.randperm(len(columns) // WINDOWS_A_DRIVE).split(BATCH) for _ in range(PASSES)]
     rows = in_order(SETS['train'][0], len(columns))
-    batches = [batch for order in orders for batch in order]
+    batches = [its for _ in range(PASSES) for its in rows[torch.randperm(len(rows))].split(BATCH)]
     name = f'seed {seed}, {"with" if remembers else "without"} a past'
-    for step, batch in enumerate(track(batches, name)):
-        share = step / len(batches)
-        for group in optimiser.param_groups:
-            group['lr'] = RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
-        its = rows[batch]
-        said = memory(columns[its].float(), remembers).flatten(0, 1)
-        loss = bearing_loss(said, store.labels(its.flatten()), network.shape)['loss']
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learned, 5.0)
-        optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(moving, learned, 1 - min(AVERAGE, (1 + step) / (10 + step)))
+    with progress_bars().step(name, len(batches)) as advance:
+        for step, its in enumerate(batches):
+            share = step / len(batches)
+            for group in optimiser.param_groups:
+                group['lr'] = RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
+            said = memory(columns[its].float(), remembers).flatten(0, 1)
+            loss = bearing_loss(said, store.labels(its.flatten()), network.shape)['loss']
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(learned, 5.0)
+            optimiser.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(moving, learned, 1 - min(AVERAGE, (1 + step) / (10 + step)))
+            advance(1)
     return averaged.eval()
 
 

@@ -57,11 +57,12 @@ def goal_rows(study: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[l
     Args:
         study: what `conditions.read_study` gives.
     """
-    names = [name for name in study.get('plain-kept', {'rows': {}})['rows'] if _counts(name)]
+    measured = {key: study.get(key, {}).get('rows', {}) for key in GOALS}
     names = [
         name
-        for name in names
-        if all(name + GOALS[key][0] in study.get(key, {'rows': {}})['rows'] for key in GOALS)
+        for name in measured['plain-kept']
+        if knows_no_truth(name)
+        and all(name + suffix in measured[key] for key, (suffix, _) in GOALS.items())
     ]
     rows = []
     for key, (suffix, goals) in GOALS.items() if names else ():
@@ -69,7 +70,7 @@ def goal_rows(study: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[l
         for (label, measure), goal in zip(MEASURES.items(), goals, strict=True):
             if goal is None:
                 continue
-            found = (measure(study[key]['rows'][name + suffix]) for name in names)
+            found = (measure(measured[key][name + suffix]) for name in names)
             rows.append(
                 [title, label, *(cell_number(value, '{:.3f}') for value in (goal, *found))]
             )
@@ -77,6 +78,6 @@ def goal_rows(study: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[l
     return ['', '', 'wanted', *names], rows
 
 
-def _counts(name: str) -> bool:
-    """Whether a row is a model that is told nothing a vehicle would not know."""
+def knows_no_truth(name: str) -> bool:
+    """Whether a row is a model, no baseline, and is told nothing that a vehicle does not know."""
     return name not in (CONSTANT, STEERED) and not name.endswith(BOUND)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from avdet_ros.evaluation.bearing_study.conditions import CONDITIONS
-from avdet_ros.evaluation.bearing_study.goals import goal_rows
-from avdet_ros.evaluation.bearing_study.rows import BOUND, WITHOUT
+from avdet_ros.evaluation.bearing_study.goals import goal_rows, knows_no_truth
+from avdet_ros.evaluation.bearing_study.rows import WITHOUT
 from avdet_ros.evaluation.bearing_study.tables import (
     cell_number,
     early_cell,
@@ -18,7 +18,6 @@ from avdet_ros.evaluation.bearing_study.tables import (
 )
 from avdet_ros.evaluation.bearings.score_thresholds import THRESHOLDS, rows_of
 from avdet_ros.evaluation.reports.page_section import marks, write_section
-from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 Study = Mapping[str, Mapping[str, Any]]
 """What `conditions.read_study` gives."""
@@ -227,7 +226,7 @@ def _thresholds(study: Study, keys: tuple[str, ...]) -> str:
         title = study[key]['title'] if key in study else ''
         for name, scores in study[key]['rows'].items() if key in study else ():
             # Baselines have scores that mean something else; older files have no thresholds.
-            if name in (CONSTANT, STEERED) or name.endswith(BOUND) or 'thresholds' not in scores:
+            if not knows_no_truth(name) or 'thresholds' not in scores:
                 continue
             for line, values, form in rows_of(scores):
                 rows.append([title, name, line, *(cell_number(value, form) for value in values)])
