@@ -35,7 +35,8 @@ def simulate_windows(
     world: Annotated[
         str,
         typer.Option(
-            help='plain, furnished as avdet sim drives makes them, or mixed; drawn arrays'
+            help='plain, furnished as avdet sim drives makes them, mixed, or corners: junctions '
+            'between buildings, at which vehicles are about to come out; drawn arrays'
         ),
     ] = 'plain',
     quick: Annotated[
@@ -65,6 +66,13 @@ def simulate_windows(
             'to 15 dB above all the rest'
         ),
     ] = False,
+    idling: Annotated[
+        bool,
+        typer.Option(
+            help='drawn arrays: nobody drives, and one vehicle in view stands with its engine '
+            'running'
+        ),
+    ] = False,
     keep: Annotated[
         int | None,
         typer.Option(
@@ -92,11 +100,11 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        asked = quick or varied or distractors or recordings or empty or keep
+        asked = quick or varied or distractors or recordings or empty or idling or keep
         if asked or pairs not in (None, 12):
             raise AvdetError(
-                '--quick, --varied, --distractors, --recordings, --empty, --keep, --pairs: '
-                'expected --arrays drawn or held-out'
+                '--quick, --varied, --distractors, --recordings, --empty, --idling, --keep, '
+                '--pairs: expected --arrays drawn or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -110,6 +118,7 @@ def simulate_windows(
         plan = WindowPlan(
             world,
             arrays,
+            windows_a_drive=6 if world == 'corners' else WindowPlan.windows_a_drive,
             arrays_a_window=3 if quick else 1,
             quick=quick,
             varied=varied,
@@ -117,6 +126,7 @@ def simulate_windows(
             pairs=WindowPlan.pairs if pairs is None else pairs,
             recordings=str(recordings.resolve()) if recordings else '',
             empty=empty,
+            idling=idling,
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig), keep)
     with progress_bars().step('windows', windows) as advance:

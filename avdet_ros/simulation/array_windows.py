@@ -21,6 +21,9 @@ level_db            (n, 16) f4          A-weighted level against all the rest
 count               (n,) i8             labels of the window
 eye_height_m        (n,) f4             above the road, where elevations and heights are seen from
 end_...                                 all of these again for the window's END
+coming              (n, 2) i1           whether a vehicle is about to come out from behind a
+                                        corner at the window's END, left and right, see
+                                        `blind_corners.coming_sides`
 microphones_m       (n, 8, 3) f4        where the microphones are, in the frame of the array
 array_yaw_deg       (n,) f4             how that frame is turned against the camera's heading
 rig_microphones_m,  as above            the same as in the rig file, which is all a detector knows
@@ -29,7 +32,7 @@ gain_db, delay_s    (n, 8) f4           left in the features; a positive delay i
 alive               (n, 8) bool         False where the rig file says that a microphone is dead
 order               (n, 8) i8           which microphone is on each channel
 family, care        (n,) U16            see `arrays`
-world, setting      (n,) U10            'plain' or 'furnished'; kind of road
+world, setting      (n,) U10            'plain', 'furnished' or 'corners'; kind of road
 temperature_c       (n,) f4             of the air, and so the speed of sound
 ahead_mps           (n,) f4             speed of the ego vehicle at the window's CENTRE, negative
                                         backwards
@@ -47,15 +50,13 @@ from functools import cache
 
 import numpy as np
 
-from avdet_ros.audio.features import MAX_LABELS, FrontEnd, pool_frames
+from avdet_ros.audio.features import FrontEnd, pool_frames
 from avdet_ros.audio.microphone_pairs import EVERY_PAIR
-from avdet_ros.detection.angles import EYE_HEIGHT_M
-from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.angles import AngleLabels, angle_labels
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_array
-from avdet_ros.simulation.fleet import only_near
+from avdet_ros.simulation.blind_corners import blind_corner, corner_starts_s
+from avdet_ros.simulation.idling import with_idling_vehicle
 from avdet_ros.simulation.manoeuvres import with_manoeuvres
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.recorded_sounds import SoundFolder
@@ -66,11 +67,11 @@ from avdet_ros.simulation.sound_in_view import with_sound_in_view
 from avdet_ros.simulation.spectral_features import spectral_features
 from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
 from avdet_ros.simulation.variety import varied
-from avdet_ros.simulation.vehicles import KINDS
+from avdet_ros.simulation.window_rows import array_row, label_row
 from avdet_ros.simulation.windows import WindowRow, quantise
 
 FORMAT = 3
-WORLDS = ('plain', 'furnished', 'mixed')
+WORLDS = ('plain', 'furnished', 'mixed', 'corners')
 ARRAYS = {'drawn': FAMILIES, 'held-out': HELD_OUT}
 FURNISHED_PART = 0.6
 """Part of the drives of a mixed world that are furnished."""
@@ -88,7 +89,7 @@ class WindowPlan:
 
     Attributes:
         world: one of `WORLDS`: 'plain' as `traffic.random_scene`, 'furnished' as the drives of
-            ``avdet sim drives``.
+            ``avdet sim drives``, 'mixed' of both, 'corners' as `blind_corners.blind_corner`.
         arrays: key of `ARRAYS`.
         windows_a_drive: windows of one drive.
         spacing_s: each window lies in its own stretch of the drive, this long; where that is
@@ -104,6 +105,7 @@ class WindowPlan:
             synthetic vehicles alone.
         empty: nobody else is on the road, and one other sound in view is `OTHER_DB` above all the
             rest; with `distractors` half of these sounds are recordings.
+        idling: nobody drives, and one vehicle in view stands with its engine running.
     """
 
     world: str = 'mixed'
@@ -118,6 +120,7 @@ class WindowPlan:
     pairs: int = len(EVERY_PAIR)
     recordings: str = ''
     empty: bool = False
+    idling: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -147,7 +150,7 @@ class WindowPlan:
 
 
 def world_of(seed: int, plan: WindowPlan) -> str:
-    """'plain' or 'furnished'."""
+    """'plain', 'furnished' or 'corners'."""
     if plan.world != 'mixed':
         return plan.world
     share = np.random.default_rng([seed, 10]).random()
@@ -172,13 +175,18 @@ def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnAr
 
 def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     """The drive with an ideal array of the base rig."""
-    scene = random_scene(seed, base, plan.duration_s, corrupted=False)
+    if plan.world == 'corners':
+        scene = blind_corner(seed, base, plan.duration_s)
+    else:
+        scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
         scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
     if plays_recordings(seed, plan):
         loops = _loops(plan.recordings, base.sample_rate_hz)
         # Vehicles of different drives that have the same number do not sound the same.
         scene = replace(scene, recordings=shuffled(loops, seed))
+    if plan.idling:
+        scene = with_idling_vehicle(scene)
     folder = None
     if plan.distractors:
         folder = SoundFolder.of(plan.distractors, base.sample_rate_hz)
@@ -235,7 +243,12 @@ def array_windows(
     arrays = [array_of(seed, base, plan, number) for number in range(plan.arrays_a_window)]
     scenes = [place_array(world, array) for array in arrays]
     render = _quickly(scenes, front_end) if plan.quick else _exactly(scenes, front_end)
-    for number, start_s in enumerate(window_starts_s(seed, plan)):
+    starts_s = window_starts_s(seed, plan)
+    if plan.world == 'corners':
+        starts_s = corner_starts_s(
+            scenes[0], plan.windows_a_drive, plan.duration_s, front_end.window_s
+        )
+    for number, start_s in enumerate(starts_s):
         # the arrays share centre and camera, and so the labels
         labels = label_row(scenes[0], start_s, front_end.window_s)
         features = render(start_s, number)
@@ -277,73 +290,3 @@ def _quickly(scenes: list[Scene], front_end: FrontEnd) -> Render:
         return [spectral_features(s, front_end) for s in sound.spectra(start_s, number)]
 
     return render
-
-
-def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
-    """Fields of a row about the drive and its array."""
-    rig, errors = scene.rig, scene.corruption
-    turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
-    heading = heading_rad(rig.camera)
-    centre = rig.array_position_m
-    return {
-        'microphones_m': _turned(scene.microphones_m() - centre, -turned).astype(np.float32),
-        'array_yaw_deg': np.float32(np.degrees(turned - heading)),
-        'rig_microphones_m': _turned(
-            rig.microphones_m - centre, -np.radians(rig.array_yaw_deg)
-        ).astype(np.float32),
-        'rig_array_yaw_deg': np.float32(rig.array_yaw_deg - np.degrees(heading)),
-        'gain_db': errors.gain_db.astype(np.float32),
-        # what is early by some samples is late by minus as many
-        'delay_s': (-errors.delay_samples / rig.sample_rate_hz).astype(np.float32),
-        'alive': ~errors.dead,
-        'order': errors.order.astype(np.int64),
-        'family': np.array(array.family, 'U16'),
-        'care': np.array(array.care, 'U16'),
-        'setting': np.array(scene.setting, 'U10'),
-        'temperature_c': np.float32(scene.temperature_c),
-        'camera_heading_deg': np.float32(np.degrees(heading)),
-        'seed': np.int64(scene.seed),
-    }
-
-
-def label_row(scene: Scene, start_s: float, window_s: float) -> WindowRow:
-    """Labels of a window's centre and of its end."""
-    middle_s, end_s = start_s + window_s / 2, start_s + window_s
-    now = angle_labels(only_near(scene, middle_s), middle_s)
-    end = angle_labels(only_near(scene, end_s), end_s)
-    return {
-        **_labels(now),
-        **{f'end_{name}': value for name, value in _labels(end).items()},
-        'eye_height_m': np.float32(EYE_HEIGHT_M),
-    }
-
-
-def _labels(labels: AngleLabels) -> WindowRow:
-    truth = labels.truth
-    kinds = np.array([KINDS.index(kind) for kind in truth.kinds], np.int64)
-    return {
-        'azimuth_deg': _padded(labels.azimuth_deg, 0.0, np.float32),
-        'elevation_deg': _padded(labels.elevation_deg, 0.0, np.float32),
-        'width_deg': _padded(labels.width_deg, 0.0, np.float32),
-        'height_deg': _padded(labels.height_deg, 0.0, np.float32),
-        'range_m': _padded(truth.distance_m, 0.0, np.float32),
-        'in_image': _padded(labels.in_image, False, np.bool_),
-        'boxes_px': _padded(truth.boxes_px, 0.0, np.float32),
-        'ids': _padded(truth.ids, -1, np.int64),
-        'kinds': _padded(kinds, -1, np.int64),
-        'visible_fraction': _padded(truth.visible_fraction, 0.0, np.float32),
-        'level_db': _padded(truth.level_db - truth.rest_db, 0.0, np.float32),
-        'count': np.int64(min(len(labels), MAX_LABELS)),
-    }
-
-
-def _padded(values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
-    out = np.full((MAX_LABELS, *values.shape[1:]), fill, dtype)
-    out[: len(values)] = values[:MAX_LABELS]
-    return out
-
-
-def _turned(points_m: np.ndarray, angle_rad: float) -> np.ndarray:
-    """(M, 3) points turned about z."""
-    c, s = np.cos(angle_rad), np.sin(angle_rad)
-    return points_m @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])

@@ -62,7 +62,11 @@ _KINDS = ('car', 'van', 'lorry', 'motorcycle', 'electric_car')
 
 
 def random_scene(
-    seed: int, rig: Rig | None = None, duration_s: float = 8.0, corrupted: bool = True
+    seed: int,
+    rig: Rig | None = None,
+    duration_s: float = 8.0,
+    corrupted: bool = True,
+    setting: str = '',
 ) -> Scene:
     """Draw a drive.
 
@@ -75,31 +79,33 @@ def random_scene(
         duration_s: length.
         corrupted: False for the clean variant of the same drive: same world and noise, but an
             ideal array without shading.
+        setting: one of `SETTINGS`; '' draws it.
     """
     rig = rig or load_rig()
     # one stream each, so that a change in one part leaves the others as they were
     world, crowd, air, errors = (np.random.default_rng([seed, stream]) for stream in range(4))
-    name = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
-    setting = _SETTINGS[name]
-    speed = world.uniform(*setting.speed_mps)
+    drawn = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
+    name = setting or drawn
+    its = _SETTINGS[name]
+    speed = world.uniform(*its.speed_mps)
     ego_speed = 0.0 if name in ('roadside', 'junction') else speed
     reach = HORIZON_M + 60.0
     span = duration_s + 2 * _MARGIN_S
-    width = world.uniform(*setting.lane_width_m)
+    width = world.uniform(*its.lane_width_m)
     road = random_road(
         world,
         -reach - ego_speed * _MARGIN_S,
         reach + ego_speed * span,
-        setting.curvature_per_m,
-        setting.slope,
+        its.curvature_per_m,
+        its.slope,
         width,
     )
-    ego_lanes, other_lanes = (int(world.choice(setting.lanes)) for _ in range(2))
-    median = setting.median_m / width * world.uniform(0.3, 1.5)
+    ego_lanes, other_lanes = (int(world.choice(its.lanes)) for _ in range(2))
+    median = its.median_m / width * world.uniform(0.3, 1.5)
     same = [-(lane + 0.5 + median / 2) for lane in range(ego_lanes)]
     opposite = [lane + 0.5 + median / 2 for lane in range(other_lanes)]
     ego, turn = _ego(world, name, road, same, ego_speed)
-    flows = _Flows(crowd, road, ego.motion, duration_s, setting.shares)
+    flows = _Flows(crowd, road, ego.motion, duration_s, its.shares)
     ahead = crowd.gamma(1.7, 2.6 / 1.7)
     lanes = len(same) + len(opposite)
     gap_m = AHEAD_M * lanes / max(ahead, 0.02)

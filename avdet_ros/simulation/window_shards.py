@@ -28,7 +28,7 @@ from avdet_ros.simulation.shard_folder import (
     write_rows,
 )
 
-NEWER = {'recordings': WindowPlan.recordings, 'empty': WindowPlan.empty}
+NEWER = {name: getattr(WindowPlan, name) for name in ('recordings', 'empty', 'idling')}
 """What the settings of a set are that was made before there were these."""
 
 SHARDS_IN_HAND = 2

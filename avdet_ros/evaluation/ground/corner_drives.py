@@ -7,7 +7,7 @@ seconds before are rendered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -28,10 +28,9 @@ from avdet_ros.evaluation.ground.drives import (
 from avdet_ros.evaluation.runs.detectors import common_front_end
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig
+from avdet_ros.simulation.blind_corners import drive_up
 from avdet_ros.simulation.buildings import Building
 from avdet_ros.simulation.conditions import Condition
-from avdet_ros.simulation.motion import Motion
-from avdet_ros.simulation.road import meeting_m
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.tracking.cells import Cells, make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
@@ -40,9 +39,6 @@ BEFORE_S, AFTER_S = 4.5, 0.6
 """Windows end from so long before the camera sees the vehicle to so long after."""
 
 RATE_HZ = 1 / HOP_S
-
-DRIVING_MPS, STOP_M = 4.0, 6.0
-"""How fast the ego vehicle drives up to a junction, and how far before its middle it ends."""
 
 MOST_A_DRIVE = 2
 """Vehicles of one drive: more would be alike."""
@@ -67,28 +63,6 @@ class CornerCase:
     scene: Scene
     appearance: Appearance
     windows: GroundDrive
-
-
-def drive_up(scene: Scene) -> Scene | None:
-    """A drive at a junction whose ego vehicle drives up to it; None at a junction with none."""
-    crossing, ego = scene.crossing, scene.ego
-    if crossing is None:
-        return None
-    end_m = meeting_m(ego.road, crossing) - STOP_M
-    motion = Motion(
-        end_m - DRIVING_MPS * scene.duration_s,
-        DRIVING_MPS,
-        lane=ego.motion.lane,
-        aside_m=ego.motion.aside_m,
-    )
-    # Who stands in its lane would be driven through.
-    others = tuple(
-        vehicle
-        for vehicle in scene.vehicles
-        if vehicle.road is not ego.road or abs(vehicle.motion.lane - ego.motion.lane) > 0.6
-    )
-    sound = replace(ego.sound, running=True)
-    return replace(scene, ego=replace(ego, motion=motion, sound=sound), vehicles=others)
 
 
 def find_cases(

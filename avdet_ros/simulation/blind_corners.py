@@ -1,0 +1,166 @@
+"""Blind corners: junctions between buildings, and on which side a vehicle is about to come out.
+
+A vehicle is coming if a building hides it and nothing will within `WITHIN_S`. That is told by
+place alone, not by a camera's image, so it holds for any camera that looks ahead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from avdet_ros.rig import Rig
+from avdet_ros.simulation.buildings import sight, stacked
+from avdet_ros.simulation.fleet import fleet_poses, only_near
+from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.motion import Motion
+from avdet_ros.simulation.road import meeting_m
+from avdet_ros.simulation.scene import Scene
+from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.truth import LABEL_DISTANCE_M
+
+WITHIN_S = 4.0
+"""A vehicle that is in sight by then is coming."""
+
+UNSURE_S = 6.0
+"""Whether one that is in sight later, but before this, is coming is left open."""
+
+FRONT_DEG = 56.0
+"""In sight is what no building hides in this sector to either side of the camera's heading."""
+
+LEAST_SIDE_DEG = 4.0
+"""Nearer to the heading there is no side."""
+
+IN_SIGHT = 0.3
+"""Part of a vehicle's length that has to be in sight."""
+
+DRIVING_MPS, STOP_M = 4.0, 6.0
+"""How fast the ego vehicle drives up to a junction, and how far before its middle it ends."""
+
+APPROACH_MPS = (2.0, 7.0)
+"""Speeds that are drawn for that."""
+
+_STEP_S = 0.5
+_SPOTS = np.linspace(-0.5, 0.5, 5)
+
+
+def blind_corner(seed: int, rig: Rig, duration_s: float) -> Scene:
+    """A furnished drive at a junction; every other ego vehicle drives up to it.
+
+    Args:
+        seed: names the drive.
+        rig: microphones and camera.
+        duration_s: length; traffic goes on for `WITHIN_S` more.
+    """
+    scene = random_scene(seed, rig, duration_s + WITHIN_S, corrupted=False, setting='junction')
+    scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
+    rng = np.random.default_rng([seed, 19])
+    driving = drive_up(scene, float(rng.uniform(*APPROACH_MPS))) if rng.random() < 0.5 else None
+    return driving or scene
+
+
+def drive_up(scene: Scene, speed_mps: float = DRIVING_MPS) -> Scene | None:
+    """A drive at a junction whose ego vehicle drives up to it; None at a junction with none."""
+    crossing, ego = scene.crossing, scene.ego
+    if crossing is None:
+        return None
+    end_m = meeting_m(ego.road, crossing) - STOP_M
+    motion = Motion(
+        end_m - speed_mps * scene.duration_s,
+        speed_mps,
+        lane=ego.motion.lane,
+        aside_m=ego.motion.aside_m,
+    )
+    # Who stands in its lane would be driven through.
+    others = tuple(
+        vehicle
+        for vehicle in scene.vehicles
+        if vehicle.road is not ego.road or abs(vehicle.motion.lane - ego.motion.lane) > 0.6
+    )
+    sound = replace(ego.sound, running=True)
+    return replace(scene, ego=replace(ego, motion=motion, sound=sound), vehicles=others)
+
+
+def coming_sides(scene: Scene, t_s: float) -> np.ndarray:
+    """Where a vehicle is about to come out from behind a building that can be heard.
+
+    Args:
+        scene: any drive.
+        t_s: drive time.
+
+    Returns:
+        (2,) int8, left and right of the camera's heading: 1 where one is coming, 0 where none is,
+        -1 where that is left open: it is too faint, or comes between `WITHIN_S` and `UNSURE_S`.
+    """
+    sides = np.zeros(2, np.int8)
+    if not scene.buildings:
+        return sides
+    near = only_near(scene, t_s, LABEL_DISTANCE_M + 10.0)
+    times = t_s + np.arange(0, UNSURE_S + 1e-6, _STEP_S)
+    azimuth, range_m, clear = _seen_from(near, times)
+    hidden = ~clear[:, 0] & (range_m[:, 0] <= LABEL_DISTANCE_M)
+    seen = clear & (np.abs(azimuth) <= FRONT_DEG)
+    coming = hidden & seen.any(axis=1) & (np.abs(azimuth[:, 0]) >= LEAST_SIDE_DEG)
+    if not coming.any():
+        return sides
+    truth = near.truth(t_s)
+    audible = set(truth.ids[truth.audible].tolist())
+    for row in np.flatnonzero(coming):
+        soon = times[int(seen[row].argmax())] - t_s <= WITHIN_S
+        sure = soon and near.vehicles[row].vehicle_id in audible
+        side = 0 if azimuth[row, 0] > 0 else 1
+        sides[side] = 1 if sure or sides[side] == 1 else -1
+    return sides
+
+
+def corner_starts_s(scene: Scene, windows: int, length_s: float, window_s: float) -> list[float]:
+    """Where the windows of a drive begin: every other one ends as a vehicle is coming, if any is.
+
+    Args:
+        scene: see `blind_corner`.
+        windows: how many.
+        length_s: of the part of the drive that they lie in.
+        window_s: length of a window.
+    """
+    rng = np.random.default_rng([scene.seed, 9])
+    times = np.arange(window_s, length_s + WITHIN_S + 1e-6, _STEP_S)
+    azimuth, range_m, clear = _seen_from(scene, times)
+    seen = clear & (np.abs(azimuth) <= FRONT_DEG)
+    hidden = ~clear & (range_m <= LABEL_DISTANCE_M)
+    ahead = round(WITHIN_S / _STEP_S)
+    soon = np.zeros_like(seen)
+    for step in range(1, ahead + 1):
+        soon[:, :-step] |= seen[:, step:]
+    moments = times[(hidden & soon).any(axis=0) & (times <= length_s)]
+    ends = rng.uniform(window_s, length_s, windows)
+    if len(moments):
+        ends[::2] = rng.choice(moments, len(ends[::2])) + rng.uniform(-0.25, 0.25, len(ends[::2]))
+    return (np.clip(ends, window_s, length_s).round(2) - window_s).tolist()
+
+
+def _seen_from(scene: Scene, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each of V vehicles is at T times, seen from the camera.
+
+    Returns:
+        azimuth_deg against its heading, left positive; range_m; whether no building hides it,
+        where it is near; (V, T) each.
+    """
+    place, turn = fleet_poses(scene.vehicles, times_s)
+    every, camera = stacked(scene.buildings), scene.rig.camera
+    ahead, left, _ = camera.rotation[2]
+    azimuth, range_m = np.empty(place.shape[:2]), np.empty(place.shape[:2])
+    clear = np.ones(place.shape[:2], bool)
+    length = np.array([vehicle.length_m for vehicle in scene.vehicles])
+    for column, t_s in enumerate(times_s):
+        position, rotation = scene.ego_pose(float(t_s))
+        eye = position + rotation @ camera.position_m
+        apart = (place[:, column] - eye) @ rotation
+        angle = np.degrees(np.arctan2(apart[:, 1], apart[:, 0]) - np.arctan2(left, ahead))
+        azimuth[:, column] = (angle + 180) % 360 - 180
+        range_m[:, column] = np.hypot(apart[:, 0], apart[:, 1])
+        for row in np.flatnonzero(range_m[:, column] <= LABEL_DISTANCE_M + 40.0):
+            along = turn[row, column, :2, 0] * length[row]
+            spots = place[row, column, :2] + _SPOTS[:, None] * along
+            clear[row, column] = sight(every, eye[:2], spots).mean() >= IN_SIGHT
+    return azimuth, range_m, clear
