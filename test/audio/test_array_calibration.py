@@ -95,6 +95,7 @@ def test_errors_are_found_again(rig):
     assert found.position_spread_m.max() < 0.001
 
 
+@pytest.mark.slow
 def test_a_true_array_is_left_alone(rig):
     found = calibrate(walk(rig, 15, seed=1), rig)
     assert np.abs(found.gain_db).max() < 0.15

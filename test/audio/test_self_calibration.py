@@ -179,7 +179,7 @@ def test_gaps_are_no_sound(rig):
     assert lead_error_us(rig, result, errors) < 8
 
 
-@pytest.mark.parametrize('draw', [0, 1])
+@pytest.mark.parametrize('draw', [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_pieces_of_any_size_give_the_same(draw):
     sound = driving_sound(small_rig(), traffic_azimuths(45, 12), seed=12)
     whole, parts = WaveFrontFinder(RATE), WaveFrontFinder(RATE)

@@ -152,6 +152,7 @@ def test_errors_are_about_as_large_as_they_are_said_to_be(rig, result):
     assert (result.segments, result.sectors) == (646, 12)
 
 
+@pytest.mark.slow
 def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
     fronts, _ = waves(rig, delay_s=DELAY_S, sides=(1,))
     found = calibrate_from_driving(fronts, rig)
@@ -171,6 +172,7 @@ def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
     assert np.abs(late).max() < 3 * found.delay_sd_s.max()
 
 
+@pytest.mark.slow
 def test_a_line_says_what_it_cannot_tell(rig):
     line = rig.microphones_m.copy()
     line[:, 0], line[:, 1] = rig.array_position_m[0], np.linspace(0.2, -0.2, 8)

@@ -61,6 +61,7 @@ def test_distortion_is_taken_out(record, tmp_path):
     assert layout.read_picture(tmp_path / 'out', frame, 'rgb')[HEIGHT // 2, WIDTH // 2].mean() > 5
 
 
+@pytest.mark.slow
 def test_counts_of_another_camera_reach_the_teachers_with_contrast(record, tmp_path):
     def tlinear(counts):
         kelvin = np.full(counts.shape, 283.0)

@@ -73,6 +73,7 @@ def test_a_camera_of_which_most_pictures_are_bad_is_refused_and_leaves_nothing(r
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_a_bag_that_cannot_be_used_does_not_keep_the_others_nor_the_next_run(
     record, write_sound, tmp_path
 ):

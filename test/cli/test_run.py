@@ -77,6 +77,7 @@ def test_wrong_arguments_are_one_sentence(words, message):
         make_graph(parse_arguments(words))
 
 
+@pytest.mark.slow
 def test_the_command_reports_it_and_exits_with_1():
     done = subprocess.run(
         [*AVDET, 'run', 'source:=tape'], cwd=ROOT, capture_output=True, text=True

@@ -69,6 +69,7 @@ def test_seconds_of_sound_a_second_of_the_processor(monkeypatch):
     assert check.render_factor(load_rig(), 0.1) == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_a_wrong_line_is_reported(monkeypatch):
     wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
     monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))
