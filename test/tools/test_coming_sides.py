@@ -1,0 +1,41 @@
+"""The two sides are mirror images of each other, and what is scored is what is known."""
+
+from __future__ import annotations
+
+from coming_sides import Sides, auc, scores
+import numpy as np
+import pytest
+import torch
+
+from avdet_ros.training.any_array.bearing_first import BearingFirst
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    return BearingFirst().eval()
+
+
+def test_the_area_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(0)
+    logits, true = rng.normal(size=60), rng.random(60) < 0.3
+    pairs = logits[true][:, None] > logits[~true][None]
+    assert auc(logits, true) == pytest.approx(pairs.mean())
+
+
+def test_every_window_gets_a_logit_a_side(network):
+    maps = torch.rand(3, *network.maps_shape)
+    said = Sides(network).eval()(maps)
+    assert said.shape == (3, 2)
+    assert torch.isfinite(said).all()
+
+
+def test_windows_that_are_left_open_count_for_nothing(network):
+    sides = Sides(network)
+    maps = torch.rand(40, *network.maps_shape).half()
+    coming = torch.tensor([[1, 0], [0, 1], [0, 0], [0, 0]]).repeat(10, 1)
+    before = scores(sides, (maps, coming))
+    more = torch.full((8, 2), -1)
+    other = torch.rand(8, *network.maps_shape).half()
+    after = scores(sides, (torch.cat([maps, other]), torch.cat([coming, more])))
+    assert after == pytest.approx(before, abs=1e-6)

@@ -1,0 +1,51 @@
+"""Seen vehicles and hidden ones are counted apart, at the threshold of ordinary windows."""
+
+from __future__ import annotations
+
+from found_in_sight import operating_logit, shares
+import numpy as np
+import pytest
+
+from avdet_ros.training.any_array.fitting.validation import FoundInWindow
+
+
+class Store:
+    """What `shares` reads of a set: two windows of two labels each."""
+
+    def __init__(self, azimuths, visible):
+        angles = np.zeros((2, 2, 4), np.float32)
+        angles[..., 0] = azimuths
+        self.columns = {
+            'angles_deg': angles,
+            'visible_fraction': np.array(visible, np.float32),
+            'count': np.array([2, 2]),
+            'unsure': np.zeros((2, 2), bool),
+        }
+
+    def column(self, name):
+        return self.columns[name]
+
+
+def window(*bearings):
+    """Of (azimuth, logit) pairs, the likeliest first."""
+    bearings = np.array(bearings, np.float32).reshape(-1, 2)
+    angles = np.zeros((len(bearings), 4), np.float32)
+    angles[:, 0] = bearings[:, 0]
+    return FoundInWindow(angles, bearings[:, 1], np.ones((len(bearings), 3)), angles)
+
+
+def test_the_threshold_leaves_one_false_bearing_in_ten_windows():
+    found = [window([10, 3.0], [40, 2.0], [-40, 1.0]), *[window() for _ in range(9)]]
+    truth = [np.array([10.0]), *[np.zeros(0)] * 9]
+    # From a logit of 1 on there is one false bearing above, at it the second.
+    assert operating_logit(found, truth) == 1.0
+
+
+def test_seen_and_hidden_labels_are_counted_apart():
+    store = Store([[0, 30], [-20, 20]], [[1.0, 0.0], [0.4, 0.1]])
+    found = [window([1, 2.0], [36, 1.0], [-50, 0.5]), window([-28, 1.5], [20, -1.0])]
+    seen, near, roughly, hidden, hidden_near, hidden_roughly, false = shares(found, store, 0.0)
+    assert (seen, hidden) == (2, 1), 'one is neither'
+    assert (near, roughly) == (0.5, 1.0)
+    assert (hidden_near, hidden_roughly) == (0.0, 1.0)
+    assert false == pytest.approx(3 / 2), 'bearings at 36, -50 and -28 degrees'
