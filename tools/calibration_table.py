@@ -26,7 +26,7 @@ from avdet_ros.audio.wave_fronts import WaveFrontFinder, aperture
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
-from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene

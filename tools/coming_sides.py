@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avdet_ros.detection.steering import azimuth_grid
+from avdet_ros.evaluation.sounding.ranking import roc_auc
 from avdet_ros.process import SignalFlag
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
@@ -85,13 +86,6 @@ def read(network: BearingFirst, folder: Path) -> Windows:
     return maps, torch.from_numpy(coming[: len(maps)])
 
 
-def auc(logits: np.ndarray, true: np.ndarray) -> float:
-    """Area under the ROC."""
-    rank = np.argsort(np.argsort(logits)) + 1
-    ones = int(true.sum())
-    return float((rank[true].sum() - ones * (ones + 1) / 2) / (ones * (len(true) - ones)))
-
-
 @torch.no_grad()
 def scores(network: Sides, windows: Windows) -> list[float]:
     """Area and share told, left and right, and how often the likelier side is the right one."""
@@ -103,7 +97,7 @@ def scores(network: Sides, windows: Windows) -> list[float]:
         known = coming[:, side] >= 0
         its, true = logits[known, side], coming[known, side] == 1
         limit = np.quantile(its[~true], 1 - TOLD_WRONGLY)
-        found += [auc(its, true), float((its[true] > limit).mean())]
+        found += [roc_auc(its, true), float((its[true] > limit).mean())]
     alone = (coming.max(axis=1) == 1) & (coming.min(axis=1) == 0)
     likelier = logits[alone, 0] > logits[alone, 1]
     return [*found, float((likelier == (coming[alone, 0] == 1)).mean())]

@@ -18,7 +18,8 @@ from averaged_runs import windows_of
 import numpy as np
 from weights_between import read
 
-from avdet_ros.evaluation.bearings.metrics import match_window
+from avdet_ros.evaluation.bearings.early_vehicles import HIDDEN, SEEN
+from avdet_ros.evaluation.bearings.metrics import FALSE_A_WINDOW, match_window
 from avdet_ros.training.any_array.fitting.validation import (
     WITHIN_DEG,
     FoundInWindow,
@@ -27,8 +28,6 @@ from avdet_ros.training.any_array.fitting.validation import (
 )
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
-FALSE_A_WINDOW = 0.1
-SEEN, HIDDEN = 0.3, 0.05
 ROUGHLY_DEG = 10.0
 HEAD = (
     '| | threshold | seen: labels | within 3° | within 10° | hidden: labels | within 3° | '

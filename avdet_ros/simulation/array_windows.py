@@ -57,7 +57,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, DrawnArray, draw_array
 from avdet_ros.simulation.blind_corners import blind_corner, corner_starts_s
 from avdet_ros.simulation.idling import with_idling_vehicle
-from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.recordings import Recordings, load_recordings, shuffled
@@ -65,7 +65,7 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.sound_in_view import with_sound_in_view
 from avdet_ros.simulation.spectral_features import spectral_features
-from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.variety import varied
 from avdet_ros.simulation.window_rows import array_row, label_row
 from avdet_ros.simulation.windows import WindowRow, quantise
@@ -180,7 +180,7 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
     else:
         scene = random_scene(seed, base, plan.duration_s, corrupted=False)
     if world_of(seed, plan) == 'furnished':
-        scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
+        scene = add_to_drive(scene, corrupted=False)
     if plays_recordings(seed, plan):
         loops = _loops(plan.recordings, base.sample_rate_hz)
         # Vehicles of different drives that have the same number do not sound the same.

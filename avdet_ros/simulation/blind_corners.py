@@ -1,7 +1,8 @@
 """Blind corners: junctions between buildings, and on which side a vehicle is about to come out.
 
-A vehicle is coming if a building hides it and nothing will within `WITHIN_S`. That is told by
-place alone, not by a camera's image, so it holds for any camera that looks ahead.
+A vehicle is coming if a building hides it and within `WITHIN_S` it is in sight, in the front
+sector of `detection.steering`. That is told by place alone, not by a camera's image, so it holds
+for any camera that looks ahead.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from avdet_ros.detection.steering import FRONT_DEG, heading_rad
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.buildings import sight, stacked
+from avdet_ros.simulation.buildings import length_in_sight, stacked
 from avdet_ros.simulation.fleet import fleet_poses, only_near
-from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.road import meeting_m
 from avdet_ros.simulation.scene import Scene
-from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M
 
 WITHIN_S = 4.0
@@ -25,9 +27,6 @@ WITHIN_S = 4.0
 
 UNSURE_S = 6.0
 """Whether one that is in sight later, but before this, is coming is left open."""
-
-FRONT_DEG = 56.0
-"""In sight is what no building hides in this sector to either side of the camera's heading."""
 
 LEAST_SIDE_DEG = 4.0
 """Nearer to the heading there is no side."""
@@ -42,11 +41,10 @@ APPROACH_MPS = (2.0, 7.0)
 """Speeds that are drawn for that."""
 
 _STEP_S = 0.5
-_SPOTS = np.linspace(-0.5, 0.5, 5)
 
 
 def blind_corner(seed: int, rig: Rig, duration_s: float) -> Scene:
-    """A furnished drive at a junction; every other ego vehicle drives up to it.
+    """A furnished drive at a junction; half of the ego vehicles drive up to it.
 
     Args:
         seed: names the drive.
@@ -54,7 +52,7 @@ def blind_corner(seed: int, rig: Rig, duration_s: float) -> Scene:
         duration_s: length; traffic goes on for `WITHIN_S` more.
     """
     scene = random_scene(seed, rig, duration_s + WITHIN_S, corrupted=False, setting='junction')
-    scene = with_manoeuvres(furnished(fewer_parked(scene), corrupted=False))
+    scene = add_to_drive(scene, corrupted=False)
     rng = np.random.default_rng([seed, 19])
     driving = drive_up(scene, float(rng.uniform(*APPROACH_MPS))) if rng.random() < 0.5 else None
     return driving or scene
@@ -148,19 +146,17 @@ def _seen_from(scene: Scene, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     place, turn = fleet_poses(scene.vehicles, times_s)
     every, camera = stacked(scene.buildings), scene.rig.camera
-    ahead, left, _ = camera.rotation[2]
     azimuth, range_m = np.empty(place.shape[:2]), np.empty(place.shape[:2])
     clear = np.ones(place.shape[:2], bool)
-    length = np.array([vehicle.length_m for vehicle in scene.vehicles])
     for column, t_s in enumerate(times_s):
         position, rotation = scene.ego_pose(float(t_s))
         eye = position + rotation @ camera.position_m
         apart = (place[:, column] - eye) @ rotation
-        angle = np.degrees(np.arctan2(apart[:, 1], apart[:, 0]) - np.arctan2(left, ahead))
+        angle = np.degrees(np.arctan2(apart[:, 1], apart[:, 0]) - heading_rad(camera))
         azimuth[:, column] = (angle + 180) % 360 - 180
         range_m[:, column] = np.hypot(apart[:, 0], apart[:, 1])
         for row in np.flatnonzero(range_m[:, column] <= LABEL_DISTANCE_M + 40.0):
-            along = turn[row, column, :2, 0] * length[row]
-            spots = place[row, column, :2] + _SPOTS[:, None] * along
-            clear[row, column] = sight(every, eye[:2], spots).mean() >= IN_SIGHT
+            forward, length_m = turn[row, column, :, 0], scene.vehicles[row].length_m
+            share = length_in_sight(every, eye, place[row, column], forward, length_m)
+            clear[row, column] = share >= IN_SIGHT
     return azimuth, range_m, clear

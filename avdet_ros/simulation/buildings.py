@@ -273,6 +273,22 @@ def reflections(
     return found
 
 
+def length_in_sight(
+    every: np.ndarray, eye: np.ndarray, middle: np.ndarray, forward: np.ndarray, length_m: float
+) -> float:
+    """Part of a vehicle's length, five places of it, that no building hides.
+
+    Args:
+        every: of `stacked`.
+        eye: (2 or 3,) where it is seen from.
+        middle: (3,) of the vehicle.
+        forward: (3,) the way it faces, of length 1.
+        length_m: of the vehicle.
+    """
+    spots = middle + np.linspace(-0.5, 0.5, 5)[:, None] * length_m * forward
+    return float(sight(every, eye, spots[:, :2]).mean())
+
+
 def sight(every: np.ndarray, eye: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(N,) bool, which of the points (N, 2) no building hides."""
     hidden = [_any_crosses(every, eye[0], eye[1], point[0], point[1]) for point in points]

@@ -9,7 +9,7 @@ import numpy as np
 
 from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.road import Route
 from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.truth import LABEL_HEIGHT_PX, LABEL_IN_IMAGE

@@ -15,7 +15,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.simulation.arrays import FAMILIES, HELD_OUT, draw_rig
 from avdet_ros.simulation.corruption import Corruption, random_corruption, severe_corruption
-from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.recorded_sounds import SoundFolder
 from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.scene import Scene

@@ -14,8 +14,10 @@ import numpy as np
 from avdet_ros.simulation.fleet import fleet_poses
 from avdet_ros.simulation.junctions import turn
 from avdet_ros.simulation.motion import LaneChange, Motion, Slowing
+from avdet_ros.simulation.recordings import Recordings
 from avdet_ros.simulation.road import Road
 from avdet_ros.simulation.scene import HORIZON_M, Scene
+from avdet_ros.simulation.traffic import fewer_parked, furnished
 from avdet_ros.simulation.vehicles import Vehicle, random_vehicle
 
 OVERTAKING_EVERY_S = 20.0
@@ -30,6 +32,13 @@ CLEAR_M = 0.5
 _STEP_S = 0.25
 _KINDS = ('car', 'van', 'motorcycle', 'electric_car')
 _SHARES = (0.65, 0.1, 0.13, 0.12)
+
+
+def add_to_drive(
+    scene: Scene, corrupted: bool = True, recordings: Recordings | None = None
+) -> Scene:
+    """What drives with pictures have in addition to `random_scene`; see `plan.make_scene`."""
+    return with_manoeuvres(furnished(fewer_parked(scene), corrupted, recordings))
 
 
 def with_manoeuvres(scene: Scene) -> Scene:

@@ -13,11 +13,11 @@ from avdet_ros.dataset import layout
 from avdet_ros.dataset.splits import SPLIT_SEEDS
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
-from avdet_ros.simulation.manoeuvres import with_manoeuvres
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.pictures import Conditions, random_conditions
-from avdet_ros.simulation.recordings import Recordings, load_recordings
+from avdet_ros.simulation.recordings import load_recordings
 from avdet_ros.simulation.scene import Scene
-from avdet_ros.simulation.traffic import fewer_parked, furnished, random_scene
+from avdet_ros.simulation.traffic import random_scene
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
 SEEDS_A_SPLIT = SPLIT_SEEDS['train'][1]
@@ -151,10 +151,3 @@ def make_scene(
     scene = random_scene(drive.scene_seed, rig, plan.duration_s, corrupted=not clean)
     scene = add_to_drive(scene, not clean, loops)
     return scene, random_conditions(drive.scene_seed, scene.temperature_c, drive.night)
-
-
-def add_to_drive(
-    scene: Scene, corrupted: bool = True, recordings: Recordings | None = None
-) -> Scene:
-    """What drives with pictures have in addition to `random_scene`; see `make_scene`."""
-    return with_manoeuvres(furnished(fewer_parked(scene), corrupted, recordings))

@@ -10,7 +10,7 @@ import pytest
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.conditions import Condition, array_errors, true_array, true_rig
-from avdet_ros.simulation.plan import add_to_drive
+from avdet_ros.simulation.manoeuvres import add_to_drive
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.traffic import random_scene

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from found_in_sight import operating_logit, shares
+from helpers.found_windows import window
 import numpy as np
 import pytest
-
-from avdet_ros.training.any_array.fitting.validation import FoundInWindow
 
 
 class Store:
@@ -24,14 +23,6 @@ class Store:
 
     def column(self, name):
         return self.columns[name]
-
-
-def window(*bearings):
-    """Of (azimuth, logit) pairs, the likeliest first."""
-    bearings = np.array(bearings, np.float32).reshape(-1, 2)
-    angles = np.zeros((len(bearings), 4), np.float32)
-    angles[:, 0] = bearings[:, 0]
-    return FoundInWindow(angles, bearings[:, 1], np.ones((len(bearings), 3)), angles)
 
 
 def test_the_threshold_leaves_one_false_bearing_in_ten_windows():

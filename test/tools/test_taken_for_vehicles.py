@@ -1,18 +1,9 @@
 from __future__ import annotations
 
+from helpers.found_windows import window
 import numpy as np
 import pytest
 from taken_for_vehicles import share_above, thresholds
-
-from avdet_ros.training.any_array.fitting.validation import FoundInWindow
-
-
-def window(*bearings):
-    """Of (azimuth, logit) pairs, the likeliest first."""
-    bearings = np.array(bearings, np.float32).reshape(-1, 2)
-    angles = np.zeros((len(bearings), 4), np.float32)
-    angles[:, 0] = bearings[:, 0]
-    return FoundInWindow(angles, bearings[:, 1], np.ones((len(bearings), 3)), angles)
 
 
 def test_thresholds_find_the_shares_of_vehicles():

@@ -18,7 +18,7 @@ from avdet_ros.evaluation.bearings.metrics import difference_deg
 from avdet_ros.evaluation.bearings.of_boxes import WindowRecord, box_azimuth_deg
 from avdet_ros.evaluation.runs.window_store import Cut
 from avdet_ros.rig import Rig
-from avdet_ros.simulation.buildings import sight, stacked
+from avdet_ros.simulation.buildings import length_in_sight, stacked
 from avdet_ros.simulation.conditions import Condition
 from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M
@@ -123,10 +123,10 @@ def behind_building(scene: Scene, identity: int, t_s: float) -> bool:
     """Whether a building, and not only the edge of the image, hides a vehicle."""
     vehicle = next(v for v in scene.vehicles if v.vehicle_id == identity)
     place, turn = vehicle.pose(t_s)
-    spots = place + np.linspace(-0.5, 0.5, 5)[:, None] * vehicle.length_m * turn[:, 0]
     position, rotation = scene.ego_pose(t_s)
     eye = position + rotation @ scene.rig.camera.position_m
-    return bool(sight(stacked(scene.buildings), eye, spots[:, :2]).mean() < HIDDEN)
+    every = stacked(scene.buildings)
+    return length_in_sight(every, eye, place, turn[:, 0], vehicle.length_m) < HIDDEN
 
 
 def early_scores(
