@@ -19,11 +19,12 @@ import numpy as np
 from weights_between import read
 
 from avdet_ros.evaluation.bearings.early_vehicles import HIDDEN, SEEN
-from avdet_ros.evaluation.bearings.metrics import FALSE_A_WINDOW, match_window
+from avdet_ros.evaluation.bearings.metrics import match_window, operating_point
 from avdet_ros.training.any_array.fitting.validation import (
     WITHIN_DEG,
     FoundInWindow,
     found_in,
+    matched_bearings,
     sure_labels,
 )
 from avdet_ros.training.any_array.windows.store import ArrayStore
@@ -33,21 +34,6 @@ HEAD = (
     '| | threshold | seen: labels | within 3° | within 10° | hidden: labels | within 3° | '
     'within 10° | false a window |\n|---|' + '--:|' * 8
 )
-
-
-def operating_logit(found: list[FoundInWindow], truth: list[np.ndarray]) -> float:
-    """The lowest logit with at most `FALSE_A_WINDOW` bearings that are none of the truth's.
-
-    Args:
-        found: in each window.
-        truth: (M,) azimuths of the vehicles in each, degrees.
-    """
-    wrong = [
-        window.logits[match_window(window.angles_deg[:, 0], there, WITHIN_DEG) < 0]
-        for window, there in zip(found, truth, strict=True)
-    ]
-    logits = np.sort(np.concatenate(wrong))[::-1]
-    return float(logits[int(FALSE_A_WINDOW * len(found))])
 
 
 def azimuths(store: ArrayStore) -> list[np.ndarray]:
@@ -82,7 +68,7 @@ def main(windows: Path, others: Path, *models: Path) -> None:
     store, other = (windows_of(folder, shape) for folder in (windows, others))
     print(HEAD)
     for model, network in networks.items():
-        limit = operating_logit(found_in(network, store), azimuths(store))
+        limit = operating_point(matched_bearings(found_in(network, store), store)).threshold
         seen, near, roughly, hidden, *rest = shares(found_in(network, other), other, limit)
         numbers = f'{seen:.0f} | {near:.3f} | {roughly:.3f} | {hidden:.0f} | '
         numbers += ' | '.join(f'{number:.3f}' for number in rest)

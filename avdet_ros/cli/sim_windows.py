@@ -73,6 +73,13 @@ def simulate_windows(
             'running'
         ),
     ] = False,
+    dense: Annotated[
+        bool,
+        typer.Option(
+            help='with --quick: each window is also heard with the vehicles of another drive, '
+            'which makes twelve of six that are rendered'
+        ),
+    ] = False,
     keep: Annotated[
         int | None,
         typer.Option(
@@ -100,11 +107,11 @@ def simulate_windows(
     if arrays == 'rig':
         from avdet_ros.simulation.windows import make_windows
 
-        asked = quick or varied or distractors or recordings or empty or idling or keep
-        if asked or pairs not in (None, 12):
+        kinds = quick or varied or distractors or recordings or empty or idling or dense
+        if kinds or keep or pairs not in (None, 12):
             raise AvdetError(
-                '--quick, --varied, --distractors, --recordings, --empty, --idling, --keep, '
-                '--pairs: expected --arrays drawn or held-out'
+                '--quick, --varied, --distractors, --recordings, --empty, --idling, --dense, '
+                '--keep, --pairs: expected --arrays drawn or held-out'
             )
         if world != 'plain':
             raise AvdetError(f'--world: expected plain with --arrays rig, found {world!r}')
@@ -127,6 +134,7 @@ def simulate_windows(
             recordings=str(recordings.resolve()) if recordings else '',
             empty=empty,
             idling=idling,
+            dense=dense,
         )
         made = make_array_windows(out, windows, bounds, jobs, plan, load_rig(rig), keep)
     with progress_bars().step('windows', windows) as advance:

@@ -106,6 +106,8 @@ class WindowPlan:
         empty: nobody else is on the road, and one other sound in view is `OTHER_DB` above all the
             rest; with `distractors` half of these sounds are recordings.
         idling: nobody drives, and one vehicle in view stands with its engine running.
+        dense: each window is also heard with the vehicles of another drive, see `dense_windows`;
+            quick.
     """
 
     world: str = 'mixed'
@@ -121,6 +123,7 @@ class WindowPlan:
     recordings: str = ''
     empty: bool = False
     idling: bool = False
+    dense: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -133,6 +136,8 @@ class WindowPlan:
                 raise AvdetError(
                     f'{name}: expected one of {", ".join(choices)}, found {getattr(self, name)!r}'
                 )
+        if self.dense and not self.quick:
+            raise AvdetError('dense: expected quick, as mixtures are sums of spectra')
 
     def front_end(self, base: Rig) -> FrontEnd:
         """What makes the features, with the sample rate of a rig."""
@@ -141,7 +146,10 @@ class WindowPlan:
     @property
     def windows_a_shard(self) -> int:
         """Rows of one file."""
-        return self.drives_a_shard * self.windows_a_drive * self.arrays_a_window
+        windows = self.windows_a_drive
+        if self.dense:
+            windows += windows**2  # each with each of another drive
+        return self.drives_a_shard * windows * self.arrays_a_window
 
     @property
     def duration_s(self) -> float:
@@ -243,25 +251,42 @@ def array_windows(
     arrays = [array_of(seed, base, plan, number) for number in range(plan.arrays_a_window)]
     scenes = [place_array(world, array) for array in arrays]
     render = _quickly(scenes, front_end) if plan.quick else _exactly(scenes, front_end)
-    starts_s = window_starts_s(seed, plan)
-    if plan.world == 'corners':
-        starts_s = corner_starts_s(
-            scenes[0], plan.windows_a_drive, plan.duration_s, front_end.window_s
-        )
+    starts_s = starts_of(scenes[0], plan, front_end.window_s)
     for number, start_s in enumerate(starts_s):
         # the arrays share centre and camera, and so the labels
         labels = label_row(scenes[0], start_s, front_end.window_s)
         features = render(start_s, number)
+        about = moment_row(scenes[0], plan, number, start_s, front_end.window_s)
         for scene, array, computed in zip(scenes, arrays, features, strict=True):
-            yield {
-                'features': computed.astype(np.float16),
-                **labels,
-                **array_row(scene, array),
-                'ahead_mps': np.float32(scene.ego.speed_mps(start_s + front_end.window_s / 2)),
-                'world': np.array(world_of(seed, plan), 'U10'),
-                'rendered': np.int64(seed * plan.windows_a_drive + number),
-                'time_s': np.float64(start_s),
-            }
+            row = {**labels, **array_row(scene, array), **about}
+            yield {'features': computed.astype(np.float16), **row}
+
+
+def starts_of(scene: Scene, plan: WindowPlan, window_s: float) -> list[float]:
+    """Where the windows of a drawn drive begin."""
+    if plan.world == 'corners':
+        return corner_starts_s(scene, plan.windows_a_drive, plan.duration_s, window_s)
+    return window_starts_s(scene.seed, plan)
+
+
+def moment_row(
+    scene: Scene, plan: WindowPlan, number: int, start_s: float, window_s: float
+) -> WindowRow:
+    """Fields of a row about the window's moment, whatever the array.
+
+    Args:
+        scene: the drive.
+        plan: of the set.
+        number: of the window in the drive.
+        start_s: where it begins.
+        window_s: how long it is.
+    """
+    return {
+        'ahead_mps': np.float32(scene.ego.speed_mps(start_s + window_s / 2)),
+        'world': np.array(world_of(scene.seed, plan), 'U10'),
+        'rendered': np.int64(scene.seed * plan.windows_a_drive + number),
+        'time_s': np.float64(start_s),
+    }
 
 
 Render = Callable[[float, int], list[np.ndarray]]

@@ -49,13 +49,13 @@ class Truth:
         return len(self.ids)
 
     def only(self, keep: np.ndarray) -> Truth:
-        """The vehicles where a (N,) bool mask is true."""
+        """Some vehicles: where a (N,) bool mask is true, or those of indices, in their order."""
         arrays = {
             name: value[keep]
             for name, value in vars(self).items()
             if isinstance(value, np.ndarray)
         }
-        kinds = tuple(kind for kind, kept in zip(self.kinds, keep, strict=True) if kept)
+        kinds = tuple(self.kinds[row] for row in np.arange(len(self))[keep])
         return Truth(time_s=self.time_s, kinds=kinds, **arrays)
 
     def labels(self) -> Truth:

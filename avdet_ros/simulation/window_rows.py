@@ -46,13 +46,23 @@ def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
 def label_row(scene: Scene, start_s: float, window_s: float) -> WindowRow:
     """Labels of a window's centre and of its end, and who is coming then."""
     middle_s, end_s = start_s + window_s / 2, start_s + window_s
-    now = angle_labels(only_near(scene, middle_s), middle_s)
-    end = angle_labels(only_near(scene, end_s), end_s)
+    now, end = (angle_labels(only_near(scene, t_s), t_s) for t_s in (middle_s, end_s))
+    return labels_row(now, end, coming_sides(scene, end_s))
+
+
+def labels_row(now: AngleLabels, end: AngleLabels, coming: np.ndarray) -> WindowRow:
+    """What `label_row` says, of labels that are known.
+
+    Args:
+        now: of the window's centre.
+        end: of its end.
+        coming: see `blind_corners.coming_sides`.
+    """
     return {
         **_labels(now),
         **{f'end_{name}': value for name, value in _labels(end).items()},
         'eye_height_m': np.float32(EYE_HEIGHT_M),
-        'coming': coming_sides(scene, end_s),
+        'coming': coming,
     }
 
 

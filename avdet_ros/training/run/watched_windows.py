@@ -77,6 +77,8 @@ def watch_windows(
         AvdetError: no such set, one of another rig, or labels of other teachers in the folder.
     """
     plan, window_s = read_plan(folder, base)
+    if plan.dense:
+        raise AvdetError(f'{folder}: expected windows of one drive each, found dense ones')
     about = {
         'labels': {name: teacher.fingerprint for name, teacher in teachers.items()},
         'score': next(iter(teachers.values())).score,

@@ -10,6 +10,7 @@ import torch
 
 from avdet_ros.evaluation.bearings.metrics import (
     FoundBearings,
+    MatchedBearings,
     TrueBearings,
     average_precision,
     match_bearings,
@@ -96,19 +97,12 @@ def judged(azimuth_deg: torch.Tensor, labels: BearingLabels) -> torch.Tensor:
     return known
 
 
-def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]:
-    """Numbers for a log: how well a set's vehicles are found.
+def matched_bearings(found: list[FoundInWindow], store: ArrayStore) -> MatchedBearings:
+    """What is found, matched with a set's sure labels within `WITHIN_DEG`; a drive is a seed.
 
     Args:
         found: see `found_in`, with the store's windows in order.
         store: the set.
-
-    Returns:
-        ``bearing_ap`` and ``bearing_recall`` (within `WITHIN_DEG`, the latter at 0.1 false
-        bearings a window), ``azimuth_error_deg`` (median of what is matched there),
-        ``ap50`` of the boxes in angles at IoU 0.5, ``range_error`` (median of |d - d'| / d),
-        ``range_covered`` (share of true ranges between the 5 and 95 % quantiles; all three of
-        matched vehicles), ``vehicles`` and ``windows``.
     """
     sure, angles = sure_labels(store), store.column('angles_deg')
     level_db, range_m = store.column('level_db_of'), store.column('range_m')
@@ -128,7 +122,24 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
             window.range_m.astype(np.float64),
         )
         drives.setdefault(int(seed[row]), []).append((bearings, true))
-    matched = match_bearings(list(drives.values()), WITHIN_DEG)
+    return match_bearings(list(drives.values()), WITHIN_DEG)
+
+
+def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]:
+    """Numbers for a log: how well a set's vehicles are found.
+
+    Args:
+        found: see `found_in`, with the store's windows in order.
+        store: the set.
+
+    Returns:
+        ``bearing_ap`` and ``bearing_recall`` (within `WITHIN_DEG`, the latter at 0.1 false
+        bearings a window), ``azimuth_error_deg`` (median of what is matched there),
+        ``ap50`` of the boxes in angles at IoU 0.5, ``range_error`` (median of |d - d'| / d),
+        ``range_covered`` (share of true ranges between the 5 and 95 % quantiles; all three of
+        matched vehicles), ``vehicles`` and ``windows``.
+    """
+    matched = matched_bearings(found, store)
     point = operating_point(matched)
     counted = np.arange(len(matched.scores)) < point.bearings
     hit = matched.hit & counted
@@ -136,6 +147,7 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
     known = np.isfinite(true_m)
     true_m, said_m = true_m[known], matched.range_m[hit][known]
     inside = (said_m[:, 0] <= true_m) & (true_m <= said_m[:, 2])
+    sure = sure_labels(store)
     return {
         'bearing_ap': average_precision(matched),
         'bearing_recall': recall_at(matched, point),
