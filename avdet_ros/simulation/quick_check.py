@@ -23,6 +23,7 @@ from avdet_ros.simulation.array_windows import (
     place_array,
     window_starts_s,
 )
+from avdet_ros.simulation.dense_windows import dense_windows
 from avdet_ros.simulation.path_ways import reading_filters
 from avdet_ros.simulation.propagation import sinc_filters
 from avdet_ros.simulation.quick_paths import Source
@@ -127,27 +128,31 @@ class Cost:
     Attributes:
         exact_s: one array a window.
         quick_s: three arrays a window.
+        dense_s: the same, each window also with another drive's vehicles.
         windows: how many windows were made either way.
     """
 
     exact_s: float
     quick_s: float
+    dense_s: float
     windows: int
 
 
 def costs(world: str, rig: Rig, seeds: Iterable[int] = DRIVES[:12]) -> Cost:
-    """Make the windows of some drives both ways."""
+    """Make the windows of some drives exactly, quickly, and with another drive's vehicles."""
     front_end = FrontEnd.of(rig)
     exact = WindowPlan(world)
     quick = replace(exact, arrays_a_window=3, quick=True)
-    seconds, rows = {}, {}
-    for name, plan in (('exact', exact), ('quick', quick)):
-        for _ in array_windows(DRIVES[-1], rig, front_end, plan):
+    plans = {'exact': exact, 'quick': quick, 'dense': replace(quick, dense=True)}
+    row_s, rows = {}, {}
+    for name, plan in plans.items():
+        make = dense_windows if plan.dense else array_windows
+        for _ in make(DRIVES[-1], rig, front_end, plan):
             pass  # compiles
         began = time.process_time()
-        rows[name] = sum(1 for seed in seeds for _ in array_windows(seed, rig, front_end, plan))
-        seconds[name] = time.process_time() - began
-    return Cost(seconds['exact'] / rows['exact'], seconds['quick'] / rows['quick'], rows['exact'])
+        rows[name] = sum(1 for seed in seeds for _ in make(seed, rig, front_end, plan))
+        row_s[name] = (time.process_time() - began) / rows[name]
+    return Cost(row_s['exact'], row_s['quick'], row_s['dense'], rows['exact'])
 
 
 def _centres_hz(front_end: FrontEnd) -> np.ndarray:
