@@ -19,6 +19,7 @@ from avdet_ros.training.any_array.boxes import (
     plane_boxes,
     range_quantiles,
 )
+from avdet_ros.training.any_array.range_spread import RangeSpread
 from avdet_ros.training.boxes.score_calibration import Calibration
 
 APART_DEG = 2.0
@@ -46,12 +47,14 @@ class BearingDetector(nn.Module):
     Attributes:
         network: says the columns.
         calibration: turns logits into scores.
+        spread: of the ranges' quantiles.
     """
 
     def __init__(self, network: BearingFirst) -> None:
         super().__init__()
         self.network = network
         self.calibration = Calibration()
+        self.spread = RangeSpread()
 
     def forward(
         self, spectrogram: Tensor, steering: Tensor
@@ -83,7 +86,7 @@ class BearingDetector(nn.Module):
         order = order[kept]
         scores = scores[kept]
         labels = torch.zeros_like(scores, dtype=torch.int64)
-        return plane_boxes(angles[order]), scores, labels, range_m[order]
+        return plane_boxes(angles[order]), scores, labels, self.spread(range_m[order])
 
 
 def distinct(columns: Tensor, shape: BearingShape) -> tuple[Tensor, Tensor, Tensor]:

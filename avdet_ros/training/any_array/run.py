@@ -1,8 +1,8 @@
 """From windows of drawn arrays to a model file that takes any array.
 
-Fit, calibrate the scores on the validation windows, export, hold the file against the network,
-write down what it scores. It needs torch, onnx and ONNX Runtime, and nothing that draws pictures,
-plays sound or talks to ROS.
+Fit, calibrate scores and ranges on the validation windows, export, hold the file against the
+network, write down what it scores. It needs torch, onnx and ONNX Runtime, and nothing that draws
+pictures, plays sound or talks to ROS.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from avdet_ros.detection.contract import LABEL_OFFSET_S, contract_for_any_array
 from avdet_ros.detection.steering import azimuth_grid
@@ -31,8 +32,15 @@ from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan, finished
 from avdet_ros.training.any_array.fitting.run_file import BEST
 from avdet_ros.training.any_array.fitting.start_weights import read_start_weights
-from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, true_boxes
+from avdet_ros.training.any_array.fitting.validation import (
+    FoundInWindow,
+    found_in,
+    matched_bearings,
+    scores_of,
+    true_boxes,
+)
 from avdet_ros.training.any_array.model_file_scores import topic_windows
+from avdet_ros.training.any_array.range_spread import fit_spread
 from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.windows.shards import front_end_of
 from avdet_ros.training.any_array.windows.store import ArrayStore
@@ -171,15 +179,16 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     best = read_best(run.out)
     network = best.start.network().to(run.device).eval()
     found = found_in(network, val)
+    detector = BearingDetector(network).float().cpu()
+    detector.spread.set(fit_spread(matched_bearings(found, val)))
+    found = [spread_ranges(window, detector) for window in found]
     scores = scores_of(found, val)
-    detector = BearingDetector(network)
     if run.curve is None:
         logits = np.concatenate([window.logits for window in found])
         right = np.concatenate(matches([window.boxes for window in found], true_boxes(val)))
         detector.calibration.set(*fit_curve(logits, right))
     else:
         detector.calibration.set(*run.curve)
-    detector = detector.float().cpu()
     windows = int(best.row['training_windows'])
     about = {
         'recipe': f'any array: {best.plan}, {best.start.shape}',
@@ -218,6 +227,12 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
         f'validation bearing AP {scores["bearing_ap"]:.3f}'
     )
     return path
+
+
+def spread_ranges(window: FoundInWindow, detector: BearingDetector) -> FoundInWindow:
+    """What is found in a window, its ranges as the model file says them."""
+    ranges = detector.spread(torch.from_numpy(window.range_m))
+    return replace(window, range_m=ranges.numpy())
 
 
 def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:
