@@ -15,6 +15,7 @@ from pathlib import Path
 import sys
 
 from averaged_runs import windows_of
+from found_in_sight import azimuths
 import numpy as np
 from speed_in_steering import scores
 from weights_between import parts_of, read
@@ -24,7 +25,6 @@ from avdet_ros.training.any_array.fitting.validation import (
     WITHIN_DEG,
     FoundInWindow,
     found_in,
-    sure_labels,
 )
 
 SHARES = (0.25, 0.35, 0.45, 0.55)
@@ -61,8 +61,7 @@ def main(windows: Path, empty: Path, *models: Path) -> None:
     networks = {model: read(model) for model in models}
     shape = networks[models[0]].shape
     store, silent = (windows_of(folder, shape) for folder in (windows, empty))
-    angles = store.column('angles_deg')
-    truth = [row[its, 0] for row, its in zip(angles, sure_labels(store), strict=True)]
+    truth = azimuths(store)
     parts = parts_of(windows, store)
     for model, network in networks.items():
         found, others = found_in(network, store), found_in(network, silent)

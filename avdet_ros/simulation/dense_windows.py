@@ -16,10 +16,12 @@ import numpy as np
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.rig import Rig
+from avdet_ros.simulation import cnossos
 from avdet_ros.simulation.angles import AngleLabels, angle_labels
 from avdet_ros.simulation.array_windows import (
     WindowPlan,
     array_of,
+    array_windows,
     draw_world,
     moment_row,
     place_array,
@@ -48,7 +50,7 @@ class Instant:
 
     Attributes:
         labels: vehicles to be reported.
-        level_db: of all that sounds, A-weighted, at the array, dB(A).
+        level_db: of all vehicles, wind and hum together, A-weighted, at the array, dB(A).
     """
 
     labels: AngleLabels
@@ -74,6 +76,14 @@ class HeardWindow:
     end: Instant
     coming: np.ndarray
     about: WindowRow
+
+
+def drive_windows(
+    seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
+) -> Iterator[WindowRow]:
+    """Rows of a drive as its set has them: with a dense plan those of mixtures as well."""
+    make = dense_windows if plan.dense else array_windows
+    return make(seed, base, front_end, plan)
 
 
 def dense_windows(
@@ -158,19 +168,19 @@ def instant(scene: Scene, t_s: float) -> Instant:
     """What is there at a time of a drive."""
     near = only_near(scene, t_s)
     truth = near.truth(t_s)
-    levels_db = [*truth.level_db, rest_db(scene, t_s)]
-    return Instant(angle_labels(near, t_s, truth), _sum_db(np.array(levels_db)))
+    level_db = float(cnossos.add_levels(*truth.level_db, rest_db(scene, t_s)))
+    return Instant(angle_labels(near, t_s, truth), level_db)
 
 
 def _both(one: Instant, other: Instant) -> Instant:
-    level_db = _sum_db(np.array([one.level_db, other.level_db]))
+    level_db = float(cnossos.add_levels(one.level_db, other.level_db))
     return Instant(mixed_labels(one, other), level_db)
 
 
 def _beside(labels: AngleLabels, level_db: float) -> AngleLabels:
     """The same vehicles, their rest louder by another sound."""
     truth = labels.truth
-    rest = 10 * np.log10(10 ** (truth.rest_db / 10) + 10 ** (level_db / 10))
+    rest = cnossos.add_levels(truth.rest_db, level_db)
     audible = truth.level_db - rest >= AUDIBLE_DB
     return replace(labels, truth=replace(truth, rest_db=rest.astype(np.float32), audible=audible))
 
@@ -183,7 +193,3 @@ def _joined(truths: list[Truth]) -> Truth:
     }
     kinds = tuple(kind for truth in truths for kind in truth.kinds)
     return Truth(time_s=truths[0].time_s, kinds=kinds, **arrays)
-
-
-def _sum_db(levels_db: np.ndarray) -> float:
-    return float(10 * np.log10(np.sum(10 ** (levels_db / 10))))

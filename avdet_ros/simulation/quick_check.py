@@ -18,12 +18,11 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.simulation.array_windows import (
     WindowPlan,
     array_of,
-    array_windows,
     draw_world,
     place_array,
     window_starts_s,
 )
-from avdet_ros.simulation.dense_windows import dense_windows
+from avdet_ros.simulation.dense_windows import drive_windows
 from avdet_ros.simulation.path_ways import reading_filters
 from avdet_ros.simulation.propagation import sinc_filters
 from avdet_ros.simulation.quick_paths import Source
@@ -146,11 +145,10 @@ def costs(world: str, rig: Rig, seeds: Iterable[int] = DRIVES[:12]) -> Cost:
     plans = {'exact': exact, 'quick': quick, 'dense': replace(quick, dense=True)}
     row_s, rows = {}, {}
     for name, plan in plans.items():
-        make = dense_windows if plan.dense else array_windows
-        for _ in make(DRIVES[-1], rig, front_end, plan):
+        for _ in drive_windows(DRIVES[-1], rig, front_end, plan):
             pass  # compiles
         began = time.process_time()
-        rows[name] = sum(1 for seed in seeds for _ in make(seed, rig, front_end, plan))
+        rows[name] = sum(1 for seed in seeds for _ in drive_windows(seed, rig, front_end, plan))
         row_s[name] = (time.process_time() - began) / rows[name]
     return Cost(row_s['exact'], row_s['quick'], row_s['dense'], rows['exact'])
 

@@ -18,8 +18,8 @@ from typing import Any
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers
-from avdet_ros.simulation.array_windows import FORMAT, WindowPlan, array_windows
-from avdet_ros.simulation.dense_windows import dense_windows
+from avdet_ros.simulation.array_windows import FORMAT, WindowPlan
+from avdet_ros.simulation.dense_windows import drive_windows
 from avdet_ros.simulation.one_run import end_with_parent
 from avdet_ros.simulation.shard_folder import (
     drop_oldest,
@@ -28,7 +28,6 @@ from avdet_ros.simulation.shard_folder import (
     use_folder,
     write_rows,
 )
-from avdet_ros.simulation.windows import WindowRow
 
 NEWER = {name: getattr(WindowPlan, name) for name in ('recordings', 'empty', 'idling', 'dense')}
 """What the settings of a set are that was made before there were these."""
@@ -93,8 +92,12 @@ def make_array_windows(
 
 def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
     """Make and write one shard; returns its number of windows."""
-    seeds = range(first_seed, first_seed + plan.drives_a_shard)
-    rows = [row for seed in seeds for row in _windows_of(seed, base, plan)]
+    front_end = plan.front_end(base)
+    rows = [
+        row
+        for seed in range(first_seed, first_seed + plan.drives_a_shard)
+        for row in drive_windows(seed, base, front_end, plan)
+    ]
     return write_rows(out, first_seed, rows)
 
 
@@ -135,13 +138,8 @@ def _warm_up(plan: WindowPlan, base: Rig) -> None:
     """Compile what makes windows, by making some of the first drives."""
     for seed in range(4):
         one = replace(plan, windows_a_drive=1)
-        for _ in _windows_of(seed, base, one):
+        for _ in drive_windows(seed, base, plan.front_end(base), one):
             pass
-
-
-def _windows_of(seed: int, base: Rig, plan: WindowPlan) -> Iterator[WindowRow]:
-    make = dense_windows if plan.dense else array_windows
-    return make(seed, base, plan.front_end(base), plan)
 
 
 def _settings(first_seed: int, plan: WindowPlan, base: Rig) -> dict[str, Any]:

@@ -131,6 +131,20 @@ def f_score(matched: MatchedBearings) -> float:
     return 2 * hits / (found + labels)
 
 
+def ranges_at(matched: MatchedBearings, point: OperatingPoint) -> tuple[np.ndarray, np.ndarray]:
+    """Where both are known: true distances (K,) and said ranges (K, 3) of matched bearings.
+
+    Args:
+        matched: see `MatchedBearings`.
+        point: of the same list.
+    """
+    label, said_m = matched.label[: point.bearings], matched.range_m[: point.bearings]
+    hit = label >= 0
+    true_m, said_m = matched.distance_m[label[hit]], said_m[hit]
+    known = np.isfinite(true_m) & np.isfinite(said_m).all(axis=1)
+    return true_m[known], said_m[known]
+
+
 def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, Any] | None:
     """Errors of the ranges of matched bearings; None if the detector gives none.
 
@@ -139,13 +153,9 @@ def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, A
         ``|d - d'| / d``, and ``coverage``, the share of distances inside the interval from the
         5th to the 95th percentile), ``middle`` (the same between `MIDDLE_M`) and ``all``.
     """
-    first = matched.label[: point.bearings]
-    ranges = matched.range_m[: point.bearings][first >= 0]
-    true_m = matched.distance_m[first[first >= 0]]
-    known = np.isfinite(ranges).all(axis=1)
-    if not known.any():
+    true_m, ranges = ranges_at(matched, point)
+    if not len(true_m):
         return None
-    ranges, true_m = ranges[known], true_m[known]
 
     def scores(name: str, low: float, high: float) -> dict[str, Any]:
         here = _between(true_m, low, high)

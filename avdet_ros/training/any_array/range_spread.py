@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from avdet_ros.evaluation.bearings.metrics import MatchedBearings, operating_point
+from avdet_ros.evaluation.bearings.scores import ranges_at
 from avdet_ros.training.any_array.boxes import QUANTILES
 
 WANTED = QUANTILES[2] - QUANTILES[0]
@@ -48,12 +49,10 @@ def fit_spread(matched: MatchedBearings) -> float:
     Args:
         matched: of validation windows; those at the operating point count.
     """
-    counted = np.arange(len(matched.scores)) < operating_point(matched).bearings
-    hit = matched.hit & counted
-    true, said = matched.distance_m[matched.label[hit]], matched.range_m[hit]
-    known = np.isfinite(true) & (true > 0) & np.isfinite(said).all(axis=1)
-    if known.sum() < FEWEST:
+    true_m, said_m = ranges_at(matched, operating_point(matched))
+    true_m, said_m = true_m[true_m > 0], said_m[true_m > 0]
+    if len(true_m) < FEWEST:
         return 1.0
-    true, (low, middle, high) = np.log(true[known]), np.log(said[known]).T
+    true, (low, middle, high) = np.log(true_m), np.log(said_m).T
     side = np.where(true > middle, high - middle, middle - low)
     return float(np.quantile(np.abs(true - middle) / np.maximum(side, 1e-6), WANTED))

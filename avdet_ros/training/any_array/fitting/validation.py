@@ -17,6 +17,7 @@ from avdet_ros.evaluation.bearings.metrics import (
     operating_point,
     recall_at,
 )
+from avdet_ros.evaluation.bearings.scores import ranges_at
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles, plane_boxes, range_quantiles
 from avdet_ros.training.any_array.detector import averaged_azimuths, distinct_boxes
@@ -143,9 +144,7 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
     point = operating_point(matched)
     counted = np.arange(len(matched.scores)) < point.bearings
     hit = matched.hit & counted
-    true_m = matched.distance_m[matched.label[hit]]
-    known = np.isfinite(true_m)
-    true_m, said_m = true_m[known], matched.range_m[hit][known]
+    true_m, said_m = ranges_at(matched, point)
     inside = (said_m[:, 0] <= true_m) & (true_m <= said_m[:, 2])
     sure = sure_labels(store)
     return {
