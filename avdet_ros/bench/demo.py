@@ -227,13 +227,15 @@ class Demo:
             try:
                 self.graph.monitor.enable(name, 1.0)
                 return
-            except AvdetError:
+            except AvdetError as error:
                 self.graph.check()
                 alive = time.monotonic() < until_s
                 status = self.graph.monitor.status(name)
                 if status and status.values.get('state') == 'active':
                     return  # its answer was late
-                if (status and status.level == 2) or not alive:
+                if status and status.level == 2:  # even where its answer was late
+                    raise AvdetError(f'{name}: {status.sentence}') from error
+                if not alive:
                     raise
 
     def _wait_for_subscribers(self) -> None:
