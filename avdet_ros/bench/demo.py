@@ -229,13 +229,12 @@ class Demo:
                 return
             except AvdetError as error:
                 self.graph.check()
-                alive = time.monotonic() < until_s
                 status = self.graph.monitor.status(name)
                 if status and status.values.get('state') == 'active':
                     return  # its answer was late
                 if status and status.level == 2:  # even where its answer was late
                     raise AvdetError(f'{name}: {status.sentence}') from error
-                if not alive:
+                if time.monotonic() >= until_s:
                     raise
 
     def _wait_for_subscribers(self) -> None:

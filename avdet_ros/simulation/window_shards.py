@@ -136,9 +136,9 @@ def _write_all(
 
 def _warm_up(plan: WindowPlan, base: Rig) -> None:
     """Compile what makes windows, by making some of the first drives."""
+    front_end, one = plan.front_end(base), replace(plan, windows_a_drive=1)
     for seed in range(4):
-        one = replace(plan, windows_a_drive=1)
-        for _ in drive_windows(seed, base, plan.front_end(base), one):
+        for _ in drive_windows(seed, base, front_end, one):
             pass
 
 

@@ -138,9 +138,8 @@ def ranges_at(matched: MatchedBearings, point: OperatingPoint) -> tuple[np.ndarr
         matched: see `MatchedBearings`.
         point: of the same list.
     """
-    label, said_m = matched.label[: point.bearings], matched.range_m[: point.bearings]
-    hit = label >= 0
-    true_m, said_m = matched.distance_m[label[hit]], said_m[hit]
+    hit = np.flatnonzero(matched.hit[: point.bearings])
+    true_m, said_m = matched.distance_m[matched.label[hit]], matched.range_m[hit]
     known = np.isfinite(true_m) & np.isfinite(said_m).all(axis=1)
     return true_m[known], said_m[known]
 
