@@ -1,8 +1,8 @@
 """What a model for any array would gain from listening twice: a mirrored and a turned grid.
 
-    python tools/averaged_columns.py RUN WINDOWS
+    python tools/averaged_columns.py MODEL WINDOWS
 
-RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a set of exactly
+MODEL is a model file or the folder of a run of `avdet train any-array`, WINDOWS a set of exactly
 rendered validation windows (`avdet sim windows --arrays drawn`). The second look is at the same
 spectrogram, with the steering's columns in reversed order or turned by half a column; what both
 say of a vehicle is averaged. The weights are as they are, inference takes twice as long.
@@ -15,14 +15,14 @@ import sys
 
 import torch
 from torch import Tensor
+from weights_between import read
 
-from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import decoded_angles
-from avdet_ros.training.any_array.fitting.best_epoch import load_best
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of
 from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
+from avdet_ros.training.any_array.windows.shards import front_end_of
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
 OFFSET = 1
@@ -66,10 +66,10 @@ class Twice:
         return (predicted + other) / 2
 
 
-def main(run: Path, folder: Path) -> None:
+def main(model: Path, folder: Path) -> None:
     """Print the scores of one look and of two."""
-    network = load_best(run)
-    table, shape = SteeringTable(FrontEnd()), network.shape
+    network = read(model)
+    table, shape = SteeringTable(front_end_of(folder)), network.shape
     grid = azimuth_grid(shape.front, shape.front_deg, shape.around)
     stores = [ArrayStore(folder, table, grid + part * shape.column_deg) for part in (0.0, 0.5)]
     for store in stores:
