@@ -13,6 +13,8 @@ import pytest
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
+from avdet_ros.simulation.array_windows import WindowPlan
+from avdet_ros.simulation.window_shards import make_array_windows
 from avdet_ros.training.any_array.bearing_first import BearingShape
 from avdet_ros.training.any_array.fitting.fit import fit
 from avdet_ros.training.any_array.fitting.fit_state import FitPlan
@@ -84,6 +86,22 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
     assert again == model
     with (out / LOG).open() as file:
         assert len(list(csv.DictReader(file))) == before[1]
+
+
+@pytest.mark.slow
+def test_taught_by_teachers_that_look_at_simulated_cameras(start, bright_spots, tmp_path, rig):
+    # One drive a shard: each has a picture of its own.
+    plan = WindowPlan('plain', windows_a_drive=1, drives_a_shard=1, arrays_a_window=4, quick=True)
+    for use, count, seeds in (('train', 32, (60_000, 61_000)), ('val', 8, (100_000, 101_000))):
+        assert sum(make_array_windows(tmp_path / use, count, seeds, 1, plan, rig)) == count
+    recipe = recipe_of(start)
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, doubts=True))
+    out = tmp_path / 'run'
+    model = run_student(open_run(recipe, tmp_path, out, given={'rgb': bright_spots}))
+    scores = json.loads((out / 'scores.json').read_text())
+    assert (scores['windows'], scores['val_truth']['windows']) == (32, 8)
+    assert 'labelled by teachers (rgb)' in (out / 'MODEL_CARD.md').read_text()
+    assert Detector(model, rig, providers=['cpu']).front_end.pair_count == 28
 
 
 def test_a_recipe_in_the_words_of_the_fitting():

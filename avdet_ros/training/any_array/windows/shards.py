@@ -38,6 +38,9 @@ LARGEST_CARD = 1 << 20
 def front_end_of(folder: Path) -> FrontEnd:
     """What made the features of a set, as its ``windows.json`` says; without one the default.
 
+    Where teachers have labelled a set, its own words stand below theirs
+    (`training.run.watched_windows`).
+
     Raises:
         AvdetError: the file cannot be read, or names no features of a front end.
     """
@@ -45,8 +48,9 @@ def front_end_of(folder: Path) -> FrontEnd:
     if not path.exists():
         return FrontEnd()
     try:
-        names = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))['features']
-    except (ValueError, KeyError, TypeError) as error:
+        about = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))
+        names = about.get('windows', about)['features']
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AvdetError(
             f'{path}: expected what made a set of windows, found {one_line(error)}'
         ) from error

@@ -297,6 +297,9 @@ def test_a_set_says_which_pairs_it_has_and_another_table_is_refused(tmp_path):
     store = ArrayStore(tmp_path / 'set', SteeringTable(front_end), azimuth_grid())
     with pytest.raises(AvdetError, match=r'expected 64 features of 28 pairs .*, found 32'):
         store.refresh()
+    teachers = {'labels': {}, 'windows': {'features': front_end.feature_names}}
+    card.write_text(json.dumps(teachers))
+    assert front_end_of(tmp_path / 'set').pair_count == 28
     card.write_text(json.dumps({'features': ['log_mel_0']}))
     with pytest.raises(AvdetError, match=r'windows\.json: features: expected .*, found 1 names'):
         front_end_of(tmp_path / 'set')
