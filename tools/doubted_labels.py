@@ -4,9 +4,10 @@
 
 WINDOWS are simulated windows (`avdet sim windows --arrays drawn`), LABELLED some of them with
 what teachers saw (RUN/windows/train of a run by config/recipes/any_array_teachers.yaml), MODEL a
-model file for any array or a run. A label is right if a label of the simulator, a vehicle that can
-be heard, lies within 3 degrees; `training/any_array/doubts.py` leaves labels open near which the
-model says less than its threshold.
+model file for any array or a run. A label is right if it is the box of a vehicle that can be
+heard: its middle within a degree, or a third of its width, of the simulator's, its width within a
+factor of 1.65. Judged are labels near which the model is so sure of a vehicle, and those that
+bearings so sure take (`training/any_array/doubts.py`).
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ import numpy as np
 import torch
 from weights_between import read
 
-from avdet_ros.training.any_array.doubts import heard_near
+from avdet_ros.training.any_array.boxes import columns_deg
+from avdet_ros.training.any_array.doubts import heard_in, near_labels, taken_labels
 
-RIGHT_DEG, EDGE_DEG, VISIBLE = 3.0, 2.0, 0.25
-THRESHOLDS = (0.0, 0.03, 0.1, 0.2, 0.3, 0.5)
+NEAR_DEG, NEAR_WIDTHS, ALIKE = 1.0, 1 / 3, 0.5
+EDGE_DEG, VISIBLE = 2.0, 0.25
+BOX = ('azimuth_deg', 'width_deg')
+THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5)
 
 
 def judged(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> Iterator[tuple]:
     """Window, label and whether it is right, of a shard's sure labels."""
     for row in range(len(seen['seed'])):
-        free = list(true['azimuth_deg'][row, : true['count'][row]])
-        for label in range(seen['count'][row]):
-            if seen['unsure'][row, label]:
-                continue
-            azimuth = seen['azimuth_deg'][row, label]
-            near = min(free, key=lambda vehicle: abs(vehicle - azimuth), default=np.inf)
-            right = abs(near - azimuth) < RIGHT_DEG
-            if right:
-                free.remove(near)
-            yield row, label, right
+        vehicles = slice(true['count'][row])
+        azimuth_deg, width_deg = (true[name][row, vehicles] for name in BOX)
+        for label in np.flatnonzero(~seen['unsure'][row, : seen['count'][row]]):
+            middle_deg, wide_deg = (seen[name][row, label] for name in BOX)
+            near = np.abs(azimuth_deg - middle_deg) < max(NEAR_DEG, NEAR_WIDTHS * wide_deg)
+            alike = np.abs(np.log(width_deg / wide_deg)) < ALIKE
+            yield row, label, bool((near & alike).any())
 
 
 def vehicles_in_view(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> int:
@@ -61,20 +62,32 @@ def main(truth: Path, labelled: Path, model: Path) -> None:
     torch.set_num_threads(1)
     network = read(model)
     store = windows_of(labelled, network.shape)
-    heard = heard_near(network, store).numpy()
-    rows, vehicles, first = [], 0, 0
+    centres = columns_deg(network.shape, store.device)
+    nearest, taken = [], []
+    for _, labels, heard in heard_in(network, store, torch.arange(len(store)).split(128)):
+        nearest.append(torch.where(near_labels(labels, centres), heard[:, None], 0.0).amax(dim=-1))
+        taken.append([taken_labels(heard, labels, centres, least) for least in THRESHOLDS])
+    sure = torch.cat(nearest).numpy()
+    rules = [torch.cat(masks).numpy() for masks in zip(*taken, strict=True)]
+    rows, columns, right, vehicles, first = [], [], [], 0, 0
     for path in sorted(labelled.glob('windows_*.npz')):
         seen, true = without_features(path), without_features(truth / path.name)
-        rows += [(heard[first + row, label], right) for row, label, right in judged(seen, true)]
+        for row, label, is_right in judged(seen, true):
+            rows.append(first + row)
+            columns.append(label)
+            right.append(is_right)
         vehicles += vehicles_in_view(seen, true)
         first += len(seen['seed'])
-    says, right = np.array(rows, float).T
-    print('| left open below | labels | on vehicles that can be heard | of those found |')
-    print('|--:|--:|--:|--:|')
-    for threshold in THRESHOLDS:
-        kept = says >= threshold
-        found = right[kept].sum() / vehicles
-        print(f'| {threshold:g} | {kept.sum()} | {right[kept].mean():.3f} | {found:.3f} |')
+    print(
+        '| from | near: labels | right | of those found | taken: labels | right | of those found |'
+    )
+    print('|--:|--:|--:|--:|--:|--:|--:|')
+    for least, takes in zip(THRESHOLDS, rules, strict=True):
+        cells = [f'{least:g}']
+        for kept in (sure[rows, columns] >= least, takes[rows, columns]):
+            good = np.array(right)[kept]
+            cells += [f'{kept.sum()}', f'{good.mean():.3f}', f'{good.sum() / vehicles:.3f}']
+        print(f'| {" | ".join(cells)} |')
 
 
 if __name__ == '__main__':

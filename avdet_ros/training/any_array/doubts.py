@@ -1,10 +1,12 @@
 """Where eyes and ears disagree nothing is taught: seen and not heard, heard and not seen.
 
 Teachers that look at pictures draw boxes around parked vehicles, and see none behind a corner, in
-the dark or far away. A network that hears already knows better in the plain cases: a box in a
-direction from which it hears nothing at all becomes an unsure label, and so does a direction from
-which it hears a vehicle for sure and where no box is. What it knows less well is left to the
-teachers (learning with some labels withheld: "co-teaching", B. Han et al., arXiv 1804.06872).
+the dark or far away. A network that hears already knows better in the plain cases. Each bearing
+that it hears takes one box near it, the widest: of several vehicles in one direction the nearest
+is the loudest, and hides the others. A box that no bearing has taken becomes an unsure label, and
+so does a direction from which it hears a vehicle for sure and where no box is. What it knows less
+well is left to the teachers (learning with some labels withheld: "co-teaching", B. Han et al.,
+arXiv 1804.06872).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.any_array.bearing_first import BearingFirst
 from avdet_ros.training.any_array.boxes import columns_deg
 from avdet_ros.training.any_array.losses import BearingLabels
@@ -23,10 +26,10 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 NEAR_DEG = 4.0
 """A box and a bearing so near to each other are of the same vehicle."""
 
-SILENT = 0.2
-"""A network that says less than this near a box hears nothing there: of a good teacher's labels on
-simulated windows six in ten are on nothing that can be heard, and half of those go, with four in a
-hundred of the others (`tools/doubted_labels.py`)."""
+HEARD = 0.3
+"""A bearing that a network is so sure of takes a box: of a good teacher's labels on simulated
+windows six in ten are on nothing that can be heard, of those taken fewer than two, and of those
+that bearings less sure would take, most (`tools/doubted_labels.py`)."""
 
 SURE = 0.5
 """One that says more hears a vehicle."""
@@ -52,9 +55,18 @@ class Doubts:
     silent: int
     unseen: int
 
+    def __str__(self) -> str:
+        """In a sentence."""
+        return (
+            f"{self.silent} of the teachers' {self.labels} labels are on nothing that is heard, "
+            f'{self.unseen} directions are heard and not labelled: nothing is learned there'
+        )
+
 
 @torch.no_grad()
-def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) -> Doubts:
+def settle_doubts(
+    network: BearingFirst, store: ArrayStore, batch: int = 128, progress: Progress = SILENT
+) -> Doubts:
     """Make labels unsure where a network that hears disagrees for sure.
 
     Args:
@@ -62,6 +74,7 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
         store: a set with the labels of teachers, changed in place; windows in it that the
             simulator has labelled stay as they are.
         batch: windows at once.
+        progress: shows windows.
 
     Returns:
         What was found in the windows that teachers have labelled.
@@ -71,41 +84,63 @@ def settle_doubts(network: BearingFirst, store: ArrayStore, batch: int = 128) ->
     left, right = store.part('seen_deg').unbind(dim=1)
     watched = torch.nonzero(left - right < WHOLE_DEG)[:, 0]
     batches = watched.split(batch) if len(watched) else ()
-    for index, its, heard, near, loudest in _heard(network, store, batches):
-        sure = its.valid if its.unsure is None else its.valid & ~its.unsure
-        quiet = sure & (loudest < SILENT)
-        seen = (near & its.valid[..., None]).any(dim=1)
-        peaks = _peaks(heard) & (heard > SURE) & ~seen
-        labels += int(sure.sum())
-        silent += int(quiet.sum())
-        store.part('unsure')[index] |= quiet
-        for row, column in torch.nonzero(peaks).tolist():
-            unseen += _leave_open(store, int(index[row]), float(centres[column]))
+    with progress.step('what is heard near labels', len(watched)) as advance:
+        for index, its, heard in heard_in(network, store, batches):
+            sure = its.valid if its.unsure is None else its.valid & ~its.unsure
+            quiet = sure & ~taken_labels(heard, its, centres)
+            seen = (near_labels(its, centres) & its.valid[..., None]).any(dim=1)
+            peaks = _peaks(heard) & (heard > SURE) & ~seen
+            labels += int(sure.sum())
+            silent += int(quiet.sum())
+            store.part('unsure')[index] |= quiet
+            for row, column in torch.nonzero(peaks).tolist():
+                unseen += _leave_open(store, int(index[row]), float(centres[column]))
+            advance(len(index))
     return Doubts(labels, silent, unseen)
 
 
+def taken_labels(
+    heard: Tensor, labels: BearingLabels, centres_deg: Tensor, least: float = HEARD
+) -> Tensor:
+    """Which labels are of vehicles that are heard.
+
+    Args:
+        heard: (B, columns) how sure a network is of a vehicle, 0 to 1.
+        labels: M of each window.
+        centres_deg: (columns,) azimuths.
+        least: how sure a bearing must be to take a label.
+
+    Returns:
+        (B, M) bool: the surest bearing takes the widest label near it, then the next.
+    """
+    near, width_deg = near_labels(labels, centres_deg), labels.angles_deg[..., 2]
+    taken = torch.zeros_like(labels.valid)
+    rows, columns = torch.nonzero(_peaks(heard) & (heard >= least), as_tuple=True)
+    surest_first = heard[rows, columns].argsort(descending=True, stable=True)
+    for row, column in zip(rows[surest_first], columns[surest_first], strict=True):
+        free = near[row, :, column] & labels.valid[row] & ~taken[row]
+        if free.any():
+            taken[row, torch.where(free, width_deg[row], -1.0).argmax()] = True
+    return taken
+
+
 @torch.no_grad()
-def heard_near(network: BearingFirst, store: ArrayStore, batch: int = 128) -> Tensor:
-    """(windows, labels) how sure a network is of a vehicle near each label of a set, 0 to 1."""
-    every = torch.arange(len(store), device=store.device)
-    return torch.cat([loudest for *_, loudest in _heard(network, store, every.split(batch))])
-
-
-def _heard(
+def heard_in(
     network: BearingFirst, store: ArrayStore, batches: Iterable[Tensor]
-) -> Iterator[tuple[Tensor, BearingLabels, Tensor, Tensor, Tensor]]:
-    """Windows, their labels, what each column hears, columns near a label, the best of these."""
+) -> Iterator[tuple[Tensor, BearingLabels, Tensor]]:
+    """Windows, their labels, and (B, columns) how sure the network is of a vehicle, 0 to 1."""
     network.eval()
-    centres = columns_deg(network.shape, store.device)
     for index in batches:
         windows = store.batch(index)
         predicted = network(windows.level_db, windows.coherence, windows.steering)[:, 0].float()
-        heard, its = torch.sigmoid(predicted), windows.labels
-        apart = (its.angles_deg[..., 0, None] - centres).abs()
-        near = apart <= torch.maximum(
-            its.angles_deg[..., 2, None] / 2, centres.new_tensor(NEAR_DEG)
-        )
-        yield index, its, heard, near, torch.where(near, heard[:, None], 0.0).amax(dim=-1)
+        yield index, windows.labels, torch.sigmoid(predicted)
+
+
+def near_labels(labels: BearingLabels, centres_deg: Tensor) -> Tensor:
+    """(B, M, columns) bool, whether a bearing there can be of a label's vehicle."""
+    apart = (labels.angles_deg[..., 0, None] - centres_deg).abs()
+    reach = torch.maximum(labels.angles_deg[..., 2, None] / 2, centres_deg.new_tensor(NEAR_DEG))
+    return apart <= reach
 
 
 def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:

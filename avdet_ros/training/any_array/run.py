@@ -136,7 +136,7 @@ def train_any_array(
     )
     if run.doubts:
         hears = read_start_weights(run.plan.start_from).network().to(run.device)
-        _logger.info(f'{run.train}: {settle_doubts(hears, train)}')
+        _logger.info(f'{run.train}: {settle_doubts(hears, train, progress=progress)}')
     state = fit(train, val, run.out, run.plan, run.shape, stop_after_s, compiled, progress)
     if not (run.out / BEST).exists():
         return None

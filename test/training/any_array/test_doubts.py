@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
-from avdet_ros.training.any_array.doubts import Doubts, settle_doubts
+from avdet_ros.training.any_array.boxes import columns_deg
+from avdet_ros.training.any_array.doubts import Doubts, settle_doubts, taken_labels
+from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.any_array.run import AnyArrayRun
 
 SHAPE = BearingShape(width=12, deep=32, steps=4)
@@ -83,6 +85,28 @@ def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(la
     assert doubts.unseen >= found['missing']
     simulated = next(row for row, kind in kinds.items() if kind == 'simulated')
     assert doubts.labels == before.sum() - before[simulated]
+
+
+def test_a_bearing_takes_the_widest_box_near_it_and_no_other():
+    centres = columns_deg(SHAPE, torch.device('cpu'))
+    heard = torch.zeros(2, SHAPE.front)
+    for row, azimuth_deg, sure in (
+        (0, 10.0, 0.9),
+        (0, 13.0, 0.5),
+        (0, -20.0, 0.1),
+        (1, 10.0, 0.4),
+    ):
+        heard[row, (centres - azimuth_deg).abs().argmin()] = sure
+    boxes = [(9.0, 2.0), (11.0, 6.0), (15.0, 3.0), (-20.0, 4.0)]
+    angles = torch.zeros(2, 5, 4)
+    angles[:, :4, ::2] = torch.tensor(boxes)
+    valid = torch.tensor([[True] * 4 + [False], [True, False, True, True, False]])
+    labels = BearingLabels(angles, torch.full((2, 5), torch.nan), valid)
+    taken = taken_labels(heard, labels, centres)
+    # The second bearing is left the wider of what the first has not taken.
+    assert taken[0].tolist() == [False, True, True, False, False]
+    assert taken[1].tolist() == [True, False, False, False, False], 'the widest is padding'
+    assert taken_labels(heard, labels, centres, 0.6)[0].tolist() == [False, True] + [False] * 3
 
 
 def test_where_the_simulator_has_labelled_everything_there_is_no_doubt(tmp_path):
