@@ -65,8 +65,9 @@ def main(truth: Path, labelled: Path, model: Path) -> None:
     centres = columns_deg(network.shape, store.device)
     nearest, taken = [], []
     for _, labels, heard in heard_in(network, store, torch.arange(len(store)).split(128)):
-        nearest.append(torch.where(near_labels(labels, centres), heard[:, None], 0.0).amax(dim=-1))
-        taken.append([taken_labels(heard, labels, centres, least) for least in THRESHOLDS])
+        near = near_labels(labels, centres)
+        nearest.append(torch.where(near, heard[:, None], 0.0).amax(dim=-1))
+        taken.append([taken_labels(heard, labels, near, least) for least in THRESHOLDS])
     sure = torch.cat(nearest).numpy()
     rules = [torch.cat(masks).numpy() for masks in zip(*taken, strict=True)]
     rows, columns, right, vehicles, first = [], [], [], 0, 0

@@ -87,8 +87,9 @@ def settle_doubts(
     with progress.step('what is heard near labels', len(watched)) as advance:
         for index, its, heard in heard_in(network, store, batches):
             sure = its.valid if its.unsure is None else its.valid & ~its.unsure
-            quiet = sure & ~taken_labels(heard, its, centres)
-            seen = (near_labels(its, centres) & its.valid[..., None]).any(dim=1)
+            near = near_labels(its, centres)
+            quiet = sure & ~taken_labels(heard, its, near)
+            seen = (near & its.valid[..., None]).any(dim=1)
             peaks = _peaks(heard) & (heard > SURE) & ~seen
             labels += int(sure.sum())
             silent += int(quiet.sum())
@@ -100,20 +101,20 @@ def settle_doubts(
 
 
 def taken_labels(
-    heard: Tensor, labels: BearingLabels, centres_deg: Tensor, least: float = HEARD
+    heard: Tensor, labels: BearingLabels, near: Tensor, least: float = HEARD
 ) -> Tensor:
     """Which labels are of vehicles that are heard.
 
     Args:
         heard: (B, columns) how sure a network is of a vehicle, 0 to 1.
         labels: M of each window.
-        centres_deg: (columns,) azimuths.
+        near: (B, M, columns) bool, see `near_labels`.
         least: how sure a bearing must be to take a label.
 
     Returns:
         (B, M) bool: the surest bearing takes the widest label near it, then the next.
     """
-    near, width_deg = near_labels(labels, centres_deg), labels.angles_deg[..., 2]
+    width_deg = labels.angles_deg[..., 2]
     taken = torch.zeros_like(labels.valid)
     rows, columns = torch.nonzero(_peaks(heard) & (heard >= least), as_tuple=True)
     surest_first = heard[rows, columns].argsort(descending=True, stable=True)

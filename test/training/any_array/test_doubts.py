@@ -10,7 +10,7 @@ from torch import nn
 
 from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
 from avdet_ros.training.any_array.boxes import columns_deg
-from avdet_ros.training.any_array.doubts import Doubts, settle_doubts, taken_labels
+from avdet_ros.training.any_array.doubts import Doubts, near_labels, settle_doubts, taken_labels
 from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.any_array.run import AnyArrayRun
 
@@ -102,11 +102,12 @@ def test_a_bearing_takes_the_widest_box_near_it_and_no_other():
     angles[:, :4, ::2] = torch.tensor(boxes)
     valid = torch.tensor([[True] * 4 + [False], [True, False, True, True, False]])
     labels = BearingLabels(angles, torch.full((2, 5), torch.nan), valid)
-    taken = taken_labels(heard, labels, centres)
+    near = near_labels(labels, centres)
+    taken = taken_labels(heard, labels, near)
     # The second bearing is left the wider of what the first has not taken.
     assert taken[0].tolist() == [False, True, True, False, False]
     assert taken[1].tolist() == [True, False, False, False, False], 'the widest is padding'
-    assert taken_labels(heard, labels, centres, 0.6)[0].tolist() == [False, True] + [False] * 3
+    assert taken_labels(heard, labels, near, 0.6)[0].tolist() == [False, True] + [False] * 3
 
 
 def test_where_the_simulator_has_labelled_everything_there_is_no_doubt(tmp_path):
