@@ -1,1 +1,1 @@
-"""rosbag2 recordings without ROS: read, repair, write, and turn into data sets."""
+"""rosbag2 recordings without ROS: read, repair, write and convert to data sets."""

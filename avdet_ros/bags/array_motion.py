@@ -1,4 +1,4 @@
-"""The array's speed and the air of a bag, window by window, as node detector knows them."""
+"""Speed of the array and air temperature for each window of a bag, as in the detector node."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from avdet_ros.messages.decode import ODOMETRY, TEMPERATURE, decode_odometry, st
 from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
 
 _ANEW_NS = 5_000_000_000
-"""A window that ends so long before the one before is of stamps that began anew."""
+"""A window that ends this much earlier than the previous one means that the stamps restarted."""
 
 
 class BagMotion:
-    """What a model for any array is told beside the rig, of each window of a bag.
+    """Speed and air temperature per window, the inputs of a model for any array besides the rig.
 
     Attributes:
-        topic: of the odometry; None where there is none.
+        topic: the odometry topic; None if there is none.
         half_s: half the length of a window.
-        first_ns: stamp of the first pose; None without any.
-        airs: stamp and degrees Celsius of each temperature of the air.
-        left_out: messages of both topics that could not be used.
-        known: windows whose speed was known.
+        first_ns: stamp of the first pose; None if there are no poses.
+        airs: stamp and degrees Celsius of each air temperature message.
+        left_out: unusable messages of both topics.
+        known: number of windows with a known speed.
     """
 
     def __init__(
@@ -41,14 +41,15 @@ class BagMotion:
 
         Args:
             bag: the recording.
-            beside: topic of the sound; topics of its namespace go first.
+            beside: topic of the sound; topics in its namespace take precedence.
             base_frame: the rig's frame.
             window_s: length of a window.
-            odometry: name of its topic; '' takes none, None looks for ``odom``.
-            air_c: temperature until one was recorded.
+            odometry: the odometry topic; '' uses none, None looks for ``odom``.
+            air_c: air temperature to use until the first recorded one.
 
         Raises:
-            AvdetError: there is no such topic, several could be meant, or ``air_c`` is none.
+            AvdetError: the topic does not exist or is ambiguous, or ``air_c`` is not a
+                valid air temperature.
         """
         self.half_s, self._air_c = window_s / 2, check_air(air_c, 'air temperature')
         self.left_out = LeftOut(f'bag {bag.path}: motion')
@@ -81,27 +82,28 @@ class BagMotion:
         self._airs = deque(self.airs)
 
     def at(self, end_ns: int) -> tuple[float, float]:
-        """Speed ahead in m/s, 0 where it is unknown, and the air's temperature in Celsius.
+        """Return the forward speed in m/s, 0 if unknown, and the air temperature in Celsius.
 
         Args:
-            end_ns: of a window; windows come in their order.
+            end_ns: end of a window; call in the order of the windows.
         """
         speed_mps, air_c = self.known_at(end_ns)
         self.known += speed_mps is not None
         return speed_mps or 0.0, self._air_c if air_c is None else air_c
 
     def known_at(self, end_ns: int) -> tuple[float | None, float | None]:
-        """The same, None where it is unknown."""
+        """Return the same as `at`, but None for unknown values."""
         _, speed_mps = self.in_middle(end_ns)
         while self._airs and self._airs[0][0] <= end_ns:
             self._told_c = self._airs.popleft()[1]
         return speed_mps, self._told_c
 
     def in_middle(self, end_ns: int) -> tuple[PlanarPose | None, float | None]:
-        """Pose, on the path without jumps, and speed of the middle of a window, where known.
+        """Return pose (on the path without jumps) and speed at a window's middle, where known.
 
         Args:
-            end_ns: of the window, until when odometry has come; windows come in their order.
+            end_ns: end of the window; odometry up to here is used. Call in the order of the
+                windows.
         """
         if end_ns < self._last_ns - _ANEW_NS:
             while self._poses and self._poses[0][0] > end_ns + _ANEW_NS:
@@ -134,7 +136,7 @@ class BagMotion:
 
 
 def _find(bag: Bag, beside: str, name: str, msgtype: str) -> str | None:
-    """The topic of this name in the sound's namespace, else the only one of it."""
+    """Return the topic of this name in the sound's namespace, else the only one in the bag."""
     own = bag.topics.get(f'{beside.rsplit("/", 1)[0]}/{name}')
     if own is not None and own.count and own.msgtype == msgtype:
         return own.name

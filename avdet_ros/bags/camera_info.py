@@ -1,8 +1,8 @@
-"""The matrix of a bag's pictures, from ``camera_info`` as drivers send it.
+"""The camera matrix of a bag's pictures, from ``camera_info`` as drivers send it.
 
-A ``camera_info`` speaks of the whole sensor as it was calibrated. The pictures beside it may be a
-crop of that (``roi``), binned, scaled down by the driver, or rectified already; until the driver
-has loaded its calibration, or for ever, all of it may be zeros.
+A ``camera_info`` describes the whole sensor as calibrated. The pictures beside it may be a crop of
+it (``roi``), binned, scaled down by the driver, or rectified already. All values may be zero until
+the driver has loaded its calibration, or for the whole recording.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COUNTS = {
     **dict.fromkeys(_FISHEYE, (4,)),
     '': (4, 5, 8, 12, 14),
 }
-"""Numbers that a distortion model has, by its name as drivers write it; OpenCV's order."""
+"""Possible numbers of coefficients by distortion model, named as by drivers; OpenCV's order."""
 
 NO_INFO = 'no camera_info'
 _SMALLEST_PX = 16
@@ -42,15 +42,15 @@ _MOST_PICTURES = 100
 
 @dataclass(frozen=True)
 class CameraModel:
-    """A camera as its pictures show it.
+    """A camera, described for its recorded pictures.
 
     Attributes:
         frame_id: the optical frame.
         size_px: width and height.
         matrix: (3, 3) float64 K.
         distortion: coefficients, empty without distortion.
-        fisheye: the coefficients are those of the equidistant model.
-        how: what was made of the ``camera_info``, '' where it was taken as it is.
+        fisheye: whether the coefficients are those of the equidistant model.
+        how: how the ``camera_info`` was adapted, '' if it was used unchanged.
     """
 
     frame_id: str
@@ -61,7 +61,7 @@ class CameraModel:
     how: str = ''
 
     def undistort(self) -> Callable[[np.ndarray], np.ndarray]:
-        """A function that makes this camera's pictures those of a pinhole camera of the same K."""
+        """Return a function that maps pictures to those of a pinhole camera with the same K."""
         if not self.distortion.any():
             return lambda image: image
         maps: Any = (cv2.fisheye if self.fisheye else cv2).initUndistortRectifyMap(
@@ -72,12 +72,12 @@ class CameraModel:
 
 
 def interpolation(image: np.ndarray) -> int:
-    """How to resample a picture: between a vehicle's depth and the road's there is nothing."""
+    """Return OpenCV's interpolation: nearest unless uint8, since depths must not be mixed."""
     return cv2.INTER_NEAREST if image.dtype != np.uint8 else cv2.INTER_LINEAR
 
 
 def info_topic(image_topic: str) -> str:
-    """Where the ``camera_info`` of an image topic is published."""
+    """Return the ``camera_info`` topic of an image topic."""
     base, _, last = image_topic.rpartition('/')
     if last in _TRANSPORTS:
         base = base.rpartition('/')[0]
@@ -85,25 +85,25 @@ def info_topic(image_topic: str) -> str:
 
 
 def is_rectified(image_topic: str) -> bool:
-    """Whether a topic's name says that its pictures have no distortion any more."""
+    """Return whether a topic's name says that its pictures are rectified."""
     return bool(_RECTIFIED.search(image_topic))
 
 
 def is_calibrated(info: Any) -> bool:
-    """Whether a ``camera_info`` holds a camera; until a driver has loaded its file, all is 0."""
+    """Return whether a ``camera_info`` is calibrated; before a driver loads its file, all is 0."""
     return _matrix(info.k) is not None or _matrix(_of_projection(info)) is not None
 
 
 def camera_model(bag: Bag, image_topic: str) -> tuple[CameraModel | None, str]:
-    """The camera of an image topic.
+    """Return the camera of an image topic.
 
     Returns:
-        model: of the pictures as they are; None where nothing calibrated is known of them.
-        why: a sentence where there is none, else ''.
+        model: camera of the recorded pictures; None if no calibration is known.
+        why: the reason if there is no model, else ''.
 
     Raises:
-        AvdetError: the ``camera_info`` does not belong to these pictures, or has a distortion
-            that is unknown.
+        AvdetError: the ``camera_info`` does not belong to these pictures, or its distortion model
+            is unknown.
     """
     topic = info_topic(image_topic)
     if topic not in bag.topics or not bag.topics[topic].count:
@@ -120,20 +120,20 @@ def camera_model(bag: Bag, image_topic: str) -> tuple[CameraModel | None, str]:
 def drive_camera(
     bag: Bag, image_topic: str, rig_path: Path | None
 ) -> tuple[CameraModel | None, str]:
-    """The camera that a drive's boxes are in, by its ``camera_info`` or else by the rig file.
+    """Return the camera to which a drive's boxes refer, from ``camera_info`` or the rig file.
 
     Args:
         bag: the recording.
-        image_topic: of the RGB camera.
-        rig_path: the rig file that a person named; None where none was named.
+        image_topic: topic of the RGB camera.
+        rig_path: the rig file that the user named, or None.
 
     Returns:
-        model: None where the rig file is what counts.
-        how: where size and matrix come from, for the report.
+        model: None if the rig file's camera is used.
+        how: source of size and matrix, for the report.
 
     Raises:
-        AvdetError: the ``camera_info`` cannot be used and no rig file is named that could stand
-            in for it.
+        AvdetError: the ``camera_info`` cannot be used, and no rig file is named that could
+            replace it.
     """
     topic = info_topic(image_topic)
     where = f'bag {bag.path}: {topic}'
@@ -158,11 +158,11 @@ def drive_camera(
 
 
 def first_calibrated(bag: Bag, topic: str) -> tuple[Any, str]:
-    """The first ``camera_info`` with numbers in it; until a driver has loaded its file, all are 0.
+    """Return the first calibrated ``camera_info``; before a driver loads its file, all is 0.
 
     Returns:
         info: the message, or None.
-        found: what the first one held, where none is calibrated.
+        found: content of the first message if none is calibrated.
     """
     found = ''
     for message in bag.messages([topic]):
@@ -175,13 +175,13 @@ def first_calibrated(bag: Bag, topic: str) -> tuple[Any, str]:
 
 
 def first_picture(bag: Bag, topic: str) -> tuple[tuple[int, int] | None, str]:
-    """Width and height of a topic's pictures, and their frame; None where none can be read."""
+    """Return width and height of a topic's pictures, None if unreadable, and their frame_id."""
     image, frame_id = _first_readable(bag, topic)
     return (None if image is None else (image.shape[1], image.shape[0])), frame_id
 
 
 def first_image(bag: Bag, topic: str) -> np.ndarray | None:
-    """The first picture of a topic that can be read, see `decode_picture`; None where none can."""
+    """Return the first readable picture of a topic, see `decode_picture`, or None."""
     return _first_readable(bag, topic)[0]
 
 
@@ -199,7 +199,7 @@ def _first_readable(bag: Bag, topic: str) -> tuple[np.ndarray | None, str]:
 
 
 def cameras_of(bag: Bag) -> list[str]:
-    """Topics of pictures with a ``camera_info`` beside them."""
+    """Return the image topics that have a ``camera_info``."""
     return [
         name
         for name, topic in bag.topics.items()
@@ -212,18 +212,18 @@ def cameras_of(bag: Bag) -> list[str]:
 def model_of(
     info: Any, picture_px: tuple[int, int] | None, rectified: bool, where: str, frame_id: str = ''
 ) -> CameraModel:
-    """What a calibrated ``camera_info`` says of pictures of a size.
+    """Return the camera that a calibrated ``camera_info`` describes, for pictures of a given size.
 
     Args:
         info: the message.
-        picture_px: width and height of the pictures; None takes what the message says.
-        rectified: the pictures are, so P is their matrix and there is no distortion.
-        where: of the message, for errors.
-        frame_id: of the pictures, for a message without one.
+        picture_px: width and height of the pictures; None uses the message's size.
+        rectified: whether the pictures are rectified; P is then their matrix, without distortion.
+        where: bag and topic of the message, for errors.
+        frame_id: frame_id of the pictures, used if the message has none.
 
     Raises:
-        AvdetError: the pictures are no part or scaling of what was calibrated, or the distortion
-            is unknown.
+        AvdetError: the pictures are neither a crop nor a scaling of the calibrated ones, or the
+            distortion model is unknown.
     """
     raw, projected = _matrix(info.k), _matrix(_of_projection(info))
     distortion, fisheye = np.zeros(0), False
@@ -248,22 +248,22 @@ def model_of(
 
 
 def _of_projection(info: Any) -> np.ndarray:
-    """(9,) K of the rectified pictures, which P holds."""
+    """(9,) K of the rectified pictures, taken from P."""
     return np.asarray(info.p, np.float64).reshape(3, 4)[:, :3].ravel()
 
 
 def _matrix(numbers: Any) -> np.ndarray | None:
-    """(3, 3) float64; None for what is no camera's."""
+    """(3, 3) float64; None if the numbers are not a camera matrix."""
     matrix = np.array(numbers, np.float64).reshape(3, 3)
     focal = matrix[0, 0], matrix[1, 1]
     if not np.isfinite(matrix).all() or min(focal) <= 0:
         return None
-    # Some drivers send the identity for "unknown"; no axis meets the picture in its corner.
+    # Some drivers send the identity for "unknown"; no optical axis meets the picture's corner.
     return matrix if matrix[:2, 2].any() else None
 
 
 def _distortion(info: Any, where: str) -> tuple[np.ndarray, bool]:
-    """Coefficients as OpenCV takes them, and whether they are the fisheye model's."""
+    """Return OpenCV's distortion coefficients and whether they are the fisheye model's."""
     numbers = np.asarray(info.d, np.float64).ravel()
     if not numbers.any():
         return np.zeros(0), False
@@ -286,12 +286,12 @@ def _distortion(info: Any, where: str) -> tuple[np.ndarray, bool]:
 def _of_pictures(
     info: Any, matrix: np.ndarray, picture_px: tuple[int, int] | None, where: str
 ) -> tuple[np.ndarray, tuple[int, int], str]:
-    """The matrix of the pictures: cropped, binned and scaled as they are."""
+    """Return the matrix adapted to the pictures' crop, binning and scale, their size, and how."""
     whole = int(info.width), int(info.height)
     roi, binning = info.roi, (max(info.binning_x, 1), max(info.binning_y, 1))
     crop = (int(roi.width) or whole[0], int(roi.height) or whole[1])
     size = (crop[0] // binning[0], crop[1] // binning[1])
-    if min(whole) == 0:  # a driver that knows its matrix and not its size
+    if min(whole) == 0:  # the driver knows its matrix but not its size
         if picture_px is None or not _inside(matrix, picture_px):
             found = 'none' if picture_px is None else f'{picture_px[0]} x {picture_px[1]}'
             raise AvdetError(
@@ -309,9 +309,9 @@ def _of_pictures(
     cropped = f'cropped to {crop[0]} x {crop[1]} at {roi.x_offset}, {roi.y_offset}'
     here = (shifted, cropped) if crop != whole else (matrix, '')
     binned = all(abs(a - b) <= (n > 1) for a, b, n in zip(picture_px, size, binning, strict=True))
-    if binned and (size != whole or picture_px == whole):  # as it says itself
+    if binned and (size != whole or picture_px == whole):  # as the message itself says
         return _scaled(here[0], here[1], crop, picture_px, (1 / binning[0], 1 / binning[1]))
-    if picture_px == whole:  # crop and binning are what the calibration was made with
+    if picture_px == whole:  # the calibration was made with this crop and binning
         return matrix, whole, ''
     for (base, words), of in ((here, crop), ((matrix, ''), whole)):
         if scale := _scale(of, picture_px):
@@ -330,19 +330,19 @@ def _scaled(
     picture_px: tuple[int, int],
     scale: tuple[float, float],
 ) -> tuple[np.ndarray, tuple[int, int], str]:
-    """As ROS's image_geometry: pixels count from the picture's edge."""
+    """Scale a matrix as ROS's image_geometry does: pixels count from the picture's edge."""
     scaling = f'scaled from {size[0]} x {size[1]} to {picture_px[0]} x {picture_px[1]}'
     how = ', '.join(filter(None, (words, scaling if picture_px != size else '')))
     return np.diag([*scale, 1.0]) @ matrix, picture_px, how
 
 
 def _inside(matrix: np.ndarray, size: tuple[int, int]) -> bool:
-    """Whether the optical axis meets the middle half of the picture."""
+    """Return whether the optical axis meets the middle half of the picture."""
     return all(0.25 * size[i] < matrix[i, 2] < 0.75 * size[i] for i in range(2))
 
 
 def _scale(calibrated: tuple[int, int], pictures: tuple[int, int]) -> tuple[float, float] | None:
-    """Scale of width and height; None unless it is the same but for rounding to pixels."""
+    """Return the scale of width and height; None unless both agree up to rounding to pixels."""
     x, y = pictures[0] / calibrated[0], pictures[1] / calibrated[1]
     even = abs(pictures[1] - calibrated[1] * x) < 1 or abs(pictures[0] - calibrated[0] * y) < 1
     return (x, y) if even else None

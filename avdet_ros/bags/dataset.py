@@ -1,7 +1,7 @@
-"""From recorded drives to a data set that `avdet train student` reads, in the MAVD layout.
+"""Convert recorded bags to a data set in the MAVD layout, as `avdet train student` reads it.
 
 Each RGB picture becomes a frame with the second of sound centred on it. Everything is matched by
-header stamps, never by when the recorder received it; what is missing is counted and reported.
+header stamps, never by receive times. Missing data is counted and reported.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from avdet_ros.messages.decode import COMPRESSED_IMAGE, DETECTIONS, IMAGE
 from avdet_ros.rig import parse_rig
 
 SYNC_S = 0.05
-"""A thermal or depth picture belongs to an RGB picture that is no further away in time."""
+"""Maximum time between a thermal or depth picture and the RGB picture it is matched with."""
 
 SCALE_PICTURES = 24
-"""Thermal pictures that the scale of the counts is found from."""
+"""Number of thermal pictures from which the scale of the counts is inferred."""
 
 SPLIT = {'train': 0.6, 'val': 0.2, 'test': 0.2}
-"""MAVD's shares, by drives: windows overlap, so a split by frame would leak."""
+"""MAVD's shares, split by drive: windows overlap, so a split by frame would leak."""
 
 
 def convert(
@@ -64,28 +64,28 @@ def convert(
     on_failure: Callable[[Path, AvdetError], None] = lambda path, error: None,
     odometry: str | None = None,
 ) -> list[DriveReport]:
-    """Write bags as a data set; one drive a bag.
+    """Convert bags to a data set with one drive per bag.
 
     Args:
-        bags: the recordings. A drive's name comes from its bag's; with the word ``day`` it counts
-            as recorded by day.
-        out: folder to make.
+        bags: the recordings. A drive is named after its bag; a name with the word ``day`` marks a
+            drive recorded by day.
+        out: folder to create.
         topics: image topic by modality: ``rgb``, and ``thermal`` and ``depth`` where recorded.
         audio: topic of the sound; None looks for ``audio`` in any namespace.
-        rig_path: rig file; camera_info and static TF of a bag overrule it.
-        rate_hz: frames a second at most.
+        rig_path: rig file; camera_info and static TF of a bag take precedence over it.
+        rate_hz: maximum frame rate.
         kelvin_per_count: of the thermal camera, see `thermal_counts.find_scale`.
         on_drive: called after each drive.
-        on_failure: called with each bag that could not be converted, and why.
-        odometry: topic of the vehicle's motion; '' takes none, None looks for ``odom``.
+        on_failure: called with each bag that could not be converted, and the error.
+        odometry: odometry topic; '' uses none, None looks for ``odom``.
 
     Returns:
-        A report a drive, also written to ``dataset.json``; drives that an earlier run with the
-        same bags finished are kept as they are.
+        One report per drive, also written to ``dataset.json``. Drives that an earlier run with
+        the same bags finished are kept.
 
     Raises:
-        AvdetError: a bag or a topic cannot be used, or ``out`` holds something else. All other
-            bags are converted first, and nothing of those that failed stays.
+        AvdetError: a bag or a topic cannot be used, or ``out`` contains something else. All other
+            bags are converted first, and nothing remains of the failed ones.
     """
     if not 0.1 <= rate_hz <= 100:
         raise AvdetError(f'rate: expected 0.1 to 100 frames a second, found {rate_hz:g}')
@@ -134,10 +134,10 @@ def convert(
 
 
 def drive_names(bags: Sequence[Path]) -> dict[Path, str]:
-    """A drive's name for each bag, in the bags' order.
+    """Return the name of each bag's drive, in the order of the bags.
 
     Raises:
-        AvdetError: no bags, or two bags of one name.
+        AvdetError: there are no bags, or two bags have the same name.
     """
     names: dict[Path, str] = {}
     for path in bags:
@@ -152,10 +152,11 @@ def drive_names(bags: Sequence[Path]) -> dict[Path, str]:
 
 
 def split_drives(drives: Sequence[str]) -> dict[str, str]:
-    """Which split each drive belongs to; a drive is never in two.
+    """Assign each drive to exactly one split.
 
-    The order is that of the names' hashes, so it is independent of when or where they were
-    recorded. With two drives there is no test split, with one neither test nor validation.
+    Drives are ordered by the hashes of their names, so the split does not depend on when or where
+    they were recorded. With two drives there is no test split, with one neither test nor
+    validation.
     """
     order = sorted(drives, key=lambda name: hashlib.sha256(name.encode()).digest())
     count = len(order)
@@ -230,12 +231,12 @@ def _convert_drive(
                     seen.add(frame)
                 if wanted:
                     left_out[kind].check()
-                if kind == 'rgb':  # without one it is no frame
+                if kind == 'rgb':  # a frame needs an RGB picture
                     ids = [frame for frame in ids if frame in seen]
                 report.missing[kind] = len(ids) - len(seen)
             for frame in ids:
                 clip = sound.around(frame.stamp_ns, layout.CLIP_S)
-                assert clip is not None  # as of all in `whole`
+                assert clip is not None  # true of all frames in `whole`
                 write_clip(out, frame, clip, rig)
             motion = drive_motion(told, sound.start_ns, sound.end_ns)
             if motion.odometry is not None:

@@ -1,4 +1,4 @@
-"""What has become of each bag, noted in the data set's folder, so that a second run goes on."""
+"""Index of the bags converted so far, kept in the data set's folder so a second run continues."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from avdet_ros.files import write_atomically
 
 INDEX = 'dataset.json'
 UNFINISHED = 'unfinished.part'
-"""Folder of the drive that is being written; what is in it counts for nothing."""
+"""Folder of the drive being written; its content is discarded after an interruption."""
 
 
 @dataclass
 class DriveReport:
-    """What became of one bag.
+    """Result of converting one bag.
 
     Attributes:
         bag: its path.
         drive: the drive's folder.
         frames: frames written.
-        without_sound: pictures left out since their second of sound is not whole.
-        missing: frames without a picture, by modality.
-        with_truth: frames whose true boxes the bag holds, as bags of simulated drives do.
-        gaps: pieces of sound lost.
+        without_sound: pictures left out because their second of sound is incomplete.
+        missing: number of frames without a picture, by modality.
+        with_truth: frames with true boxes in the bag, as in bags of simulated drives.
+        gaps: number of gaps in the sound.
         lost_s: seconds of sound lost.
-        camera: where size and matrix of the RGB camera come from.
-        pose: sentences about poses that are not the bag's.
-        bad: sentences about what was damaged and left out or mended.
-        alignment: how other cameras' pictures were laid over the RGB camera's.
-        thermal: what the thermal camera's counts were taken for.
-        motion: where the vehicle's speed comes from and how much of it is known.
+        camera: source of the RGB camera's size and matrix.
+        pose: sentences about poses that do not come from the bag.
+        bad: sentences about damaged data that was left out or repaired.
+        alignment: how the other cameras' pictures were aligned with the RGB camera's.
+        thermal: the scale assumed for the thermal camera's counts.
+        motion: source of the vehicle's speed and how much of it is known.
         split: train, val or test.
-        settings: the options that it was made with.
-        partial: None, or why this is not the whole drive.
+        settings: options of the conversion.
+        partial: None, or why the drive is incomplete.
     """
 
     bag: str
@@ -63,10 +63,10 @@ class DriveReport:
 def finished_drives(
     out: Path, names: dict[Path, str], settings: dict[str, Any]
 ) -> tuple[list[DriveReport], list[layout.FrameId]]:
-    """What an earlier run with the same bags and options has finished in a folder.
+    """Return the drives and frames that an earlier run with the same bags and options finished.
 
     Raises:
-        AvdetError: the folder holds something else.
+        AvdetError: the folder contains something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return [], []
@@ -93,12 +93,12 @@ def finished_drives(
 def write_index(
     out: Path, reports: list[DriveReport], ids: list[layout.FrameId], splits: dict[str, str]
 ) -> None:
-    """Write what has become a drive so far: `INDEX` and the lists of the splits.
+    """Write `INDEX` and the split files for the drives converted so far.
 
     Args:
         out: the data set's folder.
-        reports: of its drives.
-        ids: their frames.
+        reports: of the drives.
+        ids: frames of the drives.
         splits: split of each drive.
     """
     write_lists(out, ids, splits)

@@ -1,4 +1,4 @@
-"""Files of a drive in the MAVD layout, from what a bag holds: sound, pictures, truth, lists."""
+"""Write the files of a drive in the MAVD layout: sound, pictures, ground truth and split files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 def write_clip(out: Path, frame: layout.FrameId, clip: np.ndarray, rig: Rig) -> None:
-    """Store a frame's second of sound, one lossless file a microphone.
+    """Store a frame's second of sound, one lossless file per microphone.
 
     Args:
         out: the data set's folder.
-        frame: which.
+        frame: the frame.
         clip: (samples, 8) int16 or float32.
-        rig: has the sample rate.
+        rig: provides the sample rate.
     """
     paths = layout.sound_paths(out, frame, '.flac')
     paths[0].parent.mkdir(exist_ok=True)
@@ -38,17 +38,17 @@ def write_clip(out: Path, frame: layout.FrameId, clip: np.ndarray, rig: Rig) -> 
 def write_picture(
     out: Path, frame: layout.FrameId, kind: str, image: np.ndarray, focal_px: float
 ) -> None:
-    """Store a picture as MAVD does: JPEG, or PNG for thermal counts; depth colour-coded.
+    """Store a picture as in MAVD: JPEG, or PNG for thermal counts; depth colour-coded.
 
     Args:
         out: the data set's folder.
-        frame: which.
+        frame: the frame.
         kind: rgb, thermal or depth.
-        image: as the bag has it; depth as colours, as uint16 millimetres or as float metres.
-        focal_px: of the camera, for the colours of depth.
+        image: as in the bag; depth as colours, uint16 millimetres or float metres.
+        focal_px: focal length of the camera, for the colours of depth.
 
     Raises:
-        AvdetError: the image has a type that cannot be stored, or the disk is full.
+        AvdetError: the image's dtype cannot be stored, or the disk is full.
     """
     if kind == 'thermal' and image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -70,7 +70,7 @@ def write_picture(
 
 
 def write_truth(folder: Path, ids: Sequence[layout.FrameId], truth: RecordedTruth) -> int:
-    """Write ``truth/frames.jsonl`` of a drive's folder; how many of the frames have one."""
+    """Write ``truth/frames.jsonl`` of a drive; return the number of frames with ground truth."""
     lines = []
     for frame in ids:
         found = truth.at(frame.stamp_ns)
@@ -96,7 +96,7 @@ def write_lists(out: Path, ids: Sequence[layout.FrameId], splits: dict[str, str]
     Args:
         out: the data set's folder.
         ids: frames of all drives.
-        splits: train, val or test, by drive.
+        splits: train, val or test for each drive.
     """
     for split in layout.SPLITS:
         of_split = [frame for frame in ids if splits[frame.drive] == split]

@@ -1,4 +1,4 @@
-"""How the vehicle of a drive moved, from a bag's topics to the drive's file and back to topics."""
+"""Convert the vehicle's motion between a bag's topics and a drive's odometry file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _AIR_EVERY_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class DriveMotion:
-    """What a bag says of a drive's motion.
+    """Motion and air temperature of a drive, read from a bag.
 
     Attributes:
-        odometry: None where it says nothing.
-        air_c: temperature of the air, None where it says nothing.
-        sentence: how much of the speed is known; '' without a topic.
+        odometry: None if the bag contains none.
+        air_c: air temperature, None if the bag contains none.
+        sentence: how much of the speed is known; '' without an odometry topic.
     """
 
     odometry: Odometry | None
@@ -37,15 +37,15 @@ class DriveMotion:
 
 
 def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
-    """The motion of a drive, at the steps that `avdet_ros.dataset.odometry` keeps.
+    """Sample a drive's motion at the steps of `avdet_ros.dataset.odometry`.
 
     Args:
-        motion: of the bag, from which nothing was asked yet.
-        start_ns: of the drive's sound.
-        end_ns: of the same.
+        motion: of the bag, not queried before.
+        start_ns: start of the drive's sound.
+        end_ns: end of the drive's sound.
     """
     told_c = [(stamp, celsius) for stamp, celsius in motion.airs if stamp <= end_ns]
-    # What was told before the drive, or without a stamp, holds until something else is.
+    # A temperature from before the drive, or without a stamp, is valid until the next one.
     airs_c = [celsius for stamp, celsius in told_c if stamp >= start_ns] or [
         celsius for _, celsius in told_c[-1:]
     ]
@@ -53,7 +53,7 @@ def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
     if motion.topic is None:
         return DriveMotion(None, air_c, '')
     steps = int((end_ns - start_ns) * 1e-9 / STEP_S) + 1
-    # What a vehicle did before its first pose nobody knows, nor its mean speed about it.
+    # Motion before the first pose is unknown, and so is the mean speed around it.
     first_ns = end_ns if motion.first_ns is None else motion.first_ns
     fast_ns = first_ns + round(MEAN_OVER_S / 2 * 1e9)
     stamps: list[int] = []
@@ -75,10 +75,10 @@ def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
 
 
 def odometry_messages(folder: Path, rig: Rig) -> Iterator[tuple[int, str, Any]]:
-    """A drive's poses as a vehicle publishes them: stamp, topic and message.
+    """Yield a drive's poses as a vehicle publishes them: stamp, topic and message.
 
     Raises:
-        AvdetError: the drive's file is damaged.
+        AvdetError: the drive's odometry file is damaged.
     """
     way = read_odometry(folder)
     if way is None or not len(way):
@@ -98,10 +98,10 @@ def odometry_messages(folder: Path, rig: Rig) -> Iterator[tuple[int, str, Any]]:
 def air_messages(
     folder: Path, rig: Rig, start_ns: int, seconds: float
 ) -> Iterator[tuple[int, str, Any]]:
-    """The temperature of a drive's air once a second, as a simulated vehicle publishes it.
+    """Yield a drive's air temperature once a second, as a simulated vehicle publishes it.
 
     Raises:
-        AvdetError: the drive's parameters hold something else.
+        AvdetError: the temperature in the drive's parameters is invalid.
     """
     air_c = read_air_c(folder)
     if air_c is None:

@@ -1,4 +1,4 @@
-"""Which of a bag's pictures become frames, and their pixels; what cannot be read is left out."""
+"""Select and decode the pictures of a bag that become frames; unreadable ones are left out."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import decode_picture, stamp_ns
 
 CLOCKS_S = 0.5
-"""Stamps of two topics may differ by this, at equal receive times, before clocks disagree."""
+"""Maximum difference between the clocks of two topics, measured against receive times."""
 
 
 def picture_stamps(
     bag: Bag, topic: str, audio: str, sound: DriveSound, left_out: LeftOut
 ) -> list[int]:
-    """Sorted stamps of a topic's pictures, on the sound's clock or not at all.
+    """Return the sorted stamps of a topic's pictures; they must be on the sound's clock.
 
     Args:
         bag: the recording.
         topic: of the pictures.
-        audio: of the sound.
-        sound: of the drive.
-        left_out: takes what is damaged or has no stamp.
+        audio: topic of the sound.
+        sound: sound of the drive.
+        left_out: counts messages that are damaged or have no stamp.
 
     Raises:
-        AvdetError: no picture has a stamp, or they are of another clock.
+        AvdetError: no picture has a stamp, or the stamps are on another clock.
     """
     stamps, clock = [], []
     unset = ''
@@ -61,7 +61,7 @@ def picture_stamps(
 
 
 def choose(stamps: Sequence[int], rate_hz: float) -> list[int]:
-    """Stamps that are at least a frame's time apart, as near to the rate as they come."""
+    """Choose stamps at least one frame period apart, as close to the rate as possible."""
     step_ns = 1e9 / rate_hz
     chosen: list[int] = []
     due = -np.inf
@@ -75,7 +75,7 @@ def choose(stamps: Sequence[int], rate_hz: float) -> list[int]:
 def nearest(
     ids: Sequence[layout.FrameId], stamps: Sequence[int], apart_s: float
 ) -> dict[int, list[layout.FrameId]]:
-    """Which frames a picture belongs to, by the picture's stamp."""
+    """Map the stamp of each picture to the frames for which it is the nearest within `apart_s`."""
     wanted: dict[int, list[layout.FrameId]] = {}
     times = np.array(stamps, np.int64)
     for frame in ids:
@@ -93,14 +93,14 @@ def pictures(
     left_out: LeftOut,
     fit: Callable[[np.ndarray], np.ndarray] = lambda image: image,
 ) -> Iterator[tuple[layout.FrameId, np.ndarray]]:
-    """Frames with their pictures, in the order of the bag.
+    """Yield frames with their pictures, in the order of the bag.
 
     Args:
         bag: the recording.
         topic: of the pictures.
-        wanted: of `nearest`.
-        left_out: takes pictures that cannot be decoded or fitted.
-        fit: makes a picture one of the data set's, or raises AvdetError.
+        wanted: result of `nearest`.
+        left_out: counts pictures that cannot be decoded or fitted.
+        fit: converts a picture for the data set, or raises AvdetError.
     """
     open_frames = dict(wanted)
     for message in bag.messages([topic]):
@@ -125,7 +125,7 @@ def exactly(
     where: str,
     has_info: bool,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Pass pictures of the rig's size; boxes are in the rig camera's pixels."""
+    """Return a function that refuses pictures not of the rig's size, which boxes refer to."""
 
     def check(image: np.ndarray) -> np.ndarray:
         if image.shape[1::-1] != size:

@@ -1,4 +1,4 @@
-"""A whole drive's sound on disk, so that the second around any instant can be cut out."""
+"""The whole sound of a drive, copied to disk so that clips around any instant can be cut out."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class DriveSound:
     """The sound of one bag.
 
     Attributes:
-        sound: where it came from, with what was wrong there.
-        gaps: lost pieces, (first sample, samples).
+        sound: source of the sound, with counts of its defects.
+        gaps: lost sound as (first sample, number of samples).
         samples: length of the drive, gaps included.
-        note: where the stamps leave their line for good, or None.
-        clock_ns: (B,) int64, receive time less stamp of each block.
+        note: where the stamps jump for good or the sample rate changes, or None.
+        clock_ns: (B,) int64, receive time minus stamp of each block.
     """
 
     def __init__(self, bag: Bag, topic: str, sample_rate_hz: int, scratch: Path) -> None:
@@ -32,10 +32,10 @@ class DriveSound:
             bag: the recording.
             topic: its sound.
             sample_rate_hz: the rig's.
-            scratch: file to use; the caller removes it.
+            scratch: file to write to; the caller removes it.
 
         Raises:
-            AvdetError: the topic carries no sound of eight channels with stamps at this rate.
+            AvdetError: the topic contains no stamped eight-channel sound at this rate.
         """
         self._rate = sample_rate_hz
         self.gaps: list[tuple[int, int]] = []
@@ -47,12 +47,12 @@ class DriveSound:
         firsts: list[int] = []
         clock: list[int] = []
         dtype: Any = None
-        begin = 0  # number of the stream's first sample in the file
+        begin = 0  # position of the stream's first sample in the file
         with scratch.open('wb') as file:
             for place, block in self.sound.blocks():
                 dtype = block.samples.dtype
                 silence = place.lost
-                if place.restarted and len(stamps) == 1:  # one block, with a stamp of nobody's
+                if place.restarted and len(stamps) == 1:  # a single block with a stray stamp
                     file.seek(0)
                     file.truncate()
                     stamps, firsts, clock = [], [], []
@@ -65,7 +65,7 @@ class DriveSound:
                     if back:
                         self.note += ', the rest is left'
                         break
-                    silence, begin = 1, self.samples + 1  # a border that no clip crosses
+                    silence, begin = 1, self.samples + 1  # a one-sample gap that no clip may cross
                 if silence:
                     self.gaps.append((self.samples, silence))
                     file.write(bytes(silence * MICROPHONES * dtype.itemsize))
@@ -76,7 +76,7 @@ class DriveSound:
                 firsts.append(first)
                 clock.append(block.received_ns - place.stamp_ns)
         if self.sound.other_hz is not None:
-            # It began somewhere in what was measured, so that is left out as well.
+            # The change began somewhere within the measured seconds, so they are left out as well.
             whole = self.samples - round(WATCH_S * sample_rate_hz)
             kept = int(np.searchsorted(firsts, max(whole, 0)))
             self.samples = firsts[kept] if kept < len(firsts) else self.samples
@@ -97,20 +97,20 @@ class DriveSound:
 
     @property
     def end_ns(self) -> int:
-        """Time of the end of the last sample."""
+        """Time at which the last sample ends."""
         return int(self._stamps[-1]) + round(
             (self.samples - int(self._firsts[-1])) * 1e9 / self._rate
         )
 
     def around(self, instant_ns: int, length_s: float) -> np.ndarray | None:
-        """The sound centred on an instant.
+        """Return the sound centred on an instant.
 
         Args:
             instant_ns: on the sound's clock.
-            length_s: how much.
+            length_s: length of the clip.
 
         Returns:
-            (samples, 8) int16 or float32; None where the drive does not have it all.
+            (samples, 8) int16 or float32; None if any of it is missing.
         """
         count = round(length_s * self._rate)
         block = max(int(np.searchsorted(self._stamps, instant_ns, 'right')) - 1, 0)

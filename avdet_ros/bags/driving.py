@@ -1,8 +1,8 @@
-"""Ordinary driving for the self-calibration: sound of bags, drives and sound files as wave fronts.
+"""Read ordinary driving for the self-calibration: wave fronts from bags, drives and sound files.
 
-With what else a recording knows: the vehicle's speed, from odometry or since a simulated vehicle
-stood, and vehicles that a camera saw, from the true boxes or from a topic of camera detections.
-Boxes that were found in the sound are never used: they would only confirm the array as it was.
+Two more kinds of data are read where recorded: the vehicle's speed (from odometry, or zero for a
+simulated vehicle that stood) and vehicles seen by a camera (true boxes or a topic of camera
+detections). Boxes detected from sound are never used: they would only confirm the assumed array.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _logger = logging.getLogger(__name__)
 
 TWIST = 'geometry_msgs/msg/TwistStamped'
 LONGEST_STEP_S = 1.0
-"""A speed holds this long."""
+"""Longest time for which a recorded speed is valid, seconds."""
 
 LEAST_VISIBLE = 0.5
-"""Part of a true box that the camera must see."""
+"""Minimum visible fraction of a true box."""
 
 LONGEST_GAP_S = 60.0
 
 
 @dataclass(frozen=True)
 class Driving:
-    """One recording, or several one after the other.
+    """One recording, or several joined in sequence.
 
     Attributes:
         fronts: its wave fronts.
-        seen: vehicles that a camera saw; None where nothing is recorded of them.
-        speeds_mps: (S,) of the vehicle at each segment, nan where unknown.
+        seen: vehicles seen by a camera; None if none are recorded.
+        speeds_mps: (S,) speed of the vehicle at each segment, nan where unknown.
     """
 
     fronts: WaveFronts
@@ -59,7 +59,7 @@ class Driving:
 
 
 def drive_rig(path: Path) -> Path | None:
-    """The rig file that lies beside a recorded drive's sound; None for others."""
+    """Return the rig file beside a recorded drive's sound, or None."""
     own = path / 'rig.yaml'
     return own if own.is_file() else None
 
@@ -75,10 +75,10 @@ def read_driving(
 
     Args:
         paths: bags, drives as `avdet sim drives` writes them, or sound files of eight channels.
-        rig: of the array; the sound is in the order of its microphones.
-        speed_mps: of the vehicle in all recordings; None reads it where it is recorded.
-        seen_topic: of camera detections in bags, with an identity for each vehicle; None takes
-            ``truth`` where there is one.
+        rig: describes the array; the sound is in the order of its microphones.
+        speed_mps: speed of the vehicle in all recordings; None uses the recorded one, if any.
+        seen_topic: topic of camera detections in bags, with an identity for each vehicle; None
+            uses ``truth`` if recorded.
         progress: shows the seconds read.
 
     Raises:
@@ -102,7 +102,7 @@ def read_driving(
 
 
 def join(parts: Sequence[Driving]) -> Driving:
-    """Recordings of one array one after the other."""
+    """Join recordings of one array in sequence."""
     starts_s = np.cumsum([0.0, *(part.fronts.seconds for part in parts)])
     seen = [
         (part.seen.time_s + start, part.seen.azimuths, part.seen.distances_m, part.seen.ids, index)
@@ -137,7 +137,7 @@ def _file_fronts(path: Path, rig: Rig, advance: Any) -> WaveFronts:
 
 
 def _blocks(path: Path, rate_hz: int) -> Iterator[np.ndarray]:
-    """About a second at a time."""
+    """Yield a sound file in pieces of about a second."""
     source = FileSource(path, rate_hz, paced=False)
     source.start()
     try:
@@ -157,7 +157,7 @@ def _blocks(path: Path, rate_hz: int) -> Iterator[np.ndarray]:
 
 
 def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
-    """A drive of `avdet sim drives`, or one that `avdet bag to-dataset` wrote."""
+    """Read a drive written by `avdet sim drives` or `avdet bag to-dataset`."""
     fronts = _file_fronts(folder / layout.DRIVE_SOUND, rig, advance)
     speeds_mps = _drive_speeds(folder, fronts.time_s)
     if not (folder / 'truth' / 'frames.jsonl').is_file():
@@ -176,7 +176,7 @@ def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
 
 
 def _drive_speeds(folder: Path, time_s: np.ndarray) -> np.ndarray:
-    """(S,) from the drive's odometry; 0 of one that stood, nan where nothing is known."""
+    """(S,) speeds from the drive's odometry; 0 if the vehicle stood, nan where unknown."""
     way = read_odometry(folder)
     if way is not None:
         start_ns = int(layout.read_parameters(folder)['start_ns'])
@@ -195,7 +195,7 @@ def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
         finder, begin_ns = _finder(rig), None
         sound = BagSound(bag, selection.topic, rig.sample_rate_hz)
         for taken, (place, block) in enumerate(sound.blocks()):
-            if place.restarted and taken == 1:  # one block, with a stamp of nobody's
+            if place.restarted and taken == 1:  # a single block with a stray stamp
                 finder, begin_ns = _finder(rig), None
             elif place.restarted:
                 _logger.info('%s: stamps go elsewhere, the rest is left', sound.where)
@@ -219,7 +219,7 @@ def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
 
 
 def _bag_speeds(bag: Bag, begin_ns: int, time_s: np.ndarray) -> np.ndarray:
-    """(S,) from the first topic of odometry or of a stamped twist; nan where there is none."""
+    """(S,) speeds from the first topic of odometry or stamped twist; nan where unknown."""
     topic = next((t.name for t in bag.topics.values() if t.msgtype in (ODOMETRY, TWIST)), None)
     if topic is None:
         return np.full(len(time_s), np.nan)
@@ -239,7 +239,7 @@ def _bag_speeds(bag: Bag, begin_ns: int, time_s: np.ndarray) -> np.ndarray:
 
 
 def _bag_sightings(bag: Bag, rig: Rig, seen_topic: str | None, begin_ns: int) -> Sightings | None:
-    """Boxes of a camera's detector that have an identity."""
+    """Return the camera detections that have an identity."""
     topic = seen_topic or bag.find('truth', DETECTIONS)
     if topic is None:
         return None

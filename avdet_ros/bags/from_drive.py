@@ -1,6 +1,6 @@
-"""A drive in the MAVD layout as a bag, as if the vehicle had just recorded it.
+"""Convert a drive in the MAVD layout to a bag, as if the vehicle had just recorded it.
 
-So simulated drives take the same road as real ones: played to nodes, viewed, converted back.
+Simulated drives can then be used like real ones: played to nodes, viewed, converted back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from avdet_ros.messages.typestore import serialize, typestore
 from avdet_ros.rig import MICROPHONES, Rig, load_rig
 
 BLOCK = 1024
-"""Samples a message, as capture publishes them."""
+"""Samples per message, as published by capture."""
 
 TOPICS = {
     'rgb': '/camera/image_raw/compressed',
@@ -40,13 +40,13 @@ def drive_to_bag(folder: Path, out: Path) -> dict[str, int]:
 
     Args:
         folder: a drive with ``drive.flac``, as `avdet sim drives` writes it.
-        out: bag to make.
+        out: bag to create.
 
     Returns:
-        Messages by topic.
+        Number of messages by topic.
 
     Raises:
-        AvdetError: the folder is not such a drive, or the bag exists.
+        AvdetError: the folder is not such a drive, or the bag exists already.
     """
     if not (folder / layout.DRIVE_SOUND).is_file():
         raise AvdetError(
@@ -129,7 +129,7 @@ def _sound(folder: Path, rig: Rig, start_ns: int) -> Iterator[tuple[int, str, An
         while len(block := file.read(BLOCK, dtype='int16', always_2d=True)):
             stamp = start_ns + round(first * 1e9 / rig.sample_rate_hz)
             header = make_header(stamp, rig.array_frame_id)
-            # A block is handed over once its last sample is there.
+            # A block is received once its last sample has been recorded.
             there = start_ns + round((first + len(block)) * 1e9 / rig.sample_rate_hz)
             yield there, AUDIO, make_sound(header, block)
             first += len(block)

@@ -1,4 +1,4 @@
-"""Where a bag's cameras look: from camera_info and static TF to a rig file and image maps."""
+"""Camera geometry of a bag: build a rig file and image maps from camera_info and static TF."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def alignment(
     size_px: tuple[int, int],
     why: str = '',
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
-    """How pictures of another camera are laid over the RGB camera's.
+    """Align pictures of another camera with the RGB camera's.
 
-    Far things fit exactly: their directions are compared, H = K_rgb R K_other^-1; a baseline of
-    0.1 m shifts a vehicle in 20 m by 5 of 1000 pixels.
+    The homography H = K_rgb R K_other^-1 compares directions, so it is exact for distant objects;
+    a baseline of 0.1 m shifts a vehicle at 20 m by 5 of 1000 pixels.
 
     Args:
         reference: the RGB camera.
         other: the other camera.
-        transforms: of the bag.
+        transforms: static transforms of the bag.
         size_px: width and height of the RGB picture.
-        why: why the other camera is not known, where it is not.
+        why: why the other camera is unknown, if it is.
 
     Returns:
-        align: makes a picture of the RGB picture's size.
-        how: what it does, for the report.
+        align: maps a picture to the RGB picture's size.
+        how: description of the method, for the report.
     """
     turn = None
     if reference is not None and other is not None:
@@ -73,16 +73,16 @@ def alignment(
 def rig_tree(
     rig_path: Path | None, camera: CameraModel | None, transforms: StaticTransforms
 ) -> tuple[dict[str, Any], list[str]]:
-    """A rig file's tree with what the bag knows better put in.
+    """Load a rig file and replace what the bag knows better.
 
     Args:
-        rig_path: the file to start from; None takes the package's.
-        camera: the RGB camera: gives size, K and frame.
-        transforms: give the camera's and the array's pose in the vehicle, where they connect them.
+        rig_path: the file to start from; None uses the package's.
+        camera: the RGB camera, for size, K and frame.
+        transforms: static transforms, for the poses of camera and array in the vehicle.
 
     Returns:
-        tree: of the file.
-        notes: sentences about poses that are not the bag's.
+        tree: content of the rig file.
+        notes: sentences about poses that do not come from the bag.
 
     Raises:
         AvdetError: the file is not a rig file.

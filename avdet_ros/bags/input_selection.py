@@ -1,4 +1,4 @@
-"""Which topic of a bag is processed, and where its windows lie."""
+"""Select the topic of a bag to process and the grid of its windows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class InputSelection:
     """How a bag's sound becomes windows.
 
     Attributes:
-        topic: where the sound or the spectrograms are.
-        raw: whether the topic carries raw sound.
-        hop_s: from window to window.
-        skip_samples: left out at the start so that windows end where the drive's windows did.
+        topic: topic of the sound or the spectrograms.
+        raw: whether the topic contains raw sound.
+        hop_s: time from window to window.
+        skip_samples: samples to skip at the start so that windows end where the drive's did.
         grid_samples: where windows may end, see `avdet_ros.audio.window.WindowBuffer`.
-        phase: see there.
+        phase: see `WindowBuffer`.
     """
 
     topic: str
@@ -45,18 +45,18 @@ def select_input(
     topic: str | None = None,
     hop_s: float | None = None,
 ) -> InputSelection:
-    """Select the topic: raw sound where there is some, else recorded spectrograms.
+    """Select the topic: raw sound if the bag has any, else recorded spectrograms.
 
     Args:
         bag: the recording.
-        front_end: its sample rate is what the sound must have.
+        front_end: its sample rate must be that of the sound.
         label_offset_s: of the model, which relates recorded detections to the grid of windows.
         topic: full name; None looks for ``audio``, then ``spectrogram``, in any namespace.
-        hop_s: from window to window; None takes the recorded windows' or `HOP_S`.
+        hop_s: time from window to window; None uses that of the recorded windows, or `HOP_S`.
 
     Raises:
-        AvdetError: there is neither, or what is there is not sound of eight channels at the
-            front end's rate with stamps.
+        AvdetError: the bag has neither, or the sound is not stamped eight-channel sound at the
+            front end's rate.
     """
     audio = bag.find('audio', IMAGE) if topic is None else None
     recorded = bag.find('spectrogram', IMAGE)
@@ -79,7 +79,7 @@ def select_input(
 
 
 def _is_sound(bag: Bag, topic: str) -> bool:
-    """Whether a topic's first messages are sound and not spectrograms.
+    """Return whether a topic's first messages are sound rather than spectrograms.
 
     Raises:
         AvdetError: they are neither.
@@ -106,11 +106,11 @@ def _align(
     front_end: FrontEnd,
     keep_hop: bool,
 ) -> None:
-    """Lay the grid of windows where the drive's own windows were.
+    """Align the grid of windows with the drive's own windows.
 
-    A recorder that came late missed the first blocks, and the grid counts from the first. Each
-    window's end is looked up in the block that holds it: stamps follow the estimated clock of the
-    sound card, so counting from an earlier stamp would be off by some samples.
+    The grid counts from the first block, which a recorder that started late has missed. Each
+    window's end is looked up in the block that contains it: stamps follow the estimated clock of
+    the sound card, so counting from an earlier stamp would be off by some samples.
     """
     stamps = [stamp_ns(m) for m in itertools.islice(whole_messages(bag, recorded), LOOKED_AT)]
     rate_hz, grid_samples = front_end.sample_rate_hz, front_end.hop_length
@@ -127,7 +127,7 @@ def _align(
 def _starts(
     bag: Bag, topic: str, stamps: list[int], offset_s: float, front_end: FrontEnd
 ) -> list[int]:
-    """Numbers of the recorded windows' first samples, of those whose end is in a block."""
+    """Return the first sample of each recorded window whose end lies in a block."""
     rate_hz = front_end.sample_rate_hz
     ends_ns = deque(sorted(stamp - round(offset_s * 1e9) for stamp in stamps if stamp > 0))
     starts = []

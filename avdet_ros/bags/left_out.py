@@ -1,4 +1,4 @@
-"""Messages of a bag that are not what they should be: left out, named, counted."""
+"""Leave out, log and count invalid messages of a bag."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from avdet_ros.errors import AvdetError
 _logger = logging.getLogger(__name__)
 
 NAMED = 3
-"""At most so many of one topic are logged one by one."""
+"""Maximum number of messages per topic that are logged individually."""
 
 
 @dataclass
 class LeftOut:
-    """What one topic's messages were refused for.
+    """Counts of one topic's usable and refused messages, with the reasons.
 
     Attributes:
         where: bag and topic.
-        good: messages that could be used.
-        bad: messages that could not.
-        reasons: of the first few.
+        good: number of usable messages.
+        bad: number of refused messages.
+        reasons: reasons of the first few refusals.
     """
 
     where: str
@@ -33,18 +33,18 @@ class LeftOut:
     reasons: list[str] = field(default_factory=list)
 
     def add(self, error: AvdetError | str) -> None:
-        """Leave a message out."""
+        """Count a message that is left out, and log the first few."""
         self.bad += 1
         if len(self.reasons) < NAMED:
             self.reasons.append(str(error))
             _logger.info('left out: %s', error)
 
     def check(self) -> None:
-        """Look at the outcome.
+        """Check that the topic is usable.
 
         Raises:
-            AvdetError: nothing could be used, or more was refused than used: then the topic is
-                not what it was taken for.
+            AvdetError: no message could be used, or more were refused than used: then the topic
+                does not contain what was assumed.
         """
         if self.bad and not self.good:
             raise AvdetError(self.reasons[0])
@@ -55,7 +55,7 @@ class LeftOut:
 
     @property
     def sentence(self) -> str | None:
-        """What was left out, None where nothing was."""
+        """Summary of what was left out; None if nothing was."""
         if not self.bad:
             return None
         total = self.good + self.bad
@@ -63,7 +63,7 @@ class LeftOut:
 
 
 def whole_messages(bag: Bag, topic: str) -> Iterator[Any]:
-    """The deserialized messages of one topic; what is damaged is logged and left out."""
+    """Yield the deserialized messages of one topic; damaged ones are logged and left out."""
     left_out = LeftOut(f'bag {bag.path}: {topic}')
     for message in bag.messages([topic]):
         try:

@@ -1,8 +1,8 @@
-"""The chain from sound to tracks over a bag, as fast as the machine can and without ROS.
+"""Run the chain from sound to tracks over a bag, without ROS and as fast as the machine can.
 
 Windows lie on the same grid as the live chain's and pass through the same code, so the results
-are those of the drive itself. One inference uses one thread and several windows are worked on at
-once: how many does not change a single bit.
+are those of the drive itself. Each inference uses one thread, and several windows are processed
+in parallel; their number does not change a single bit of the results.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from avdet_ros.parameters import DETECTOR
 from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.tracking.track import Track, Tracker
 
-# What the live detector publishes of its boxes, by its parameters' defaults.
+# Limits on published boxes: the defaults of the live detector's parameters.
 MIN_SCORE: Any = find(DETECTOR, 'min_score').default
 MAX_DETECTIONS: Any = find(DETECTOR, 'max_detections').default
 RESULTS = 'results.mcap'
@@ -52,24 +52,24 @@ T = TypeVar('T')
 
 @dataclass
 class Report:
-    """What happened while a bag was worked on.
+    """Counts and problems of processing a bag.
 
     Attributes:
-        source: the topic that the results come from.
-        windows: how many windows were worked on.
-        boxes: how many boxes were found.
+        source: topic of the sound or the spectrograms.
+        windows: number of windows processed.
+        boxes: number of boxes detected.
         sound_s: seconds of sound or of windows.
         lost_samples: samples missing between blocks.
-        windows_with_gaps: windows left out since samples were missing, as the live chain does.
-        skipped_windows: windows without one sample.
-        restarts: times that the stamps went elsewhere and everything was restarted.
-        bad: how many of what was wrong and left out or mended, in words.
-        left_out: None, or one sentence about messages that could not be used.
-        odometry: topic that the own speed comes from, for a model for any array; None where there
-            is none or the model does not use it.
-        windows_with_speed: windows whose own speed was known; for others the array stands.
-        odometry_left_out: as `left_out`, of odometry and temperature.
-        partial: None, or why the results are not those of the whole drive.
+        windows_with_gaps: windows left out because samples were missing, as in the live chain.
+        skipped_windows: windows without a single sample.
+        restarts: number of restarts because the stamps jumped.
+        bad: counts of defects that were left out or repaired, by description.
+        left_out: None, or one sentence about unusable messages.
+        odometry: topic of the own speed, for a model for any array; None if there is none or the
+            model does not use it.
+        windows_with_speed: windows with a known own speed; the others assume a standing array.
+        odometry_left_out: like `left_out`, for odometry and temperature.
+        partial: None, or why the results do not cover the whole drive.
     """
 
     source: str
@@ -93,10 +93,10 @@ class WindowResult:
     """One window's results.
 
     Attributes:
-        window_end_ns: stamp of the window, its end.
-        stamp_ns: the instant the boxes hold for.
+        window_end_ns: stamp of the window, i.e. its end.
+        stamp_ns: instant for which the boxes are valid.
         detections: boxes and scores.
-        tracks: the same with identities.
+        tracks: boxes and scores with identities.
     """
 
     window_end_ns: int
@@ -118,15 +118,15 @@ def process_windows(
 
     Args:
         bag: the recording.
-        selection: of `select_input`.
+        selection: result of `select_input`.
         front_end: computes the features.
-        detector: made with ``threads=1`` for results that do not depend on the machine's cores.
-        tracker: fresh.
-        report: counted up as results come.
-        motion: speed and air of each window; None for an array that stands in usual air.
+        detector: created with ``threads=1``, so that results do not depend on the machine's cores.
+        tracker: a new tracker.
+        report: updated with each result.
+        motion: speed and air temperature of each window; None for a standing array in usual air.
 
     Raises:
-        AvdetError: a message on the way is not what the topic's first one was.
+        AvdetError: a later message differs in kind from the topic's first one.
     """
     if selection.raw:
         pieces = _computed(bag, selection, front_end, report)
@@ -162,26 +162,26 @@ def process_bag(
     odometry: str | None = None,
     air_c: float = USUAL_AIR_C,
 ) -> Report:
-    """Work through a bag and write detections and tracks as a bag with a ``summary.json``.
+    """Process a bag and write detections and tracks as a bag with a ``summary.json``.
 
-    The same bag and model write the same bytes. When something is wrong half way, what was found
-    until then is kept and marked partial in the summary.
+    The same bag and model give the same bytes. After an error half way, the results so far are
+    kept and marked partial in the summary.
 
     Args:
         bag_path: the recording.
-        out: folder to make.
-        rig: names the frames.
+        out: folder to create.
+        rig: provides the frame ids.
         front_end: computes the features.
         detector: finds boxes.
-        tracker: fresh.
+        tracker: a new tracker.
         topic: see `select_input`.
         hop_s: see `select_input`.
-        odometry: topic that a model for any array is told its speed from, '' for none; None looks
-            for ``odom``.
-        air_c: temperature of the air where the bag holds none.
+        odometry: topic of the speed for a model for any array, '' for none; None looks for
+            ``odom``.
+        air_c: air temperature if the bag contains none.
 
     Raises:
-        AvdetError: the bag cannot be used, or ``out`` exists.
+        AvdetError: the bag cannot be used, or ``out`` exists already.
     """
     with Bag(bag_path) as bag:
         offset_s = detector.contract.label_offset_s
@@ -232,16 +232,16 @@ def _write_summary(out: Path, report: Report, detector: Detector) -> None:
 def spectrograms(
     bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The windows of a bag one by one, as a detector takes them.
+    """Return an iterator over the windows of a bag, as input for a detector.
 
     Args:
         bag: the recording.
-        selection: of `select_input`.
+        selection: result of `select_input`.
         front_end: computes the features of raw sound.
-        report: counted up on the way.
+        report: updated with each window.
 
     Returns:
-        Each window's end, nanoseconds, and its (channels, n_mels, frames) features.
+        Each window's end in nanoseconds and its (channels, n_mels, frames) features.
     """
     if selection.raw:
         return _computed(bag, selection, front_end, report)
@@ -251,7 +251,7 @@ def spectrograms(
 def _computed(
     bag: Bag, selection: InputSelection, front_end: FrontEnd, report: Report
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Features of the sound, made as node capture makes them."""
+    """Compute the features of the sound as the capture node does."""
     features = FeatureStream(front_end)
     for end_ns, window in _windows(bag, selection, front_end, report):
         yield end_ns, features.compute(window)
@@ -327,7 +327,7 @@ def _spectrograms(
 
 
 def _in_order(work: Callable[[S], T], pieces: Iterable[S]) -> Iterator[T]:
-    """Work on several pieces at once, hand over results in their order."""
+    """Process several pieces in parallel and yield the results in order."""
     workers = min(os.cpu_count() or 1, 8)
     waiting: deque[Future[T]] = deque()
     failure = None
@@ -338,7 +338,7 @@ def _in_order(work: Callable[[S], T], pieces: Iterable[S]) -> Iterator[T]:
                 waiting.append(pool.submit(work, next(coming)))
             except StopIteration:
                 break
-            except AvdetError as error:  # what came before the damage is as good as ever
+            except AvdetError as error:  # everything before the damage is still valid
                 failure = error
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()

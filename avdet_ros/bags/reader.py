@@ -1,8 +1,8 @@
-"""Reading rosbag2 recordings, whole or damaged.
+"""Read rosbag2 recordings, whole or damaged.
 
-A bag is a folder with ``metadata.yaml`` and MCAP or sqlite3 files, or one such file. When the
-recording ended without warning, the metadata and the index are missing: then every file is read
-on its own up to where it breaks off, and `Bag.partial` names it.
+A bag is a folder with ``metadata.yaml`` and MCAP or sqlite3 files, or one such file. If the
+recording ended without warning, the metadata and the index are missing. Then every file is read
+on its own up to the point where it breaks off, and `Bag.partial` names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from avdet_ros.messages.typestore import typestore
 from avdet_ros.quoting import one_line
 
 LARGEST_MESSAGE_BYTES = recovery.LARGEST_RECORD_BYTES
-"""A longer message is refused: 256 MiB."""
+"""Longer messages are refused: 256 MiB."""
 
 _ZSTD = b'\x28\xb5\x2f\xfd'
 _BROKEN = (
@@ -45,7 +45,7 @@ _BROKEN = (
     MemoryError,
     OverflowError,
 )
-"""What rosbags raises on files that are not what they should be."""
+"""Exceptions that rosbags raises on damaged files."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Bag:
 
     Attributes:
         path: as given.
-        topics: by name, what the bag holds.
-        partial: None, or one sentence: why the bag is not whole, as far as known yet. Reading
-            may find more damage, so look again after the last message.
+        topics: the bag's topics by name.
+        partial: None, or one sentence on why the bag is incomplete, as far as known. Reading may
+            find more damage, so check again after the last message.
         start_ns: receive time of the first message.
         end_ns: receive time of the last message.
-        latched: topics that late subscribers got when they were recorded.
+        latched: topics that were recorded from transient-local (latched) publishers.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,7 +85,7 @@ class Bag:
             path: folder, or one ``.mcap`` or ``.db3`` file.
 
         Raises:
-            AvdetError: there is no bag there, or nothing in it can be read.
+            AvdetError: the path contains no bag, or nothing in the bag can be read.
         """
         self.path = Path(path)
         self.partial: str | None = None
@@ -108,11 +108,11 @@ class Bag:
 
     @property
     def duration_s(self) -> float:
-        """From the first message to the last, seconds."""
+        """Time from the first message to the last, seconds."""
         return (self.end_ns - self.start_ns) * 1e-9
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for reader in self._readers:
             if reader.is_open:
                 reader.close()
@@ -128,23 +128,23 @@ class Bag:
         self.close()
 
     def require(self, topic: str, *msgtypes: str) -> Topic:
-        """A topic that must be there with one of these types, see `BagTopics.require`."""
+        """Return a topic that must exist with one of these types, see `BagTopics.require`."""
         return self._known.require(topic, *msgtypes)
 
     def find(self, name: str, *msgtypes: str) -> str | None:
-        """The one topic with this last name and type, see `BagTopics.find`."""
+        """Return the only topic with this last name and type, see `BagTopics.find`."""
         return self._known.find(name, *msgtypes)
 
     def messages(
         self, topics: Collection[str] | None = None, start_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Messages in the order of their receive times (of one file after the other).
+        """Yield messages in the order of their receive times, one file after the other.
 
-        Damage that shows only now ends that file's messages and is noted in `partial`.
+        Damage found while reading ends that file's messages and is noted in `partial`.
 
         Args:
             topics: full names; None means all.
-            start_ns: leave out what was received before.
+            start_ns: leave out messages received before this time.
 
         Raises:
             AvdetError: a message is larger than `LARGEST_MESSAGE_BYTES`.
@@ -164,7 +164,7 @@ class Bag:
             problem = self._try(self._staged(self.path))
             if problem is None:
                 return
-            # What follows reads these without loss.
+            # The code below reads these without loss.
             if problem != recovery.NO_INDEX and 'Serialization format' not in problem:
                 self._note(problem)
         files = [self.path]
@@ -192,7 +192,7 @@ class Bag:
             )
 
     def _staged(self, path: Path) -> Path:
-        """Where rosbags can open a bag or a file of one."""
+        """Return a path where rosbags can open a bag or one of its files."""
         files = message_files(path) if path.is_dir() else [path]
         if not any(map(needs_staging, files)):
             return path
@@ -262,7 +262,7 @@ class Bag:
             self._note(f'{Path(str(reader.path)).name} cannot be read to its end: {error}')
 
     def _bounded(self, message: BagMessage) -> BagMessage:
-        if message.data[:4] == _ZSTD:  # compressed one by one, where no metadata says so
+        if message.data[:4] == _ZSTD:  # compressed message by message, without metadata
             try:
                 plain = zstandard.ZstdDecompressor().decompress(message.data)
             except zstandard.ZstdError:
@@ -286,10 +286,10 @@ class Bag:
 
 
 def decode(message: BagMessage) -> object:
-    """The message with its fields, as rosbags lays it out (arrays are numpy).
+    """Deserialize a message to rosbags' type (arrays are numpy).
 
     Raises:
-        AvdetError: its bytes are not a message of its type.
+        AvdetError: the bytes are not a message of this type.
     """
     try:
         return typestore().deserialize_cdr(message.data, message.msgtype)

@@ -1,8 +1,8 @@
-"""Opening an MCAP file that was cut off: no index, no end, perhaps half a chunk.
+"""Read an MCAP file that was cut off: no index, no end, perhaps half a chunk.
 
-An MCAP file is a row of records, each with its length in front. Reading from the beginning, chunk
-by chunk, needs no index; whatever is whole is used, a chunk that does not unpack is skipped, and
-the first record that is not all there ends the file. See https://mcap.dev/spec.
+An MCAP file is a sequence of records, each preceded by its length. Reading it from the beginning,
+chunk by chunk, needs no index. Complete records are used, chunks that cannot be unpacked are
+skipped, and the first incomplete record ends the file. See https://mcap.dev/spec.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import zstandard
 from avdet_ros.files import explain_os_error
 
 LARGEST_RECORD_BYTES = 1 << 28
-"""A longer record is taken for damage rather than read into memory: 256 MiB."""
+"""Longer records are treated as damage and not read into memory: 256 MiB."""
 
 NO_INDEX = 'not all messages are in its index'
 _INDEX_HEAD_BYTES, _INDEX_ENTRY_BYTES = 9 + 2 + 4, 16
@@ -41,16 +41,16 @@ _DAMAGE = (
 
 @dataclass
 class Survivors:
-    """What a damaged file still holds.
+    """Readable content of a damaged file.
 
     Attributes:
-        counts: messages by topic and message type.
+        counts: number of messages by topic and message type.
         first_ns: earliest receive time, None without messages.
         last_ns: latest receive time, None without messages.
-        chunks_lost: chunks that were there and did not unpack.
-        reason: why reading ended, for people.
-        encodings: of the topics whose messages are not CDR, by topic.
-        whole: everything was read, to the end of the file.
+        chunks_lost: number of chunks that could not be unpacked.
+        reason: why reading ended, for messages to the user.
+        encodings: message encoding by topic, for topics not in CDR.
+        whole: whether everything was read, up to the end of the file.
     """
 
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class Survivors:
 
 
 def has_full_index(path: Path) -> bool:
-    """Whether every message of an MCAP file is in its index; True for what is none.
+    """Return whether every message of MCAP files is in their index; True for other files.
 
-    The index of messages is optional, for all of them and for each chunk; what is not in it is not
-    found by a reader that relies on it.
+    The index is optional, for the whole file and for each chunk. A reader that relies on it does
+    not find messages that are missing from it.
     """
     files = [path] if path.is_file() else sorted(path.glob('*.mcap'))
     for file in files:
@@ -86,13 +86,13 @@ def has_full_index(path: Path) -> bool:
 
 
 def _index_entries(chunk: ChunkIndex) -> int:
-    """Messages in the index records that follow a chunk, by their length."""
+    """Count the messages in the index records that follow a chunk, from the records' length."""
     records = len(chunk.message_index_offsets)
     return (chunk.message_index_length - records * _INDEX_HEAD_BYTES) // _INDEX_ENTRY_BYTES
 
 
 def scan(path: Path) -> Survivors:
-    """Go through a damaged file once and list what is left of it."""
+    """Read through a damaged file once and count its readable messages."""
     found = Survivors()
     for topic, msgtype, stamp_ns, _ in _records(path, None, found):
         kind = topic, msgtype
@@ -103,7 +103,7 @@ def scan(path: Path) -> Survivors:
 
 
 def messages(path: Path, topics: Collection[str]) -> Iterator[tuple[str, str, int, bytes]]:
-    """Topic, type, receive time in ns and CDR bytes of every message left of these topics."""
+    """Yield topic, type, receive time in ns and CDR bytes of each readable message on topics."""
     return _records(path, topics, Survivors())
 
 

@@ -1,4 +1,4 @@
-"""What must run to process a bag live again: the node graph without its source, and a player."""
+"""Plan how to process a bag live again: the node graph without its source, and a player."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _FIXED = (
     'camera_modalities',
     'use_sim_time',
 )
-"""What a replay decides by itself."""
+"""Arguments that a replay sets itself."""
 
 NODES_UP_S = 8.0
-"""How long ``ros2 bag play`` waits for the nodes; our own player sees their subscriptions."""
+"""Seconds that ``ros2 bag play`` waits for the nodes; our own player waits for subscriptions."""
 
 REPLAY_ARGUMENTS = (
     Argument(Param('bag', '', 'rosbag2 folder, .mcap or .db3 to play')),
@@ -48,12 +48,12 @@ REPLAY_ARGUMENTS = (
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """What to run.
+    """Nodes and player to run.
 
     Attributes:
-        graph: nodes on sim time, fed by the bag; without capture when it has no raw sound.
+        graph: nodes on sim time, fed by the bag; without capture if the bag has no raw sound.
         player: command that plays the bag.
-        note: one sentence on what happens.
+        note: one sentence that describes the replay.
     """
 
     graph: Graph
@@ -62,10 +62,10 @@ class ReplayPlan:
 
 
 def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
-    """Read a bag and decide.
+    """Read a bag and decide how to replay it.
 
     Args:
-        given: texts by argument's name, see `REPLAY_ARGUMENTS`.
+        given: values as text by argument name, see `REPLAY_ARGUMENTS`.
 
     Raises:
         AvdetError: the bag cannot be played to the chain, or a value is not allowed.
@@ -80,7 +80,7 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         topics, raw = chain_topics(bag)
         damaged = bag.partial is not None
         source = bag.find('audio' if raw else 'spectrogram', IMAGE)
-    assert source is not None  # which `chain_topics` has found
+    assert source is not None  # otherwise `chain_topics` has raised
     own = {argument.name for argument in ARGUMENTS} - set(_FIXED)
     texts = {name: text for name, text in given.items() if name in own}
     if not texts.get('namespace'):
@@ -111,10 +111,10 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
 
 
 def rosbag2_plays(bag: str) -> bool:
-    """Whether ``ros2 bag play`` is there, with the storage plugin that this bag needs.
+    """Return whether ``ros2 bag play`` and the storage plugin for this bag are installed.
 
     Args:
-        bag: folder or file.
+        bag: folder or file of the bag.
     """
     if shutil.which('ros2') is None or importlib.util.find_spec('ros2bag') is None:
         return False

@@ -1,4 +1,4 @@
-"""A bag onto the live page, in the order it was recorded."""
+"""Show a bag on the live page, in the order of recording."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from avdet_ros.messages.hidden_points import hidden_lines
 from avdet_ros.rig import MICROPHONES
 
 PICTURE_NAMES = ('overlay', 'image', 'image_raw', 'image_rect', 'image_color')
-"""Last names of topics taken for the camera's picture, the preferred first."""
+"""Last parts of topic names that may be the camera's picture, in order of preference."""
 
 OTHER_CAMERAS = ('depth', 'thermal', 'infra')
-"""Words in the names of pictures that are shown only when there is no other."""
+"""Words in topic names of pictures that are shown only if there is no other picture."""
 
 LEVEL_SAMPLES = 4410
-"""Samples between points of the level plots: a tenth of a second."""
+"""Samples per point of the level plots: a tenth of a second."""
 
 NUMBERS = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
-"""Of the nodes' debug topics; `avdet bag process`, which does not run live, has none."""
+"""Names of the nodes' debug topics; `avdet bag process` does not run live and writes none."""
 
 _BOXES = ('detections', 'tracks', 'truth')
 _KINDS = {
@@ -52,7 +52,7 @@ _KINDS = {
 
 
 def picture_topic(bag: Bag) -> str | None:
-    """The topic to show as the picture, None if there is none."""
+    """Return the topic to show as the picture, or None."""
     kinds = (IMAGE, COMPRESSED_IMAGE)
     found = []
     for topic in bag.topics.values():
@@ -64,16 +64,16 @@ def picture_topic(bag: Bag) -> str | None:
 
 
 class RollingLevels:
-    """The sound's picture where no spectrograms were recorded, twice a second."""
+    """Compute a spectrogram twice a second from sound, for bags without recorded spectrograms."""
 
     def __init__(self) -> None:
-        """Empty."""
+        """Start without samples."""
         self._front_end = FrontEnd()
         self._newest = np.zeros((0, MICROPHONES), np.float32)
         self._new = 0
 
     def add(self, block: np.ndarray) -> np.ndarray | None:
-        """Take (n, 8) samples; gives (8, n_mels, frames) levels when it is time again."""
+        """Add (n, 8) samples; return (8, n_mels, frames) levels when due, else None."""
         newest = np.concatenate([self._newest, to_float(block)])
         self._newest = newest[-self._front_end.samples :]
         self._new += len(block)
@@ -84,15 +84,15 @@ class RollingLevels:
 
 
 def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, int]:
-    """Show all of a bag that the page has a place for; messages that are damaged are left out.
+    """Show everything in a bag that the page can display; damaged messages are left out.
 
     Args:
         bag: the recording.
-        page: where to.
+        page: the live page.
         image: topic of the picture; None looks for one.
 
     Returns:
-        Messages shown, by topic.
+        Number of messages shown by topic.
 
     Raises:
         AvdetError: the bag has nothing to show, or nothing in it can be read.
@@ -130,7 +130,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
 
 
 class _Shower:
-    """Puts one message after the other on the page."""
+    """Shows messages on the page one by one."""
 
     def __init__(self, page: LivePage, sound_picture: bool) -> None:
         self._page = page
@@ -142,11 +142,11 @@ class _Shower:
         """Show a message.
 
         Raises:
-            AvdetError: it is damaged, or not what its topic's name says.
+            AvdetError: the message is damaged, or is not what its topic's name implies.
         """
         decoded: Any = decode(message)
         page = self._page
-        if role in NUMBERS:  # which have no stamp of their own
+        if role in NUMBERS:  # these have no stamp of their own
             page.at(self._newest_ns or message.stamp_ns)
             page.number(role.removesuffix('_ms'), decoded.data)
             return

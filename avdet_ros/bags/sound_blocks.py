@@ -1,4 +1,4 @@
-"""The sound of a bag, block by block and each in its place: the one way in for all readers."""
+"""Read the sound of a bag block by block, each with its place; all readers of sound use this."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class SoundBlock:
 class BagSound:
     """The sound of one topic.
 
-    A message that is not sound is left out, and its samples count as lost; what is not a number
-    becomes 0; a block whose stamp is wrong is put where its neighbours leave room.
+    A message that is not sound is left out, and its samples count as lost. Samples that are not
+    numbers become 0. A block with a wrong stamp is placed between its neighbours.
 
     Attributes:
         where: bag and topic, for messages.
         left_out: messages that are not sound.
-        bad_samples: samples that were not numbers.
-        wrong_stamps: blocks whose stamp was wrong.
-        other_hz: the rate that the sound turned to where `blocks` ended; None where it did not.
+        bad_samples: number of samples that are not numbers.
+        wrong_stamps: number of blocks with a wrong stamp.
+        other_hz: sample rate to which the sound changed where `blocks` ended, else None.
     """
 
     def __init__(self, bag: Bag, topic: str, sample_rate_hz: int) -> None:
-        """Look at the first messages.
+        """Check the first messages.
 
         Raises:
-            AvdetError: the topic carries no sound of eight channels with stamps, or surely
-                sound of another rate.
+            AvdetError: the topic contains no stamped eight-channel sound, or its sample rate is
+                certainly another.
         """
         self.where = f'bag {bag.path}: {topic}'
         self._bag, self._topic, self._rate = bag, topic, sample_rate_hz
@@ -69,7 +69,7 @@ class BagSound:
 
     @property
     def notes(self) -> dict[str, int]:
-        """How many of what was wrong, by its name in words."""
+        """Counts of the defects found, by description."""
         found = {
             'messages that are not sound': self.left_out.bad,
             'samples that are not numbers': self.bad_samples,
@@ -78,10 +78,10 @@ class BagSound:
         return {words: count for words, count in found.items() if count}
 
     def blocks(self) -> Iterator[tuple[Place, SoundBlock]]:
-        """All blocks in order, each with its place, up to where the sound has another rate.
+        """Yield all blocks in order with their places, up to a change of the sample rate.
 
         Raises:
-            AvdetError: most messages were no sound.
+            AvdetError: most messages are not sound.
         """
         self._begin()
         placed: StampedBlocks[SoundBlock] = StampedBlocks(self._rate)
@@ -160,6 +160,6 @@ class BagSound:
         if measured is None or not measured.is_other(self._rate):
             return
         begins = measure_rate(stamps[:early], counts[:early])
-        # One that begins well and changes is read up to there.
+        # A recording that begins at the right rate is read up to the change.
         if begins is None or not begins.is_certainly(self._rate):
             raise AvdetError(other_rate(self.where, measured.hz, self._rate))

@@ -1,7 +1,7 @@
-"""Bags that rosbags does not open where they lie, made ready in a folder of their own.
+"""Prepare bags that rosbags cannot open in place, in a separate folder.
 
-Its sqlite3 reader takes the path for a URI, in which ``#``, ``?`` and ``%`` mean something else,
-and leaves out what a recorder that was killed had written to the write-ahead log. Files that were
+The sqlite3 reader of rosbags treats the path as a URI, in which ``#``, ``?`` and ``%`` have a
+special meaning, and ignores what a killed recorder had written to the write-ahead log. Files
 compressed as a whole are unpacked.
 """
 
@@ -16,32 +16,32 @@ import yaml
 import zstandard
 
 ENDINGS = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
-"""Files of messages, as a whole and compressed."""
+"""Endings of message files, plain and compressed."""
 
 
 def message_files(folder: Path) -> list[Path]:
-    """The files of a bag's folder in the order of recording: ``x_2.mcap`` before ``x_10.mcap``."""
+    """Return a bag folder's files in order of recording: ``x_2.mcap`` before ``x_10.mcap``."""
     return sorted((file for file in folder.iterdir() if is_message_file(file)), key=_part_number)
 
 
 def is_message_file(path: Path) -> bool:
-    """Whether a name is that of a file of messages."""
+    """Return whether a path has the name of a message file."""
     return path.name.endswith(ENDINGS)
 
 
 def needs_staging(file: Path) -> bool:
-    """Whether a file of messages cannot be opened where it lies."""
+    """Return whether a message file cannot be opened in place."""
     if file.suffix == '.zstd':
         return True
     return file.suffix == '.db3' and (any(sign in str(file) for sign in '#?%') or _has_log(file))
 
 
 def stage_file(file: Path, folder: Path, name: str) -> Path:
-    """Make a file ready in a folder under a plain name.
+    """Prepare a file in a folder under a plain name.
 
     Raises:
-        OSError: it cannot be read or written.
-        zstandard.ZstdError, sqlite3.Error: it is damaged.
+        OSError: the file cannot be read or written.
+        zstandard.ZstdError, sqlite3.Error: the file is damaged.
     """
     inner = file.with_suffix('') if file.suffix == '.zstd' else file
     place = folder / f'{name}{inner.suffix}'
@@ -61,7 +61,7 @@ def stage_file(file: Path, folder: Path, name: str) -> Path:
 
 
 def stage_folder(bag: Path, folder: Path) -> bool:
-    """Make a whole bag ready, with metadata that names its files as they are called there.
+    """Prepare a whole bag in a folder, with metadata that contains the new file names.
 
     Returns:
         Whether the metadata could be read.

@@ -1,8 +1,8 @@
-"""When each message of a bag is due: the bag's time as a function of steady time.
+"""Timing of playback: bag time as a function of steady time.
 
 Bag time runs ``rate`` times as fast as steady time, stands still while paused, and never passes a
-message that has not been sent: a slow machine plays slower instead of letting ``/clock`` run ahead
-of the messages.
+message that has not been sent yet: a slow machine plays more slowly instead of letting ``/clock``
+run ahead of the messages.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ CHAIN_OUTPUTS = (
     'label_info',
     'spectrogram_image',
 )
-"""Last names of what the nodes publish; playing these beside running nodes would double them."""
+"""Last names of topics that the nodes publish; playing them to running nodes would double them."""
 
 
 class Timeline:
-    """Bag time, from steady time.
+    """Converts steady time to bag time.
 
     Attributes:
-        rate: bag seconds a steady second.
+        rate: bag seconds per steady second.
         paused: whether bag time stands still.
     """
 
     def __init__(self, start_ns: int, rate: float, steady_s: float) -> None:
-        """Begin at a bag time.
+        """Start at a bag time.
 
         Args:
             start_ns: bag time now.
@@ -45,7 +45,7 @@ class Timeline:
             steady_s: steady time now, seconds.
 
         Raises:
-            AvdetError: the rate is none.
+            AvdetError: the rate is out of range.
         """
         if not (math.isfinite(rate) and SLOWEST <= rate <= FASTEST):
             raise AvdetError(
@@ -56,11 +56,11 @@ class Timeline:
         self._anchor = (start_ns, steady_s)
 
     def now_ns(self, steady_s: float, limit_ns: int | None = None) -> int:
-        """Bag time.
+        """Return the bag time.
 
         Args:
             steady_s: steady time.
-            limit_ns: receive time of the message that is sent next; bag time waits for it.
+            limit_ns: receive time of the next message to send; bag time does not pass it.
         """
         start_ns, start_s = self._anchor
         if self.paused:
@@ -72,24 +72,24 @@ class Timeline:
         return now_ns
 
     def toggle(self, steady_s: float) -> None:
-        """Pause, or go on."""
+        """Pause or resume."""
         self._anchor = (self.now_ns(steady_s), steady_s)
         self.paused = not self.paused
 
     def jump(self, bag_ns: int, steady_s: float) -> None:
-        """Go to another bag time, e.g. back to the beginning."""
+        """Jump to another bag time, e.g. back to the beginning."""
         self._anchor = (bag_ns, steady_s)
 
 
 def chain_topics(bag: Bag) -> tuple[list[str], bool]:
-    """What to play to running nodes: everything that they do not publish themselves.
+    """Return the topics to play to running nodes: all that they do not publish themselves.
 
     Args:
         bag: the recording.
 
     Returns:
         topics: full names.
-        raw: whether they start from raw sound; else from recorded spectrograms.
+        raw: whether the chain starts from raw sound rather than recorded spectrograms.
 
     Raises:
         AvdetError: the bag has neither sound nor spectrograms.
@@ -102,21 +102,22 @@ def chain_topics(bag: Bag) -> tuple[list[str], bool]:
 
 
 def moved_topics(topics: Collection[str], source: str, namespace: str) -> dict[str, str]:
-    """New names of a recording's topics for nodes in another namespace.
+    """Rename a recording's topics for nodes in another namespace.
 
     Args:
         topics: full names.
-        source: the recorded topic that the nodes begin with; what lies beside and below it moves.
-        namespace: where the nodes are, absolute or not.
+        source: the recorded topic that the nodes start from; all topics in and below its
+            namespace are renamed.
+        namespace: namespace of the nodes, absolute or not.
 
     Returns:
-        New full names by the recorded ones; nothing where both namespaces are one.
+        New full names by recorded name; empty if both namespaces are the same.
     """
     before, there = source.rpartition('/')[0], '/' + namespace.strip('/')
     there = there.rstrip('/')
     if before == there:
         return {}
-    if not before:  # recorded at the root, where other programs' topics are
+    if not before:  # recorded at the root, among other programs' topics
         return {source: there + source}
     below = [name for name in topics if name.startswith(before + '/')]
     return {name: there + name.removeprefix(before) for name in below}
@@ -128,10 +129,10 @@ def _made_by_nodes(topic: str) -> bool:
 
 
 def require_topics(bag: Bag, topics: Collection[str]) -> list[str]:
-    """The named topics, if the bag has them all.
+    """Return the named topics if the bag has them all.
 
     Raises:
-        AvdetError: one is missing.
+        AvdetError: a topic is missing.
     """
     for name in topics:
         if name not in bag.topics:

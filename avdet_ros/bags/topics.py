@@ -1,4 +1,4 @@
-"""The topics of a bag: what it holds of each, and the one that a reader means."""
+"""The topics of a bag: type and number of messages of each, and how to look them up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.messages.typestore import type_hash
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic of a bag: its name, its message type, how many messages, and the type's hash."""
+    """One topic of a bag: its name, message type, number of messages, and the type's hash."""
 
     name: str
     msgtype: str
@@ -22,22 +22,22 @@ class Topic:
 
 
 def encoding_of(connection: Connection) -> str:
-    """How a topic's messages are serialized: ``cdr``, where it does not say otherwise."""
+    """Return the serialization format of a topic's messages, ``cdr`` by default."""
     known = connection.ext
     return (isinstance(known, ConnectionExtRosbag2) and known.serialization_format) or 'cdr'
 
 
 class BagTopics:
-    """What is known of a bag's topics, file by file.
+    """The topics of a bag, collected file by file.
 
     Attributes:
-        by_name: those in CDR.
-        encodings: of the others, by name.
-        latched: topics that late subscribers got when they were recorded.
+        by_name: topics in CDR.
+        encodings: serialization format of the other topics, by name.
+        latched: topics that were recorded from transient-local (latched) publishers.
     """
 
     def __init__(self, bag: Path) -> None:
-        """None so far; the bag's path is for errors."""
+        """Start without topics; the bag's path is for error messages."""
         self.by_name: dict[str, Topic] = {}
         self.encodings: dict[str, str] = {}
         self.latched: set[str] = set()
@@ -45,7 +45,7 @@ class BagTopics:
         self._where = f'bag {bag}'
 
     def add_connection(self, connection: Connection) -> None:
-        """Take what the index of a file says of a topic."""
+        """Add a topic from the index of a file."""
         offered = getattr(connection.ext, 'offered_qos_profiles', ())
         if any(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in offered):
             self.latched.add(connection.topic)
@@ -55,13 +55,13 @@ class BagTopics:
         self.add(connection.topic, connection.msgtype, connection.msgcount, connection.digest)
 
     def add(self, topic: str, msgtype: str, count: int, digest: str = '') -> None:
-        """Count messages of a topic.
+        """Add messages of a topic.
 
         Args:
             topic: its name.
-            msgtype: of the messages.
-            count: how many.
-            digest: hash of the type, where the bag has one.
+            msgtype: type of the messages.
+            count: number of messages.
+            digest: hash of the type, if the bag has one.
         """
         before = self.by_name.get(topic)
         if count:
@@ -69,14 +69,15 @@ class BagTopics:
         total = count + (before.count if before else 0)
         if before is None or not before.count:
             self.by_name[topic] = Topic(topic, msgtype, total, digest)
-        else:  # of another type too, if so: then `require` refuses it
+        else:  # if the type differs, `require` refuses the topic
             self.by_name[topic] = Topic(topic, before.msgtype, total, before.digest or digest)
 
     def require(self, topic: str, *msgtypes: str) -> Topic:
-        """A topic that must be there with one of these types.
+        """Return a topic that must exist with one of these types.
 
         Raises:
-            AvdetError: it is missing, empty, of another type, or of another version of the type.
+            AvdetError: the topic is missing, empty, or has another type or another version of the
+                type.
         """
         entry = self.by_name.get(topic)
         kind = ' or '.join(msgtypes)
@@ -101,17 +102,17 @@ class BagTopics:
         return entry
 
     def find(self, name: str, *msgtypes: str) -> str | None:
-        """The one topic with this last name and type, wherever its namespace is.
+        """Return the only topic with this last name and type, in any namespace.
 
         Args:
-            name: a full name (taken as it is), or a last name such as ``audio``.
-            msgtypes: types that count.
+            name: a full name (used unchanged), or a last name such as ``audio``.
+            msgtypes: accepted types.
 
         Returns:
             The full name; None if there is no such topic with messages.
 
         Raises:
-            AvdetError: several topics answer.
+            AvdetError: several topics match.
         """
         if name.startswith('/'):
             return name if name in self.by_name and self.by_name[name].count else None

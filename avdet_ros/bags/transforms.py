@@ -1,8 +1,8 @@
-"""The static transforms of a bag: what of the tree is asked for, and what is wrong with it.
+"""The static transforms of a bag: poses between two frames, and why one is not available.
 
-Trees of other people's vehicles hold what nobody here needs, and that may be broken: rotations of
-zeros, frames that are their own parents, loops. Only what lies between two frames that are asked
-for counts, and a reason is given where they are not connected.
+The TF trees of other vehicles contain much that is not needed here and may be broken: rotations of
+zeros, frames that are their own parents, loops. Only the transforms between the two requested
+frames matter, and a reason is given if the frames are not connected.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from avdet_ros.messages.decode import TRANSFORMS
 from avdet_ros.quoting import brief_key
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Axes of an optical frame (x right, z forward) in those of a body (x forward, z up)."""
+"""Axes of an optical frame (x right, z forward) in a body frame (x forward, z up)."""
 
 STEEPEST_DEG = 60.0
-"""A camera of a vehicle that would look further up or down than this has no optical frame."""
+"""A frame in which a camera would look further up or down than this is not an optical frame."""
 
 _TOPIC = '/tf_static'
 _LONGEST_CHAIN = 64
@@ -33,10 +33,10 @@ _NAMED = 6
 
 
 class StaticTransforms:
-    """What ``/tf_static`` says, in a bag or live."""
+    """The transforms of ``/tf_static``, from a bag or live."""
 
     def __init__(self, bag: Bag | None = None) -> None:
-        """Read a bag's topic; without it, or without a bag, there are no transforms yet."""
+        """Read a bag's ``/tf_static``; without the topic or a bag, there are no transforms yet."""
         self._parents: dict[str, tuple[str, np.ndarray]] = {}
         self._broken: dict[str, str] = {}
         self._turned: set[str] = set()
@@ -56,12 +56,12 @@ class StaticTransforms:
             self.add(message)
 
     def add(self, message: Any) -> None:
-        """Take a ``tf2_msgs/TFMessage``; it replaces what was known of the same frames."""
+        """Add a ``tf2_msgs/TFMessage``; it replaces earlier transforms of the same frames."""
         for entry in message.transforms:
             self._take(entry)
 
     def pose(self, parent: str, child: str) -> np.ndarray | None:
-        """Pose of one frame in another.
+        """Return the pose of one frame in another.
 
         Returns:
             (4, 4) float64 that maps coordinates in ``child`` to ``parent``; None if the
@@ -75,7 +75,7 @@ class StaticTransforms:
         return None
 
     def why_not(self, parent: str, child: str) -> str:
-        """Why `pose` knows nothing, in words."""
+        """Explain why `pose` returns None."""
         if not self._parents and not self._broken:
             return self._nothing
         parent, child = parent.lstrip('/'), child.lstrip('/')
@@ -100,23 +100,23 @@ class StaticTransforms:
         )
 
     def has(self, frame: str) -> bool:
-        """Whether anything is known of a frame."""
+        """Return whether there is a transform of a frame, valid or broken."""
         frame = frame.lstrip('/')
         return frame in self._parents or frame in self._broken
 
     def camera_pose(self, vehicle: str, frame: str) -> tuple[np.ndarray | None, str]:
-        """Pose of a camera, with the axes of an optical frame whatever the frame has.
+        """Return the pose of a camera with optical axes, whichever axes its frame has.
 
         Some drivers stamp pictures with the frame of the housing, x forward. As an optical frame
-        that would look at the sky; then it is taken for what it is.
+        it would look at the sky, so it is recognised and turned.
 
         Args:
             vehicle: the rig's frame.
-            frame: of the camera's pictures.
+            frame: frame_id of the camera's pictures.
 
         Returns:
-            pose: (4, 4), see `pose`; None where it is not known.
-            note: why it is not known or what was made of it; '' where it was taken as it is.
+            pose: (4, 4), see `pose`; None if unknown.
+            note: why it is unknown or how it was changed; '' if it was used unchanged.
         """
         pose = self.pose(vehicle, frame)
         if pose is None:
@@ -136,10 +136,10 @@ class StaticTransforms:
         return pose, f'{brief_key(frame)} looks {where} ({steep:.0f} degrees): is it the camera?'
 
     def turn(self, frame: str, other: str) -> np.ndarray | None:
-        """(3, 3) rotation from one camera's optical axes to another's; None if not connected.
+        """(3, 3) rotation from `other`'s optical axes to `frame`'s; None if not connected.
 
-        A frame that `camera_pose` found to be no optical one is turned, and so is another camera
-        of the same vehicle that would look elsewhere than the first and would not as a housing.
+        Frames that `camera_pose` recognised as housing frames are turned. So is the frame of the
+        other camera if it looks the same way as the first only when read as a housing frame.
         """
         pose = self.pose(frame, other)
         if pose is None:
@@ -174,7 +174,7 @@ class StaticTransforms:
             self._parents[child] = (parent, pose)
 
     def _chain(self, frame: str) -> list[str]:
-        """A frame and its parents; one that comes again ends it."""
+        """Return a frame and its ancestors, up to the root or the first repeated frame."""
         chain = [frame]
         while chain[-1] in self._parents and len(chain) < _LONGEST_CHAIN:
             above = self._parents[chain[-1]][0]
@@ -184,7 +184,7 @@ class StaticTransforms:
         return chain
 
     def _to_root(self, frame: str) -> dict[str, np.ndarray]:
-        """Pose of a frame in each of its ancestors, nearest first, up to where they loop."""
+        """Return the pose of a frame in each of its ancestors, nearest first, up to a loop."""
         chain = self._chain(frame)
         if chain[-1] in chain[:-1]:
             chain = chain[: chain.index(chain[-1])]
@@ -202,23 +202,23 @@ def put_poses(
     transforms: StaticTransforms,
     rig_path: Path | None,
 ) -> list[str]:
-    """Put the poses that a bag knows into a rig file's tree.
+    """Write the poses known from a bag into the content of a rig file.
 
     Args:
-        tree: of the rig file; changed.
+        tree: content of the rig file; changed in place.
         rig_frame: the vehicle's frame.
         array_frame: the microphones' frame.
-        transforms: of the bag.
-        rig_path: the rig file that a person named; None where none was named.
+        transforms: static transforms of the bag.
+        rig_path: the rig file that the user named, or None.
 
     Returns:
-        Sentences that a person must see: of poses that are not the bag's.
+        Sentences for the user about poses that do not come from the bag.
     """
     notes = []
     frame = tree['camera']['frame_id']
     pose, note = transforms.camera_pose(rig_frame, frame)
     if pose is not None:
-        # The optical frame's axes in the vehicle, as the yaw, pitch and roll of a body.
+        # Rig files give the camera's rotation as yaw, pitch and roll of a body frame.
         yaw, pitch, roll = _angles_deg(pose[:3, :3] @ BODY_FROM_OPTICAL.T)
         tree['camera'].update(
             position_m=[float(x) for x in pose[:3, 3]], yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll
@@ -244,9 +244,9 @@ def put_poses(
 
 
 def _angles_deg(rotation: np.ndarray) -> tuple[float, float, float]:
-    """Yaw, pitch and roll of a body."""
+    """Return yaw, pitch and roll of a body frame, degrees."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # straight up or down, yaw and roll are one
+        warnings.simplefilter('ignore')  # gimbal lock when looking straight up or down
         yaw, pitch, roll = Rotation.from_matrix(rotation).as_euler('ZYX', degrees=True)
     return float(yaw), float(pitch), float(roll)
 

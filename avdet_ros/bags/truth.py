@@ -1,4 +1,4 @@
-"""True boxes that a bag holds, as bags of simulated drives do, at any instant."""
+"""True boxes at any instant, from bags that contain ground truth, such as simulated drives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.bags.reader import Bag
 from avdet_ros.messages.decode import DETECTIONS, decode_detections, stamp_ns
 
 APART_NS = 250_000_000
-"""Between instants further apart nothing is assumed about the time between."""
+"""Maximum time between two messages for interpolation between them."""
 
 _SAME_NS = 1_000_000
 
@@ -21,7 +21,7 @@ class RecordedTruth:
     """The `truth` topic of a bag."""
 
     def __init__(self, bag: Bag, topic: str) -> None:
-        """Read all of it; it is small."""
+        """Read the whole topic; it is small."""
         entries = {}
         identities: dict[str, int] = {}
         unknown = count(1)
@@ -36,12 +36,12 @@ class RecordedTruth:
         self._boxes = [entries[stamp] for stamp in self._stamps]
 
     def at(self, instant_ns: int) -> tuple[np.ndarray, list[int]] | None:
-        """Boxes at an instant, between two known ones along a line.
+        """Return the boxes at an instant, interpolated linearly between messages.
 
         Returns:
             boxes_px: (N, 4) float32.
-            ids: their identities, numbered as they first appear; -1 for a box without a name.
-            None where the bag holds nothing of the instant.
+            ids: identities, numbered by first appearance; -1 for a box without a name.
+            None if the bag has no ground truth for the instant.
         """
         after = bisect.bisect_left(self._stamps, instant_ns)
         for near in (after, after - 1):
@@ -59,7 +59,7 @@ class RecordedTruth:
         between = {
             name: (1 - share) * old[name] + share * new[name] for name in old if name in new
         }
-        # One that comes or goes in between counts at the instant that is nearer.
+        # A box that is in only one of the two messages is used in the half nearer to it.
         rest = new if share > 0.5 else old
         between |= {name: box for name, box in rest.items() if name not in between}
         return _table(between)

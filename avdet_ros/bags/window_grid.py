@@ -1,8 +1,8 @@
-"""Where the windows of a drive lay, from those that were recorded.
+"""Infer the grid of a drive's windows from the recorded ones.
 
 A live capture ends windows on multiples of the front end's hop_length, counted from its first
-sample. A recorder that came later knows neither that sample nor by how much less than such a step
-each window ended before its time; both show in the windows' own places.
+sample. A recorder that started later knows neither that sample nor by how much (less than one
+such step) each window ended early. Both follow from the positions of the recorded windows.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import math
 import numpy as np
 
 LOOKED_AT = 256
-"""Windows that are looked at: enough to tell the rounding of 0.1 s and 0.05 s to the last one."""
+"""Number of windows examined: enough to resolve the rounding of hops of 0.1 s and 0.05 s."""
 
 SPREAD = 1 / 8
-"""Of the grid: windows whose middle half lies on it to within this lie on it. Stamps follow an
-estimated clock, which settles in a drive's first seconds; off the grid it would be a half."""
+"""Maximum interquartile range of the windows' offsets from the grid, in grid steps. Stamps follow
+an estimated clock, which settles in a drive's first seconds; off the grid it would be a half."""
 
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Arguments of `avdet_ros.audio.window.WindowBuffer` that lay windows where a drive's were.
+    """Arguments of `avdet_ros.audio.window.WindowBuffer` that reproduce a drive's windows.
 
     Attributes:
-        first_sample: the sample that the buffer's stream must begin with.
-        grid_samples: windows start on multiples of it, counted from there.
+        first_sample: the sample at which the buffer's stream must begin.
+        grid_samples: windows start on multiples of this, counted from `first_sample`.
         phase: see `WindowBuffer`.
     """
 
@@ -37,15 +37,15 @@ class WindowGrid:
 
 
 def usual_hop_s(stamps_ns: Sequence[int], grid_s: float) -> float | None:
-    """The hop that windows with these stamps were made with; None where it cannot be told.
+    """Return the hop of windows with these stamps; None if it cannot be determined.
 
-    Steps differ by one point of the grid, a stream's first window ends up to another one late, and
-    windows that were dropped make steps a whole number of hops. What is left is rounded to a whole
-    number of milliseconds, or of windows a second.
+    Steps vary by one grid point, a stream's first window ends up to another one late, and dropped
+    windows make a step several hops long. The mean is rounded to a whole number of milliseconds
+    or of windows per second.
 
     Args:
-        stamps_ns: of windows, in order.
-        grid_s: from one point of the grid to the next.
+        stamps_ns: stamps of windows, in order.
+        grid_s: time between grid points.
     """
     steps_s = np.diff(np.asarray(stamps_ns, np.int64)) * 1e-9
     steps_s = steps_s[steps_s > 0]
@@ -61,17 +61,17 @@ def usual_hop_s(stamps_ns: Sequence[int], grid_s: float) -> float | None:
 
 
 def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> WindowGrid:
-    """The grid that windows lay on.
+    """Find the grid of recorded windows.
 
     Args:
-        starts: numbers of the recorded windows' first samples, ascending, counted from the first
-            sample there is; at least one. They may be off by some samples.
-        hop_samples: from window to window, on average.
+        starts: first samples of the recorded windows, ascending, counted from the first recorded
+            sample; at least one. They may be off by some samples.
+        hop_samples: average number of samples from window to window.
         grid_samples: the front end's hop_length.
 
     Returns:
-        The grid, from the first window on whose sound is there; of single samples, from the first
-        window's, where the windows do not lie on the coarser one.
+        The grid, from the first window with complete sound; a grid of single samples, from the
+        first window's, if the windows do not lie on the coarser one.
     """
     places = np.asarray(starts, np.int64)
     off = _offset(places, grid_samples)
@@ -80,12 +80,12 @@ def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> W
     numbers = np.round((places - off) / grid_samples).astype(np.int64)
     hop = max(hop_samples / grid_samples, 1.0)
     since = numbers - numbers[-1]
-    # Window m starts at floor(phase + m hop): each one says where the phase may be.
+    # Window m starts at floor(phase + m hop), so each window bounds the phase.
     room = since - np.round(since / hop) * hop
-    room = room[1:] if len(room) > 1 else room  # a drive's very first window ends late
+    room = room[1:] if len(room) > 1 else room  # the first window of a drive ends late
     low, high = room.max(), room.min() + 1
     phase = float(numbers[-1] + (low + high) / 2)
-    # Whole hops before it, as long as the sound of a window is there.
+    # Go back by whole hops as long as the window's sound was recorded.
     before = math.floor((phase - (off < 0)) / hop)
     while math.floor(phase - before * hop) * grid_samples + off < 0:
         before -= 1
@@ -95,7 +95,7 @@ def find_grid(starts: Sequence[int], hop_samples: float, grid_samples: int) -> W
 
 
 def _offset(places: np.ndarray, grid_samples: int) -> int | None:
-    """What the places leave over the grid, half a step down to half up; None if no one number."""
+    """Return the common offset from the grid, within half a step; None if there is none."""
     turns = np.exp(2j * np.pi * places / grid_samples)
     middle = float(np.angle(turns.mean())) * grid_samples / (2 * np.pi)
     apart = (places - middle + grid_samples / 2) % grid_samples - grid_samples / 2

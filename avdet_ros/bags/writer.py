@@ -1,9 +1,9 @@
-"""Writing a bag that survives a power cut.
+"""Write a bag that survives a power cut.
 
-rosbag2's MCAP storage: chunks of messages one after the other, an index at the end, and
-``metadata.yaml`` beside it. A chunk is closed as soon as it holds a second, so a recording that
-ends without warning lacks at most that second; `avdet_ros.bags.reader` opens it without index and
-without metadata.
+rosbag2's MCAP storage consists of chunks of messages, an index at the end, and ``metadata.yaml``
+beside the file. A chunk is closed as soon as it contains one second, so a recording that ends
+without warning loses at most that second. `avdet_ros.bags.reader` opens it without index and
+metadata.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from avdet_ros.files import explain_os_error
 from avdet_ros.messages.typestore import known, typestore
 
 CHUNK_NS = 1_000_000_000
-"""How much time one chunk may hold; what a power cut can cost."""
+"""Maximum time span of a chunk: the most that a power cut can cost."""
 
 LATCHED_TOPICS = ('label_info', 'tf_static', 'robot_description')
-"""Last names of the topics that late subscribers must get when a bag is played."""
+"""Last names of topics that late subscribers must receive when a bag is played."""
 
 _FOREVER = QosTime(sec=9_223_372_036, nsec=854_775_807)
 
@@ -40,11 +40,11 @@ _FOREVER = QosTime(sec=9_223_372_036, nsec=854_775_807)
 class BagWriter:
     """A new rosbag2 folder, written message by message.
 
-    Messages with the same stamps in the same order make the same bytes.
+    The same messages with the same stamps in the same order give the same bytes.
 
     Attributes:
         path: the bag's folder.
-        messages: how many have been written.
+        messages: number of messages written.
         size_bytes: bytes written to disk so far, without the chunk that is still open.
         first_ns: stamp of the earliest message, None before the first.
         last_ns: stamp of the latest message, None before the first.
@@ -60,15 +60,15 @@ class BagWriter:
         """Create the folder.
 
         Args:
-            path: folder to create; its parents are made.
-            compression: None, or ``zstd`` for compressed chunks: lossless, about a tenth off
-                16-bit sound and a third off pictures, for one core's share of time.
+            path: folder to create, with its parents.
+            compression: None, or ``zstd`` for compressed chunks: lossless, saves about a tenth of
+                16-bit sound and a third of pictures, at the cost of one core's share of time.
             storage: ``mcap`` or ``sqlite3``; only the former is flushed every second.
-            file_name: of the file in the folder, which the file's bytes repeat; None names it
-                after the folder.
+            file_name: name of the file in the folder; the file's bytes contain it, too. None
+                names it after the folder.
 
         Raises:
-            AvdetError: the folder exists already or cannot be made, or an argument is unknown.
+            AvdetError: the folder exists already or cannot be created, or an argument is unknown.
         """
         self.path = Path(path)
         if compression not in (None, 'zstd') or storage not in ('mcap', 'sqlite3'):
@@ -119,11 +119,11 @@ class BagWriter:
         Args:
             topic: full name, e.g. ``/avdet/audio``.
             msgtype: e.g. ``sensor_msgs/msg/Image``.
-            cdr_bytes: the serialized message, encapsulation header included, as a raw
-                subscription of rclpy hands it over or `typestore().serialize_cdr` makes it.
-            stamp_ns: when it was received; the order of playing.
-            latched: whether late subscribers must get it when the bag is played, as those of
-                `LATCHED_TOPICS` do anyway; what holds for a topic's first message holds for all.
+            cdr_bytes: the serialized message including the encapsulation header, as from a raw
+                subscription of rclpy or from `typestore().serialize_cdr`.
+            stamp_ns: receive time; messages are played in this order.
+            latched: whether late subscribers must receive it when the bag is played, as is always
+                true of `LATCHED_TOPICS`; the value for a topic's first message holds for all.
 
         Raises:
             AvdetError: the type is unknown or changes within a topic, the stamp is negative, or
@@ -148,7 +148,7 @@ class BagWriter:
         self.last_ns = stamp_ns if self.last_ns is None else max(self.last_ns, stamp_ns)
 
     def flush(self) -> None:
-        """Bring everything written so far onto the disk; a live recorder does it every second.
+        """Flush everything written so far to disk; a live recorder does so every second.
 
         Raises:
             AvdetError: the disk is full.
@@ -163,7 +163,7 @@ class BagWriter:
         self._chunk_start_ns = None
 
     def close(self) -> None:
-        """Write index and ``metadata.yaml``. A second call, or one on a full disk, does nothing.
+        """Write index and ``metadata.yaml``; does nothing if already closed or after a disk error.
 
         Raises:
             AvdetError: the disk is full.
@@ -183,7 +183,7 @@ class BagWriter:
 
     @property
     def _storage(self) -> Any:
-        """The file that is being written; what an MCAP one has beside rosbags' interface too."""
+        """The storage being written; Any, since MCAP storage has more than rosbags' interface."""
         return self._writer.storage
 
     def _close_chunk(self) -> None:
@@ -209,7 +209,7 @@ class BagWriter:
         return connection
 
     def _disk_error(self, error: OSError) -> AvdetError:
-        with suppress(OSError):  # no index behind half a chunk
+        with suppress(OSError):  # write no index after half a chunk
             self._writer.abort()
         what = explain_os_error(error)
         return AvdetError(

@@ -1,11 +1,11 @@
-"""Labels as directions: where vehicles are from the array's centre, whatever the camera.
+"""Labels as directions from the array's centre, independent of the camera.
 
-The frame is that of the camera's heading: x along the camera's optical axis laid on the vehicle's
-floor, y left, z up, its origin at the array's centre, but at the height that boxes of models are
-seen from (`avdet_ros.detection.angles.EYE_HEIGHT_M`). A vehicle's azimuths are those of its
-outline's corners; its elevations are read in the plane x = 1, so that the box through the four
-edges is that of a level pinhole camera there: its left and right edges lie at
-y = tan(azimuth), its upper and lower ones at z = tan(elevation) / cos(azimuth of the middle).
+The frame follows the camera's heading: x is the camera's optical axis projected onto the vehicle's
+floor, y left, z up. The origin is the array's centre, but at the eye height of the models' boxes
+(`avdet_ros.detection.angles.EYE_HEIGHT_M`). A vehicle's azimuths are those of its outline's
+corners. Its elevations are read in the plane x = 1, so that the box is what a level pinhole camera
+at the origin sees: the left and right edges lie at y = tan(azimuth), the upper and lower edges at
+z = tan(elevation) / cos(azimuth of the middle).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M, Truth
 
 LABEL_HEIGHT_DEG = 0.69
-"""Least height of a labelled vehicle: 12 px of the package's camera."""
+"""Minimum height of a labelled vehicle: 12 px in the package's camera."""
 
 AHEAD_M = 0.2
-"""A vehicle whose nearest corner is less far ahead has no box in the plane x = 1."""
+"""Minimum x of a vehicle's nearest corner; a nearer vehicle has no box in the plane x = 1."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class AngleLabels:
     Attributes:
         azimuth_deg: (N,) float32 middle of the box, from the camera's heading, left positive.
         elevation_deg: (N,) float32 middle of the box, up positive.
-        width_deg: (N,) float32.
-        height_deg: (N,) float32.
-        in_image: (N,) bool, also a label of the camera's image (`Truth.labels`).
-        truth: the same vehicles' distances, levels and boxes in the image.
+        width_deg: (N,) float32 width of the box.
+        height_deg: (N,) float32 height of the box.
+        in_image: (N,) bool, whether it is also a label of the camera's image (`Truth.labels`).
+        truth: distances, levels and image boxes of the same vehicles.
     """
 
     azimuth_deg: np.ndarray
@@ -52,15 +52,16 @@ class AngleLabels:
 
 
 def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleLabels:
-    """Directions and sizes of the vehicles that a detector of sound should report.
+    """Return directions and sizes of the vehicles that a sound-based detector should report.
 
-    Those whose box's middle lies within `FRONT_DEG` of the camera's heading, audible, within
-    `LABEL_DISTANCE_M`, and `LABEL_HEIGHT_DEG` high or part of the image's labels.
+    The middle of a labelled box lies within `FRONT_DEG` of the camera's heading. The vehicle is
+    either a label of the image, or audible, within `LABEL_DISTANCE_M` and at least
+    `LABEL_HEIGHT_DEG` high.
 
     Args:
         scene: the drive.
-        t_s: when.
-        truth: of that instant, if it is known already.
+        t_s: drive time.
+        truth: ground truth at that time, if already computed.
     """
     truth = truth or scene.truth(t_s)
     in_image = np.isin(truth.ids, truth.labels().ids)
@@ -78,7 +79,7 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
 
 
 def outlines_m(scene: Scene, t_s: float, ids: np.ndarray) -> Iterator[np.ndarray]:
-    """(P, 3) outline of each of some vehicles in the module's frame, see `box_angles`."""
+    """Yield the (P, 3) outline of each vehicle in `ids`, in the module's frame."""
     position, rotation = scene.ego_pose(float(t_s))
     level, eye_m = heading_frame(scene.rig).T, eye_position_m(scene.rig)
     by_id = {vehicle.vehicle_id: vehicle for vehicle in scene.vehicles}
@@ -92,11 +93,11 @@ def box_angles(corners_m: np.ndarray) -> np.ndarray:
     """Middle and size of a body seen from the origin.
 
     Args:
-        corners_m: (P, 3) its outline, x along the heading, y left, z up.
+        corners_m: (P, 3) outline of the body, x along the heading, y left, z up.
 
     Returns:
-        (4,) azimuth, elevation, width and height in degrees; NaN for a body that reaches back to
-        `AHEAD_M` or further.
+        (4,) azimuth, elevation, width and height in degrees; NaN if a corner is no farther ahead
+        than `AHEAD_M`.
     """
     x, y, z = corners_m.T
     if x.min() <= AHEAD_M:

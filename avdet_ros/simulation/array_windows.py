@@ -1,44 +1,44 @@
-"""Training windows for any array: features, the array they were taken with, labels as directions.
+"""Training windows for any array: features, the array that recorded them, labels as directions.
 
 A set of format 3 is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, of
-`WindowPlan.drives_a_shard` drives each), and ``windows.json`` with what made it. Each shard
-holds, for its n windows,
+`WindowPlan.drives_a_shard` drives each), and ``windows.json``, which describes how it was made.
+Each shard holds, for its n windows,
 
 ==================  ==================  =========================================================
-features            (n, 64, 80, 44) f2  as in `windows`, 32 of them with twelve pairs, after
-                                        what the rig file knows was taken out; a dead
+features            (n, 64, 80, 44) f2  as in `windows` (32 of them with twelve pairs), after
+                                        correction of the errors that the rig file knows; a dead
                                         microphone's levels are the floor, its coherences 0
 azimuth_deg,        (n, 16) f4          labels at the window's CENTRE, nearest first, see `angles`;
-elevation_deg,                          zeros behind the first `count`
+elevation_deg,                          zeros after the first `count`
 width_deg,
 height_deg,
 range_m                                 from the array's centre to the vehicle's middle
-in_image            (n, 16) bool        a label of the camera's image, too
+in_image            (n, 16) bool        whether it is also a label of the camera's image
 boxes_px            (n, 16, 4) f4       in that image; zeros if not in it
-ids, kinds          (n, 16) i8          identity; index into vehicles.KINDS; -1 behind `count`
-visible_fraction    (n, 16) f4          of the box, in the image and not hidden
-level_db            (n, 16) f4          A-weighted level against all the rest
-count               (n,) i8             labels of the window
-eye_height_m        (n,) f4             above the road, where elevations and heights are seen from
+ids, kinds          (n, 16) i8          identity; index into vehicles.KINDS; -1 after `count`
+visible_fraction    (n, 16) f4          part of the box that is in the image and not hidden
+level_db            (n, 16) f4          A-weighted level relative to all other sound
+count               (n,) i8             number of labels of the window
+eye_height_m        (n,) f4             height above the road from which elevations are seen
 end_...                                 all of these again for the window's END
-coming              (n, 2) i1           whether a vehicle is about to come out from behind a
+coming              (n, 2) i1           whether a vehicle is about to emerge from behind a
                                         corner at the window's END, left and right, see
                                         `blind_corners.coming_sides`
-microphones_m       (n, 8, 3) f4        where the microphones are, in the frame of the array
-array_yaw_deg       (n,) f4             how that frame is turned against the camera's heading
+microphones_m       (n, 8, 3) f4        true microphone positions in the array's frame
+array_yaw_deg       (n,) f4             true yaw of that frame relative to the camera's heading
 rig_microphones_m,  as above            the same as in the rig file, which is all a detector knows
 rig_array_yaw_deg
 gain_db, delay_s    (n, 8) f4           left in the features; a positive delay is a late channel
-alive               (n, 8) bool         False where the rig file says that a microphone is dead
+alive               (n, 8) bool         False where the rig file marks a microphone as dead
 order               (n, 8) i8           which microphone is on each channel
 family, care        (n,) U16            see `arrays`
 world, setting      (n,) U10            'plain', 'furnished' or 'corners'; kind of road
-temperature_c       (n,) f4             of the air, and so the speed of sound
+temperature_c       (n,) f4             of the air, which determines the speed of sound
 ahead_mps           (n,) f4             speed of the ego vehicle at the window's CENTRE, negative
-                                        backwards
-camera_heading_deg  (n,) f4             the rig file's camera in base_link, left positive
-rendered            (n,) i8             windows with the same number share their sound's sources
-seed, time_s        (n,)                drive, and the window's start in it
+                                        in reverse
+camera_heading_deg  (n,) f4             of the rig file's camera in base_link, left positive
+rendered            (n,) i8             windows with the same number share their sound sources
+seed, time_s        (n,)                seed of the drive, and the window's start in it
 ==================  ==================  =========================================================
 """
 
@@ -74,40 +74,40 @@ FORMAT = 3
 WORLDS = ('plain', 'furnished', 'mixed', 'corners')
 ARRAYS = {'drawn': FAMILIES, 'held-out': HELD_OUT}
 FURNISHED_PART = 0.6
-"""Part of the drives of a mixed world that are furnished."""
+"""Fraction of the drives of a mixed world that are furnished."""
 
 RECORDED_PART = 0.5
-"""Part of the drives whose vehicles are played from recordings, where there are any."""
+"""Fraction of the drives whose vehicles are played from recordings, if the plan has any."""
 
 OTHER_DB = (-5.0, 15.0)
-"""Level of the sound on an empty road that is no vehicle, against all the rest."""
+"""Level range of the non-vehicle sound on an empty road, relative to all other sound."""
 
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """What a set of windows is to hold; equal plans and seeds make equal windows.
+    """Contents of a set of windows; equal plans and seeds make equal windows.
 
     Attributes:
         world: one of `WORLDS`: 'plain' as `traffic.random_scene`, 'furnished' as the drives of
             ``avdet sim drives``, 'mixed' of both, 'corners' as `blind_corners.blind_corner`.
         arrays: key of `ARRAYS`.
         windows_a_drive: windows of one drive.
-        spacing_s: each window lies in its own stretch of the drive, this long; where that is
-            shorter than a window they follow one another at this distance and overlap.
+        spacing_s: length of the stretch of the drive that each window lies in. If it is shorter
+            than a window, windows follow one another at this distance and overlap.
         drives_a_shard: drives in one file.
-        arrays_a_window: number of arrays about one centre for each window, a row each.
+        arrays_a_window: number of arrays with the same centre for each window, a row each.
         quick: render with `quick_sound` in place of `sound`.
-        varied: vehicles of many spectra, weather and other sounds, see `variety`.
-        distractors: folder of recordings that other sounds are taken from as well, '' for none;
-            with one drives are `varied`.
-        pairs: of microphones that have coherences, 12 or 28, see `FrontEnd.pair_count`.
-        recordings: folder of loops that are the vehicles' sound in half of the drives, '' for
-            synthetic vehicles alone.
-        empty: nobody else is on the road, and one other sound in view is `OTHER_DB` above all the
-            rest; with `distractors` half of these sounds are recordings.
+        varied: vary the vehicles' spectra, the weather and other sounds, see `variety`.
+        distractors: folder of recordings used for some of the other sounds, '' for none; implies
+            `varied`.
+        pairs: number of microphone pairs with coherences, 12 or 28, see `FrontEnd.pair_count`.
+        recordings: folder of loops that replace the vehicles' sound in half of the drives, '' for
+            synthetic vehicles only.
+        empty: no other vehicle is on the road, and one other sound in view is `OTHER_DB` above
+            the rest; with `distractors` half of these sounds are recordings.
         idling: nobody drives, and one vehicle in view stands with its engine running.
-        dense: each window is also heard with the vehicles of another drive, see `dense_windows`;
-            quick.
+        dense: also mix each window with the vehicles of another drive, see `dense_windows`;
+            requires `quick`.
     """
 
     world: str = 'mixed'
@@ -140,15 +140,15 @@ class WindowPlan:
             raise AvdetError('dense: expected quick, as mixtures are sums of spectra')
 
     def front_end(self, base: Rig) -> FrontEnd:
-        """What makes the features, with the sample rate of a rig."""
+        """Return the front end that computes the features at the rig's sample rate."""
         return FrontEnd.of(base, self.pairs)
 
     @property
     def windows_a_shard(self) -> int:
-        """Rows of one file."""
+        """Number of rows in one file."""
         windows = self.windows_a_drive
         if self.dense:
-            windows += windows**2  # each with each of another drive
+            windows += windows**2  # each window with each of another drive
         return self.drives_a_shard * windows * self.arrays_a_window
 
     @property
@@ -158,7 +158,7 @@ class WindowPlan:
 
 
 def world_of(seed: int, plan: WindowPlan) -> str:
-    """'plain', 'furnished' or 'corners'."""
+    """Return the world of a drive: 'plain', 'furnished' or 'corners'."""
     if plan.world != 'mixed':
         return plan.world
     share = np.random.default_rng([seed, 10]).random()
@@ -166,12 +166,12 @@ def world_of(seed: int, plan: WindowPlan) -> str:
 
 
 def plays_recordings(seed: int, plan: WindowPlan) -> bool:
-    """Whether a drive's vehicles are played from the plan's recordings."""
+    """Return whether a drive's vehicles are played from the plan's recordings."""
     return bool(plan.recordings) and np.random.default_rng([seed, 16]).random() < RECORDED_PART
 
 
 def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnArray:
-    """The array of a drive, or another one about the same centre for the same drive."""
+    """Draw the array of a drive, or another one with the same centre for the same drive."""
     families = ARRAYS[plan.arrays]
     rng = np.random.default_rng([seed, 11, 0])
     first = draw_array(rng, base, plan.duration_s, families)
@@ -182,7 +182,7 @@ def array_of(seed: int, base: Rig, plan: WindowPlan, number: int = 0) -> DrawnAr
 
 
 def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
-    """The drive with an ideal array of the base rig."""
+    """Draw the drive of a seed, with an ideal array of the base rig."""
     if plan.world == 'corners':
         scene = blind_corner(seed, base, plan.duration_s)
     else:
@@ -191,7 +191,7 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
         scene = add_to_drive(scene, corrupted=False)
     if plays_recordings(seed, plan):
         loops = _loops(plan.recordings, base.sample_rate_hz)
-        # Vehicles of different drives that have the same number do not sound the same.
+        # Otherwise vehicles with the same number would sound alike in all drives.
         scene = replace(scene, recordings=shuffled(loops, seed))
     if plan.idling:
         scene = with_idling_vehicle(scene)
@@ -204,11 +204,11 @@ def draw_world(seed: int, base: Rig, plan: WindowPlan) -> Scene:
 
 
 def empty_road(scene: Scene, sounds: SoundFolder | None = None) -> Scene:
-    """The drive with nobody else on the road, and one other sound in view.
+    """Remove all other vehicles from the road and put one other sound in view.
 
     Args:
         scene: any drive.
-        sounds: recordings, which every other drive plays one of.
+        sounds: recordings; every other drive plays one of them.
     """
     rng = np.random.default_rng([scene.seed, 18])
     above_rest_db = float(rng.uniform(*OTHER_DB))
@@ -222,12 +222,12 @@ def _loops(folder: str, sample_rate_hz: int) -> Recordings:
 
 
 def place_array(scene: Scene, array: DrawnArray) -> Scene:
-    """The same drive recorded with another array."""
+    """Return the same drive recorded with another array."""
     return replace(scene, rig=array.rig, corruption=array.errors)
 
 
 def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
-    """Where the windows of a drive begin."""
+    """Draw the start times of a drive's windows, seconds."""
     rng = np.random.default_rng([seed, 9])
     places = max(1, int(4 * (plan.spacing_s - 1)))
     return [
@@ -239,13 +239,13 @@ def window_starts_s(seed: int, plan: WindowPlan) -> list[float]:
 def array_windows(
     seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
 ) -> Iterator[WindowRow]:
-    """Rows of the module's table for the windows of one drive.
+    """Yield rows of the module's table for the windows of one drive.
 
     Args:
-        seed: names the drive.
+        seed: seed of the drive.
         base: see `arrays.draw_rig`.
-        front_end: makes the features.
-        plan: of the set.
+        front_end: computes the features.
+        plan: plan of the set.
     """
     world = draw_world(seed, base, plan)
     arrays = [array_of(seed, base, plan, number) for number in range(plan.arrays_a_window)]
@@ -263,7 +263,7 @@ def array_windows(
 
 
 def starts_of(scene: Scene, plan: WindowPlan, window_s: float) -> list[float]:
-    """Where the windows of a drawn drive begin."""
+    """Return the start times of the windows of a drawn drive, seconds."""
     if plan.world == 'corners':
         return corner_starts_s(scene, plan.windows_a_drive, plan.duration_s, window_s)
     return window_starts_s(scene.seed, plan)
@@ -272,14 +272,14 @@ def starts_of(scene: Scene, plan: WindowPlan, window_s: float) -> list[float]:
 def moment_row(
     scene: Scene, plan: WindowPlan, number: int, start_s: float, window_s: float
 ) -> WindowRow:
-    """Fields of a row about the window's moment, whatever the array.
+    """Return the fields of a row that depend on the window but not on the array.
 
     Args:
         scene: the drive.
-        plan: of the set.
-        number: of the window in the drive.
-        start_s: where it begins.
-        window_s: how long it is.
+        plan: plan of the set.
+        number: index of the window in the drive.
+        start_s: start of the window.
+        window_s: length of the window.
     """
     return {
         'ahead_mps': np.float32(scene.ego.speed_mps(start_s + window_s / 2)),

@@ -1,9 +1,9 @@
-"""Arrays drawn for each drive: where eight microphones are on a vehicle, and how exactly.
+"""Random arrays: positions of eight microphones on a vehicle, and their errors.
 
-`FAMILIES` are the shapes that training drives have; `HELD_OUT` are shapes that no training drive
-has, to see what a model makes of an array it was never shown. Every shape is two-dimensional, so
-that front and back sound different, and its microphones are ordered by their angle about the
-centre, so that `audio.features.PAIRS` are neighbours and opposites, as far as the shape has them.
+`FAMILIES` are the shapes of training drives. `HELD_OUT` are shapes that no training drive has, to
+test a model on arrays that it has never seen. Every shape is two-dimensional, so that front and
+back sound different. Microphones are ordered by their angle about the centre, so that
+`audio.features.PAIRS` are neighbours and opposites, as far as the shape has them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from avdet_ros.rig import MICROPHONES, Camera, Rig
 from avdet_ros.simulation.corruption import Corruption
 
 SMALLEST_SPACING_M = 0.05
-"""No two microphones of a drawn array are closer."""
+"""Minimum distance between two microphones of a drawn array."""
 
 THINNEST_M = 0.03
-"""Least standard deviation of the positions across the array's narrow direction."""
+"""Minimum standard deviation of the positions along the array's narrow direction."""
 
 CARE = {'ideal': 0.1, 'kept': 0.4, 'calibrated': 0.5}
-"""How an array was looked after, and how often that is drawn; see `draw_errors`."""
+"""How an array was maintained, and the probability of each; see `draw_errors`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,8 @@ class DrawnArray:
     Attributes:
         family: name in `FAMILIES` or `HELD_OUT`.
         care: one of `CARE`.
-        rig: what the rig file says.
-        errors: how the recording differs from what the rig file says.
+        rig: contents of the rig file.
+        errors: how the recording differs from the rig file.
     """
 
     family: str
@@ -51,7 +51,7 @@ def octagon(rng: np.random.Generator) -> np.ndarray:
 
 
 def roof_rack(rng: np.random.Generator) -> np.ndarray:
-    """A rectangle: four corners, and four more on its long or on all of its sides."""
+    """A rectangle: four microphones at the corners, four more on the long or on all sides."""
     half = np.array([rng.uniform(0.15, 0.65), rng.uniform(0.15, 0.55)])
     corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], float)
     if rng.random() < 0.5:
@@ -72,19 +72,19 @@ def bumper_rows(rng: np.random.Generator) -> np.ndarray:
 
 
 def bumper_bow(rng: np.random.Generator) -> np.ndarray:
-    """One line across the vehicle, bent backwards at its ends as a bumper is."""
+    """One line across the vehicle, bent backwards at its ends like a bumper."""
     part = np.linspace(-1, 1, 8)
     half, bend = rng.uniform(0.35, 0.85), rng.uniform(0.12, 0.45)
     return np.stack([-bend * np.abs(part) ** rng.uniform(1.5, 3), half * part], axis=-1)
 
 
 def scattered(rng: np.random.Generator) -> np.ndarray:
-    """Anywhere on a plate or a roof."""
+    """Random positions anywhere on a plate or a roof."""
     return rng.uniform(-1, 1, (8, 2)) * [rng.uniform(0.15, 0.65), rng.uniform(0.15, 0.6)]
 
 
 def hexagon_and_two(rng: np.random.Generator) -> np.ndarray:
-    """A hexagon with two more inside it."""
+    """A hexagon with two more microphones inside it."""
     radius = rng.uniform(0.2, 0.5)
     inside = rng.uniform(0.25, 0.5) * radius * _on_circle(np.array([0, np.pi]) + rng.uniform(0, 3))
     return np.concatenate([radius * _on_circle(np.arange(6) * np.pi / 3), inside])
@@ -112,7 +112,7 @@ def ellipse(rng: np.random.Generator) -> np.ndarray:
 
 
 def double_square(rng: np.random.Generator) -> np.ndarray:
-    """Two squares about one centre, the inner one turned by an eighth."""
+    """Two concentric squares, the inner one rotated by an eighth of a turn."""
     arms = _on_circle(np.arange(4) * np.pi / 2)
     turned = _on_circle(np.arange(4) * np.pi / 2 + np.pi / 4)
     return np.concatenate([rng.uniform(0.3, 0.6) * arms, rng.uniform(0.1, 0.22) * turned])
@@ -125,7 +125,7 @@ FAMILIES: Mapping[str, Callable[[np.random.Generator], np.ndarray]] = {
     'bumper_bow': bumper_bow,
     'scattered': scattered,
 }
-"""Shapes of training arrays: each maps a generator to (8, 2) positions, metres."""
+"""Shapes of training arrays: each maps a random generator to (8, 2) positions, metres."""
 
 HELD_OUT: Mapping[str, Callable[[np.random.Generator], np.ndarray]] = {
     'hexagon_and_two': hexagon_and_two,
@@ -146,10 +146,10 @@ _SHARES = {
 
 
 def draw_positions(rng: np.random.Generator, family: str) -> np.ndarray:
-    """Microphones of a family in the array's frame, centred and ordered by angle from ahead.
+    """Draw microphone positions in the array's frame, centred and ordered by angle (`by_angle`).
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         family: name in `FAMILIES` or `HELD_OUT`.
 
     Returns:
@@ -168,26 +168,26 @@ def draw_positions(rng: np.random.Generator, family: str) -> np.ndarray:
 
 
 def by_angle(positions_m: np.ndarray) -> np.ndarray:
-    """(M, 3) positions ordered counter-clockwise about their centre, from straight ahead."""
+    """Sort (M, 3) positions counter-clockwise about their centre, from straight ahead."""
     about = positions_m[:, :2] - positions_m[:, :2].mean(axis=0)
     angle = np.arctan2(about[:, 1], about[:, 0])
-    # what lies a hair to the right of straight ahead comes first, not last; of two in one
-    # direction the inner one comes first
+    # a microphone a hair to the right of straight ahead comes first, not last; of two in the
+    # same direction the inner one comes first
     angle = np.round((angle + 1e-6) % (2 * np.pi), 5)
     return positions_m[np.lexsort((np.hypot(*about.T), angle))]
 
 
 def place_of(family: str) -> str:
-    """Where on a vehicle a family is mounted: 'bumper' or 'roof'."""
+    """Return where on a vehicle a family is mounted: 'bumper' or 'roof'."""
     return 'bumper' if family.startswith('bumper') else 'roof'
 
 
 def draw_rig(rng: np.random.Generator, base: Rig, family: str) -> Rig:
-    """A vehicle with an array of a family, and a camera much like that of a rig.
+    """Draw a rig with an array of a family and a camera similar to the base rig's.
 
     Args:
-        rng: where the randomness comes from.
-        base: gives the sample rate and what the camera varies about.
+        rng: random generator.
+        base: rig with the sample rate and the nominal camera.
         family: name in `FAMILIES` or `HELD_OUT`.
     """
     positions = draw_positions(rng, family)
@@ -208,11 +208,11 @@ def draw_rig(rng: np.random.Generator, base: Rig, family: str) -> Rig:
 
 
 def draw_shape(rng: np.random.Generator, place: Rig, family: str) -> Rig:
-    """An array of a family at a place.
+    """Draw another array of a family, with the same centre and camera as a rig.
 
     Args:
-        rng: where the randomness comes from.
-        place: a rig whose centre and camera it shares.
+        rng: random generator.
+        place: rig that gives centre and camera.
         family: name in `FAMILIES` or `HELD_OUT`.
     """
     positions = draw_positions(rng, family)
@@ -247,19 +247,19 @@ def draw_errors(
     care: str,
     sample_rate_hz: int = 44100,
 ) -> Corruption:
-    """What is left between what a rig file says and what an array is.
+    """Draw the remaining differences between the rig file and the real array.
 
-    ``ideal``: nothing; ``kept``: built with care, never calibrated (positions to 4 mm, delays to
+    ``ideal``: none; ``kept``: built with care, never calibrated (positions to 4 mm, delays to
     0.1 sample, gains to 1.5 dB); ``calibrated``: neglected, then calibrated from traffic
     (positions to 4 mm but heights to 10 mm, delays to 5 us, gains to 0.4 dB, yaw to 0.5 degrees).
-    Of eight microphones one is dead in one array of eight, two in one of twenty, and the rig file
-    says which.
+    One of the eight microphones is dead in one array of eight, two are dead in one of twenty. The
+    rig file marks them.
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         duration_s: length of the drive, in which dropouts are drawn.
         care: one of `CARE`.
-        sample_rate_hz: whose samples the channels' delays are counted in.
+        sample_rate_hz: sample rate in which the channels' delays are expressed.
     """
     dead = np.zeros(MICROPHONES, bool)
     missing = int(rng.choice(3, p=[0.825, 0.125, 0.05]))
@@ -305,15 +305,15 @@ def draw_array(
     care: str | None = None,
     beside: DrawnArray | None = None,
 ) -> DrawnArray:
-    """An array of one of some families on a vehicle.
+    """Draw an array of one of several families on a vehicle.
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         base: see `draw_rig`.
         duration_s: see `draw_errors`.
         families: `FAMILIES` or `HELD_OUT`.
         care: one of `CARE`; None draws it.
-        beside: about the same centre and with the same camera as this one.
+        beside: array whose centre and camera the new one shares; None draws them.
     """
     names = [
         name for name in families if beside is None or place_of(name) == place_of(beside.family)

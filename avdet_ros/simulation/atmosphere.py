@@ -1,4 +1,4 @@
-"""The air: the speed of sound in it, and its absorption."""
+"""Absorption of sound by air."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def air_absorption_db_per_m(
         pressure_kpa: ambient pressure.
 
     Returns:
-        (...) float64 dB a metre.
+        (...) float64 dB per metre.
     """
     frequency = np.asarray(frequency_hz, np.float64)
     kelvin = temperature_c + 273.15

@@ -1,8 +1,8 @@
-"""Blind corners: junctions between buildings, and on which side a vehicle is about to come out.
+"""Blind corners: junctions between buildings, and the side on which a vehicle is about to emerge.
 
-A vehicle is coming if a building hides it and within `WITHIN_S` it is in sight, in the front
-sector of `detection.steering`. That is told by place alone, not by a camera's image, so it holds
-for any camera that looks ahead.
+A vehicle is coming if a building hides it now and it comes into sight within `WITHIN_S`, in the
+front sector of `detection.steering`. This depends on positions only, not on a camera's image, so
+it holds for any camera that looks ahead.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from avdet_ros.simulation.traffic import random_scene
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M
 
 WITHIN_S = 4.0
-"""A vehicle that is in sight by then is coming."""
+"""A hidden vehicle that comes into sight within this time counts as coming."""
 
 UNSURE_S = 6.0
-"""Whether one that is in sight later, but before this, is coming is left open."""
+"""A vehicle that comes into sight after `WITHIN_S` but within this time is left unlabelled."""
 
 LEAST_SIDE_DEG = 4.0
-"""Nearer to the heading there is no side."""
+"""Minimum azimuth from the heading for a vehicle to be on a side."""
 
 IN_SIGHT = 0.3
-"""Part of a vehicle's length that has to be in sight."""
+"""Minimum fraction of a vehicle's length in sight for the vehicle to count as in sight."""
 
 DRIVING_MPS, STOP_M = 4.0, 6.0
-"""How fast the ego vehicle drives up to a junction, and how far before its middle it ends."""
+"""Speed of the ego vehicle towards a junction, and where it ends, before the junction's middle."""
 
 APPROACH_MPS = (2.0, 7.0)
-"""Speeds that are drawn for that."""
+"""Range from which `blind_corner` draws this speed."""
 
 _STEP_S = 0.5
 
 
 def blind_corner(seed: int, rig: Rig, duration_s: float) -> Scene:
-    """A furnished drive at a junction; half of the ego vehicles drive up to it.
+    """Draw a furnished drive at a junction; half of the ego vehicles drive up to it.
 
     Args:
-        seed: names the drive.
+        seed: seed of the drive.
         rig: microphones and camera.
-        duration_s: length; traffic goes on for `WITHIN_S` more.
+        duration_s: length; traffic continues for another `WITHIN_S`.
     """
     scene = random_scene(seed, rig, duration_s + WITHIN_S, corrupted=False, setting='junction')
     scene = add_to_drive(scene, corrupted=False)
@@ -59,7 +59,7 @@ def blind_corner(seed: int, rig: Rig, duration_s: float) -> Scene:
 
 
 def drive_up(scene: Scene, speed_mps: float = DRIVING_MPS) -> Scene | None:
-    """A drive at a junction whose ego vehicle drives up to it; None at a junction with none."""
+    """Let the ego vehicle drive up to the junction; None if the drive has no crossing road."""
     crossing, ego = scene.crossing, scene.ego
     if crossing is None:
         return None
@@ -70,7 +70,7 @@ def drive_up(scene: Scene, speed_mps: float = DRIVING_MPS) -> Scene | None:
         lane=ego.motion.lane,
         aside_m=ego.motion.aside_m,
     )
-    # Who stands in its lane would be driven through.
+    # The ego vehicle would drive through vehicles that stand in its lane.
     others = tuple(
         vehicle
         for vehicle in scene.vehicles
@@ -81,15 +81,15 @@ def drive_up(scene: Scene, speed_mps: float = DRIVING_MPS) -> Scene | None:
 
 
 def coming_sides(scene: Scene, t_s: float) -> np.ndarray:
-    """Where a vehicle is about to come out from behind a building that can be heard.
+    """Find the sides on which an audible vehicle is about to emerge from behind a building.
 
     Args:
         scene: any drive.
         t_s: drive time.
 
     Returns:
-        (2,) int8, left and right of the camera's heading: 1 where one is coming, 0 where none is,
-        -1 where that is left open: it is too faint, or comes between `WITHIN_S` and `UNSURE_S`.
+        (2,) int8, left and right of the camera's heading: 1 where a vehicle is coming, 0 where
+        none is, -1 where it is too faint or comes between `WITHIN_S` and `UNSURE_S` (unlabelled).
     """
     sides = np.zeros(2, np.int8)
     if not scene.buildings:
@@ -113,12 +113,12 @@ def coming_sides(scene: Scene, t_s: float) -> np.ndarray:
 
 
 def corner_starts_s(scene: Scene, windows: int, length_s: float, window_s: float) -> list[float]:
-    """Where the windows of a drive begin: every other one ends as a vehicle is coming, if any is.
+    """Draw window starts; every other window ends when a vehicle is coming, if there is one.
 
     Args:
         scene: see `blind_corner`.
-        windows: how many.
-        length_s: of the part of the drive that they lie in.
+        windows: number of windows.
+        length_s: length of the part of the drive that they lie in.
         window_s: length of a window.
     """
     rng = np.random.default_rng([scene.seed, 9])
@@ -138,11 +138,11 @@ def corner_starts_s(scene: Scene, windows: int, length_s: float, window_s: float
 
 
 def _seen_from(scene: Scene, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each of V vehicles is at T times, seen from the camera.
+    """Locate each of V vehicles at T times, seen from the camera.
 
     Returns:
-        azimuth_deg against its heading, left positive; range_m; whether no building hides it,
-        where it is near; (V, T) each.
+        azimuth_deg relative to the camera's heading, left positive; range_m; whether no building
+        hides the vehicle, computed for near ones and True for others; (V, T) each.
     """
     place, turn = fleet_poses(scene.vehicles, times_s)
     every, camera = stacked(scene.buildings), scene.rig.camera

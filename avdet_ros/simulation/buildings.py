@@ -1,9 +1,9 @@
-"""Buildings at junctions: they hide, attenuate the sound of what is behind them, and reflect.
+"""Buildings at junctions: they hide vehicles, screen their sound, and reflect it.
 
-All of it in plan view: buildings are much higher than vehicles and microphones. Sound that a
-building blocks comes around its corner: from the direction of the corner, over the longer path,
-attenuated as by a thin screen (Kurze and Anderson 1971), at most by 20 dB (ISO 9613-2).
-Facades reflect by image sources where the reflected path is free.
+Everything is computed in plan view: buildings are much higher than vehicles and microphones. Sound
+that a building blocks comes around its corner: from the direction of the corner, over the longer
+path, attenuated as by a thin screen (Kurze and Anderson 1971), at most by 20 dB (ISO 9613-2).
+Facades reflect sound, as image sources, where the reflected path is free.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from avdet_ros.simulation.road import Road
 
 GREATEST_LOSS_DB = 20.0
 EDGE_M = 2.0
-"""Over this length a reflection comes and goes at the end of a facade."""
+"""Length at each end of a facade over which a reflection fades in and out."""
 
 _TOUCH_M = 1e-3
 
@@ -27,13 +27,13 @@ class Building:
     """A row of houses beside a road, a rectangle seen from above.
 
     Attributes:
-        road: the road it stands at.
+        road: the road beside which it stands.
         along_m: distance along the road of its middle, where it is parallel to the road.
         front_m: length along the road.
-        aside_m: its front's distance from the centre line, left positive.
-        deep_m: from front to back.
-        reflection: part of the sound pressure that its facades reflect.
-        corners_m: (4, 2) float64 its corners, world, counter-clockwise.
+        aside_m: distance of its front from the centre line, left positive.
+        deep_m: depth from front to back.
+        reflection: fraction of the sound pressure that its facades reflect.
+        corners_m: (4, 2) float64 corners in the world frame, counter-clockwise.
     """
 
     road: Road
@@ -56,18 +56,18 @@ class Building:
 
     @property
     def side(self) -> int:
-        """1 left of the road, -1 right of it."""
+        """1 if the building stands left of the road, -1 if it stands right of it."""
         return 1 if self.aside_m > 0 else -1
 
 
 def stacked(buildings: tuple[Building, ...]) -> np.ndarray:
-    """(B, 4, 2) float64 corners of all of them."""
+    """Stack the corners of all buildings into (B, 4, 2) float64."""
     return np.array([building.corners_m for building in buildings]).reshape(-1, 4, 2)
 
 
 @njit(cache=True, nogil=True)
 def _crosses(corners: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool:
-    """Whether a segment runs through the inside of a convex polygon."""
+    """Return whether a segment crosses the interior of a convex polygon."""
     enter, leave = 0.0, 1.0
     for a in range(len(corners)):
         b = (a + 1) % len(corners)
@@ -105,7 +105,7 @@ def _length(x0: float, y0: float, x1: float, y1: float) -> float:
 def _around(
     corners: np.ndarray, sx: float, sy: float, ex: float, ey: float
 ) -> tuple[float, int, int]:
-    """Shortest path around a polygon: length, and corners at the array's and the source's end."""
+    """Find the shortest path around a polygon: length, corners at the array's and source's end."""
     best, last, first = np.inf, -1, -1
     for v in range(4):
         vx, vy = corners[v, 0], corners[v, 1]
@@ -126,10 +126,10 @@ def _around(
 def _screen(
     every: np.ndarray, source: np.ndarray, array: np.ndarray, extra: np.ndarray, name: np.ndarray
 ) -> None:
-    """Fill in, for each instant, the longest detour around a building, and its path.
+    """Compute, for each instant, the longest detour around a building, and the number of its path.
 
-    A path is 16 times the building's number plus 4 times the corner at the array's end plus the
-    one at the source's; -1 where nothing is in between.
+    A path number is 16 times the building's index, plus 4 times the corner at the array's end,
+    plus the corner at the source's end; -1 where no building is in between.
     """
     for g in range(len(source)):
         sx, sy, ex, ey = source[g, 0], source[g, 1], array[g, 0], array[g, 1]
@@ -139,7 +139,7 @@ def _screen(
             number, detour = -1, -np.inf
             if _crosses(every[b], sx, sy, ex, ey):
                 way, last, first = _around(every[b], sx, sy, ex, ey)
-                if last < 0:  # one of them is inside
+                if last < 0:  # source or array is inside the building
                     continue
                 detour, number = way - straight, 16 * b + 4 * last + first
             else:
@@ -154,20 +154,20 @@ def _screen(
 def screening(
     every: np.ndarray, source: np.ndarray, array: np.ndarray
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Detours of sound around buildings, and where it appears to come from.
+    """Compute detours of sound around buildings, and where it appears to come from.
 
     Args:
-        every: of `stacked`.
+        every: corners from `stacked`.
         source: (G, 3) positions of the source.
         array: (G, 3) positions of the array.
 
     Returns:
-        detour_m: (G,) how much longer the path around the corner is; negative where the direct
-            path is free: how much longer the path over the nearest corner would be; -inf
-            without buildings.
-        ways: for each path that it takes at some instant, smooth positions (G, 3) of the apparent
-            source (in the direction of the corner, at the length of the path; the source itself
-            where it is in sight) and 1 (G,) while it takes this path, else 0.
+        detour_m: (G,) how much longer the path around the corner is than the direct one. Where the
+            direct path is free, it is negative: minus the extra length over the nearest corner.
+            -inf without buildings.
+        ways: for each path that the sound takes at some instant, smooth positions (G, 3) of the
+            apparent source (in the direction of the corner, at the length of the path; the source
+            itself where it is in sight) and 1 (G,) while the sound takes this path, else 0.
     """
     extra, name = np.empty(len(source)), np.empty(len(source), np.int64)
     _screen(every, source, array, extra, name)
@@ -194,12 +194,12 @@ def screen_loss_db(
 ) -> np.ndarray:
     """Insertion loss of a screen (Kurze and Anderson 1971).
 
-    5 + 20 lg(x / tanh x) dB with x = sqrt(2 pi N), N = 2 detour / wavelength; for what is still in
-    sight x / tan x, down to nothing.
+    5 + 20 lg(x / tanh x) dB with x = sqrt(2 pi N), N = 2 detour / wavelength. For a source still
+    in sight the ratio is x / tan x, and the loss falls to zero.
 
     Args:
-        detour_m: (...) of `screening`.
-        frequency_hz: (F,).
+        detour_m: (...) detours from `screening`.
+        frequency_hz: (F,) frequencies.
         c_mps: speed of sound.
 
     Returns:
@@ -223,7 +223,7 @@ def _reflect(
     image: np.ndarray,
     gain: np.ndarray,
 ) -> None:
-    """Image of a source in one facade, and its gain."""
+    """Compute the image of a source in one facade, and its gain."""
     ax, ay = every[b, v, 0], every[b, v, 1]
     bx, by = every[b, (v + 1) % 4, 0], every[b, (v + 1) % 4, 1]
     length = _length(ax, ay, bx, by)
@@ -252,12 +252,12 @@ def _reflect(
 def reflections(
     buildings: tuple[Building, ...], every: np.ndarray, source: np.ndarray, array: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mirror images of a source in the facades, first order.
+    """Compute first-order mirror images of a source in the facades.
 
     Args:
-        buildings: all of them.
-        every: of `stacked`.
-        source: (G, 3) places.
+        buildings: all buildings.
+        every: corners from `stacked`.
+        source: (G, 3) positions of the source.
         array: (G, 3) positions of the array.
 
     Returns:
@@ -276,20 +276,20 @@ def reflections(
 def length_in_sight(
     every: np.ndarray, eye: np.ndarray, middle: np.ndarray, forward: np.ndarray, length_m: float
 ) -> float:
-    """Part of a vehicle's length, five places of it, that no building hides.
+    """Return the fraction of a vehicle's length (five points of it) that no building hides.
 
     Args:
-        every: of `stacked`.
-        eye: (2 or 3,) where it is seen from.
-        middle: (3,) of the vehicle.
-        forward: (3,) the way it faces, of length 1.
-        length_m: of the vehicle.
+        every: corners from `stacked`.
+        eye: (2 or 3,) viewpoint.
+        middle: (3,) middle of the vehicle.
+        forward: (3,) unit vector in the direction the vehicle faces.
+        length_m: length of the vehicle.
     """
     spots = middle + np.linspace(-0.5, 0.5, 5)[:, None] * length_m * forward
     return float(sight(every, eye, spots[:, :2]).mean())
 
 
 def sight(every: np.ndarray, eye: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N,) bool, which of the points (N, 2) no building hides."""
+    """Return (N,) bool: which of the points (N, 2) no building hides."""
     hidden = [_any_crosses(every, eye[0], eye[1], point[0], point[1]) for point in points]
     return ~np.array(hidden, bool)

@@ -19,7 +19,7 @@ DURATION_S = 20.0
 EVERY_S = 5.0
 SEEN = 0.1
 HIDDEN = 0.02
-"""Visible fractions of a box from which a vehicle is seen, and up to which it is hidden."""
+"""Visible fractions of a box: from `SEEN` on a vehicle is seen, below `HIDDEN` it is hidden."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Census:
     """Counts over the drives of `SEEDS`.
 
     Attributes:
-        drives: how many.
-        frames: how many instants were looked at.
+        drives: number of drives.
+        frames: number of instants counted.
         seen: (frames,) vehicles in the image, high enough and not hidden.
-        moving: (frames,) those of them with running engines.
-        labels: (frames,) vehicles a detector of sound should report.
-        audible_hidden: part of the labels that are hidden from the camera.
+        moving: (frames,) seen vehicles with running engines.
+        labels: (frames,) vehicles a sound-based detector should report.
+        audible_hidden: fraction of the labels that are hidden from the camera.
         settings: drives by setting.
         manoeuvres: vehicles that overtake, change lanes and turn.
     """

@@ -1,4 +1,4 @@
-"""The renderer against physics, as a table: measured values beside theory or a standard."""
+"""Check the renderer against physics: measured values beside theory or a standard, as a table."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Finding:
     Attributes:
         what: the quantity.
         unit: its unit.
-        measured: in the rendered sound.
-        expected: by theory or standard.
+        measured: value measured in the rendered sound.
+        expected: value according to theory or a standard.
         tolerance: largest difference allowed; where `expected` is 0, the upper bound.
-        source: of the expectation.
+        source: origin of the expected value.
     """
 
     what: str
@@ -107,9 +107,10 @@ def check(rig: Rig) -> Iterator[Finding]:
 
 
 def render_factor(rig: Rig, seconds: float = 5.0) -> float:
-    """Seconds of sound rendered per second of processor time: three near vehicles, one thread.
+    """Measure seconds of sound rendered per second of processor time.
 
-    Processor time, so that other load on the machine counts little.
+    The scene has three near vehicles, rendered by one thread. Processor time depends little on
+    other load on the machine.
     """
     scene = _scene(rig, (10.0, 3.0, 12.0), (25.0, -3.0, 10.0), (-20.0, 3.0, 14.0))
     SoundRenderer(scene).read(0, 10)
@@ -126,7 +127,7 @@ def _scene(
     ego_runs: bool = False,
     noise: Noise = QUIET,
 ) -> Scene:
-    """A straight road; cars are at x, y with a speed at t = 2 s, the ego vehicle at 0."""
+    """Build a straight road; cars are x, y and speed at t = 2 s, when the ego vehicle is at 0."""
     road = straight_road()
 
     def sound_profile(speed: float, running: bool = True) -> SoundProfile:
@@ -149,7 +150,7 @@ def _receive(
     track: Callable[[np.ndarray], np.ndarray],
     microphones: np.ndarray,
 ) -> np.ndarray:
-    """One second of a signal that begins at -0.5 s, from a moving point."""
+    """Receive one second of a signal that begins at -0.5 s, emitted by a moving point."""
     first, count = -45, 160
     times = (first + np.arange(count)) * GRID_S
     out = np.zeros((len(microphones), rate), np.float32)
@@ -240,7 +241,7 @@ def _absorption(frequency: float, rate: int = 44100) -> float:
 
 
 def _pass_by(scene: Scene) -> float:
-    """Greatest A-weighted level, mean of the microphones, over an eighth of a second."""
+    """Return the maximum A-weighted level over an eighth of a second, mean of the microphones."""
     rate, length = scene.rig.sample_rate_hz, 4096
     sound = SoundRenderer(scene).read(round(1.5 * rate), rate)
     f = np.fft.rfftfreq(length, 1 / rate)
@@ -255,7 +256,7 @@ def _pass_by(scene: Scene) -> float:
 
 
 def _coherence(scene: Scene, low_hz: float = 100.0, high_hz: float = 1000.0) -> float:
-    """Magnitude-squared coherence of two opposite microphones, mean over a band."""
+    """Return the magnitude-squared coherence of two opposite microphones, averaged over a band."""
     rate = scene.rig.sample_rate_hz
     sound = SoundRenderer(scene).read(0, 4 * rate)[[0, 4]]
     pieces = np.lib.stride_tricks.sliding_window_view(sound, 2048, axis=-1)[:, ::1024]

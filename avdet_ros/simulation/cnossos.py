@@ -22,13 +22,13 @@ LOWEST_PROPULSION_KMH = 20.0
 """The propulsion equation is valid from 20 km/h; below, the level of 20 km/h is held."""
 
 IDLE_DB = -6.0
-"""Propulsion of a standing vehicle with its engine running against 20 km/h (our estimate)."""
+"""Propulsion level of a standing vehicle, engine running, relative to 20 km/h (our estimate)."""
 
 A_WEIGHTING_DB = np.array([-26.2, -16.1, -8.6, -3.2, 0.0, 1.2, 1.0, -1.1])
 """(8,) float64 A-weighting of the octave bands (IEC 61672-1)."""
 
 ELECTRIC_PROPULSION_DB = np.array([0.0, -1.7, -4.2, -15.0, -15.0, -15.0, -13.8, 0.0])
-"""(8,) float64 propulsion of an electric light vehicle against a combustion engine's."""
+"""(8,) float64 propulsion level of an electric light vehicle relative to a combustion engine."""
 
 # category, year -> rolling A, B and propulsion A, B, each by octave band
 _TABLE = {
@@ -89,7 +89,7 @@ def propulsion_db(category: str, speed_mps: ArrayLike, year: int = 2021) -> np.n
 
     Args:
         category: one of `CATEGORIES`.
-        speed_mps: (...) speed; from 20 km/h down to standing the level falls to idling.
+        speed_mps: (...) speed; from 20 km/h down to standstill the level falls to idling.
         year: 2021, or 2015 for light vehicles.
 
     Returns:
@@ -112,7 +112,7 @@ def add_levels(*levels_db: ArrayLike) -> np.ndarray:
 
 
 def a_weighted_db(bands_db: ArrayLike) -> np.ndarray:
-    """A-weighted sum of (..., 8) octave levels."""
+    """Return the A-weighted sum of (..., 8) octave levels."""
     energy = np.sum(10.0 ** ((np.asarray(bands_db, np.float64) + A_WEIGHTING_DB) / 10), axis=-1)
     with np.errstate(divide='ignore'):
         return 10 * np.log10(energy)

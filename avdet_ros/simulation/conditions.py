@@ -1,8 +1,8 @@
-"""Test drives by condition: which world, which array, with traffic or without.
+"""Test drives by condition: world, array, with or without traffic.
 
 `random_scene` gives a drive the moderate errors of `random_corruption`, `add_to_drive` those of
-`severe_corruption`; here world and array are chosen independently. A drive of a seed is
-the same in every array: road, traffic, noise and all but the array's errors.
+`severe_corruption`; here world and array are chosen independently. For a given seed, everything
+but the array's errors (road, traffic, noise) is the same with every array.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from avdet_ros.simulation.sound_in_view import with_sound_in_view
 from avdet_ros.simulation.traffic import random_scene
 
 WORLDS = ('plain', 'furnished')
-"""`random_scene` as it is, and with all that `add_to_drive` adds."""
+"""`random_scene` alone, and with everything that `add_to_drive` adds."""
 
 ARRAYS = ('ideal', 'kept', 'neglected')
-"""No errors, those of `random_corruption`, those of `severe_corruption`."""
+"""No errors, the errors of `random_corruption`, the errors of `severe_corruption`."""
 
 USUAL_ARRAY = {'plain': 'kept', 'furnished': 'neglected'}
-"""The array of a world's drives unless one is chosen."""
+"""Default array for each world."""
 
 _KEPT_STREAM, _NEGLECTED_STREAM, _RIG_STREAM = 3, 5, 12
-"""Streams of a seed: the first two are those that `random_scene` and `furnished` draw their errors
-from, the last one gives arrays of a family."""
+"""Random streams of a seed: `random_scene` and `furnished` draw their errors from the first two,
+the last one draws arrays of a family."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Condition:
         array: one of `ARRAYS`.
         vehicle: seed of one array that all drives share; None draws one for each drive.
         empty: no traffic.
-        family: shape of the array and so another rig, from `arrays.FAMILIES` or
-            `arrays.HELD_OUT`; '' leaves the rig as it is.
+        family: shape of the array, from `arrays.FAMILIES` or `arrays.HELD_OUT`, drawn with a new
+            rig; '' keeps the given rig.
         vehicles: number of shared arrays, seeds from `vehicle` on; drives take them in turn.
-        temperature_c: of the air on all drives, as on one day; None as each drive has it.
-        other_db: level against all the rest of one sound in view that is no vehicle, in place of
-            those that drives have; None for those.
+        temperature_c: air temperature on all drives, as on one day; None keeps each drive's own.
+        other_db: level, relative to all other sound, of one non-vehicle sound in view that
+            replaces the drive's other sounds; None keeps them.
     """
 
     world: str = 'plain'
@@ -98,9 +98,9 @@ class Condition:
         return ', '.join(parts)
 
     def key(self) -> dict[str, object]:
-        """What makes conditions different, as JSON has it."""
+        """Return the fields that identify a condition, for JSON."""
         every = asdict(self)
-        # Later fields count only where they are used: sets rendered before keep their names.
+        # Later fields count only where they are used: sets rendered earlier keep their names.
         return {
             name: value
             for name, value in every.items()
@@ -108,15 +108,15 @@ class Condition:
         }
 
     def array_seed(self, seed: int) -> int:
-        """Seed of the array on the drive of a seed; drives of one vehicle share it."""
+        """Return the seed of the array on a drive; drives of one vehicle share it."""
         return seed if self.vehicle is None else self.vehicle + seed % self.vehicles
 
     def rig(self, seed: int, base: Rig) -> Rig:
-        """What the rig file of a drive's vehicle says.
+        """Return the rig file of a drive's vehicle.
 
         Args:
-            seed: of the drive.
-            base: the rig where no family is wanted, else what it is drawn about.
+            seed: seed of the drive.
+            base: the rig itself without a family, otherwise the base of the drawn rig.
         """
         if not self.family:
             return base
@@ -132,14 +132,14 @@ class Condition:
         recordings: Recordings | None = None,
         sounds: SoundFolder | None = None,
     ) -> Scene:
-        """The drive of a seed in this condition.
+        """Draw the drive of a seed in this condition.
 
         Args:
-            seed: of the drive.
-            rig: microphones and camera, see `rig`.
+            seed: seed of the drive.
+            rig: base rig, see `rig`.
             duration_s: length of the drive.
-            recordings: loops in place of the synthetic sound of vehicles.
-            sounds: recordings in place of the synthetic other sound.
+            recordings: loops that replace the synthetic sound of vehicles.
+            sounds: recordings that replace the synthetic other sound.
         """
         rig = self.rig(seed, rig)
         scene = random_scene(seed, rig, duration_s, corrupted=False)
@@ -158,14 +158,14 @@ class Condition:
 def array_errors(
     array: str, seed: int, duration_s: float, vehicle: int | None = None
 ) -> Corruption:
-    """The errors of an array on a drive.
+    """Draw the errors of an array on a drive.
 
     Args:
         array: one of `ARRAYS`.
-        seed: of the drive.
+        seed: seed of the drive.
         duration_s: length of the drive.
-        vehicle: seed of the array when drives share it. Gaps in the sound are no property of an
-            array and stay those of the drive.
+        vehicle: seed of the array when drives share it. Gaps in the sound are not a property of
+            the array and remain those of the drive.
     """
     array_seed = seed if vehicle is None else vehicle
     if array == 'ideal':
@@ -181,14 +181,14 @@ def array_errors(
 
 @dataclass(frozen=True)
 class TrueArray:
-    """What an array really is, a row a channel as the sound card delivers them.
+    """True geometry and errors of an array, one row per channel in the sound card's order.
 
     Attributes:
         microphones_m: (8, 3) float64 positions in base_link.
-        yaw_deg: of the array against base_link.
+        yaw_deg: yaw of the array relative to base_link.
         gain_db: (8,) float64, how much louder each channel is than it should be.
-        delay_s: (8,) float64, how much later.
-        alive: (8,) bool.
+        delay_s: (8,) float64, how much later each channel is.
+        alive: (8,) bool, False for dead microphones.
     """
 
     microphones_m: np.ndarray
@@ -199,11 +199,11 @@ class TrueArray:
 
 
 def true_rig(rig: Rig, array: TrueArray) -> Rig:
-    """The rig file that a perfect calibration would write.
+    """Return the rig file that a perfect calibration would write.
 
     Args:
-        rig: what the rig file says.
-        array: what the array is.
+        rig: the present rig file.
+        array: the true array.
     """
     return replace(
         rig,
@@ -216,7 +216,7 @@ def true_rig(rig: Rig, array: TrueArray) -> Rig:
 
 
 def true_array(scene: Scene) -> TrueArray:
-    """The array of a drive with all its errors, as a perfect calibration would find it."""
+    """Return the array of a drive with all its errors, as a perfect calibration would find it."""
     errors, rig = scene.corruption, scene.rig
     order = errors.order
     return TrueArray(

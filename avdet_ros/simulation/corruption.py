@@ -1,4 +1,4 @@
-"""What a real vehicle and a real sound card add to the sound, each with a range to draw from."""
+"""Recording errors of a real vehicle and sound card, and the ranges they are drawn from."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def _zeros() -> np.ndarray:
 class Corruption:
     """How this drive's recording differs from the rig file's ideal array.
 
-    The defaults are the clean recording: they add nothing but the air, the ego vehicle and the
-    microphones' noise.
+    The defaults give a clean recording: only the air, the ego vehicle and the microphones' noise
+    are left.
 
     Attributes:
         gain_db: (8,) gain errors.
         position_error_m: (8, 3) errors of the microphones' positions, base_link.
         array_yaw_deg: rotation of the whole array about its centre, left positive.
-        delay_samples: (8,) how many samples early each channel is; negative ones are late.
-        shading_db: level a microphone loses to sound from the far side of the body.
-        clock_ppm: how much longer the sound card's second is than the camera's: a positive one
-            is of a card whose clock is slow.
-        dead: (8,) bool, microphones that give only their self-noise.
-        order: (8,) int64, which microphone is really on each microphone's channel.
+        delay_samples: (8,) how many samples early each channel is; late ones are negative.
+        shading_db: loss at a microphone for sound from the far side of the body.
+        clock_ppm: how much longer the sound card's second is than the camera's; positive if the
+            card's clock is slow.
+        dead: (8,) bool, microphones that record only their self-noise.
+        order: (8,) int64, which microphone is actually on each microphone's channel.
         gaps_s: (G, 2) start and length of dropouts (zeros in all channels), drive time.
-        clip_level: the card clips at this part of full scale.
+        clip_level: fraction of full scale at which the card clips.
     """
 
     gain_db: np.ndarray = field(default_factory=_zeros)
@@ -47,7 +47,7 @@ class Corruption:
 
 
 def random_corruption(rng: np.random.Generator) -> Corruption:
-    """Draw moderate errors: a carefully built array, looked after.
+    """Draw moderate errors: a carefully built, well-kept array.
 
     Gains of 0 to 1.5 dB spread, positions of 0 to 4 mm, yaw 0.4 degrees, channel delays of 0 to
     0.1 sample, shading of 0 to 6 dB, clock 20 ppm.
@@ -63,7 +63,7 @@ def random_corruption(rng: np.random.Generator) -> Corruption:
 
 
 def severe_corruption(rng: np.random.Generator, duration_s: float) -> Corruption:
-    """Draw what goes wrong on a neglected vehicle.
+    """Draw the errors of a neglected vehicle.
 
     Gains of 1 to 3 dB spread, positions of 5 to 10 mm, yaw of 1 to 3 degrees, delays of 0 to 3
     samples, shading of 0 to 8 dB, clock up to 50 ppm; in one drive of six a dead microphone, in

@@ -1,4 +1,4 @@
-"""The card of a folder of simulated drives; every number is counted."""
+"""Data set card of a folder of simulated drives; every number is counted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CUT = 'not written, cut from drive.flac by the reader'
 
 
 def write_card(root: Path, plan: Plan, command: str) -> None:
-    """Count what a complete run holds and write ``DATASET_CARD.md``.
+    """Count the contents of a complete run and write ``DATASET_CARD.md``.
 
     Args:
         root: the data set's folder.
-        plan: of the run.
-        command: what made it.
+        plan: plan of the run.
+        command: command that made the data set.
     """
     rows: list[str] = []
     settings: Counter[str] = Counter()

@@ -1,9 +1,9 @@
-"""Windows in which the vehicles of another drive are heard as well: denser than any traffic.
+"""Windows mixed with the vehicles of another drive: denser than any traffic.
 
-Sound adds up, so the spectra of a mixture are the sum of two windows' spectra as the same array
-hears them, and its features are those of the sum: exact, and cheap beside rendering. Every window
-of a drive is mixed with every one of another, so that from six rendered windows come twelve. The
-ego vehicle, wind and self-noise are those of the first drive alone.
+Sound adds up, so the spectra of a mixture are the sum of two windows' spectra at the same array,
+and its features are computed from the sum. This is exact, and cheap compared with rendering. Every
+window of a drive is mixed with every window of another, so six rendered windows yield twelve. Ego
+vehicle, wind and self-noise come from the first drive only.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from avdet_ros.simulation.window_rows import array_row, labels_row
 from avdet_ros.simulation.windows import WindowRow
 
 OTHER_DRIVE = 1_000_000
-"""A drive is mixed with the one whose seed is greater by this; no set has such drives itself."""
+"""Seed difference between a drive and the one mixed into it; no set contains such seeds."""
 
 NOTHING = Noise(insertion_db=200.0, wind_db=-200.0, self_db=-200.0, ambient_db=-200.0)
-"""Neither an ego vehicle nor wind that could be heard."""
+"""Noise without audible ego vehicle or wind."""
 
 
 @dataclass(frozen=True)
 class Instant:
-    """What is there at one instant of a drive.
+    """Labels and total sound level at one instant of a drive.
 
     Attributes:
         labels: vehicles to be reported.
-        level_db: of all vehicles, wind and hum together, A-weighted, at the array, dB(A).
+        level_db: A-weighted level of all vehicles, wind and hum together at the array, dB(A).
     """
 
     labels: AngleLabels
@@ -59,13 +59,13 @@ class Instant:
 
 @dataclass(frozen=True)
 class HeardWindow:
-    """A window of a drive as some arrays about one centre hear it.
+    """A window of a drive as received by several arrays with the same centre.
 
     Attributes:
         scenes: the drive with each array.
         spectra: (A, frames, 16, bins) float32, see `QuickSound.spectra`.
-        now: at the window's centre.
-        end: at its end.
+        now: the instant at the window's centre.
+        end: the instant at its end.
         coming: see `blind_corners.coming_sides`.
         about: see `array_windows.moment_row`.
     """
@@ -81,7 +81,7 @@ class HeardWindow:
 def drive_windows(
     seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
 ) -> Iterator[WindowRow]:
-    """Rows of a drive as its set has them: with a dense plan those of mixtures as well."""
+    """Yield the rows of a drive; a dense plan adds those of mixtures."""
     make = dense_windows if plan.dense else array_windows
     return make(seed, base, front_end, plan)
 
@@ -89,16 +89,16 @@ def drive_windows(
 def dense_windows(
     seed: int, base: Rig, front_end: FrontEnd, plan: WindowPlan
 ) -> Iterator[WindowRow]:
-    """Rows of `array_windows`, then those of mixtures with another drive in the same air.
+    """Yield rows of `array_windows`, then those of mixtures with another drive in the same air.
 
-    A mixture has the seed, time and world of the first drive. Nobody knows its speed, as the two
-    drives have two, and ``rendered`` is that of no other window.
+    A mixture has the seed, time and world of the first drive. Its ego speed is unknown, because
+    the two drives differ, and its ``rendered`` number is unique.
 
     Args:
-        seed: names the drive.
+        seed: seed of the drive.
         base: see `arrays.draw_rig`.
-        front_end: makes the features.
-        plan: of the set.
+        front_end: computes the features.
+        plan: plan of the set.
     """
     arrays = [array_of(seed, base, plan, number) for number in range(plan.arrays_a_window)]
     world = draw_world(seed, base, plan)
@@ -125,7 +125,7 @@ def dense_windows(
 
 
 def mixed_labels(one: Instant, other: Instant) -> AngleLabels:
-    """The vehicles of both that are still heard when all sounds at once, nearest first."""
+    """Return the vehicles of both drives that stay audible in the mixture, nearest first."""
     covered = [_beside(one.labels, other.level_db), _beside(other.labels, one.level_db)]
     truth = _joined([labels.truth for labels in covered])
     angles = {
@@ -153,7 +153,7 @@ def _heard(scenes: list[Scene], front_end: FrontEnd, plan: WindowPlan) -> Iterat
 
 
 def together(one: HeardWindow, other: HeardWindow, number: int) -> HeardWindow:
-    """The mixture of two windows, ``rendered`` being a number."""
+    """Mix two windows; `number` becomes the mixture's ``rendered``."""
     return HeardWindow(
         one.scenes,
         one.spectra + other.spectra,
@@ -165,7 +165,7 @@ def together(one: HeardWindow, other: HeardWindow, number: int) -> HeardWindow:
 
 
 def instant(scene: Scene, t_s: float) -> Instant:
-    """What is there at a time of a drive."""
+    """Compute labels and total sound level at a time of a drive."""
     near = only_near(scene, t_s)
     truth = near.truth(t_s)
     level_db = float(cnossos.add_levels(*truth.level_db, rest_db(scene, t_s)))
@@ -178,7 +178,7 @@ def _both(one: Instant, other: Instant) -> Instant:
 
 
 def _beside(labels: AngleLabels, level_db: float) -> AngleLabels:
-    """The same vehicles, their rest louder by another sound."""
+    """Add another sound to the rest level of each vehicle, and update which are audible."""
     truth = labels.truth
     rest = cnossos.add_levels(truth.rest_db, level_db)
     audible = truth.level_db - rest >= AUDIBLE_DB

@@ -1,4 +1,4 @@
-"""Sounds of things that are no road vehicles: trams, building sites, birds, fans.
+"""Sounds of sources other than road vehicles: trams, building sites, birds, fans.
 
 They are audible, never labelled, and out of sight beyond the buildings.
 """
@@ -16,7 +16,7 @@ from avdet_ros.simulation.signals import Signal
 
 KINDS = ('tram', 'building_site', 'birds', 'fan')
 
-# octave sound power spectra, 63 Hz to 8 kHz, dB against the A-weighted total (our estimates)
+# octave sound power spectra, 63 Hz to 8 kHz, dB relative to the A-weighted total (our estimates)
 _SHAPES = {
     'tram': (-4, -3, -2, -2, -5, -9, -15, -22),
     'building_site': (-2, -4, -6, -7, -6, -6, -8, -12),
@@ -27,25 +27,25 @@ _POWER_DB = {'tram': (97, 107), 'building_site': (95, 108), 'birds': (75, 92), '
 
 
 class SoundSource(Protocol):
-    """What sounds in a scene and is no vehicle."""
+    """A sound source in a scene that is not a vehicle."""
 
     @property
     def kind(self) -> str:
-        """Of what kind it is."""
+        """Kind of the source."""
 
     @property
     def number(self) -> int:
-        """Makes its noise its own."""
+        """Seed of its noise, unique in the scene."""
 
     @property
     def noise_only(self) -> bool:
-        """Whether `bands_db` says all about it: noise without tones."""
+        """Whether it is noise without tones, so that `bands_db` describes it completely."""
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3) at times (...)."""
+        """Return world positions (..., 3) at times (...)."""
 
     def bands_db(self, t_s: float) -> np.ndarray:
-        """(8,) octave sound power at a time, dB re 1 pW."""
+        """Return (8,) octave sound power at a time, dB re 1 pW."""
 
     def signal(
         self,
@@ -53,7 +53,7 @@ class SoundSource(Protocol):
         sample_rate_hz: int,
         loss_db: Callable[[float], np.ndarray] | None,
     ) -> Signal:
-        """What it gives off.
+        """Return the signal that it emits.
 
         Args:
             key: see `signals.Signal`.
@@ -69,11 +69,11 @@ class Distractor:
     Attributes:
         kind: one of `KINDS`.
         number: seeds its noise.
-        start_m: (3,) world place at t = 0.
-        velocity_mps: (3,) world velocity; zero for a standing one.
-        power_db: sound power, dB re 1 pW, before the shape of its spectrum.
+        start_m: (3,) world position at t = 0.
+        velocity_mps: (3,) world velocity; zero for a standing source.
+        power_db: sound power, dB re 1 pW, before the spectrum's shape is added.
         beat_s: period of hammering or chirping; 0 for a steady sound.
-        beat_part: part of the period in which it is on.
+        beat_part: fraction of the period in which it is on.
     """
 
     kind: str
@@ -90,11 +90,11 @@ class Distractor:
         return True
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3)."""
+        """Return world positions (..., 3)."""
         return self.start_m + np.asarray(t_s, np.float64)[..., None] * self.velocity_mps
 
     def bands_db(self, t_s: float) -> np.ndarray:
-        """(8,) octave sound power, dB re 1 pW; 40 dB less between beats."""
+        """Return (8,) octave sound power, dB re 1 pW; 40 dB less between beats."""
         pause = self.beat_s > 0 and (t_s / self.beat_s + 0.37 * self.number) % 1 > self.beat_part
         return np.array(_SHAPES[self.kind], np.float64) + self.power_db - 40.0 * pause
 
@@ -104,18 +104,18 @@ class Distractor:
         sample_rate_hz: int,
         loss_db: Callable[[float], np.ndarray] | None,
     ) -> Signal:
-        """What it gives off, see `signals.Signal`."""
+        """Return the signal that it emits, see `signals.Signal`."""
         return Signal(key, sample_rate_hz, self.bands_db, loss_db)
 
 
 def random_distractors(
     rng: np.random.Generator, origin_m: np.ndarray, heading_rad: float, duration_s: float
 ) -> tuple[Distractor, ...]:
-    """Draw none to three of them around a place.
+    """Draw none to three distractors around a place.
 
     Args:
-        rng: where the randomness comes from.
-        origin_m: (3,) middle of the ego vehicle's way.
+        rng: random generator.
+        origin_m: (3,) middle of the ego vehicle's path.
         heading_rad: direction of the road there.
         duration_s: length of the drive; a tram passes once in it.
     """

@@ -1,7 +1,7 @@
 """Simulated drives on disk, in the MAVD layout: see dataset/layout.py.
 
 A drive is written into ``<drive>.part`` and renamed once it is complete, so a drive that
-exists is whole; a run that was killed continues with what is missing, byte for byte the same.
+exists is whole. A killed run can be resumed; the missing drives are byte for byte the same.
 """
 
 from __future__ import annotations
@@ -40,19 +40,20 @@ from avdet_ros.simulation.truth import Truth
 
 JPEG_QUALITY = 92
 PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
-"""Noisy 16-bit counts repeat too little to look for: half the time, and smaller."""
+"""Noisy 16-bit counts hardly repeat; without a search for repeats, files take half the time and
+are smaller."""
 RENDER_S = 5.0
 
 
 def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DrivePlan]:
-    """Make the folder, or resume an interrupted run in it.
+    """Create the folder, or resume an interrupted run in it.
 
     Returns:
-        the drives that are still missing.
+        The drives that are still missing.
 
     Raises:
-        AvdetError: the folder holds something else or a run with other settings, or the disk has
-            too little room.
+        AvdetError: the folder holds other files or a run with other settings, or the disk has too
+            little free space.
     """
     root = Path(root)
     settings = root / 'simulation.json'
@@ -65,7 +66,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
             found = dict(json.loads(settings.read_text(encoding='utf-8')))
         except (OSError, ValueError, TypeError) as error:
             raise AvdetError(f'{settings}: expected settings of a run, found {error}') from error
-        # Settings that are newer than the folder were as they are by default.
+        # Settings newer than the folder had their default values in that run.
         found = {**asdict(Plan()), **found}
         other = [name for name in wanted if found.get(name) != wanted[name]]
         if other:
@@ -107,8 +108,8 @@ def write_drive(
 
     Args:
         root: the data set's folder.
-        plan: of the run.
-        drive: which one.
+        plan: plan of the run.
+        drive: the drive to write.
         rig_path: rig file; None for the package's own.
         frame_done: called after each frame.
 
@@ -172,7 +173,7 @@ def _fill(
 
 
 def render_drive_sound(scene: Scene) -> np.ndarray:
-    """(8, n) int16 sound of a whole drive, full scale 32768."""
+    """Render the sound of a whole drive, (8, n) int16, full scale 32768."""
     rate = scene.rig.sample_rate_hz
     total = round(scene.duration_s * rate)
     renderer = SoundRenderer(scene)
@@ -185,7 +186,7 @@ def render_drive_sound(scene: Scene) -> np.ndarray:
 
 
 def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict[str, Any]:
-    """One line of ``truth/frames.jsonl``; see `mavd.read_truth`."""
+    """Return one line of ``truth/frames.jsonl``; see `mavd.read_truth`."""
     truth = scene.truth(frame.time_s)
     wanted = set(truth.labels().ids.tolist())
     return {
@@ -212,7 +213,7 @@ _MEASURES = (
 
 
 def _numbers(truth: Truth, name: str) -> list[float | None]:
-    """Rounded values; JSON has no -inf, silence is null."""
+    """Return rounded values; JSON has no -inf, so silence becomes null."""
     values = getattr(truth, name).astype(float).tolist()
     return [round(value, 3) if math.isfinite(value) else None for value in values]
 
@@ -269,14 +270,14 @@ def _write_parameters(
 
 
 def _plain(value: object) -> object:
-    """What JSON can hold of a numpy value."""
+    """Convert a numpy value for JSON."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f'{type(value)} in the parameters')
 
 
 def is_static(scene: Scene) -> bool:
-    """Whether the ego vehicle stands during the whole drive."""
+    """Return whether the ego vehicle stands during the whole drive."""
     return scene.ego.motion.speed_mps == 0
 
 
@@ -290,7 +291,7 @@ def write_splits(root: Path, plan: Plan) -> dict[str, list[layout.FrameId]]:
     """Write the split files of a complete run.
 
     Returns:
-        the frames of each file, by its name.
+        The frames of each file, by its name.
     """
     frames: dict[str, list[layout.FrameId]] = {}
     for split in layout.SPLITS:

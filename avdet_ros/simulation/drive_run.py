@@ -15,7 +15,7 @@ from avdet_ros.simulation.one_run import end_with_parent, exclusive_lock
 from avdet_ros.simulation.plan import DrivePlan, Plan
 
 _counter: Any = None
-"""In a worker: the count of frames that all workers share."""
+"""In a worker: the frame counter that all workers share."""
 
 
 def write_drives(
@@ -30,15 +30,15 @@ def write_drives(
 
     Args:
         root: the data set's folder.
-        plan: of the run.
-        drives: which ones.
-        jobs: how many processes.
+        plan: plan of the run.
+        drives: the drives to write.
+        jobs: number of processes.
         rig_path: rig file; None for the package's own.
         progress: shows how many frames are done.
 
     Raises:
         AvdetError: a drive could not be written, a process died, or another run writes into the
-            folder. Complete drives stay.
+            folder. Complete drives are kept.
     """
     frames = len(plan.times_s()) * len(drives)
     with exclusive_lock(root), progress.step('frames', frames) as advance:

@@ -1,4 +1,4 @@
-"""What odometry without errors says of the ego vehicle: where it is, how it moves and turns."""
+"""Error-free odometry of the ego vehicle: pose, velocity and turn rate."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from avdet_ros.simulation.scene import Scene
 
 _APART_S = 0.05
-"""Velocities are differences of poses so long before and after."""
+"""Velocities are differences between the poses this long before and after the instant."""
 
 
 @dataclass(frozen=True)
 class EgoState:
-    """The ego vehicle at some instants.
+    """State of the ego vehicle at several instants.
 
     Attributes:
         position_m: (..., 3) base_link in the drive's world.
         rotation: (..., 3, 3) base_link to world.
-        velocity_mps: (..., 3) in base_link.
-        turning_rad_s: (..., 3) in base_link.
+        velocity_mps: (..., 3) velocity in base_link.
+        turning_rad_s: (..., 3) angular velocity in base_link.
     """
 
     position_m: np.ndarray
@@ -36,7 +36,7 @@ class EgoState:
 
 
 def ego_state(scene: Scene, time_s: ArrayLike) -> EgoState:
-    """Where the ego vehicle is at drive times, (...) of them, and how fast."""
+    """Compute the ego vehicle's state at drive times (...)."""
     now_s = np.asarray(time_s, np.float64)
     (was, turned), (will_be, turns) = (
         scene.ego_pose(now_s + step) for step in (-_APART_S, _APART_S)
@@ -50,11 +50,11 @@ def ego_state(scene: Scene, time_s: ArrayLike) -> EgoState:
 
 
 def ego_odometry(scene: Scene, start_ns: int) -> Odometry:
-    """A whole drive's, on the plane, as drives keep it.
+    """Compute a whole drive's planar odometry, as stored with drives.
 
     Args:
         scene: the drive.
-        start_ns: when it begins.
+        start_ns: start of the drive.
     """
     time_s = np.arange(round(scene.duration_s / STEP_S) + 1) * STEP_S
     state = ego_state(scene, time_s)

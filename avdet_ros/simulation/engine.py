@@ -1,4 +1,4 @@
-"""The engine of one vehicle: harmonics whose pitch follows the speed, and broadband noise."""
+"""Engine sound of one vehicle: harmonics whose pitch follows the speed, and broadband noise."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _STREAM = 77
 
 
 class Engine:
-    """Splits a vehicle's propulsion noise into tones and noise, keeping the octave levels.
+    """Split of a vehicle's propulsion noise into tones and noise that keeps the octave levels.
 
-    A cycle of a combustion engine is two revolutions, so the firing frequency is the harmonic
-    with the number of cylinders; its multiples are strong, the others weak and drawn per vehicle.
+    A cycle of a combustion engine is two revolutions, so the harmonic of order number of cylinders
+    is the firing frequency. Its multiples are strong, the others weak and drawn per vehicle.
     An electric motor has a whine with few harmonics, and a warning sound at low speed.
     """
 
@@ -30,7 +30,7 @@ class Engine:
 
         Args:
             vehicle: the vehicle.
-            seed: of the drive.
+            seed: seed of the drive.
             sample_rate_hz: sets the frequencies of the losses given to `table`.
         """
         self.vehicle, self.sound = vehicle, vehicle.sound
@@ -63,12 +63,12 @@ class Engine:
         self.bin = np.round(order * self.cycle_hz * BLOCK / sample_rate_hz).astype(int)
 
     def noise_db(self, t_s: float | np.ndarray) -> np.ndarray:
-        """(..., 8) octave sound power levels of the noise part, dB re 1 pW."""
+        """Return (..., 8) octave sound power levels of the noise part, dB re 1 pW."""
         level = self.sound.propulsion_db(self.vehicle.speed_mps(t_s))
         return level + 10 * np.log10(1 - self.tonal)
 
     def phase(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cycles and cycles a second at times (...)."""
+        """Return cycles, and cycles per second, at times (...)."""
         if self.standing:
             return self.sound.idle_hz * t_s, np.full(np.shape(t_s), self.sound.idle_hz)
         motion, way = self.vehicle.motion, np.sign(self.vehicle.motion.speed_mps)
@@ -76,7 +76,7 @@ class Engine:
         return ratio * motion.along_m(t_s), ratio * motion.along_mps(t_s)
 
     def table(self, t_s: float, loss_db: np.ndarray) -> np.ndarray | None:
-        """Wave table of one cycle at a time, in square roots of pW, after a loss by frequency."""
+        """Return the wave table of one cycle at a time, in sqrt(pW), after a loss by frequency."""
         if len(self.band) == 0:
             return None
         speed = self.vehicle.speed_mps(t_s)

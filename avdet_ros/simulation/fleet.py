@@ -1,4 +1,4 @@
-"""Many vehicles at once: their poses, and which are near."""
+"""Poses of many vehicles at once, and selection of near ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from avdet_ros.simulation.vehicles import Vehicle
 
 
 def fleet_poses(vehicles: Sequence[Vehicle], times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`Vehicle.pose` of many vehicles, a road at a time.
+    """Compute `Vehicle.pose` of many vehicles, road by road.
 
     Args:
-        vehicles: V of them.
-        times_s: (T,).
+        vehicles: V vehicles.
+        times_s: (T,) drive times.
 
     Returns:
         position: (V, T, 3) float64 world.
@@ -27,7 +27,7 @@ def fleet_poses(vehicles: Sequence[Vehicle], times_s: np.ndarray) -> tuple[np.nd
     rotation = np.empty((len(vehicles), len(times), 3, 3))
     roads: dict[int, list[int]] = {}
     for row, vehicle in enumerate(vehicles):
-        if vehicle.motion.changes:  # rare, and turned besides
+        if vehicle.motion.changes:  # rare, and turned relative to the road
             position[row], rotation[row] = vehicle.pose(times)
         else:
             roads.setdefault(id(vehicle.road), []).append(row)
@@ -51,7 +51,7 @@ def fleet_poses(vehicles: Sequence[Vehicle], times_s: np.ndarray) -> tuple[np.nd
 
 
 def only_near(scene: Scene, t_s: float, within_m: float = HORIZON_M + 25.0) -> Scene:
-    """The drive with only the vehicles near at a time; its truth then is unchanged."""
+    """Keep only the vehicles near at a time; the drive's truth at that time is unchanged."""
     if not scene.vehicles:
         return scene
     position, _ = fleet_poses(scene.vehicles, np.array([t_s]))

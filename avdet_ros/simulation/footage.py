@@ -1,4 +1,4 @@
-"""The pictures of a drive that is played live, at the instants at which a camera takes them."""
+"""Pictures of a drive played live, at the instants at which a camera takes them."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Footage(Protocol):
     """Pictures by drive time."""
 
     def instant(self, not_before_s: float) -> float | None:
-        """Drive time of the first picture that is not before a time; None after the last."""
+        """Return the drive time of the first picture not before a time; None after the last."""
 
     def take(self, t_s: float, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """The pictures of an instant.
+        """Return the pictures of an instant.
 
         Returns:
-            by modality: ``rgb`` (H, W, 3) uint8 red first, ``thermal`` (H, W) uint16 counts,
-            ``depth`` (H, W) float32 metres, NaN where unknown. What does not exist is left out.
+            By modality: ``rgb`` (H, W, 3) uint8 red first, ``thermal`` (H, W) uint16 counts,
+            ``depth`` (H, W) float32 metres, NaN where unknown. Missing modalities are left out.
         """
 
 
 def footage_of(drive: LiveDrive, rate_hz: float) -> Footage:
-    """Pictures of a drive: those in its folder, at their own rate, or rendered.
+    """Return the pictures in a drive's folder, at their own rate, or render them.
 
     Args:
-        drive: which.
-        rate_hz: of rendered pictures.
+        drive: the drive that is played.
+        rate_hz: rate of rendered pictures.
 
     Raises:
         AvdetError: the folder has no pictures.
@@ -72,7 +72,7 @@ class _Rendered:
         if 'thermal' in modalities:
             found['thermal'] = self._cameras.thermal.paint(t_s)
         if 'depth' in modalities:
-            # the matcher loses what is dark in the RGB picture
+            # the stereo matcher depends on the RGB picture: it loses dark parts
             found['depth'] = _full(self._cameras.depth.paint(t_s, picture)[1], found['rgb'])
         return {name: found[name] for name in modalities}
 
@@ -110,7 +110,7 @@ class _Written:
 
 
 def _full(metres: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """Depth on the picture's own pixels, NaN where it is unknown (REP 118)."""
+    """Enlarge depth to the picture's resolution, NaN where it is unknown (REP 118)."""
     size = rgb.shape[1::-1]
     large = cv2.resize(metres.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
     return np.where(large > 0, large, np.float32(np.nan))

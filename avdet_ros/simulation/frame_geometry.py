@@ -1,4 +1,4 @@
-"""Where array and microphones are around one rendered frame, see `sound.SoundRenderer`."""
+"""Positions of array and microphones around one rendered frame, see `sound.SoundRenderer`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from avdet_ros.simulation.scene import Scene
 
 
 class FrameGeometry:
-    """Trajectories of the array on the common grid around one frame, G points.
+    """Trajectories of the array on the common time grid around one frame, G points.
 
     Attributes:
-        begin_s: the frame's first instant in the drive's time, by the sound card's clock.
-        end_s: its last one.
+        begin_s: the frame's first instant in drive time, by the sound card's clock.
+        end_s: its last instant.
         first: number of the grid's first point; point 0 is time 0.
-        times: (G,) of the grid.
+        times: (G,) times of the grid.
         position: (G, 3) of the ego vehicle, metres.
-        rotation: (G, 3, 3) of it.
+        rotation: (G, 3, 3) of the ego vehicle.
         array: (G, 3) centre of the array.
-        microphones: (G, 8, 3) their places.
-        outward: (G, 8, 3) unit vectors from the centre to them.
+        microphones: (G, 8, 3) microphone positions.
+        outward: (G, 8, 3) unit vectors from the centre to the microphones.
     """
 
     def __init__(self, scene: Scene, begin_s: float, end_s: float) -> None:
-        """Lay out the grid, with room for sound that was on its way.
+        """Lay out the grid, including the time before the frame in which sound was on its way.
 
         Args:
             scene: the drive.
             begin_s: the frame's first instant by the nominal sample rate.
-            end_s: its last one.
+            end_s: its last instant.
         """
         clock = 1.0 + scene.corruption.clock_ppm * 1e-6
         self.begin_s, self.end_s = begin_s * clock, end_s * clock

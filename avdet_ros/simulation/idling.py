@@ -1,7 +1,7 @@
-"""Nobody drives, and one vehicle in view stands with its engine running.
+"""Scenes in which nobody drives and one vehicle in view stands with its engine running.
 
-On roads with traffic what idles is drowned by what drives, so a model that was taught on traffic
-alone does not take it for a vehicle. It is what one hears on the first day, on a car park.
+In traffic, driving vehicles mask idling ones, so a model trained on traffic alone does not detect
+an idling vehicle. Yet this is what users hear on the first day, in a car park.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.vehicles import random_vehicle
 
 AZIMUTH_DEG = 45.0
-"""It stands within so much of straight ahead."""
+"""Maximum angle between straight ahead and the idling vehicle."""
 
 DISTANCE_M = (3.0, 30.0)
 
 KINDS, SHARES = ('car', 'van', 'lorry', 'motorcycle'), (0.7, 0.13, 0.1, 0.07)
-"""Of the vehicles; electric ones are silent when they stand."""
+"""Kinds of vehicles and their shares; electric ones are silent at standstill."""
 
 _BACKWARDS_MPS = -1e-9
-"""A vehicle faces the way that it would drive."""
+"""Speed of a standing vehicle that faces against the road's direction."""
 
 
 def with_idling_vehicle(scene: Scene) -> Scene:
-    """The same place, where the ego vehicle stands and one other with its engine running.
+    """Replace a drive's traffic by a standing ego vehicle and one other with its engine running.
 
     Args:
         scene: any drive; its traffic is left out. Half of the ego vehicles' engines run.

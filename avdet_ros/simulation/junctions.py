@@ -1,4 +1,4 @@
-"""Junctions: the buildings at their corners, and the paths of vehicles that turn."""
+"""Junctions: buildings at their corners, and paths of turning vehicles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from avdet_ros.simulation.buildings import Building
 from avdet_ros.simulation.road import Road, Route, meeting_m, route
 
 PAVEMENT_M = 1.4
-"""Least distance of a building from the edge of a road."""
+"""Minimum distance of a building from the edge of a road."""
 
 TURN_M = 10.0
 """Distance from the middle of the junction at which a turn begins and ends."""
@@ -23,15 +23,15 @@ def corner_buildings(
     """Draw rows of houses at the four corners of a junction; some corners remain open.
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         road: the ego vehicle's road, beside which the rows stand.
-        crossing: the road across, with distance 0 in the junction.
+        crossing: the crossing road, with distance 0 in the junction.
         right_m: right edge of the ego vehicle's road, metres left of its centre line.
-        left_m: left edge.
+        left_m: left edge of that road, likewise.
     """
     place = meeting_m(road, crossing)
     across = crossing.point(np.arange(-_REACH_M, _REACH_M, 1.0))[:, :2]
-    room = 1.15 * crossing.lane_width_m + 3.0  # asphalt and pavement of the road across
+    room = 1.15 * crossing.lane_width_m + 3.0  # asphalt and pavement of the crossing road
     found = []
     for side, edge in ((1, left_m), (-1, right_m)):
         for way in (-1, 1):
@@ -51,7 +51,7 @@ def corner_buildings(
 
 
 def _distance_m(building: Building, points: np.ndarray) -> float:
-    """Least distance of points (N, 2) from a building's outline."""
+    """Return the minimum distance of points (N, 2) from a building's outline."""
     corners = building.corners_m
     parts = np.linspace(0, 1, 24)[:, None, None]
     rim = (corners + parts * (np.roll(corners, -1, axis=0) - corners)).reshape(-1, 2)
@@ -61,18 +61,18 @@ def _distance_m(building: Building, points: np.ndarray) -> float:
 def turn(
     road: Road, crossing: Road, entering: Road, entry: int, leaving: Road, leave: int
 ) -> tuple[Route, float]:
-    """Path of a turning vehicle, in the middle of the lanes beside the centre line.
+    """Build the path of a turning vehicle, in the middle of the lanes beside the centre line.
 
     Args:
         road: the ego vehicle's road.
-        crossing: the road across.
-        entering: the road it comes from.
+        crossing: the crossing road.
+        entering: the road from which the vehicle comes.
         entry: 1 if it comes along that road's direction, -1 against it.
-        leaving: the other one.
+        leaving: the road into which it turns.
         leave: 1 if it continues along that road's direction, -1 against it.
 
     Returns:
-        the path, and the distance along it at the middle of the turn.
+        The path, and the distance along it at the middle of the turn.
     """
     middle = {id(road): meeting_m(road, crossing), id(crossing): 0.0}
     lengths = np.arange(TURN_M, _REACH_M, _APART_M)
@@ -98,5 +98,5 @@ def turn(
 
 
 def _lane(road: Road, along_m: np.ndarray, direction: int) -> np.ndarray:
-    """(N, 3) the middle of the lane right of the centre line, seen in a direction."""
+    """Return the (N, 3) middle of the lane right of the centre line, seen in driving direction."""
     return road.point(along_m, -0.5 * direction * road.width_m(along_m))

@@ -1,4 +1,4 @@
-"""A drive to be played live: drawn from a seed, or read from a folder of `avdet sim drives`."""
+"""A drive to play live: drawn from a seed, or read from a folder of `avdet sim drives`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.traffic import random_scene
 
 SAME_PX = 0.02
-"""Truth on disk is rounded to a hundredth of a pixel."""
+"""Tolerance for equal boxes; the truth on disk is rounded to a hundredth of a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class LiveDrive:
-    """What is played.
+    """A drive that is played live.
 
     Attributes:
-        name: published with the clock, so that capture and camera know the drive is the same.
-        duration_s: its length.
-        scene: the world; None when a folder's world cannot be made again.
-        conditions: its light and weather; None as `scene`.
-        folder: where its sound and pictures lie, None when they are rendered.
-        notice: a remark for people, or ''.
+        name: published with the clock, so that capture and camera know that they play the same.
+        duration_s: length of the drive.
+        scene: the world; None if a folder's world cannot be reproduced.
+        conditions: its light and weather; None if `scene` is None.
+        folder: folder with its sound and pictures, None if they are rendered.
+        notice: a remark for the user, or ''.
     """
 
     name: str
@@ -43,25 +43,25 @@ class LiveDrive:
 
     @property
     def sound(self) -> Path | None:
-        """The file with its sound, None when that is rendered."""
+        """The file with its sound, None if the sound is rendered."""
         return None if self.folder is None else self.folder / layout.DRIVE_SOUND
 
 
 def drawn_drive(seed: int, rig: Rig, duration_s: float) -> LiveDrive:
-    """The drive of a seed, as `traffic.random_scene` draws it."""
+    """Draw the drive of a seed with `traffic.random_scene`."""
     scene = random_scene(seed, rig, duration_s)
     conditions = random_conditions(seed, scene.temperature_c)
     return LiveDrive(f'simulation {seed}', duration_s, scene, conditions)
 
 
 def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
-    """A drive that `avdet sim drives` wrote.
+    """Open a drive that `avdet sim drives` wrote.
 
-    Its sound and its pictures are those on disk; its world is made again from its parameters, so
-    that the truth is known at any time, and must agree with the truth on disk.
+    Sound and pictures are read from disk. The world is reproduced from the drive's parameters, so
+    that the truth is known at any time; it must agree with the truth on disk.
 
     Args:
-        folder: of the drive.
+        folder: folder of the drive.
         rig: rig of the player; must be that of the drive.
 
     Raises:
@@ -96,11 +96,11 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
 
 
 def _world(folder: Path, rig_path: Path) -> tuple[Scene | None, Conditions | None]:
-    """The world of a written drive, if this version still makes the same."""
+    """Reproduce the world of a written drive, if this version still makes the same one."""
     try:
         parameters = layout.read_parameters(folder)
         truth = layout.read_truth(folder.parent, folder.name)
-        # loops of engines change the sound, which is on disk, and no position
+        # engine loops change only the sound, which is on disk, and no positions
         plan = Plan(**{**parameters['plan'], 'recordings': ''})
         drive = DrivePlan(
             folder.name,

@@ -1,7 +1,7 @@
-"""Vehicles that overtake, change lanes and turn: what steady traffic in lanes does not contain.
+"""Vehicles that overtake, change lanes and turn, as steady traffic in lanes does not.
 
-They are added to a drive with traffic. Each manoeuvre is tried at a few random times; one in which
-vehicles would touch within sight or earshot is discarded.
+They are added to a drive with traffic. Each manoeuvre is tried at several random times; one in
+which vehicles would touch within sight or earshot is discarded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avdet_ros.simulation.vehicles import Vehicle, random_vehicle
 OVERTAKING_EVERY_S = 20.0
 TURNING_EVERY_S = 12.0
 CHANGING = 0.2
-"""Part of the vehicles on roads of several lanes that try to change theirs."""
+"""Fraction of the vehicles on multi-lane roads that try to change lanes."""
 
 TRIES = 12
 CLEAR_M = 0.5
@@ -37,12 +37,12 @@ _SHARES = (0.65, 0.1, 0.13, 0.12)
 def add_to_drive(
     scene: Scene, corrupted: bool = True, recordings: Recordings | None = None
 ) -> Scene:
-    """What drives with pictures have in addition to `random_scene`; see `plan.make_scene`."""
+    """Add what drives with pictures have beyond `random_scene`; see `plan.make_scene`."""
     return with_manoeuvres(furnished(fewer_parked(scene), corrupted, recordings))
 
 
 def with_manoeuvres(scene: Scene) -> Scene:
-    """The drive with vehicles that overtake, change lanes or turn, from its own seed."""
+    """Add vehicles that overtake, change lanes or turn, drawn from the drive's own seed."""
     rng = np.random.default_rng([scene.seed, 6])
     crowd = _Crowd(scene)
     if scene.crossing is not None:
@@ -69,7 +69,7 @@ def _repeat(crowd: _Crowd, count: int, draw: Callable[[int], Vehicle | None]) ->
 
 
 class _Crowd:
-    """All vehicles of a drive, and where they are over time."""
+    """All vehicles of a drive, and their positions over time."""
 
     def __init__(self, scene: Scene) -> None:
         self.times_s = np.arange(-1.0, scene.duration_s + 1.0, _STEP_S)
@@ -87,7 +87,7 @@ class _Crowd:
         self._tracks[vehicle.vehicle_id] = self._track(vehicle)
 
     def has_room_for(self, guest: Vehicle) -> bool:
-        """Whether it stays clear of others while visible or audible, and is so at some time."""
+        """Return whether a vehicle comes near at all, and touches no other while it is near."""
         mine, wide = self._track(guest)
         own = self._tracks[self._ego_id][0].mean(axis=1)
         near = np.linalg.norm(mine.mean(axis=1) - own, axis=1) < HORIZON_M + 10
@@ -105,7 +105,7 @@ class _Crowd:
         return True
 
     def _track(self, vehicle: Vehicle) -> tuple[np.ndarray, float]:
-        """(T, 9, 2) points along its middle over time, and its width."""
+        """Return (T, 9, 2) points along a vehicle's middle over time, and its width."""
         position, rotation = vehicle.pose(self.times_s)
         reach = max(vehicle.length_m - vehicle.width_m, 0.1) / 2
         along = np.linspace(-reach, reach, 9)[:, None]
@@ -119,12 +119,12 @@ def _vehicle(rng: np.random.Generator, number: int, road: Road, motion: Motion) 
 
 
 def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
-    """A vehicle that turns from one of the two roads into the other."""
+    """Draw a vehicle that turns from one of the two roads into the other."""
     road, crossing = scene.ego.road, scene.crossing
     if crossing is None:
         return None
     towards, across = int(rng.choice([-1, 1])), int(rng.choice([-1, 1]))
-    if rng.random() < 0.6:  # out of the road across, from around the corner
+    if rng.random() < 0.6:  # out of the crossing road, from around the corner
         way, middle = turn(road, crossing, crossing, across, road, towards)
     else:  # oncoming, then out of sight
         way, middle = turn(road, crossing, road, -1, crossing, across)
@@ -140,7 +140,7 @@ def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | N
 
 
 def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
-    """A vehicle that overtakes the ego vehicle or one near it."""
+    """Draw a vehicle that overtakes the ego vehicle or one near it."""
     at_s = rng.uniform(0, scene.duration_s)
     own = scene.ego.pose(at_s)[0]
     moving = [
@@ -161,7 +161,7 @@ def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle 
     )
     their = float(host.motion.along_mps(at_s))
     speed = their * rng.uniform(1.25, 1.6) + np.sign(their) * 1.5
-    side = np.sign(their)  # left of the driver is left of a road that one drives along
+    side = np.sign(their)  # the driver's left is the road's left when driving in its direction
     probe = _vehicle(rng, number, host.road, Motion(0.0, speed))
     pass_s = ((host.length_m + probe.length_m) / 2 + rng.uniform(7, 14)) / abs(speed - their)
     length_s = rng.uniform(2.2, 3.8)
@@ -179,7 +179,7 @@ def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle 
 
 
 def _changing(rng: np.random.Generator, scene: Scene) -> Iterator[Vehicle]:
-    """Vehicles that may change to another lane of the same direction."""
+    """Yield vehicles that may change to another lane of the same direction."""
     lanes = _lanes(scene)
     for vehicle in scene.vehicles:
         motion = vehicle.motion
@@ -190,7 +190,7 @@ def _changing(rng: np.random.Generator, scene: Scene) -> Iterator[Vehicle]:
 
 
 def _changed(rng: np.random.Generator, scene: Scene, vehicle: Vehicle) -> Vehicle | None:
-    """The same vehicle, changing to the next lane while it is near."""
+    """Let a vehicle change to an adjacent lane while it is near; None if it cannot."""
     times = np.arange(0, scene.duration_s, 1.0)
     apart = np.linalg.norm(vehicle.pose(times)[0] - scene.ego.pose(times)[0], axis=1)
     times = times[apart < 60]
@@ -209,7 +209,7 @@ def _changed(rng: np.random.Generator, scene: Scene, vehicle: Vehicle) -> Vehicl
 
 
 def _lanes(scene: Scene) -> dict[float, set[float]]:
-    """Lanes of the ego vehicle's road with traffic, by direction."""
+    """Return the lanes of the ego vehicle's road that have traffic, by direction."""
     lanes: dict[float, set[float]] = {}
     for vehicle in (scene.ego, *scene.vehicles):
         if vehicle.road is scene.ego.road and abs(vehicle.motion.speed_mps) > 3:

@@ -1,4 +1,4 @@
-"""Where a vehicle is on its road at any time: its speed, its lane, what it does on the way."""
+"""Motion of a vehicle along its road: speed, lane, lane changes and slowing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class LaneChange:
 
     Attributes:
         lanes: number of lane widths, positive to the left of the road's direction.
-        middle_s: when it is half way.
-        length_s: how long it takes.
+        middle_s: time at which it is half complete.
+        length_s: duration.
     """
 
     lanes: float
@@ -23,12 +23,12 @@ class LaneChange:
     length_s: float
 
     def part(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) completed part, 0 to 1."""
+        """Return the (...) completed fraction, 0 to 1."""
         x = np.clip((np.asarray(t_s, np.float64) - self.middle_s) / self.length_s + 0.5, 0, 1)
         return x - np.sin(2 * np.pi * x) / (2 * np.pi)
 
     def part_per_s(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) its derivative."""
+        """Return the (...) derivative of `part`."""
         x = np.clip((np.asarray(t_s, np.float64) - self.middle_s) / self.length_s + 0.5, 0, 1)
         return (1 - np.cos(2 * np.pi * x)) / self.length_s
 
@@ -38,9 +38,9 @@ class Slowing:
     """A vehicle slows down and speeds up again: v(t) = v - by / cosh^2((t - middle) / width).
 
     Attributes:
-        by_mps: largest loss of speed, with the sign of its speed.
-        middle_s: when it is slowest.
-        width_s: how long it takes; about three times this from beginning to end.
+        by_mps: largest loss of speed, with the sign of the vehicle's speed.
+        middle_s: time of the lowest speed.
+        width_s: time constant; the whole manoeuvre takes about three times as long.
     """
 
     by_mps: float
@@ -48,19 +48,19 @@ class Slowing:
     width_s: float
 
     def way_m(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) distance lost, counted from its middle."""
+        """Return the (...) distance lost, counted from `middle_s`."""
         x = (np.asarray(t_s, np.float64) - self.middle_s) / self.width_s
         return self.by_mps * self.width_s * np.tanh(x)
 
     def mps(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) speed lost."""
+        """Return the (...) speed lost."""
         x = np.clip((np.asarray(t_s, np.float64) - self.middle_s) / self.width_s, -300, 300)
         return self.by_mps / np.cosh(x) ** 2
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where a vehicle is on its road at any time.
+    """Position of a vehicle on its road at any time.
 
     Distance along: s(t) = start + speed t + sway sin(rate t + phase) - distance lost by slowing,
     so that distance, and with it the engine's phase, is known at any time without integrating.
@@ -68,15 +68,15 @@ class Motion:
     Attributes:
         start_m: distance along the road at t = 0 without the sway.
         speed_mps: mean speed, negative against the road's direction.
-        sway_m: amplitude of the speeding up and slowing down.
-        sway_rate_rad_s: its angular rate.
-        sway_phase_rad: its phase.
+        sway_m: amplitude of the sway, a periodic speeding up and slowing down.
+        sway_rate_rad_s: angular rate of the sway.
+        sway_phase_rad: phase of the sway.
         lane: lane's centre in lane widths left of the centre line.
-        aside_m: place beside the lane's centre, left positive, constant part.
+        aside_m: constant offset from the lane's centre, left positive.
         wander_m: amplitude of the wandering in the lane.
         wander_rate_rad_s: angular rate of the wandering.
-        changes: when it changes its lane.
-        slowings: when it slows down and speeds up again.
+        changes: lane changes.
+        slowings: manoeuvres in which it slows down and speeds up again.
     """
 
     start_m: float
@@ -92,7 +92,7 @@ class Motion:
     slowings: tuple[Slowing, ...] = ()
 
     def along_m(self, t_s: ArrayLike) -> np.ndarray:
-        """Distance along the road, (...) float64."""
+        """Return the distance along the road, (...) float64."""
         t = np.asarray(t_s, np.float64)
         angle = self.sway_rate_rad_s * t + self.sway_phase_rad
         along = self.start_m + self.speed_mps * t + self.sway_m * np.sin(angle)
@@ -101,7 +101,7 @@ class Motion:
         return along
 
     def along_mps(self, t_s: ArrayLike) -> np.ndarray:
-        """Speed along the road, signed, (...) float64."""
+        """Return the signed speed along the road, (...) float64."""
         angle = self.sway_rate_rad_s * np.asarray(t_s, np.float64) + self.sway_phase_rad
         speed = self.speed_mps + self.sway_m * self.sway_rate_rad_s * np.cos(angle)
         for slowing in self.slowings:
@@ -109,9 +109,9 @@ class Motion:
         return speed
 
     def lane_at(self, t_s: ArrayLike) -> np.ndarray | float:
-        """Lane's centre in lane widths left of the centre line, changes included."""
+        """Return the lane's centre in lane widths left of the centre line, including changes."""
         return self.lane + sum(change.lanes * change.part(t_s) for change in self.changes)
 
     def lanes_per_s(self, t_s: ArrayLike) -> np.ndarray | float:
-        """Its derivative; 0 for a vehicle that keeps its lane."""
+        """Return the derivative of `lane_at`; 0 for a vehicle that keeps its lane."""
         return sum(change.lanes * change.part_per_s(t_s) for change in self.changes)

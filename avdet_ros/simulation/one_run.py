@@ -1,4 +1,4 @@
-"""One run at a time writes into a folder, and no worker of a killed run goes on writing."""
+"""Ensure that one run at a time writes into a folder, and that workers end with their run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.errors import AvdetError
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder; the lock ends with the process, however it ends.
+    """Lock a folder; the lock ends with the process, however the process ends.
 
     Raises:
         AvdetError: another run holds it.
@@ -35,9 +35,9 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """In a worker: end at once when the run was killed, whatever is half written.
+    """In a worker: exit at once when the parent process dies, even with half-written files.
 
-    A surviving worker would write at the same time as the run that resumes it.
+    A surviving worker would write at the same time as the resumed run.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -1,7 +1,7 @@
-"""Other sounds than road vehicles, moving and standing, also where vehicles are.
+"""Sounds other than road vehicles, moving and standing, also in places where vehicles are.
 
-Each has noise in octave bands; horns, sirens, birds and the like have tones as well, whose pitch
-may rise and fall. They have what `distractors.Distractor` has, and are never labelled.
+Each has noise in octave bands; horns, sirens, birds and the like also have tones, whose pitch may
+rise and fall. They have the interface of `distractors.Distractor`, and are never labelled.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from avdet_ros.simulation.sound_kinds import CARRIED, KINDS
 from avdet_ros.simulation.vehicles import Vehicle
 
 MOST = 3
-"""A drive has at most so many of them."""
+"""Maximum number of these sounds in a drive."""
 
 TONAL_DB = -12.0
-"""The noise of a tonal sound is this much softer than its tones."""
+"""Level of a tonal sound's noise relative to its tones."""
 
 _NUMBERS_FROM, _CARRIED_NUMBER = 100, 99
 _HIGHEST_HZ = 10_000.0
@@ -32,21 +32,21 @@ _HIGHEST_HZ = 10_000.0
 
 @dataclass(frozen=True, eq=False)
 class OtherSound:
-    """One of them, with what `distractors.Distractor` has.
+    """One such sound, with the interface of `distractors.Distractor`.
 
     Attributes:
         kind: key of `KINDS`.
         number: seeds its noise.
-        start_m: (3,) world place at t = 0.
+        start_m: (3,) world position at t = 0.
         velocity_mps: (3,) world velocity.
         levels_db: (8,) octave sound power, dB re 1 pW.
-        beat_s: period of its modulation; 0 for a steady one.
-        beat_part: part of the period in which it is on.
-        depth_db: attenuation in between.
+        beat_s: period of its modulation; 0 for a steady sound.
+        beat_part: fraction of the period in which it is on.
+        depth_db: attenuation while it is off.
         tone_hz: its lowest tone; 0 for none.
-        harmonics: how many tones.
-        sweep: part by which the pitch rises and falls.
-        sweep_s: period of that.
+        harmonics: number of tones.
+        sweep: fraction by which the pitch rises and falls.
+        sweep_s: period of the sweep.
     """
 
     kind: str
@@ -68,11 +68,11 @@ class OtherSound:
         return self.tone_hz == 0
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3)."""
+        """Return world positions (..., 3)."""
         return self.start_m + np.asarray(t_s, np.float64)[..., None] * self.velocity_mps
 
     def bands_db(self, t_s: float) -> np.ndarray:
-        """(8,) octave sound power, dB re 1 pW."""
+        """Return (8,) octave sound power, dB re 1 pW."""
         pause = self.beat_s > 0 and (t_s / self.beat_s + 0.37 * self.number) % 1 > self.beat_part
         return self.levels_db - self.depth_db * pause
 
@@ -106,7 +106,7 @@ class OtherSound:
         )
 
     def _phase(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cycles and cycles a second of the lowest tone."""
+        """Return cycles, and cycles per second, of the lowest tone."""
         rate = 2 * np.pi / self.sweep_s
         swing = self.tone_hz * self.sweep
         cycles = self.tone_hz * t_s - swing / rate * np.cos(rate * t_s)
@@ -115,7 +115,7 @@ class OtherSound:
 
 @dataclass(frozen=True, eq=False)
 class CarriedSound(OtherSound):
-    """One that the ego vehicle carries: its place is in base_link.
+    """A sound that the ego vehicle carries; `start_m` is in base_link.
 
     Attributes:
         ego: the ego vehicle.
@@ -124,21 +124,21 @@ class CarriedSound(OtherSound):
     ego: Vehicle = field(kw_only=True)
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3)."""
+        """Return world positions (..., 3)."""
         position, rotation = self.ego.pose(t_s)
         return position + rotation @ self.start_m
 
 
 CARRIED_PART = 0.3
-"""Part of the drives in which one of them sounds."""
+"""Fraction of the drives with a carried sound."""
 
 
 def carried_sounds(rng: np.random.Generator, ego: Vehicle) -> tuple[SoundSource, ...]:
     """Draw none or one of `CARRIED`.
 
     Args:
-        rng: where the randomness comes from.
-        ego: who carries it.
+        rng: random generator.
+        ego: the vehicle that carries it.
     """
     if rng.random() >= CARRIED_PART:
         return ()
@@ -164,12 +164,12 @@ def carried_sounds(rng: np.random.Generator, ego: Vehicle) -> tuple[SoundSource,
 def random_sounds(
     rng: np.random.Generator, scene: Scene, recordings: SoundFolder | None = None
 ) -> tuple[SoundSource, ...]:
-    """Draw one to `MOST`, where vehicles are or anywhere around the array's way.
+    """Draw one to `MOST` sounds, where vehicles are or anywhere around the array's path.
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         scene: the drive.
-        recordings: half of the sounds are played from them, in place of one's own.
+        recordings: recordings that replace half of the synthetic sounds.
     """
     found: list[SoundSource] = []
     for number in range(int(rng.integers(1, MOST + 1))):
@@ -177,14 +177,14 @@ def random_sounds(
         kind = KINDS[name]
         at_s = rng.uniform(0, scene.duration_s)
         position, rotation = scene.ego_pose(np.array([at_s]))
-        # as often in front as elsewhere
+        # in front more often than not
         azimuth = rng.uniform(-1, 1) * (np.radians(60) if rng.random() < 0.6 else np.pi)
         away = kind.nearest_m * np.exp(rng.uniform(0, np.log(80.0 / kind.nearest_m)))
         here = position[0] + rotation[0] @ (away * np.array([np.cos(azimuth), np.sin(azimuth), 0]))
         here = here * [1, 1, 0] + [0, 0, position[0, 2] + rng.uniform(*kind.height_m)]
         heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(*kind.speed_mps)
         if rng.random() < 0.3 and kind.speed_mps[1] == 0:
-            # it stands where the ego vehicle stands or goes with it: a load, a trailer, a radio
+            # it stands or moves with the ego vehicle: a load, a trailer, a radio
             velocity = (scene.ego.pose(at_s + 0.5)[0] - scene.ego.pose(at_s - 0.5)[0]) * [1, 1, 0]
         else:
             velocity = speed * np.array([np.cos(heading), np.sin(heading), 0.0])

@@ -1,15 +1,16 @@
-"""Moving sources to the spectra of many microphones: one signal a path, phases for the rest.
+"""Spectra of moving sources at many microphones: one signal per path, then phase shifts.
 
-The exact way (`propagation.add_path`) reads a source's signal once for each microphone. Here it is
-read once a path, as the middle of the array receives it, Doppler effect included, and cut into
-frames; a microphone receives the same, a little earlier or later. With R_p the Fourier transform
-of a frame of N samples of path p, without a window, and d its delay in samples, the microphone has
+The exact method (`propagation.add_path`) reads a source's signal once for each microphone. Here it
+is read once per path, as the middle of the array receives it, including the Doppler effect, and
+cut into frames. Each microphone receives the same signal slightly earlier or later. With R_p the
+Fourier transform of a frame of N samples of path p, without a window, and d its delay in samples,
+the microphone's spectrum X is
 
     Y(k) = sum over p of g R_p(k) exp(-2 pi i k d / N),
     X(k) = Y(k) / 2 - Y(k - 1) / 4 - Y(k + 1) / 4,
 
-the Hann window coming last: it stays in place while the sound is shifted. What is neglected
-is that d changes within a frame, and the d samples that come in at one end of the frame.
+The Hann window is applied last, so that it stays in place while the sound is shifted. Neglected
+are the change of d within a frame, and the d samples that enter at one end of the frame.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ KNOT = 512
 _FAST = {'contract', 'reassoc', 'nsz'}
 
 LANES = 2 * MICROPHONES
-"""Real parts of the eight microphones, then imaginary parts."""
+"""Number of rows of a spectrum: real parts of the eight microphones, then imaginary parts."""
 
 
 def knots_for(frames: int) -> int:
-    """Number of knots that span frames: the first lies at the first sample of the first frame."""
+    """Return the number of knots that span `frames`; the first lies at their first sample."""
     return ((frames - 1) * HOP + FRAME) // KNOT + 2
 
 
@@ -42,14 +43,14 @@ def knots_for(frames: int) -> int:
 def shape_frames(
     spectra: np.ndarray, shape: np.ndarray, knot_frames: int, out: np.ndarray, add: bool
 ) -> None:
-    """Spectra times a shape that changes slowly.
+    """Multiply spectra by a shape that changes slowly.
 
     Args:
-        spectra: (F, B) complex64.
-        shape: (S, B) float32 at each so many frames.
+        spectra: (F, B) complex64 spectra of the frames.
+        shape: (S, B) float32 amplitudes, a row every `knot_frames` frames.
         knot_frames: frames between two rows of the shape.
         out: (F, >= B) complex64, filled or added to in the first B bins.
-        add: whether to add.
+        add: whether to add to `out`.
     """
     bins = spectra.shape[1]
     for f in range(len(spectra)):
@@ -66,15 +67,15 @@ def shape_frames(
 
 
 STEPS = 64
-"""Delays are rounded to so many parts of a sample: at most 0.18 us off at 44.1 kHz."""
+"""Steps per sample to which delays are rounded: at most 0.18 us off at 44.1 kHz."""
 
 LONGEST = 400
-"""Delays are at most so many samples, either way."""
+"""Maximum delay in samples, either way."""
 
 
 @lru_cache(maxsize=1)
 def phase_tables() -> tuple[np.ndarray, np.ndarray]:
-    """exp(-2 pi i k d / FRAME) for whole delays and for parts of a sample.
+    """Tabulate exp(-2 pi i k d / FRAME) for whole delays and for fractions of a sample.
 
     Returns:
         whole: (2, 2 LONGEST + 1, BINS) float32, real and imaginary parts, d from -LONGEST.
@@ -101,7 +102,7 @@ def _add_turned(
     out_re: np.ndarray,
     out_im: np.ndarray,
 ) -> None:
-    """Add gain (re + i im) a b; one loop, which the compiler turns into SIMD."""
+    """Add gain (re + i im) a b, in one loop that the compiler vectorises."""
     for k in range(len(out_re)):
         c = a_re[k] * b_re[k] - a_im[k] * b_im[k]
         s = a_re[k] * b_im[k] + a_im[k] * b_re[k]
@@ -124,10 +125,10 @@ def add_ways(
     Args:
         spectra: (P, F, BINS) complex64, frames of each path's signal, no window.
         bins: (P,) number of bins of each path to add, at least 2.
-        delays: (P, A, K, 8) samples, at the knots, of which there are two a frame.
-        gains: (P, A, K, 8).
-        whole: of `phase_tables`.
-        parts: of `phase_tables`.
+        delays: (P, A, K, 8) delays in samples at the knots, two knots per frame.
+        gains: (P, A, K, 8) gains at the knots.
+        whole: first table of `phase_tables`.
+        parts: second table of `phase_tables`.
         out: (A, F, LANES, BINS) float32, added to.
     """
     re, im = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
@@ -173,7 +174,7 @@ def _smooth(before: np.ndarray, here: np.ndarray, after: np.ndarray, out: np.nda
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def apply_window(spectra: np.ndarray) -> None:
-    """Put (..., LANES, BINS) float32 spectra of frames under the Hann window, in place."""
+    """Apply the Hann window to (..., LANES, BINS) float32 spectra of frames, in place."""
     line = np.zeros(BINS + 2, np.float32)
     for a in range(spectra.shape[0]):
         for f in range(spectra.shape[1]):
@@ -197,11 +198,11 @@ def add_noise(
     """Add independent noise to each microphone.
 
     Args:
-        bank_re: (N, BINS) float32, spectra of white noise under the Hann window.
-        bank_im: the same.
+        bank_re: (N, BINS) float32, spectra of white noise under the Hann window, real parts.
+        bank_im: their imaginary parts.
         first: (A, 8) frame of the bank at which each microphone begins.
-        turn: (A, 8) phase by which all of its spectra are turned.
-        level: (A, 8, BINS) float32.
+        turn: (A, 8) phase by which all spectra of a microphone are rotated.
+        level: (A, 8, BINS) float32 amplitudes.
         out: (A, F, LANES, BINS) float32, added to.
     """
     for a in range(out.shape[0]):
@@ -238,16 +239,16 @@ def shape_rows(
     scale: float,
     out: np.ndarray,
 ) -> None:
-    """Amplitudes of noise with given octave densities after the path through the air.
+    """Compute amplitudes of noise with given octave densities after its path through the air.
 
     Args:
         density_db: (S, 8) densities at the octave centres, see `signals.band_density_db`.
-        loss_db: (BINS + 1,) float32 loss of the air, dB a metre, at the bins.
-        distance_m: (S,) path through the air.
-        extra_db: (S, BINS) float32 more losses, or (S, 0).
+        loss_db: (BINS + 1,) float32 loss in air at the bins, dB per metre.
+        distance_m: (S,) length of the path through the air.
+        extra_db: (S, BINS) float32 further losses, or (S, 0).
         slope: (S,) Doppler factor: received over emitted frequency.
         octaves: (BINS,) float32 octaves of each bin above the first octave's centre.
-        scale: amplitude of 0 dB per hertz.
+        scale: amplitude that corresponds to 0 dB per hertz.
         out: (S, B) float32, filled.
     """
     per_db = np.float32(0.115129255)
@@ -277,11 +278,11 @@ def shape_rows(
 
 @njit(cache=True, nogil=True)
 def density_db(bands_db: np.ndarray, sample_rate_hz: float) -> np.ndarray:
-    """The same as `signals.band_density_db`.
+    """Compute the same as `signals.band_density_db`, compiled.
 
     Args:
         bands_db: (8,) octave levels, at least -200.
-        sample_rate_hz: of the signal.
+        sample_rate_hz: sample rate of the signal.
     """
     fine = 48
     density = np.empty(8)

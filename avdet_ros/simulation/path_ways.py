@@ -1,7 +1,7 @@
-"""Paths of sound from a moving source to each microphone, and its signal at the array's middle.
+"""Sound paths from a moving source to each microphone, and its signal at the array's middle.
 
-The emission times of sound received at some knots are solved once for the middle; each microphone
-follows with one more step of Newton's method. Between the knots all of it is cubic.
+The emission times of sound received at the knots are solved once for the middle. Each microphone
+then needs one more step of Newton's method. Between the knots, interpolation is cubic.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _FAST = {'contract', 'reassoc', 'nsz'}
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def reading_filters(signal: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """A signal ready to be read between its samples.
+    """Prepare a signal for reading between its samples.
 
     Args:
         signal: (S,) float32.
-        filters: (POWERS, TAPS) float32 of `propagation.sinc_filters`.
+        filters: (POWERS, TAPS) float32 from `propagation.sinc_filters`.
 
     Returns:
-        (S - TAPS + 1, POWERS) float32: row i is a polynomial in u, the place after sample
-        i + TAPS / 2 - 1 less 1/2.
+        (S - TAPS + 1, POWERS) float32: row i is a polynomial in u, the position after sample
+        i + TAPS / 2 - 1 minus 1/2.
     """
     count = len(signal) - TAPS + 1
     out = np.zeros((count, POWERS), np.float32)
@@ -58,11 +58,11 @@ def solve_way(
     delay_s: np.ndarray,
     gain: np.ndarray,
 ) -> None:
-    """Emission times of the sound received at the knots, and delay and gain of each microphone.
+    """Solve emission times of sound received at the knots, and each microphone's delay and gain.
 
     Args:
         source: (G, 3) float64 positions on the grid.
-        weight: (G,) float64 gain of the source besides 1 / R.
+        weight: (G,) float64 gain of the source in addition to 1 / R.
         centre: (G, 3) float64 positions of the point whose signal is read.
         microphones: (A, 8, G, 3) float64 positions of the microphones of each array.
         outward: (A, 8, G, 3) float64 unit directions from the array's centre.
@@ -70,12 +70,12 @@ def solve_way(
         grid_first: index of the first grid point; point g is at (grid_first + g) grid_s.
         grid_s: step of the grid.
         t0: time of the first knot.
-        step_s: from one knot to the next.
+        step_s: time between knots.
         c: speed of sound.
-        te: (K,) filled with the times of emission for the centre.
-        slope: (K,) with their derivatives by the time of reception.
-        delay_s: (A, K, 8) filled with the delay of each microphone against the centre.
-        gain: (A, K, 8) filled with its gain.
+        te: (K,) filled with the emission times for the centre.
+        slope: (K,) filled with their derivatives with respect to the time of reception.
+        delay_s: (A, K, 8) filled with the delay of each microphone relative to the centre.
+        gain: (A, K, 8) filled with the gain of each microphone.
     """
     for k in range(len(te)):
         t = t0 + k * step_s
@@ -98,7 +98,7 @@ def solve_way(
                 r = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
                 radial = (dx * wx + dy * wy + dz * wz) / r
                 step = (at + r / c - t) / (1 + radial / c)
-                # emitted earlier by that: received later by that over the Doppler factor
+                # emission earlier by `step` means reception later by `step` / Doppler factor
                 delay_s[a, k, m] = step / rate
                 value = loudness / max(r - radial * step, 0.3)
                 if shading_db[a] > 0:
@@ -110,7 +110,7 @@ def solve_way(
 
 @njit(cache=True, nogil=True, inline='always')
 def _at(track: np.ndarray, grid: int, part: float, axis: int) -> float:
-    """Value of a trajectory between grid points."""
+    """Interpolate a trajectory between grid points."""
     a, b = track[grid, axis], track[grid + 1, axis]
     slope_a, slope_b = (b - track[grid - 1, axis]) / 2, (track[grid + 2, axis] - a) / 2
     square = 3 * (b - a) - 2 * slope_a - slope_b
@@ -127,15 +127,15 @@ def read_signal(
     rate_hz: float,
     out: np.ndarray,
 ) -> None:
-    """A signal as the centre receives it.
+    """Read a signal as the centre receives it.
 
     Args:
-        rows: (S, POWERS) float32 of `reading_filters`.
-        first: place of row 0 in samples since the start of the times, less TAPS / 2 - 1.
-        te: (K,) times of emission at the knots.
+        rows: (S, POWERS) float32 from `reading_filters`.
+        first: position of row 0 in samples since the drive's start, minus TAPS / 2 - 1.
+        te: (K,) emission times at the knots.
         slope: (K,) their derivatives.
-        step_s: from knot to knot, `KNOT` samples.
-        rate_hz: of the signal.
+        step_s: time between knots, `KNOT` samples.
+        rate_hz: sample rate of the signal.
         out: (n,) float32, filled.
     """
     begin_of_rows = first + TAPS // 2 - 1
@@ -164,13 +164,13 @@ def read_signal(
 def read_tones(
     table: np.ndarray, cycles: np.ndarray, per_knot: np.ndarray, every: int, out: np.ndarray
 ) -> None:
-    """A wave table read along a phase.
+    """Read a wave table along a phase.
 
     Args:
         table: (T + 1,) float32, one cycle.
         cycles: (K,) phase at the knots.
-        per_knot: (K,) its derivative, cycles from knot to knot.
-        every: only each so many samples are read.
+        per_knot: (K,) derivative of the phase, cycles from knot to knot.
+        every: step in samples; the samples in between are not read.
         out: (n,) float32, filled.
     """
     size = len(table) - 1

@@ -1,4 +1,4 @@
-"""Drives of a run: names, splits, seeds and worlds, all derived from the run's plan."""
+"""Plan of a run, and the names, splits, seeds and worlds of drives derived from it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from avdet_ros.simulation.traffic import random_scene
 
 FIRST_DAY = datetime(2030, 1, 1, tzinfo=UTC)
 SEEDS_A_SPLIT = SPLIT_SEEDS['train'][1]
-"""Scene seeds of training drives are below this, those of validation and test follow."""
+"""Scene seeds of training drives are below this; those of validation and test follow."""
 
 SHARES = {'val': 0.2, 'test': 0.2}
 
 BYTES_A_FRAME = 1_700_000
 BYTES_OF_CLIPS = 320_000
 BYTES_OF_SOUND_A_S = 320_000
-"""What a frame, its clips and a second of eight channels take at most on average, measured."""
+"""Measured upper bounds of the average size of a frame, its clips, a second of eight channels."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to write; two runs with equal plans write equal bytes.
+    """Settings of a run; two runs with equal plans write equal bytes.
 
     Attributes:
-        drives: how many.
-        minutes: length of each.
-        seed: names the run.
-        fps: pictures a second.
-        clips: write each frame's second of sound as eight files, as MAVD has them.
-        clean_too: write the sound without the array's errors beside it, ``drive_clean.flac``.
-        recordings: folder of loops that serve as engines and tyres, '' for the synthetic ones.
-        sound: write the sound; without, drives teach teachers, which only look.
+        drives: number of drives.
+        minutes: length of each drive.
+        seed: seed of the run.
+        fps: pictures per second.
+        clips: write each frame's second of sound as eight files, as in MAVD.
+        clean_too: also write the sound without the array's errors, ``drive_clean.flac``.
+        recordings: folder of loops used as engines and tyres, '' for synthetic ones.
+        sound: write the sound; drives without it are for training teachers, which use only images.
         daytime: ``day``, ``night``, or ``all`` for half of each.
     """
 
@@ -86,12 +86,12 @@ class Plan:
         return self.minutes * 60.0
 
     def times_s(self) -> np.ndarray:
-        """(F,) drive time of each frame; its second of sound lies within the drive."""
+        """Return the (F,) drive time of each frame; its second of sound lies within the drive."""
         last = self.duration_s - layout.CLIP_S
         return 0.5 + np.arange(math.floor(last * self.fps + 1e-6) + 1) / self.fps
 
     def needed_bytes(self) -> int:
-        """Roughly what the whole run takes on disk."""
+        """Estimate the disk space of the whole run."""
         frame = BYTES_A_FRAME + BYTES_OF_CLIPS * self.clips
         sound = BYTES_OF_SOUND_A_S * self.duration_s * (self.sound + self.clean_too)
         return int(self.drives * (len(self.times_s()) * frame + sound))
@@ -102,11 +102,11 @@ class DrivePlan:
     """One drive of a run.
 
     Attributes:
-        name: its folder.
+        name: name of its folder.
         split: the split it belongs to.
-        scene_seed: of traffic.random_scene; each split has seeds of its own.
-        night: whether it is driven by night.
-        start_ns: time of its beginning, nanoseconds since 1970.
+        scene_seed: seed for `traffic.random_scene`; each split has its own seeds.
+        night: whether it takes place at night.
+        start_ns: start time, nanoseconds since 1970.
     """
 
     name: str
@@ -117,7 +117,7 @@ class DrivePlan:
 
 
 def plan_drives(plan: Plan) -> list[DrivePlan]:
-    """Names, splits and seeds of a run's drives: 60/20/20 by drive, of `Plan.daytime`."""
+    """Draw names, splits (60/20/20 by drive) and seeds of a run's drives."""
     rng = np.random.default_rng([plan.seed, 211])
     held = {split: round(share * plan.drives) for split, share in SHARES.items()}
     if plan.drives >= 3:
@@ -143,7 +143,7 @@ def plan_drives(plan: Plan) -> list[DrivePlan]:
 def make_scene(
     plan: Plan, drive: DrivePlan, rig_path: Path | None, clean: bool = False
 ) -> tuple[Scene, Conditions]:
-    """The world of a drive, and its light and weather."""
+    """Make the world of a drive, and its light and weather."""
     rig = load_rig(rig_path)
     loops = None
     if plan.recordings:

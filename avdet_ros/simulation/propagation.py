@@ -1,14 +1,14 @@
-"""From a moving source's signal to moving microphones: delay, spreading, reflection.
+"""Propagation from a moving source to moving microphones: delay, spreading, reflection.
 
 A microphone at m(t) receives at time t what a source at p(t) emitted at the emission time t_e,
 
     t_e + |p(t_e) - m(t)| / c = t,
 
-which is solved by Newton's method on knots and filled in by cubic Hermite polynomials with the
-exact slope; the Doppler effect is that slope. The source's signal is read between its samples
-with a 16-tap Kaiser-windowed sinc whose taps are polynomials of the place between two samples
-(Farrow 1988): the filters by power are shared by all microphones, which then cost eight products
-a sample.
+which is solved by Newton's method at knots and interpolated by cubic Hermite polynomials with the
+exact slope. The Doppler effect is this slope. The source's signal is read between its samples
+with a 16-tap Kaiser-windowed sinc whose taps are polynomials of the position between two samples
+(Farrow 1988). All microphones share the filters for each power, and then cost eight products per
+sample.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ TAPS = 16
 POWERS = 8
 KAISER_BETA = 8.0
 KNOT_SAMPLES = 175
-"""Distance of the knots; divides the renderer's frame at 44.1 kHz."""
+"""Distance between knots; divides the renderer's frame at 44.1 kHz."""
 
 GRID_S = 0.01
-"""Trajectories are handed over on multiples of this, and are cubic between."""
+"""Grid step of trajectories; they are cubic between grid points."""
 
 _REFLECTION_HZ = np.array([0, 250, 1000, 4000, 8000, 16000, 96000])
 _REFLECTION = np.array([0.99, 0.98, 0.90, 0.82, 0.70, 0.55, 0.4])
-"""|Q| of asphalt at flat incidence (Miki's model, flow resistivity 2e7 to 2e8 Pa s/m2)."""
+"""|Q| of asphalt at grazing incidence (Miki's model, flow resistivity 2e7 to 2e8 Pa s/m2)."""
 
 
 @cache
 def sinc_filters(sample_rate_hz: int, surface: str = 'none') -> np.ndarray:
-    """Fractional-delay filters as polynomials.
+    """Compute fractional-delay filters as polynomials.
 
     Args:
         sample_rate_hz: rate of the signal.
-        surface: 'none' for a direct path, 'asphalt' to fold the road's reflection in.
+        surface: 'none' for a direct path, 'asphalt' to include the road's reflection.
 
     Returns:
-        (POWERS, TAPS) float32: a signal is read at u + 1/2 after the tap TAPS / 2 - 1, u from
-        -1/2 to 1/2, by the taps sum_p u^p filters[p].
+        (POWERS, TAPS) float32: the taps sum_p u^p filters[p] read a signal at u + 1/2 after the
+        tap TAPS / 2 - 1, u from -1/2 to 1/2.
     """
     place = 0.5 - 0.5 * np.cos(np.pi * (np.arange(64) + 0.5) / 64)
     distance = np.arange(TAPS) - (TAPS // 2 - 1) - place[:, None]
@@ -63,7 +63,7 @@ def sinc_filters(sample_rate_hz: int, surface: str = 'none') -> np.ndarray:
 def _hermite(
     a: float, b: float, slope_a: float, slope_b: float, step: float, part: float
 ) -> float:
-    """Cubic through a and b with the given slopes, at a part of the step."""
+    """Evaluate the cubic through a and b with the given slopes at a fraction of the step."""
     square = part * part
     cube = square * part
     return (
@@ -78,7 +78,7 @@ def _hermite(
 def _track(
     track: np.ndarray, grid: int, part: float, axis: int, step: float
 ) -> tuple[float, float]:
-    """Value and slope of a trajectory between grid points, Catmull-Rom slopes."""
+    """Interpolate value and slope of a trajectory between grid points (Catmull-Rom slopes)."""
     a, b = track[grid, axis], track[grid + 1, axis]
     slope_a = (b - track[grid - 1, axis]) / (2 * step)
     slope_b = (track[grid + 2, axis] - a) / (2 * step)
@@ -96,7 +96,7 @@ def _track(
 def emission(
     source: np.ndarray, microphone: np.ndarray, grid_first: int, grid_s: float, t: float, c: float
 ) -> tuple[float, float, float, float, float, float]:
-    """Solve the emission time of one instant.
+    """Solve the emission time for one instant of reception.
 
     Args:
         source: (G, 3) float64 positions on the grid.
@@ -107,7 +107,7 @@ def emission(
         c: speed of sound.
 
     Returns:
-        emission time, its slope dt_e / dt, distance, and the unit direction (x, y, z) from the
+        Emission time, its slope dt_e / dt, distance, and the unit direction (x, y, z) from the
         microphone to where the source was.
     """
     place = t / grid_s - grid_first
@@ -140,7 +140,7 @@ def emission(
 
 @njit(cache=True, nogil=True, fastmath={'contract', 'reassoc', 'nsz'})
 def _filter(signal: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """The signal through each filter, (POWERS, S - TAPS + 1) float32."""
+    """Filter the signal with each filter, (POWERS, S - TAPS + 1) float32."""
     count = len(signal) - TAPS + 1
     out = np.zeros((POWERS, count), np.float32)
     for power in range(POWERS):
@@ -167,7 +167,7 @@ def _read(
     gain: np.float32,
     gain_step: np.float32,
 ) -> None:
-    """Add the signal of one stretch between knots, at the places c0 + c1 n + c2 n^2 + c3 n^3."""
+    """Add the signal between two knots, read at positions c0 + c1 n + c2 n^2 + c3 n^3."""
     b0, b1, b2, b3 = banks[0], banks[1], banks[2], banks[3]
     b4, b5, b6, b7 = banks[4], banks[5], banks[6], banks[7]
     for n in range(len(out)):
@@ -205,12 +205,12 @@ def add_path(
         out: (M, n) float32, added to.
         first_sample: index of the first sample of `out`, from the start of the drive.
         sample_rate_hz: rate of `out` and `signal`.
-        clock: seconds of world time in a second of the sound card.
+        clock: seconds of world time per second of the sound card.
         delay_samples: (M,) float64 delays of the channels.
         signal: (S,) float32, the source's signal at 1 m.
         signal_first: index of its first sample, from the start of the drive.
         source: (G, 3) float64 positions.
-        weight: (G,) float64 gain of the source over time, besides 1 / R.
+        weight: (G,) float64 gain of the source over time, in addition to 1 / R.
         microphones: (M, G, 3) float64 positions.
         outward: (M, G, 3) float64 unit directions from the array's centre.
         shading_db: loss of sound that comes from the side opposite to the microphone.
@@ -248,7 +248,7 @@ def add_path(
             stretch = min(KNOT_SAMPLES, count - begin)
             if gain[k] == 0 and gain[k + 1] == 0:
                 continue
-            # the Hermite polynomial of the place in the signal, in powers of the sample
+            # Hermite polynomial of the position in the signal, in powers of the sample index
             a, b = te[k] * sample_rate_hz, te[k + 1] * sample_rate_hz
             if a < bank_first or b >= bank_first + banks.shape[1] - 1:
                 raise IndexError('the signal is shorter than its way to the microphones needs')

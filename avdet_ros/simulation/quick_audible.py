@@ -1,4 +1,4 @@
-"""Which paths of a window are worth rendering: the loudest, up to a small part of the energy."""
+"""Selection of the paths to render: the loudest, all but a small fraction of the energy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.simulation.quick_paths import GRID_S, Source, Stage, Way
 from avdet_ros.simulation.scene import Scene
 
 LEFT_OUT = 2e-3
-"""Part of the energy in each octave band that may be left out."""
+"""Fraction of the energy in each octave band that may be left out."""
 
 
 def leave_out(
@@ -23,17 +23,17 @@ def leave_out(
     begin_s: float,
     end_s: float,
 ) -> list[Source]:
-    """Paths to render: the others have less than `LEFT_OUT` of the energy in every octave.
+    """Drop paths that together have less than `LEFT_OUT` of the energy in every octave.
 
-    Also sets how many bins of each path are added.
+    Also set how many bins of each remaining path are added.
 
     Args:
-        sources: all of them; their paths and bins are changed.
-        stage: the grid that their paths lie on.
+        sources: all sources; their paths and bins are changed.
+        stage: the grid of their paths.
         scene: the drive.
         noise_db: (8,) octave levels of a microphone's noise.
-        begin_s: the window's begin.
-        end_s: its end.
+        begin_s: start of the window.
+        end_s: end of the window.
     """
     # the octaves of the levels, and one more up to the highest frequency
     bands_hz = np.append(cnossos.BANDS_HZ, 2 * cnossos.BANDS_HZ[-1])
@@ -66,7 +66,7 @@ def leave_out(
         if bands.any():
             last = int(np.flatnonzero(bands)[-1])
             played = scene.recordings is not None and source.vehicle is not None
-            # a recording may have more above than a vehicle of its category
+            # a recording may have more energy above than a vehicle of its category
             source.bins.append(BINS if played else min(int(highest[last]), BINS))
             kept.setdefault(id(source), []).append(way)
     found = []
@@ -78,7 +78,7 @@ def leave_out(
 
 
 def _with_top(bands_db: np.ndarray) -> np.ndarray:
-    """(..., 9) octave levels and that above them: densities go on falling by 9 dB an octave."""
+    """Append one octave to (..., 9) levels; densities continue to fall by 9 dB per octave."""
     return np.concatenate([bands_db, bands_db[..., -1:] - 6.0], axis=-1)
 
 
@@ -90,14 +90,14 @@ def _energy(
     times: np.ndarray,
     scene: Scene,
 ) -> np.ndarray:
-    """(W, T, 9) energy of its paths at the array in each band, re the reference pressure's."""
+    """Compute (W, T, 9) energies of a source's paths at the array, re the reference pressure."""
     c = scene.speed_of_sound_mps
     places = np.stack([way.places_m for way in source.ways])
     weights = np.stack([way.weight for way in source.ways])
     row = np.arange(len(places))[:, None]
     at = np.clip(np.round(times / GRID_S - stage.first).astype(int), 0, len(stage.times_s) - 1)
     distance = np.linalg.norm(places[:, at] - stage.array[at], axis=-1)
-    # what is received now was emitted a little earlier
+    # sound received now was emitted slightly earlier
     then = np.maximum(at - np.round(distance / c / GRID_S).astype(int), 0)
     distance = np.linalg.norm(places[row, then] - stage.array[at], axis=-1)
     weight = np.maximum(weights[row, then], weights[:, at])

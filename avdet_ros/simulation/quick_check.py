@@ -1,8 +1,8 @@
-"""How far the quick way of making windows is from the exact one, and how much cheaper it is.
+"""Accuracy and cost of quick windows compared with exact ones.
 
-Both render the same drives with the same signals and the same noise; what differs then is what the
-quick way leaves out. Cost is compared as training windows are made: the quick way with three
-arrays a window and its own noise.
+Both methods render the same drives with the same signals and noise, so they differ only by what
+the quick method leaves out. Cost is compared as training windows are made: the quick method with
+three arrays per window and its own noise.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from avdet_ros.simulation.spectral_features import spectral_features
 
 DRIVES = range(100_200, 100_230)
 WELL_DEFINED = 0.5
-"""Coherences of at least this magnitude have a direction worth comparing."""
+"""Minimum magnitude of coherences whose direction is compared."""
 
 HIGHEST_HZ = 15_000.0
-"""Above, the exact renderer's interpolation is not exact itself."""
+"""Above this frequency, the exact renderer's own interpolation is not exact."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs in one window, over cells of mel band and pooled frame.
+    """Differences in one window, over cells of mel band and pooled frame.
 
     Attributes:
         level_db: mean of |difference| of levels.
-        bias_db: mean of the difference.
+        bias_db: mean of the signed difference.
         coherence: mean of |difference| of complex coherences, in well-defined cells.
-        phase_us: the same cells' median difference of delay between two microphones, from the
-            phase of the band's centre.
+        phase_us: median difference, in the same cells, of the delay between two microphones, from
+            the phase at the band's centre.
     """
 
     level_db: float
@@ -60,7 +60,7 @@ class ExactSignals:
     """A renderer's signals and noise, for `QuickSound` to play."""
 
     def __init__(self, renderer: SoundRenderer) -> None:
-        """Take a renderer; its gains are left to the one who plays."""
+        """Wrap a renderer; `QuickSound` applies the gains."""
         self.renderer = renderer
 
     def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
@@ -83,7 +83,7 @@ class ExactSignals:
 
 
 def differences(world: str, rig: Rig, seeds: Iterable[int] = DRIVES) -> list[Difference]:
-    """One window of each drive, with all microphones alive and no dropouts."""
+    """Compare one window of each drive, with all microphones alive and no dropouts."""
     front_end, plan = FrontEnd.of(rig), WindowPlan(world)
     centres_hz = _centres_hz(front_end)
     bands = centres_hz < HIGHEST_HZ
@@ -122,13 +122,13 @@ def differences(world: str, rig: Rig, seeds: Iterable[int] = DRIVES) -> list[Dif
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds a row of a set of windows.
+    """Processor seconds per row of a set of windows.
 
     Attributes:
-        exact_s: one array a window.
-        quick_s: three arrays a window.
-        dense_s: the same, each window also with another drive's vehicles.
-        windows: how many windows were made either way.
+        exact_s: exact method, one array per window.
+        quick_s: quick method, three arrays per window.
+        dense_s: as `quick_s`, each window also with another drive's vehicles.
+        windows: number of windows made with each method.
     """
 
     exact_s: float
@@ -138,7 +138,7 @@ class Cost:
 
 
 def costs(world: str, rig: Rig, seeds: Iterable[int] = DRIVES[:12]) -> Cost:
-    """Make the windows of some drives exactly, quickly, and with another drive's vehicles."""
+    """Time windows of several drives: exact, quick, and mixed with another drive's vehicles."""
     front_end = FrontEnd.of(rig)
     exact = WindowPlan(world)
     quick = replace(exact, arrays_a_window=3, quick=True)
@@ -146,7 +146,7 @@ def costs(world: str, rig: Rig, seeds: Iterable[int] = DRIVES[:12]) -> Cost:
     row_s, rows = {}, {}
     for name, plan in plans.items():
         for _ in drive_windows(DRIVES[-1], rig, front_end, plan):
-            pass  # compiles
+            pass  # compiles the code before timing
         began = time.process_time()
         rows[name] = sum(1 for seed in seeds for _ in drive_windows(seed, rig, front_end, plan))
         row_s[name] = (time.process_time() - began) / rows[name]

@@ -1,7 +1,7 @@
-"""Paths of sound to the array during one window: the sources and their images.
+"""Sound paths to the array during one window: the sources and their images.
 
-The same world as in `sound.SoundRenderer`, for a whole window at once: positions on one grid, the
-levels of each source at a few instants, inaudible paths left out.
+The world is that of `sound.SoundRenderer`, but a whole window is computed at once: positions on
+one grid, levels of each source at a few instants, no inaudible paths.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from avdet_ros.simulation.sound import (
 from avdet_ros.simulation.vehicles import Vehicle
 
 GRID_S = 0.02
-"""Trajectories are laid down at multiples of this, and are cubic between."""
+"""Grid step of trajectories; they are cubic between grid points."""
 
 LOOK_BACK_S = 0.75
-"""Longest time from emission to reception."""
+"""Maximum time from emission to reception."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,9 @@ class Way:
     """One path of a source.
 
     Attributes:
-        places_m: (G, 3) where the source, or its image, is.
-        weight: (G,) gain besides 1 / R.
-        surface: 'none', or 'asphalt' for what was reflected.
+        places_m: (G, 3) positions of the source or its image.
+        weight: (G,) gain in addition to 1 / R.
+        surface: 'none', or 'asphalt' for a reflected path.
     """
 
     places_m: np.ndarray
@@ -53,15 +53,15 @@ class Source:
     """The source of one signal.
 
     Attributes:
-        name: vehicle or other source, role, whether buildings attenuate it.
+        name: number of the vehicle or other source, role, whether buildings attenuate it.
         noise_db: maps times (S,) to (S, 8) octave sound power levels of the noise.
         ways: its paths.
-        engine: gives the tones, or None.
+        engine: engine that gives the tones, or None.
         vehicle: the vehicle, or None.
         air_m: (G,) length of the path through the air; zeros for the ego vehicle.
-        detour_m: (G,) around buildings, see `buildings.screening`; None if in sight.
-        sound: what is no vehicle and has a signal of its own, not just noise; None otherwise.
-        shaded: whether the body shades it.
+        detour_m: (G,) detour around buildings, see `buildings.screening`; None if in sight.
+        sound: non-vehicle source with its own signal, not just noise; None otherwise.
+        shaded: whether the ego vehicle's body shades it.
         bins: number of bins of its spectra to add; set by `leave_out`.
     """
 
@@ -79,12 +79,12 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """The array's own movement on the grid.
+    """Movement of the array on the grid.
 
     Attributes:
         first: index of the first grid point.
         times_s: (G,) multiples of `GRID_S`.
-        position: (G, 3) of base_link.
+        position: (G, 3) position of base_link.
         rotation: (G, 3, 3) base_link to world.
         array: (G, 3) middle of the array.
     """
@@ -97,7 +97,7 @@ class Stage:
 
 
 def make_stage(scene: Scene, begin_s: float, end_s: float) -> Stage:
-    """The grid from well before a stretch of time to its end."""
+    """Make the grid from `LOOK_BACK_S` before a stretch of time to its end."""
     first = int(np.floor((begin_s - LOOK_BACK_S) / GRID_S)) - 2
     last = int(np.ceil(end_s / GRID_S)) + 4
     times = np.arange(first, last + 1) * GRID_S
@@ -107,12 +107,12 @@ def make_stage(scene: Scene, begin_s: float, end_s: float) -> Stage:
 
 
 def find_sources(scene: Scene, stage: Stage, engines: dict[int, Engine]) -> list[Source]:
-    """All sources within `HORIZON_M` with all their paths.
+    """Find all sources within `HORIZON_M` with all their paths.
 
     Args:
         scene: the drive.
-        stage: of `make_stage`.
-        engines: filled with the engines of vehicles; the same ones for all windows of a drive.
+        stage: result of `make_stage`.
+        engines: filled with the vehicles' engines; pass the same dict for all windows of a drive.
     """
     found: list[Source] = []
     running = [vehicle for vehicle in scene.vehicles if vehicle.sound.running]
@@ -200,7 +200,7 @@ def _wall_images(
 
 
 def _around_buildings(scene: Scene, stage: Stage, source: Source) -> list[Source]:
-    """The source around corners, and over facades."""
+    """Replace a source's paths by those around corners, and add reflections at facades."""
     every = stacked(scene.buildings)
     around, echoes, weaker = [], [], False
     for way in source.ways:

@@ -1,8 +1,8 @@
-"""Signals of the sources of a window as spectra, one for each path.
+"""Signals of a window's sources as spectra, one for each path.
 
-Noise is read from the bank and given the source's octaves, the air's and the buildings' losses as
-amplitudes that change every few frames. Tones are read along the engine's phase. What is neither,
-such as a recording, is read from its own signal.
+Noise is read from the bank. The source's octave levels and the losses in air and around buildings
+are applied as amplitudes that change every few frames. Tones are read along the engine's phase.
+Anything else, such as a recording, is read from its own signal.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ from avdet_ros.simulation.vehicle_signals import played_signal
 from avdet_ros.simulation.white_noise import NoiseBank, noise_bank
 
 SHAPE_FRAMES = 16
-"""Frames between two spectral shapes; linear in between."""
+"""Frames between two spectral shapes, with linear interpolation in between."""
 
 TONE_EVERY = 4
-"""Step in samples at which tones are read; they lie below an eighth of the sample rate."""
+"""Step in samples at which tones are read; tones lie below an eighth of the sample rate."""
 
 _UNIT = REFERENCE_PA / FULL_SCALE_PA
 _UNIT_OF_POWER = _UNIT / np.sqrt(2 * np.pi)
 _NO_EXTRA = np.zeros((1, 0), np.float32)
 _LEVEL = np.full(BINS, 3.5, np.float32)
-"""Octaves of bins that all lie in the middle, where a flat density is what it is."""
+"""Octave positions that place all bins between octave centres, where a flat density stays flat."""
 
 
 class GivenSignals(Protocol):
-    """Signals to play in place of the bank's noise, to compare with a renderer that has them."""
+    """Signals that replace the bank's noise, for comparison with a renderer that uses the same."""
 
     def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
-        """Rows of a signal (`path_spectra.reading_filters`), and the first one's place."""
+        """Return a signal's rows (`path_ways.reading_filters`) and the position of the first."""
 
     def noise(self, first: int, count: int) -> np.ndarray:
-        """(8, count) noise of the microphones from a sample on."""
+        """Return (8, count) noise of the microphones, starting at sample `first`."""
 
 
 class SourceReader:
-    """Reads the sources of one drive.
+    """Reader of the sources of one drive.
 
     Args:
         scene: the drive.
-        frames: of a window.
+        frames: number of frames of a window.
         given: for checks, the signals to play.
     """
 
@@ -80,7 +80,7 @@ class SourceReader:
         )
         self._frequency = frequency[:-1]
         self._asphalt = _asphalt(self.rate)
-        # read into again for each path, and the frames of what was read
+        # buffers reused for each path, and views of their frames
         self._samples = np.empty((frames - 1) * HOP + FRAME, np.float32)
         self._cut = sliding_window_view(self._samples, FRAME)[::HOP]
         hop, length = HOP // TONE_EVERY, FRAME // TONE_EVERY
@@ -88,7 +88,7 @@ class SourceReader:
         self._tone_cut = sliding_window_view(self._tone_samples, length)[::hop]
 
     def _air_db(self, frequency_hz: np.ndarray) -> np.ndarray:
-        """(F,) float32 loss of the air, dB a metre."""
+        """Return (F,) float32 loss in air, dB per metre."""
         scene = self.scene
         return air_absorption_db_per_m(
             frequency_hz, scene.temperature_c, scene.humidity_percent
@@ -103,15 +103,15 @@ class SourceReader:
         out: np.ndarray,
         rng: np.random.Generator,
     ) -> None:
-        """Spectra of all paths of a source.
+        """Compute the spectra of all paths of a source.
 
         Args:
-            source: whose.
-            stage: the grid that its paths lie on.
-            te: (W, K) times of emission at the knots, see `path_ways.solve_way`.
+            source: the source.
+            stage: the grid of its paths.
+            te: (W, K) emission times at the knots, see `path_ways.solve_way`.
             slope: (W, K) their derivatives.
-            out: (W, frames, BINS) complex64, filled: without a window.
-            rng: chooses the stretch of the bank.
+            out: (W, frames, BINS) complex64, filled with spectra without a window.
+            rng: chooses the section of the bank.
         """
         rate = self.rate
         low_s, high_s = te.min(), te.max()
@@ -131,7 +131,7 @@ class SourceReader:
         table = None
         if source.engine is not None:
             table = source.engine.table(float(te[0][te.shape[1] // 2]), _no_loss())
-            if table is not None:  # each sample that is read stands for those left out
+            if table is not None:  # each sample read also represents the skipped ones
                 table = table * np.float32(TONE_EVERY * _UNIT_OF_POWER)
         for index, way in enumerate(source.ways):
             read_signal(
@@ -141,7 +141,7 @@ class SourceReader:
             surface: np.ndarray | np.float32 = (
                 self._asphalt if way.surface == 'asphalt' else np.float32(1)
             )
-            if given:  # with its level and the air's losses
+            if given:  # levels and losses in air are already included
                 out[index] = spectra * surface
                 continue
             noise, tones = shapes[index]
@@ -159,16 +159,16 @@ class SourceReader:
 
     @cached_property
     def _block_hz(self) -> np.ndarray:
-        """(F,) of the bins of a signal's block."""
+        """(F,) frequencies of the bins of a signal's block."""
         return np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
 
     @cached_property
     def _block_loss(self) -> np.ndarray:
-        """(F,) float32 loss of the air at these, dB a metre."""
+        """(F,) float32 loss in air at `_block_hz`, dB per metre."""
         return self._air_db(self._block_hz)
 
     def _signal(self, sound: SoundSource) -> Signal:
-        """The signal of what is no vehicle, made at first use."""
+        """Return the signal of a non-vehicle source, created at first use."""
         if sound.number not in self._signals:
             scene, loss = self.scene, self._block_loss
 
@@ -181,7 +181,7 @@ class SourceReader:
         return self._signals[sound.number]
 
     def _own_signal(self, source: Source, stage: Stage) -> Signal | None:
-        """The signal of a source that is not just noise and tones: no vehicle, or a recording."""
+        """Return the signal of a non-vehicle or recorded source; None for noise and tones only."""
         if source.sound is not None:
             return self._signal(source.sound)
         scene, vehicle = self.scene, source.vehicle
@@ -205,7 +205,7 @@ class SourceReader:
     def _tone_spectra(
         self, engine: Engine, table: np.ndarray, te: np.ndarray, slope: np.ndarray
     ) -> np.ndarray:
-        """(F, bins of the tones) complex64 spectra of an engine's tones without losses."""
+        """Return (F, bins of the tones) complex64 spectra of an engine's tones without losses."""
         cycles, per_s = engine.phase(te)
         step = KNOT / self.rate
         read_tones(table, cycles, per_s * slope * step, TONE_EVERY, self._tone_samples)
@@ -214,7 +214,7 @@ class SourceReader:
     def _shapes(
         self, source: Source, stage: Stage, te: np.ndarray, slope: np.ndarray
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Amplitudes (S, BINS) of noise and tones of each path, for a signal of mean square 1."""
+        """Return each path's amplitudes (S, BINS) of noise and tones, for a mean square of 1."""
         steps = np.arange(0, self.frames + SHAPE_FRAMES, SHAPE_FRAMES) * HOP + FRAME // 2
         knots = np.minimum(steps // KNOT, te.shape[1] - 1)
         times = te[0][knots]
@@ -250,7 +250,7 @@ class SourceReader:
         return found
 
     def noise_amplitude(self, bands_db: np.ndarray) -> np.ndarray:
-        """(BINS,) float32 amplitude of a microphone's noise with some octave levels."""
+        """Return (BINS,) float32 amplitude of microphone noise with given octave levels."""
         density = density_db(np.maximum(bands_db, -200.0), float(self.rate))[None]
         shape = np.empty((1, BINS), np.float32)
         shape_rows(
@@ -263,13 +263,13 @@ class SourceReader:
             _UNIT * np.sqrt(self.rate / 2),
             shape,
         )
-        # rounding to 16 bits is white, with a twelfth of a step's square
+        # rounding to 16 bits adds white noise with a twelfth of a squared step
         return np.sqrt(shape[0] ** 2 + np.float32(1 / 12 / 32768**2))
 
 
 @cache
 def _asphalt(sample_rate_hz: int) -> np.ndarray:
-    """(BINS,) float32 what `propagation.sinc_filters` make of a reflection, at each bin."""
+    """Return (BINS,) float32 gain of a reflection in `propagation.sinc_filters` at each bin."""
     place = np.linspace(0.05, 0.95, 19)
     powers = np.vander(place - 0.5, POWERS, increasing=True)
     distance = np.arange(TAPS) - (TAPS // 2 - 1) - place[:, None]

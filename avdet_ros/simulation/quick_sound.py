@@ -1,9 +1,9 @@
-"""Spectra of a window of a drive for several arrays about one point.
+"""Spectra of a window of a drive for several arrays with the same centre.
 
-Cheap where `sound.SoundRenderer` is exact: noise comes from a bank and is given its spectrum frame
-by frame, each path is read once for all microphones (`path_spectra`), inaudible paths are left
-out, and several arrays about one point share all of it. `docs/simulation.md` has how far both are
-apart. Not in it: a card that clips, and the drift of its clock.
+This is a cheap alternative to the exact `sound.SoundRenderer`. Noise comes from a bank and is
+shaped frame by frame, each path is read once for all microphones (`path_spectra`), inaudible paths
+are left out, and several arrays with the same centre share all of this. `docs/simulation.md`
+compares both. Clipping and clock drift of the sound card are not included.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from avdet_ros.simulation.quick_signals import GivenSignals, SourceReader
 from avdet_ros.simulation.scene import Scene
 
 EDGE_FRAMES = 8
-"""Frames at each end that the reflected edges are made of."""
+"""Frames at each end from which the reflected edges are computed."""
 
 _LEAD = 1
 
 
 class QuickSound:
-    """Renders windows of one drive for some arrays about one point.
+    """Renderer of windows of one drive for several arrays with the same centre.
 
     Args:
-        scenes: the same drive with each of the arrays; the arrays' centre is the first one's.
-        front_end: gives the frames.
+        scenes: the same drive with each of the arrays; the first array gives the centre.
+        front_end: defines the frames.
         given: for checks, the signals to play.
     """
 
@@ -67,15 +67,15 @@ class QuickSound:
         self._engines: dict[int, Engine] = {}
 
     def spectra(self, start_s: float, number: int = 0) -> np.ndarray:
-        """Spectra of the front end's frames of one window.
+        """Compute the spectra of the front end's frames of one window.
 
         Args:
-            start_s: the window's first sample, rounded to one.
-            number: of the window in the drive; seeds its noise.
+            start_s: start of the window, rounded to a sample.
+            number: index of the window in the drive; seeds its noise.
 
         Returns:
             (A, frames, 16, bins) float32, see `spectral_features`; zeros for a microphone that
-            the rig file marks as dead. The next call writes over it.
+            the rig file marks as dead. The next call overwrites it.
         """
         rng = np.random.default_rng([self.scene.seed, 12, number])
         first = round(start_s * self.rate) - _LEAD * HOP - FRAME // 2
@@ -156,7 +156,7 @@ class QuickSound:
         apply_window(out)
 
     def _microphones(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and outward directions (A, 8, G, 3) of all microphones."""
+        """Return positions and outward directions (A, 8, G, 3) of all microphones."""
         places = np.array([scene.microphones_m() for scene in self.scenes])
         outward = places - np.array([s.rig.array_position_m for s in self.scenes])[:, None]
         outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-9)
@@ -167,10 +167,10 @@ class QuickSound:
         )
 
     def _add_noise(self, out: np.ndarray, bands_db: np.ndarray, rng: np.random.Generator) -> None:
-        """Wind, hum and self-noise of each microphone, and the card's rounding."""
+        """Add wind, hum and self-noise of each microphone, and the card's rounding."""
         arrays = len(self.scenes)
         count = arrays * MICROPHONES
-        # no two microphones of an array use the same stretch of the bank
+        # no two microphones of an array use the same section of the bank
         room = len(self.reader.bank.spectra_re) // MICROPHONES
         places = np.array([rng.permutation(MICROPHONES) for _ in range(arrays)])
         first = places * room + rng.integers(0, room - self.frames, places.shape)
@@ -200,7 +200,7 @@ class QuickSound:
                 out[row] *= np.concatenate([gain, gain])[:, None]
 
     def _reflected(self, out: np.ndarray) -> np.ndarray:
-        """The front end's frames: at the edges it sees the window's sound reflected."""
+        """Return the front end's frames; at the edges it reflects the window's sound."""
         samples, half = self.front_end.samples, FRAME // 2
         last = self.frames - EDGE_FRAMES
         for begin in (0, last):
@@ -211,7 +211,7 @@ class QuickSound:
             )
             for f in range(EDGE_FRAMES):
                 sound[..., f * HOP : f * HOP + FRAME] += frames[:, f] / 2
-            # place of the first of these samples in the window
+            # position of the first of these samples in the window
             origin = (begin - _LEAD) * HOP - half
             inside = sound[..., max(-origin, 0) : samples - origin]
             if begin == 0:
@@ -233,7 +233,7 @@ class QuickSound:
         return out[:, _LEAD : _LEAD + self.front_end.frames]
 
     def _apply_gaps(self, found: np.ndarray, spectra: np.ndarray, gaps_s: np.ndarray) -> None:
-        """Put zeros where the card lost sound, times from the window's start."""
+        """Set sound lost by the card to zero; times are relative to the window's start."""
         window_s = self.front_end.window_s
         inside = [(at, long) for at, long in gaps_s if at < window_s and at + long > 0]
         if not inside:
@@ -257,7 +257,7 @@ _KEPT: dict[str, np.ndarray] = {}
 
 
 def _workspace(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Memory reused for each window: allocating it costs more than filling it."""
+    """Return memory reused for each window; allocating it costs more than filling it."""
     size = int(np.prod(shape))
     if name not in _KEPT or len(_KEPT[name]) < size:
         _KEPT[name] = np.empty(size, dtype)

@@ -1,7 +1,7 @@
-"""Recordings as sounds that are no vehicles: any folder of WAV, FLAC or OGG files.
+"""Recordings as non-vehicle sounds: any folder of WAV, FLAC or OGG files.
 
-Of each file at most `LONGEST_S` are taken, from its beginning; channels are mixed. A recording is
-played in a loop, as loud as it is told to be.
+At most the first `LONGEST_S` of each file are used, with all channels mixed. A recording is played
+in a loop, at a given sound power.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from avdet_ros.simulation.signals import Signal
 
 LONGEST_S = 20.0
 KEPT = 24
-"""So many loops are kept in memory, of 14 MB at most each."""
+"""Number of loops kept in memory, at most 14 MB each."""
 
 _SILENCE = np.full(8, -np.inf)
 
@@ -32,7 +32,7 @@ class SoundFolder:
 
     Attributes:
         paths: its files, sorted.
-        sample_rate_hz: rate that they are played at.
+        sample_rate_hz: rate at which they are played.
     """
 
     paths: tuple[Path, ...]
@@ -40,7 +40,7 @@ class SoundFolder:
 
     @classmethod
     def of(cls, folder: str | Path, sample_rate_hz: int) -> SoundFolder:
-        """Find the recordings of a folder and those below it.
+        """Find the recordings in a folder and its sub-folders.
 
         Raises:
             AvdetError: no folder, or no recording in it.
@@ -57,7 +57,7 @@ class SoundFolder:
         return len(self.paths)
 
     def loop(self, index: int) -> Loop:
-        """A recording as a loop.
+        """Return a recording as a loop.
 
         Raises:
             AvdetError: it cannot be read, is shorter than `SHORTEST_S`, or silent.
@@ -65,22 +65,22 @@ class SoundFolder:
         return _loop(self.paths[index], self.sample_rate_hz)
 
     def bands_db(self, index: int) -> np.ndarray:
-        """(8,) its octave levels against its A-weighted total."""
+        """Return a recording's (8,) octave levels relative to its A-weighted total."""
         return _bands_db(self.paths[index], self.sample_rate_hz)
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedSound:
-    """A recording that sounds somewhere; see `distractors.SoundSource`.
+    """A recording played at a place in the world; see `distractors.SoundSource`.
 
     Attributes:
-        number: tells it from others.
-        start_m: (3,) world place at t = 0.
+        number: identifies it in the scene.
+        start_m: (3,) world position at t = 0.
         velocity_mps: (3,) world velocity.
-        folder: where it comes from.
-        which: its index there.
+        folder: folder of the recording.
+        which: its index in the folder.
         power_db_a: A-weighted sound power, dB re 1 pW.
-        begin: part of the loop at which it is at t = 0.
+        begin: position in the loop at t = 0, as a fraction.
     """
 
     number: int
@@ -98,15 +98,15 @@ class RecordedSound:
 
     @property
     def kind(self) -> str:
-        """Its file's name."""
+        """Name of its file."""
         return self.folder.paths[self.which].name
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3)."""
+        """Return world positions (..., 3)."""
         return self.start_m + np.asarray(t_s, np.float64)[..., None] * self.velocity_mps
 
     def bands_db(self, t_s: float) -> np.ndarray:
-        """(8,) octave sound power of the whole recording, dB re 1 pW."""
+        """Return (8,) octave sound power of the whole recording, dB re 1 pW."""
         return self.folder.bands_db(self.which) + self.power_db_a
 
     def signal(
@@ -156,7 +156,7 @@ def _bands_db(path: Path, sample_rate_hz: int) -> np.ndarray:
 
 
 def _read(path: Path) -> tuple[np.ndarray, int]:
-    """(n,) float32 of all channels together, and the rate."""
+    """Read a file as (n,) float32, the mean of all channels, and return it with its rate."""
     try:
         try:
             import soundfile

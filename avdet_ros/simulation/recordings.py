@@ -1,9 +1,9 @@
 """Recorded sounds of engines and tyres in place of synthetic ones.
 
-A folder holds mono loops as WAV, FLAC or OGG: ``engine*`` for engines, ``tyre*`` for tyres; at
-least one of either. A name that ends in ``_<number>kmh`` says at which speed it was recorded, 50
-km/h otherwise. Each vehicle gets one of each kind; a loop is played faster or slower as the
-vehicle drives faster or slower, at the level of the vehicle's sound power.
+A folder contains mono loops as WAV, FLAC or OGG: ``engine*`` for engines, ``tyre*`` for tyres; at
+least one of either. A name that ends in ``_<number>kmh`` gives the speed at which the loop was
+recorded (default 50 km/h). Each vehicle gets one loop of each kind, played faster or slower with
+the vehicle's speed, at the level of the vehicle's sound power.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avdet_ros.simulation.vehicles import Vehicle
 
 SUFFIXES = ('.wav', '.flac', '.ogg')
 OVERSAMPLING = 4
-"""Loops are kept at this many times the rate, so that reading them linearly is clean."""
+"""Oversampling factor of stored loops, so that linear interpolation adds no artefacts."""
 
 SHORTEST_S, LONGEST_S = 0.5, 60.0
 SEAM_S = 0.05
@@ -33,11 +33,11 @@ _SPEED = re.compile(r'_(\d+)kmh$')
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """One recording.
+    """One recording as a loop.
 
     Attributes:
-        name: its file.
-        table: (S + 1,) float32, mean square 1 by A-weighting, its first sample again at the end.
+        name: name of its file.
+        table: (S + 1,) float32, A-weighted mean square 1, first sample repeated at the end.
         duration_s: length of the loop as recorded.
         speed_mps: speed at which it was recorded.
     """
@@ -57,7 +57,7 @@ class Recordings:
 
 
 class Playback:
-    """One loop as the source of one vehicle, with the methods of `engine.Engine`."""
+    """A loop played as a source of one vehicle, with the methods of `engine.Engine`."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Playback:
         power_db: Callable[[float], float],
         second: bool = False,
     ) -> None:
-        """Choose what is played.
+        """Set up the playback.
 
         Args:
             vehicle: the vehicle.
-            loop: what is played.
+            loop: the loop to play.
             power_db: maps a speed to the sound power, dB(A) re 1 pW.
             second: begin elsewhere in the loop, for a second source of the same vehicle.
         """
@@ -79,12 +79,12 @@ class Playback:
         self.standing = abs(vehicle.motion.speed_mps) < STANDING_MPS
 
     def table(self, t_s: float, loss_db: np.ndarray) -> np.ndarray:
-        """The loop at the level of a time; the air's loss is left to the signal."""
+        """Return the loop at the level of a time; the signal applies the loss in air."""
         power = self.power_db(float(self.vehicle.speed_mps(t_s)))
         return self.loop.table * np.float32(10 ** (power / 20))
 
     def phase(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loops and loops a second; a standing vehicle plays at half speed."""
+        """Return loops, and loops per second; a standing vehicle plays at half speed."""
         begin = self.begin
         if self.standing:
             rate = 0.5 / self.loop.duration_s
@@ -95,22 +95,22 @@ class Playback:
 
 
 def choose(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
-    """The loop of a vehicle, the same at every call."""
+    """Choose the loop of a vehicle, the same at every call."""
     return loops[vehicle.vehicle_id * 7919 % len(loops)]
 
 
 @lru_cache(maxsize=32)
 def coloured(loop: Loop, colour_db: tuple[float, ...]) -> Loop:
-    """A loop through an equaliser, as loud as before by A-weighting.
+    """Apply an equaliser to a loop and keep its A-weighted level.
 
     Args:
         loop: the recording.
-        colour_db: (8,) what is added to its octaves.
+        colour_db: (8,) gains of its octaves.
     """
     spectrum, octave, weight = _parts(loop)
     gain = np.interp(octave, np.arange(8), 10 ** (np.array(colour_db) / 20)).astype(np.float32)
     heard = np.linalg.norm(spectrum * weight) / np.linalg.norm(spectrum * weight * gain)
-    # A length that is quick to transform; a loop's table has no rate but its duration.
+    # A length that is quick to transform; the loop's duration alone defines the table's rate.
     table = fft.irfft(spectrum * (gain * heard), fft.next_fast_len(len(loop.table), True))
     table *= len(table) / (len(loop.table) - 1)
     return replace(loop, table=np.append(table, table[:1]).astype(np.float32))
@@ -118,7 +118,7 @@ def coloured(loop: Loop, colour_db: tuple[float, ...]) -> Loop:
 
 @lru_cache(maxsize=64)
 def _parts(loop: Loop) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spectrum of a loop; of its bins the octave above 63 Hz, and the A-weighting's gain."""
+    """Return a loop's spectrum, and its bins' octaves above 63 Hz and A-weighting gains."""
     spectrum = fft.rfft(loop.table[:-1])
     frequency_hz = np.arange(len(spectrum)) / loop.duration_s
     octave = np.log2(np.maximum(frequency_hz, 1.0) / cnossos.BANDS_HZ[0]).astype(np.float32)
@@ -126,17 +126,17 @@ def _parts(loop: Loop) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def tyre_power_db(vehicle: Vehicle, speed_mps: float) -> float:
-    """A-weighted sound power of one axle's tyres."""
+    """Return the A-weighted sound power of one axle's tyres."""
     return float(cnossos.a_weighted_db(vehicle.sound.rolling_db(speed_mps))) - 10 * np.log10(2)
 
 
 def engine_power_db(vehicle: Vehicle, speed_mps: float) -> float:
-    """A-weighted sound power of the engine."""
+    """Return the A-weighted sound power of the engine."""
     return float(cnossos.a_weighted_db(vehicle.sound.propulsion_db(speed_mps)))
 
 
 def shuffled(loops: Recordings, seed: int) -> Recordings:
-    """The same loops in an order of a drive's own, so that its vehicles choose others."""
+    """Shuffle the loops by a drive's seed, so that its vehicles choose other ones."""
     rng = np.random.default_rng([seed, 17])
     parts = (loops.engines, loops.tyres)
     return Recordings(*(tuple(part[i] for i in rng.permutation(len(part))) for part in parts))
@@ -147,11 +147,11 @@ def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
 
     Args:
         folder: see the module.
-        sample_rate_hz: rate the sound is rendered at.
+        sample_rate_hz: rate at which the sound is rendered.
 
     Raises:
         AvdetError: no folder, no loop in it, or a file that is not a mono recording of 0.5 to
-            60 s; the message names it.
+            60 s; the message names the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -172,7 +172,7 @@ def load_recordings(folder: str | Path, sample_rate_hz: int) -> Recordings:
 
 
 def _load(path: Path, sample_rate_hz: int) -> Loop:
-    # here, so that drives without recordings can be made where it is not installed
+    # imported here, so that drives without recordings work where soundfile is not installed
     import soundfile
 
     try:
@@ -196,27 +196,27 @@ def _load(path: Path, sample_rate_hz: int) -> Loop:
 def loop_of(
     path: Path, sound: np.ndarray, rate_hz: int, sample_rate_hz: int, speed_mps: float
 ) -> Loop:
-    """Close a recording to a loop.
+    """Turn a recording into a seamless loop.
 
     Args:
-        path: names it in messages.
-        sound: (n,) float32.
-        rate_hz: its rate.
-        sample_rate_hz: rate that it will be played at.
+        path: file, for messages.
+        sound: (n,) float32 waveform.
+        rate_hz: sample rate of the waveform.
+        sample_rate_hz: rate at which it will be played.
         speed_mps: see `Loop`.
 
     Raises:
-        AvdetError: it holds silence or values that are not numbers.
+        AvdetError: it contains silence or values that are not numbers.
     """
     if not np.isfinite(sound).all() or np.ptp(sound) < 1e-6:
         raise AvdetError(f'{path}: expected sound, found silence or values that are not numbers')
     sound = sound - sound.mean()
-    # the end fades into the beginning, so that the loop has no seam
+    # the end cross-fades into the beginning, so that the loop has no seam
     seam = int(SEAM_S * rate_hz)
     ramp = np.linspace(0, 1, seam, dtype=np.float32)
     joined = sound[:-seam].copy()
     joined[:seam] = sound[:seam] * np.sqrt(ramp) + sound[-seam:] * np.sqrt(1 - ramp)
-    # three rounds of the loop through the filter, the middle one is free of its edges
+    # resample three repetitions; the middle one has no edge effects
     dense = _resampled(np.tile(joined, 3), rate_hz, OVERSAMPLING * sample_rate_hz)
     third = len(dense) // 3
     table = dense[third : 2 * third] / np.sqrt(_a_weighted_power(joined, rate_hz))
@@ -238,14 +238,14 @@ def _resampled(sound: np.ndarray, rate_hz: int, new_rate_hz: int) -> np.ndarray:
 
 
 def _a_weighted_power(sound: np.ndarray, rate: int) -> float:
-    """Mean square after A-weighting."""
+    """Return the mean square after A-weighting."""
     weight = _a_weighting(np.fft.rfftfreq(len(sound), 1 / rate))
     spectrum = np.abs(np.fft.rfft(sound.astype(np.float64))) * weight
     return float(max(2 * np.sum(spectrum**2) / len(sound) ** 2, 1e-12))
 
 
 def _a_weighting(f: np.ndarray) -> np.ndarray:
-    """Gain at frequencies in hertz (IEC 61672-1, analytic form)."""
+    """Return the A-weighting gain at frequencies in hertz (IEC 61672-1, analytic form)."""
     weight = 1.2589 * 12194**2 * f**4
     weight /= (f**2 + 20.6**2) * (f**2 + 12194**2)
     weight /= np.sqrt((f**2 + 107.7**2) * (f**2 + 737.9**2))

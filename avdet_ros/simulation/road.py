@@ -1,4 +1,4 @@
-"""Roads: a centre line that curves and climbs, with lanes whose width varies along it."""
+"""Roads: a centre line with curves and slopes, and lanes whose width varies along it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
 GRID_M = 2.0
-"""Distance of the points between which the centre line is a cubic spline."""
+"""Distance between the points of the centre line's cubic spline."""
 
 
 @dataclass(frozen=True, eq=False)
 class Road:
-    """A road in the world frame (z up), by distance along its centre line.
+    """A road in the world frame (z up), parametrised by distance along its centre line.
 
-    Beyond its ends it goes on straight. Sideways offsets are positive to the left of the
+    Beyond its ends it continues straight. Sideways offsets are positive to the left of the
     direction in which the distance grows.
 
     Attributes:
@@ -34,12 +34,12 @@ class Road:
     width_wave: tuple[float, float, float]
 
     def point(self, along_m: ArrayLike, aside_m: ArrayLike = 0.0) -> np.ndarray:
-        """World positions (..., 3) on the road's surface."""
+        """Return world positions (..., 3) on the road's surface."""
         position, _, left, _ = self.frame(along_m)
         return position + np.asarray(aside_m)[..., None] * left
 
     def frame(self, along_m: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Centre line and its directions.
+        """Compute the centre line and its directions.
 
         Args:
             along_m: (...) distance along the centre line.
@@ -60,7 +60,7 @@ class Road:
         return position, tangent, left, up
 
     def width_m(self, along_m: ArrayLike) -> np.ndarray:
-        """Width of one lane at a distance along the road."""
+        """Return the width of one lane at a distance along the road."""
         amplitude, wave, phase = self.width_wave
         along = np.asarray(along_m, np.float64)
         return self.lane_width_m * (1 + amplitude * np.sin(wave * along + phase))
@@ -71,17 +71,17 @@ class Route(Road):
 
 
 def route(points_m: np.ndarray, lane_width_m: float) -> Route:
-    """A path through points.
+    """Build a path through points.
 
     Args:
-        points_m: (P, 3) float64 world, at most a few metres apart.
-        lane_width_m: of the lane that it follows.
+        points_m: (P, 3) float64 world positions, at most a few metres apart.
+        lane_width_m: width of the lane that it follows.
 
     Returns:
-        the route; distance 0 is at the first point, the lane's centre is its centre line.
+        The route; distance 0 is at the first point, the lane's centre is its centre line.
     """
     steps = np.linalg.norm(np.diff(points_m, axis=0), axis=1)
-    # twice, so that distance along is length: first over the chords, then over the curve
+    # two passes, first over chords, then over the curve, so that the parameter is arc length
     rough = CubicSpline(np.concatenate([[0.0], np.cumsum(steps)]), points_m)
     fine = np.linspace(0, rough.x[-1], 20 * len(points_m))
     lengths = np.linalg.norm(np.diff(rough(fine), axis=0), axis=1)
@@ -92,14 +92,14 @@ def route(points_m: np.ndarray, lane_width_m: float) -> Route:
 
 
 def meeting_m(road: Road, crossing: Road) -> float:
-    """Distance along a road at which another one crosses it with its distance 0."""
+    """Find the distance along a road at which the crossing road has its distance 0."""
     along = np.linspace(-20, 120, 1401)
     apart = np.linalg.norm(road.point(along) - crossing.point(0.0), axis=1)
     return float(along[int(np.argmin(apart))])
 
 
 def straight_road(lane_width_m: float = 3.5, heading_rad: float = 0.0) -> Road:
-    """A straight, flat road through the origin, for checks."""
+    """Build a straight, flat road through the origin, for checks."""
     along = np.array([-10.0, 0.0, 10.0])
     points = np.stack(
         [along * np.cos(heading_rad), along * np.sin(heading_rad), np.zeros(3)], axis=-1
@@ -120,7 +120,7 @@ def random_road(
     """Draw a road whose curvature and slope change linearly between random knots (clothoids).
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         start_m: distance of the first point, not above 0.
         end_m: distance of the last point, above 0.
         curvature_per_m: spread of the curvature at the knots.
@@ -130,7 +130,7 @@ def random_road(
         heading_rad: direction at distance 0.
 
     Returns:
-        the road; its heading swings back to the drawn one, so that it does not cross itself.
+        The road; its heading is pulled back to `heading_rad`, so that it does not cross itself.
     """
     along = np.arange(np.floor(start_m / GRID_M), np.ceil(end_m / GRID_M) + 1) * GRID_M
     curvature = _wander(rng, along, curvature_per_m, 35.0, 110.0)

@@ -1,4 +1,4 @@
-"""A drive: the ego vehicle and traffic on a road, and the truth about them at any time."""
+"""A drive: the ego vehicle and traffic on a road, and the ground truth at any time."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from avdet_ros.simulation.vehicles import Vehicle
 from avdet_ros.simulation.walls import Walls
 
 HORIZON_M = 120.0
-"""Vehicles further away are neither rendered nor part of the truth."""
+"""Vehicles farther away are neither rendered nor part of the truth."""
 
 NEAR_PLANE_M = 0.2
 AUDIBLE_DB = -18.0
-"""A vehicle is audible if its A-weighted level at the array is at least this against the rest."""
+"""Minimum A-weighted level of an audible vehicle at the array, relative to all other sound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +42,12 @@ class Noise:
     """Noise of the ego vehicle and the air at the array.
 
     Attributes:
-        insertion_db: attenuation of the sound of its engine and tyres by its body.
-        wind_db: level of the wind's noise in a microphone at 10 m/s, dB SPL; rises with
+        insertion_db: attenuation of the ego vehicle's engine and tyre sound by its body.
+        wind_db: level of wind noise at a microphone at 10 m/s, dB SPL; rises with
             60 lg of the speed.
         breeze_mps: wind speed when standing.
-        self_db: microphone's self-noise, dB(A) equivalent.
-        ambient_db: distant hum, dB SPL in each microphone, incoherent.
+        self_db: self-noise of a microphone, dB(A) equivalent.
+        ambient_db: distant hum, dB SPL at each microphone, incoherent.
     """
 
     insertion_db: float = 20.0
@@ -57,9 +57,9 @@ class Noise:
     ambient_db: float = 38.0
 
     def bands_db(self, speed_mps: float) -> np.ndarray:
-        """(8,) octave sound pressure levels of all that is incoherent between microphones.
+        """Return (8,) octave sound pressure levels of all noise incoherent between microphones.
 
-        Wind: flat below 6 Hz per m/s, then falling by 25 dB a decade.
+        Wind: flat below 6 Hz per m/s, then falling by 25 dB per decade.
         """
         wind = max(abs(speed_mps) + self.breeze_mps, 0.1)
         shape = -12.5 * np.log10(1 + (cnossos.BANDS_HZ / (6 * wind)) ** 2)
@@ -69,38 +69,38 @@ class Noise:
         return cnossos.add_levels(wind_bands, hum_bands, self.self_bands_db())
 
     def gust_bands_db(self, microphone: int) -> np.ndarray | None:
-        """What is added to the octave levels of one microphone; None for nothing."""
+        """Return what gusts add to the octave levels of one microphone; None for nothing."""
         return None
 
     def self_bands_db(self) -> np.ndarray:
-        """(8,) octave levels of the self-noise, white."""
+        """Return (8,) octave levels of the white self-noise."""
         white = 3.0 * np.arange(8)
         return white - cnossos.a_weighted_db(white) + self.self_db
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One drive, fully determined; the same seed makes the same scene.
+    """One drive, fully determined by its attributes; the same seed makes the same scene.
 
     World frame: metres, z up. The ego vehicle's base_link is the middle of its footprint.
 
     Attributes:
-        seed: names the drive and keys its noise.
-        duration_s: how long it lasts; poses and sound exist a little outside as well.
+        seed: identifies the drive and keys its noise.
+        duration_s: length of the drive; poses and sound also exist slightly outside.
         rig: microphones and camera.
         setting: 'city', 'country', 'motorway', 'roadside', 'junction' or 'tunnel'.
         ego: the ego vehicle.
-        ego_turn_deg: yaw of the standing ego vehicle against its lane.
+        ego_turn_deg: yaw of the standing ego vehicle relative to its lane.
         body_sway: (2, 3) amplitude in degrees, rate in rad/s and phase of pitch and roll.
-        vehicles: all others.
-        temperature_c: of the air.
-        humidity_percent: of the air.
+        vehicles: all other vehicles.
+        temperature_c: temperature of the air.
+        humidity_percent: relative humidity of the air.
         noise: ego vehicle's insertion loss, wind and self-noise.
         corruption: errors of the recording.
-        walls: of a tunnel or of buildings along the road, None in the open.
-        distractors: sources of sound that are no vehicles.
-        recordings: loops in place of the synthetic sound of engines and tyres.
-        buildings: at a junction, which hide the vehicles behind them.
+        walls: walls of a tunnel or of buildings along the road, None in the open.
+        distractors: sound sources other than vehicles.
+        recordings: loops that replace the synthetic sound of engines and tyres.
+        buildings: buildings at a junction, which hide the vehicles behind them.
     """
 
     seed: int
@@ -122,7 +122,7 @@ class Scene:
 
     @property
     def speed_of_sound_mps(self) -> float:
-        """Of this drive's air."""
+        """Speed of sound in this drive's air."""
         return speed_of_sound_mps(self.temperature_c)
 
     @property
@@ -134,7 +134,7 @@ class Scene:
         return None
 
     def ego_pose(self, t_s: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Pose of base_link: position (..., 3), rotation (..., 3, 3) base_link to world."""
+        """Return base_link's pose: position (..., 3), rotation (..., 3, 3) base_link to world."""
         t = np.asarray(t_s, np.float64)
         position, rotation = self.ego.pose(t)
         (pitch, pitch_rate, pitch_phase), (roll, roll_rate, roll_phase) = self.body_sway
@@ -150,7 +150,7 @@ class Scene:
         return position, rotation @ sway.reshape(*t.shape, 3, 3)
 
     def microphones_m(self) -> np.ndarray:
-        """(8, 3) float64 where the microphones really are in base_link, errors included."""
+        """Return (8, 3) float64 true microphone positions in base_link, including errors."""
         turn = Rotation.from_euler('z', self.corruption.array_yaw_deg, degrees=True)
         centre = self.rig.array_position_m
         return (
@@ -158,7 +158,7 @@ class Scene:
         )
 
     def truth(self, t_s: float) -> Truth:
-        """Positions of all vehicles, their visible fractions and their levels at the array."""
+        """Compute boxes, visible fractions and levels at the array of all vehicles."""
         position, rotation = self.ego_pose(float(t_s))
         array = position + rotation @ self.rig.array_position_m
         poses = [(vehicle, *vehicle.pose(float(t_s))) for vehicle in self.vehicles]
@@ -192,11 +192,11 @@ class Scene:
         )
 
     def labels(self, t_s: float) -> Truth:
-        """The vehicles a detector of sound should report, see `Truth.labels`."""
+        """Return the vehicles a sound-based detector should report, see `Truth.labels`."""
         return self.truth(t_s).labels()
 
     def _box(self, corners: np.ndarray) -> np.ndarray:
-        """Bounding box of a body given by its outline in base_link, cut at the near plane."""
+        """Compute the box of a body from its outline in base_link, cut at the near plane."""
         side = len(corners) // 2
         around = np.roll(np.arange(side), -1)
         starts = np.concatenate([corners, corners[:side]])
@@ -217,7 +217,7 @@ class Scene:
         position: np.ndarray,
         rotation: np.ndarray,
     ) -> np.ndarray:
-        """(N,) part of each vehicle's footprint that no building hides from the camera."""
+        """Return the (N,) fraction of each vehicle's footprint that no building hides."""
         every = stacked(self.buildings)
         if not len(every):
             return np.ones(len(poses))
@@ -234,7 +234,7 @@ class Scene:
         )
 
     def _ways(self, place: np.ndarray, array: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Detour, length of the direct path and of those over facades, gains of the latter."""
+        """Return detour, lengths of the direct and the reflected paths, gains of the latter."""
         every = stacked(self.buildings)
         detour, ((heard_at, _),) = screening(every, place[None], array[None])
         echoes = reflections(self.buildings, every, place[None], array[None])
@@ -245,7 +245,7 @@ class Scene:
     def _levels(
         self, vehicles: list[Vehicle], distance: np.ndarray, t: float, array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A-weighted level of each vehicle at the array, and of everything else."""
+        """Compute the A-weighted level of each vehicle at the array, and of everything else."""
         loss = air_absorption_db_per_m(cnossos.BANDS_HZ, self.temperature_c, self.humidity_percent)
 
         def received_db(power_db: np.ndarray, distance_m: np.ndarray) -> np.ndarray:
@@ -255,7 +255,7 @@ class Scene:
         power = np.array([_power_db(v, t) for v in vehicles]).reshape(-1, 8)
         level = received_db(power, distance)
         for row in range(len(vehicles) if self.buildings else 0):
-            # around the corner, and over facades
+            # around the corner, and reflected by facades
             detour, ways_m, gains = self._ways(vehicles[row].pose(t)[0], array)
             lost = screen_loss_db(detour, cnossos.BANDS_HZ, self.speed_of_sound_mps)
             received = received_db(power[row] - lost, ways_m[:1])
@@ -281,7 +281,7 @@ def _power_db(vehicle: Vehicle, t: float) -> np.ndarray:
 
 
 def _uncovered(boxes: np.ndarray) -> np.ndarray:
-    """Part of each clipped box that no nearer vehicle's box covers; boxes are nearest first."""
+    """Return the fraction of each clipped box that no nearer one covers; boxes nearest first."""
     grid_x, grid_y = np.meshgrid((np.arange(24) + 0.5) / 24, (np.arange(12) + 0.5) / 12)
     free = np.ones(len(boxes))
     for row, (x0, y0, x1, y1) in enumerate(boxes):

@@ -1,8 +1,8 @@
-"""The folder of a set of windows: what made it, its shards, and one run at a time that writes.
+"""Folder of a set of windows: settings, shards, and a lock for one writing run at a time.
 
-``windows.json`` holds the settings, ``windows_<first seed>.npz`` the windows of some drives. A
-shard appears under its name only when complete, so that a reader may follow a growing folder and
-a run that was ended goes on where it was.
+``windows.json`` holds the settings, each ``windows_<first seed>.npz`` the windows of several
+drives. A shard appears under its name only when complete, so that a reader can follow a growing
+folder and an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ MANIFEST = 'windows.json'
 
 
 def shard_path(folder: Path, first_seed: int) -> Path:
-    """Where the windows of the drives from a seed on lie."""
+    """Return the path of the shard whose drives start at a seed."""
     return folder / f'windows_{first_seed:07d}.npz'
 
 
 def write_rows(folder: Path, first_seed: int, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write a shard, whole or not at all.
+    """Write a shard, completely or not at all.
 
     Args:
-        folder: of the set.
-        first_seed: of its drives.
+        folder: folder of the set.
+        first_seed: lowest seed of its drives.
         rows: arrays of each window by name.
 
     Returns:
-        How many windows.
+        Number of windows.
 
     Raises:
-        OSError: it cannot be written; nothing is left of it.
+        OSError: the shard cannot be written; no partial file remains.
     """
     path = shard_path(folder, first_seed)
     partial = path.with_suffix('.partial')
@@ -60,19 +60,19 @@ def write_rows(folder: Path, first_seed: int, rows: Sequence[Mapping[str, Any]])
 def missing_shards(
     folder: Path, firsts: Sequence[int], dropping: bool = False
 ) -> Iterator[list[int]]:
-    """Hold a folder and tell which shards are still to be made.
+    """Lock a folder and yield the shards that are still missing.
 
     Args:
-        folder: of the set.
-        firsts: first seeds of all shards that it is to have, rising.
-        dropping: whether the oldest are dropped (`drop_oldest`), so that those before the oldest
-            one there were made.
+        folder: folder of the set.
+        firsts: first seeds of all shards of the set, ascending.
+        dropping: whether old shards are deleted (`drop_oldest`), so that those before the oldest
+            existing one count as made.
 
     Yields:
-        first seeds of those that are not there.
+        First seeds of the missing shards.
 
     Raises:
-        AvdetError: another run holds it.
+        AvdetError: another run has locked the folder.
     """
     with exclusive_lock(folder):
         for stale in folder.glob('*.partial'):
@@ -84,10 +84,10 @@ def missing_shards(
 
 
 def drop_oldest(folder: Path, keep: int) -> None:
-    """Delete shards of a set, those of the lowest seeds, until so many are left.
+    """Delete the shards with the lowest seeds until `keep` shards are left.
 
     Raises:
-        OSError: one cannot be deleted.
+        OSError: a shard cannot be deleted.
     """
     for path in sorted(folder.glob('windows_*.npz'))[:-keep]:
         path.unlink()
@@ -95,10 +95,10 @@ def drop_oldest(folder: Path, keep: int) -> None:
 
 @contextmanager
 def explain_failed_workers(folder: Path) -> Iterator[None]:
-    """Say in one sentence why processes that write into a folder failed.
+    """Explain in one sentence why processes that write into a folder failed.
 
     Raises:
-        AvdetError: the disk is full, the folder cannot be written, or a process was ended.
+        AvdetError: the disk is full, the folder cannot be written, or a process was killed.
     """
     try:
         yield
@@ -118,15 +118,15 @@ def explain_failed_workers(folder: Path) -> Iterator[None]:
 def use_folder(
     folder: Path, settings: Mapping[str, Any], newer: Mapping[str, Any] | None = None
 ) -> None:
-    """Make a set's folder, or check that it holds one with the same settings.
+    """Create a set's folder, or check that it holds a set with the same settings.
 
     Args:
-        folder: of the set.
-        settings: what makes the set, as JSON holds it.
-        newer: what settings were that a set from before them does not note.
+        folder: folder of the set.
+        settings: settings of the set, ready for JSON.
+        newer: values assumed for settings that older sets do not record.
 
     Raises:
-        AvdetError: it holds another set, shards without settings, or cannot be used.
+        AvdetError: the folder holds another set, shards without settings, or cannot be used.
     """
     path = folder / MANIFEST
     try:

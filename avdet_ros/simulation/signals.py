@@ -1,9 +1,9 @@
 """Signals of sources: shaped noise and engine tones, reproducible piece by piece.
 
 A signal is a sum of overlapping blocks. Each block is drawn from a counter-based generator keyed
-by drive, source and block, so any stretch of any source can be made without what came before.
+by drive, source and block, so any section of any source can be generated independently.
 Noise blocks overlap under a sine window (independent noise keeps its power), tones under its
-square (coherent tones keep their amplitude). Because a block's noise is made in the frequency
+square (coherent tones keep their amplitude). Because a block's noise is generated in the frequency
 domain, its spectrum follows the vehicle's speed, and absorption by the air over the present
 distance costs nothing extra.
 """
@@ -32,12 +32,12 @@ _FLOOR_DB = -200.0
 _OFFSET = 1 << 32
 
 TONAL_PART = np.array([0.9, 0.85, 0.7, 0.5, 0.3, 0.1, 0.0, 0.0])
-"""(8,) part of a combustion engine's energy that is harmonics, by octave band (our estimate)."""
+"""(8,) fraction of a combustion engine's energy in harmonics, by octave band (our estimate)."""
 
 
 @cache
 def _bins(sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each frequency bin lies between the octave centres: index and part, float32."""
+    """Locate each frequency bin between the octave centres: index, and fraction (float32)."""
     frequency = np.arange(BLOCK // 2 + 1) * sample_rate_hz / BLOCK
     octave = np.log2(np.maximum(frequency, 1.0) / BANDS_HZ[0])
     index = np.clip(np.floor(octave), 0, len(BANDS_HZ) - 2).astype(np.int64)
@@ -51,10 +51,10 @@ def _windows() -> tuple[np.ndarray, np.ndarray]:
 
 
 def band_density_db(bands_db: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Spectral density at the octave centres that gives each octave its level.
+    """Compute the spectral density at the octave centres that gives each octave its level.
 
-    The density is linear in dB over the logarithm of the frequency; the values at the centres are
-    corrected until the energy in every octave is right.
+    The density is linear in dB over the logarithm of the frequency. The values at the centres are
+    corrected iteratively until the energy in every octave is right.
 
     Args:
         bands_db: (8,) octave levels; -inf and very low values are allowed.
@@ -89,7 +89,7 @@ def _spectrum(
     scale: np.float32,
     out: np.ndarray,
 ) -> None:
-    """Random spectrum of the given density; falling below and above the bands."""
+    """Compute a random spectrum of the given density, which falls off outside the bands."""
     for k in range(len(out)):
         low = density_db[index[k]]
         high = density_db[index[k] + 1]
@@ -112,7 +112,7 @@ def _tones(
 ) -> None:
     """Read a wave table along a phase that is cubic over each half of the block.
 
-    phase, speed: (3,) cycles and cycles a second at the block's start, middle and end.
+    phase, speed: (3,) cycles and cycles per second at the block's start, middle and end.
     """
     half = len(out) // 2
     size = len(table) - 1
@@ -135,18 +135,18 @@ def _tones(
 
 
 class Signal:
-    """The signal of one source at 1 m, in parts of full scale.
+    """The signal of one source at 1 m, as a fraction of full scale.
 
     Args:
-        key: two numbers that name drive and source; same key, same signal.
+        key: two numbers that identify drive and source; same key, same signal.
         sample_rate_hz: rate.
         noise_db: maps a time to (8,) octave sound POWER levels of the noise part, dB re 1 pW.
         loss_db: maps a time to (BLOCK / 2 + 1,) float32 losses of the air, or None.
         tones: maps a time and the loss at that time to the wave table of one cycle,
             (TABLE + 1,) float32, or None.
-        phase: maps a time to cycles and cycles a second of the wave table.
-        pressure: the levels are sound pressure, not power spread over a half sphere.
-        filter_tones: the table does not contain the air's loss; filter what is read from it.
+        phase: maps a time to cycles and cycles per second of the wave table.
+        pressure: whether levels are sound pressure, not power spread over a half sphere.
+        filter_tones: whether to apply the loss to the tones, because the table lacks it.
     """
 
     def __init__(
@@ -165,14 +165,14 @@ class Signal:
         self.filter_tones = filter_tones
         unit = REFERENCE_PA / FULL_SCALE_PA * (1.0 if pressure else 1 / np.sqrt(2 * np.pi))
         self.unit = unit
-        # the mean square of the block is sum |X|^2 2 / N^2, and E|X|^2 is 2/3 of the amplitude's
-        # square for parts drawn evenly from -1 to 1
+        # The mean square of a block is sum |X|^2 2 / N^2. E|X|^2 is 2/3 of the squared amplitude
+        # for real and imaginary parts drawn uniformly from -1 to 1.
         self.scale = np.float32(unit * np.sqrt(0.75 * sample_rate_hz * BLOCK) / 32768)
         self._blocks: dict[int, np.ndarray] = {}
         self._reference: tuple[np.ndarray, np.ndarray] | None = None
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Samples first ... first + count of the signal, (count,) float32."""
+        """Return samples first ... first + count of the signal, (count,) float32."""
         low, high = first // HOP - 1, (first + count - 1) // HOP
         out = np.zeros((high - low + 2) * HOP, np.float32)
         for index in range(low, high + 1):
@@ -215,7 +215,7 @@ class Signal:
         return block
 
     def _density(self, levels: np.ndarray) -> np.ndarray:
-        """`band_density_db`, shifted for small changes of level instead of solved again."""
+        """Return `band_density_db`, shifted by changes of level instead of solved again."""
         if self._reference is None:
             solved_at = np.maximum(self.noise_db(0.0), _FLOOR_DB)
             self._reference = solved_at, band_density_db(solved_at, self.sample_rate_hz)
@@ -229,7 +229,7 @@ def _no_loss() -> np.ndarray:
 
 
 def harmonic_table(amplitudes: np.ndarray, phases: np.ndarray) -> np.ndarray:
-    """One cycle of a sum of harmonics.
+    """Compute one cycle of a sum of harmonics.
 
     Args:
         amplitudes: (K,) peak amplitudes of the harmonics 1 to K.

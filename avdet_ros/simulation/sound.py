@@ -1,15 +1,15 @@
-"""Render what the eight microphones of a drive record.
+"""Render the signals of a drive's eight microphones.
 
-Sound is rendered in frames of a quarter of a second on a fixed grid, each from the scene alone, so
-any stretch of a drive can be rendered without what came before, and pieces of any size have the
-same bytes as the whole.
+Sound is rendered in frames of a quarter of a second on a fixed grid, each from the scene alone. So
+any section of a drive can be rendered independently, and pieces of any size have the same bytes as
+the whole.
 
-Each vehicle has three sources when near: tyres of the front and of the rear axle, 0.01 m above the
-road, and the engine with its mirror image below the road. A tyre's image coincides with it, and
+A near vehicle has three sources: tyres of the front and of the rear axle, 0.01 m above the road,
+and the engine with its mirror image below the road. A tyre's image coincides with the tyre, and
 CNOSSOS-EU's sound power includes it, so tyres have one path with half-spherical spreading. Between
 45 and 55 m these three fade into one source, and between 100 and 120 m that one fades out. Walls
-and facades add mirror images of each source; sound comes around the corners of buildings
-that block it.
+and facades add mirror images of each source. If a building blocks the direct path, sound comes
+around its corner.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SPLIT_M = (45.0, 55.0)
 FADE_M = (100.0, HORIZON_M)
 TYRE_HEIGHT_M = 0.01
 IN_SIGHT_M = -1.7
-"""With a detour below this no screen attenuates audible sound: 20 Hz at -0.19 half waves."""
+"""Detour below which no screen attenuates audible sound: 20 Hz at -0.19 half wavelengths."""
 
 _TENTHS = np.linspace(0, 1, 11)
 _ENGINE_IMAGE_GAIN = 0.745
@@ -47,7 +47,7 @@ _ENGINE_IMAGE_GAIN = 0.745
 
 
 def render_sound(scene: Scene, start_s: float, duration_s: float) -> np.ndarray:
-    """What the microphones record.
+    """Render the microphone signals of part of a drive.
 
     Args:
         scene: the drive.
@@ -55,8 +55,8 @@ def render_sound(scene: Scene, start_s: float, duration_s: float) -> np.ndarray:
         duration_s: length.
 
     Returns:
-        (8, n) float32 in parts of full scale (1.0 is `FULL_SCALE_PA`), ordered as the rig's
-        microphones, clipped as the sound card does it.
+        (8, n) float32 as a fraction of full scale (1.0 is `FULL_SCALE_PA`), in the order of the
+        rig's microphones, clipped like the sound card.
     """
     rate = scene.rig.sample_rate_hz
     return _renderer(scene).read(round(start_s * rate), round(duration_s * rate))
@@ -68,7 +68,7 @@ def _renderer(scene: Scene) -> SoundRenderer:
 
 
 class SoundRenderer:
-    """Renders one scene; keeps the last frames and noise blocks for the next call."""
+    """Renderer of one scene; keeps the last frames and noise blocks for the next call."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -79,7 +79,7 @@ class SoundRenderer:
         self._engines: dict[int, Engine] = {}
         self._every = stacked(scene.buildings)
         self._frequency_hz = frequency = np.arange(BLOCK // 2 + 1) * self.rate / BLOCK
-        # all sources of a vehicle ask at the same instants
+        # cached, because all sources of a vehicle need the same instants
         self._distances_m = lru_cache(maxsize=512)(self._find_distances_m)
         self._ego_positions = lru_cache(maxsize=16)(self._find_ego_positions)
         self._screen_db = lru_cache(maxsize=64)(self._find_screen_db)
@@ -93,7 +93,7 @@ class SoundRenderer:
         ]
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Samples first ... first + count, (8, count) float32; see `render_sound`."""
+        """Render samples first ... first + count, (8, count) float32; see `render_sound`."""
         size = self.frame_samples
         low, high = first // size, (first + max(count, 1) - 1) // size
         frames = {
@@ -157,7 +157,7 @@ class SoundRenderer:
             self._add_source(out, first, vehicle, 'far', tyre, far, geometry)
 
     def _add_ego(self, out: np.ndarray, first: int, geometry: FrameGeometry) -> None:
-        """The ego vehicle's tyres and engine, attenuated by its body, moving with the array."""
+        """Add the ego vehicle's tyres and engine, attenuated by its body, fixed to the array."""
         ego = self.scene.ego
         gain = np.full(len(geometry.times), 10 ** (-self.scene.noise.insertion_db / 20))
         axle = ego.wheelbase_m / 2
@@ -183,7 +183,7 @@ class SoundRenderer:
         self._add_paths(out, first, signal, paths, shading_db, geometry)
 
     def _distractor_signal(self, distractor: SoundSource) -> Signal:
-        """Its signal, made at first use."""
+        """Return a distractor's signal, created at first use."""
         name = distractor.number, distractor.kind, False
         if name not in self._signals:
 
@@ -206,7 +206,7 @@ class SoundRenderer:
         geometry: FrameGeometry,
         more: list[_Path] | None = None,
     ) -> None:
-        """One source of a vehicle over its direct path, further paths and the walls."""
+        """Add one source of a vehicle over its direct path, further paths and the walls."""
         if role in ('front', 'rear') and vehicle.kind == 'motorcycle':
             return
         paths = [(points, weight, 'none'), *(more or [])]
@@ -236,7 +236,7 @@ class SoundRenderer:
     def _around_buildings(
         self, paths: list[_Path], geometry: FrameGeometry
     ) -> tuple[list[_Path], list[_Path], bool]:
-        """Paths around corners, those over facades, whether buildings attenuate the former."""
+        """Return paths around corners, reflected paths, whether buildings attenuate the former."""
         around, echoes, weaker = [], [], False
         for place, weight, surface in paths:
             detour, ways = screening(self._every, place, geometry.array)
@@ -257,10 +257,10 @@ class SoundRenderer:
         shading_db: float,
         geometry: FrameGeometry,
     ) -> None:
-        """A signal over several paths: places (G, 3), gain (G,) and surface of each."""
+        """Add a signal over several paths: positions (G, 3), gain (G,) and surface of each."""
         c, errors = self.scene.speed_of_sound_mps, self.scene.corruption
         apart = np.array([np.linalg.norm(at - geometry.array, axis=1) for at, _, _ in paths])
-        # the array moves on while the sound is on its way, by up to 0.15 of the distance
+        # while the sound travels, the array moves by up to 0.15 of the distance
         furthest, nearest = 1.15 * apart.max() + 5.0, max(0.85 * apart.min() - 5.0, 0.0)
         begin = int(np.floor((geometry.begin_s - furthest / c) * self.rate)) - 64
         end = int(np.ceil((geometry.end_s - nearest / c) * self.rate)) + 400
@@ -286,7 +286,7 @@ class SoundRenderer:
             )
 
     def _signal(self, vehicle: Vehicle, role: str, screened: bool = False) -> Signal:
-        """The signal of one source of a vehicle, made at first use; `screened` by buildings."""
+        """Return a vehicle source's signal, created at first use; `screened` by buildings."""
         name = vehicle.vehicle_id, role, screened
         if name not in self._signals:
             if vehicle.vehicle_id not in self._engines:
@@ -309,13 +309,13 @@ class SoundRenderer:
         return self._signals[name]
 
     def _distance_m(self, vehicle: Vehicle, t_s: float) -> float:
-        """Distance to the ego vehicle, linear between tenths of a second."""
+        """Return the distance to the ego vehicle, linear between tenths of a second."""
         second = int(np.floor(t_s))
         distances = self._distances_m(vehicle, second)
         return float(np.interp(t_s - second, _TENTHS, distances))
 
     def _find_screen_db(self, vehicle: Vehicle, t_s: float) -> np.ndarray:
-        """(F,) float32 attenuation by buildings at a time."""
+        """Compute the (F,) float32 attenuation by buildings at a time."""
         position, rotation = self.scene.ego_pose(np.array([t_s]))
         array = position + rotation @ self.scene.rig.array_position_m
         detour, _ = screening(self._every, vehicle.pose(np.array([t_s]))[0], array)

@@ -1,4 +1,4 @@
-"""One sound that is no vehicle, at a fixed bearing in the camera's view."""
+"""One non-vehicle sound at a fixed bearing in the camera's view."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from avdet_ros.simulation.signals import Signal
 from avdet_ros.simulation.sound_kinds import KINDS
 
 AZIMUTH_DEG = 40.0
-"""The bearing lies within so much of the camera's heading."""
+"""Maximum angle between the bearing and the camera's heading."""
 
 DISTANCE_M = (12.0, 35.0)
 HEIGHT_M = 1.0
 EGO_DISTANCE_M = 2.0
-"""Of the ego vehicle's own sources from the array, as `Scene` has it."""
+"""Distance of the ego vehicle's own sources from the array, as in `Scene`."""
 
 _STREAM = 14
 _NUMBER = 90
@@ -31,12 +31,12 @@ _NUMBER = 90
 
 @dataclass(frozen=True, eq=False)
 class SoundInView:
-    """A sound that goes with the ego vehicle; see `distractors.SoundSource`.
+    """A sound that moves with the ego vehicle; see `distractors.SoundSource`.
 
     Attributes:
-        sound: what it sounds like.
-        scene: with the ego vehicle.
-        offset_m: (3,) where it is, in base_link.
+        sound: the source whose signal it plays.
+        scene: the drive with the ego vehicle.
+        offset_m: (3,) position in base_link.
     """
 
     sound: SoundSource
@@ -45,7 +45,7 @@ class SoundInView:
 
     @property
     def kind(self) -> str:
-        """Of what kind it is."""
+        """Kind of the sound."""
         return self.sound.kind
 
     @property
@@ -59,7 +59,7 @@ class SoundInView:
         return self.sound.noise_only
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
-        """World positions (..., 3)."""
+        """Return world positions (..., 3)."""
         position, rotation = self.scene.ego_pose(np.asarray(t_s, np.float64))
         return position + rotation @ self.offset_m
 
@@ -80,13 +80,13 @@ class SoundInView:
 def with_sound_in_view(
     scene: Scene, above_rest_db: float, sounds: SoundFolder | None = None
 ) -> Scene:
-    """The drive with one other sound in view, in place of those it had.
+    """Replace a drive's other sounds by a single one in view.
 
     Args:
         scene: a drive; its seed chooses the kind, bearing and distance.
-        above_rest_db: A-weighted level at the array against ego vehicle, wind and hum, in the
+        above_rest_db: A-weighted level at the array relative to ego vehicle, wind and hum, in the
             middle of the drive.
-        sounds: recordings to choose from; None takes the kinds of `sound_kinds`.
+        sounds: recordings to choose from; None uses the kinds of `sound_kinds`.
     """
     rng = np.random.default_rng([scene.seed, _STREAM])
     heading = heading_rad(scene.rig.camera) + np.radians(rng.uniform(-AZIMUTH_DEG, AZIMUTH_DEG))
@@ -100,7 +100,7 @@ def with_sound_in_view(
 
 
 def rest_db(scene: Scene, t_s: float) -> float:
-    """A-weighted level at the array of ego vehicle, wind and hum, dB(A)."""
+    """Return the A-weighted level of ego vehicle, wind and hum at the array, dB(A)."""
     speed = float(scene.ego.speed_mps(t_s))
     sound = scene.ego.sound
     power = cnossos.add_levels(sound.rolling_db(speed), sound.propulsion_db(speed))
@@ -116,7 +116,7 @@ def _sound(
     wanted_db: float,
     sounds: SoundFolder | None,
 ) -> SoundSource:
-    """A sound whose level at a distance is the wanted one while it sounds."""
+    """Draw a sound that has the wanted level at a distance while it is on."""
     nowhere = np.zeros(3)
     if sounds is not None:
         which, begin = seed % len(sounds), float(rng.random())

@@ -1,4 +1,4 @@
-"""Kinds of sounds that are no road vehicles: spectra, powers, pace, places. All are estimates."""
+"""Kinds of sounds other than road vehicles: spectra, powers, timing, places; all are estimates."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SoundKind:
-    """What a kind of sound is like.
+    """Properties of a kind of sound; pairs are minimum and maximum.
 
     Attributes:
-        shape_db: (8,) octave levels against the total.
-        power_db: least and greatest total sound power, dB re 1 pW.
-        beat_s: the same of its period; 0, 0 for a steady sound.
-        height_m: above the ground.
-        speed_mps: of its movement.
-        nearest_m: it is at least so far from the array.
-        tone_hz: of its lowest tone; 0, 0 for none.
-        harmonics: how many tones.
-        sweep: part by which its pitch rises and falls.
-        sweep_s: least and greatest period of that.
+        shape_db: (8,) octave levels relative to the total.
+        power_db: total sound power, dB re 1 pW.
+        beat_s: period of its modulation; 0, 0 for a steady sound.
+        height_m: height above the ground.
+        speed_mps: speed of its movement.
+        nearest_m: minimum distance from the array.
+        tone_hz: frequency of its lowest tone; 0, 0 for none.
+        harmonics: number of tones.
+        sweep: fraction by which its pitch rises and falls.
+        sweep_s: period of the sweep.
     """
 
     shape_db: tuple[float, ...]
@@ -169,4 +169,4 @@ CARRIED = {
         (-10, -6, -3, -3, -6, -10, -16, -24), (62, 82), (0, 0), (0.5, 0.8), (0, 0)
     ),
 }
-"""Sounds of the ego vehicle itself besides its engine and tyres."""
+"""Sounds of the ego vehicle itself, other than its engine and tyres."""

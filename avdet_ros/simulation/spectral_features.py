@@ -1,4 +1,4 @@
-"""The front end's features from spectra, pooled over frames as training windows are."""
+"""The front end's features computed from spectra, pooled over frames as in training windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FAST = {'contract', 'reassoc', 'nsz'}
 
 @lru_cache(maxsize=4)
 def _bands(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First bin, bin after the last, and weights (n_mels, longest) of each mel band."""
+    """Return first bin, bin after the last, and weights (n_mels, longest) of each mel band."""
     filters = front_end.mel_filters
     first = np.array([np.flatnonzero(row)[0] for row in filters])
     last = np.array([np.flatnonzero(row)[-1] + 1 for row in filters])
@@ -26,12 +26,12 @@ def _bands(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def spectral_features(spectra: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """The same as `FrontEnd.compute` and `pool_frames`, from spectra.
+    """Compute the same as `FrontEnd.compute` and `pool_frames`, from spectra.
 
     Args:
-        spectra: (frames, 16, bins) float32, of each of the front end's frames under its window:
+        spectra: (frames, 16, bins) float32 spectra of the front end's frames under its window:
             real parts of the eight microphones, then imaginary parts.
-        front_end: gives the mel bands.
+        front_end: defines the mel bands.
 
     Returns:
         (8 + 2 pairs, n_mels, ceil(frames / POOL_FRAMES)) float32.
@@ -73,7 +73,7 @@ def _cross(
     re: np.ndarray,
     im: np.ndarray,
 ) -> None:
-    """A times the conjugate of b."""
+    """Compute a times the conjugate of b."""
     for k in range(len(re)):
         re[k] = a_re[k] * b_re[k] + a_im[k] * b_im[k]
         im[k] = a_im[k] * b_re[k] - a_re[k] * b_im[k]

@@ -1,7 +1,7 @@
-"""Processor time for making windows and drives on this machine; other load counts little.
+"""Processor time for making windows and drives on this machine; other load matters little.
 
-Windows and drives are made by one independent process per core, so the time that n cores
-need is the processor time over n, as long as the disk keeps up.
+One independent process per core makes windows and drives, so n cores need the processor time
+divided by n, as long as the disk keeps up.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ PLAN = Plan(drives=6, minutes=0.25, seed=3, fps=2.0)
 
 @dataclass(frozen=True)
 class Speed:
-    """Processor seconds.
+    """Processor seconds for each kind of output.
 
     Attributes:
-        window_s: of a window of eight channels with features and labels.
-        windows: how many were made.
-        pictures_s: of an instant in all three modalities, rendered.
-        frame_s: of a frame of a drive on disk: pictures, clips and its share of the sound.
-        frames: how many were made.
-        sound_s: of a second of a drive's eight channels.
+        window_s: for a window of eight channels with features and labels.
+        windows: number of windows made.
+        pictures_s: for rendering an instant in all three modalities.
+        frame_s: for a frame of a drive on disk: pictures, clips and its share of the sound.
+        frames: number of frames made.
+        sound_s: for a second of a drive's eight channels.
     """
 
     window_s: float
@@ -47,7 +47,7 @@ class Speed:
 
 
 def measure(rig: Rig, rig_path: Path | None = None) -> Speed:
-    """Make `WINDOW_SEEDS` windows, and a few short drives in a temporary folder."""
+    """Time the windows of `WINDOW_SEEDS`, and a few short drives in a temporary folder."""
     cv2.setNumThreads(1)
     front_end = FrontEnd.of(rig)
 
@@ -55,7 +55,7 @@ def measure(rig: Rig, rig_path: Path | None = None) -> Speed:
         scene = random_scene(seed, rig, WINDOWS_A_SCENE * SPACING_S)
         return sum(1 for _ in scene_windows(scene, front_end))
 
-    windows(WINDOW_SEEDS[0])  # compiles
+    windows(WINDOW_SEEDS[0])  # compiles the code before timing
     began = time.process_time()
     made = sum(windows(seed) for seed in WINDOW_SEEDS)
     window_s = (time.process_time() - began) / made

@@ -19,13 +19,13 @@ from avdet_ros.simulation.vehicles import Vehicle, random_vehicle
 from avdet_ros.simulation.walls import building_fronts, tunnel
 
 SETTINGS = {'city': 0.3, 'country': 0.25, 'motorway': 0.15, 'roadside': 0.15, 'junction': 0.15}
-"""Settings and how often they are drawn."""
+"""Settings and their probabilities."""
 
 AHEAD_M = 70.0
 """Traffic density is drawn as the number of moving vehicles within this distance ahead."""
 
 PARKED_STAY = 0.35
-"""Part of the parked vehicles that drives with pictures keep."""
+"""Fraction of the parked vehicles that drives with pictures keep."""
 
 _MARGIN_S = 2.0
 
@@ -70,11 +70,12 @@ def random_scene(
 ) -> Scene:
     """Draw a drive.
 
-    Right-hand traffic. The number of moving vehicles within 70 m ahead is gamma-distributed with
-    mean 2.6 in the long run, from empty roads to queues; as many again are behind.
+    Traffic drives on the right. The number of moving vehicles within 70 m ahead is
+    gamma-distributed over drives with mean 2.6, from empty roads to queues. Behind the ego vehicle
+    there are on average as many.
 
     Args:
-        seed: names the drive.
+        seed: seed of the drive.
         rig: microphones and camera; None for the package's own.
         duration_s: length.
         corrupted: False for the clean variant of the same drive: same world and noise, but an
@@ -82,7 +83,7 @@ def random_scene(
         setting: one of `SETTINGS`; '' draws it.
     """
     rig = rig or load_rig()
-    # one stream each, so that a change in one part leaves the others as they were
+    # one stream each, so that a change in one part leaves the others unchanged
     world, crowd, air, errors = (np.random.default_rng([seed, stream]) for stream in range(4))
     drawn = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
     name = setting or drawn
@@ -182,7 +183,7 @@ def _crossing(
     speed: float,
     ahead: float,
 ) -> None:
-    """A road across, some metres ahead of the standing ego vehicle."""
+    """Add a crossing road with traffic, some metres ahead of the standing ego vehicle."""
     place = world.uniform(12, 28)
     origin, forward, _, _ = road.frame(place)
     heading = np.arctan2(forward[1], forward[0]) + np.deg2rad(world.uniform(65, 115))
@@ -194,7 +195,7 @@ def _crossing(
 
 
 class _Flows:
-    """Fills lanes with vehicles so that some pass the ego vehicle during the whole drive."""
+    """Traffic in lanes, such that vehicles pass the ego vehicle throughout the drive."""
 
     def __init__(
         self,
@@ -213,7 +214,7 @@ class _Flows:
         return random_vehicle(self.rng, len(self.vehicles) + 1, kind, road, motion, running)
 
     def _reach(self, speed: float, around_m: float | None) -> tuple[float, float]:
-        """Places at t = 0 from which a vehicle comes near at some time of the drive."""
+        """Return the range of places at t = 0 from which a vehicle comes near during the drive."""
         times = np.array([-_MARGIN_S, self.duration_s + _MARGIN_S])
         ego = self.ego.along_m(times) if around_m is None else np.full(2, around_m)
         places = ego - speed * times
@@ -228,12 +229,12 @@ class _Flows:
         start_m: float | None = None,
         around_m: float | None = None,
     ) -> None:
-        """A lane of vehicles that all drive at the lane's speed, with exponential gaps."""
+        """Add a lane of vehicles that all drive at the lane's speed, with exponential gaps."""
         low, high = self._reach(speed, around_m)
         ego_lane = road is self.road and lane == self.ego.lane
         room = 2.0 + 0.5 * abs(speed)
         if ego_lane:
-            # outwards from the ego vehicle, both ways
+            # outwards from the ego vehicle in both directions
             self._fill(road, lane, speed, gap_m, 2.5 + room, high, 1)
             self._fill(road, lane, speed, gap_m, -(2.5 + room), low, -1)
         else:
@@ -270,7 +271,7 @@ class _Flows:
             place += way * (vehicle.length_m + room + rng.exponential(gap_m))
 
     def park(self, right: float, left: float, gap_m: float) -> None:
-        """Silent vehicles along both edges of the road."""
+        """Add silent vehicles along both edges of the road."""
         low, high = self._reach(0.0, None)
         for lane in (right, left):
             place = low + self.rng.exponential(gap_m)
@@ -285,7 +286,7 @@ class _Flows:
 
 
 def fewer_parked(scene: Scene) -> Scene:
-    """The drive without most of its parked vehicles: on average 3 vehicles are visible."""
+    """Remove most parked vehicles from a drive, so that on average 3 vehicles are visible."""
     stays = np.random.default_rng([scene.seed, 8]).random(len(scene.vehicles)) < PARKED_STAY
     kept = [v for v, stay in zip(scene.vehicles, stays, strict=True) if stay or v.sound.running]
     return replace(scene, vehicles=tuple(kept))
@@ -298,14 +299,14 @@ def furnished(
 ) -> Scene:
     """Add walls, buildings and distractors to a drive, and the errors of a neglected array.
 
-    One in ten drives in a lane goes through a tunnel (setting 'tunnel'); in town streets have
-    building fronts, and buildings at the corners of junctions hide crossing traffic; up to three
-    distractors sound. The drive's road, traffic and true boxes are unchanged.
+    One in ten drives in a lane goes through a tunnel (setting 'tunnel'). Streets in town have
+    building fronts. Buildings at the corners of junctions hide crossing traffic. There are up to
+    three distractors. The drive's road, traffic and true boxes are unchanged.
 
     Args:
         scene: from `random_scene`.
         corrupted: False for the clean variant.
-        recordings: loops in place of the synthetic sound of vehicles.
+        recordings: loops that replace the synthetic sound of vehicles.
     """
     rng, errors = (np.random.default_rng([scene.seed, stream]) for stream in (4, 5))
     road, width = scene.ego.road, scene.ego.road.lane_width_m

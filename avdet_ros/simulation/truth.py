@@ -1,4 +1,4 @@
-"""The truth about a drive at one instant: which vehicles there are, and which are labels."""
+"""Ground truth of a drive at one instant: the vehicles, and which of them are labels."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Truth:
     Attributes:
         time_s: the instant, drive time.
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max of the body's outline, clipped to the
-            image; zeros for a vehicle that is not in it.
+            image; zeros for a vehicle outside the image.
         ids: (N,) int64 identities.
         kinds: N names from vehicles.KINDS.
         distance_m: (N,) float32 from the array to the middle of the vehicle.
-        speed_mps: (N,) float32.
-        in_image: (N,) float32 part of the unclipped box that lies in the image, 0 to 1.
-        visible_fraction: (N,) float32 part of the unclipped box that is in the image and neither
-            behind a nearer vehicle's box nor around the corner of a building.
+        speed_mps: (N,) float32 speed of the vehicle.
+        in_image: (N,) float32 fraction of the unclipped box that lies in the image, 0 to 1.
+        visible_fraction: (N,) float32 fraction of the unclipped box that is in the image and
+            hidden neither by a nearer vehicle's box nor by the corner of a building.
         level_db: (N,) float32 A-weighted sound pressure level at the array, dB(A); -inf if silent.
-        rest_db: (N,) float32 the same of everything else: other vehicles, ego vehicle, wind.
+        rest_db: (N,) float32 level of all other sound there: other vehicles, ego vehicle, wind.
         audible: (N,) bool, level_db - rest_db >= scene.AUDIBLE_DB.
     """
 
@@ -49,7 +49,7 @@ class Truth:
         return len(self.ids)
 
     def only(self, keep: np.ndarray) -> Truth:
-        """Some vehicles: where a (N,) bool mask is true, or those of indices, in their order."""
+        """Select vehicles by a (N,) bool mask, or by indices, in the order of the indices."""
         arrays = {
             name: value[keep]
             for name, value in vars(self).items()
@@ -59,11 +59,11 @@ class Truth:
         return Truth(time_s=self.time_s, kinds=kinds, **arrays)
 
     def labels(self) -> Truth:
-        """The vehicles a detector of sound should report.
+        """Return the vehicles a sound-based detector should report.
 
-        Those in the image (a box at least `LABEL_HEIGHT_PX` high of which `LABEL_IN_IMAGE` lies in
-        the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: a vehicle
-        behind another one is audible and counts.
+        These are in the image (a box at least `LABEL_HEIGHT_PX` high, `LABEL_IN_IMAGE` of it in
+        the image), within `LABEL_DISTANCE_M`, and audible. They need not be visible: an audible
+        vehicle behind another one counts.
         """
         height = self.boxes_px[:, 3] - self.boxes_px[:, 1]
         return self.only(

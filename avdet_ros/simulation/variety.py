@@ -1,9 +1,9 @@
 """Drives with vehicles of many spectra, weather, and other sounds.
 
-`random_scene` gives every car of a category one spectrum. Real ones differ by 3 to 6 dB an octave,
-roads are wet or rough, engines loaded, and many sounds are not of vehicles, also where
-vehicles are. `varied` draws all of that from streams of its own; a drive without it stays as it
-was. What is drawn is part of the scene, so levels, labels and both renderers agree on it.
+`random_scene` gives every car of a category the same spectrum. Real cars differ by 3 to 6 dB per
+octave, roads are wet or rough, engines are loaded, and many sounds do not come from vehicles, also
+where vehicles are. `varied` draws all of this from separate random streams, so drives without it
+are unchanged. The result is part of the scene, so levels, labels and both renderers agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from avdet_ros.simulation.vehicles import SoundProfile, Vehicle
 
 WET_DB = np.array([0, 0, 0, 1, 3, 6, 8, 9.0])
 ROUGH_DB = np.array([2, 4, 5, 5, 2, 0, -1, -1.0])
-"""Largest increase of tyre noise on a wet and on a rough road, by octave (our estimates)."""
+"""Maximum increase of tyre noise on a wet and on a rough road, by octave (our estimates)."""
 
 _ZERO = (0.0,) * 8
 
@@ -32,8 +32,8 @@ class ColouredProfile(SoundProfile):
     """A sound profile with its own spectrum.
 
     Attributes:
-        rolling_colour_db: (8,) added to the octave levels of its tyres.
-        propulsion_colour_db: (8,) added to those of its engine.
+        rolling_colour_db: (8,) gains added to the octave levels of its tyres.
+        propulsion_colour_db: (8,) gains added to the octave levels of its engine.
         tones: see `SoundProfile.tonal_share`.
     """
 
@@ -57,18 +57,18 @@ class ColouredProfile(SoundProfile):
 
 @dataclass(frozen=True, eq=False)
 class StormyNoise(Noise):
-    """Rain on the microphones, and gusts that catch some of them.
+    """Noise with rain on the microphones, and gusts that hit some of them.
 
     Attributes:
-        rain_db: level of the rain in each microphone, dB SPL; -inf for none.
-        gust_db: (8,) what a gust adds to the wind of each microphone.
+        rain_db: level of the rain at each microphone, dB SPL; -inf for none.
+        gust_db: (8,) increase of wind noise by a gust at each microphone.
     """
 
     rain_db: float = -np.inf
     gust_db: tuple[float, ...] = _ZERO
 
     def bands_db(self, speed_mps: float) -> np.ndarray:
-        """See `Noise.bands_db`; drops rise by 2 dB an octave."""
+        """See `Noise.bands_db`; the level of rain rises by 2 dB per octave."""
         bands = super().bands_db(speed_mps)
         if not np.isfinite(self.rain_db):
             return bands
@@ -76,16 +76,16 @@ class StormyNoise(Noise):
         return cnossos.add_levels(bands, shape - cnossos.add_levels(*shape) + self.rain_db)
 
     def gust_bands_db(self, microphone: int) -> np.ndarray:
-        """(8,) what is added to the octave levels of one microphone: most of it below 500 Hz."""
+        """Return what gusts add to one microphone's (8,) octave levels: most is below 500 Hz."""
         return self.gust_db[microphone] * np.array([1, 1, 0.9, 0.7, 0.4, 0.2, 0.1, 0.0])
 
 
 def varied(scene: Scene, recordings: SoundFolder | None = None) -> Scene:
-    """The drive with vehicles of many spectra, another road surface, weather and other sounds.
+    """Vary a drive's vehicle spectra, road surface and weather, and add other sounds.
 
     Args:
-        scene: any drive; its roads, traffic and boxes stay as they are.
-        recordings: of other sounds; half of what sounds is then taken from them.
+        scene: any drive; its roads, traffic and boxes are unchanged.
+        recordings: recordings of other sounds, used for half of them.
     """
     colours, world = (np.random.default_rng([scene.seed, stream]) for stream in (13, 14))
     wet = colours.uniform(0.2, 1) if colours.random() < 0.25 else 0.0
@@ -106,10 +106,10 @@ def varied(scene: Scene, recordings: SoundFolder | None = None) -> Scene:
 def _coloured(rng: np.random.Generator, vehicle: Vehicle, road_db: np.ndarray) -> Vehicle:
     profile = vehicle.sound
     rolling, propulsion = _colour(rng), _colour(rng)
-    # a load lifts the engine's middle, a gear changes its speed
+    # a load raises the engine's middle octaves, a gear changes its speed
     load = rng.uniform(0, 6) if rng.random() < 0.3 else 0.0
     propulsion = propulsion + load * np.array([0.3, 0.6, 1, 1, 1, 0.8, 0.6, 0.4])
-    # a quarter of the vehicles has no tones that one hears
+    # a quarter of the vehicles have no audible tones
     tones = rng.random()
     coloured = ColouredProfile(
         **{
@@ -127,7 +127,7 @@ def _coloured(rng: np.random.Generator, vehicle: Vehicle, road_db: np.ndarray) -
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """(8,) an equaliser: 3 to 6 dB of spread in each octave, and a tilt of up to 6 dB."""
+    """Draw an (8,) equaliser: 2 to 5 dB of spread in each octave, and a tilt of up to 6 dB."""
     tilt = rng.uniform(-6, 6) * np.linspace(-0.5, 0.5, 8) * 2
     return np.clip(rng.normal(0, rng.uniform(2, 5), 8) + tilt, -14, 12)
 

@@ -1,4 +1,4 @@
-"""Signals of the sources of a vehicle: synthetic, or played from recordings."""
+"""Signals of a vehicle's sources: synthetic, or played from recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from avdet_ros.simulation.variety import ColouredProfile
 from avdet_ros.simulation.vehicles import Vehicle
 
 ROLES = ('front', 'rear', 'engine', 'far')
-"""Tyres of the two axles, engine; and all of them as one source when far away."""
+"""Tyres of the two axles, engine, and all of them as one source when far away."""
 
 _SILENCE = np.full(8, -np.inf)
 
@@ -41,12 +41,12 @@ def vehicle_signal(
     Args:
         vehicle: the vehicle.
         role: one of `ROLES`.
-        seed: the drive's.
-        sample_rate_hz: rate.
-        engine: the vehicle's, shared by its roles.
-        loss_db: maps a time to the air's loss by frequency, None for the ego vehicle.
-        recordings: loops instead of synthetic sound, for the roles they have. Far vehicles, and
-            combustion engines alone, are played; electric motors stay synthetic.
+        seed: seed of the drive.
+        sample_rate_hz: sample rate.
+        engine: the vehicle's engine, shared by its roles.
+        loss_db: maps a time to the loss in air by frequency, None for the ego vehicle.
+        recordings: loops that replace synthetic sound, for the roles they have. Far vehicles, and
+            combustion engines alone, are played from loops; electric motors stay synthetic.
     """
 
     def tyres_db(t_s: float) -> np.ndarray:
@@ -76,13 +76,13 @@ def played_signal(
     loss_db: Callable[[float], np.ndarray] | None,
     recordings: Recordings,
 ) -> Signal | None:
-    """The signal of a source that is played from a loop, see `vehicle_signal`; None for others."""
+    """Make a source's signal from a loop, see `vehicle_signal`; None for synthetic sources."""
     playback = _playback(vehicle, role, recordings)
     if playback is None:
         return None
 
     def rest_db(t_s: float) -> np.ndarray:
-        if role == 'far' and not recordings.tyres:  # what the loop does not replace
+        if role == 'far' and not recordings.tyres:  # an engine loop does not replace tyre noise
             return vehicle.sound.rolling_db(vehicle.speed_mps(t_s))
         return _SILENCE
 
@@ -115,7 +115,7 @@ def _playback(vehicle: Vehicle, role: str, recordings: Recordings) -> Playback |
 
 
 def _loop(loops: tuple[Loop, ...], vehicle: Vehicle) -> Loop:
-    """The loop of a vehicle, through its equaliser where it has one (`variety`)."""
+    """Return the loop of a vehicle, with its equaliser applied if it has one (`variety`)."""
     loop, sound = choose(loops, vehicle), vehicle.sound
     if not isinstance(sound, ColouredProfile):
         return loop

@@ -1,4 +1,4 @@
-"""Vehicles: their shapes, where they are, and their sound."""
+"""Vehicles: shape, pose and sound."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from avdet_ros.simulation.motion import Motion
 from avdet_ros.simulation.road import Road
 
 KINDS = ('car', 'van', 'lorry', 'motorcycle', 'electric_car')
-"""Kinds of vehicles. Their shares in traffic differ with the setting; see traffic.py."""
+"""Kinds of vehicles. Their shares in traffic depend on the setting; see traffic.py."""
 
-# Side views as (x, z) corners in parts of length and height, x from the rear -0.5 to the nose 0.5.
+# Side views as (x, z) corners, relative to length and height, x from rear (-0.5) to nose (0.5).
 PROFILES = {
     'car': (
         (-0.5, 0.15),
@@ -65,15 +65,15 @@ PROFILES['electric_car'] = PROFILES['car']
 
 @dataclass(frozen=True)
 class SoundProfile:
-    """What a vehicle sounds like, apart from where it is.
+    """Sound properties of a vehicle, independent of its position.
 
     Attributes:
         category: its CNOSSOS-EU category.
-        rolling_offset_db: tyres against the category's mean.
-        propulsion_offset_db: engine against the category's mean.
-        cylinders: 0 for an electric motor.
-        cycles_per_m: engine cycles (two revolutions) a metre in the gear it drives in.
-        idle_hz: engine cycles a second when standing.
+        rolling_offset_db: tyre level relative to the category's mean.
+        propulsion_offset_db: engine level relative to the category's mean.
+        cylinders: number of cylinders, 0 for an electric motor.
+        cycles_per_m: engine cycles (two revolutions) per metre in the current gear.
+        idle_hz: engine cycles per second when standing.
         engine_height_m: CNOSSOS engine height, 0.3 m light, 0.75 m heavy.
         running: False for a parked vehicle, which makes no sound at all.
     """
@@ -89,19 +89,20 @@ class SoundProfile:
 
     @property
     def tonal_share(self) -> float:
-        """The engine's tones against those that an engine of its kind has, 0 to 1."""
+        """Strength of the engine's tones relative to a typical engine of its kind, 0 to 1."""
         return 1.0
 
     def rolling_db(self, speed_mps: ArrayLike) -> np.ndarray:
-        """(..., 8) octave sound power of all tyres, dB re 1 pW; -inf if silent."""
+        """Return (..., 8) octave sound power of all tyres, dB re 1 pW; -inf if silent."""
         if not self.running:
             return np.full((*np.shape(speed_mps), 8), -np.inf)
         return cnossos.rolling_db(self.category, speed_mps) + self.rolling_offset_db
 
     def propulsion_db(self, speed_mps: ArrayLike) -> np.ndarray:
-        """(..., 8) octave sound power of the engine, dB re 1 pW; -inf if silent.
+        """Return (..., 8) octave sound power of the engine, dB re 1 pW; -inf if silent.
 
-        Electric motors: the table's attenuation, and nothing at a standstill.
+        Electric motors have the attenuation of `cnossos.ELECTRIC_PROPULSION_DB`, and are silent at
+        standstill.
         """
         if not self.running:
             return np.full((*np.shape(speed_mps), 8), -np.inf)
@@ -113,7 +114,7 @@ class SoundProfile:
         return level
 
     def power_db_a(self, speed_mps: ArrayLike) -> np.ndarray:
-        """(...) A-weighted sound power of the whole vehicle, dB(A) re 1 pW."""
+        """Return (...) A-weighted sound power of the whole vehicle, dB(A) re 1 pW."""
         return cnossos.a_weighted_db(
             cnossos.add_levels(self.rolling_db(speed_mps), self.propulsion_db(speed_mps))
         )
@@ -130,8 +131,8 @@ class Vehicle:
         width_m: width without mirrors.
         height_m: height, with the rider for motorcycles.
         road: the road it is on.
-        motion: how it moves along that road.
-        sound: what it sounds like.
+        motion: its motion along that road.
+        sound: its sound properties.
         paint: (3,) body colour, 0 to 1, for pictures.
     """
 
@@ -147,14 +148,14 @@ class Vehicle:
 
     @property
     def wheelbase_m(self) -> float:
-        """Distance of the outer axles."""
+        """Distance between the outer axles."""
         return self.length_m * (0.7 if self.kind == 'motorcycle' else 0.6)
 
     def pose(self, t_s: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Where the vehicle is.
+        """Compute the vehicle's pose.
 
         Args:
-            t_s: (...) times.
+            t_s: (...) drive times.
 
         Returns:
             position: (..., 3) float64, middle of its footprint on the road, world frame.
@@ -169,7 +170,7 @@ class Vehicle:
         width = self.road.width_m(along)
         aside = motion.lane_at(t) * width + motion.aside_m + wander
         position = position + aside[..., None] * left
-        if motion.changes:  # the nose goes where the vehicle goes
+        if motion.changes:  # the nose points in the direction of movement
             across = motion.lanes_per_s(t) * width * np.sign(motion.speed_mps)
             turn = np.arctan2(across, np.abs(motion.along_mps(t)))[..., None]
             forward, left = (
@@ -181,11 +182,11 @@ class Vehicle:
         return position, np.stack([forward, left, up], axis=-1)
 
     def speed_mps(self, t_s: ArrayLike) -> np.ndarray:
-        """(...) float64 speed, not negative."""
+        """Return the (...) float64 speed, not negative."""
         return np.abs(self.motion.along_mps(t_s))
 
     def outline_m(self) -> np.ndarray:
-        """(P, 3) float64 corners of the body in the vehicle's frame: its side view, twice."""
+        """Return (P, 3) float64 corners of the body in the vehicle's frame: left, right side."""
         side = np.array(PROFILES[self.kind]) * [self.length_m, self.height_m]
         half = self.width_m / 2
         return np.concatenate(
@@ -246,7 +247,7 @@ def _random_sound_profile(
         )
     if kind == 'electric_car':
         cylinders = 0
-        # motor and gear: a whine of about 25 to 45 cycles a metre
+        # motor and gear: a whine of about 25 to 45 cycles per metre
         return SoundProfile(category, *offsets, cylinders, draw(25, 45), 0.0, height, running)
     cycles_per_m = revs / 120 / max(speed_mps, 3.0)
     return SoundProfile(category, *offsets, cylinders, cycles_per_m, idle / 120, height, running)

@@ -1,8 +1,8 @@
 """Walls along a road: tunnels and building fronts, as early reflections by image sources.
 
-A wall follows the road at a fixed distance beside its centre line, so a source's mirror image is
-its position reflected in the road's coordinates: exact on a straight road, close on a curve that
-is wide against the distance to the wall.
+A wall follows the road at a fixed distance from its centre line, so a source's mirror image is its
+position reflected in the road's coordinates. This is exact on a straight road, and a good
+approximation on a curve whose radius is large compared with the distance to the wall.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from avdet_ros.simulation.road import Road
 
 FADE_M = 2.0
-"""Over this length a reflection comes and goes at the end of a building front."""
+"""Length at each end of a building front over which a reflection fades in and out."""
 
 
 def _no_gaps() -> np.ndarray:
@@ -23,17 +23,17 @@ def _no_gaps() -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Walls:
-    """What reflects along a road.
+    """Reflecting walls along a road.
 
     Attributes:
         road: the road.
         left_m: distance of the left wall from the centre line, left positive; inf for none.
-        right_m: the same of the right wall, negative; -inf for none.
+        right_m: the same for the right wall, negative; -inf for none.
         ceiling_m: height of a tunnel's ceiling; inf for none.
-        reflection: part of the sound pressure that a wall reflects; 0.98 is bare concrete, 0.7 a
-            front with windows and balconies.
-        left_gaps_m: (G, 2) distances along the road where there is no left wall.
-        right_gaps_m: (G, 2) the same of the right wall.
+        reflection: fraction of the sound pressure that a wall reflects; 0.98 is bare concrete, 0.7
+            a front with windows and balconies.
+        left_gaps_m: (G, 2) start and end of gaps in the left wall, distances along the road.
+        right_gaps_m: (G, 2) the same for the right wall.
     """
 
     road: Road
@@ -47,16 +47,16 @@ class Walls:
     def images(
         self, points: np.ndarray, along_m: np.ndarray, array: np.ndarray, array_along_m: np.ndarray
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Mirror images of a moving source, first order and, between two walls, second order.
+        """Compute mirror images of a source: first order, and second order between two walls.
 
         Args:
             points: (G, 3) positions of the source.
-            along_m: (G,) its distances along the road.
+            along_m: (G,) the source's distances along the road.
             array: (G, 3) positions of the array.
             array_along_m: (G,) the array's distances along the road.
 
         Returns:
-            for each image its positions (G, 3) and its gain (G,), 0 where the wall has a gap or
+            For each image its positions (G, 3) and its gain (G,), 0 where the wall has a gap or
             the source is behind it.
         """
         centre, _, left, up = self.road.frame(along_m)
@@ -85,7 +85,7 @@ class Walls:
 
 
 def _standing(at_m: np.ndarray, gaps_m: np.ndarray) -> np.ndarray:
-    """1 where a wall stands, 0 in its gaps, straight between over `FADE_M`."""
+    """Return 1 where a wall stands, 0 in its gaps, with a linear transition over `FADE_M`."""
     standing = np.ones_like(at_m)
     for begin, end in gaps_m:
         outside = np.maximum(begin - at_m, at_m - end)
@@ -94,7 +94,7 @@ def _standing(at_m: np.ndarray, gaps_m: np.ndarray) -> np.ndarray:
 
 
 def tunnel(rng: np.random.Generator, road: Road, right_m: float, left_m: float) -> Walls:
-    """A tunnel around the carriageway between two distances from the centre line."""
+    """Draw a tunnel around the carriageway between two distances from the centre line."""
     return Walls(
         road,
         left_m + rng.uniform(0.8, 2.0),
@@ -105,7 +105,7 @@ def tunnel(rng: np.random.Generator, road: Road, right_m: float, left_m: float) 
 
 
 def building_fronts(rng: np.random.Generator, road: Road, right_m: float, left_m: float) -> Walls:
-    """Fronts on one or both sides of a street, with gaps for side streets and yards."""
+    """Draw fronts on one or both sides of a street, with gaps for side streets and yards."""
     both = rng.random() < 0.6
     sides = rng.permutation(2) < (2 if both else 1)
     return Walls(

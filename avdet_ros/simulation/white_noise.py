@@ -1,6 +1,6 @@
 """A bank of white noise, made once, for sources and microphones.
 
-Each source reads the bank at its own position, each microphone takes spectra from its own.
+Each source reads the bank from its own position; each microphone takes spectra from its own one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class NoiseBank:
     """White noise of mean square 1.
 
     Attributes:
-        rows: (S, 8) float32 of `path_spectra.reading_filters`.
-        spectra_re: (N, BINS) float32, its frames' spectra under the Hann window.
-        spectra_im: the same, imaginary parts.
+        rows: (S, 8) float32 from `path_ways.reading_filters`.
+        spectra_re: (N, BINS) float32, spectra of its frames under the Hann window, real parts.
+        spectra_im: their imaginary parts.
     """
 
     rows: np.ndarray
@@ -37,7 +37,7 @@ class NoiseBank:
 
 @lru_cache(maxsize=2)
 def noise_bank(sample_rate_hz: int, samples: int = SAMPLES) -> NoiseBank:
-    """The bank, made at first use, the same in every process."""
+    """Return the bank, made at first use, the same in every process."""
     white = np.random.default_rng(_SEED).standard_normal(samples, np.float32)
     taper = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)).astype(np.float32)
     frames = sliding_window_view(white, FRAME)[::HOP]

@@ -1,4 +1,4 @@
-"""Rows of `array_windows`: what is true of a window, and of the array it was taken with."""
+"""Rows of `array_windows`: ground truth of a window, and of the array that recorded it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avdet_ros.simulation.windows import WindowRow
 
 
 def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
-    """Fields of a row about the drive and its array."""
+    """Return the fields of a row about the drive and its array."""
     rig, errors = scene.rig, scene.corruption
     turned = np.radians(rig.array_yaw_deg + errors.array_yaw_deg)
     heading = heading_rad(rig.camera)
@@ -30,7 +30,7 @@ def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
         ).astype(np.float32),
         'rig_array_yaw_deg': np.float32(rig.array_yaw_deg - np.degrees(heading)),
         'gain_db': errors.gain_db.astype(np.float32),
-        # what is early by some samples is late by minus as many
+        # the corruption counts early samples, a row counts delays
         'delay_s': (-errors.delay_samples / rig.sample_rate_hz).astype(np.float32),
         'alive': ~errors.dead,
         'order': errors.order.astype(np.int64),
@@ -44,18 +44,18 @@ def array_row(scene: Scene, array: DrawnArray) -> WindowRow:
 
 
 def label_row(scene: Scene, start_s: float, window_s: float) -> WindowRow:
-    """Labels of a window's centre and of its end, and who is coming then."""
+    """Compute labels at a window's centre and end, and the coming vehicles at its end."""
     middle_s, end_s = start_s + window_s / 2, start_s + window_s
     now, end = (angle_labels(only_near(scene, t_s), t_s) for t_s in (middle_s, end_s))
     return labels_row(now, end, coming_sides(scene, end_s))
 
 
 def labels_row(now: AngleLabels, end: AngleLabels, coming: np.ndarray) -> WindowRow:
-    """What `label_row` says, of labels that are known.
+    """Return the fields of `label_row` from labels that are already computed.
 
     Args:
-        now: of the window's centre.
-        end: of its end.
+        now: labels at the window's centre.
+        end: labels at its end.
         coming: see `blind_corners.coming_sides`.
     """
     return {
@@ -92,6 +92,6 @@ def _padded(values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
 
 
 def _turned(points_m: np.ndarray, angle_rad: float) -> np.ndarray:
-    """(M, 3) points turned about z."""
+    """Rotate (M, 3) points about z."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)
     return points_m @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])

@@ -1,7 +1,7 @@
-"""Write a set of windows as shards, by several processes, so that it can be resumed.
+"""Write a set of windows as shards, in several processes, so that it can be resumed.
 
-A shard appears under its name only when complete, so a reader may follow a growing folder, and a
-run that was ended is resumed. One run at a time writes into a folder.
+A shard appears under its name only when complete, so a reader can follow a growing folder, and an
+interrupted run can be resumed. Only one run at a time writes into a folder.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from avdet_ros.simulation.shard_folder import (
 )
 
 NEWER = {name: getattr(WindowPlan, name) for name in ('recordings', 'empty', 'idling', 'dense')}
-"""What the settings of a set are that was made before there were these."""
+"""Values assumed for newer settings in sets made before these settings existed."""
 
 SHARDS_IN_HAND = 2
-"""Of each process: one that it makes and one that waits for it."""
+"""Shards submitted per process: one that it makes and one that waits."""
 
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
@@ -50,17 +50,17 @@ def make_array_windows(
     """Make a set of format 3, or finish one that was interrupted.
 
     Args:
-        out: the set's folder, made if missing.
-        windows: how many windows at least; whole shards are made.
+        out: the set's folder, created if missing.
+        windows: minimum number of windows; whole shards are made.
         seeds: first seed and the one after the last allowed.
-        jobs: processes.
-        plan: what it is to hold.
-        base: sample rate, and the camera that drawn cameras vary about.
-        keep: the oldest windows are deleted while there are more than so many: for a training that
-            takes them in as they come. None for never.
+        jobs: number of processes.
+        plan: contents of the set.
+        base: rig with the sample rate and the nominal camera.
+        keep: maximum number of windows; the oldest beyond it are deleted, for a training run that
+            reads windows as they are made. None keeps all.
 
     Yields:
-        number of windows of each shard as it gets done, those found done first.
+        Number of windows of each shard when it is complete, existing shards first.
 
     Raises:
         AvdetError: too few seeds, too few windows to keep, the folder holds another set, or it
@@ -76,7 +76,7 @@ def make_array_windows(
         )
     kept = None if keep is None else keep // a_shard
     if kept is not None and kept <= SHARDS_IN_HAND * jobs:
-        # Else an older shard may still be in the making when a newer one is deleted.
+        # Otherwise an older shard may still be in progress when a newer one is deleted.
         raise AvdetError(
             f'--keep: expected at least {(SHARDS_IN_HAND * jobs + 1) * a_shard} windows with '
             f'{jobs} processes, found {keep}'
@@ -91,7 +91,7 @@ def make_array_windows(
 
 
 def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -> int:
-    """Make and write one shard; returns its number of windows."""
+    """Make and write one shard; return its number of windows."""
     front_end = plan.front_end(base)
     rows = [
         row
@@ -104,7 +104,7 @@ def write_array_shard(out: Path, first_seed: int, plan: WindowPlan, base: Rig) -
 def _write_all(
     out: Path, todo: list[int], jobs: int, plan: WindowPlan, base: Rig, kept: int | None
 ) -> Iterator[int]:
-    # one thread each: the processes are the parallelism
+    # one thread per process, as the processes already run in parallel
     for name in _ONE_THREAD:
         os.environ.setdefault(name, '1')
     spawn = multiprocessing.get_context('spawn')
@@ -112,7 +112,7 @@ def _write_all(
         running: set[Future[int]] = set()
         try:
             with explain_failed_workers(out):
-                # one alone first, so that what is compiled lies in the cache for the others
+                # one process alone first, so that the others find compiled code in the cache
                 pool.submit(_warm_up, plan, base).result()
                 following = iter(todo)
                 for first in islice(following, SHARDS_IN_HAND * jobs):
@@ -135,7 +135,7 @@ def _write_all(
 
 
 def _warm_up(plan: WindowPlan, base: Rig) -> None:
-    """Compile what makes windows, by making some of the first drives."""
+    """Compile the code that makes windows by making a few drives."""
     front_end, one = plan.front_end(base), replace(plan, windows_a_drive=1)
     for seed in range(4):
         for _ in drive_windows(seed, base, front_end, one):
@@ -143,7 +143,7 @@ def _warm_up(plan: WindowPlan, base: Rig) -> None:
 
 
 def _settings(first_seed: int, plan: WindowPlan, base: Rig) -> dict[str, Any]:
-    """What makes a set."""
+    """Return the settings of a set."""
     front_end = plan.front_end(base)
     return {
         'format': FORMAT,

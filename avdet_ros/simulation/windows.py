@@ -1,28 +1,28 @@
 """Training windows: one second of eight-channel sound as features, with its labels.
 
 A set is a folder of shards, ``windows_<first seed>.npz`` (uncompressed, each of `SCENES_A_SHARD`
-drives with `WINDOWS_A_SCENE` windows), and ``windows.json`` with what made it. Each shard holds,
-for its n windows,
+drives with `WINDOWS_A_SCENE` windows), and ``windows.json``, which describes how it was made. Each
+shard holds, for its n windows,
 
 =================  ==================  ==========================================================
 features           (n, 32, 80, 44) f2  FrontEnd.compute of the window, sound rounded to 16 bits,
-                                       mean over every 4 frames (the last of 173 stays alone);
+                                       averaged over 4 frames each (the last of 173 stays alone);
                                        log-mel in dB, then real and imaginary coherences
 boxes_px           (n, 16, 4) f4       labels at the window's CENTRE: x_min, y_min, x_max, y_max;
-                                       zeros behind the first `count`
-count              (n,) i8             labels of the window
-ids, kinds         (n, 16) i8          identity; index into vehicles.KINDS; -1 behind `count`
+                                       zeros after the first `count`
+count              (n,) i8             number of labels of the window
+ids, kinds         (n, 16) i8          identity; index into vehicles.KINDS; -1 after `count`
 distance_m         (n, 16) f4          from the array
-visible_fraction   (n, 16) f4          of the box, in the image and not hidden
-level_db           (n, 16) f4          A-weighted level against all the rest
-end_boxes_px       (n, 16, 4) f4       labels at the window's END, a set of its own
+visible_fraction   (n, 16) f4          part of the box that is in the image and not hidden
+level_db           (n, 16) f4          A-weighted level relative to all other sound
+end_boxes_px       (n, 16, 4) f4       labels at the window's END, independent of the others
 end_count          (n,) i8             their number
 seed, time_s       (n,)                drive, and the window's start in it
 setting            (n,) U10            kind of road
 =================  ==================  ==========================================================
 
-A shard appears under its name only when complete, so a killed run is resumed. One run
-at a time writes into a folder.
+A shard appears under its name only when complete, so a killed run can be resumed. Only one run at
+a time writes into a folder.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class WindowSet:
-    """A set in memory: the arrays of the module's table, all shards one after another."""
+    """A set in memory: the arrays of the module's table, with all shards concatenated."""
 
     arrays: dict[str, np.ndarray]
 
@@ -81,11 +81,11 @@ def quantise(waveform: np.ndarray) -> np.ndarray:
 
 
 WindowRow = dict[str, np.ndarray | np.generic]
-"""Arrays and numbers of a window by name."""
+"""Arrays and numbers of a window, by name."""
 
 
 def scene_windows(scene: Scene, front_end: FrontEnd) -> Iterator[WindowRow]:
-    """Features and labels of `WINDOWS_A_SCENE` windows of a drive, far apart in time."""
+    """Yield features and labels of `WINDOWS_A_SCENE` windows of a drive, far apart in time."""
     rng = np.random.default_rng([scene.seed, 9])
     renderer = SoundRenderer(scene)
     rate = scene.rig.sample_rate_hz
@@ -124,15 +124,15 @@ def make_windows(
     """Make a set, or finish one that was interrupted.
 
     Args:
-        out: the set's folder, made if missing.
-        windows: how many windows at least; whole shards are made.
+        out: the set's folder, created if missing.
+        windows: minimum number of windows; whole shards are made.
         seeds: first seed and the one after the last allowed.
-        jobs: processes.
+        jobs: number of processes.
         corrupted: False for clean recordings.
         rig: microphones and camera; None for the package's own.
 
     Yields:
-        number of windows of each shard as it gets done, those found done first.
+        Number of windows of each shard when it is complete, existing shards first.
 
     Raises:
         AvdetError: too few seeds, the folder holds another set, or it cannot be written.
@@ -157,7 +157,7 @@ def make_windows(
 def _write_shards(
     out: Path, todo: list[int], jobs: int, corrupted: bool, rig: Rig
 ) -> Iterator[int]:
-    # one thread each: the processes are the parallelism
+    # one thread per process, as the processes already run in parallel
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')
     spawn = multiprocessing.get_context('spawn')
@@ -173,7 +173,7 @@ def _write_shards(
 
 
 def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
-    """Make and write one shard; returns its number of windows."""
+    """Make and write one shard; return its number of windows."""
     front_end = FrontEnd.of(rig)
     duration_s = WINDOWS_A_SCENE * SPACING_S
     rows = [
@@ -185,10 +185,10 @@ def write_shard(out: Path, first_seed: int, corrupted: bool, rig: Rig) -> int:
 
 
 def load_windows(folder: str | Path, limit: int | None = None) -> WindowSet:
-    """Read a set, or as much of it as is there already.
+    """Read a set, or the part of it that exists already.
 
     Args:
-        folder: what `make_windows` wrote.
+        folder: folder that `make_windows` wrote.
         limit: at most this many windows, in the order of their seeds.
 
     Raises:
@@ -225,7 +225,7 @@ def _relative(truth: Truth) -> np.ndarray:
 
 
 def _settings(first_seed: int, corrupted: bool, rig: Rig) -> dict[str, Any]:
-    """What makes a set."""
+    """Return the settings of a set."""
     front_end = FrontEnd.of(rig)
     return {
         'format': FORMAT,

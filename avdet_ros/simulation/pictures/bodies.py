@@ -1,7 +1,7 @@
 """The shapes of vehicles, as polygons in the vehicle's frame (x forward, y left, z up).
 
-They fill the same length, width and height as `vehicles.Vehicle.outline_m`, of which the truth's
-boxes are made; wing mirrors stand out a few centimetres.
+They fill the same length, width and height as `vehicles.Vehicle.outline_m`, from which the true
+boxes are computed; wing mirrors protrude a few centimetres.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def body_of(vehicle: Vehicle) -> Body:
 
 
 def _paint(vehicle: Vehicle) -> np.ndarray:
-    """A common paint, shifted a little towards the drawn colour."""
+    """Return the most similar common paint, shifted a little towards the drawn colour."""
     drawn = np.asarray(vehicle.paint, float)
     likely = np.argmin([np.abs(drawn - paint).sum() for paint in PAINTS])
     return np.clip(0.75 * np.array(PAINTS[likely]) + 0.25 * drawn, 0.03, 0.92)

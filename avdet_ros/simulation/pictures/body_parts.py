@@ -1,4 +1,4 @@
-"""What the bodies of vehicles have in common: colours, wheels, discs, panes."""
+"""Common parts of vehicle bodies: colours, wheels, discs, panes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Lamp:
     """A lamp on a vehicle.
 
     Attributes:
-        place_m: (x, y, z) in the vehicle's frame.
+        place_m: position (x, y, z) in the vehicle's frame.
         colour: red, green, blue, 0 to 1.
-        strength: brightness against a headlamp.
+        strength: brightness relative to a headlamp.
         forward: 1 if it shines forwards, -1 backwards.
     """
 
@@ -38,14 +38,14 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """What is drawn of one vehicle, in its frame."""
+    """Polygons and lamps of one vehicle, in its frame."""
 
     faces: Faces
     lamps: tuple[Lamp, ...]
 
 
 def turned(points: Sequence[Point], side: float) -> Sequence[Point]:
-    """Corners so that the polygon faces its side; given clockwise seen from the left."""
+    """Order corners so that the polygon faces its side; given clockwise as seen from the left."""
     area = sum(
         a[0] * b[2] - b[0] * a[2] for a, b in zip(points, [*points[1:], points[0]], strict=True)
     )
@@ -53,7 +53,7 @@ def turned(points: Sequence[Point], side: float) -> Sequence[Point]:
 
 
 def inset(quad: Sequence[Point], part_y: float, part_x: float) -> Sequence[Point]:
-    """A quadrilateral inside another, in parts of its two directions, just above its surface."""
+    """Return a quadrilateral inside another, inset by fractions of its two directions."""
     a, b, c, d = (np.array(point, float) for point in quad)
 
     def at(u: float, v: float) -> np.ndarray:
@@ -82,7 +82,7 @@ def disc(
     corners: int = 16,
     lowest: float = -1.0,
 ) -> None:
-    """Add a disc across (axis x) or along (y) the vehicle, cut off below `lowest` radii."""
+    """Add a disc facing axis x or y of the vehicle, cut off below `lowest` radii."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) * sign
     one, two = np.cos(angles) * radius, np.maximum(np.sin(angles), lowest) * radius
     zero = np.zeros(corners)
@@ -137,10 +137,10 @@ def underbody(faces: FaceList, length: float, width: float, clearance_m: float) 
 
 
 def patch(x: float, y: tuple[float, float], z: tuple[float, float]) -> Sequence[Point]:
-    """An upright rectangle across the vehicle."""
+    """Return an upright rectangle across the vehicle."""
     return [(x, y[0], z[0]), (x, y[1], z[0]), (x, y[1], z[1]), (x, y[0], z[1])]
 
 
 def flank(x: tuple[float, float], y: float, z: tuple[float, float]) -> Sequence[Point]:
-    """An upright rectangle along the vehicle."""
+    """Return an upright rectangle along the vehicle."""
     return turned([(x[0], y, z[0]), (x[1], y, z[0]), (x[1], y, z[1]), (x[0], y, z[1])], np.sign(y))

@@ -27,7 +27,7 @@ class Frame:
         thermal: (H, W) uint16 counts, see thermal.py.
         depth: (H, W, 3) uint8 BGR, colour-coded disparity, see depth.py.
         depth_m: (H / 2, W / 2) float16 metres along the optical axis, 0 where unknown.
-        pixels: how many of the RGB image's pixels show each vehicle, by identity (to 4 pixels).
+        pixels: number of RGB pixels that show each vehicle, by identity (to within 4 pixels).
     """
 
     time_s: float
@@ -39,11 +39,11 @@ class Frame:
 
 
 class Cameras:
-    """Looks at a drive at any time.
+    """Renders the pictures of a drive at any time.
 
     Args:
         scene: the drive.
-        conditions: its light and weather; the same scene and conditions give the same pictures.
+        conditions: light and weather; the same scene and conditions give the same pictures.
     """
 
     def __init__(self, scene: Scene, conditions: Conditions) -> None:
@@ -53,7 +53,7 @@ class Cameras:
         self.depth = DepthCamera(self.world)
 
     def frame(self, t_s: float, without: frozenset[int] = frozenset()) -> Frame:
-        """All pictures of an instant.
+        """Render all pictures of an instant.
 
         Args:
             t_s: drive time.
@@ -65,7 +65,7 @@ class Cameras:
         return Frame(float(t_s), rgb, thermal, depth, depth_m, self.pixels(t_s, without))
 
     def pixels(self, t_s: float, without: frozenset[int] = frozenset()) -> dict[int, int]:
-        """How many pixels show each vehicle, by identity; vehicles without any are left out."""
+        """Return the number of pixels of each visible vehicle, by identity."""
         composed = self.world.compose(t_s, without)
         owner = composed.look_up(composed.owner, -1)
         counts = np.bincount(owner[owner >= 0], minlength=len(composed.vehicles))
@@ -81,9 +81,9 @@ _lock = Lock()
 
 
 def render_rgb(scene: Scene, conditions: Conditions, t_s: float) -> np.ndarray:
-    """The RGB picture of a drive at an instant, for live display.
+    """Render the RGB picture of a drive at an instant, for live display.
 
-    What a drive needs is built at its first picture and kept for the latest few drives.
+    The world of a drive is built for its first picture and cached for the latest few drives.
 
     Returns:
         (H, W, 3) uint8, red first.

@@ -74,7 +74,7 @@ _VAN: _Stations = (
 
 
 def car(vehicle: Vehicle, paint: np.ndarray) -> Body:
-    """Build a hatchback, a saloon or a van, whichever its size suggests."""
+    """Build a hatchback, a saloon or a van, depending on kind and size."""
     length, width, height = vehicle.length_m, vehicle.width_m, vehicle.height_m
     if vehicle.kind == 'van':
         stations, windows = _VAN, vehicle.vehicle_id % 2 == 0
@@ -130,7 +130,7 @@ def car(vehicle: Vehicle, paint: np.ndarray) -> Body:
 
 
 def _belt(stations: _Stations) -> float:
-    """Height of the lower edge of the windows over the vehicle's height."""
+    """Return the height of the windows' lower edge relative to the vehicle's height."""
     return next(row[1] for row in stations if row[3] == 'bonnet')
 
 
@@ -157,7 +157,7 @@ def _sides(
     windows: bool,
     half: float,
 ) -> None:
-    """Both flanks: a sill, a lower and an upper band, the cabin's side with its windows."""
+    """Add both flanks: a sill, a lower and an upper band, the cabin's side with its windows."""
     count = len(x)
     tail = next(i for i in range(count) if z[i] >= belt - 0.12)
     nose = next(i for i, row in enumerate(stations) if row[3] == 'bonnet')
@@ -184,7 +184,7 @@ def _sides(
         points = [(a, side * half * 0.97, b) for a, b in sill]
         faces.add(turned(points, side), 'plastic', DARK, 1, normal=(0, side, 0))
         low, high = belt + 0.05 * (top - belt), belt + 0.84 * (top - belt)
-        # windows between the slanted ends of the cabin, parted by pillars
+        # windows between the slanted ends of the cabin, separated by pillars
         rear = np.interp([low, high], z[tail : tail + 3], x[tail : tail + 3]) + 0.10
         front = np.interp([low, high], z[nose - 1 : nose + 1][::-1], x[nose - 1 : nose + 1][::-1])
         front = front - 0.10
@@ -222,7 +222,7 @@ def _lamps(
     height: float,
     is_van: bool,
 ) -> tuple[Lamp, ...]:
-    """Head and tail lamps, number plates; returns what shines."""
+    """Add head and tail lamps and number plates; return the lamps."""
     front = next(i for i, row in enumerate(stations) if row[3] == 'grille') - 1
     lamps = []
     for side in (1, -1):

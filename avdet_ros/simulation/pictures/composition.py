@@ -1,4 +1,4 @@
-"""What the camera sees at one instant, in painting order, before any modality colours it."""
+"""The camera's view at one instant: polygons in painting order, not yet coloured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHIFT = 4
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A vehicle at the instant.
+    """A vehicle at the instant of the picture.
 
     Attributes:
         vehicle_id: its identity.
@@ -29,7 +29,7 @@ class Placed:
         position: (3,) world.
         rotation: (3, 3) vehicle to world.
         size_m: length, width, height.
-        warmth: 0 cold to 1 warm from driving.
+        warmth: 0 (cold) to 1 (warm from driving).
         lights: whether its lamps are on.
         speed_mps: its speed.
     """
@@ -46,7 +46,7 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Composition:
-    """Strokes: polygons in painting order, ground first.
+    """Strokes, i.e. polygons in painting order, ground first.
 
     Attributes:
         view: the camera.
@@ -57,10 +57,10 @@ class Composition:
         plane: (S, 3) 1 / depth = a x + b y + c at full image pixel x, y.
         depth_m: (S,) mean of nearest and furthest depth.
         owner: (S,) `GROUND`, `STILL` or the row of the vehicle in `vehicles`.
-        ground: how many strokes are ground.
-        bodies: first stroke, last stroke + 1 of each body, in painting order.
-        hidden_by: for each body the ground strokes in front of it, such as a crest.
-        vehicles: those near enough to be drawn.
+        ground: number of ground strokes.
+        bodies: first stroke and last stroke + 1 of each body, in painting order.
+        hidden_by: for each body, the ground strokes in front of it, such as a crest.
+        vehicles: vehicles near enough to be drawn.
     """
 
     view: View
@@ -83,7 +83,7 @@ class Composition:
         return sums / self.faces.counts()[:, None]
 
     def fixed(self, scale: float) -> list[np.ndarray]:
-        """The polygons as OpenCV's fixed-point integers, for an image scaled by `scale`."""
+        """Return the polygons as OpenCV's fixed-point integers, for an image scaled by `scale`."""
         if not self.polygons:
             return []
         every = (np.concatenate(self.polygons) + 0.5) * scale - 0.5
@@ -101,15 +101,15 @@ class Composition:
         between: Callable[[np.ndarray], None] | None = None,
         ground_too: bool = True,
     ) -> None:
-        """Fill all strokes into an image.
+        """Paint all strokes into an image.
 
         Args:
-            image: painted on.
-            colours: one OpenCV scalar a stroke.
-            polygons: of `fixed`, at the image's scale.
-            smooth: antialiased edges.
-            between: called with the image once the ground is painted.
-            ground_too: paint the ground as well, not only the bodies.
+            image: the image, changed in place.
+            colours: one OpenCV scalar per stroke.
+            polygons: result of `fixed` at the image's scale.
+            smooth: whether to antialias edges.
+            between: called with the image after the ground is painted.
+            ground_too: whether to paint the ground as well, not only the bodies.
         """
         line = cv2.LINE_AA if smooth else cv2.LINE_8
         for stroke in range(self.ground if ground_too else 0):
@@ -128,7 +128,7 @@ class Composition:
 
     @cached_property
     def index_ground(self) -> np.ndarray:
-        """(H / 2, W / 2) int32 the ground's stroke there, behind bodies too; -1 the sky."""
+        """(H / 2, W / 2) int32 ground stroke at each pixel, also behind bodies; -1 for the sky."""
         camera = self.view.camera
         image = np.full((camera.height_px // 2, camera.width_px // 2), -1, np.int32)
         polygons = self._half
@@ -142,7 +142,7 @@ class Composition:
 
     @cached_property
     def index(self) -> np.ndarray:
-        """(H / 2, W / 2) int32 which stroke shows, -1 for the sky."""
+        """(H / 2, W / 2) int32 visible stroke at each pixel; -1 for the sky."""
         camera = self.view.camera
         image = np.empty((camera.height_px // 2, camera.width_px // 2), np.int32)
 
@@ -153,5 +153,5 @@ class Composition:
         return image
 
     def look_up(self, values: np.ndarray, sky: float) -> np.ndarray:
-        """(H / 2, W / 2) of the value of the stroke that shows; `sky` where none does."""
+        """(H / 2, W / 2) value of the visible stroke at each pixel; `sky` where there is none."""
         return np.append(values, sky).astype(values.dtype)[self.index]

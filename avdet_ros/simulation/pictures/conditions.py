@@ -1,4 +1,4 @@
-"""Light, weather, heat, and the failures of each camera."""
+"""Light, weather and heat of a drive, and the failures of each camera."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Conditions:
-    """One drive's light, weather and cameras; the failures of each modality are in here.
+    """One drive's light and weather, and the properties of its cameras.
 
     Attributes:
         seed: keys clouds, noise and the surroundings' details.
         sun_elevation_deg: below about -6 it is night.
-        sun_azimuth_deg: where the sun stands, world, counter-clockwise from x.
+        sun_azimuth_deg: direction of the sun in the world, counter-clockwise from x.
         cloud: 0 clear to 1 overcast.
-        rain: 0 dry to 1 downpour: streaks, wet mirroring road, less range in every camera.
+        rain: 0 dry to 1 downpour: streaks, wet mirroring road, shorter range of every camera.
         haze_per_m: extinction of contrast with distance.
         glare: 0 to 1, how much the sun or lamps blind the RGB camera.
-        lens_drops: how many drops sit on the RGB camera's glass.
+        lens_drops: number of drops on the RGB camera's lens.
         street_lamps: 0 or 1, whether lamps light the road at night.
-        lit_windows: part of the windows lit at night.
+        lit_windows: fraction of the windows lit at night.
         air_c: air temperature.
         thermal_noise_k: temporal noise of the thermal camera, kelvin.
-        thermal_blur_px: its blur, pixels of its 960 x 325 grid.
-        started_share: part of the driving vehicles whose engines and tyres are still cold.
+        thermal_blur_px: blur of the thermal camera, pixels of its 960 x 325 grid.
+        started_share: fraction of the driving vehicles whose engines and tyres are still cold.
         depth_noise_px: noise of the stereo matcher's disparity, pixels.
-        depth_range_m: beyond it the matcher reports nothing.
-        depth_dropout: 0 to 1, how readily it loses dark, wet and mirroring surfaces.
+        depth_range_m: range of the matcher; beyond it there is no depth.
+        depth_dropout: 0 to 1, how readily the matcher fails on dark, wet and mirroring surfaces.
     """
 
     seed: int = 0
@@ -51,12 +51,12 @@ class Conditions:
 
     @property
     def daylight(self) -> float:
-        """0 at night to 1 by day."""
+        """Brightness of the day: 0 at night to 1 by day."""
         return float(np.clip((self.sun_elevation_deg + 6.0) / 14.0, 0.0, 1.0))
 
     @property
     def night(self) -> bool:
-        """Whether a drive in these conditions is called a night drive."""
+        """Whether a drive in these conditions counts as a night drive."""
         return self.daylight < 0.3
 
     @property
@@ -68,7 +68,7 @@ class Conditions:
 
     @property
     def direct(self) -> float:
-        """0 to 1, how much of the light comes straight from the sun."""
+        """Strength of direct sunlight, 0 to 1."""
         high = np.clip(self.sun_elevation_deg / 8.0, 0.0, 1.0)
         return float(high * (1 - self.cloud) ** 1.5 * (1 - self.rain) ** 2)
 
@@ -78,8 +78,8 @@ def random_conditions(seed: int, temperature_c: float, night: bool | None = None
 
     Args:
         seed: the drive's.
-        temperature_c: the air's, as its sound has it.
-        night: by night, by day, or None to draw that too (one half of MAVD is night).
+        temperature_c: air temperature, the same as for the drive's sound.
+        night: True for night, False for day, None to draw it, too (one half of MAVD is night).
     """
     rng = np.random.default_rng([seed, 101])
     draw = rng.uniform

@@ -1,4 +1,4 @@
-"""One picture of the whole world: every modality by day, by night, in rain and in a tunnel."""
+"""A contact sheet of the simulated world: all modalities by day, night, in rain, in a tunnel."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ VIEWS = (
     ('night rain', 300012, 6.0, None, {'sun_elevation_deg': -20, 'rain': 0.6, 'cloud': 1.0}),
     ('tunnel', 300052, 2.5, 'tunnel', {'air_c': 17}),
 )
-"""Name, scene seed, drive time, setting if another than drawn, conditions."""
+"""Name, scene seed, drive time, setting (None: as drawn), conditions."""
 
 
 def write_contact_sheet(path: str | Path, rig_path: str | Path | None = None) -> None:
-    """Paint the sheet: a column a view, a row a modality.
+    """Render the sheet: one column per view, one row per modality.
 
     Raises:
         AvdetError: the file cannot be written.
@@ -70,7 +70,7 @@ def write_contact_sheet(path: str | Path, rig_path: str | Path | None = None) ->
 
 
 def _png(sheet: np.ndarray) -> bytes:
-    """Fewer shades until the file is small enough."""
+    """Encode as PNG, with fewer shades until the file is small enough."""
     for step in (1, 4, 8, 16):
         image = cv2.bilateralFilter(sheet, 5, 4.0 * step, 3) if step > 1 else sheet
         coarse = (image // step * step + step // 2).astype(np.uint8)
@@ -81,7 +81,7 @@ def _png(sheet: np.ndarray) -> bytes:
 
 
 def _write_text(image: np.ndarray, text: str) -> None:
-    # on a dark strip: outlined letters differ in width between OpenCV's versions
+    # on a dark strip: the width of outlined letters differs between versions of OpenCV
     font = cv2.FONT_HERSHEY_SIMPLEX
     (width, height), _ = cv2.getTextSize(text, font, 0.5, 1)
     image[: height + 14, : width + 18] //= 3

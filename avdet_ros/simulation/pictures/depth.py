@@ -1,4 +1,4 @@
-"""The depth camera: a stereo matcher's disparities with its noise, gaps and limits."""
+"""The depth camera: the disparities of a stereo matcher with noise, gaps and limited range."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNMATCHED, _UNMATCHED_WET = column('unmatched'), column('unmatched_wet')
 
 
 class DepthCamera:
-    """Makes one drive's depth pictures, on a grid of half the image's resolution."""
+    """Renders one drive's depth pictures, on a grid of half the image's resolution."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -26,7 +26,7 @@ class DepthCamera:
         big = shape[0] + 64, shape[1] + 64
         noise = cv2.GaussianBlur(rng.normal(0, 1, big).astype(np.float32), (0, 0), 1.1)
         self.noise = noise / noise.std()
-        # gaps come in patches, with ragged rims
+        # gaps form patches with ragged edges
         patches = 0.7 * noise_image(rng, *big, 32) + 0.3 * rng.random(big)
         order = np.argsort(patches, axis=None)
         ranks = np.empty(order.size, np.float32)
@@ -36,13 +36,13 @@ class DepthCamera:
         self.x, self.y = x.astype(np.float32)[None], y.astype(np.float32)[:, None]
 
     def exact_m(self, t_s: float, without: frozenset[int] = frozenset()) -> np.ndarray:
-        """(h, w) float32 true depth along the optical axis of what is drawn; inf in the sky."""
+        """(h, w) float32 true depth of the surfaces along the optical axis; inf in the sky."""
         composed = self.world.compose(t_s, without)
         plane = composed.plane.astype(np.float32)
         inverse = composed.look_up(plane[:, 0], 0.0) * self.x
         inverse += composed.look_up(plane[:, 1], 0.0) * self.y
         inverse += composed.look_up(plane[:, 2], 0.0)
-        # where a face is seen edge on its plane explodes: its own mean depth holds there
+        # the plane of a face seen edge-on gives extreme depths: use the face's mean depth there
         mean = composed.look_up((1 / np.maximum(composed.depth_m, 0.1)).astype(np.float32), 0.0)
         wild = (inverse < 0.3 * mean) | (inverse > 3.5 * mean)
         ground = composed.index < composed.ground
@@ -55,11 +55,11 @@ class DepthCamera:
     def paint(
         self, t_s: float, rgb: np.ndarray, without: frozenset[int] = frozenset()
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One picture.
+        """Render one picture.
 
         Args:
             t_s: drive time.
-            rgb: (H, W, 3) uint8 picture of the same instant: the matcher loses what is dark in it.
+            rgb: (H, W, 3) uint8 picture of the same instant; the matcher fails on its dark areas.
             without: identities of vehicles to leave out.
 
         Returns:
@@ -91,7 +91,7 @@ class DepthCamera:
         smallest = self.focal_px * BASELINE_M / conditions.depth_range_m
         known = (self.gaps[part] >= chance) & (measured > smallest)
         measured = np.where(known, measured, 0).astype(np.float32)
-        # single pixels that stand alone are filtered out, as matchers do
+        # isolated pixels are filtered out, as matchers do
         measured = np.where(known, cv2.medianBlur(measured, 3), 0)
         with np.errstate(divide='ignore'):
             metres = np.where(measured > 0, self.focal_px * BASELINE_M / measured, 0)

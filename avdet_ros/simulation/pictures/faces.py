@@ -1,4 +1,4 @@
-"""Flat polygons in space, many at a time: made, moved, looked at through the camera."""
+"""Flat polygons in space: built, moved and projected into the camera in bulk."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from avdet_ros.rig import Camera
 from avdet_ros.simulation.pictures.materials import INDEX
 
 NEAR_M = 0.35
-"""Nothing nearer to the camera is drawn."""
+"""Minimum depth: nothing nearer to the camera is drawn."""
 
 Point = Sequence[float] | np.ndarray
-"""Three coordinates in metres, or three parts of a colour."""
+"""Three coordinates in metres, or three components of a colour."""
 
 _BIG_PX = 6000.0
 _UNKNOWN = (np.nan, np.nan, np.nan)
@@ -22,17 +22,17 @@ _UNKNOWN = (np.nan, np.nan, np.nan)
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """K flat polygons with M corners in all.
+    """K flat polygons with M corners in total.
 
     Attributes:
         corners: (M, 3) float64, one polygon after the other, counter-clockwise seen from outside.
         starts: (K,) int64 index of each polygon's first corner.
-        normals: (K, 3) float64 unit vectors outwards, for light and for culling.
+        normals: (K, 3) float64 outward unit vectors, for lighting and culling.
         material: (K,) int64 index into materials.MATERIALS.
         colour: (K, 3) float64 red, green, blue, 0 to 1, under full white light.
         layer: (K,) int64; within one body, higher ones are painted over lower ones.
-        both_sides: (K,) bool, also drawn when seen from behind.
-        section: (K,) int64; for ground only, which stretch of the road it belongs to.
+        both_sides: (K,) bool, whether also drawn when seen from behind.
+        section: (K,) int64; the stretch of road, for ground only.
     """
 
     corners: np.ndarray
@@ -48,11 +48,11 @@ class Faces:
         return len(self.starts)
 
     def counts(self) -> np.ndarray:
-        """(K,) corners of each polygon."""
+        """(K,) number of corners of each polygon."""
         return np.diff(np.append(self.starts, len(self.corners)))
 
     def moved(self, position: np.ndarray, rotation: np.ndarray) -> Faces:
-        """The same in another frame: p -> position + rotation p."""
+        """Return the polygons in another frame: p -> position + rotation p."""
         return replace(
             self,
             corners=position + self.corners @ rotation.T,
@@ -91,7 +91,7 @@ class FaceList:
         layer: int = 0,
         taper: float = 1.0,
     ) -> None:
-        """Add a box without its bottom; its top is `taper` times as large as its foot."""
+        """Add a box without its bottom; the top is `taper` times as large as the foot."""
         (x0, y0, z0), (x1, y1, z1) = low, high
         xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
         foot = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
@@ -103,7 +103,7 @@ class FaceList:
         self.add(top, material, colour, layer)
 
     def build(self) -> Faces:
-        """Everything added so far."""
+        """Return all polygons added so far."""
         if not self._rows:
             return empty()
         normal, material, colour, layer, both, section = zip(*self._rows, strict=True)
@@ -111,8 +111,8 @@ class FaceList:
         corners = np.concatenate(self._corners)
         starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
         normals = np.array(normal, np.float64)
-        # Newell's method, also right for slightly bent polygons; relative to the first corners,
-        # so that places far from the origin lose no digits
+        # Newell's method also works for slightly bent polygons; relative to the first corners, so
+        # that positions far from the origin lose no digits
         after = np.arange(len(corners)) + 1
         after[ends - 1] = starts
         local = corners - np.repeat(corners[starts], ends - starts, axis=0)
@@ -133,14 +133,14 @@ class FaceList:
 
 
 def empty() -> Faces:
-    """No polygons."""
+    """Return an empty collection."""
     whole = np.zeros(0, np.int64)
     three = np.zeros((0, 3))
     return Faces(three, whole, three, whole, three, whole, np.zeros(0, bool), whole)
 
 
 def joined(parts: Sequence[Faces]) -> Faces:
-    """All polygons of several collections, in their order."""
+    """Join the polygons of several collections, in order."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return empty()
@@ -168,7 +168,7 @@ class View:
     axes: np.ndarray
 
     def optical(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) in the optical frame: x right, y down, z forward."""
+        """Transform world points (..., 3) to the optical frame: x right, y down, z forward."""
         return (points - self.eye) @ self.axes.T
 
     def pixels(self, optical: np.ndarray) -> np.ndarray:
@@ -179,7 +179,7 @@ class View:
 
 
 def view_of(camera: Camera, position: np.ndarray, rotation: np.ndarray) -> View:
-    """The view from a vehicle at a pose."""
+    """Return the camera's view from a vehicle at a pose."""
     return View(camera, position + rotation @ camera.position_m, camera.rotation @ rotation.T)
 
 
@@ -188,10 +188,10 @@ class Seen:
     """The polygons that face the camera and reach into the image.
 
     Attributes:
-        index: (S,) which polygon of the `Faces`.
+        index: (S,) index of the polygon in the `Faces`.
         polygons: S arrays (P, 2) float64 pixels.
-        nearest_m: (S,) least depth of a corner.
-        furthest_m: (S,) greatest depth of a corner.
+        nearest_m: (S,) smallest depth of a corner.
+        furthest_m: (S,) largest depth of a corner.
         box: (S, 4) bounding boxes, pixels, not clipped.
         plane: (S, 3) a, b, c with 1 / depth = a x + b y + c at pixel (x, y).
     """
@@ -205,11 +205,11 @@ class Seen:
 
 
 def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
-    """Cull, clip and project.
+    """Cull, clip and project polygons.
 
     Args:
         faces: in the world frame.
-        view: from where.
+        view: the camera.
         smallest_px: polygons smaller than this in both directions are left out.
     """
     none = np.zeros(0)
@@ -257,7 +257,7 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
         points = polygons[row]
         box[row] = (*points.min(axis=0), *points.max(axis=0))
     # n . p = -d on the plane; with p = depth * (x', y', 1): 1 / depth = -(n . (x', y', 1)) / d
-    # from the corners (Newell), for a face's own normal may be bent to catch the light
+    # n from the corners (Newell), since a face's own normal may be bent for lighting
     after = np.arange(len(optical)) + 1
     after[ends - 1] = faces.starts
     across = np.add.reduceat(np.cross(optical, optical[after]), faces.starts)
@@ -271,7 +271,7 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
 
 
 def _clip(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Cut a polygon in the optical frame to a pyramid somewhat wider than the image."""
+    """Clip a polygon in the optical frame to a pyramid somewhat wider than the image."""
     x, y = 1.5 * camera.width_px / camera.fx, 2.5 * camera.height_px / camera.fy
     planes = np.array(
         [[0, 0, 1, -NEAR_M], [1, 0, x, 0], [-1, 0, x, 0], [0, 1, y, 0], [0, -1, y, 0]]

@@ -10,7 +10,7 @@ from avdet_ros.simulation.pictures.faces import FaceList, Point
 from avdet_ros.simulation.road import Road, meeting_m
 
 STEP_M = 4.0
-"""Length of a stretch of ground, flat in itself."""
+"""Length of a stretch of ground; each stretch is flat."""
 
 TERRAIN_M = 90.0
 CROSS_REACH_M = 130.0
@@ -21,9 +21,9 @@ WHITE = (0.86, 0.86, 0.84)
 
 @dataclass(frozen=True)
 class Layout:
-    """Lanes of the main road in lane widths, how far the asphalt reaches, and its walls in metres.
+    """Lanes and asphalt edges of the main road in lane widths, and its walls in metres.
 
-    Walls are infinitely far away, and the ceiling infinitely high, where there are none.
+    Missing walls are infinitely far away, and a missing ceiling is infinitely high.
     """
 
     right: float
@@ -64,7 +64,7 @@ class _Strips:
         lift: tuple[float, float] = (0.0, 0.0),
         section: int | None = None,
     ) -> None:
-        """A strip between two offsets (metres; a number or one a knot) to the next knot."""
+        """Add a strip between two offsets (metres, a number or one per knot) to the next knot."""
         (r0, r1), (l0, l1) = (
             (at[knot], at[knot + 1]) if isinstance(at, np.ndarray) else (at, at)
             for at in (right, left)
@@ -87,7 +87,7 @@ def main_ground(
     count: int,
     crossing: Road | None,
 ) -> None:
-    """Lay the main road, its verges or pavements and its markings."""
+    """Build the main road with its verges or pavements and its markings."""
     strips = _Strips(faces, road, first, count, STEP_M)
     width = strips.width
     right, left = layout.paved_right * width, layout.paved_left * width
@@ -134,7 +134,7 @@ def main_ground(
 
 
 def _marks(strips: _Strips, knot: int, layout: Layout, width: np.ndarray) -> None:
-    """Edge lines, lane lines and the line between the directions."""
+    """Add edge lines, lane lines and the line between the directions."""
     half = 0.065
     edge = {layout.right: 0.06, layout.left: -0.06}
     for line, inset in edge.items():
@@ -162,14 +162,14 @@ def _marks(strips: _Strips, knot: int, layout: Layout, width: np.ndarray) -> Non
 
 
 def _crossed(road: Road, crossing: Road, strips: _Strips) -> np.ndarray:
-    """(knots,) bool, where the main road meets the crossing one."""
+    """(knots,) bool, where the main road meets the crossing road."""
     return (
         np.abs(strips.along + STEP_M / 2 - meeting_m(road, crossing)) < crossing.lane_width_m + 2.5
     )
 
 
 def cross_ground(faces: FaceList, road: Road, crossing: Road, layout: Layout) -> None:
-    """The road across, as flat stretches painted over the main road's ground."""
+    """Build the crossing road as flat stretches, painted over the main road's ground."""
     count = int(2 * CROSS_REACH_M / STEP_M)
     strips = _Strips(faces, crossing, -CROSS_REACH_M, count, STEP_M)
     width = strips.width
@@ -216,7 +216,7 @@ def cross_ground(faces: FaceList, road: Road, crossing: Road, layout: Layout) ->
 
 
 def tunnel(faces: FaceList, road: Road, layout: Layout, first: float, count: int) -> None:
-    """Walls, a vaulted ceiling and its lamps; they count as ground."""
+    """Build a tunnel's walls, vaulted ceiling and lamps; they count as ground."""
     strips = _Strips(faces, road, first, count, STEP_M)
     width = strips.width
     right, left = layout.paved_right * width - 1.2, layout.paved_left * width + 1.2

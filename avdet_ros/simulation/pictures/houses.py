@@ -1,4 +1,4 @@
-"""Houses, alone and in rows."""
+"""Houses, single and in rows."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def building(
     lit: float,
     urban: bool,
 ) -> Thing:
-    """A house whose front faces the road; rows of windows, some lit at night."""
+    """Build a house that faces the road, with rows of windows, some lit at night."""
     site = Site(road, along + front_m / 2, aside)
     return _house(rng, site, (-front_m / 2, front_m / 2), None, side, lit, urban)
 
 
 def row(rng: np.random.Generator, rows: Building, lit: float) -> list[Thing]:
-    """The houses that a row of them consists of, wall to wall."""
+    """Build the houses of a row, wall to wall."""
     site = Site(rows.road, rows.along_m, rows.aside_m)
     end = rows.front_m / 2
     count = max(round(rows.front_m / rng.uniform(9, 18)), 1)
@@ -62,7 +62,7 @@ def _house(
     lit: float,
     urban: bool,
 ) -> Thing:
-    """A house between two places along its site; as deep as drawn if `depth_m` is None."""
+    """Build a house between two places along its site; draw its depth if `depth_m` is None."""
     floors = int(rng.integers(2, 6)) if urban else int(rng.integers(1, 3))
     storey = rng.uniform(2.9, 3.5)
     drawn = rng.uniform(9, 14)

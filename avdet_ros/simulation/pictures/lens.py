@@ -1,4 +1,4 @@
-"""Effects of the RGB camera's lens and the air: lights that glow, rain, drops."""
+"""Effects of the RGB camera's lens and the air: glowing lights, rain, drops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 def add_light(
     image: np.ndarray, sprite: np.ndarray, x: int, y: int, colour: tuple[float, float, float]
 ) -> None:
-    """Add a light to an image, cut to it."""
+    """Add a light to an image, clipped to the image."""
     height, width = sprite.shape
     x0, y0 = max(x, 0), max(y, 0)
     x1, y1 = min(x + width, image.shape[1]), min(y + height, image.shape[0])
@@ -23,7 +23,7 @@ def add_light(
 def streaks(
     rng: np.random.Generator, size: tuple[int, int], rain: float, dark: float
 ) -> np.ndarray:
-    """(h, w) uint8 of a size: rain in the air, added to a picture."""
+    """(h, w) uint8 of shape `size`: streaks of rain in the air, to be added to a picture."""
     image = np.zeros(size, np.uint8)
     if not rain:
         return image
@@ -39,11 +39,11 @@ def streaks(
 
 
 Drop = tuple[int, int, int, np.ndarray]
-"""Column and row of a drop's corner, its radius, all px, and its (2 r, 2 r, 1) mask, 0 to 1."""
+"""Column and row of a drop's corner, its radius (all px), and its (2 r, 2 r, 1) mask, 0 to 1."""
 
 
 def drops(rng: np.random.Generator, height: int, width: int, count: int) -> list[Drop] | None:
-    """Drops on the lens; None without any."""
+    """Draw drops on the lens; None without any."""
     if not count:
         return None
     drops = []

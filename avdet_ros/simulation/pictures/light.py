@@ -1,4 +1,4 @@
-"""Light: on the ground as a map over the image, on bodies face by face."""
+"""Light: a map over the image for the ground, one value per face for bodies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHIFT = 4
 
 
 def ambient(conditions: Conditions, tunnel: bool) -> np.ndarray:
-    """(3,) light from all sides, red, green, blue; a white wall by day is near 1."""
+    """(3,) ambient light, red, green, blue; near 1 for a white wall by day."""
     if tunnel:
         return np.array([0.62, 0.57, 0.48])
     day, cloud = conditions.daylight, conditions.cloud
@@ -32,7 +32,7 @@ def ambient(conditions: Conditions, tunnel: bool) -> np.ndarray:
 
 
 def sunlight(conditions: Conditions, tunnel: bool) -> np.ndarray:
-    """(3,) light of the sun on a surface that faces it."""
+    """(3,) sunlight on a surface that faces the sun."""
     if tunnel:
         return np.zeros(3)
     low = np.clip(conditions.sun_elevation_deg / 25, 0, 1)
@@ -41,12 +41,12 @@ def sunlight(conditions: Conditions, tunnel: bool) -> np.ndarray:
 
 
 def headlamp_beam(conditions: Conditions, tunnel: bool) -> float:
-    """Strength of the ego vehicle's dipped beam against daylight."""
+    """Return the strength of the ego vehicle's dipped beam relative to daylight."""
     return 0.25 if tunnel else 0.95 * (1 - conditions.daylight) ** 2
 
 
 def beam(forward_m: np.ndarray, left_m: np.ndarray, up_m: np.ndarray | float) -> np.ndarray:
-    """Dipped headlamps at points in front of a vehicle, 0 to 1; dark above the cut-off."""
+    """Light of dipped headlamps at points in front of a vehicle, 0 to 1; dark above cut-off."""
     ahead = np.maximum(forward_m, 0.1)
     spread = 1.6 + 0.26 * ahead
     across = np.exp(-((left_m + 0.02 * ahead) ** 2) / (2 * spread**2))
@@ -58,7 +58,7 @@ def beam(forward_m: np.ndarray, left_m: np.ndarray, up_m: np.ndarray | float) ->
 def shade_bodies(
     composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
 ) -> np.ndarray:
-    """Colours of all strokes that stand on the ground, lit; and of the ground as if in full light.
+    """Return the colours of all strokes: bodies as lit, the ground as if in full light.
 
     Returns:
         (S, 3) float64 red, green, blue, not limited to 1.
@@ -78,7 +78,7 @@ def shade_bodies(
     light[ground] = 1.0
     out = colour * light
     gloss = _GLOSS[material][:, None] * ~ground[:, None]
-    # what shines mirrors the sky if it faces up and the surroundings if not
+    # glossy faces mirror the sky if they face up, else the surroundings
     up = np.clip(normals[:, 2:3] * 1.2 + 0.25, 0, 1)
     mirror = up * zenith_colour(conditions) + (1 - up) * 0.5 * horizon_colour(conditions)
     if tunnel:
@@ -101,7 +101,7 @@ def shade_bodies(
     fade = 1 - np.exp(-conditions.haze_per_m * composed.depth_m)
     fade = fade * (0.25 if tunnel else 1.0)
     haze = horizon_colour(conditions) if not tunnel else np.array([0.30, 0.28, 0.24])
-    # the ground's haze is laid on with its light
+    # the ground's haze is added with its light
     fade = np.where(ground, 0.0, fade)[:, None]
     return (1 - fade) * out + fade * haze
 
@@ -109,12 +109,12 @@ def shade_bodies(
 def _lamp_light(
     composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
 ) -> np.ndarray:
-    """(S, 3) light of the ego vehicle's headlamps and of street lamps on every stroke."""
+    """(S, 3) light of the ego vehicle's headlamps and of street lamps on each stroke."""
     light = np.zeros((len(composed.owner), 3))
     strength = headlamp_beam(conditions, tunnel)
     if strength > 0.02:
         place = (composed.centres - composed.position) @ composed.rotation
-        # what stands upright faces the beam better than the road does, and mirrors some back
+        # upright surfaces face the beam better than the road does, and some are retroreflective
         lit = 1.2 * beam(place[:, 0], place[:, 1], place[:, 2])
         back = np.isin(composed.faces.material, [INDEX['plate'], INDEX['sign'], INDEX['taillamp']])
         light += strength * (lit * np.where(back, 3.0, 1.0))[:, None] * [1.0, 0.96, 0.86]
@@ -131,7 +131,7 @@ def _lamp_light(
 
 
 class GroundLight:
-    """Grain, shadows and pools of light on the ground, as a map over the image's lower part."""
+    """Grain, shadows and pools of light on the ground, as maps over the image."""
 
     def __init__(self, camera: Camera, conditions: Conditions) -> None:
         self.camera = camera
@@ -155,13 +155,13 @@ class GroundLight:
         self.grain = (1 / (1 + (flat / 9) ** 2)).astype(np.float32)
         self.patches = (1 / (1 + (flat / 45) ** 2)).astype(np.float32)
         self.grain_row = int(np.argmax((self.grain > 0.03).any(axis=1)))
-        # OpenCV's maps hold 16 bits: nothing further away than they reach
+        # OpenCV's maps have 16 bits: limit distances to their range
         self.forward, self.left = (np.clip(x, -600, 600) for x in (self.forward, self.left))
         self.beam = beam(self.forward, self.left, 0.0).astype(np.float32)
         self.beam[flat > 1e3] = 0
 
     def texture(self, composed: Composition) -> np.ndarray:
-        """(h, w) float32 relative brightness, fixed to the world; half the image's size."""
+        """(h, w) float32 relative brightness, fixed to the world, at half the image's size."""
         out = np.ones(self.beam.shape, np.float32)
         turn, place = composed.rotation[:2, :2].astype(np.float32), composed.position[:2]
         for image, metre, weight, first in (
@@ -182,7 +182,7 @@ class GroundLight:
     def shadows(
         self, composed: Composition, conditions: Conditions, things: list[np.ndarray], tunnel: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Two (h, w) float32 maps, 0 to 1: hidden from the sun; hidden from the sky."""
+        """Return two (h, w) float32 maps, 0 to 1: hidden from the sun, and hidden from the sky."""
         shape = self.beam.shape
         sun_mask: np.ndarray = np.zeros(shape, np.uint8)
         contact: np.ndarray = np.zeros(shape, np.uint8)
@@ -205,7 +205,7 @@ class GroundLight:
     def pools(
         self, composed: Composition, conditions: Conditions, tunnel: bool, lamps_m: np.ndarray
     ) -> np.ndarray:
-        """(h, w) float32 light on the ground from lamps of vehicles and of the street."""
+        """(h, w) float32 light on the ground from the lamps of vehicles and streets."""
         light = headlamp_beam(conditions, tunnel) * self.beam
         dark = 1 - conditions.daylight
         if tunnel or dark < 0.1:
@@ -240,7 +240,7 @@ class GroundLight:
 def thing_shadows(
     composed: Composition, conditions: Conditions, things: tuple[Thing, ...]
 ) -> list[np.ndarray]:
-    """Outlines on the ground, in the world, of the shadows of near buildings and trees."""
+    """Return the outlines, in the world, of the ground shadows of nearby buildings and trees."""
     if conditions.direct < 0.05 or conditions.sun_elevation_deg < 3:
         return []
     outlines = []
@@ -250,7 +250,7 @@ def thing_shadows(
         if thing.flat or np.linalg.norm(middle - composed.position[:2]) > SHADOW_DISTANCE_M:
             continue
         corners = thing.faces.corners
-        # onto the ground in front of the thing, taken as level
+        # project onto the ground at its foot, assumed level
         ground = float(composed.position[2]) if len(corners) == 0 else float(_foot(thing))
         height = np.clip(corners[:, 2] - ground, 0, None)
         flat = corners[:, :2] - height[:, None] / max(sun[2], 0.05) * sun[:2]
@@ -275,7 +275,7 @@ def _outline(placed: Placed, grow: float) -> np.ndarray:
 
 
 def _sun_hull(placed: Placed, conditions: Conditions) -> np.ndarray:
-    """Where the vehicle's shadow lies on its own plane."""
+    """Return the outline of the vehicle's shadow in the plane it stands on."""
     sun = conditions.sun @ placed.rotation
     points = placed.body.faces.corners
     flat = points[:, :2] - points[:, 2:3] / max(sun[2], 0.05) * sun[:2]

@@ -1,4 +1,4 @@
-"""What surfaces are made of, as far as it matters to the three cameras."""
+"""Materials of surfaces: the properties that matter to the three cameras."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class Material:
     """A kind of surface.
 
     Attributes:
-        name: for people.
-        gloss: part of the sky that it mirrors in the visible, 0 to 1.
-        solar_k: how much full sun warms it above the air, kelvin.
-        warm_k: how much a vehicle that has been driven warms it, kelvin.
-        cold_sky: part of the cold sky that it mirrors in the thermal band, facing up.
-        unmatched: chance that a stereo matcher finds nothing on it, dry and by day.
+        name: key in `INDEX`.
+        gloss: fraction of the sky that it reflects in the visible band, 0 to 1.
+        solar_k: warming above the air in full sun, kelvin.
+        warm_k: warming on a vehicle that has been driven, kelvin.
+        cold_sky: fraction of the cold sky that it reflects in the thermal band, facing up.
+        unmatched: probability that a stereo matcher finds no match on it, dry and by day.
         unmatched_wet: the same when wet.
-        glows: it is a lamp and keeps its colour in the dark.
+        glows: whether it is a lamp, which keeps its colour in the dark.
     """
 
     name: str
@@ -63,11 +63,11 @@ MATERIALS = (
     Material('sign', 0.1, 8, 0, 0.1, 0.03, 0.06),
     Material('water', 0.0, 3, 0, 0.2, 0.6, 0.8),
 )
-"""All surfaces. The numbers are plausible orders of magnitude, not measurements."""
+"""All materials. The numbers are plausible orders of magnitude, not measurements."""
 
 INDEX = {material.name: index for index, material in enumerate(MATERIALS)}
 
 
 def column(attribute: str) -> np.ndarray:
-    """(len(MATERIALS),) float32 of one attribute, to be indexed by material."""
+    """(len(MATERIALS),) float32 values of one attribute, to be indexed by material."""
     return np.array([getattr(material, attribute) for material in MATERIALS], np.float32)

@@ -10,7 +10,7 @@ from avdet_ros.simulation.road import Road
 
 
 def tree(rng: np.random.Generator, road: Road, along: float, aside: float, size: float) -> Thing:
-    """A broad-leaved or a needle tree."""
+    """Build a broad-leaved tree or a conifer."""
     site = Site(road, along, aside)
     faces = FaceList()
     bark = np.array([0.25, 0.19, 0.14])
@@ -64,7 +64,7 @@ def tree(rng: np.random.Generator, road: Road, along: float, aside: float, size:
 
 
 def bush(rng: np.random.Generator, road: Road, along: float, aside: float) -> Thing:
-    """A bush of two round pieces."""
+    """Build a bush of two round pieces."""
     site = Site(road, along, aside)
     faces = FaceList()
     leaf = np.array([0.22, 0.32, 0.12]) * rng.uniform(0.75, 1.2)
@@ -82,7 +82,7 @@ def _blob(
     colour: np.ndarray,
     layer: int,
 ) -> None:
-    """A dented ball of leaves; its facets differ a little in colour."""
+    """Add a dented ball of leaves with facets of slightly different colours."""
     rings = np.deg2rad([-58.0, -22.0, 18.0, 52.0])
     turns = 9
     radius = rng.uniform(0.86, 1.1, (len(rings), turns))

@@ -1,4 +1,4 @@
-"""The RGB camera: light, wet, glare and the lamps of a drive."""
+"""The RGB camera: light, wetness, glare and lamps of a drive."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from avdet_ros.simulation.pictures.world import World
 
 _GLOWS = column('glows') > 0
 SMOOTH_M = 30.0
-"""Up to this depth wetness and haze of the road change from pixel to pixel."""
+"""Up to this depth, wetness and haze of the road vary from pixel to pixel."""
 
 _FULL = 160.0
-"""What stands for light 1 in the map by which the ground is multiplied."""
+"""Value that stands for light 1 in the map by which the ground is multiplied."""
 
 
 class RgbCamera:
-    """Paints one drive's RGB pictures; keeps what does not change between them."""
+    """Renders one drive's RGB pictures; caches everything that does not change between them."""
 
     def __init__(self, world: World) -> None:
         self.world, self.conditions = world, world.conditions
@@ -52,7 +52,7 @@ class RgbCamera:
         self.sprites: dict[int, np.ndarray] = {}
 
     def paint(self, t_s: float, without: frozenset[int] = frozenset()) -> np.ndarray:
-        """One picture.
+        """Render one picture.
 
         Args:
             t_s: drive time.
@@ -82,7 +82,7 @@ class RgbCamera:
 
     def _paint_sky(self, composed: Composition, image: np.ndarray) -> None:
         camera = composed.view.camera
-        # down to where even a tilted horizon ends; the ground is painted over it
+        # down to the lowest point of a tilted horizon; the ground is painted over it
         tilt = abs(composed.view.axes[0, 2]) * camera.width_px / 2
         level = camera.cy + camera.fy * composed.rotation[2, 0] + tilt
         rows = int(np.clip(level + 90, 40, camera.height_px)) // 2 * 2
@@ -91,7 +91,7 @@ class RgbCamera:
         image[rows:] = np.array(255 * 0.5 * horizon_colour(self.conditions)[::-1]).astype(np.uint8)
 
     def _wet_ground(self, composed: Composition, image: np.ndarray) -> None:
-        """Wet asphalt is darker near by and mirrors the sky far away."""
+        """Make wet asphalt darker nearby and let it mirror the sky far away."""
         rain = self.conditions.rain
         if not rain or self.tunnel:
             return
@@ -118,13 +118,13 @@ class RgbCamera:
         )
 
     def _depth_m(self, composed: Composition) -> np.ndarray:
-        """(h, w) depth of the ground: near by of a flat road, far away of its strokes."""
+        """(h, w) depth of the ground: nearby that of a flat road, far away that of its strokes."""
         flat = self.ground_light.forward
         far = np.append(composed.depth_m, 0.0)[composed.index_ground]
         return np.where((flat > 0) & (flat < SMOOTH_M), flat, far)
 
     def _light_ground(self, composed: Composition, image: np.ndarray) -> None:
-        """Multiply the painted ground by its light and lay haze over it."""
+        """Multiply the painted ground by its light and add haze."""
         self._wet_ground(composed, image)
         conditions, tunnel = self.conditions, self.tunnel
         ground = self.ground_light
@@ -162,7 +162,7 @@ class RgbCamera:
                 )
 
     def _lamps(self, composed: Composition, image: np.ndarray) -> None:
-        """The glow of lamps that shine towards the camera, and their mirror in a wet road."""
+        """Add the glow of lamps that face the camera, and their reflection in a wet road."""
         conditions = self.conditions
         dark = max(1 - conditions.daylight, 0.6 * self.tunnel, 0.25 * (conditions.rain > 0))
         if dark < 0.08:
@@ -203,7 +203,7 @@ class RgbCamera:
     def _seen(
         self, composed: Composition, shown: np.ndarray, place: np.ndarray, row: int | None
     ) -> bool:
-        """Whether a lamp's pixel shows what it sits on."""
+        """Return whether a lamp is visible: its pixel shows the object that carries it."""
         optical = composed.view.optical(place[None])
         if optical[0, 2] < NEAR_M:
             return False
@@ -251,7 +251,7 @@ class RgbCamera:
         colour: tuple[float, float, float],
         strength: float,
     ) -> None:
-        """A long streak towards the camera where a lamp's mirror image lies in a wet road."""
+        """Add a long streak towards the camera at a lamp's mirror image in a wet road."""
         optical = composed.view.optical(below[None])
         if optical[0, 2] < 2:
             return
@@ -279,7 +279,7 @@ class RgbCamera:
         return stroke >= 0 and composed.faces.material[stroke] != INDEX['grass']
 
     def _glare(self, composed: Composition, image: np.ndarray) -> None:
-        """The veil of a low sun in or near the picture."""
+        """Add the veil of a low sun in or near the picture."""
         conditions = self.conditions
         strength = conditions.glare * conditions.direct
         if strength < 0.03 or self.tunnel:
@@ -301,7 +301,7 @@ class RgbCamera:
             image[..., channel] = cv2.add(np.ascontiguousarray(image[..., channel]), light)
 
     def _lens(self, image: np.ndarray, t_s: float) -> np.ndarray:
-        """Rain in the air, drops on the glass, the sensor's noise."""
+        """Add rain in the air, drops on the lens and the sensor's noise."""
         height, width = image.shape[:2]
         shift = np.random.default_rng([self.conditions.seed, 131, round(t_s * 1e3) % (1 << 31)])
         if self.conditions.rain:

@@ -1,4 +1,4 @@
-"""Sites beside a road, and the bodies of polygons built on them."""
+"""Sites beside a road, and the objects built on them from polygons."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from avdet_ros.simulation.road import Road
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """Something upright and still.
+    """A fixed upright object.
 
     Attributes:
         faces: its polygons, world frame.
         footprint: (4, 2) float64 corners seen from above, counter-clockwise, world.
-        lamp_m: (3,) place of the lamp on it, if it lights the road.
-        flat: it is low, such as a rail, and may stand close to the traffic.
+        lamp_m: (3,) position of its lamp, if it lights the road.
+        flat: whether it is low, such as a rail, and may stand close to the traffic.
     """
 
     faces: Faces
@@ -28,7 +28,7 @@ class Thing:
 
 
 class Site:
-    """A place beside a road: its own axes, x along the road, y to the left, z up."""
+    """A place beside a road with its own axes: x along the road, y to the left, z up."""
 
     def __init__(self, road: Road, along: float, aside: float) -> None:
         position, forward, left, _ = road.frame(along)
@@ -39,7 +39,7 @@ class Site:
         self._road, self._along = road, along
 
     def ground(self, x: float) -> float:
-        """Height of the ground some metres further along, against this place."""
+        """Return the height of the ground `x` metres further along, relative to this place."""
         return float(self._road.point(self._along + x)[2] - self.position[2])
 
     def thing(
@@ -50,7 +50,7 @@ class Site:
         lamp: tuple[float, float, float] | None = None,
         flat: bool = False,
     ) -> Thing:
-        """The finished body, between two opposite corners of its footprint."""
+        """Build the object; `low` and `high` are opposite corners of its footprint."""
         corners = np.array(
             [
                 [low[0], low[1], 0],

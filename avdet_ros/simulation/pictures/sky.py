@@ -1,4 +1,4 @@
-"""The sky all around: clouds, sun, stars, distant hills or roofs, as one panorama a drive."""
+"""The sky all around as one panorama per drive: clouds, sun, stars, distant hills or roofs."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def panorama(conditions: Conditions, setting: str) -> tuple[np.ndarray, np.ndarr
     """Paint the whole horizon.
 
     Returns:
-        colours: (H, W, 3) float32 red, green, blue; column = azimuth from -180 degrees on,
-            row = elevation from `HIGHEST_DEG` down, `PER_DEG` pixels a degree.
-        land: (H, W) bool, where hills or roofs stand in front of the sky.
+        colours: (H, W, 3) float32 red, green, blue; column = azimuth from -180 degrees upwards,
+            row = elevation from `HIGHEST_DEG` down, `PER_DEG` pixels per degree.
+        land: (H, W) bool, where hills or roofs hide the sky.
     """
     rng = np.random.default_rng([conditions.seed, 107])
     height, width = int((HIGHEST_DEG - LOWEST_DEG) * PER_DEG), int(360 * PER_DEG)
@@ -55,7 +55,7 @@ def panorama(conditions: Conditions, setting: str) -> tuple[np.ndarray, np.ndarr
 
 
 def horizon_colour(conditions: Conditions) -> np.ndarray:
-    """(3,) colour into which distance fades."""
+    """(3,) colour to which distant objects fade."""
     day = conditions.daylight
     fair = np.array([0.78, 0.85, 0.92])
     if conditions.sun_elevation_deg < 12:
@@ -109,7 +109,7 @@ def _clouds(
     rng: np.random.Generator, conditions: Conditions, colours: np.ndarray, elevation: np.ndarray
 ) -> np.ndarray:
     height, width = colours.shape[:2]
-    # clouds lie flatter towards the horizon: squeeze the rows
+    # clouds look flatter towards the horizon: squeeze the rows
     rows = np.clip((HIGHEST_DEG - elevation[:, 0]) / HIGHEST_DEG, 0, 1) ** 2.2 * (height - 1) * 2
     field = noise_image(rng, 2 * height, width, 128)
     field = field[np.clip(rows.astype(int), 0, 2 * height - 1)]
@@ -137,7 +137,7 @@ def _land(
     elevation: np.ndarray,
     azimuth: np.ndarray,
 ) -> np.ndarray:
-    """Hills, woods and roofs on the horizon, the further the paler; changes `colours`."""
+    """Paint hills, woods and roofs on the horizon, paler with distance; changes `colours`."""
     width = azimuth.shape[1]
     haze = horizon_colour(conditions)
     land = np.zeros(colours.shape[:2], bool)
@@ -165,20 +165,20 @@ def _land(
 
 
 def look_at_sky(view: View, image: np.ndarray, rows: int, step: int = 2) -> np.ndarray:
-    """What of a panorama the camera sees in its uppermost rows.
+    """Return the part of a panorama that the camera sees in its uppermost rows.
 
     Args:
         view: the camera.
         image: a panorama, (H, W) or (H, W, 3).
-        rows: how many pixel rows from the top are wanted.
-        step: one looked-up pixel for so many image pixels.
+        rows: number of pixel rows, from the top.
+        step: image pixels per pixel of the result.
 
     Returns:
         (ceil(rows / step), width / step[, 3]) of the panorama's type.
     """
     camera = view.camera
     height, width = -(-rows // step), camera.width_px // step
-    # directions on a coarse grid that reaches one cell beyond the image: they change slowly
+    # directions change slowly: a coarse grid that reaches one cell beyond the image is enough
     columns, lines = width // _CELL + 3, height // _CELL + 3
     coarse_x = (np.arange(columns) - 0.5) * _CELL * step
     coarse_y = (np.arange(lines) - 0.5) * _CELL * step

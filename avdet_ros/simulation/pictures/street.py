@@ -1,4 +1,4 @@
-"""What belongs to a road: lamps, posts, rails and signs."""
+"""Furniture of a road: lamps, posts, rails and signs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.simulation.road import Road
 
 
 def street_lamp(road: Road, along: float, aside: float, side: int) -> Thing:
-    """A post with an arm over the road."""
+    """Build a lamp post with an arm over the road."""
     site = Site(road, along, aside)
     faces = FaceList()
     grey = (0.38, 0.39, 0.40)
@@ -30,7 +30,7 @@ def street_lamp(road: Road, along: float, aside: float, side: int) -> Thing:
 
 
 def delineator(road: Road, along: float, aside: float, side: int) -> Thing:
-    """A white roadside post with a black band."""
+    """Build a white roadside post with a black band."""
     site = Site(road, along, aside)
     faces = FaceList()
     faces.box((-0.06, -0.06, -0.02), (0.06, 0.06, 1.0), 'plastic', (0.85, 0.85, 0.83))
@@ -40,7 +40,7 @@ def delineator(road: Road, along: float, aside: float, side: int) -> Thing:
 
 
 def rail(road: Road, along: float, length_m: float, aside: float) -> Thing:
-    """A stretch of guard rail with two posts."""
+    """Build a stretch of guard rail with two posts."""
     points = road.point(np.array([along, along + length_m]), np.full(2, aside))
     flat = points[1] - points[0]
     left = np.array([-flat[1], flat[0], 0.0])
@@ -65,7 +65,7 @@ def rail(road: Road, along: float, length_m: float, aside: float) -> Thing:
 
 
 def sign(rng: np.random.Generator, road: Road, along: float, aside: float, setting: str) -> Thing:
-    """A traffic sign on a post, or a large blue one beside a motorway."""
+    """Build a traffic sign on a post, or a large blue sign beside a motorway."""
     site = Site(road, along, aside)
     faces = FaceList()
     if setting == 'motorway':

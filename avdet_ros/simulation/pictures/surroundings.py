@@ -1,7 +1,7 @@
 """The surroundings: the road with its markings, verges, buildings, trees and lamps.
 
-Everything is built once a drive, in the world frame, from the drive's roads and setting; sideways
-offsets are positive to the left of the road's direction, as in road.py.
+Everything is built once per drive, in the world frame, from the drive's roads and setting.
+Sideways offsets are positive to the left of the road's direction, as in road.py.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ BEHIND_M = 40.0
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """The still part of a drive's world.
+    """The static part of a drive's world.
 
     Attributes:
-        ground: faces ordered by `Faces.section`; layer 0 terrain, 1 road, 2 markings; 10 and more:
-            the crossing road, painted after everything of the main road.
+        ground: faces ordered by `Faces.section`; layer 0 terrain, 1 road, 2 markings; from 10
+            upwards the crossing road, painted after the whole main road.
         first_face: (sections + 1,) index of each section's first face.
         first_m: distance along the main road where section 0 begins.
-        things: whatever stands on the ground.
+        things: objects that stand on the ground.
         tunnel: whether the road runs in a tunnel.
-        lamps_m: (L, 3) world places of the lamps that light the road.
-        edges_m: right and left edge of the carriageway, mean, metres left of the centre line.
+        lamps_m: (L, 3) world positions of the lamps that light the road.
+        edges_m: mean right and left edge of the carriageway, metres left of the centre line.
     """
 
     ground: Faces
@@ -54,7 +54,7 @@ class Surroundings:
 
 
 def is_tunnel(scene: Scene) -> bool:
-    """Whether a drive's road runs in a tunnel."""
+    """Return whether a drive's road runs in a tunnel."""
     walls = scene.walls
     return scene.setting == 'tunnel' or (walls is not None and np.isfinite(walls.ceiling_m))
 
@@ -96,7 +96,7 @@ def build_surroundings(scene: Scene, conditions: Conditions) -> Surroundings:
 
 
 def _layout(scene: Scene) -> Layout:
-    """Lanes of the road, inferred from the vehicles in them."""
+    """Infer the lanes of the road from the vehicles in them."""
     road = scene.ego.road
     moving = [v.motion.lane for v in scene.vehicles if v.road is road and v.sound.running]
     if scene.setting != 'roadside':
@@ -154,7 +154,7 @@ def _things(
     first: float,
     last: float,
 ) -> list[Thing]:
-    """Buildings, trees, posts and rails along both sides."""
+    """Place buildings, trees, posts and rails along both sides."""
     width = road.lane_width_m
     lit = conditions.lit_windows * (1 - conditions.daylight)
     things: list[Thing] = []
@@ -215,14 +215,14 @@ def _fronts(
     first: float,
     last: float,
 ) -> list[tuple[float, float, float]]:
-    """Where buildings stand along one side: begin, length, metres left of the centre line.
+    """Place buildings along one side: begin, length, metres left of the centre line.
 
-    Where the drive's sound has a wall they stand in its plane and leave its gaps; else, in town,
-    anywhere, and so far away that their missing echo is inaudible.
+    Where the drive's sound has a wall, they stand in its plane and leave its gaps. Elsewhere in
+    town they stand anywhere, but so far away that their missing echo is inaudible.
     """
     walls = scene.walls
     wall = layout.wall_left_m if side > 0 else layout.wall_right_m
-    if scene.buildings:  # the junction's own corners are built up already
+    if scene.buildings:  # the junction's corners already have buildings
         first = max(b.along_m + b.front_m / 2 for b in scene.buildings) + 3.0
     if walls is not None and np.isfinite(wall):
         gaps = walls.left_gaps_m if side > 0 else walls.right_gaps_m
@@ -256,10 +256,10 @@ def _fronts(
 def _clear(
     things: list[Thing], scene: Scene, crossing: Road | None, layout: Layout
 ) -> list[Thing]:
-    """Leave out what would stand on a road or in the ego vehicle's path."""
+    """Leave out objects that would stand on a road or in the ego vehicle's path."""
     track, _ = scene.ego_pose(np.linspace(0, scene.duration_s, 400))
     if scene.setting == 'roadside':
-        # nothing between the standing vehicle and the road it looks at
+        # keep the view from the standing vehicle to the road free
         _, rotation = scene.ego_pose(0.0)
         track = track[:1] + np.linspace(0, 25, 26)[:, None] * rotation[:, 0]
     ways = [(track, 3.0 + 1.5 * (scene.setting == 'roadside'))]
@@ -269,7 +269,7 @@ def _clear(
     kept = []
     for thing in things:
         corners = thing.footprint
-        # along the edges too: a building may bridge a road between its corners
+        # check the edges, too: a building may span a road between its corners
         parts = np.linspace(0, 1, 6)[:, None, None]
         points = (corners + parts * (np.roll(corners, -1, axis=0) - corners)).reshape(-1, 2)
         if thing.flat:

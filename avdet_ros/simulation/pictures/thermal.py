@@ -1,8 +1,8 @@
 """The thermal camera: temperatures of surfaces as 16-bit counts.
 
-Counts are 80 a kelvin from absolute zero, so that MAVD's clip range of 21800 to 25000 counts is
--0.65 to 39.35 degrees Celsius. The camera has half the RGB image's resolution; its picture is
-interpolated to the RGB image's pixels, as an aligned one is.
+The scale is 80 counts per kelvin from absolute zero, so that MAVD's clip range of 21800 to 25000
+counts corresponds to -0.65 to 39.35 degrees Celsius. The camera has half the RGB image's
+resolution; its picture is interpolated to the RGB image's pixels, like an aligned picture.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from avdet_ros.simulation.pictures.world import World
 COUNTS_PER_K = 80.0
 ZERO_C_K = 273.15
 QUANTUM = 4
-"""Counts come in steps of four, a twentieth of a kelvin: below the noise, and easy to compress."""
+"""Counts have steps of four, a twentieth of a kelvin: below the noise, and easy to compress."""
 
 _SOLAR, _WARM, _COLD = column('solar_k'), column('warm_k'), column('cold_sky')
 
 
 def counts(temperature_c: np.ndarray) -> np.ndarray:
-    """Counts (float) of temperatures in degrees Celsius."""
+    """Convert degrees Celsius to counts (float)."""
     return (np.asarray(temperature_c) + ZERO_C_K) * COUNTS_PER_K
 
 
 def temperature_c(count: np.ndarray) -> np.ndarray:
-    """Degrees Celsius of counts."""
+    """Convert counts to degrees Celsius."""
     return np.asarray(count, np.float32) / COUNTS_PER_K - ZERO_C_K
 
 
 class ThermalCamera:
-    """Makes one drive's thermal pictures."""
+    """Renders one drive's thermal pictures."""
 
     def __init__(self, world: World, ground_light: GroundLight, land: np.ndarray) -> None:
         self.world, self.ground_light = world, ground_light
@@ -46,7 +46,7 @@ class ThermalCamera:
         self.shape = camera.height_px // 2, camera.width_px // 2
         self.noise = rng.normal(0, 1, (self.shape[0] + 64, self.shape[1] + 64)).astype(np.float32)
         self.columns = rng.normal(0, 0.35, self.shape[1]).astype(np.float32)
-        # a clear sky is cold, clouds and woods are nearly as warm as the air
+        # a clear sky is cold; clouds and woods are nearly as warm as the air
         height = np.linspace(34, -6, land.shape[0], dtype=np.float32)[:, None]
         clear = -34 + 30 * np.exp(-np.clip(height, 0, None) / 9)
         clouds = noise_image(rng, land.shape[0], land.shape[1], 96)
@@ -58,7 +58,7 @@ class ThermalCamera:
         self.sun_k *= float(hot) * (not self.tunnel)
 
     def paint(self, t_s: float, without: frozenset[int] = frozenset()) -> np.ndarray:
-        """One picture, (H, W) uint16 counts."""
+        """Render one picture, (H, W) uint16 counts."""
         conditions = self.world.conditions
         composed = self.world.compose(t_s, without)
         faces, material = composed.faces, composed.faces.material
@@ -76,10 +76,10 @@ class ThermalCamera:
         warmth = np.array([0.0] + [placed.warmth for placed in composed.vehicles])
         own = composed.owner >= 0
         surface += _WARM[material] * warmth[np.where(own, composed.owner, -1) + 1] * wet
-        # a little variety between things of the same kind
+        # a little variety among objects of the same kind
         variety = np.random.default_rng([conditions.seed, 139]).normal(0, 0.5, 64)
         surface += np.where(composed.owner == STILL, variety[(material * 7) % 64], 0.0)
-        # damp or hazy air carries less of the contrast
+        # damp or hazy air reduces the contrast
         carried = np.exp(-(0.0012 + 0.35 * conditions.haze_per_m) * composed.depth_m)
         surface = air + (surface - air) * carried
         picture = composed.look_up(surface.astype(np.float32), 0.0)
@@ -107,7 +107,7 @@ class ThermalCamera:
         picture[:last] = np.where(shown[:last], sky, picture[:last])
 
     def _ground(self, composed: Composition, picture: np.ndarray, wet: float) -> None:
-        """Cool shadows, and the warmth of engines on the road beneath them."""
+        """Add cool shadows, and the warmth of engines on the road beneath them."""
         conditions = self.world.conditions
         on_ground = (composed.index >= 0) & (composed.index < composed.ground)
         things = thing_shadows(composed, conditions, self.world.surroundings.things)

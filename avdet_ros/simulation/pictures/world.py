@@ -1,4 +1,4 @@
-"""A drive's surroundings and bodies, built once, and put in painting order at any time."""
+"""A drive's surroundings and vehicle bodies, built once and put in painting order at any time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THING_DISTANCE_M = 190.0
 
 
 class World:
-    """A drive's surroundings and bodies, built once, viewed at any time."""
+    """A drive's surroundings and vehicle bodies, built once and viewed at any time."""
 
     def __init__(self, scene: Scene, conditions: Conditions) -> None:
         self.scene, self.conditions = scene, conditions
@@ -64,7 +64,7 @@ class World:
         seen = look(faces, view)
         section = faces.section[seen.index]
         layer = faces.layer[seen.index]
-        # stretches from far to near; within one, terrain, road, markings
+        # stretches from far to near; within each: terrain, road, markings
         reach = np.full(int(section.max(initial=0)) + 1, 0.0)
         np.maximum.at(reach, section, seen.furthest_m)
         order = np.lexsort((layer, section, -reach[section], layer >= 10))
@@ -130,7 +130,7 @@ class World:
                     _footprint(placed),
                 )
             )
-        # one look at all bodies together, then apart again
+        # project all bodies in one call, then separate them again
         every = joined([faces for _, faces, _ in candidates])
         begins = np.cumsum([0] + [len(faces) for _, faces, _ in candidates])
         seen = look(every, view)
@@ -197,7 +197,7 @@ def _footprint_depth(foot: np.ndarray, view: View) -> float:
 
 
 def _crests(ground: Seen, box: np.ndarray, nearest_m: float) -> np.ndarray:
-    """Ground strokes nearer than a body that reach above its foot."""
+    """Return the ground strokes in front of a body that may cover part of it."""
     x0, y0 = box[:, 0].min(), box[:, 1].min()
     x1, y1 = box[:, 2].max(), box[:, 3].max()
     over = (
@@ -211,7 +211,7 @@ def _crests(ground: Seen, box: np.ndarray, nearest_m: float) -> np.ndarray:
 
 
 def _part(faces: Faces, low: int, high: int) -> Faces:
-    """A run of polygons."""
+    """Return a contiguous range of polygons."""
     first = faces.starts[low]
     last = faces.starts[high] if high < len(faces) else len(faces.corners)
     names = ('normals', 'material', 'colour', 'layer', 'both_sides', 'section')
@@ -223,7 +223,7 @@ def _part(faces: Faces, low: int, high: int) -> Faces:
 
 
 def _gathered(faces: Faces, index: np.ndarray) -> Faces:
-    """Chosen polygons in a given order."""
+    """Return selected polygons in the given order."""
     counts = faces.counts()[index]
     ends = np.cumsum(counts)
     starts = ends - counts

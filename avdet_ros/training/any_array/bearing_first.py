@@ -1,13 +1,13 @@
-"""The network for any array: where first, then what is there.
+"""The network for any array: first where a vehicle is, then what it is like.
 
-The array's geometry comes in as `steering`, so nothing learned belongs to one array. Per band,
-azimuth and time it sees how much of the sound comes from there: the steered response, its
-logarithm, and both again with the array's blur taken off (`deconvolution`), or what is left when
-all other directions are nulled (`adaptive_beams`). Bands are mixed, and what is learned is shared
-by all azimuths: a column of the front sector says whether a vehicle's middle is in it, then
-offset, elevation, angular size and range of that one, the latter three from columns of their own
-where a shape asks for them. Directions behind and beside the front sector are looked at as well,
-so that what is heard from there is explained.
+The array's geometry is an input, `steering`, so no weight belongs to one array. Per band, azimuth
+and time, the network receives how much of the sound comes from there: the steered response and its
+logarithm, and in addition both again with the array's blur removed (`deconvolution`), or what is
+left when all other directions are nulled (`adaptive_beams`). The first layer mixes the bands; all
+layers after it are shared by all azimuths. For each column of the front sector, the network
+predicts whether a vehicle's centre is in it, then offset, elevation, angular size and range of
+that vehicle, the latter three from separate columns if the shape has `own_columns`. Directions
+behind and beside the front sector are inputs as well, so that sound from there is accounted for.
 """
 
 from __future__ import annotations
@@ -34,36 +34,37 @@ from avdet_ros.training.any_array.beams.deconvolution import (
 from avdet_ros.training.column_layers import Residual1d, conv1d
 
 LEAST_RESPONSE = 0.02
-"""A direction from which less of a band's sound comes is as good as silent: -17 dB."""
+"""Floor of the steered response: a direction with a smaller share of a band's sound, -17 dB,
+counts as silent."""
 
 LEAST_PART = 0.003
-"""The same where the blur is taken off: sound then is in few directions."""
+"""The same floor after deconvolution, where the sound is in few directions."""
 
 ADAPTIVE_FRAMES = 4
-"""Pooled frames that adaptive beams are made of: 93 ms."""
+"""Pooled frames averaged for an adaptive beam: 93 ms."""
 
 BEAMS: dict[str, dict[str, Any]] = {
     'deconvolved': {'steps': 12, 'adaptive': False},
     'adaptive': {'steps': 0, 'adaptive': True},
     'both': {'steps': 12, 'adaptive': True},
 }
-"""What a network can look at beside the steered response: sizes of a `BearingShape`. What each
-gives stands in docs/experiments.md, "Adaptive beams"."""
+"""Inputs in addition to the steered response, as sizes of a `BearingShape`; compared in
+docs/experiments.md, "Adaptive beams"."""
 
 RARE = 0.02
-"""What a fresh network says of the probability of a vehicle in a column: about the truth."""
+"""Initial probability of a vehicle in a column, close to the true share."""
 
 RANGE_BINS = 24
 LEAST_RANGE_M, LARGEST_RANGE_M = 2.0, 100.0
 
 VALUES = 5 + RANGE_BINS
-"""Of a column: presence logit, offset, elevation, log width, log height; range logits."""
+"""Values of a column: presence logit, offset, elevation, log width, log height; range logits."""
 
 OWN = ('to_columns', 'context', 'box')
-"""Layers with weights that own columns have once more."""
+"""Layers with weights that own columns duplicate."""
 
 _PAIR_ENDS = {count: torch.tensor(pairs) for count, pairs in PAIRS_BY_COUNT.items()}
-"""(count, 2)."""
+"""Microphones of each pair, (count, 2), by number of pairs."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,23 @@ class BearingShape:
 
     Attributes:
         n_mels: mel bands.
-        frames: pooled frames of a window, 4 to a pooled one.
+        frames: pooled frames of a window, each the mean of 4 frames.
         front: columns of the front sector, the first of the steering's directions.
-        around: further directions.
-        front_deg: half of the front sector.
-        width: channels after mixing bands; all others follow.
+        around: directions outside of the front sector.
+        front_deg: half the width of the front sector.
+        width: channels after mixing bands; the next layers' widths follow from it.
         deep: channels of a column.
-        unblurred_bands: first mel band that is deconvolved, or that adaptive beams are made in,
-            and the one after the last: below, arrays of this size have no beam, above, there is
-            little sound of vehicles.
+        unblurred_bands: first mel band of the deconvolution and of adaptive beams, and the one
+            after the last: below, arrays of this size have no beam; above, vehicles make little
+            sound.
         band_group: mel bands that are deconvolved together.
         frame_group: pooled frames that are deconvolved together.
-        steps: of the deconvolution; 0 leaves it out.
-        dropout: part of the columns' channels that is left out while learning.
-        adaptive: whether adaptive beams are looked at, see `adaptive_beams`; they need the
+        steps: of the deconvolution; 0 disables it.
+        dropout: share of the columns' channels that is dropped in training.
+        adaptive: whether adaptive beams are an input, see `adaptive_beams`; they need the
             coherences of all 28 pairs of microphones.
-        own_columns: whether elevation, size and range of a vehicle are said by columns of their
-            own. Taught alone, they leave all bearings and what is said of presence as they were.
+        own_columns: whether separate columns predict elevation, size and range of a vehicle.
+            Training them alone leaves all bearings and presence logits unchanged.
     """
 
     n_mels: int = 80
@@ -113,13 +114,13 @@ class BearingShape:
 
     @property
     def groups(self) -> int:
-        """Groups of bands that are deconvolved."""
+        """Number of band groups that are deconvolved."""
         first, last = self.unblurred_bands
         return (last - first) // self.band_group
 
 
 class BearingFirst(nn.Module):
-    """See the module.
+    """The bearing-first network; see the module's docstring.
 
     Attributes:
         shape: its sizes.
@@ -148,11 +149,11 @@ class BearingFirst(nn.Module):
         if shape.adaptive:
             first, last = shape.unblurred_bands
             self.from_adaptive = nn.Conv2d(2 * (last - first), widths[2], 1, bias=False)
-            # As it was measured: what these beams say comes in as it is learned.
+            # Zero at first, as in the measurements: training gives these beams their influence.
             nn.init.zeros_(self.from_adaptive.weight)
         self.to_columns = nn.Sequential(*conv1d(widths[-1] * frames, deep, 1))
         self.from_beam = nn.Conv1d(groups, deep, 1)
-        # Whether a direction is one of the front sector or a wide one of the rest.
+        # One vector for columns of the front sector, one for the wider directions around it.
         self.sector = nn.Parameter(torch.zeros(2, deep))
         self.dropout = nn.Dropout1d(shape.dropout)
         self.context = nn.ModuleList(Residual1d(deep, dilation) for dilation in (1, 2, 4, 8))
@@ -163,13 +164,13 @@ class BearingFirst(nn.Module):
             self.own = _OwnColumns(self)
 
     def set_levels(self, level_db: Tensor) -> None:
-        """Take mean per band and one spread from (N, n_mels, T) levels of training windows."""
+        """Set one mean per band and one spread from (N, n_mels, T) levels of training windows."""
         mean = level_db.float().mean(dim=(0, 2))[:, None]
         self.level_mean.copy_(mean)
         self.level_spread.copy_((level_db.float() - mean).std().clamp(min=1.0))
 
     def forward(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """What the columns say.
+        """Predict the columns' values.
 
         Args:
             level_db: (B, n_mels, T) mean level of the live microphones.
@@ -182,38 +183,38 @@ class BearingFirst(nn.Module):
         return self.of_maps(self.maps(level_db, coherence, steering))
 
     def of_maps(self, maps: Tensor) -> Tensor:
-        """What the columns say, (B, VALUES, front), of what `maps` returns."""
+        """Predict the columns' values, (B, VALUES, front), from the output of `maps`."""
         said = self.said(self.columns(maps))
         if not self.shape.own_columns:
             return said
-        # Presence and offset, and so bearings, are said by the columns that all share.
+        # Presence and offset, and so bearings, come from the shared columns.
         return torch.cat([said[:, :2], self.own(maps, self.shape.front)[:, 1:]], dim=1)
 
     @property
     def maps_shape(self) -> tuple[int, int]:
-        """Channels and directions of `maps`."""
+        """Channels and directions in the output of `maps`."""
         channels = self.to_columns[0].in_channels + self.shape.deep
         return channels, self.shape.front + self.shape.around
 
     def said(self, columns: Tensor) -> Tensor:
-        """What the last layers make of (B, deep, front) columns: (B, VALUES, front)."""
+        """Apply the last layers to (B, deep, front) columns; return (B, VALUES, front)."""
         return torch.cat([self.presence(columns), self.box(columns)], dim=1)
 
     def columns(self, maps: Tensor) -> Tensor:
-        """Columns of the front sector, (B, deep, front), of what `maps` returns."""
+        """Compute columns of the front sector, (B, deep, front), from the output of `maps`."""
         return _columns(self, maps, self.shape.front)
 
     def maps(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """What columns are made of, of the arguments of `forward`.
+        """Compute the input of the columns; see `forward` for the arguments.
 
         Returns:
-            (B, channels, front + around): what is heard from each direction in the course of the
-            window; the last `BearingShape.deep` channels are added to its column as they are.
+            (B, channels, front + around): features of each direction over the whole window; the
+            last `BearingShape.deep` channels are added to its column unchanged.
         """
         response = torch.matmul(steering, coherence)
         power = torch.log(response.clamp(min=LEAST_RESPONSE))
         level = self.from_level((level_db - self.level_mean) / self.level_spread)
-        # Two convolutions are quicker than one of both, which would have to be copied together.
+        # Two convolutions are quicker than one, which would need a concatenated copy of both.
         of_response, of_power = self.from_response.weight.split(self.shape.n_mels, dim=1)
         mixed = functional.conv2d(response, of_response) + functional.conv2d(power, of_power)
         mixed = mixed + level[:, :, None]
@@ -238,16 +239,16 @@ class BearingFirst(nn.Module):
     def unblurred(
         self, level_db: Tensor, coherence: Tensor, steering: Tensor
     ) -> tuple[Tensor | None, Tensor]:
-        """The deconvolved response, and how wide the array's beam is.
+        """Compute the deconvolved response and the width of the array's beam.
 
-        Nothing of it is learned, so no gradient goes through.
+        Nothing here is learned, so no gradient flows through it.
 
         Returns:
             parts: (B, 2 * groups, A, T / frame_group) q and log q, or None; beam: (B or 1,
-            groups, A) mean likeness of a direction to all others.
+            groups, A) mean similarity of a direction to all others.
         """
         shape = self.shape
-        # In whole precision: rounding to 8 bits would be taken for sound.
+        # In full precision: the errors of rounding to 8 bits would pass for sound.
         with torch.no_grad(), torch.autocast(steering.device.type, enabled=False):
             first, last = shape.unblurred_bands
             steering = steering[:, first:last].float()
@@ -261,7 +262,7 @@ class BearingFirst(nn.Module):
                 return None, beam
             pooled = pooled_by_power(coherence.float(), level_db.float(), shape.frame_group)
             measured = grouped_bands(pooled.transpose(2, 3), shape.band_group)
-            # Coherences are of size 1 a pair, the expected ones are scaled.
+            # Measured coherences have magnitude 1 per pair; the expected ones are scaled.
             measured = measured / (pairs * shape.band_group).sqrt()
             response = torch.matmul(measured, expected.transpose(-1, -2))
             parts = deconvolve(response, alike, shape.steps).transpose(2, 3)
@@ -269,7 +270,7 @@ class BearingFirst(nn.Module):
             return torch.cat([parts, logarithm], dim=1), beam
 
     def adaptive(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """(B, 2 bands, A, T / ADAPTIVE_FRAMES) of `adaptive_beams`; no gradient goes through."""
+        """Compute `adaptive_beams`, (B, 2 bands, A, T / ADAPTIVE_FRAMES), without gradient."""
         shape = self.shape
         with torch.no_grad(), torch.autocast(steering.device.type, enabled=False):
             first, last = shape.unblurred_bands
@@ -281,7 +282,7 @@ class BearingFirst(nn.Module):
 
 
 def live_pairs(steering: Tensor) -> Tensor:
-    """How many pairs of microphones are alive: those with any expected coherence.
+    """Count the live pairs of microphones: those with any expected coherence.
 
     Args:
         steering: (B, n_mels, A, 2 pairs).
@@ -293,16 +294,17 @@ def live_pairs(steering: Tensor) -> Tensor:
 
 
 def live_microphones(steering: Tensor) -> Tensor:
-    """(B, 8) float32, 1 for each microphone that is in a live pair of (B, n_mels, A, 2 pairs)."""
+    """(B, 8) float32: 1 for each microphone that is in a live pair of (B, n_mels, A, 2 pairs)."""
     alive = _alive(steering)
     ends = functional.one_hot(_PAIR_ENDS[int(alive.shape[-1])], MICROPHONES).sum(dim=1).to(alive)
     return (torch.matmul(alive, ends) > 0).float()
 
 
 def _alive(steering: Tensor) -> Tensor:
-    """(B, pairs) float32, 1 for each live pair of (B, n_mels, A, 2 pairs).
+    """(B, pairs) float32: 1 for each live pair of (B, n_mels, A, 2 pairs).
 
-    One direction tells: in the lowest bands waves from anywhere reach both microphones in step.
+    One direction is enough: in the lowest bands, waves from anywhere reach both microphones in
+    phase.
     """
     return (steering[:, :, 0, ::2].abs().amax(dim=1) > 0).float()
 
@@ -314,7 +316,7 @@ def mean_level(levels_db: Tensor, alive: Tensor) -> Tensor:
 
 
 class _OwnColumns(nn.Module):
-    """Columns of what a vehicle is like; they begin as copies of a network's."""
+    """Separate columns for elevation, size and range, initialised as copies of a network's."""
 
     def __init__(self, network: BearingFirst) -> None:
         super().__init__()
@@ -324,12 +326,12 @@ class _OwnColumns(nn.Module):
         self.box = copy.deepcopy(network.box)
 
     def forward(self, maps: Tensor, front: int) -> Tensor:
-        """(B, VALUES - 1, front) of the network's maps; the offset, the first, is not used."""
+        """(B, VALUES - 1, front) from the network's maps; the first, the offset, is unused."""
         return self.box(_columns(self, maps, front))
 
 
 def _columns(layers: BearingFirst | _OwnColumns, maps: Tensor, front: int) -> Tensor:
-    """(B, deep, front) columns that layers make of `BearingFirst.maps`."""
+    """Compute (B, deep, front) columns from `BearingFirst.maps` with some layers."""
     heard = layers.to_columns[0].in_channels
     columns = layers.dropout(layers.to_columns(maps[:, :heard]) + maps[:, heard:])
     for layer in layers.context:

@@ -1,9 +1,10 @@
-"""Boxes in a camera's image as labels for a network that knows no camera.
+"""Convert boxes in a camera's image to labels for a network that knows no camera.
 
-Teachers find pixels; a `BearingFirst` says directions from the array's centre. Between the two lie
-the camera of the rig, and how far the vehicle is away: camera and array stand apart. The range
-comes from the picture of depth where the teachers had one; else it is read off the road that a
-box stands on, which is good enough for that shift and no label of a range.
+Teachers find pixels; a `BearingFirst` predicts directions from the array's centre. To convert
+them, the rig's camera and the vehicle's distance are needed, since camera and array are apart. The
+distance comes from the depth picture where the teachers had one. Otherwise it is estimated from
+the point where the box meets the road, which is good enough for this parallax but not as a label
+of the range.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from avdet_ros.rig import Rig
 ANGLES = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg')
 
 EDGE_PX = 2.0
-"""A box that comes so near to the image's left or right edge goes on beyond it: where its middle
-is nobody knows."""
+"""A box this close to the image's left or right edge is cut off by it, so its centre is
+unknown."""
 
 
 def label_fields(
     labels: FrameLabels, rig: Rig, columns_px: tuple[float, float] | None = None
 ) -> dict[str, np.ndarray | np.generic]:
-    """A frame's boxes as the fields of a window of format 3 (`simulation.array_windows`).
+    """Convert a frame's boxes to the fields of a window of format 3 (`simulation.array_windows`).
 
     Args:
-        labels: of the frame; distances that are known (the truth's) are taken as they are.
+        labels: of the frame; known distances (those of the truth) are used unchanged.
         rig: camera and array.
-        columns_px: first and last column of the image that was looked at; None for all.
+        columns_px: first and last column of the image that the teachers saw; None for all.
 
     Returns:
         ``azimuth_deg``, ``elevation_deg``, ``width_deg``, ``height_deg``, ``range_m`` (NaN where
-        it is not known), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge),
-        each (`MAX_LABELS`,), nearest to the heading first; ``count`` and
+        unknown), ``level_db`` (NaN), ``visible_fraction``, ``unsure`` (cut by the edge),
+        each (`MAX_LABELS`,), those nearest to the heading first; ``count`` and
         ``seen_deg`` (2,), the ends of the sector in which vehicles are labelled; ``eye_height_m``.
     """
     left_px, right_px = columns_px or (0.0, float(rig.camera.width_px))
@@ -63,7 +64,7 @@ def label_fields(
 
 
 def seen_sector(rig: Rig, columns_px: tuple[float, float]) -> np.ndarray:
-    """(2,) float32 azimuths of two of the image's columns about the heading, at the horizon."""
+    """(2,) float32 azimuths of two image columns relative to the heading, at the horizon."""
     camera = rig.camera
     edges = camera.directions(np.array([[column, camera.cy] for column in columns_px]))
     away = np.arctan2(edges[:, 1], edges[:, 0]) - heading_rad(camera)
@@ -72,7 +73,7 @@ def seen_sector(rig: Rig, columns_px: tuple[float, float]) -> np.ndarray:
 
 
 def known_ranges(labels: FrameLabels, rig: Rig) -> np.ndarray:
-    """(N,) metres from the array's centre to a vehicle's middle; NaN where nothing tells."""
+    """(N,) metres from the array's centre to each vehicle's centre; NaN where unknown."""
     range_m = np.asarray(labels.distance_m, np.float64).copy()
     if labels.disparity_px is None:
         return range_m

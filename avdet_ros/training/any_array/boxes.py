@@ -1,4 +1,4 @@
-"""From what the columns of a `BearingFirst` say to boxes, and back."""
+"""Convert the column values of a `BearingFirst` to boxes, and back."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from avdet_ros.training.any_array.bearing_first import (
 )
 
 TYPICAL_DEG = (5.0, 3.0)
-"""Width and height that a log size of 0 stands for."""
+"""Width and height at a log size of 0."""
 
 ELEVATION_DEG = 2.0
-"""What an elevation of 1 stands for."""
+"""Elevation at a column value of 1."""
 
 QUANTILES = (0.05, 0.5, 0.95)
-"""Of the range, as a model file says it."""
+"""Quantiles of the range that a model file reports."""
 
 WIDEST_DEG = 80.0
-"""No side of a box lies further from the heading: the tangent has no end."""
+"""Largest angle of a box's side from the heading, as the tangent is unbounded."""
 
 _LARGEST_LOG = 3.5
 
 
 def columns_deg(shape: BearingShape, device: torch.device | None = None) -> Tensor:
-    """(front,) azimuths of the columns' middles, from the left to the right."""
+    """(front,) azimuths of the columns' centres, from left to right."""
     columns = torch.arange(shape.front, device=device) + 0.5
     return shape.front_deg - columns * shape.column_deg
 
 
 def decoded_angles(columns: Tensor, shape: BearingShape) -> Tensor:
-    """Azimuth, elevation, width and height of each column's box.
+    """Decode azimuth, elevation, width and height of each column's box.
 
     Args:
         columns: (..., front, VALUES).
@@ -54,7 +54,7 @@ def decoded_angles(columns: Tensor, shape: BearingShape) -> Tensor:
 
 
 def encoded_boxes(angles_deg: Tensor, centres_deg: Tensor, shape: BearingShape) -> Tensor:
-    """What columns should hold to say these boxes: the inverse of `decoded_angles`.
+    """Encode boxes as column values: the inverse of `decoded_angles`.
 
     Args:
         angles_deg: (..., front, 4).
@@ -77,20 +77,20 @@ def encoded_boxes(angles_deg: Tensor, centres_deg: Tensor, shape: BearingShape) 
 
 
 def column_boxes(columns: Tensor, shape: BearingShape) -> Tensor:
-    """(..., front, 4) boxes in degrees, to the right and downwards, of (..., front, VALUES)."""
+    """Decode (..., front, VALUES) to (..., front, 4) boxes, degrees to the right and down."""
     angles = decoded_angles(columns, shape)
     middle, size = -angles[..., :2], angles[..., 2:]
     return torch.cat([middle - size / 2, middle + size / 2], dim=-1)
 
 
 def plane_boxes(angles_deg: Tensor) -> Tensor:
-    """Boxes as a model of contract 2 says them, see `avdet_ros.detection.angles`.
+    """Convert boxes to the output of a model of contract 2, see `avdet_ros.detection.angles`.
 
     Args:
         angles_deg: (..., 4) azimuth, elevation, width and height.
 
     Returns:
-        (..., 4) x_min, y_min, x_max, y_max in the plane one ahead.
+        (..., 4) x_min, y_min, x_max, y_max in the plane at unit distance ahead.
     """
     azimuth, elevation, half_width, half_height = (
         angles_deg * angles_deg.new_tensor([1, 1, 0.5, 0.5]) * (math.pi / 180)
@@ -108,9 +108,9 @@ def plane_boxes(angles_deg: Tensor) -> Tensor:
 
 
 def range_quantiles(columns: Tensor) -> Tensor:
-    """(..., 3) `QUANTILES` of the range in metres of (..., VALUES) columns.
+    """(..., 3) `QUANTILES` of the range in metres from (..., VALUES) columns.
 
-    The distribution is taken as even, in the logarithm of the range, within each bin.
+    Within each bin, the distribution is assumed uniform in the logarithm of the range.
     """
     shares = torch.softmax(columns[..., 5:], dim=-1)
     below = torch.cumsum(shares, dim=-1) - shares

@@ -1,4 +1,4 @@
-"""A `BearingFirst` and what turns its columns into final boxes: scored in training, exported."""
+"""A `BearingFirst` with the decoding of its columns into final boxes, for scoring and export."""
 
 from __future__ import annotations
 
@@ -23,31 +23,32 @@ from avdet_ros.training.any_array.range_spread import RangeSpread
 from avdet_ros.training.boxes.score_calibration import Calibration
 
 APART_DEG = 2.0
-"""Of two bearings closer than this the less likely one is dropped."""
+"""Of two bearings closer than this, the less likely one is dropped."""
 
 OVERLAP = 0.5
-"""The same of two boxes that overlap more."""
+"""Of two boxes with a larger IoU, the less likely one is dropped."""
 
 AVERAGED_DEG = 0.7
 """Columns whose bearings differ by about this much mean the same vehicle, see `averaged_azimuths`.
-What it gives stands in docs/experiments.md, "What boxes lack"; wider ones cost average precision
+For the gain see docs/experiments.md, "What boxes lack"; wider values cost average precision
 ("Other scores")."""
 
 LEAST_SHARE = 1e-6
-"""Where no column is surer than this all of them count alike."""
+"""If no column has a higher probability, all of them count equally."""
 
 LEAST_SCORE = 0.005
-"""Boxes that overlap a vehicle less often than that are not reported; about nine a window are. So
-weak a box's bearing is right more often than the box: with 0.02 a tenth of them would be lost."""
+"""Boxes with a lower score, the probability to overlap a vehicle, are not reported; about nine per
+window are. At low scores, a bearing is right more often than its box: with 0.02, a tenth of the
+right bearings would be lost."""
 
 
 class BearingDetector(nn.Module):
-    """From a window as the topic carries it, and the steering, to boxes.
+    """Detector for windows in the topic's format, with their steering.
 
     Attributes:
-        network: says the columns.
+        network: predicts the columns.
         calibration: turns logits into scores.
-        spread: of the ranges' quantiles.
+        spread: corrects the ranges' outer quantiles.
     """
 
     def __init__(self, network: BearingFirst) -> None:
@@ -59,7 +60,7 @@ class BearingDetector(nn.Module):
     def forward(
         self, spectrogram: Tensor, steering: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One window; this is what is exported.
+        """Detect vehicles in one window; this function is exported.
 
         Args:
             spectrogram: (1, 32, n_mels, frames) float32.
@@ -80,7 +81,7 @@ class BearingDetector(nn.Module):
         columns = self.network(level_db, coherence, steering)[0].T
         angles, logits, range_m = distinct(columns, self.network.shape)
         scores = self.calibration(logits)
-        # The curve rises, but its sum may round the other way for neighbours.
+        # The curve rises, but rounding of its sum may swap neighbours.
         scores, order = torch.sort(scores, descending=True)
         kept = torch.nonzero(scores > LEAST_SCORE).flatten()
         order = order[kept]
@@ -90,7 +91,7 @@ class BearingDetector(nn.Module):
 
 
 def distinct(columns: Tensor, shape: BearingShape) -> tuple[Tensor, Tensor, Tensor]:
-    """The columns of one window that say something no likelier one says.
+    """Decode the columns of one window, without those that repeat a more likely one.
 
     Args:
         columns: (front, VALUES).
@@ -109,15 +110,15 @@ def distinct(columns: Tensor, shape: BearingShape) -> tuple[Tensor, Tensor, Tens
 def averaged_azimuths(
     angles_deg: Tensor, logits: Tensor, within_deg: float = AVERAGED_DEG
 ) -> Tensor:
-    """Boxes at the mean azimuth of the columns that mean the same vehicle, weighted by sureness.
+    """Move boxes to the mean azimuth of the columns that mean the same vehicle.
 
-    Neighbouring columns each say where the middle of one vehicle is, and err in part
-    independently.
+    The mean is weighted by probability. Neighbouring columns each estimate where the centre of
+    one vehicle is, and their errors are partly independent.
 
     Args:
         angles_deg: (..., front, 4) of `decoded_angles`.
         logits: (..., front).
-        within_deg: about how far apart such columns' bearings are.
+        within_deg: about how far apart the bearings of such columns are.
 
     Returns:
         (..., front, 4).
@@ -131,9 +132,9 @@ def averaged_azimuths(
 
 
 def distinct_boxes(angles_deg: Tensor, logits: Tensor) -> Tensor:
-    """Which boxes say something that no likelier one says which is itself kept.
+    """Select the boxes that do not repeat a more likely, kept box.
 
-    Beside a loud vehicle logits fall from column to column. If what is dropped could drop its
+    Beside a loud vehicle, logits fall from column to column. If a dropped box could drop its
     neighbour in turn, nothing would be found on the whole slope: measured on validation windows,
     that costs 0.08 of the bearings' average precision and a fifth of the vehicles at any score.
 
@@ -142,11 +143,11 @@ def distinct_boxes(angles_deg: Tensor, logits: Tensor) -> Tensor:
         logits: (N,).
 
     Returns:
-        (M,) int64 indices, likeliest first.
+        (M,) int64 indices, most likely first.
     """
     middle, size = -angles_deg[:, :2], angles_deg[:, 2:]
     kept = nms(torch.cat([middle - size / 2, middle + size / 2], dim=1), logits, OVERLAP)
-    # Sectors this wide share half of what they cover together if they are `APART_DEG` apart.
+    # Sectors this wide have an IoU of one half if they are `APART_DEG` apart.
     left = middle[kept, 0] - 1.5 * APART_DEG
     flat = torch.zeros_like(left)
     sectors = torch.stack([left, flat, left + 3 * APART_DEG, flat + 1], dim=1)

@@ -1,11 +1,11 @@
-"""Where eyes and ears disagree nothing is taught: seen and not heard, heard and not seen.
+"""Leave labels open where teachers and a trained network disagree: seen or heard, but not both.
 
-Teachers that look at pictures draw boxes around parked vehicles, and see none behind a corner, in
-the dark or far away. A network that hears already knows better in the plain cases. Each bearing
-that it hears takes one box near it, the widest: of several vehicles in one direction the nearest
-is the loudest, and hides the others. A box that no bearing has taken becomes an unsure label, and
-so does a direction from which it hears a vehicle for sure and where no box is. What it knows less
-well is left to the teachers (learning with some labels withheld: "co-teaching", B. Han et al.,
+Teachers see pictures. They draw boxes around parked vehicles, and miss vehicles behind a corner,
+in the dark or far away. A trained audio network knows better in the clear cases. Each bearing that
+it finds takes one box near it, the widest: of several vehicles in one direction, the nearest is
+the loudest and hides the others. A box that no bearing takes becomes an unsure label, and so does
+a direction in which the network is sure of a vehicle and there is no box. In less clear cases the
+teachers' labels stay (learning with some labels withheld: "co-teaching", B. Han et al.,
 arXiv 1804.06872).
 """
 
@@ -24,31 +24,31 @@ from avdet_ros.training.any_array.losses import BearingLabels
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
 NEAR_DEG = 4.0
-"""A box and a bearing so near to each other are of the same vehicle."""
+"""A box and a bearing at most this far apart belong to the same vehicle."""
 
 HEARD = 0.3
-"""A bearing that a network is so sure of takes a box: of a good teacher's labels on simulated
-windows six in ten are on nothing that can be heard, of those taken fewer than two, and of those
-that bearings less sure would take, most (`tools/doubted_labels.py`)."""
+"""Minimum probability of a bearing that takes a box. Of a good teacher's labels on simulated
+windows, six in ten are on nothing audible; of the labels taken, fewer than two in ten; of those
+that only less probable bearings would take, most (`tools/doubted_labels.py`)."""
 
 SURE = 0.5
-"""One that says more hears a vehicle."""
+"""A bearing with a higher probability counts as a certain vehicle."""
 
 WHOLE_DEG = 360.0
-"""Labels that are complete in so wide a sector are the simulator's own and are not doubted."""
+"""Labels that are complete in a sector this wide are the simulator's own and are not doubted."""
 
 WIDTH_DEG = 5.0
-"""Of the direction that stays open where something is heard and not seen."""
+"""Width of the unlabelled sector around a heard but unseen vehicle, degrees."""
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """What was found in a set.
+    """Counts of the labels left open in a set.
 
     Attributes:
-        labels: sure labels that there were.
-        silent: of them, those that are not heard, unsure now.
-        unseen: directions that are heard and were not labelled, unsure now.
+        labels: sure labels before.
+        silent: those of them that the network does not detect; now unsure.
+        unseen: directions in which it detects an unlabelled vehicle; now unsure.
     """
 
     labels: int
@@ -56,7 +56,7 @@ class Doubts:
     unseen: int
 
     def __str__(self) -> str:
-        """In a sentence."""
+        """Return a one-sentence summary."""
         return (
             f"{self.silent} of the teachers' {self.labels} labels are on nothing that is heard, "
             f'{self.unseen} directions are heard and not labelled: nothing is learned there'
@@ -67,17 +67,17 @@ class Doubts:
 def settle_doubts(
     network: BearingFirst, store: ArrayStore, batch: int = 128, progress: Progress = SILENT
 ) -> Doubts:
-    """Make labels unsure where a network that hears disagrees for sure.
+    """Make labels unsure where a trained network clearly disagrees.
 
     Args:
-        network: taught before, on the truth of other windows.
+        network: trained before, on the true labels of other windows.
         store: a set with the labels of teachers, changed in place; windows in it that the
             simulator has labelled stay as they are.
         batch: windows at once.
         progress: shows windows.
 
     Returns:
-        What was found in the windows that teachers have labelled.
+        Counts over the windows that teachers have labelled.
     """
     centres = columns_deg(network.shape, store.device)
     labels = silent = unseen = 0
@@ -103,16 +103,16 @@ def settle_doubts(
 def taken_labels(
     heard: Tensor, labels: BearingLabels, near: Tensor, least: float = HEARD
 ) -> Tensor:
-    """Which labels are of vehicles that are heard.
+    """Find the labels of vehicles that the network detects.
 
     Args:
-        heard: (B, columns) how sure a network is of a vehicle, 0 to 1.
+        heard: (B, columns) predicted probability of a vehicle, 0 to 1.
         labels: M of each window.
         near: (B, M, columns) bool, see `near_labels`.
-        least: how sure a bearing must be to take a label.
+        least: minimum probability of a bearing that takes a label.
 
     Returns:
-        (B, M) bool: the surest bearing takes the widest label near it, then the next.
+        (B, M) bool: the most probable bearing takes the widest label near it, then the next.
     """
     width_deg = labels.angles_deg[..., 2]
     taken = torch.zeros_like(labels.valid)
@@ -129,7 +129,7 @@ def taken_labels(
 def heard_in(
     network: BearingFirst, store: ArrayStore, batches: Iterable[Tensor]
 ) -> Iterator[tuple[Tensor, BearingLabels, Tensor]]:
-    """Windows, their labels, and (B, columns) how sure the network is of a vehicle, 0 to 1."""
+    """Yield window indices, their labels, and (B, columns) vehicle probabilities, 0 to 1."""
     network.eval()
     for index in batches:
         windows = store.batch(index)
@@ -138,14 +138,14 @@ def heard_in(
 
 
 def near_labels(labels: BearingLabels, centres_deg: Tensor) -> Tensor:
-    """(B, M, columns) bool, whether a bearing there can be of a label's vehicle."""
+    """(B, M, columns) bool: whether a bearing there can belong to a label's vehicle."""
     apart = (labels.angles_deg[..., 0, None] - centres_deg).abs()
     reach = torch.maximum(labels.angles_deg[..., 2, None] / 2, centres_deg.new_tensor(NEAR_DEG))
     return apart <= reach
 
 
 def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:
-    """Add an unsure label to a window, if it has room for one."""
+    """Add an unsure label to a window if it has room for one."""
     slot = int(store.part('count')[window])
     if slot == store.part('unsure').shape[1]:
         return False
@@ -158,6 +158,6 @@ def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:
 
 
 def _peaks(heard: Tensor) -> Tensor:
-    """(B, columns) bool, where no neighbour is likelier."""
+    """(B, columns) bool: columns without a more probable neighbour."""
     around = torch.nn.functional.max_pool1d(heard[:, None], 3, stride=1, padding=1)[:, 0]
     return heard >= around

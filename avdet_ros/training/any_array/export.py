@@ -1,4 +1,4 @@
-"""From a `BearingDetector` to a model file of contract 2, and the proof that it is the same."""
+"""Export a `BearingDetector` to a model file of contract 2, and check that both agree."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.fitting.start_weights import SHAPE_KEY
 
 OPSET = 17
-"""Every operator in it is in ONNX Runtime since 1.12."""
+"""ONNX Runtime has supported all of its operators since 1.12."""
 
 TOLERANCE = 1e-3
 """Largest difference of a box's side (at distance 1), a score or a range's logarithm between torch
-and ONNX Runtime: a millimetre a metre."""
+and ONNX Runtime: a millimetre per metre."""
 
 NUDGE = np.float32(1 + 1e-6)
-"""A change of the input that no answer should depend on."""
+"""A change of the input that no result should depend on."""
 
 Window = tuple[np.ndarray, np.ndarray]
 """Spectrogram (32, n_mels, frames) and steering (n_mels, A, 24), float32."""
 
 
 def export_any_array(detector: BearingDetector, contract: ModelContract, path: Path) -> None:
-    """Write the model file; a file that is there stays whole until the new one is.
+    """Write the model file; an existing file stays intact until the new one is complete.
 
-    It holds every weight under its own name, with nothing folded into another, and the network's
-    sizes, so that a fitting can begin with it (`start_weights`); ONNX Runtime folds when it loads.
+    The file holds every weight under its own name, none folded into another, and the network's
+    sizes, so that training can start from it (`start_weights`). ONNX Runtime folds on loading.
 
     Args:
         detector: trained and calibrated.
-        contract: what the file says about itself; gives the inputs' shapes.
+        contract: the file's metadata; gives the inputs' shapes.
         path: the file.
     """
     detector = detector.eval().cpu()
@@ -50,7 +50,7 @@ def export_any_array(detector: BearingDetector, contract: ModelContract, path: P
     example = (torch.zeros(1, *contract.input_shape), torch.zeros(*contract.steering_shape))
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        # The tracing exporter is frozen, not gone; shapes are read as whole numbers on purpose.
+        # The tracing exporter is deprecated but works; shapes are read as integers on purpose.
         warnings.filterwarnings('ignore', category=DeprecationWarning)
         warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
         warnings.filterwarnings('ignore', category=UserWarning)
@@ -75,7 +75,7 @@ def export_any_array(detector: BearingDetector, contract: ModelContract, path: P
 
 
 def check_export(detector: BearingDetector, path: Path, windows: list[Window]) -> float:
-    """See that the file finds what the network finds.
+    """Check that the file finds what the network finds.
 
     Args:
         detector: what was exported.
@@ -83,11 +83,11 @@ def check_export(detector: BearingDetector, path: Path, windows: list[Window]) -
         windows: to compare on.
 
     Returns:
-        The largest difference, see `TOLERANCE`. Windows where torch itself answers otherwise when
-        its input changes by a millionth decide nothing; NaN if there are no others.
+        The largest difference, see `TOLERANCE`. Windows where the result of torch itself differs
+        when its input changes by a millionth do not count; NaN if there are no others.
 
     Raises:
-        AvdetError: the file does not say what the network says.
+        AvdetError: file and network differ.
     """
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     detector.eval()
@@ -126,7 +126,7 @@ def _rows(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest distance of a row to the nearest one of the other side, both ways."""
+    """Largest distance of a row to the nearest one of the other side, in both directions."""
     if not len(ours) or not len(theirs):
         return 0.0 if len(ours) == len(theirs) else float('inf')
     distance = np.abs(ours[:, None] - theirs[None]).max(axis=2)

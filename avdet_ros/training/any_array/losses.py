@@ -1,12 +1,12 @@
-"""What the columns of a `BearingFirst` should say, and how far they are from it.
+"""Targets for the columns of a `BearingFirst`, and the loss against them.
 
-Presence is learned with a Gaussian around the middle of each vehicle along azimuth (the focal loss
-of H. Law and J. Deng, "CornerNet", arXiv 1808.01244, in one dimension), the box by the columns
-near that middle: Huber on offset, elevation and log sizes, generalised IoU of the box in angles,
+The target of presence is a Gaussian around each vehicle's centre along azimuth (the focal loss of
+H. Law and J. Deng, "CornerNet", arXiv 1808.01244, in one dimension). The columns near that centre
+learn the box: Huber loss on offset, elevation and log sizes, generalised IoU of the box in angles,
 and cross entropy of the range's distribution.
 
-Labels need not say everything. Detectors that look at a camera's image see nothing beside it, know
-no box that its edge cuts, and often no range: what labels do not know gives no loss.
+Labels may be incomplete. Detectors that see a camera's image know nothing beside it, no true size
+of a box that its edge cuts, and often no range. Whatever labels leave unknown adds no loss.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from avdet_ros.training.any_array.bearing_first import (
 from avdet_ros.training.any_array.boxes import column_boxes, columns_deg, encoded_boxes
 
 NEAR = 0.5
-"""Columns where the Gaussian is above this learn the box, too."""
+"""Columns where the Gaussian is above this learn the box too."""
 
 WEIGHTS = {'focal': 1.0, 'huber': 1.0, 'giou': 2.0, 'range': 0.3}
 
 
 @dataclass(frozen=True)
 class BearingLabels:
-    """Vehicles of a batch of windows, in degrees about the camera's heading.
+    """Vehicles in a batch of windows, in degrees relative to the camera's heading.
 
     Attributes:
         angles_deg: (B, M, 4) azimuth (left positive), elevation, width and height.
-        range_m: (B, M), NaN where it is not known.
+        range_m: (B, M), NaN where unknown.
         valid: (B, M) bool, False for padding.
         seen_deg: (B, 2) azimuths of the left and the right end of the sector in which all vehicles
-            are labelled; None for everywhere. Elsewhere nothing is learned.
-        unsure: (B, M) bool, labels of which only the directions they cover are known: nothing is
-            learned there; None for none.
+            are labelled; None for everywhere. Outside of it there is no loss.
+        unsure: (B, M) bool, labels of which only the directions they cover are known: there is no
+            loss there; None for none.
     """
 
     angles_deg: Tensor
@@ -54,7 +54,7 @@ class BearingLabels:
     unsure: Tensor | None = None
 
     def mirrored(self, which: Tensor) -> BearingLabels:
-        """Left and right exchanged in the windows where (B,) bool is true."""
+        """Exchange left and right in the windows where (B,) bool is true."""
         sign = torch.where(which, -1.0, 1.0)[:, None, None]
         turned = torch.cat([self.angles_deg[..., :1] * sign, self.angles_deg[..., 1:]], dim=-1)
         seen = self.seen_deg
@@ -63,7 +63,7 @@ class BearingLabels:
         return replace(self, angles_deg=turned, seen_deg=seen)
 
     def turned(self, left_deg: Tensor) -> BearingLabels:
-        """All to the left by (B,) degrees; what comes in from beyond `FRONT_DEG` is unknown."""
+        """Turn all to the left by (B,) degrees; what enters from beyond `FRONT_DEG` is unknown."""
         angles = self.angles_deg.clone()
         angles[..., 0] += left_deg[:, None]
         ends = left_deg.new_tensor([FRONT_DEG, -FRONT_DEG]).expand(len(left_deg), -1)
@@ -74,15 +74,15 @@ class BearingLabels:
 
 @dataclass(frozen=True)
 class BearingTargets:
-    """The same, column by column.
+    """The labels, column by column.
 
     Attributes:
-        heat: (B, columns) in [0, 1], 1 where a vehicle's middle is.
-        weights: (B, columns) how much a column's box counts.
-        angles_deg: (B, columns, 4) of the vehicle it belongs to.
-        range_m: (B, columns), NaN where it is not known.
-        known: (B, columns) bool, whether labels know what is there.
-        vehicles: how many there are in the batch, at least 1.
+        heat: (B, columns) in [0, 1], 1 at a vehicle's centre.
+        weights: (B, columns) weight of each column's box.
+        angles_deg: (B, columns, 4) of the vehicle that the column belongs to.
+        range_m: (B, columns), NaN where unknown.
+        known: (B, columns) bool, whether the labels cover the column.
+        vehicles: their number in the batch, at least 1.
     """
 
     heat: Tensor
@@ -118,12 +118,12 @@ def bearing_targets(labels: BearingLabels, shape: BearingShape) -> BearingTarget
 
 
 def known_columns(labels: BearingLabels, shape: BearingShape, labelled: Tensor) -> Tensor:
-    """Where labels know what is there: in the sector that is seen, not where they are unsure.
+    """Find the columns that labels cover: in the seen sector, and not where they are unsure.
 
     Args:
         labels: of B windows.
         shape: of the network.
-        labelled: (B, columns) bool, where a vehicle is labelled for sure.
+        labelled: (B, columns) bool, columns with a sure label.
 
     Returns:
         (B, columns) bool.
@@ -142,11 +142,11 @@ def known_columns(labels: BearingLabels, shape: BearingShape, labelled: Tensor) 
 
 
 def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) -> dict[str, Tensor]:
-    """The loss of a batch; a batch without vehicles is a valid all-negative example.
+    """Compute the loss of a batch; a batch without vehicles is a valid all-negative example.
 
     Args:
-        columns: (B, VALUES, front) float32, what the network says.
-        labels: what is true.
+        columns: (B, VALUES, front) float32, the prediction.
+        labels: of these windows.
         shape: of the network.
 
     Returns:
@@ -155,7 +155,7 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
     targets = bearing_targets(labels, shape)
     weights = targets.weights / targets.weights.sum().clamp(min=1.0)
     predicted = columns.transpose(1, 2)
-    # Where nothing is, the target is a box like any other: its weight is 0.
+    # Columns without a vehicle have an arbitrary box as target; its weight is 0.
     centres = columns_deg(shape, columns.device)
     asked = encoded_boxes(targets.angles_deg, centres, shape)
     huber = functional.huber_loss(predicted[..., 1:5], asked, reduction='none').sum(dim=-1)
@@ -185,10 +185,10 @@ def focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
 
 
 def range_shares(range_m: Tensor) -> Tensor:
-    """A range as shares of the two bins beside it: (...) metres to (..., RANGE_BINS)."""
+    """Split a range between the two nearest bins: (...) metres to (..., RANGE_BINS)."""
     span = math.log(LARGEST_RANGE_M / LEAST_RANGE_M)
     place = torch.log(range_m.clamp(LEAST_RANGE_M, LARGEST_RANGE_M) / LEAST_RANGE_M) / span
-    # Of the bins' middles: half a bin inside both ends.
+    # Counted from the first bin's centre; the outer centres lie half a bin inside both ends.
     place = (place * RANGE_BINS - 0.5).clamp(0, RANGE_BINS - 1)
     bins = torch.arange(RANGE_BINS, device=range_m.device)
     return (1 - (place[..., None] - bins).abs()).clamp(min=0)
@@ -211,6 +211,6 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _edges(angles_deg: Tensor) -> Tensor:
-    """Boxes in degrees, to the right and downwards, of azimuth, elevation, width, height."""
+    """Convert azimuth, elevation, width, height to boxes, degrees to the right and down."""
     middle, size = -angles_deg[..., :2], angles_deg[..., 2:]
     return torch.cat([middle - size / 2, middle + size / 2], dim=-1)

@@ -1,4 +1,4 @@
-"""What a model file of contract 2 finds in windows of drawn arrays, run as a detector runs it."""
+"""Score a model file of contract 2 on windows of drawn arrays, run as in a detector."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 
 
 def topic_windows(folder: Path, azimuths_deg: np.ndarray) -> Iterator[Window]:
-    """Windows of a set as the topic has them, with the steering of their rig files.
+    """Yield windows of a set in the topic's format, with the steering of their rig files.
 
-    Pooled frames are repeated: pooling them again gives them back.
+    Pooled frames are repeated, so pooling them again restores them.
 
     Args:
         folder: of a set of drawn arrays (format 3).

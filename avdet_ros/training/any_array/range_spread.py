@@ -1,9 +1,9 @@
-"""Intervals of the range that hold what they should: the true one nine times in ten.
+"""Calibrated range intervals: they contain the true range nine times in ten.
 
-A network is taught with the bins of true ranges and stays a little less sure than it could be. One
-factor on the logarithms' distances from the median puts that right, as a temperature does for
-classes (C. Guo et al., "On calibration of modern neural networks", ICML 2017); medians stay. It is
-learned on the validation windows and lies in the model's graph.
+A network trained on the bins of true ranges stays a little less certain than it could be. One
+factor on the logarithms' distances from the median corrects that, as a temperature does for
+classes (C. Guo et al., "On calibration of modern neural networks", ICML 2017); medians stay. The
+factor is fitted to the validation windows and is part of the model's graph.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from avdet_ros.evaluation.bearings.scores import ranges_at
 from avdet_ros.training.any_array.boxes import QUANTILES
 
 WANTED = QUANTILES[2] - QUANTILES[0]
-"""Share of true ranges between the outer quantiles."""
+"""Wanted share of true ranges between the outer quantiles."""
 
 FEWEST = 20
-"""With fewer true ranges the factor stays 1."""
+"""With fewer true ranges, the factor stays 1."""
 
 
 class RangeSpread(nn.Module):
-    """Moves the outer quantiles towards the median, or away from it.
+    """Move the outer quantiles towards the median, or away from it.
 
-    log q' = log m + factor (log q - log m). A fresh one changes nothing.
+    log q' = log m + factor (log q - log m). The initial factor changes nothing.
     """
 
     def __init__(self) -> None:
@@ -34,20 +34,20 @@ class RangeSpread(nn.Module):
         self.register_buffer('factor', torch.ones(1))
 
     def set(self, factor: float) -> None:
-        """Take a factor."""
+        """Set the factor."""
         self.factor.fill_(factor)
 
     def forward(self, range_m: Tensor) -> Tensor:
-        """(..., 3) quantiles of the range to others."""
+        """Correct (..., 3) quantiles of the range."""
         middle = range_m[..., 1:2].log()
         return torch.exp(middle + self.factor * (range_m.log() - middle))
 
 
 def fit_spread(matched: MatchedBearings) -> float:
-    """The factor with which `WANTED` of the true ranges lie in their intervals.
+    """Return the factor with which `WANTED` of the true ranges lie in their intervals.
 
     Args:
-        matched: of validation windows; those at the operating point count.
+        matched: of validation windows; only matches at the operating point count.
     """
     true_m, said_m = ranges_at(matched, operating_point(matched))
     true_m, said_m = true_m[true_m > 0], said_m[true_m > 0]

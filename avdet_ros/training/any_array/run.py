@@ -1,8 +1,8 @@
-"""From windows of drawn arrays to a model file that takes any array.
+"""Train a model for any array on windows of drawn arrays, and write its model file.
 
-Fit, calibrate scores and ranges on the validation windows, export, hold the file against the
-network, write down what it scores. It needs torch, onnx and ONNX Runtime, and nothing that draws
-pictures, plays sound or talks to ROS.
+The steps: fit, calibrate scores and ranges on the validation windows, export, compare the file
+with the network, write its scores. They need torch, onnx and ONNX Runtime, and nothing for plots,
+audio or ROS.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ from avdet_ros.training.fitting.commit import git_commit
 MODEL, SCORES = 'student.onnx', 'scores.json'
 
 LABEL_OFFSETS_S = {'centre': LABEL_OFFSET_S, 'end': 0.0}
-"""When boxes hold against the window's end, by the labels that are learned, for windows of 1 s."""
+"""Time of the boxes relative to the window's end, by the labels learned, for windows of 1 s."""
 
 CHECKED_WINDOWS = 48
-"""Windows on which the file has to say what the network says."""
+"""Windows on which the file is compared with the network."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class AnyArrayRun:
-    """What a run is made of.
+    """Settings of a run.
 
     Attributes:
         train: folder of training windows (format 3); it may still be growing.
@@ -70,11 +70,11 @@ class AnyArrayRun:
         shape: of the network.
         labels_at: 'centre' or 'end' of the window.
         device: 'cuda' or 'cpu'.
-        most: training windows at most, see `ArrayStore`; memory for so many is taken at once.
+        most: training windows at most, see `ArrayStore`; their memory is allocated at once.
         most_val: validation windows at most.
         about: what the windows are and who labelled them, for the file; '' names the folder.
-        doubts: whether the network that it starts from makes labels unsure, see `doubts`.
-        curve: from logits to scores, see `Calibration.set`; None learns one from the validation
+        doubts: whether the network that the run starts from makes labels unsure, see `doubts`.
+        curve: from logits to scores, see `Calibration.set`; None fits one to the validation
             windows.
     """
 
@@ -92,11 +92,11 @@ class AnyArrayRun:
     curve: tuple[np.ndarray, np.ndarray] | None = None
 
     def azimuths_deg(self) -> np.ndarray:
-        """The network's directions."""
+        """Return the network's directions, degrees."""
         return azimuth_grid(self.shape.front, self.shape.front_deg, self.shape.around)
 
     def store(self, folder: Path, most: int | None, **options: Any) -> ArrayStore:
-        """An empty store of one of the sets."""
+        """Return an empty store for one of the sets."""
         table = SteeringTable(front_end_of(folder), self.device)
         return ArrayStore(
             folder, table, self.azimuths_deg(), self.device, self.labels_at, most=most, **options
@@ -109,23 +109,23 @@ def train_any_array(
     compiled: bool = False,
     progress: Progress = SILENT,
 ) -> Path | None:
-    """Fit and export, or go on with it.
+    """Fit and export, or resume a run.
 
     Args:
-        run: what.
+        run: its settings.
         stop_after_s: fit no longer than this in one call; the model of the best epoch so far is
-            exported, and the same call goes on.
+            exported, and the same call resumes.
         compiled: whether the network goes through torch.compile.
-        progress: shows how far it is.
+        progress: shows how far the run is.
 
     Returns:
-        The model file; None if no epoch was done.
+        The model file; None if no epoch was completed.
 
     Raises:
-        AvdetError: windows or the run cannot be read, or lack what the network looks at.
+        AvdetError: windows or the run cannot be read, or lack features that the network needs.
     """
     _check_pairs(run)
-    # What frozen layers say of a window is kept: there no window takes another's place.
+    # Outputs of frozen layers are kept per window, so no window may replace another.
     train = run.store(run.train, run.most, renews=not run.plan.only)
     val = run.store(run.val, run.most_val)
     with progress.step('reading windows', total=None):
@@ -157,14 +157,14 @@ def _check_pairs(run: AnyArrayRun) -> None:
 
 
 def export_only(run: AnyArrayRun, progress: Progress = SILENT) -> Path:
-    """The model file of a run that is there, from its best epoch and the validation windows.
+    """Export the best epoch of an existing run, calibrated on the validation windows.
 
-    Its training windows are not looked at and may be gone; plan, sizes and labels are those it was
+    Its training windows are not read and may be gone; plan, sizes and labels are those it was
     fitted with.
 
     Raises:
-        AvdetError: it has no best epoch, or was fitted by a version that did not write down which
-            arrays it had.
+        AvdetError: it has no best epoch, or was fitted by a version that did not record the arrays
+            of its windows.
     """
     about = read_best(run.out)
     run = replace(run, labels_at=about.labels_at, shape=about.start.shape)
@@ -230,13 +230,13 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
 
 
 def spread_ranges(window: FoundInWindow, detector: BearingDetector) -> FoundInWindow:
-    """What is found in a window, its ranges as the model file says them."""
+    """Return the detections of a window with the ranges that the model file reports."""
     ranges = detector.spread(torch.from_numpy(window.range_m))
     return replace(window, range_m=ranges.numpy())
 
 
 def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:
-    """Scores as JSON can hold them: what nothing defines is None."""
+    """Return scores in a form that JSON can hold: undefined ones become None."""
     return {name: _finite(value) for name, value in scores.items()}
 
 

@@ -1,4 +1,4 @@
-"""Boxes and encodings by column of the image: where, without how high."""
+"""Boxes and encodings by column of the image, without vertical position."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 COLUMNS = 48
-"""Of the image: 40 of 1920 pixels each, about 2 degrees."""
+"""Columns of the image: 40 of 1920 pixels each, about 2 degrees."""
 
 
 def audio_columns(encoded: Tensor) -> Tensor:
-    """Encodings (B, C, rows, columns), (B, C, anything) or (B, C) as (B, C, COLUMNS).
+    """Convert encodings (B, C, rows, columns), (B, C, anything) or (B, C) to (B, C, COLUMNS).
 
-    Rows are averaged. Of a student without a map over the image the columns are whatever its
-    last axis is.
+    Rows are averaged. For a student without a map over the image, the last axis, whatever it is,
+    gives the columns.
     """
     if encoded.ndim == 2:
         encoded = encoded[..., None]
@@ -27,13 +27,13 @@ def audio_columns(encoded: Tensor) -> Tensor:
 
 
 def column_occupancy(boxes: Sequence[Tensor], softness: float = 0.02) -> Tensor:
-    """How surely a vehicle is in each column: (B, COLUMNS) in [0, 1].
+    """Compute how much each column is occupied by vehicles: (B, COLUMNS) in [0, 1].
 
     1 inside a box; outside it falls off as a Gaussian.
 
     Args:
-        boxes: per window (n, 4) in parts of the image.
-        softness: deviation of the fall, in parts of the width.
+        boxes: per window (n, 4), fractions of the image.
+        softness: standard deviation of this Gaussian, fraction of the width.
     """
     device = boxes[0].device if boxes else None
     centres = (torch.arange(COLUMNS, device=device) + 0.5) / COLUMNS

@@ -1,9 +1,9 @@
 """Boxes as a grid of cells over the image, and back.
 
-Every cell of a grid of rows x columns over the camera's image holds how likely a vehicle's centre
-is in it, and the box that vehicle would have (centre points instead of anchors: X. Zhou et al.,
-"Objects as points", arXiv 1904.07850). The grid is the image's, whatever the axes of the input:
-teachers' maps of the same image can be laid over it cell by cell.
+A grid of rows x columns lies over the camera's image. Each cell predicts how likely a vehicle's
+centre is in it, and the box that vehicle would have (centre points instead of anchors: X. Zhou et
+al., "Objects as points", arXiv 1904.07850). Whatever the axes of the input, the grid is that of
+the image, so it can be compared cell by cell with teachers' maps of the same image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHANNELS = 5
 """A cell's values: logit of a centre, offset of the centre in x and y, log width, log height."""
 
 TYPICAL_SIZE = (0.06, 0.09)
-"""Width and height, in parts of the image, that a log size of 0 stands for."""
+"""Width and height at a log size of 0, fractions of the image."""
 
 _LARGEST_LOG = 4.0
 
@@ -30,8 +30,8 @@ class Targets:
         heat: (B, rows, columns) float32 in [0, 1], 1 where a centre is, falling off around it.
         cells: (P, 3) int64, batch, row, column of every cell that has to regress a box.
         boxes: (P, 4) float32 x_min, y_min, x_max, y_max in [0, 1], that box.
-        weights: (P,) float32, how much it counts: 1 at the centre, less beside it.
-        vehicles: how many boxes the batch has.
+        weights: (P,) float32, weight of that box: 1 at the centre, less beside it.
+        vehicles: number of boxes in the batch.
     """
 
     heat: Tensor
@@ -42,11 +42,11 @@ class Targets:
 
 
 def make_targets(boxes: list[Tensor], rows: int, columns: int) -> Targets:
-    """Targets for a batch of labelled windows.
+    """Make the targets for a batch of labelled windows.
 
-    The heat around a centre is a Gaussian whose width follows the box, at least half a cell; cells
-    near the centre (heat above 0.5) learn the box too, as a sound does not give the centre to the
-    cell.
+    The heat around a centre is a Gaussian whose width follows the box, at least half a cell. Cells
+    near the centre (heat above 0.5) learn the box too, because sound does not locate the centre
+    exactly to one cell.
 
     Args:
         boxes: per window (n, 4) float32 in [0, 1].
@@ -93,17 +93,17 @@ def make_targets(boxes: list[Tensor], rows: int, columns: int) -> Targets:
 
 
 def decode(grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes and centre logits of every cell.
+    """Decode boxes and centre logits of every cell.
 
     Args:
         grid: (B, CHANNELS, rows, columns).
 
     Returns:
-        boxes: (B, rows * columns, 4) x_min, y_min, x_max, y_max in parts of the image, not
+        boxes: (B, rows * columns, 4) x_min, y_min, x_max, y_max, fractions of the image, not
             clipped to it.
         logits: (B, rows * columns).
     """
-    # Whole numbers, not tensors, also where the exporter traces this.
+    # Integers, not tensors, also when the exporter traces this.
     rows, columns = (int(size) for size in grid.shape[-2:])
     y_cells, x_cells = cell_centres(rows, columns, grid.device)
     x = x_cells + grid[:, 1] / columns
@@ -115,10 +115,10 @@ def decode(grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def encode(boxes: Tensor, cells: Tensor, rows: int, columns: int) -> Tensor:
-    """What cells should hold for these boxes: the inverse of `decode`.
+    """Encode boxes as the values of their cells: the inverse of `decode`.
 
     Args:
-        boxes: (P, 4) in parts of the image.
+        boxes: (P, 4), fractions of the image.
         cells: (P, 3) batch, row, column.
         rows: of the grid.
         columns: of the grid.
@@ -135,7 +135,7 @@ def encode(boxes: Tensor, cells: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def cell_centres(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Centres of the cells in parts of the image, (rows, 1) and (1, columns)."""
+    """Return the centres of the cells, fractions of the image, (rows, 1) and (1, columns)."""
     y = ((torch.arange(rows, device=device) + 0.5) / rows)[:, None]
     x = ((torch.arange(columns, device=device) + 0.5) / columns)[None, :]
     return y, x

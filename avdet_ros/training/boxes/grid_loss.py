@@ -34,11 +34,11 @@ def gaussian_focal_loss(logits: Tensor, heat: Tensor, taught: Tensor | None = No
 
 
 def taught_cells(heat: Tensor, open_areas: Sequence[Tensor]) -> Tensor:
-    """Where a grid is taught: outside of open areas, and around a label inside of one.
+    """Find the cells with a loss: those outside of open areas, and around a label inside of one.
 
     Args:
         heat: (B, rows, columns) of the targets.
-        open_areas: per window (m, 4) in parts of the image; a cell that one touches is open.
+        open_areas: per window (m, 4), fractions of the image; a cell that one touches is open.
 
     Returns:
         (B, rows, columns) bool.
@@ -56,7 +56,7 @@ def taught_cells(heat: Tensor, open_areas: Sequence[Tensor]) -> Tensor:
 
 
 def divisors(targets: Targets) -> dict[str, float]:
-    """What `grid_loss` divides each term by: vehicles, or the weights of their cells."""
+    """Return what `grid_loss` divides each term by: vehicles, or the weights of their cells."""
     weights = max(1.0, float(targets.weights.sum()))
     return {'focal': max(1.0, targets.vehicles), 'huber': weights, 'giou': weights}
 
@@ -68,7 +68,7 @@ def grid_loss(
     giou_weight: float = 2.0,
     taught: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Centres and boxes of a batch.
+    """Compute the loss of a batch's centres and boxes.
 
     A batch without vehicles is a valid all-negative example.
 

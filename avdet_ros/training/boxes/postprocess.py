@@ -10,22 +10,22 @@ from torchvision.ops import nms
 from avdet_ros.training.boxes.score_calibration import Calibration
 
 CANDIDATES = 100
-"""Cells of highest logit that are considered at all."""
+"""Number of cells, those with the highest logits, that are considered at all."""
 
 NMS_IOU = 0.5
 """Of two boxes that overlap more, the worse one is dropped."""
 
 MIN_SCORE = 0.02
-"""Boxes that are right less often than that are not reported."""
+"""Boxes with a lower score, the probability to be right, are not reported."""
 
 
 def scored(
     boxes: Tensor, logits: Tensor, calibration: Calibration
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a model file reports of one window's candidates.
+    """Select what a model file reports of one window's candidates.
 
     Args:
-        boxes: (cells, 4) in parts of the image.
+        boxes: (cells, 4), fractions of the image.
         logits: (cells,).
         calibration: turns logits into scores.
 
@@ -34,7 +34,7 @@ def scored(
     """
     boxes, logits = suppress(boxes, logits)
     scores = calibration(logits)
-    # The curve rises, but its sum may round the other way for neighbours.
+    # The curve rises, but rounding of its sum may swap neighbours.
     scores, order = torch.sort(scores, descending=True)
     boxes = boxes[order]
     kept = torch.nonzero(scores > MIN_SCORE).flatten()
@@ -43,7 +43,7 @@ def scored(
 
 
 def suppress_each(boxes: Tensor, logits: Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`suppress` for (B, cells, 4) boxes and (B, cells) logits, one pair of arrays a window."""
+    """`suppress` for (B, cells, 4) boxes and (B, cells) logits, one pair of arrays per window."""
     results = []
     for window_boxes, window_logits in zip(boxes.cpu(), logits.cpu(), strict=True):
         kept, values = suppress(window_boxes, window_logits)
@@ -52,10 +52,10 @@ def suppress_each(boxes: Tensor, logits: Tensor) -> list[tuple[np.ndarray, np.nd
 
 
 def suppress(boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The best cells' boxes, cut to the image, without those that overlap a better one.
+    """Return the best cells' boxes, cut to the image, without those that overlap a better one.
 
     Args:
-        boxes: (cells, 4) in parts of the image.
+        boxes: (cells, 4), fractions of the image.
         logits: (cells,).
 
     Returns:

@@ -1,8 +1,8 @@
-"""Scores that mean something: of a hundred boxes scored 0.8, eighty overlap a vehicle.
+"""Calibrated scores: of a hundred boxes scored 0.8, eighty overlap a vehicle.
 
-A network's own scores order its boxes but are no probabilities. A monotone curve from logit to
-the measured share of boxes that match a true one puts that right without changing the order. It
-is learned on the validation windows and lies in the model's graph.
+A network's own scores order its boxes but are not probabilities. A monotone curve from logit to
+the measured share of boxes that match a true one corrects this without changing the order. It is
+fitted to the validation windows and is part of the model's graph.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from torch import Tensor, nn
 from avdet_ros.detection.boxes import box_iou
 
 KNOTS = 16
-"""Groups of boxes that the curve is drawn through."""
+"""Number of groups of boxes that the curve passes through."""
 
 TOP_GROUP = 20
 """Boxes in the group of the highest logits."""
 
 MIN_SLOPE = 1e-3
-"""The curve rises at least so much a logit, so that better boxes stay better."""
+"""Minimum slope of the curve per logit, so that better boxes stay better."""
 
 
 class Calibration(nn.Module):
     """A rising, piecewise linear curve from logits to scores.
 
     score = s_0 + sum_k slope_k (min(x, x_{k+1}) - x_k)+, between the first and the last knot.
-    Fresh ones are a straight approximation of the logistic function.
+    Initially it is a piecewise linear approximation of the logistic function.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class Calibration(nn.Module):
         self.set(logits, 1 / (1 + np.exp(-logits)))
 
     def set(self, logits: np.ndarray, scores: np.ndarray) -> None:
-        """Take a curve of `KNOTS` points, logits and scores both rising."""
+        """Set a curve of `KNOTS` points, logits and scores both rising."""
         self.logits.copy_(torch.from_numpy(np.asarray(logits, np.float32)))
         self.scores.copy_(torch.from_numpy(np.asarray(scores, np.float32)))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Logits of any shape to scores in (0, 1)."""
+        """Convert logits of any shape to scores in (0, 1)."""
         low, high = self.logits[:-1], self.logits[1:]
         share = ((logits[..., None] - low) / (high - low)).clamp(0, 1)
         return self.scores[0] + (share * (self.scores[1:] - self.scores[:-1])).sum(dim=-1)
@@ -55,14 +55,14 @@ class Calibration(nn.Module):
 def matches(
     found: Sequence[np.ndarray], true: Sequence[np.ndarray], iou_threshold: float = 0.5
 ) -> list[np.ndarray]:
-    """Which found boxes are right.
+    """Find which predicted boxes are right.
 
     Best first, each takes the true box it overlaps most among those that are left.
 
     Args:
         found: per window (n, 4) boxes, best first.
         true: per window (m, 4) boxes.
-        iou_threshold: overlap that counts.
+        iou_threshold: least IoU of a match.
 
     Returns:
         per window (n,) bool.
@@ -81,15 +81,15 @@ def matches(
 
 
 def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rising curve that best explains which boxes were right.
+    """Fit the rising curve that best explains which boxes were right.
 
     Isotonic regression (pool adjacent violators) over groups of boxes of neighbouring logits. The
-    group of the highest logits is the smallest, each next one larger by the same factor: it is
-    small, but the tracker's threshold lies in it.
+    group of the highest logits is the smallest, and each next one is larger by the same factor:
+    few boxes have such logits, but the tracker's threshold lies among them.
 
     Args:
         logits: (N,) of all boxes.
-        right: (N,) bool.
+        right: (N,) bool, which of them are right.
 
     Returns:
         logits, scores: (KNOTS,) float64, both strictly rising, scores in (0, 1).
@@ -104,7 +104,7 @@ def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
         for part in np.split(order, borders)
     ]
     counts = np.array([len(values) for values, _ in groups], np.float64)
-    # Half a right and half a wrong box more than there were: no score is exactly 0 or 1.
+    # Half a right and half a wrong box are added, so that no score is exactly 0 or 1.
     shares = np.array([(hits.sum() + 0.5) / (len(hits) + 1) for _, hits in groups])
     scores = isotonic_regression(shares, weights=counts).x
     knots = np.maximum.accumulate([values.mean() for values, _ in groups])

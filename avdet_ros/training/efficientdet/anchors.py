@@ -1,4 +1,4 @@
-"""Focal loss and box loss over anchors: what the paper's detector learns boxes with.
+"""Focal loss and box loss over anchors, by which the paper's detector learns boxes.
 
 Anchors and boxes are ``x_min, y_min, x_max, y_max`` in pixels of the network's input.
 """
@@ -21,8 +21,8 @@ LOG_SIZE_LIMIT = math.log(1000.0 / 16.0)
 def match_anchors(anchors: Tensor, boxes: Tensor) -> Tensor:
     """Assign anchors to boxes: positive from IoU 0.5, negative below 0.4, between them ignored.
 
-    Each box also claims the anchor that overlaps it most, else a box that no anchor fits well
-    would not be learnt at all.
+    Each box also claims the anchor that overlaps it most; otherwise a box that no anchor fits well
+    would not be learned at all.
 
     Args:
         anchors: (A, 4).
@@ -77,7 +77,7 @@ def focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: floa
         logits: any shape.
         targets: the same shape, 0 or 1.
         alpha: weight of the positives; negatives weigh 1 - alpha.
-        gamma: how much easy examples fade.
+        gamma: how strongly easy examples are down-weighted.
 
     Returns:
         losses of the same shape.
@@ -94,8 +94,8 @@ def anchor_detection_loss(
 ) -> dict[str, Tensor]:
     """Loss of a batch, normalised by its number of positive anchors.
 
-    A frame with no vehicle is a valid example of background only: all its anchors are negative
-    and it adds nothing to the box loss.
+    A frame without vehicles is a valid example of background: all its anchors are negative, and it
+    adds nothing to the box loss.
 
     Args:
         logits: (B, A) class logits of one class.

@@ -1,6 +1,6 @@
 """EfficientDet as teacher and as the paper's student: one network, any number of input channels.
 
-The topology is effdet's (Tan et al., 2020); what comes out besides boxes is the feature pyramid
+The topology is effdet's (Tan et al., 2020). Besides boxes, the network returns the feature pyramid
 P3..P7, which the distillation losses compare. Boxes are x_min, y_min, x_max, y_max in pixels of
 the network's input.
 """
@@ -24,17 +24,17 @@ from avdet_ros.training.efficientdet.zero_padding import pad_pools_with_zeros
 from avdet_ros.training.tensor_files import load_tensors
 
 STRIDE = 128
-"""The stride of P7: the input's sides must be multiples of it."""
+"""Stride of P7; the input's sides must be multiples of it."""
 
 PRIOR = 0.01
 """Score of an untrained anchor, so that the first steps are not lost on background."""
 
 BOX_WEIGHT = 50.0
-"""Of the box loss against the class loss, effdet's own."""
+"""Weight of the box loss relative to the class loss, effdet's own."""
 
 MOMENTUM = 0.03
-"""Of the running statistics of batch norms: effdet's 0.01 forgets its beginning after 300 steps,
-which short trainings do not have."""
+"""Momentum of batch norms' running statistics: effdet's 0.01 needs 300 steps to forget the initial
+values, which short trainings do not have."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Prediction:
     """The network's output for a batch.
 
     Attributes:
-        logits: (B, A) of a vehicle, the best of its kinds.
+        logits: (B, A) of a vehicle, the highest of its kinds.
         offsets: (B, A, 4) from the anchors, see `anchor_loss.encode_boxes`.
         pyramid: P3..P7, each (B, C, H, W).
     """
@@ -62,7 +62,8 @@ class EfficientDetector(nn.Module):
         anchor_scale: smallest anchor in strides of its level.
         zero_padded_pools: the pyramid's max pools pad with zeros, as the authors' program of
             MM-DistillNet does, see `ZeroPaddedPool`.
-        classes: outputs an anchor, kinds of vehicle; the best one is the vehicle's score.
+        classes: outputs per anchor, one for each kind of vehicle; the highest is the vehicle's
+            score.
 
     Raises:
         AvdetError: the configuration is unknown, or the size does not fit the pyramid.
@@ -123,7 +124,7 @@ class EfficientDetector(nn.Module):
         )
 
     def loss(self, prediction: Prediction, boxes: list[Tensor]) -> dict[str, Tensor]:
-        """Terms of the loss against boxes (N, 4) of each frame, pixels, as they enter the sum."""
+        """Return the weighted terms of the loss against boxes (N, 4) of each frame, pixels."""
         terms = anchor_detection_loss(
             prediction.logits.float(), prediction.offsets.float(), self.anchors, boxes
         )
@@ -137,7 +138,7 @@ class EfficientDetector(nn.Module):
         nms_iou: float = 0.5,
         most: int = 100,
     ) -> list[tuple[Tensor, Tensor]]:
-        """Boxes of each frame after non-maximum suppression.
+        """Return the boxes of each frame after non-maximum suppression.
 
         Args:
             prediction: of `forward`.
@@ -167,7 +168,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         path: a state dict saved by torch, or a checkpoint that has one as ``state_dict``.
 
     Raises:
-        AvdetError: the file is missing, too large or no state dict.
+        AvdetError: the file is missing, too large or not a state dict.
     """
     path = Path(path)
     if not path.is_file():
@@ -186,9 +187,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 def load_weights(detector: EfficientDetector, path: str | Path) -> list[str]:
     """Load a checkpoint strictly; only the stem and the class layer may be new.
 
-    A published checkpoint has another stem where the channels differ and another class layer
-    where the classes do. Any other layer that does not fit is an error: weights that are dropped
-    in silence look like a network that does not learn.
+    A published checkpoint has another stem if the channels differ, and another class layer if the
+    classes do. Any other layer that does not fit is an error: with silently dropped weights, it
+    would look as if the network did not learn.
 
     Args:
         detector: receives the weights.
@@ -221,7 +222,7 @@ _MAY_BE_NEW = ('backbone.conv_stem', 'class_net.predict')
 
 
 def bare_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The layers of a network alone, named as effdet does: no wrappers, no anchors."""
+    """Return only a network's layers, named as in effdet: no wrappers, no anchors."""
     named = {_bare(name): value for name, value in state.items()}
     return {name: value for name, value in named.items() if not name.startswith('anchors')}
 

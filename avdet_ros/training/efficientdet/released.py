@@ -1,9 +1,9 @@
-"""The layers of the authors' released networks under the names of ours.
+"""Convert the authors' released networks to the layer names of ours.
 
 MM-DistillNet's program builds EfficientDet from another implementation than `efficientdet`. The
-topology is the same; what differs is the names, the number of classes (20, "car" is number 6), and
-that its max pools pad with zeros. So a checkpoint of theirs becomes one of ours by renaming and
-by taking one class out.
+topology is the same. The differences are the names, the number of classes (20, "car" is number 6),
+and max pools that pad with zeros. So renaming the layers and extracting one class turns a
+checkpoint of theirs into one of ours.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 from avdet_ros.errors import AvdetError
 
 CLASSES = 20
-"""Outputs an anchor of the released class layer."""
+"""Outputs per anchor of the released class layer."""
 
 CAR = 6
-"""The one of them that is taught: VOC's alphabetical order."""
+"""The only class of them that is trained, in VOC's alphabetical order."""
 
 _BLOCK = re.compile(r'backbone_net\.model\._blocks\.(\d+)\.(.+)')
 _CELL = re.compile(r'bifpn\.(\d+)\.(.+)')
@@ -56,7 +56,7 @@ _LATERAL = {
     'p4_down_channel_2': 'cell.0.fnode.4.combine.resample.1',
     'p5_down_channel_2': 'cell.0.fnode.5.combine.resample.2',
 }
-"""Convolutions that bring the backbone's maps to the pyramid's width, in the first cell alone."""
+"""Convolutions that bring the backbone's maps to the pyramid's width, only in the first cell."""
 
 _PLAIN = {
     '_depthwise_conv.conv': 'conv_dw',
@@ -76,18 +76,18 @@ _SQUEEZE = {'_se_reduce.conv': 'se.conv_reduce', '_se_expand.conv': 'se.conv_exp
 
 
 def rename_released(state: Mapping[str, Tensor], where: str = 'checkpoint') -> dict[str, Tensor]:
-    """Rename every layer of a released network and keep the class "car" alone.
+    """Rename every layer of a released network and keep only the class "car".
 
     Args:
-        state: names and tensors of the authors' program, with or without the ``module.`` of a
-            parallel training.
+        state: names and tensors of the authors' program, with or without the prefix ``module.``
+            of parallel training.
         where: the file, for errors.
 
     Returns:
         names and tensors of `EfficientDetector.network`.
 
     Raises:
-        AvdetError: a name is not one of that program's.
+        AvdetError: a name does not belong to that program.
     """
     state = {name.removeprefix('module.'): value for name, value in state.items()}
     expanded = {
@@ -111,9 +111,9 @@ def rename_released(state: Mapping[str, Tensor], where: str = 'checkpoint') -> d
 
 
 def _stages(state: Mapping[str, Tensor], blocks: list[int]) -> dict[int, str]:
-    """Stage and place in it of each block, e.g. ``1.0``: a stage begins where the width changes.
+    """Stage of each block and place in it, e.g. ``1.0``: a stage begins where the width changes.
 
-    Two stages of one width are told apart by their kernels.
+    Two stages of the same width are told apart by their kernels.
     """
     names, stage, place, before = {}, -1, 0, None
     for block in blocks:
@@ -174,7 +174,7 @@ def _head_name(head: str, rest: str) -> str | None:
 
 
 def _swapped(name: str, layers: Mapping[str, str]) -> str | None:
-    """A name with its layer exchanged, None where the layer is not among them."""
+    """Return a name with its layer replaced; None if the layer is not among them."""
     for old, new in layers.items():
         if name.startswith(f'{old}.'):
             return new + name.removeprefix(old)

@@ -9,8 +9,8 @@ from torch.nn import functional
 def pad_pools_with_zeros(pyramid: nn.Module) -> None:
     """Make a pyramid's max pools pad with zeros, as the authors' program does.
 
-    effdet pads with minus infinity, which no maximum takes; with zeros a map that is negative at
-    its edge comes out differently.
+    effdet pads with minus infinity, which is never the maximum; with zeros, the result differs for
+    a map that is negative at its edge.
     """
     found = [
         (parent, name)
@@ -23,7 +23,7 @@ def pad_pools_with_zeros(pyramid: nn.Module) -> None:
 
 
 class ZeroPaddedPool(nn.Module):
-    """Maximum over 3 x 3 places, every second one, "same" padding with zeros."""
+    """Max pooling over 3 x 3 places with a stride of two and "same" padding with zeros."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""

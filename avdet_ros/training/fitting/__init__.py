@@ -1,1 +1,1 @@
-"""The loop: epochs, checkpoints, resuming, several processes."""
+"""The training loop: epochs, checkpoints, resuming, several processes."""

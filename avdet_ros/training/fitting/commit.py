@@ -1,4 +1,4 @@
-"""Which version of the program made something."""
+"""The version of the program, to record with its results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 
 def git_commit() -> str:
-    """Commit of the program, empty outside a checkout."""
+    """Return the commit of the program, empty outside a checkout."""
     try:
         done = subprocess.run(
             ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'],

@@ -1,9 +1,9 @@
-"""Several processes, one run: what `torchrun` starts shares the fitting and nothing else.
+"""One run in several processes: those that `torchrun` starts share the training, nothing else.
 
     torchrun --nproc-per-node 2 -m avdet_ros.cli.main train RECIPE --data DRIVES --out RUN
 
-Fitting is shared through Lightning's DDP strategy; every other stage is done by the first
-process while the others wait. Without torchrun there is one process, on one GPU if there is any.
+Training is shared through Lightning's DDP strategy; the first process runs every other stage while
+the others wait. Without torchrun there is one process, on one GPU if there is any.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import torch
 from torch import Tensor, distributed
 
 PATIENCE = timedelta(days=7)
-"""How long the others wait for the first one's stages."""
+"""How long the other processes wait for the first one's stages."""
 
 _inside = False
-"""Whether this process is doing what the others wait for."""
+"""Whether this process is running what the others wait for."""
 
 
 def count() -> int:
-    """How many processes torchrun started, 1 without it."""
+    """Return the number of processes that torchrun started, 1 without it."""
     return int(os.environ.get('WORLD_SIZE', '1'))
 
 
 def rank() -> int:
-    """Which one this is."""
+    """Return the rank of this process."""
     return int(os.environ.get('RANK', '0'))
 
 
 def trainer_places() -> dict[str, Any]:
-    """Lightning's arguments on where to run."""
+    """Return Lightning's arguments for devices and processes."""
     gpu = torch.cuda.is_available()
     if count() == 1:
         return {'accelerator': 'gpu' if gpu else 'cpu', 'devices': 1}
@@ -44,15 +44,15 @@ def trainer_places() -> dict[str, Any]:
         'accelerator': 'gpu' if gpu else 'cpu',
         'devices': here,
         'num_nodes': max(1, count() // here),
-        'strategy': 'ddp_find_unused_parameters_true',  # the pretext leaves the head alone
-        # Statistics of batch norms over all processes; torch has that on GPUs only.
+        'strategy': 'ddp_find_unused_parameters_true',  # the pretext does not use the head
+        # Batch norm statistics over all processes; torch supports this on GPUs only.
         'sync_batchnorm': gpu,
     }
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join the other processes that torchrun started for the length of a run."""
+    """Join the other processes that torchrun started, for the duration of a run."""
     if count() == 1 or distributed.is_initialized():
         yield
         return
@@ -68,7 +68,7 @@ def process_group() -> Iterator[None]:
 
 
 def rank_zero_first(do: Callable[[], object]) -> None:
-    """Let the first process do something while the others wait for it; may be nested."""
+    """Run something in the first process while the others wait for it; may be nested."""
     global _inside
     if _inside:
         do()
@@ -84,7 +84,7 @@ def rank_zero_first(do: Callable[[], object]) -> None:
 
 
 def mean_over_processes(number: float, device: torch.device) -> float:
-    """The mean of a number over all processes."""
+    """Return the mean of a number over all processes."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return number
     total = torch.tensor(number, dtype=torch.float64, device=device)
@@ -95,11 +95,11 @@ def mean_over_processes(number: float, device: torch.device) -> float:
 def balanced_over_ranks(
     terms: Mapping[str, Tensor], counts: Mapping[str, float], device: torch.device
 ) -> dict[str, Tensor]:
-    """Terms of a loss whose mean over processes is that of one process with all the examples.
+    """Scale a loss's terms so that their mean over processes equals one process with all examples.
 
     Args:
         terms: of this process's examples.
-        counts: by what number of things a term was divided here; the others are means already.
+        counts: the count by which a term was divided here; terms without one are already means.
         device: of the terms.
     """
     shares = {

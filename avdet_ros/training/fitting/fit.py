@@ -1,8 +1,8 @@
-"""One fitting, whatever is fitted: Lightning's loop, with checkpoints to go on from exactly.
+"""Train any task with Lightning's loop and checkpoints that allow an exact resumption.
 
 ``checkpoints/last.ckpt`` is written after every epoch, ``best.ckpt`` whenever the watched number
-is better than ever; ``log/`` has TensorBoard events and CSV files. A run that was killed begins
-the epoch anew in which it was killed and ends with the weights of one that was not.
+is the best so far; ``log/`` has TensorBoard events and CSV files. A run that was killed repeats
+the epoch in which it was killed, and ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from avdet_ros.training.tensor_files import load_tensors
 CHECKPOINTS = 'checkpoints'
 
 WARM_UP = 0.05
-"""Part of the steps in which the learning rate rises."""
+"""Share of the steps in which the learning rate rises."""
 
 TIE = 1e-6
-"""Weight of the loss beside the mAP: it decides between equal mAPs, all 0 at first."""
+"""Weight of the loss against the mAP: it decides between equal mAPs, which are all 0 at first."""
 
 
 def validation_values(precision: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
-    """What is logged after an epoch's validation.
+    """Return the values to log after an epoch's validation.
 
     Args:
         precision: average precision over all IoUs, at 0.5 and at 0.75; NaN where there is nothing
-            to find, which is 0 here.
+            to find, which counts as 0.
         losses: of each window.
 
     Returns:
@@ -80,29 +80,29 @@ def run_fit(
     progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
-    """Fit, or go on where a killed run stopped.
+    """Train a task, or resume where a killed run stopped.
 
     Args:
-        task: what a step is.
-        train: batches to learn from; a sampler with ``set_epoch`` orders them by epoch.
-        val: batches that choose the epoch.
-        folder: gets ``checkpoints/`` and ``log/``.
+        task: defines a step.
+        train: training batches; a sampler with ``set_epoch`` orders them by epoch.
+        val: validation batches, for the choice of the epoch.
+        folder: receives ``checkpoints/`` and ``log/``.
         epochs: at most.
-        seed: of all chance inside an epoch.
+        seed: of all randomness inside an epoch.
         watch: name of the logged number that chooses the epoch.
-        largest: whether it should be large.
-        patience: epochs without a better one after which fitting ends.
-        precision: Lightning's name of it.
+        largest: whether larger is better.
+        patience: epochs without a better one after which training ends.
+        precision: Lightning's name for it.
         clip: largest norm of a gradient.
         average: decay of a running mean of the weights, 0 for none.
         progress: Lightning draws bars where it is visible.
-        callbacks: more of Lightning's.
+        callbacks: additional ones for Lightning.
 
     Returns:
         The checkpoint of the best epoch.
 
     Raises:
-        AvdetError: the loss is not a number, the disk is full, or the checkpoint to go on from
+        AvdetError: the loss is not a number, the disk is full, or the checkpoint to resume from
             is damaged or of another network.
     """
     places = folder / CHECKPOINTS
@@ -111,7 +111,7 @@ def run_fit(
     best = ModelCheckpoint(filename='best', monitor=watch, mode=mode, **plain)
     watching: list[Callback] = [
         best,
-        # One of its own: save_last would write only when the best one improved.
+        # A separate callback: save_last would write only when the best epoch improved.
         ModelCheckpoint(filename='last', save_on_train_epoch_end=True, **plain),
         SeedEachEpoch(seed),
         *callbacks,
@@ -158,7 +158,7 @@ def run_fit(
 
 
 class SeedEachEpoch(Callback):
-    """Chance inside an epoch, such as dropout, depends on seed, epoch and process only."""
+    """Make randomness in an epoch, such as dropout, depend on seed, epoch and process only."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -172,7 +172,7 @@ class SeedEachEpoch(Callback):
 def cosine_adamw(
     parameters: Sequence[nn.Parameter], trainer: Trainer, learning_rate: float, weight_decay: float
 ) -> dict[str, Any]:
-    """AdamW, no decay on biases and norms; a short rise, then a cosine to 0."""
+    """Return AdamW without decay on biases and norms; a short rise, then a cosine to 0."""
     optimizer = torch.optim.AdamW(
         [
             {
@@ -196,7 +196,7 @@ def cosine_adamw(
 
 
 def running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """An exponential mean whose time constant grows from short to the one asked for."""
+    """Return an exponential mean whose time constant grows from short to the given one."""
 
     def mean(average: Tensor, now: Tensor, steps: Tensor) -> Tensor:
         if not torch.is_floating_point(average):
@@ -209,7 +209,7 @@ def running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 @contextmanager
 def translate_errors(folder: Path) -> Iterator[None]:
-    """Errors of files and checkpoints while fitting as one sentence each."""
+    """Report errors of files and checkpoints during training in one sentence each."""
     try:
         yield
     except OSError as error:
@@ -243,7 +243,7 @@ def refuse_bad_loss(
     Args:
         terms: the parts of the loss.
         loss: their sum.
-        task: knows the epoch.
+        task: gives the epoch.
         index: of the batch.
         where: which examples the batch has.
 
@@ -261,10 +261,10 @@ def refuse_bad_loss(
 
 
 def save_weights(path: Path, state: dict[str, Tensor]) -> None:
-    """Write names with tensors as ``torch.load(..., weights_only=True)`` reads them.
+    """Write names with tensors for ``torch.load(..., weights_only=True)``.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the file cannot be written.
     """
     buffer = io.BytesIO()  # torch reports a full disk in its own way
     torch.save(state, buffer)
@@ -273,7 +273,7 @@ def save_weights(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def load_best(module: nn.Module, path: Path, prefix: str) -> nn.Module:
-    """Take the weights of a part of a task from a checkpoint, all of them.
+    """Load all weights of a part of a task from a checkpoint.
 
     Args:
         module: the part; changed in place.

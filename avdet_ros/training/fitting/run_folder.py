@@ -1,4 +1,4 @@
-"""The folder of a run: which recipe it is of, and which of its stages are done."""
+"""A run's folder: its recipe, and which of its stages are done."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _logger = logging.getLogger(__name__)
 
 
 def begin_run(out: Path, recipe: Any, resume: bool) -> None:
-    """Make the run's folder and note the recipe, or see that it is the one noted there.
+    """Create the run's folder with its recipe, or check that it holds the same recipe.
 
     Raises:
-        AvdetError: the folder is of another recipe, or cannot be written.
+        AvdetError: the folder has another recipe, or cannot be written.
     """
     noted, text = out / 'recipe.yaml', as_yaml(recipe)
     try:
@@ -41,7 +41,7 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
         raise AvdetError(
             f'cannot write the run folder {out}: {explain_os_error(error)}'
         ) from error
-    # Keys may have come since, with defaults.
+    # Keys with defaults may have been added to recipes since.
     if before != text and read_recipe(noted) != recipe:
         pairs = zip(before.splitlines(), text.splitlines(), strict=False)
         found, expected = next((a, b) for a, b in [*pairs, ('', 'another end')] if a != b)
@@ -52,11 +52,11 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
 
 
 def cached_stage(path: Path, make: Callable[[], dict[str, Any]], name: str) -> dict[str, Any]:
-    """The result of a stage: from its file, or made and put there.
+    """Return the result of a stage from its file, or compute and store it.
 
     Args:
         path: the JSON file.
-        make: does the stage; all processes take part.
+        make: runs the stage; all processes take part.
         name: of the stage.
 
     Raises:
@@ -79,6 +79,6 @@ def cached_stage(path: Path, make: Callable[[], dict[str, Any]], name: str) -> d
 def cached_stage_rank_zero(
     path: Path, make: Callable[[], dict[str, Any]], name: str
 ) -> dict[str, Any]:
-    """`cached_stage` for a stage that the first process does while the others wait."""
+    """`cached_stage` for a stage that the first process runs while the others wait."""
     rank_zero_first(lambda: cached_stage(path, make, name))
     return json.loads(path.read_text(encoding='utf-8'))

@@ -1,1 +1,1 @@
-"""What a student learns from teachers beside their boxes."""
+"""Losses by which a student learns from its teachers in addition to their boxes."""

@@ -1,20 +1,20 @@
 """Multi-Teacher Alignment: make the student look where the teachers look together.
 
-Each teacher's feature map becomes an attention map, ``Q = mean_c |A_c|^r``; the teachers' maps are
-multiplied, so that a place counts for as much as all modalities agree on it; the student's map
-is drawn towards the product with a Kullback-Leibler divergence (MM-DistillNet, CVPR 2021,
-section 3.3 and equation 2). The equation can be read in three ways, and all of them are here:
+Each teacher's feature map becomes an attention map, ``Q = mean_c |A_c|^r``. The teachers' maps are
+multiplied, so that a place counts as much as all modalities agree on it. A Kullback-Leibler
+divergence pulls the student's map towards the product (MM-DistillNet, CVPR 2021, section 3.3 and
+equation 2). The equation can be read in three ways, all of which are implemented here:
 
 ===============  =================================================================================
-`as_printed`     L2-normalised maps go into the divergence as they stand, student first.
+`as_printed`     L2-normalised maps enter the divergence unchanged, student first.
 `as_released`    the authors' program: softmax(Q / (||Q||_2 T)) of both, the student's
                  probabilities where a divergence expects log-probabilities, and a sum over the
-                 teachers in place of the product (`as_released_product` has the product).
-`corrected`      both maps are distributions over positions, teacher first, gradients kept at
-                 their size by T^2; the product is a sum of logarithms.
+                 teachers instead of the product (`as_released_product` has the product).
+`corrected`      both maps are distributions over positions, teacher first, T^2 keeps the size of
+                 gradients; the product is a sum of logarithms.
 ===============  =================================================================================
 
-Maps are lists, one entry a pyramid level; a teacher's entry may have another size than the
+Maps are lists, one entry per pyramid level; a teacher's entry may have another size than the
 student's and is resized to it.
 """
 
@@ -52,11 +52,11 @@ def attention_map(features: Tensor, r: float = 2.0) -> Tensor:
 def product_of_teachers(teachers: Sequence[Tensor]) -> Tensor:
     """Logarithm of the product of attention maps, ``log prod_i Q_i = sum_i log Q_i``.
 
-    Formed in log space: with r = 2 and three teachers the product itself spans the sixth power
+    Computed in log space: with r = 2 and three teachers, the product itself spans the sixth power
     of an activation and leaves float32's range.
 
     Args:
-        teachers: one (B, H, W) map a teacher.
+        teachers: one (B, H, W) map per teacher.
 
     Returns:
         (B, H, W) log of the product.
@@ -70,11 +70,11 @@ def mean_of_teachers(teachers: Sequence[Tensor]) -> list[Tensor]:
     .. math:: Q_t = \frac{1}{n} \sum_i Q_i / \bar{Q_i}
 
     The paper averages the teachers' activations (its Avg rows). Here their maps are averaged,
-    each scaled to a mean of 1, else the teacher with the largest activations would be the
-    average: channels of networks that were taught apart have nothing to do with each other.
+    because channels of separately trained networks do not correspond. Each map is scaled to a
+    mean of 1; otherwise the teacher with the largest activations would dominate the average.
 
     Args:
-        teachers: one (B, H, W) map a teacher.
+        teachers: one (B, H, W) map per teacher.
     """
     scaled = [teacher / (teacher.mean(dim=(1, 2), keepdim=True) + TINY) for teacher in teachers]
     return [torch.stack(scaled).mean(dim=0)]
@@ -83,14 +83,14 @@ def mean_of_teachers(teachers: Sequence[Tensor]) -> list[Tensor]:
 def mta_as_printed(
     student: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], beta: float = 0.5
 ) -> Tensor:
-    r"""Equation 2 to the letter, :math:`\beta \sum_j KL(Q_s^j/||Q_s^j||_2, Q_t^j/||Q_t^j||_2)`.
+    r"""Equation 2 as printed, :math:`\beta \sum_j KL(Q_s^j/||Q_s^j||_2, Q_t^j/||Q_t^j||_2)`.
 
     A map of unit L2 norm is no distribution (its entries sum to more than one), so the value can
-    be negative and is not least where the maps agree. Kept to reproduce the paper's rows.
+    be negative and is not smallest where the maps agree. Kept to reproduce the paper's rows.
 
     Args:
-        student: one (B, H, W) attention map a level.
-        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        student: one (B, H, W) attention map per level.
+        teachers: per level a list of (B, h, w) attention maps, one per teacher.
         beta: the paper's balance of the loss.
 
     Returns:
@@ -116,19 +116,19 @@ def mta_as_released(
     r"""The authors' program, :math:`\beta\sum_{ij} \sum_x t_{ij}(\log t_{ij} - s_j)`.
 
     :math:`s = softmax(Q_s / (||Q_s||_2 T))`, t likewise, over the positions x of level j, one
-    term a teacher i; the program aligns P3 to P7, where the paper says P3 to P5. s stands where a
+    term per teacher i; the program aligns P3 to P7, the paper P3 to P5. s stands where a
     divergence expects log s. Entries of a unit map of N positions are about :math:`N^{-1/2}`, so
-    both softmaxes are flat: at 768 pixels the value is -31.817 a teacher whatever the features
-    are, and the gradient next to nothing. A proper divergence, :math:`t(\log t - \log s)`, of the
-    same unit maps is as flat: its gradient stays around 1e-6. It is the norm that takes the
-    signal away and not the missing logarithm.
+    both softmaxes are flat: at 768 pixels the value is -31.817 per teacher whatever the features
+    are, and the gradient is close to zero. A proper divergence, :math:`t(\log t - \log s)`, of the
+    same unit maps is as flat: its gradient stays around 1e-6. So the signal is lost by the norm,
+    not by the missing logarithm.
 
-    The program's configuration weighs the plain sum by 0.005: `beta` 1 with a weight of 0.005 in
+    The program's configuration weights the plain sum by 0.005: `beta` 1 with a weight of 0.005 in
     a recipe.
 
     Args:
-        student: one (B, H, W) attention map a level.
-        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        student: one (B, H, W) attention map per level.
+        teachers: per level a list of (B, h, w) attention maps, one per teacher.
         beta: factor of the sum; the program has none, so 1.
         temperature: T.
 
@@ -148,15 +148,15 @@ def mta_as_released_product(
     beta: float = 0.5,
     temperature: float = 9.0,
 ) -> Tensor:
-    r"""The second mode of the authors' program, which none of its configurations asks for.
+    r"""The second mode of the authors' program, which none of its configurations uses.
 
-    As `mta_as_released` with one term a level, of
+    As `mta_as_released` with one term per level, of
     :math:`t = softmax(P / (||P||_1 T))`, :math:`P = \prod_i Q_{ti} / ||Q_{ti}||_2`. With a single
     teacher the program leaves out the second norm, and so does this.
 
     Args:
-        student: one (B, H, W) attention map a level.
-        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        student: one (B, H, W) attention map per level.
+        teachers: per level a list of (B, h, w) attention maps, one per teacher.
         beta: factor of the sum; the program has none, so 1.
         temperature: T.
 
@@ -186,10 +186,10 @@ def mta_corrected(
     It is zero exactly where the maps agree up to a factor, and positive elsewhere.
 
     Args:
-        student: one (B, H, W) attention map a level.
-        teachers: a list a level of (B, h, w) attention maps, one a teacher.
+        student: one (B, H, W) attention map per level.
+        teachers: per level a list of (B, h, w) attention maps, one per teacher.
         beta: balance of the loss.
-        temperature: T; 1 asks for the maps themselves, larger values for their rough shape.
+        temperature: T; 1 aligns the maps themselves, larger values their rough shape.
 
     Returns:
         scalar, the mean over the batch.
@@ -208,7 +208,7 @@ MTA: dict[str, Callable[..., Tensor]] = {
     'as_released_product': mta_as_released_product,
     'corrected': mta_corrected,
 }
-"""The readings of equation 2 by the name a recipe gives."""
+"""The readings of equation 2 by their names in recipes."""
 
 
 @LOSSES.register
@@ -219,7 +219,7 @@ class AttentionAlignment(DistillationLoss):
     needs = ('attention',)
 
     def levels(self, sizes: np.ndarray) -> list[tuple[int, int]]:
-        """As many levels from P3 on as the recipe says."""
+        """Return the recipe's number of levels, from P3 on."""
         return first_levels(sizes, self.how.levels)
 
     def forward(self, output: StudentOutput, batch: Batch, cells: Cells) -> Tensor:

@@ -1,4 +1,4 @@
-"""Attentive feature distillation: imitate the teacher's channels that are worth it."""
+"""Attentive feature distillation: imitate the teacher's channels that are worth imitating."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AttentiveFeatures(DistillationLoss):
 
     def __init__(self, how: TransferRecipe, channels: int, teacher_channels: int) -> None:
         super().__init__(how, channels, teacher_channels)
-        # Distances of channels need as many of them on both sides.
+        # Distances between channels need the same number of channels on both sides.
         self.adapt: nn.Module = nn.Identity()
         if channels != teacher_channels:
             self.adapt = nn.Conv2d(channels, teacher_channels, 1)

@@ -1,7 +1,7 @@
-"""What a student can learn from its teachers' features, beside their boxes: the interface.
+"""Interface of the losses by which a student learns from its teachers' features.
 
-A loss of one's own is one file here, or in another package: a subclass of `DistillationLoss` with
-a ``name``, decorated with ``@LOSSES.register``. A recipe names it as ``transfer.loss``.
+To add a loss, write one file here or in another package: a subclass of `DistillationLoss` with a
+``name``, decorated with ``@LOSSES.register``. A recipe names it as ``transfer.loss``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from avdet_ros.training.data.batch import Batch, StudentOutput
 from avdet_ros.training.recipes.parts import TransferRecipe
 
 Cells = Callable[[int, int], tuple[int, int]]
-"""Rows and columns of a teacher's level of some size that the student can be compared on."""
+"""From the size of a teacher's level to the rows and columns that can be compared."""
 
 
 class DistillationLoss(nn.Module, ABC):
@@ -25,13 +25,13 @@ class DistillationLoss(nn.Module, ABC):
 
     Attributes:
         name: in recipes.
-        needs: which arrays of the label files it looks at, some of ``attention``, ``embedding``
+        needs: the arrays of the label files that it uses, some of ``attention``, ``embedding``
             and ``features``.
         compares_maps: whether the student must have a map over the image.
-        how: the recipe's part.
+        how: its part of the recipe.
 
     Args:
-        how: the recipe's part.
+        how: its part of the recipe.
         channels: of the student's maps.
         teacher_channels: of the teachers' features.
     """
@@ -45,26 +45,26 @@ class DistillationLoss(nn.Module, ABC):
         self.how = how
 
     def levels(self, sizes: np.ndarray) -> list[tuple[int, int]]:
-        """Of all the teachers' levels the sizes of those that the student has to have maps for."""
+        """Select from the sizes of the teachers' levels those that the student needs maps for."""
         return []
 
     @abstractmethod
     def forward(self, output: StudentOutput, batch: Batch, cells: Cells) -> Tensor:
-        """The loss of a batch, a scalar, not yet weighted.
+        """Compute the loss of a batch, a scalar without its weight.
 
         Args:
             output: of the student.
-            batch: with what the teachers saw.
+            batch: with the teachers' outputs.
             cells: of the student.
         """
 
 
 def first_levels(sizes: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Height and width of the first so many levels."""
+    """Return height and width of the first ``most`` levels."""
     return [tuple(size) for size in sizes[:most].tolist()]
 
 
 def covered(level: Tensor, cells: Cells) -> Tensor:
-    """The part of a teacher's map that the picture covers."""
+    """Return the part of a teacher's map that the picture covers."""
     rows, columns = cells(*level.shape[-2:])
     return level[..., :rows, :columns].float()

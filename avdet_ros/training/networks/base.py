@@ -1,7 +1,7 @@
-"""Students behind one interface, whatever their input is and however they predict boxes.
+"""One interface for all students, whatever their input and their way to predict boxes.
 
-A student of one's own is one file here, or in another package: a subclass of `StudentAdapter` (or
-of `GridStudent`, for a network that fills a grid over the image) with a ``name``, decorated with
+To add a student, write one file here or in another package: a subclass of `StudentAdapter` (or of
+`GridStudent`, for a network that fills a grid over the image) with a ``name``, decorated with
 ``@STUDENTS.register``. A recipe names it as ``student.model``.
 """
 
@@ -29,8 +29,8 @@ from avdet_ros.training.registries import STUDENTS
 class AnyArray:
     """The student for any array (`training.any_array`), as recipes name it.
 
-    It has a fitting and a model file of its own, `training.run.taught`; its drives need not have
-    one rig. It has no pretext, and learns the boxes of teachers alone.
+    It has its own training loop and model file, `training.run.taught`; its drives need not share
+    one rig. It has no pretext, and learns only the boxes of teachers.
 
     Attributes:
         name: in recipes.
@@ -44,14 +44,14 @@ class AnyArray:
 
 
 class StudentAdapter(nn.Module, ABC):
-    """A network with what training and export need to know of it.
+    """A network with the interface that training and export need.
 
     Attributes:
         name: in recipes.
         input_kind: of the features it takes, ``window`` or ``log_mel``, see
             `avdet_ros.dataset.features`.
         has_maps: whether it has maps over the image that teachers' maps can be compared with.
-        takes_open_areas: whether its `loss` takes parts of the image that teach nothing.
+        takes_open_areas: whether its `loss` can ignore parts of the image.
         channels: of its maps and of its embedding.
     """
 
@@ -66,18 +66,18 @@ class StudentAdapter(nn.Module, ABC):
     def make(
         cls, recipe: StudentRecipe, rig: Rig, area: PictureArea, image_size: tuple[int, int]
     ) -> StudentAdapter:
-        """A fresh student; see `make_student` for the arguments."""
+        """Make a fresh student; see `make_student` for the arguments."""
 
     @abstractmethod
     def from_topic(self, spectrogram: Tensor) -> Tensor:
-        """(B, 32, n_mels, frames) as a node gives it to the input of `forward`."""
+        """Convert (B, 32, n_mels, frames) from a node to the input of `forward`."""
 
     @abstractmethod
     def encode(self, spectrogram: Tensor) -> Tensor:
-        """(B, channels, ...) deep features, which a pretext learns with."""
+        """Compute deep features, (B, channels, ...), which a pretext trains."""
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of a teacher's level of that size that can be compared: all."""
+        """Return the rows and columns of a teacher's level that can be compared; here all."""
         return height, width
 
     @abstractmethod
@@ -91,23 +91,23 @@ class StudentAdapter(nn.Module, ABC):
 
     @abstractmethod
     def candidates(self, prediction: Any) -> tuple[Tensor, Tensor]:
-        """Boxes (B, K, 4) in parts of the image and logits (B, K) before suppression."""
+        """Return boxes (B, K, 4), fractions of the image, and logits (B, K), unsuppressed."""
 
     @abstractmethod
     def loss(
         self, prediction: Any, boxes: list[Tensor], how: LossRecipe
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Terms of the box loss, and by what number of things each was divided.
+        """Return the terms of the box loss, and the count by which each was divided.
 
         With `takes_open_areas` there is one more argument, ``open_areas``: per window (m, 4)
-        parts of the image in which nothing is taught, or an empty list.
+        areas, fractions of the image, in which there is no loss; or an empty list.
         """
 
     def freeze_encoder(self) -> None:
-        """Let `encode` stay as it is while the head learns.
+        """Freeze `encode` while the head is trained.
 
         Raises:
-            AvdetError: this student has no head apart from its encoder.
+            AvdetError: this student has no head separate from its encoder.
         """
         raise AvdetError(
             f'pretext.freeze: expected a student whose head is a part of its own, as steered, '
@@ -115,11 +115,11 @@ class StudentAdapter(nn.Module, ABC):
         )
 
     def fit_scaling(self, levels_db: Tensor) -> None:
-        """Learn mean and deviation of the levels from (N, 8, n_mels, T); fixed where not done."""
+        """Set mean and deviation of the levels from (N, 8, n_mels, T); no effect by default."""
 
 
 class GridPredictions:
-    """`StudentAdapter.candidates` and `loss` of a prediction that is a grid over the image."""
+    """`StudentAdapter.candidates` and `loss` for predictions on a grid over the image."""
 
     takes_open_areas: ClassVar[bool] = True
 
@@ -144,16 +144,16 @@ class GridPredictions:
 def make_student(
     recipe: StudentRecipe, rig: Rig, area: PictureArea, image_size: tuple[int, int]
 ) -> StudentAdapter:
-    """The student that a recipe names, its weights drawn from the recipe's seed.
+    """Make the student that a recipe names, with weights drawn from the recipe's seed.
 
     Args:
-        recipe: how.
+        recipe: of the student.
         rig: microphones and camera.
         area: where the image lies on the teachers' input.
         image_size: height and width of the teachers' input.
 
     Raises:
-        AvdetError: there is no such student, or none that can be fitted beside others.
+        AvdetError: there is no such student, or it has its own training loop.
     """
     kind = STUDENTS.find(recipe.student.model)
     if kind is AnyArray:

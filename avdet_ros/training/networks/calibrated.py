@@ -1,4 +1,4 @@
-"""A student with what turns its prediction into final boxes: calibrated, scored, exported."""
+"""A student with the decoding into final boxes, for calibration, scoring and export."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.training.networks.base import StudentAdapter
 
 
 class StudentDetector(nn.Module):
-    """From a window as the topic carries it to boxes, scores and labels; this is exported.
+    """Detector for windows in the topic's format: boxes, scores and labels; this is exported.
 
     Attributes:
         student: predicts boxes.
@@ -29,7 +29,7 @@ class StudentDetector(nn.Module):
         self.calibration = Calibration()
 
     def forward(self, spectrogram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One window.
+        """Detect vehicles in one window.
 
         Args:
             spectrogram: (1, 32, n_mels, frames) float32.
@@ -45,14 +45,14 @@ class StudentDetector(nn.Module):
 
 
 def found_boxes(student: StudentAdapter, prediction: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes (n, 4) in parts of the image and logits (n,), best first, of each window."""
+    """Return boxes (n, 4), fractions of the image, and logits (n,), best first, per window."""
     return suppress_each(*student.candidates(prediction))
 
 
 def predict(
     student: StudentAdapter, windows: WindowDataset, batch: int = 32
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`found_boxes` of every window of a set."""
+    """Run the student and return `found_boxes` of every window of a set."""
     student.eval()
     device = next(student.parameters()).device
     found = []
@@ -64,7 +64,7 @@ def predict(
 
 
 def calibration_curve(student: StudentAdapter, val: WindowDataset) -> dict[str, list[float]]:
-    """The rising curve from logits to scores, from the labels of validation windows."""
+    """Fit the rising curve from logits to scores to the labels of validation windows."""
     found = predict(student, val)
     right = np.concatenate(matches([boxes for boxes, _ in found], val.boxes))
     logits = np.concatenate([values for _, values in found])
@@ -75,7 +75,7 @@ def calibration_curve(student: StudentAdapter, val: WindowDataset) -> dict[str, 
 def topic_windows(
     input_kind: str, windows: WindowDataset, count: int, front_end: FrontEnd
 ) -> list[np.ndarray]:
-    """Windows in the shape of the topic: pooled frames are repeated, missing channels are 0."""
+    """Convert windows to the topic's shape: repeat pooled frames, set missing channels to 0."""
     made = []
     for spectrogram in windows.at_most(count).spectrogram:
         spectrogram = np.asarray(spectrogram, np.float32)

@@ -1,6 +1,6 @@
 """Compact students: networks that fill a grid of cells over the image.
 
-Three, because the choice is measured and not taken on trust (models/MODEL_CARD.md): `steered`,
+There are three, so that the choice rests on measurements (models/MODEL_CARD.md): `steered`,
 `image_grid` and `spectrogram_pyramid`.
 """
 
@@ -52,11 +52,11 @@ class GridStudent(GridPredictions, StudentAdapter):
         return pool_frames(spectrogram)
 
     def encode(self, spectrogram: Tensor) -> Tensor:
-        """(B, channels, rows, columns) of the map over the image."""
+        """Compute the map over the image, (B, channels, rows, columns)."""
         return self.student.features(spectrogram)
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of a teacher's level that the picture covers."""
+        """Return the rows and columns of a teacher's level that the picture covers."""
         return self.area.cells(height, width)
 
     def forward(self, spectrogram: Tensor, levels: list[tuple[int, int]]) -> StudentOutput:
@@ -69,14 +69,14 @@ class GridStudent(GridPredictions, StudentAdapter):
         )
 
     def freeze_encoder(self) -> None:
-        """See `StudentAdapter.freeze_encoder`; statistics of batch norms stay too."""
+        """See `StudentAdapter.freeze_encoder`; batch norm statistics are frozen too."""
         self.frozen = True
         self.student.requires_grad_(False)
         self.student.head.requires_grad_(True)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> GridStudent:
-        """Begin or end learning; a frozen encoder's batch norms never learn."""
+        """Set training mode; a frozen encoder's batch norms always stay in evaluation mode."""
         super().train(mode)
         if self.frozen:
             for name, part in self.student.named_children():

@@ -1,7 +1,6 @@
-"""An image grid learned from scratch: nothing of the geometry is built in.
+"""An image grid learned from scratch, without any built-in geometry.
 
-As ``image_grid_levels`` it learns from the eight levels alone, which is what the paper's student
-gets.
+Variant ``image_grid_levels`` learns from the eight levels alone, as the paper's student does.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from avdet_ros.training.registries import STUDENTS
 
 
 class ImageGridNet(nn.Module):
-    """Each frame's features through one linear layer, then time, then a linear map to the image.
+    """One linear layer per frame, then layers over time, then a linear map to the image.
 
-    Nothing of the geometry is built in: which coherence means which column is learned. With
-    ``levels_only`` it gets no coherences.
+    No geometry is built in: the network learns which coherence means which column. With
+    ``levels_only`` it receives no coherences.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ImageGridNet(nn.Module):
         )
         for _ in range(3):
             frames = (frames - 1) // 2 + 1
-        # The map goes to a coarser grid of the same shape, as the linear layer would else hold
+        # The map goes to a coarser grid of the same shape; otherwise the linear layer would hold
         # nearly all weights.
         self.coarse = (rows // 2, columns // 2)
         self.channels = 24
@@ -63,7 +62,7 @@ class ImageGridNet(nn.Module):
         self.head = Head(self.channels)
 
     def features(self, spectrogram: Tensor) -> Tensor:
-        """Pooled (B, 32, n_mels, T) to a map on the image (B, channels, rows, columns)."""
+        """Pooled (B, 32, n_mels, T) to a map over the image (B, channels, rows, columns)."""
         frames = self.frame(self.scaling(spectrogram)[:, : self.inputs].flatten(1, 2))
         window = functional.relu(self.to_window(self.shorten(frames).flatten(1)))
         return self.refine(

@@ -1,7 +1,7 @@
-"""Layers that the compact students have in common: pooled input, scaling, convolutions, head.
+"""Layers that the compact students share: pooled input, scaling, convolutions, head.
 
 A network of a compact student has ``features(spectrogram) -> (B, channels, rows, columns)``, the
-map that lies on the image, and ``forward(spectrogram) -> (B, grid.CHANNELS, rows, columns)``.
+map over the image, and ``forward(spectrogram) -> (B, grid.CHANNELS, rows, columns)``.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from avdet_ros.audio.features import POOL_FRAMES, FrontEnd
 from avdet_ros.rig import MICROPHONES
 
 PRIOR = 0.01
-"""Probability of a centre in a cell that a fresh network predicts: about the true share."""
+"""Initial probability of a centre in a cell, close to the true share."""
 
 
 def pooled_frames(front_end: FrontEnd) -> int:
-    """Frames of a window after `pool_frames`."""
+    """Return the number of frames in a window after `pool_frames`."""
     return -(-front_end.frames // POOL_FRAMES)
 
 
 def pool_frames(spectrogram: Tensor) -> Tensor:
-    """Mean of each `POOL_FRAMES` frames; the last, incomplete group is averaged over itself.
+    """Average each `POOL_FRAMES` frames; the last, incomplete group over the frames it has.
 
     Args:
         spectrogram: (B, C, n_mels, frames).
@@ -38,9 +38,9 @@ def pool_frames(spectrogram: Tensor) -> Tensor:
 
 
 class Scaling(nn.Module):
-    """Levels in dB to numbers around 0; coherences stay as they are.
+    """Scale levels in dB to numbers around 0; coherences stay unchanged.
 
-    Buffers ``mean`` (n_mels, 1) and ``std`` come from the training windows (`fit`) and travel
+    Buffers ``mean`` (n_mels, 1) and ``std`` come from the training windows (`fit`) and are saved
     with the weights.
     """
 
@@ -50,18 +50,18 @@ class Scaling(nn.Module):
         self.register_buffer('std', torch.tensor(15.0))
 
     def fit(self, levels_db: Tensor) -> None:
-        """Take one mean a band and one standard deviation from (N, 8, n_mels, T) levels."""
+        """Set one mean per band and one standard deviation from (N, 8, n_mels, T) levels."""
         self.mean.copy_(levels_db.mean(dim=(0, 1, 3))[:, None])
         self.std.copy_((levels_db - self.mean).std().clamp(min=1.0))
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """(B, 32, n_mels, T) features to the same shape."""
+        """Scale (B, 32, n_mels, T) features."""
         levels = (spectrogram[:, :MICROPHONES] - self.mean) / self.std
         return torch.cat([levels, spectrogram[:, MICROPHONES:]], dim=1)
 
 
 class Head(nn.Module):
-    """From a feature map on the image to the values of its cells."""
+    """From a feature map over the image to the values of its cells."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def conv(
     stride: int | tuple[int, int] = 1,
     padding: tuple[int, int] | None = None,
 ) -> list[nn.Module]:
-    """A convolution that keeps the size but for its stride, batch norm and ReLU."""
+    """Return a convolution that keeps the size except for its stride, batch norm and ReLU."""
     size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     padding = padding or (size[0] // 2, size[1] // 2)
     convolution = nn.Conv2d(before, after, kernel, stride, padding, bias=False)

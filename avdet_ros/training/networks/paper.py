@@ -19,30 +19,30 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
 
 LOWEST_DB = -80.0
-"""Of the papers' log-mel spectrograms, whose loudest value is 0 dB."""
+"""Lowest value of the papers' log-mel spectrograms, whose loudest value is 0 dB."""
 
 
 def unit_levels(log_mel_db: Tensor) -> Tensor:
-    """Spectrograms in [-80, 0] dB to [0, 1] (MM-DistillNet, section 4.2)."""
+    """Scale spectrograms from [-80, 0] dB to [0, 1] (MM-DistillNet, section 4.2)."""
     return (log_mel_db / -LOWEST_DB + 1).clamp(0, 1)
 
 
 def relative_db(levels: Tensor) -> Tensor:
-    """Levels below each microphone's loudest, at least -80 dB, as `features.paper_log_mel`."""
+    """Levels relative to each microphone's loudest, >= -80 dB, as `features.paper_log_mel`."""
     loudest = levels.amax(dim=(2, 3), keepdim=True)
     return (levels - loudest).clamp(min=LOWEST_DB)
 
 
 class PaperStudent(nn.Module):
-    """EfficientDet over spectrograms, band for row and frame for column.
+    """EfficientDet over spectrograms, with bands as rows and frames as columns.
 
     Args:
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
         image_size: what the spectrograms are resized to; the paper's is (768, 768).
         channels: microphones; 8, or 2 for StereoSoundNet's two.
         anchor_scale: smallest anchor in strides of its level; the paper's is 4.
-        scaling: ``own``: [0, 1], resized bilinearly, as the paper says. ``released``: the authors'
-            program, decibels as they are, resized by cubics, and zeros round the pyramid's pools.
+        scaling: ``own``: [0, 1], resized bilinearly, as in the paper. ``released``: as in the
+            authors' program, unscaled decibels, bicubic resizing, and pools padded with zeros.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PaperStudent(nn.Module):
         self.channels, self.released = channels, released
 
     def picture(self, log_mel_db: Tensor) -> Tensor:
-        """(B, 8, 80, 173) dB to the detector's (B, channels, height, width)."""
+        """Convert (B, 8, 80, 173) dB to the detector's (B, channels, height, width)."""
         levels = log_mel_db[:, : self.channels]
         if not self.released:
             levels = unit_levels(levels)
@@ -78,7 +78,7 @@ class PaperStudent(nn.Module):
 
 @STUDENTS.register
 class AnchorStudent(StudentAdapter):
-    """The paper's student: EfficientDet on spectrograms, compared with the teachers as it is.
+    """The paper's student: EfficientDet on spectrograms, compared with the teachers directly.
 
     Its input has the teachers' size and its boxes lie on the teachers' canvas, as in the paper.
 
@@ -121,16 +121,16 @@ class AnchorStudent(StudentAdapter):
         return cls(student, area, (rig.camera.width_px, rig.camera.height_px))
 
     def from_topic(self, spectrogram: Tensor) -> Tensor:
-        """(B, 32, n_mels, frames) as a node gives it to the input of `forward`."""
+        """Keep the levels of (B, 32, n_mels, frames), the input of `forward`."""
         return spectrogram[:, :MICROPHONES]
 
     def picture(self, spectrogram: Tensor) -> Tensor:
-        """Levels in dB re full scale to the detector's input, as the paper makes it."""
+        """Convert levels in dB re full scale to the detector's input, as in the paper."""
         picture = self.student.picture(relative_db(spectrogram))
         return picture.to(memory_format=torch.channels_last)
 
     def encode(self, spectrogram: Tensor) -> Tensor:
-        """(B, channels, h, w) of EfficientNet's last stage: what the pretext counts with."""
+        """(B, channels, h, w) of EfficientNet's last stage, which the pretext counts with."""
         return self.student.detector.network.backbone(self.picture(spectrogram))[-1]
 
     def forward(self, spectrogram: Tensor, levels: list[tuple[int, int]]) -> StudentOutput:
@@ -141,7 +141,7 @@ class AnchorStudent(StudentAdapter):
         )
 
     def candidates(self, prediction: Any) -> tuple[Tensor, Tensor]:
-        """Boxes (B, K, 4) in parts of the image and logits (B, K) before suppression."""
+        """Return boxes (B, K, 4), fractions of the image, and logits (B, K), unsuppressed."""
         logits, best = torch.topk(prediction.logits.float(), 200, dim=1)
         offsets = torch.gather(prediction.offsets.float(), 1, best[..., None].expand(-1, -1, 4))
         boxes = decode_boxes(self.student.detector.anchors[best], offsets)
@@ -150,13 +150,13 @@ class AnchorStudent(StudentAdapter):
     def loss(
         self, prediction: Any, boxes: list[Tensor], how: LossRecipe
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Terms of the box loss; each process divides by its own positive anchors."""
+        """See `StudentAdapter.loss`; each process divides by its own positive anchors."""
         on_canvas = [self._on_canvas(part) for part in boxes]
         anchors = self.student.detector.anchors
         terms = anchor_detection_loss(
             prediction.logits.float(), prediction.offsets.float(), anchors, on_canvas
         )
-        # Boxes without a positive anchor would leave the box layers without gradient.
+        # Without a positive anchor, the box layers would have no gradient.
         box = how.box * terms['box'] + 0 * prediction.offsets.float().sum()
         return {'focal': terms['class'], 'box': box}, {}
 

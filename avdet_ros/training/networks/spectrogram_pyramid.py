@@ -1,4 +1,4 @@
-"""A picture detector on the spectrogram as if it were the image."""
+"""An image detector that treats the spectrogram as if it were the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avdet_ros.training.registries import STUDENTS
 
 
 class SpectrogramPyramidNet(nn.Module):
-    """A picture detector on the spectrogram: bands taken for image rows, time for columns.
+    """An image detector on the spectrogram, with bands as image rows and time as columns.
 
     The idea of the paper's student at this package's size: a strided encoder, two rounds of a
     bidirectional feature pyramid (M. Tan et al., "EfficientDet", arXiv 1911.09070) and the same
@@ -62,7 +62,7 @@ class SpectrogramPyramidNet(nn.Module):
 class _Pyramid(nn.Module):
     """Coarse levels inform fine ones, then fine ones coarse ones (unweighted BiFPN).
 
-    The last one leaves out the second half: only its finest level is looked at.
+    The last one leaves out the second half: only its finest level is used.
     """
 
     def __init__(self, channels: int, last: bool = False) -> None:

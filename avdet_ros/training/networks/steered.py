@@ -1,7 +1,7 @@
 """Steered response: the known geometry of array and camera turns coherences into directions.
 
-The coherences of microphone pairs become a picture over azimuth and time; what the network learns
-is shared by all directions.
+The coherences of microphone pairs become a picture over azimuth and time; all directions share the
+learned layers.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from avdet_ros.training.networks.steering import image_directions, steering_weig
 from avdet_ros.training.registries import STUDENTS
 
 MIN_RESPONSE = 0.02
-"""A direction from which less of a band's sound comes is as good as silent: -17 dB."""
+"""Floor of the steered response: a direction with a smaller share of a band's sound, -17 dB,
+counts as silent."""
 
 
 class SteeredResponseNet(nn.Module):
     """Steered response over (band, azimuth, time), then convolutions shared by all azimuths.
 
-    Its input per band, azimuth and pooled frame is how much of the sound comes from there (the
-    steered response, at most 1), its logarithm, and the level of the band: the sum of the last two
-    is the level that comes from there. The first layer mixes bands to channels, the next see
-    azimuth and time and shorten time, then time becomes channels, a learned constant of each
-    azimuth is added, and convolutions over azimuth compare neighbours; each column of the image
-    is finally turned into its rows. Directions beyond the image and behind are steered to as well,
-    so that sound from there is explained by something else than a vehicle in view.
+    Its input per band, azimuth and pooled frame is the share of the sound from there (the steered
+    response, at most 1), its logarithm, and the level of the band: the sum of the last two is the
+    level of the sound from there. The first layer mixes bands into channels; the next ones see
+    azimuth and time and shorten time. Then time becomes channels, a learned constant per azimuth
+    is added, and convolutions over azimuth compare neighbours. Finally, each column of the image
+    is turned into its rows. Directions beyond the image and behind are inputs as well, so that
+    sound from there is not mistaken for a vehicle in view.
     """
 
     def __init__(
@@ -74,13 +75,13 @@ class SteeredResponseNet(nn.Module):
         self.head = Head(self.channels)
 
     def response(self, spectrogram: Tensor) -> Tensor:
-        """The steered response of scaled features: (B, n_mels, azimuths, T)."""
+        """Compute the steered response of scaled features: (B, n_mels, azimuths, T)."""
         # Bands side by side: each has its own weights over the 24 coherences.
         coherence = spectrogram[:, MICROPHONES:].transpose(1, 2)
         return torch.matmul(self.steering, coherence)
 
     def features(self, spectrogram: Tensor) -> Tensor:
-        """Pooled (B, 32, n_mels, T) to a map on the image (B, channels, rows, columns)."""
+        """Pooled (B, 32, n_mels, T) to a map over the image (B, channels, rows, columns)."""
         scaled = self.scaling(spectrogram)
         level = self.from_level(scaled[:, :MICROPHONES].mean(dim=1))
         response = self.response(scaled)

@@ -1,8 +1,8 @@
 """The directions of an image's columns, and what an array receives from each of them.
 
-A network that must find directions in 24 coherence channels has to learn the array's geometry
-from examples. It is known beforehand, so networks of one fixed array (contract 1) hold it as
-constants; those of any array are given it (contract 2, `avdet_ros.detection.steering`).
+To find directions in 24 coherence channels alone, a network would have to learn the array's
+geometry from examples. But the geometry is known: networks for one fixed array (contract 1) hold
+it as constants; those for any array receive it (contract 2, `avdet_ros.detection.steering`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from avdet_ros.rig import Rig
 __all__ = ['SPEED_OF_SOUND_MPS', 'image_directions', 'steering_weights']
 
 NOMINAL_DISTANCE_M = 20.0
-"""Where on a camera ray the sound is supposed to start: only the shift between camera and array
+"""Assumed distance of the sound along a camera ray; only the parallax between camera and array
 depends on it."""
 
 
 def image_directions(rig: Rig, columns: int, margin_columns: int, around: int) -> np.ndarray:
-    """Directions of an image's columns and of what lies outside the image.
+    """Compute the directions of an image's columns and of the surroundings outside the image.
 
     Args:
         rig: the vehicle.
@@ -32,7 +32,7 @@ def image_directions(rig: Rig, columns: int, margin_columns: int, around: int) -
 
     Returns:
         (around + margin_columns + columns + margin_columns, 2) float64 unit vectors x, y in the
-        array's frame: first those around, then from the left to the right.
+        array's frame: first those around, then from left to right.
     """
     camera = rig.camera
     centres_px = (np.arange(-margin_columns, columns + margin_columns) + 0.5) * (
@@ -53,7 +53,7 @@ def image_directions(rig: Rig, columns: int, margin_columns: int, around: int) -
 def steering_weights(
     front_end: FrontEnd, microphones_m: np.ndarray, directions: np.ndarray
 ) -> np.ndarray:
-    """The expected coherences that a network of a fixed array holds as constants.
+    """Compute the expected coherences that a network for a fixed array holds as constants.
 
     Args:
         front_end: gives the mel bands.

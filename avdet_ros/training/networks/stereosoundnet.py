@@ -1,6 +1,6 @@
 """The original StereoSoundNet of Gan et al. (ICCV 2019), as printed.
 
-Two microphones and the camera's pose as numbers, one grid of boxes.
+Its input is two microphones and the camera's pose as numbers, its output one grid of boxes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import STUDENTS
 
 METADATA = ('camera_height_m', 'pitch_rad', 'heading_rad')
-"""The camera's pose as StereoSoundNet gets it, in this order."""
+"""The camera's pose as StereoSoundNet receives it, in this order."""
 
 
 class StereoSoundNet(nn.Module):
@@ -67,12 +67,12 @@ class StereoSoundNet(nn.Module):
         )  # centres are rare: one cell in a hundred
 
     def features(self, log_mel_db: Tensor, pose: Tensor) -> Tensor:
-        """(B, embedding) of a window; see `forward` for the arguments."""
+        """Compute the embedding, (B, embedding); see `forward` for the arguments."""
         encoded = self.encoder(unit_levels(log_mel_db[:, :2]))
         return self.joint(torch.cat([encoded, self.pose(pose)], dim=1))
 
     def forward(self, log_mel_db: Tensor, pose: Tensor) -> Tensor:
-        """Boxes as a grid.
+        """Predict boxes as a grid.
 
         Args:
             log_mel_db: (B, >= 2, 80, 173) log-mel in [-80, 0] dB; the first two are taken.
@@ -84,7 +84,7 @@ class StereoSoundNet(nn.Module):
         return self.decode(self.features(log_mel_db, pose))
 
     def decode(self, embedding: Tensor) -> Tensor:
-        """(B, embedding) of `features` to the grid of `forward`."""
+        """Convert (B, embedding) from `features` to the grid of `forward`."""
         grown = functional.relu(self.grow(embedding))
         return self.decoder(grown.unflatten(1, (-1, *self.coarse)))
 
@@ -92,7 +92,7 @@ class StereoSoundNet(nn.Module):
 class Quarters(nn.Module):
     """Means over the four quarters of a map, which share a row or column where sides are odd.
 
-    The same as adaptive pooling to 2 x 2, which ONNX knows for even sides only.
+    The same as adaptive pooling to 2 x 2, which ONNX supports for even sides only.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -137,11 +137,11 @@ class StereoStudent(GridPredictions, StudentAdapter):
         return cls(StereoSoundNet(), rig)
 
     def from_topic(self, spectrogram: Tensor) -> Tensor:
-        """(B, 32, n_mels, frames) as a node gives it to the input of `forward`."""
+        """Keep the levels of (B, 32, n_mels, frames), the input of `forward`."""
         return spectrogram[:, :MICROPHONES]
 
     def encode(self, spectrogram: Tensor) -> Tensor:
-        """(B, channels, 1): the joint vector."""
+        """Compute the joint vector, (B, channels, 1)."""
         levels = relative_db(spectrogram[:, self.sides])
         return self.student.features(levels, self.pose.expand(len(spectrogram), -1))[..., None]
 

@@ -1,1 +1,1 @@
-"""Recipes: their keys, how they are read, and keys of former names."""
+"""Recipes: their keys, how they are read, and former names of keys."""

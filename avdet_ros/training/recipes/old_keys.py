@@ -1,7 +1,7 @@
-"""Recipes as they were written before there was one dialect: read, with a sentence a key.
+"""Read recipes with keys under former names; each renamed key is reported in one sentence.
 
-Kind ``mm_distillnet`` was a second training system with keys of its own; ``data`` meant the
-number of windows in one kind and the part of the data set in the other.
+Kind ``mm_distillnet`` was a second training system with its own keys; ``data`` meant the number of
+windows in one kind and the part of the data set in the other.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _METHOD: dict[str, dict[str, Any]] = {
     'pretext': {'epochs': 10},
     'transfer': {'loss': 'mta'},
 }
-"""What kind ``mm_distillnet`` did where the recipe set nothing else."""
+"""Defaults of kind ``mm_distillnet`` for what the recipe did not set."""
 
 
 def renew_student(tree: dict[str, Any], where: str, report: Report) -> dict[str, Any]:
-    """The keys of a student's recipe under the names they have now, and all teachers by name.
+    """Return a student's recipe with its keys under their present names, and teachers named.
 
     Args:
         tree: the recipe without its kind, or with kind `OLD_KIND`; not changed.
         where: the file, for messages.
-        report: takes a sentence for each key of an old name.
+        report: receives a sentence for each key with an old name.
 
     Raises:
-        AvdetError: a key is there under its old and its new name.
+        AvdetError: a key is present under its old and its new name.
     """
     tree = {key: dict(item) if isinstance(item, dict) else item for key, item in tree.items()}
     if tree.pop('kind', None) == OLD_KIND:
@@ -64,7 +64,7 @@ def renew_student(tree: dict[str, Any], where: str, report: Report) -> dict[str,
 
 
 def renew_comparison(tree: dict[str, Any], where: str, report: Report) -> dict[str, Any]:
-    """`renew_student` for the student of a comparison."""
+    """Apply `renew_student` to the student of a comparison."""
     if isinstance(tree.get('student'), dict):
         return {**tree, 'student': renew_student(tree['student'], f'{where}: student', report)}
     return tree

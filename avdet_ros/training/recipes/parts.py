@@ -1,4 +1,4 @@
-"""Parts of a recipe: data, networks, what is learned from whom, fitting, augmentation."""
+"""Parts of a recipe: data, networks, teachers, transfer, fitting, augmentation."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ MODALITIES = ('rgb', 'depth', 'thermal')
 
 
 def transfer_losses() -> tuple[str, ...]:
-    """What ``transfer.loss`` can be."""
+    """Return the allowed values of ``transfer.loss``."""
     return ('none', *LOSSES.names())
 
 
 def pretext_tasks() -> tuple[str, ...]:
-    """What ``pretext.task`` can be."""
+    """Return the allowed values of ``pretext.task``."""
     return ('none', *PRETEXTS.names())
 
 
 @dataclass(frozen=True)
 class WindowsRecipe:
-    """How many windows are simulated where there are none yet; for ``labels: simulated``.
+    """Number of windows to simulate if there are none yet; for ``labels: simulated``.
 
     Attributes:
-        train: windows to learn from.
-        val: windows to watch, choose and calibrate with.
-        test: windows that only the final scores are computed on.
+        train: training windows.
+        val: windows to monitor training, choose the epoch and calibrate scores.
+        test: windows for the final scores only.
     """
 
     train: int = value(12000, 32, 10_000_000)
@@ -44,7 +44,7 @@ class NetworkRecipe:
         config_name: of ``paper``: an effdet configuration. Its input has the teachers' size and
             its anchors have their scale, `TeachersRecipe.anchor_scale`.
         scaling: of ``paper``: ``own`` feeds levels from 0 to 1, as printed; ``released`` feeds
-            decibels and pads pools with zeros, as the authors' program.
+            decibels and pads pools with zeros, as the authors' program does.
     """
 
     model: str = value('steered', choices=STUDENTS.names)
@@ -54,31 +54,31 @@ class NetworkRecipe:
 
 @dataclass(frozen=True)
 class TeachersRecipe:
-    """Detectors that see.
+    """The teachers: detectors that see the cameras' pictures.
 
     Attributes:
         model: a teacher of `avdet_ros.training.teachers`.
-        folder: has one folder a modality, made by ``avdet train teacher``; '' teaches them in the
-            run itself with the data set's true boxes. The student never learns from drives that
-            they are noted to have learned from.
+        folder: has one folder per modality, made by ``avdet train teacher``; '' trains the
+            teachers in the run itself on the data set's true boxes. The student never learns from
+            drives that the teachers are recorded to have learned from.
         labels: folder of label files made by ``avdet train label``, relative to the data set's
             folder; '' lets the teachers label the drives in the run.
         modalities: which teachers there are; all of them make the labels that scores are
-            computed against. None for ready ``labels`` is all that are in them.
+            computed against. With ready ``labels``, none named means all that are in them.
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
         height: of their input, pixels, a multiple of 128; the paper's is 768.
         width: of their input.
         anchor_scale: smallest anchor in strides of its level; smaller ones suit smaller inputs.
-            With ready teachers it is the paper's student's alone.
-        crop: see the paper's columns 200 to 1720 of 1920 only.
+            With ready teachers, it applies to the paper's student only.
+        crop: use only the paper's columns, 200 to 1720 of 1920.
         scaling: how pictures become numbers, see `training.data.camera_frames.SCALINGS`; ``wide``
             keeps contrast in thermal pictures of cold days. Ready teachers keep their own.
-        score: a box of a lower score is no label; 0.3 is the paper's. Teachers that learned little
-            are often wrong below 0.5.
-        share: part of the training drives that teach the teachers, without a folder of ready ones;
-            the student never learns from them.
+        score: boxes with a lower score are not used as labels; 0.3 is the paper's. Poorly trained
+            teachers are often wrong below 0.5.
+        share: share of the training drives that the teachers are trained on, if ``folder`` names
+            no ready ones; the student never learns from these drives.
         epochs: passes over these drives' frames.
-        batch: frames a step.
+        batch: frames per step.
         learning_rate: AdamW's; it falls to 0 along a cosine.
         seed: of weights, order and flips.
     """
@@ -103,16 +103,16 @@ class TeachersRecipe:
 
 @dataclass(frozen=True)
 class PretextRecipe:
-    """An easier task first, whose weights the student begins with.
+    """An easier task to train on first; the student starts from its weights.
 
     Attributes:
         task: a pretext of `avdet_ros.training.pretexts`, or ``none``.
         epochs: passes over the windows; 0 leaves the pretext out.
-        batch: windows a step.
+        batch: windows per step.
         learning_rate: AdamW's.
-        most: highest count of ``counting``; more count as so many.
-        freeze: the encoder stays as the pretext left it and the head alone learns boxes, which
-            shows what the pretext taught.
+        most: highest count of ``counting``; larger counts are clamped to it.
+        freeze: freeze the encoder after the pretext and train only the head on boxes, which shows
+            what the pretext contributes.
     """
 
     task: str = value('counting', choices=pretext_tasks)
@@ -124,17 +124,17 @@ class PretextRecipe:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a pretext."""
         return self.epochs > 0 and self.task != 'none'
 
 
 @dataclass(frozen=True)
 class TransferRecipe:
-    """How the teachers' features are handed over, beside the boxes.
+    """How the student learns from the teachers' features, in addition to their boxes.
 
     Attributes:
-        teachers: whom the student learns from, boxes and features; some of those there are, none
-            named is all of them.
+        teachers: those whose boxes and features the student learns, some of the available ones;
+            none named means all of them.
         loss: ``none``, or a loss of `avdet_ros.training.losses`.
         mta: reading of the paper's equation, ``corrected``, ``as_printed``,
             ``as_released`` or ``as_released_product``, see `losses.attention_alignment`.
@@ -162,29 +162,29 @@ class TransferRecipe:
 
 @dataclass(frozen=True)
 class FitRecipe:
-    """How the network is fitted.
+    """How the network is trained.
 
     Attributes:
         epochs: passes over the training windows, at most.
-        batch: windows a step.
-        learning_rate: the largest one of AdamW; it rises for 5 % of the steps, then follows a
+        batch: windows per step.
+        learning_rate: the highest one of AdamW; it rises for 5 % of the steps, then follows a
             cosine.
         weight_decay: AdamW's.
-        patience: epochs without a better validation mAP after which fitting ends.
+        patience: epochs without a better validation mAP after which training ends.
         seed: of weights, order and augmentation.
-        windows: learn from so many windows only, evenly over the set; 0 takes all.
-        drives: learn boxes from this part of the drives only, drawn by the seed and repeated, so
-            that an epoch stays as long; the pretext learns from all.
+        windows: train on only this many windows, evenly over the set; 0 takes all.
+        drives: learn boxes from only this share of the drives, drawn by the seed and repeated, so
+            that an epoch keeps its length; the pretext learns from all.
         average: decay per step of the running mean of the weights that is kept as the model.
-        precision: ``bf16-mixed`` is faster where the processor has such numbers, and needs half of
-            the memory; ``32-true`` everywhere.
+        precision: ``bf16-mixed`` is faster on processors that support bfloat16, and needs half of
+            the memory; ``32-true`` works everywhere.
         schedule: ``cosine`` with AdamW and a short rise, or ``plateau`` with Adam, the paper's:
-            the rate falls by ten after five epochs without a better validation score.
-        start: weights to start from, '' for fresh ones: ``checkpoints/best.ckpt`` of a run with
+            the rate falls by a factor of ten after five epochs without a better validation score.
+        start: weights to start from, '' for random ones: ``checkpoints/best.ckpt`` of a run with
             the same student, or ``best.pt`` of one for any array, or a model file for any array.
-        doubts: of ``any_array``, with start weights: labels that the network which it starts from
-            does not hear at all, and directions where it hears an unlabelled vehicle for sure,
-            teach nothing (`training.any_array.doubts`).
+        doubts: for ``any_array`` with start weights: ignore labels that the network it starts from
+            does not detect at all, and directions where it is sure of an unlabelled vehicle
+            (`training.any_array.doubts`).
     """
 
     epochs: int = value(40, 1, 10_000)
@@ -204,7 +204,7 @@ class FitRecipe:
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """Weights of the box loss's terms beside the focal one, whose weight is 1.
+    """Weights of the box loss's terms relative to the focal one, whose weight is 1.
 
     Attributes:
         huber: offsets and log sizes of a grid's cells.
@@ -219,16 +219,16 @@ class LossRecipe:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What `training.data.augment` changes about the windows; 0 or False changes nothing.
+    """Random changes of the windows by `training.data.augment`; 0 or False disables a change.
 
     Attributes:
         mirror: exchange left and right in half of the windows.
         gain_db: overall level, uniform within plus and minus this.
         channel_gain_db: standard deviation of each microphone's level.
         mask_bands: up to this many neighbouring mel bands are hidden.
-        mix: part of the windows to which another one of the batch is added, with its boxes.
-        mask_frames: up to this part of the frames, in one piece, is hidden.
-        drop_channel: part of the windows in which one microphone is dead.
+        mix: share of the windows to which another one of the batch is added, with its boxes.
+        mask_frames: up to this share of the frames, in one piece, is hidden.
+        drop_channel: share of the windows in which one microphone is dead.
     """
 
     mirror: bool = value(True)

@@ -1,4 +1,4 @@
-"""Recipes: YAML files that say how a model is made, checked before anything is computed."""
+"""Read recipes, YAML files that define how a model is trained, and check them first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST_RECIPE_BYTES = 1 << 20
 """Larger recipes are refused."""
 
 KINDS: dict[str, type] = {'student': StudentRecipe, 'comparison': ComparisonRecipe}
-"""What a recipe's first key, ``kind``, can say; beside the old name of a kind."""
+"""Allowed values of a recipe's first key, ``kind``, in addition to a kind's old name."""
 
 
 def read_recipe(path: str | Path) -> Any:
@@ -30,15 +30,15 @@ def read_recipe(path: str | Path) -> Any:
 
     Args:
         path: a YAML file; ``kind`` is a key of `KINDS` (student, if left out), all other keys are
-            the fields of that dataclass; what is left out has its default. Keys that have a new
-            name are read under the old one too, and logged.
+            the fields of that dataclass; a key left out has its default. Renamed keys are also
+            read under their old names, and logged.
 
     Returns:
         One of the dataclasses of `KINDS`.
 
     Raises:
         AvdetError: the file cannot be read, a key is unknown (the message names the nearest known
-            one), or a value is not what it may be.
+            one), or a value is not allowed.
     """
     path = Path(path)
     content = read_bounded(path, LARGEST_RECIPE_BYTES, 'recipe')
@@ -64,13 +64,13 @@ def read_recipe(path: str | Path) -> Any:
 
 
 def as_yaml(recipe: Any) -> str:
-    """The text that `read_recipe` makes the same recipe of, every key spelled out."""
+    """Return the text that `read_recipe` reads as the same recipe, every key spelled out."""
     kind = next(name for name, its_type in KINDS.items() if type(recipe) is its_type)
     return yaml.safe_dump({'kind': kind, **plain_tree(asdict(recipe))}, sort_keys=False)
 
 
 def plain_tree(tree: Any) -> Any:
-    """A tree of dictionaries and tuples with lists in place of the tuples, as YAML has them."""
+    """Replace the tuples in a tree of dictionaries and tuples by lists, as YAML has them."""
     if isinstance(tree, dict):
         return {key: plain_tree(item) for key, item in tree.items()}
     return list(tree) if isinstance(tree, tuple) else tree

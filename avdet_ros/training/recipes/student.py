@@ -1,4 +1,4 @@
-"""The recipe of a student, whoever labels its windows, and the comparison of several students."""
+"""Recipes: a student, whatever the source of its labels, and a comparison of students."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ LABELS = ('simulated', 'truth', 'teachers')
 
 @dataclass(frozen=True)
 class StudentRecipe:
-    """A student: where its windows and labels come from, its network, how it learns.
+    """A student: the source of its windows and labels, its network, its training.
 
     Attributes:
-        labels: ``simulated``: windows of simulated drives with the simulator's boxes, made where
+        labels: ``simulated``: windows of simulated drives with the simulator's boxes, generated if
             there are none. ``truth``: drives in the MAVD layout with the true boxes they carry.
             ``teachers``: such drives with the boxes of detectors that see.
-        label_filter: which of the teachers' boxes are learned, ``none`` of them left out, or those
-            that are ``moving``, ``sounding`` or, by the truth, sounding (``oracle``). The others
-            teach nothing, neither a vehicle nor that there is none; see `dataset.label_filter`.
+        label_filter: which of the teachers' boxes are learned: with ``none`` all of them, else
+            those that are ``moving``, ``sounding`` or, by the truth, sounding (``oracle``). The
+            others count neither as a vehicle nor as background; see `dataset.label_filter`.
         windows: how many windows are simulated.
-        subset: the part of the drives that the student is taught, chosen and scored with.
+        subset: the part of the drives for training, validation and scores of the student.
         student: the network.
-        teachers: the networks that see.
-        pretext: an easier task first.
-        transfer: what is learned from the teachers beside boxes.
-        fit: the fitting.
+        teachers: the detectors that see.
+        pretext: an easier task to train on first.
+        transfer: what is learned from the teachers in addition to boxes.
+        fit: the training.
         loss: weights of the box loss's terms.
-        augmentation: what is changed about the windows.
+        augmentation: random changes of the windows.
     """
 
     labels: str = value('simulated', choices=LABELS)
@@ -59,7 +59,7 @@ class StudentRecipe:
 
     @property
     def learns_from(self) -> tuple[str, ...]:
-        """The teachers whose boxes and features are learned; () is all in the label files."""
+        """The teachers whose boxes and features are learned; () means all in the label files."""
         return self.transfer.teachers or self.teachers.modalities
 
     @property
@@ -68,7 +68,7 @@ class StudentRecipe:
         return bool(self.teachers.modalities) and not self.teachers.labels
 
     def __post_init__(self) -> None:
-        """Check what depends on several keys.
+        """Check the conditions that involve several keys.
 
         Raises:
             AvdetError: values do not go together.
@@ -165,8 +165,8 @@ class ComparisonRecipe:
 
     Attributes:
         models: the students.
-        seeds: each student is taught once with each.
-        student: how; its model and seed are replaced.
+        seeds: each student is trained once with each.
+        student: the recipe of all; its model and seed are replaced.
     """
 
     models: tuple[str, ...] = value(

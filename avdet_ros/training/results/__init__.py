@@ -1,1 +1,1 @@
-"""What comes out of a run: model files, scores, the model card."""
+"""The results of a run: model files, scores, the model card."""

@@ -24,7 +24,7 @@ TRACKS = {
 
 
 def metrics_table(rows: dict[str, dict[str, float]]) -> str:
-    """One line a row: mAP averaged, at 0.5 and 0.75, recall, centre distances, windows, boxes."""
+    """A line per row: mAP averaged, at 0.5, at 0.75, recall, centre distances, windows, boxes."""
     lines = [
         '| on | ' + ' | '.join(TITLES.values()) + ' | windows | boxes |',
         '|---|' + '---|' * (len(TITLES) + 2),
@@ -36,7 +36,7 @@ def metrics_table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def reliability_table(rows: list[dict[str, float]]) -> str:
-    """Score ranges, how many boxes they hold, their mean score, and how many are right."""
+    """Format score ranges: their number of boxes, mean score, and share of right boxes."""
     lines = ['| score | boxes | mean score | right |', '|---|---|---|---|']
     lines += [
         f'| {row["from"]:g} to {row["to"]:g} | {row["boxes"]} '
@@ -47,7 +47,7 @@ def reliability_table(rows: list[dict[str, float]]) -> str:
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Mean and standard deviation over the seeds of each model, on the test windows."""
+    """Format mean and standard deviation over each model's seeds, on the test windows."""
     lines = [
         '| model | M parameters | seeds | '
         + ' | '.join(TITLES.values())
@@ -70,7 +70,7 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
 
 
 def detector_table(results: dict[str, dict[str, Any]]) -> str:
-    """One line a detector: detection, then tracking."""
+    """Format one line per detector: detection, then tracking."""
     lines = [
         '| detector | ' + ' | '.join([*TITLES.values(), *TRACKS.values()]) + ' |',
         '|---|' + '---|' * (len(TITLES) + len(TRACKS)),

@@ -1,10 +1,10 @@
-"""What an evaluation leaves in a run's folder: ``evaluation.npz`` and ``scores.json``.
+"""The files of an evaluation in a run's folder: ``evaluation.npz`` and ``scores.json``.
 
-``evaluation.npz``, for F frames of the test drives and each kind of truth there is:
+``evaluation.npz`` contains, for F frames of the test drives and each available kind of truth:
 
 ==================  ============  ===============================================================
 ``kinds``           (T,) str      kinds of truth, as ``fused labels`` and ``true boxes``
-``detectors``       (D,) str      what was run, the student first
+``detectors``       (D,) str      the detectors compared, the student first
 
 for the kind of index t, with F frames, and the detector of index d:
 
@@ -70,7 +70,7 @@ def write_arrays(results: Sequence[Results], path: Path) -> None:
 
 
 def write_scores(scores: dict[str, Any], path: Path) -> None:
-    """Write scores as JSON; what nothing defines is null.
+    """Write scores as JSON; undefined ones are null.
 
     Raises:
         AvdetError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""From a trained student to the model file of the contract, and the check that both agree."""
+"""Export a trained student to the model file of the contract, and check that both agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.files import write_atomically
 
 OPSET = 17
-"""Every operator in it is in ONNX Runtime since 1.12."""
+"""ONNX Runtime has supported all of its operators since 1.12."""
 
 TOLERANCE = 1e-4
 """Largest difference of a box coordinate or score between torch and ONNX Runtime."""
@@ -30,7 +30,7 @@ NUDGE = np.float32(1 + 1e-6)
 
 
 def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
-    """Write the model file; a file that is there stays whole until the new one is.
+    """Write the model file; an existing file stays intact until the new one is complete.
 
     Args:
         detector: trained and calibrated; see `calibrated.StudentDetector`.
@@ -41,9 +41,9 @@ def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
     example = torch.zeros(1, *contract.input_shape)
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        # The tracing exporter is frozen, not gone; the newer one has no NonMaxSuppression.
+        # The tracing exporter is deprecated but works; the newer one lacks NonMaxSuppression.
         warnings.filterwarnings('ignore', category=DeprecationWarning)
-        # Shapes are read as whole numbers on purpose: the input has one shape.
+        # Shapes are read as integers on purpose: the input has one shape.
         warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
         warnings.filterwarnings('ignore', category=UserWarning)
         torch.onnx.export(
@@ -64,9 +64,9 @@ def export(detector: nn.Module, contract: ModelContract, path: Path) -> None:
 
 
 def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray]) -> np.ndarray:
-    """How far torch and ONNX Runtime are apart on each of some windows.
+    """Measure how far torch and ONNX Runtime differ on each window.
 
-    Each box is held against its nearest one on the other side, as equal scores have no order.
+    Each box is compared with the nearest one on the other side, as equal scores have no order.
 
     Args:
         detector: what was exported.
@@ -74,10 +74,10 @@ def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray])
         spectrograms: (32, n_mels, frames) float32 windows.
 
     Returns:
-        Per window the largest difference of a box coordinate (in parts of the image) or score;
-        infinity where a side has boxes and the other one none. NaN where nothing is decided:
-        torch itself predicts other boxes when its input changes by a millionth, as those do that
-        have learned nothing and score all boxes alike.
+        Per window the largest difference of a box coordinate (fraction of the image) or score;
+        infinity where one side has boxes and the other one none. NaN where the comparison decides
+        nothing: torch itself predicts other boxes when its input changes by a millionth, as for
+        networks that have learned nothing and score all boxes alike.
     """
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     detector.eval()
@@ -100,13 +100,13 @@ def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray])
 def check_export(
     detector: nn.Module, path: Path, spectrograms: list[np.ndarray]
 ) -> tuple[float, int]:
-    """See that the largest of `differences` is within `TOLERANCE`.
+    """Check that the largest of `differences` is within `TOLERANCE`.
 
     Returns:
-        The largest difference, and on how many windows: those that decide. NaN if none does.
+        The largest difference, and the number of windows that decide; NaN if none does.
 
     Raises:
-        AvdetError: the file does not give what the network gives.
+        AvdetError: file and network differ.
     """
     apart = differences(detector, path, spectrograms)
     decided = apart[~np.isnan(apart)]
@@ -127,7 +127,7 @@ def _boxes_and_scores(detector: nn.Module, batch: np.ndarray) -> np.ndarray:
 
 
 def _farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest distance of a row to the nearest one of the other side, both ways."""
+    """Largest distance of a row to the nearest one of the other side, in both directions."""
     if not len(ours) or not len(theirs):
         return 0.0 if len(ours) == len(theirs) else float('inf')
     distance = np.abs(ours[:, None] - theirs[None]).max(axis=2)

@@ -28,7 +28,7 @@ class Agreement:
 
     Attributes:
         boxes: boxes of the float32 model above `MIN_SCORE`.
-        found: how many of them the other one has too, at IoU 0.9 and within 0.03 of the score.
+        found: how many of them the float16 model has too, at IoU 0.9 and within 0.03 of the score.
     """
 
     boxes: int
@@ -36,14 +36,14 @@ class Agreement:
 
     @property
     def share(self) -> float:
-        """Part of the boxes that both have; 1 where there are none."""
+        """Share of the boxes that both have; 1 if there are none."""
         return self.found / self.boxes if self.boxes else 1.0
 
 
 def write_half(path: Path, out: Path) -> None:
     """Convert a model file, keeping input, outputs and metadata as they are.
 
-    What decides which boxes remain (top-k, suppression) stays in float32.
+    The layers that select the boxes (top-k, suppression) stay in float32.
 
     Args:
         path: the float32 model.

@@ -1,8 +1,8 @@
-"""A model file whose convolutions are in whole numbers of 8 bits, for CPUs: half the time.
+"""A model file with convolutions in 8-bit integers, for CPUs: half the time.
 
-Weights get one scale a channel, activations one each, from what they are on some windows. A
-convolution that reads what the microphones gave stays in float32: levels and coherences share no
-scale, and it costs next to nothing.
+Weights have one scale per channel, activations one per tensor, from their values on some windows.
+A convolution that reads the microphones' features stays in float32: levels and coherences have no
+common scale, and its cost is negligible.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Feed = dict[str, np.ndarray]
 def write_int8(path: Path, out: Path, feeds: Iterable[Feed]) -> None:
     """Convert a model file, keeping inputs, outputs and metadata as they are.
 
-    What a model for any array says stays in float32: range logits of all columns have no common
-    scale. Its scales leave out the largest hundred-thousandth of the values, which few windows
-    reach (on validation windows .01 of AP@0.5 better than the largest value of all).
+    The last layers of a model for any array stay in float32: range logits of all columns have no
+    common scale. Its scales leave out the largest hundred-thousandth of the values, which few
+    windows reach (on validation windows .01 of AP@0.5 better than with the overall maximum).
 
     Args:
         path: the float32 model.
         out: the model in 8 bits.
-        feeds: windows, which the scales are taken from: a hundred of the training windows.
+        feeds: windows from which the scales are computed: a hundred of the training windows.
 
     Raises:
         AvdetError: it cannot be converted.
@@ -63,7 +63,7 @@ def write_int8(path: Path, out: Path, feeds: Iterable[Feed]) -> None:
         level = logging.getLogger().level
         try:
             logging.getLogger().setLevel(logging.ERROR)  # it advises to optimise first
-            with contextlib.redirect_stdout(io.StringIO()):  # and tells of its histograms
+            with contextlib.redirect_stdout(io.StringIO()):  # and reports its histograms
                 quantize_static(
                     str(whole),
                     str(made),
@@ -92,10 +92,10 @@ def write_int8(path: Path, out: Path, feeds: Iterable[Feed]) -> None:
 
 
 def with_scales_folded(content: bytes, path: Path) -> onnx.ModelProto:
-    """A model with batch normalisation folded into its convolutions, where it still has any.
+    """Return a model with any batch normalisation folded into its convolutions.
 
-    Model files for any array keep every weight under its own name; scales beside a convolution in
-    8 bits would be computed in float32, between two conversions.
+    Model files for any array keep every weight under its own name; separate scales beside an 8-bit
+    convolution would be computed in float32, between two conversions.
 
     Args:
         content: of the model file.
@@ -113,11 +113,11 @@ def with_scales_folded(content: bytes, path: Path) -> onnx.ModelProto:
 
 
 def inner_convolutions(graph: onnx.GraphProto, with_last: bool = True) -> list[str]:
-    """Names of the convolutions that read what another one gave.
+    """Return the names of the convolutions that read the output of another one.
 
     Args:
         graph: nodes in the order in which they are computed, as ONNX demands.
-        with_last: also those that give what no further one reads.
+        with_last: also those whose output no other convolution reads.
     """
     behind: dict[str, set[str]] = {}
     names, read_on = [], set()
@@ -133,7 +133,7 @@ def inner_convolutions(graph: onnx.GraphProto, with_last: bool = True) -> list[s
 
 
 def run_on_cpu(path: Path, feeds: Iterable[Feed]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Boxes and scores of a model on windows; boxes are in parts of the image or angles.
+    """Yield boxes and scores of a model on windows; boxes are fractions of the image or angles.
 
     Args:
         path: the model.
@@ -145,7 +145,7 @@ def run_on_cpu(path: Path, feeds: Iterable[Feed]) -> Iterator[tuple[np.ndarray, 
 
 
 class _Windows:
-    """Hands the windows to the quantiser, which asks for one after the other."""
+    """Passes the windows to the quantiser, which reads them one by one."""
 
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._next = iter(feeds)

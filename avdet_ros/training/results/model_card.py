@@ -1,4 +1,4 @@
-"""The model card: what a model is, how it was made and what it was measured to do."""
+"""The model card: what a model is, how it was trained and how it performs."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def text(
     facts: dict[str, Any],
     comparison: list[dict[str, Any]] | None = None,
 ) -> str:
-    """The card as Markdown.
+    """Return the card as Markdown.
 
     Args:
-        recipe: what made the model.
-        scores: what `avdet_ros.training.run.model_file.score_run` measured.
+        recipe: of the model.
+        scores: from `avdet_ros.training.run.model_file.score_run`.
         about: a sentence on the data.
-        facts: of `avdet_ros.training.run.model_file.export_student`.
+        facts: from `avdet_ros.training.run.model_file.export_student`.
         comparison: rows of a comparison of models, if there is one.
     """
     fit = scores['fit']
@@ -142,7 +142,7 @@ def text(
 
 
 def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
-    """Sentences on seeds, teachers, transfer and pretext, where there were any."""
+    """Return sentences on seeds, teachers, transfer and pretext, where there were any."""
     if recipe.labels == 'simulated':
         seeds = ', '.join(
             f'{low} to {high - 1} are {use}' for use, (low, high) in SPLIT_SEEDS.items()

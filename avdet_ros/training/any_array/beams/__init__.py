@@ -1,1 +1,1 @@
-"""What comes from each direction, with the blur of the array taken off; nothing is learned."""
+"""Sound by direction with the array's blur removed; nothing here is learned."""

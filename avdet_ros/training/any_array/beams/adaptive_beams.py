@@ -1,16 +1,16 @@
-"""How much sound comes from each direction with all others nulled; nothing of it is learned.
+"""Sound from each direction with all other directions nulled; nothing here is learned.
 
-Beside a loud vehicle a faint one drowns in the side lobes of the steered response. Let C be the
-cross-spectral matrix of the live microphones, each one's own power 1, with a load L added to the
-diagonal, P its inverse, and `a` a wave from some direction. The weights that let this wave
-through, and least of all else, let 1 / (a^H P a) through (J. Capon, "High-resolution
-frequency-wavenumber spectrum analysis", Proceedings of the IEEE 57, 1969). How much such a beam
-amplifies noise, a^H P P a / a^H P a, is least where a wave truly comes from (G. Borgiotti and L.
+Beside a loud vehicle, a faint one is lost in the side lobes of the steered response. Let C be the
+cross-spectral matrix of the live microphones, normalised to power 1 each, with a load L added to
+the diagonal, P its inverse, and `a` a wave from some direction. The weights that pass this wave,
+and as little else as possible, have the output power 1 / (a^H P a) (J. Capon, "High-resolution
+frequency-wavenumber spectrum analysis", Proceedings of the IEEE 57, 1969). The noise gain of such
+a beam, a^H P P a / a^H P a, is smallest where a wave really comes from (G. Borgiotti and L.
 Kaplan, "Superresolution of uncorrelated interference sources by using adaptive array techniques",
-IEEE Transactions on Antennas and Propagation 27, 1979). With two loads L < M the product of their
-inverses is a difference, P_L P_M = (P_L - P_M) / (M - L), which stands here for P P.
+IEEE Transactions on Antennas and Propagation 27, 1979). With two loads L < M, the product of their
+inverses is a difference, P_L P_M = (P_L - P_M) / (M - L), which replaces P P here.
 
-Both are linear in P and in the expected coherences a_i conj(a_j): the steering of a network.
+Both are linear in P and in the expected coherences a_i conj(a_j), the steering of a network.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from avdet_ros.audio.microphone_pairs import EVERY_PAIR
 from avdet_ros.rig import MICROPHONES
 
 LOADS = (0.1, 0.3)
-"""Of a microphone's power. A tenth of a second holds too few independent samples of a band to tell
-fainter parts of it from chance, and positions are known to some millimetres."""
+"""Diagonal loads relative to a microphone's power. A tenth of a second holds too few independent
+samples of a band to tell fainter parts of it from chance, and positions are known only to some
+millimetres."""
 
 LEAST_BEAM, LEAST_DIFFERENCE = 1e-3, 1e-4
-"""Both are positive; rounding, and what is told wrong of an array, may make them less."""
+"""Lower bounds. Both are positive; rounding or wrong data about an array may push them lower."""
 
 _AT_A_TIME = 2048
-"""Matrices that a core's cache holds."""
+"""Matrices inverted at once, so that they fit a core's cache."""
 
 ALL_PAIRS = len(EVERY_PAIR)
 
 
 def _entries() -> tuple[Tensor, Tensor]:
-    """Of each entry of C, row by row, its pair, or `ALL_PAIRS`; and its imaginary sign."""
+    """Pair (`ALL_PAIRS` on the diagonal) and imaginary sign of each entry of C, row by row."""
     pair_of = torch.full((MICROPHONES, MICROPHONES), ALL_PAIRS)
     sign = torch.zeros(MICROPHONES, MICROPHONES)
     for pair, (first, second) in enumerate(EVERY_PAIR):
@@ -49,22 +50,22 @@ _FIRST, _SECOND = torch.tensor(EVERY_PAIR).T
 
 
 def adaptive_beams(coherence: Tensor, expected: Tensor, alive: Tensor) -> Tensor:
-    """What adaptive beams keep out, and how much they amplify noise.
+    """Compute how much adaptive beams keep out, and how much they amplify noise.
 
     Args:
         coherence: (B, M, 56, T) real and imaginary parts of all 28 pairs of microphones, in M
             bands and T frames; 0 for pairs with a dead microphone.
-        expected: (B or 1, M, A, 56) those of a lone wave from each direction, of magnitude 1 or
-            less; 0 for pairs with a dead microphone.
+        expected: (B or 1, M, A, 56) coherences of a single wave from each direction, of magnitude
+            1 or less; 0 for pairs with a dead microphone.
         alive: (B or 1, 8) float32, 1 for each live microphone.
 
     Returns:
-        (B, 2 M, A, T) float32: log(a^H P a / n) of n live microphones, from about -log(n) where
-        all sound comes from up to 2, then log(a^H P P a / a^H P a).
+        (B, 2 M, A, T) float32: log(a^H P a / n) of n live microphones, from about -log(n) in the
+        direction that all sound comes from, up to 2; then log(a^H P P a / a^H P a).
     """
     batch, bands, _, frames = coherence.shape
     size = (batch, bands, frames)
-    # Matrices last: each step of the inversion then is one long, even loop.
+    # Matrices on the last axis: each step of the inversion is then one long, even loop.
     entries = coherence.permute(2, 0, 1, 3).reshape(2 * ALL_PAIRS, -1)
     little, much = LOADS
     beam = _along(*_inverses(entries, little), expected, alive, size).clamp(min=LEAST_BEAM)
@@ -76,7 +77,7 @@ def adaptive_beams(coherence: Tensor, expected: Tensor, alive: Tensor) -> Tensor
 
 
 def _inverses(entries: Tensor, load: float) -> tuple[Tensor, Tensor]:
-    """(8, 8, N) real and imaginary parts of the inverses of C + load, of (56, N) coherences."""
+    """(8, 8, N) real and imaginary parts of the inverses of C + load from (56, N) coherences."""
     parts = [inverse(*_matrices(some, load)) for some in entries.split(_AT_A_TIME, dim=1)]
     real, imaginary = zip(*parts, strict=True)
     return torch.cat(real, dim=-1), torch.cat(imaginary, dim=-1)
@@ -93,18 +94,18 @@ def _matrices(entries: Tensor, load: float) -> tuple[Tensor, Tensor]:
 
 
 def inverse(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverses of Hermitian, positive definite matrices, in operators that any runtime has.
+    """Invert Hermitian, positive definite matrices with operators that any runtime has.
 
     Every row and column is swept in turn (J. Goodnight, "A tutorial on the SWEEP operator", The
     American Statistician 33, 1979). With c the column k, less 1 at k, A - c c^H / A_kk is A swept,
-    but for a 2 at k, k that no later step looks at.
+    except for a 2 at k, k that no later step reads.
 
     Args:
         real: (8, 8, N).
         imaginary: (8, 8, N).
 
     Returns:
-        both parts of the inverses, (8, 8, N).
+        real and imaginary parts of the inverses, (8, 8, N) each.
     """
     one = torch.eye(MICROPHONES, dtype=real.dtype, device=real.device)[..., None]
     for k in range(MICROPHONES):
@@ -119,7 +120,7 @@ def inverse(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
 def _along(
     real: Tensor, imaginary: Tensor, expected: Tensor, alive: Tensor, size: tuple[int, int, int]
 ) -> Tensor:
-    """(B, M, T, A) a^H P a of (8, 8, B M T) matrices P."""
+    """Compute a^H P a, (B, M, T, A), of (8, 8, B M T) matrices P."""
     microphone = torch.arange(MICROPHONES, device=real.device)
     own = real[microphone, microphone].reshape(MICROPHONES, *size)
     own = (own * alive.T[:, :, None, None]).sum(dim=0)[..., None]

@@ -1,9 +1,9 @@
-"""What directions sound comes from, with the array's blur taken off: no parameters.
+"""Deconvolution: sound by direction with the array's blur removed; no parameters.
 
-The coherences of a band are a mixture C = sum over directions of q_a E_a with the expected
-coherences E of the array and parts q >= 0 of the sound that come from each direction. The steered
+The coherences of a band are a mixture C = sum over directions of q_a E_a, with the expected
+coherences E of the array and the shares q >= 0 of the sound from each direction. The steered
 response E^T C is q seen through the array's beam; q itself is the non-negative least squares
-solution, approached here by a fixed number of steps of accelerated projected gradient (Y.
+solution, approximated here by a fixed number of steps of accelerated projected gradient (Y.
 Nesterov 1983; for beamforming maps: T. Brooks and W. Humphreys, "DAMAS", Journal of Sound and
 Vibration 294, 2006, and R. Dougherty, "Extensions of DAMAS", AIAA 2005-2961).
 """
@@ -15,17 +15,17 @@ from torch import Tensor
 
 
 def pooled_by_power(coherence: Tensor, level_db: Tensor, frames: int) -> Tensor:
-    """Coherences of longer frames: cross-spectra and powers are added, then divided.
+    """Combine coherences into longer frames: add cross-spectra and powers, then divide.
 
     Args:
         coherence: (B, n_mels, C, T) real and imaginary parts.
         level_db: (B, n_mels, T) level of the band.
-        frames: how many are added; T is a multiple of it.
+        frames: how many become one; T is a multiple of it.
 
     Returns:
         (B, n_mels, C, T // frames).
     """
-    # Against the loudest of the few, as powers of quiet bands underflow in half precision.
+    # Relative to the loudest frame, as powers of quiet bands underflow in half precision.
     level_db = level_db.unflatten(-1, (-1, frames))
     power = torch.exp((level_db - level_db.amax(dim=-1, keepdim=True)) * (2.302585093 / 10))
     share = power / power.sum(dim=-1, keepdim=True)
@@ -33,7 +33,7 @@ def pooled_by_power(coherence: Tensor, level_db: Tensor, frames: int) -> Tensor:
 
 
 def grouped_bands(values: Tensor, bands: int) -> Tensor:
-    """Neighbouring bands as one with several times the measurements.
+    """Combine neighbouring bands into one with several times the measurements.
 
     Args:
         values: (..., n_mels, N, C), a multiple of ``bands`` mel bands.
@@ -47,20 +47,20 @@ def grouped_bands(values: Tensor, bands: int) -> Tensor:
 
 
 def gram(expected: Tensor) -> Tensor:
-    """How alike each two directions are to the array: (..., A, C) to (..., A, A)."""
+    """Compute how similar every two directions are to the array: (..., A, C) to (..., A, A)."""
     return torch.matmul(expected, expected.transpose(-1, -2))
 
 
 def deconvolve(response: Tensor, alike: Tensor, steps: int) -> Tensor:
-    """Non-negative least squares by accelerated projected gradient.
+    """Solve non-negative least squares by accelerated projected gradient.
 
     Args:
         response: (..., T, A) measured E^T C.
         alike: (..., A, A) E^T E, see `gram`.
-        steps: how many; fixed, so that it unrolls.
+        steps: number of steps; fixed, so that the loop unrolls.
 
     Returns:
-        (..., T, A) q >= 0, in parts of the sound.
+        (..., T, A) q >= 0, shares of the sound.
     """
     # The largest row sum is at least the largest eigenvalue: with this step nothing diverges.
     largest = alike.abs().sum(dim=-1).amax(dim=-1)[..., None, None].clamp(min=1e-6)
@@ -71,7 +71,7 @@ def deconvolve(response: Tensor, alike: Tensor, steps: int) -> Tensor:
     for step in range(steps):
         momentum, ahead = 1.0, parts
         if step > 1:
-            # Look ahead to parts + m (parts - before); m is left to the product, where a factor
+            # Look ahead to parts + m (parts - before); m enters in the product, where a factor
             # costs nothing.
             momentum = (step - 1) / (step + 2.0)
             ahead = parts * (1 + 1 / momentum) - before

@@ -1,4 +1,4 @@
-"""What a fitting leaves in its folder: the network of the best epoch, and how it was taught."""
+"""The best epoch in a run's folder: its network, and how it was trained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BestEpoch:
     Attributes:
         start: its network.
         plan: how it was fitted, see `FitPlan`.
-        labels_at: instant of its labels.
+        labels_at: instant of the window that its labels are for.
         row: its line in the log.
     """
 
@@ -32,10 +32,10 @@ class BestEpoch:
 
 
 def read_best(out: Path) -> BestEpoch:
-    """The best epoch of a run.
+    """Read the best epoch of a run.
 
     Raises:
-        AvdetError: there is none, or it cannot be read, or does not say what it was taught with.
+        AvdetError: there is none, it cannot be read, or it does not record its training arrays.
     """
     start = read_start_weights(out / BEST)
     saved = read_run_file(out / BEST, 'plan', 'labels_at', 'row')
@@ -48,7 +48,7 @@ def read_best(out: Path) -> BestEpoch:
 
 
 def load_best(out: Path, device: torch.device | str = 'cpu') -> BearingFirst:
-    """The network of the best epoch of a run.
+    """Load the network of a run's best epoch.
 
     Raises:
         AvdetError: there is none, or it cannot be read.

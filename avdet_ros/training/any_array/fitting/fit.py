@@ -1,12 +1,11 @@
-"""Fitting a `BearingFirst`: one plain loop, on a GPU or a CPU, that goes on where it was.
+"""Train a `BearingFirst`: one plain loop, on a GPU or a CPU, that can be resumed.
 
-All windows lie in the device's memory (`ArrayStore`), also those that another program makes
-meanwhile. After every epoch the state is written (`fit_state`); an epoch that was broken off is
-begun anew.
+All windows lie in the device's memory (`ArrayStore`), including those that another program makes
+meanwhile. The state is written after every epoch (`fit_state`); an interrupted epoch starts again.
 
-The learning rate warms up and falls by a cosine: over a number of steps, or over a time, for a
-machine that is lent for so long. Fitted for a number of steps on a set that does not grow, a run
-that was interrupted ends with the weights of one that was not.
+The learning rate warms up and falls along a cosine, over a number of steps or over a time, for a
+machine that is available only so long. With a number of steps and a set that does not grow, an
+interrupted run ends with the same weights as one without interruption.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from avdet_ros.training.any_array.losses import bearing_loss
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
 WARM_UP = 0.03
-"""Part of the fitting in which the learning rate rises."""
+"""Share of the training in which the learning rate rises."""
 
 _logger = logging.getLogger(__name__)
 
@@ -55,30 +54,30 @@ def fit(
     compiled: bool = False,
     progress: Progress = SILENT,
 ) -> FitState:
-    """Fit, or go on with a fitting.
+    """Train a network, or resume its training.
 
     Args:
-        train: training windows; asked for new ones before each epoch.
+        train: training windows; checked for new ones before each epoch.
         val: validation windows.
         out: the run's folder.
-        plan: how; of a run that goes on, the one it was begun with.
+        plan: how to train; a resumed run needs the plan it was started with.
         shape: of the network.
-        stop_after_s: end before an epoch that would not be done by then, counted from now, but
-            after one at the least; the same call goes on.
+        stop_after_s: stop before an epoch that would end later than this, counted from now, but
+            after at least one; the same call resumes.
         compiled: whether the network goes through torch.compile.
         progress: shows each epoch's steps.
 
     Returns:
-        The state; `finished` tells whether the plan is done. Ctrl-C and SIGTERM end it between
-        two epochs' states: what was written last is whole.
+        The state; `finished` tells whether the plan is done. Ctrl-C and SIGTERM stop between two
+        epochs' states: the one written last is complete.
 
     Raises:
-        AvdetError: too few windows, no vehicle in those to validate on, a run of another plan, a
-            loss that is no number any more, or a folder that cannot be written.
+        AvdetError: too few windows, no vehicle in the validation windows, a run of another plan, a
+            loss that is no longer finite, or a folder that cannot be written.
     """
     began = time.monotonic()
     device = train.device
-    # Every step has the same shapes: the fastest convolution is looked for once.
+    # Every step has the same shapes: the fastest convolution is searched for only once.
     torch.backends.cudnn.benchmark = True
     _ready(train, val, plan)
     state = open_state(out, plan, shape, train, device)
@@ -107,7 +106,7 @@ def fit(
                     bfloat16=_half(plan, device),
                     progress=progress,
                 )
-                # No later epoch takes this time: it tells nothing of how long those are.
+                # No later epoch takes this time, so it must not count in their estimate.
                 epoch_began += time.monotonic() - frozen_began
                 if stop.received:
                     break
@@ -160,10 +159,10 @@ def _epoch(
     progress: Progress,
     stop: SignalFlag,
 ) -> dict[str, float] | None:
-    """One pass over up to `FitPlan.epoch_windows`; None if it was broken off."""
+    """Make one pass over up to `FitPlan.epoch_windows`; return None if interrupted."""
     device = train.device
     seed = 1_000_003 * plan.seed + state.epoch
-    torch.manual_seed(seed)  # of the dropout
+    torch.manual_seed(seed)  # for dropout
     generator = torch.Generator(device).manual_seed(seed)
     order = torch.randperm(len(train), device=device, generator=generator)
     batches = order[: plan.epoch_windows].split(plan.batch)
@@ -191,7 +190,7 @@ def _epoch(
             else:
                 labels, heard = train.labels(index), frozen[index].float()
                 own = teaches_own(state.network, plan)
-                # Last layers alone are so small that half the digits save nothing.
+                # The last layers alone are so small that bfloat16 saves nothing.
                 half = own and _half(plan, device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     said = state.network.of_maps(heard) if own else state.network.said(heard)
@@ -212,13 +211,13 @@ def _epoch(
 
 
 def _half(plan: FitPlan, device: torch.device) -> bool:
-    """Whether the network computes with half the digits."""
+    """Whether the network computes in bfloat16."""
     return device.type == 'cuda' if plan.bfloat16 is None else plan.bfloat16
 
 
 @torch.no_grad()
 def _average(state: FitState, plan: FitPlan) -> None:
-    """Move the averaged weights towards the network's; quickly in the first steps."""
+    """Move the averaged weights towards the network's, faster in the first steps."""
     keep = min(plan.average, (1 + state.step) / (10 + state.step))
     ours = [*state.averaged.parameters(), *_moving(state.averaged)]
     theirs = [*state.network.parameters(), *_moving(state.network)]
@@ -226,12 +225,12 @@ def _average(state: FitState, plan: FitPlan) -> None:
 
 
 def _moving(network: nn.Module) -> list[torch.Tensor]:
-    """The means and variances of batch normalisation."""
+    """Return the running means and variances of batch normalisation."""
     return [value for name, value in network.named_buffers() if 'running_' in name]
 
 
 def _rate(share: float) -> float:
-    """Of the highest learning rate: rising evenly, then a falling cosine to a hundredth."""
+    """Learning rate relative to the highest: a linear rise, then a cosine to a hundredth."""
     if share < WARM_UP:
         return max(share / WARM_UP, 0.01)
     fallen = min((share - WARM_UP) / (1 - WARM_UP), 1.0)

@@ -1,8 +1,8 @@
-"""How a network is fitted and where its fitting is: plan, state, and their files.
+"""Plan and state of a network's training, and their files.
 
-After every epoch weights, averaged weights, optimiser and progress are written to ``last.pt``, and
-the averaged weights to ``best.pt`` when validation is better than ever. ``log.csv`` has a line an
-epoch.
+After every epoch, weights, averaged weights, optimiser and progress are written to ``last.pt``,
+and the averaged weights to ``best.pt`` if its validation is the best so far. ``log.csv`` has one
+line per epoch.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from avdet_ros.training.any_array.windows.augmentation import Augmentation
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
 BOXES_COUNT = 0.5
-"""How much average precision of boxes counts beside that of bearings in choosing an epoch."""
+"""Weight of the boxes' average precision against that of bearings when choosing an epoch."""
 
 HEADS = {'boxes': 'box', 'presence': 'presence'}
-"""Last layers of a `BearingFirst` that can be taught alone: what a box is like, with its range;
-and whether a vehicle is there. Of a network with own columns the former are these."""
+"""Last layers of a `BearingFirst` that can be trained alone: those for the box with its range, and
+those for the presence of a vehicle. With own columns, the former are these columns."""
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How to fit.
+    """How to train a network.
 
     Attributes:
-        steps: optimiser steps in all; None to go by time.
-        seconds: of fitting in all, if steps is None; those of all commands together.
-        batch: windows a step.
+        steps: total number of optimiser steps; None for a time instead.
+        seconds: total training time of all commands together, if steps is None.
+        batch: windows per step.
         epoch_windows: windows between two validations; all of the set if it has fewer.
-        learning_rate: highest.
+        learning_rate: the highest.
         weight_decay: of AdamW.
-        average: share of the averaged weights that stays a step.
+        average: decay of the averaged weights per step.
         clip: largest norm of the gradient.
         seed: of weights, order and augmentation.
-        start_from: a run's folder, ``best.pt`` or model file whose weights it begins with; '' for
-            random ones. See `start_weights`.
-        bfloat16: whether the network computes with half the digits; None: on a GPU.
-        only: which of `HEADS` alone is taught, all else stays as it is; '' for everything. Of
-            the augmentation then only what a detector is told is drawn, once; see
+        start_from: a run's folder, ``best.pt`` or model file with the weights to start from; ''
+            for random ones. See `start_weights`.
+        bfloat16: whether the network computes in bfloat16; None: only on a GPU.
+        only: which of `HEADS` alone is trained, with all else frozen; '' for everything. Of the
+            augmentation, only what the detector knows of speed and air is then drawn, once; see
             `frozen_parts`.
-        augmentation: what is drawn for every window.
+        augmentation: random changes of every window.
     """
 
     steps: int | None = 4000
@@ -78,17 +78,17 @@ class FitPlan:
 
 @dataclass
 class FitState:
-    """Where a fitting is.
+    """Current state of a training.
 
     Attributes:
-        network: as it is fitted.
-        averaged: its mean over the last steps, which is what is validated and exported.
+        network: in training.
+        averaged: its mean over the last steps, which is validated and exported.
         optimiser: of the network.
-        step: steps made.
-        seconds: fitted so far.
-        epoch: epochs made.
+        step: steps done.
+        seconds: training time so far.
+        epoch: epochs done.
         best: highest score of an epoch, see `BOXES_COUNT`.
-        ranges: the arrays of all windows it was fitted with, those that it began with included.
+        ranges: the arrays of all its training windows, including those of the start weights.
     """
 
     network: BearingFirst
@@ -102,17 +102,17 @@ class FitState:
 
 
 def head_of(network: BearingFirst, plan: FitPlan) -> nn.Module:
-    """The last layers that a plan with `FitPlan.only` teaches."""
+    """Return the last layers that a plan with `FitPlan.only` trains."""
     return network.own if teaches_own(network, plan) else getattr(network, HEADS[plan.only])
 
 
 def teaches_own(network: BearingFirst, plan: FitPlan) -> bool:
-    """Whether a plan teaches a network's own columns alone."""
+    """Whether a plan trains only a network's own columns."""
     return plan.only == 'boxes' and network.shape.own_columns
 
 
 def share_done(state: FitState, plan: FitPlan) -> float:
-    """How much of the plan is done, from 0 to 1 and beyond."""
+    """Share of the plan that is done, from 0 to 1 and beyond."""
     if plan.steps is not None:
         return state.step / plan.steps
     if plan.seconds is None:
@@ -121,24 +121,24 @@ def share_done(state: FitState, plan: FitPlan) -> float:
 
 
 def finished(state: FitState, plan: FitPlan) -> bool:
-    """Whether all of a plan is done."""
+    """Whether a plan is done."""
     return share_done(state, plan) >= 1
 
 
 def open_state(
     out: Path, plan: FitPlan, shape: BearingShape, train: ArrayStore, device: torch.device
 ) -> FitState:
-    """A fresh state, or the one a run was left in.
+    """Create a fresh state, or load the last one of a run.
 
     Args:
         out: the run's folder.
-        plan: how it is fitted.
+        plan: how to train.
         shape: of the network.
-        train: training windows, whose levels a fresh network begins with.
+        train: training windows; their levels set the scaling of a fresh network.
         device: of the network.
 
     Raises:
-        AvdetError: the run was begun with another plan or shape, or its file cannot be read.
+        AvdetError: the run was started with another plan or shape, or its file cannot be read.
     """
     torch.manual_seed(plan.seed)
     network = BearingFirst(shape).to(device)
@@ -153,7 +153,7 @@ def open_state(
         network.load_state_dict(start.weights)
         ranges = start.ranges
     if plan.only:
-        # All others have no gradient, so the optimiser leaves them as they are.
+        # All other layers have no gradient, so the optimiser leaves them unchanged.
         network.requires_grad_(False)
         head_of(network, plan).requires_grad_(True)
     optimiser = torch.optim.AdamW(
@@ -163,7 +163,7 @@ def open_state(
     if not there:
         return state
     saved = read_run_file(out / LAST, 'network', 'averaged', 'optimiser', device=device)
-    # What runs of older versions do not hold was as it is by default.
+    # Settings that runs of older versions do not hold had today's defaults.
     default = {'plan': asdict(FitPlan()), 'shape': {}}
     for name, ours in (('plan', asdict(plan)), ('shape', asdict(shape))):
         theirs = {**default[name], **saved[name]}
@@ -185,12 +185,12 @@ def open_state(
 def write_state(
     out: Path, state: FitState, plan: FitPlan, labels_at: str, row: dict[str, float]
 ) -> None:
-    """Write `LAST`, `BEST` where this epoch is the best so far, and a line of `LOG`.
+    """Write `LAST`, `BEST` if this epoch is the best so far, and a line of `LOG`.
 
     Args:
         out: the run's folder.
-        state: after an epoch; `FitState.best` is brought up to date.
-        plan: how it is fitted.
+        state: after an epoch; `FitState.best` is updated.
+        plan: how to train.
         labels_at: instant of the labels.
         row: the epoch's numbers by name.
 
@@ -232,7 +232,7 @@ def write_state(
 
 
 def _groups(network: nn.Module, plan: FitPlan) -> list[dict[str, Any]]:
-    """Kernels decay, scales and biases do not."""
+    """Group the parameters: kernels have weight decay, scales and biases do not."""
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     return [
@@ -242,5 +242,5 @@ def _groups(network: nn.Module, plan: FitPlan) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples and lists alike."""
+    """Return a tuple as a list, so that both compare as equal."""
     return list(value) if isinstance(value, tuple) else value

@@ -1,9 +1,9 @@
-"""What layers that are not taught say of windows, computed once.
+"""Outputs of the frozen layers, computed once per window.
 
-Where only the last layers are taught, all before them says the same in every pass. So each window
-goes through those once, and a step is one of the last layers alone. Of what `Augmentation` draws
-anew for every pass, whether the own speed and the air are told is drawn once. Nothing is mirrored,
-masked or left out.
+When only the last layers are trained, all layers before them give the same output in every epoch.
+So each window passes through these once, and a training step runs the last layers alone. Of the
+`Augmentation`, only whether own speed and air temperature are known is drawn, and only once.
+Nothing is mirrored, masked or left out.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ def frozen_parts(
     bfloat16: bool = False,
     progress: Progress = SILENT,
 ) -> Tensor:
-    """Columns of all windows of a set, 25 kB each, or what columns are made of, 133 kB.
+    """Compute the columns of all windows of a set, 25 kB each, or the columns' input, 133 kB.
 
     Args:
-        network: whose layers before the last ones are frozen.
+        network: all its layers but the last ones are frozen.
         store: the set.
-        augmentation: of what it says only what the detector is told is drawn.
-        seed: of what is drawn.
-        stop: ends it early.
-        there: those of the set's first windows, from an earlier call; None for none.
-        maps: whether `BearingFirst.maps` are wanted, as own columns are taught.
-        bfloat16: whether the network computes with half the digits.
+        augmentation: only what the detector knows of speed and air is drawn from it.
+        seed: of these draws.
+        stop: ends the computation early.
+        there: results of the set's first windows, from an earlier call; None for none.
+        maps: whether `BearingFirst.maps` are wanted, to train own columns.
+        bfloat16: whether the network computes in bfloat16.
         progress: shows windows.
 
     Returns:
         (windows, deep, front) or (windows, channels, front + around), float16 on the store's
-        device; fewer windows if it was ended.
+        device; fewer windows if stopped early.
     """
     begin = 0 if there is None else len(there)
     if there is not None and begin == len(store):
@@ -62,7 +62,7 @@ def frozen_parts(
     if there is not None:
         parts[:begin] = there
     new = torch.arange(begin, len(store), device=store.device)
-    # What is drawn for windows that come later is not what was drawn for the first.
+    # Windows that come later must not repeat the draws of the first.
     generator = torch.Generator(store.device).manual_seed(seed + begin)
     with progress.step('frozen layers', total=len(new)) as advance:
         for index in new.split(BATCH):

@@ -1,4 +1,4 @@
-"""The files of a run of any-array, by name, and the one way in for all that read one."""
+"""Names of the files of an any-array run, and the one function that reads them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from avdet_ros.quoting import one_line
 from avdet_ros.training.tensor_files import load_tensors
 
 BEST = 'best.pt'
-"""A run's averaged weights of its best epoch."""
+"""Averaged weights of a run's best epoch."""
 
 LAST = 'last.pt'
-"""All that it needs to go on."""
+"""All that a run needs to resume."""
 
 LOG = 'log.csv'
-"""A line an epoch."""
+"""One line per epoch."""
 
 RUN_FILE = 'a file of a run of any-array'
-"""What `BEST` and `LAST` are, for errors."""
+"""Description of `BEST` and `LAST` in error messages."""
 
 
 def read_run_file(path: Path, *keys: str, device: torch.device | str = 'cpu') -> dict[str, Any]:
-    """What a fitting wrote into `BEST` or `LAST`.
+    """Read what a run wrote into `BEST` or `LAST`.
 
     Args:
         path: the file.
-        keys: what must be in it.
+        keys: required entries.
         device: where its tensors go.
 
     Raises:
-        AvdetError: it cannot be read, or is something else.
+        AvdetError: the file cannot be read, or is something else.
     """
     saved = load_tensors(path, RUN_FILE, device)
     for key in keys:
@@ -43,10 +43,10 @@ def read_run_file(path: Path, *keys: str, device: torch.device | str = 'cpu') ->
 
 
 def no_run_file(path: Path, found: object) -> AvdetError:
-    """The error of a file that is none of a run's.
+    """Return the error for a file that is not one of a run's.
 
     Args:
         path: the file.
-        found: in its place, or the exception that tells.
+        found: what it is instead, or the exception that reports it.
     """
     return AvdetError(f'{path}: expected {RUN_FILE}, found {one_line(found)}')

@@ -1,8 +1,8 @@
-"""Weights that a fitting begins with: those of another run, or of a model file.
+"""Weights that training starts from: those of another run, or of a model file.
 
-A network that hears already is taught further: on one's own array and drives, or to the end of a
-schedule that was broken off. The optimiser begins afresh, so the learning rate rises again from
-nothing; it should be a third or less of the one that the weights were learned with.
+A trained network is fine-tuned, on one's own array and drives, or trained to the end of an
+interrupted schedule. The optimiser starts fresh, so the learning rate rises again from zero; it
+should be a third or less of the one that the weights were trained with.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     import onnx
 
 SHAPE_KEY = 'avdet.shape'
-"""Of a model file's metadata: sizes of its `BearingFirst`, JSON."""
+"""Key in a model file's metadata: sizes of its `BearingFirst`, JSON."""
 
 CURVE = ('calibration.logits', 'calibration.scores')
-"""Names of a model file's curve of scores."""
+"""Names of the score curve's tensors in a model file."""
 
 PREFIX = 'network.'
-"""Of the names of the network's weights in a model file."""
+"""Prefix of the names of the network's weights in a model file."""
 
 
 @dataclass(frozen=True)
 class StartWeights:
-    """A network as it was left.
+    """A saved network.
 
     Attributes:
         shape: its sizes.
         weights: its parameters and buffers, on the CPU.
-        ranges: the arrays it was taught with; None where a run of an older version says nothing.
+        ranges: the arrays it was trained with; None if an older version did not record them.
     """
 
     shape: BearingShape
@@ -51,13 +51,13 @@ class StartWeights:
     ranges: TaughtRanges | None = None
 
     def network(self) -> BearingFirst:
-        """A network with these weights."""
+        """Return a network with these weights."""
         network = BearingFirst(self.shape)
         network.load_state_dict(self.weights)
         return network
 
     def with_own_columns(self) -> StartWeights:
-        """The same, with own columns that are copies of the others, see `BearingShape`."""
+        """Return these with own columns, copies of the shared ones, see `BearingShape`."""
         if self.shape.own_columns:
             return self
         own = {
@@ -70,11 +70,11 @@ class StartWeights:
 
 
 def read_start_weights(path: str | Path) -> StartWeights:
-    """Read the weights to begin with.
+    """Read the weights to start from.
 
     Args:
-        path: a run's folder, its ``best.pt``, or a model file that `export_any_array` wrote, also
-            by the name of a shipped one.
+        path: a run's folder, its ``best.pt``, or a model file that `export_any_array` wrote; the
+            name of a shipped one is enough.
 
     Raises:
         AvdetError: it is none of these, or cannot be read.
@@ -97,10 +97,10 @@ def read_start_weights(path: str | Path) -> StartWeights:
 
 
 def check_same_shape(path: str | Path, found: BearingShape, asked: BearingShape) -> None:
-    """See that a run asks for a network like the one it begins with.
+    """Check that a run's network has the shape of the weights it starts from.
 
     Raises:
-        AvdetError: it asks for another one.
+        AvdetError: the shapes differ.
     """
     for key, theirs in asdict(found).items():
         if (ours := asdict(asked)[key]) != theirs:
@@ -108,13 +108,13 @@ def check_same_shape(path: str | Path, found: BearingShape, asked: BearingShape)
 
 
 def read_ranges(saved: dict[str, Any]) -> TaughtRanges | None:
-    """The arrays that a run was taught with, from its file; None where it does not say."""
+    """Return the arrays that a run was trained with, from its file; None if not recorded."""
     ranges = saved.get('ranges')
     return ranges and TaughtRanges(**{name: tuple(ends) for name, ends in ranges.items()})
 
 
 def joined_ranges(ours: TaughtRanges | None, theirs: TaughtRanges) -> TaughtRanges:
-    """From the lower low ends to the higher high ones."""
+    """Merge two sets of ranges: from the lower minimum to the higher maximum of each."""
     if ours is None:
         return theirs
     pairs = {name: (getattr(ours, name), getattr(theirs, name)) for name in RANGE_NAMES}
@@ -133,16 +133,16 @@ def _of_run(path: Path) -> StartWeights:
 
 
 def read_curve(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """The curve from logits to scores of a model file that `export_any_array` wrote.
+    """Read the curve from logits to scores of a model file that `export_any_array` wrote.
 
     Args:
-        path: the file, also by the name of a shipped one.
+        path: the file; the name of a shipped one is enough.
 
     Returns:
         logits, scores: see `Calibration.set`.
 
     Raises:
-        AvdetError: it is no such file, or has no curve.
+        AvdetError: it is not such a file, or has no curve.
     """
     import onnx
 
@@ -182,16 +182,16 @@ def _of_model_file(path: Path) -> StartWeights:
             f'{path}: expected a model file of any-array, found '
             f'{" ".join(str(error).split()):.120}'
         ) from error
-    # A file that is run needs no count of the batches it has seen.
+    # Model files omit the batch counters of batch normalisation.
     fresh = BearingFirst(shape).state_dict()
     counts = {name: value for name, value in fresh.items() if name.endswith('batches_tracked')}
     return StartWeights(shape, counts | weights, contract.ranges)
 
 
 def _values(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """Weights and other constants of a model file by name."""
+    """Return the weights and other constants of a model file by name."""
     values = {value.name: value for value in model.graph.initializer}
-    # The exporter keeps equal weights once: the others are made from it.
+    # The exporter keeps equal weights only once; Identity nodes make the others.
     copies = {
         node.output[0]: values[node.input[0]]
         for node in model.graph.node

@@ -1,4 +1,4 @@
-"""What a `BearingFirst` finds in windows, and how good that is: bearings, boxes, ranges."""
+"""Detections of a `BearingFirst` in windows, and their scores: bearings, boxes, ranges."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.boxes.score_calibration import matches
 
 WITHIN_DEG = 3.0
-"""A bearing this near to a vehicle's is right."""
+"""A bearing this close to a vehicle's is right."""
 
 LEAST_LOGIT = -6.0
-"""Less likely columns are not looked at: one in four hundred of them is right."""
+"""Less likely columns are ignored: only one in four hundred of them is right."""
 
 
 @dataclass(frozen=True)
 class FoundInWindow:
-    """What the network finds in one window, likeliest first.
+    """Detections in one window, most likely first.
 
     Attributes:
         angles_deg: (N, 4) azimuth, elevation, width and height.
         logits: (N,).
         range_m: (N, 3).
-        boxes: (N, 4) as a model of contract 2 says them.
+        boxes: (N, 4) as in the output of a model of contract 2.
     """
 
     angles_deg: np.ndarray
@@ -57,7 +57,7 @@ def found_in(
     batch: int = 128,
     augmentation: Augmentation = NO_AUGMENTATION,
 ) -> list[FoundInWindow]:
-    """What the network finds in every window of a set, where its labels know what is there."""
+    """Detect vehicles in every window of a set, in the directions that its labels cover."""
     network.eval()
     found: list[FoundInWindow] = []
     every = torch.arange(len(store), device=store.device)
@@ -84,7 +84,7 @@ def found_in(
 def judged(azimuth_deg: torch.Tensor, labels: BearingLabels) -> torch.Tensor:
     """(B, N) bool for (B, N) bearings: whether the labels can tell right from wrong there.
 
-    That is in the sector they are complete in, and not where one of them is unsure.
+    They can in the sector in which they are complete, except where one of them is unsure.
     """
     known = torch.ones_like(azimuth_deg, dtype=torch.bool)
     if labels.seen_deg is not None:
@@ -99,7 +99,7 @@ def judged(azimuth_deg: torch.Tensor, labels: BearingLabels) -> torch.Tensor:
 
 
 def matched_bearings(found: list[FoundInWindow], store: ArrayStore) -> MatchedBearings:
-    """What is found, matched with a set's sure labels within `WITHIN_DEG`; a drive is a seed.
+    """Match detections with a set's sure labels within `WITHIN_DEG`; each seed is a drive.
 
     Args:
         found: see `found_in`, with the store's windows in order.
@@ -127,7 +127,7 @@ def matched_bearings(found: list[FoundInWindow], store: ArrayStore) -> MatchedBe
 
 
 def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]:
-    """Numbers for a log: how well a set's vehicles are found.
+    """Compute the numbers of a log: how well a set's vehicles are found.
 
     Args:
         found: see `found_in`, with the store's windows in order.
@@ -135,7 +135,7 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
 
     Returns:
         ``bearing_ap`` and ``bearing_recall`` (within `WITHIN_DEG`, the latter at 0.1 false
-        bearings a window), ``azimuth_error_deg`` (median of what is matched there),
+        bearings a window), ``azimuth_error_deg`` (median of the matches there),
         ``ap50`` of the boxes in angles at IoU 0.5, ``range_error`` (median of |d - d'| / d),
         ``range_covered`` (share of true ranges between the 5 and 95 % quantiles; all three of
         matched vehicles), ``vehicles`` and ``windows``.
@@ -160,13 +160,13 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
 
 
 def sure_labels(store: ArrayStore) -> np.ndarray:
-    """(N, M) bool: which labels of each window are there and sure."""
+    """(N, M) bool: which label slots of each window hold a sure label."""
     unsure = store.column('unsure')
     return (np.arange(unsure.shape[1]) < store.column('count')[:, None]) & ~unsure
 
 
 def true_boxes(store: ArrayStore) -> list[np.ndarray]:
-    """(M, 4) boxes of each window's sure labels, as a model of contract 2 says them."""
+    """(M, 4) boxes of each window's sure labels, as in the output of a model of contract 2."""
     boxes = plane_boxes(torch.from_numpy(store.column('angles_deg'))).numpy()
     return [row[sure] for row, sure in zip(boxes, sure_labels(store), strict=True)]
 

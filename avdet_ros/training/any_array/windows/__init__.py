@@ -1,1 +1,1 @@
-"""Windows of any arrays, as a fitting is given them."""
+"""Windows of any arrays, prepared for training."""

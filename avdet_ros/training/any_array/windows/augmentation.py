@@ -1,4 +1,4 @@
-"""What is drawn anew each time a window is heard in training, and how."""
+"""Augmentation, drawn again each time a window is used in training."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS, speed_of_sound_mps
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn anew for every window of every pass.
+    """Random changes, drawn again for every window in every epoch.
 
     Attributes:
         mirror: probability that left and right are exchanged.
-        level_db: spread of the level, as microphones differ in sensitivity.
+        level_db: standard deviation of the level, as microphones differ in sensitivity.
         missing: probability that one microphone is missing, and again that a second one is.
-        position_m: most of the spread of errors of the positions that the network is told.
-        yaw_deg: spread of the error of the yaw that it is told.
-        masked: probability that some neighbouring bands are silent, and again that some
+        position_m: largest standard deviation of the errors of positions the network receives.
+        yaw_deg: standard deviation of the error of the yaw it receives.
+        masked: probability that some neighbouring bands are silenced, and again that some
             neighbouring frames are.
-        masked_bands: most of them.
-        masked_frames: most of them.
-        wind: probability that noise that is another one in each microphone is added, more of it
-            in low bands; coherences shrink and levels rise as by so much power.
-        wind_part: largest part of the power that it then has.
-        turned_deg: most by which all that is heard is turned about the array, to either side.
-        motion: probability that steering is made for the ego vehicle's speed, where windows say
-            it; else the array is taken to stand, as a detector without odometry takes it.
-        air: probability that it is made for the temperature of the air; else 343 m/s hold.
+        masked_bands: largest number of silenced bands.
+        masked_frames: largest number of silenced frames.
+        wind: probability that uncorrelated noise is added to the microphones, more of it in low
+            bands; coherences shrink and levels rise according to its power.
+        wind_part: largest share of the power that this noise has.
+        turned_deg: largest angle by which the whole scene is turned about the array, to either
+            side.
+        motion: probability that steering is computed for the ego vehicle's speed, where windows
+            contain it; otherwise for a standing array, as in a detector without odometry.
+        air: probability that it is computed for the air temperature; otherwise for 343 m/s.
     """
 
     mirror: float = 0.5
@@ -51,20 +52,20 @@ class Augmentation:
 NO_AUGMENTATION = Augmentation(
     0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wind=0.0, turned_deg=0.0, motion=0.0, air=0.0
 )
-"""Of a vehicle that is taken to stand in air of 20 degrees."""
+"""No random changes; the vehicle is assumed to stand, in air of 20 degrees."""
 
 
 def wave_speed_mps(
     azimuth_rad: Tensor, ahead_mps: Tensor, air_c: Tensor, motion: Tensor, air: Tensor
 ) -> Tensor:
-    """Speed of waves past each of B arrays, as far as it is told; see `detection.steering`.
+    """Compute the speed of waves past each of B arrays; see `detection.steering`.
 
     Args:
-        azimuth_rad: (B, A) in base_link; NaN where nobody knows where the camera looks.
-        ahead_mps: (B,) speed of the vehicle; NaN where nobody knows it.
-        air_c: (B,) temperature of the air; NaN where nobody knows it.
-        motion: (B,) bool, whether the speed is told; else the array stands.
-        air: (B,) bool, whether the temperature is told; else `SPEED_OF_SOUND_MPS` holds.
+        azimuth_rad: (B, A) in base_link; NaN where the camera's heading is unknown.
+        ahead_mps: (B,) forward speed of the vehicle; NaN where unknown.
+        air_c: (B,) air temperature; NaN where unknown.
+        motion: (B,) bool, whether the speed is used; otherwise the array stands.
+        air: (B,) bool, whether the temperature is used; otherwise `SPEED_OF_SOUND_MPS` holds.
 
     Returns:
         (B, A).
@@ -77,7 +78,7 @@ def wave_speed_mps(
 
 
 def missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
-    """(B, 8) bool, microphones left out: none, one, or two with the square of the probability."""
+    """(B, 8) bool: microphones left out, none, one, or two with the square of the probability."""
     rank = order.argsort(dim=1).argsort(dim=1)
     many = (chance[:, 0] < probability).long()
     many = many + many * (chance[:, 1] < probability).long()
@@ -85,7 +86,7 @@ def missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
 
 
 def stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:
-    """(B, length) bool: with a probability, 1 to ``most`` neighbours of a row are true."""
+    """(B, length) bool: with some probability, 1 to ``most`` neighbours in a row are true."""
     width = (1 + (drawn[:, 1] * most).floor()).clamp(max=length)
     start = (drawn[:, 2] * (length - width + 1)).floor()
     place = torch.arange(length, device=drawn.device)
@@ -94,7 +95,7 @@ def stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor
 
 
 def wind(drawn: Tensor, augmentation: Augmentation, bands: int) -> Tensor:
-    """(B, bands) part of the power that is wind, falling around some band."""
+    """(B, bands) share of the power that is wind, falling off around a random band."""
     band = torch.arange(bands, device=drawn.device)
     around, width = drawn[:, 1:2] * bands, 2 + 10 * drawn[:, 2:3]
     part = augmentation.wind_part * drawn[:, 3:4] * torch.sigmoid((around - band) / width)

@@ -1,7 +1,7 @@
-"""Steering of many arrays at once, where training draws another for each window.
+"""Steering of many arrays at once, for training with another array in each window.
 
-The same as `avdet_ros.detection.steering`, from a table: in a mel band the expected coherence of a
-pair depends on nothing but the delay between the two, so it is looked up there.
+The values are those of `avdet_ros.detection.steering`, but from a table: in a mel band, the
+expected coherence of a pair depends only on the delay between its microphones.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 
 STEP_S = 2e-6
-"""Delays of the table's rows: linear interpolation then errs by less than 0.001 up to 7 kHz."""
+"""Delay between the table's rows: linear interpolation errs by less than 0.001 up to 7 kHz."""
 
 LARGEST_DELAY_S = 0.009
-"""Of two microphones 3 m apart; pairs further apart than that count as so far."""
+"""Delay between microphones 3 m apart; larger delays are clamped to it."""
 
 _BLOCK = 512
 
@@ -27,7 +27,7 @@ class SteeringTable:
     """Expected coherences of every mel band by delay.
 
     Attributes:
-        pairs: of microphones, as the front end has them.
+        pairs: of microphones, as in the front end.
         rows: (N, 2 * n_mels) real parts, then imaginary parts, of delays 0, `STEP_S`, ...
     """
 
@@ -58,17 +58,17 @@ class SteeringTable:
         late_s: Tensor | None = None,
         wave_speed_mps: Tensor | None = None,
     ) -> Tensor:
-        """Steering of each of B arrays.
+        """Compute the steering of each of B arrays.
 
         Args:
             microphones_m: (B, 8, 2 or 3) positions in the array's frame.
-            yaw_deg: (B,) how that frame is turned against the camera's heading, left positive.
-            azimuths_deg: (A,) about the camera's heading.
+            yaw_deg: (B,) rotation of that frame against the camera's heading, left positive.
+            azimuths_deg: (A,) relative to the camera's heading.
             alive: (B, 8) bool.
-            late_s: (B, 8) how late each channel is, where that is known and still in the
-                features; None for not at all.
+            late_s: (B, 8) delay of each channel, where it is known and still in the features;
+                None for no delays.
             wave_speed_mps: (B, A) speed at which waves from each direction pass the array: that
-                of sound, and what the array's own motion adds; None for `SPEED_OF_SOUND_MPS`.
+                of sound plus the array's own motion; None for `SPEED_OF_SOUND_MPS`.
 
         Returns:
             (B, n_mels, A, 2 pairs) float32, see `avdet_ros.detection.steering.steering`.

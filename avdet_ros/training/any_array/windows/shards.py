@@ -1,7 +1,7 @@
-"""A set of windows of any arrays (format 3) as it lies on disk: what made it, and its shards.
+"""A set of windows of any arrays (format 3) on disk: what made it, and its shards.
 
-Of a window is kept what the network looks at: coherences in steps of 1 / `FULL` and the mean level
-of the live microphones, 205 kB, 92 of twelve pairs.
+Only the network's inputs are kept of a window: coherences in steps of 1 / `FULL` and the mean
+level of the live microphones, 205 kB, or 92 kB with twelve pairs.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from avdet_ros.training.any_array.bearing_first import mean_level
 from avdet_ros.training.any_array.box_labels import ANGLES
 
 MOTION = ('ahead_mps', 'camera_heading_deg', 'temperature_c')
-"""What a detector can be told of a window's moment; NaN where a set does not say it."""
+"""What a detector may know about a window's moment; NaN where a set lacks it."""
 
 FULL = 127.0
-"""A coherence of 1, as it is kept."""
+"""Stored value of a coherence of 1."""
 
 LARGEST_CARD = 1 << 20
-"""Bytes of a set's windows.json."""
+"""Largest accepted size of a set's windows.json, bytes."""
 
 
 def front_end_of(folder: Path) -> FrontEnd:
-    """What made the features of a set, as its ``windows.json`` says; without one the default.
+    """Return the front end that made a set's features, from ``windows.json`` or the default.
 
-    Where teachers have labelled a set, its own words stand below theirs
+    In a set labelled by teachers, the set's own description is nested in theirs
     (`training.run.watched_windows`).
 
     Raises:
-        AvdetError: the file cannot be read, or names no features of a front end.
+        AvdetError: the file cannot be read, or does not name the features of a front end.
     """
     path = folder / 'windows.json'
     if not path.exists():
@@ -69,14 +69,14 @@ def read_shard(
     geometry: str,
     device: torch.device,
 ) -> dict[str, Tensor]:
-    """The windows of a shard, as `ArrayStore` keeps them.
+    """Read the windows of a shard in the form that `ArrayStore` keeps.
 
     Args:
         path: of the shard.
-        pairs: of microphones that it is to have coherences of.
+        pairs: of microphones whose coherences the shard must have.
         prefix: of the labels that are wanted, see `LABELS_AT`.
-        geometry: 'rig' for what the rig file says, 'true' for where microphones really are.
-        device: where they are to lie.
+        geometry: 'rig' for the positions in the rig file, 'true' for the real ones.
+        device: where the arrays go.
 
     Returns:
         arrays of all windows by name.
@@ -95,7 +95,7 @@ def read_shard(
             raw = {name: shard[name] for name in names if name != 'features'}
             late = shard['delay_s'] if geometry == 'true' else None
             extra = {name: shard[prefix + name] for name in ('level_db', 'visible_fraction')}
-        # Mapped, not read: without the archive's checksum it is several times as fast.
+        # Mapped, not read: skipping the archive's checksum is several times as fast.
         raw['features'] = np.array(map_member(path, 'features'))
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise AvdetError(
@@ -139,7 +139,7 @@ def read_shard(
 
 
 def _known(given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, np.ndarray]:
-    """What not all shards say: where labels are complete, which are unsure, how it moved."""
+    """Fields that not all shards have: labelled sector, unsure labels, motion; else defaults."""
     everywhere = np.tile(np.array([180, -180], np.float32), (count, 1))
     nothing = np.full(count, np.nan, np.float32)
     return {

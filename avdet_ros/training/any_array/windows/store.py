@@ -1,10 +1,10 @@
-"""Windows of any arrays (format 3) in the memory of the device that trains, and batches of them.
+"""Windows of any arrays (format 3) in the memory of the training device, and batches of them.
 
-A set may grow while it is read: `ArrayStore.refresh` takes in what shards have come, where there
-is no room for more in place of the oldest windows. 300,000 windows fit beside the network on one
-large GPU; a set that grows takes half as much again. Augmentation is drawn on the device as well:
-what is changed is the geometry that the network is told, and which microphones are left, so every
-window can be another vehicle's.
+A set may grow while it is read: `ArrayStore.refresh` adds new shards; if there is no room left,
+new windows replace the oldest. 300,000 windows fit beside the network on one large GPU; a growing
+set takes half as much again. Augmentation is drawn on the device as well. It changes the geometry
+that the network receives and the microphones that are left, so every window can stand for another
+vehicle.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
 from avdet_ros.training.any_array.windows.shards import FULL, read_shard
 
 LABELS_AT = {'centre': '', 'end': 'end_'}
-"""Prefix of the labels of the window's instant that is learned."""
+"""Prefix of the label fields, by the instant of the window that is learned."""
 
 LABELS = ('angles_deg', 'range_m', 'count', 'seen_deg', 'unsure')
-"""What of a window `ArrayStore.labels` is made of."""
+"""The stored arrays that `ArrayStore.labels` combines."""
 
 
 @dataclass(frozen=True)
 class ArrayBatch:
-    """Some windows, ready for the network.
+    """A batch of windows, ready for the network.
 
     Attributes:
         level_db: (B, n_mels, T) float32.
-        coherence: (B, n_mels, 2 pairs, T) float32 (or what autocast likes).
+        coherence: (B, n_mels, 2 pairs, T) float32 (or the type autocast chooses).
         steering: (B, n_mels, A, 2 pairs) float32.
-        labels: what is true.
+        labels: of these windows.
     """
 
     level_db: Tensor
@@ -56,11 +56,11 @@ class ArrayBatch:
 
 
 class ArrayStore:
-    """All windows of a folder of format 3, as far as they are there.
+    """The windows of a folder of format 3 that exist so far.
 
     Attributes:
         folder: of the shards.
-        device: where windows lie.
+        device: where windows are kept.
         labels_at: a key of `LABELS_AT`.
     """
 
@@ -75,17 +75,17 @@ class ArrayStore:
         most: int | None = None,
         renews: bool = True,
     ) -> None:
-        """Begin with an empty store; `refresh` fills it.
+        """Create an empty store; `refresh` fills it.
 
         Args:
             folder: of ``windows_*.npz``.
-            table: makes steering, for the pairs of microphones that the set has.
+            table: computes steering for the set's pairs of microphones.
             azimuths_deg: (A,) the network's directions.
             device: where windows are kept.
             labels_at: a key of `LABELS_AT`.
-            geometry: 'rig' for what the rig file says, 'true' for where microphones really are.
+            geometry: 'rig' for the positions in the rig file, 'true' for the real ones.
             most: windows at most; None for all.
-            renews: whether windows that come when there are as many take the place of the oldest.
+            renews: whether new windows replace the oldest when there are ``most``.
         """
         self.folder, self.device, self.most = Path(folder), torch.device(device), most
         self._table, self._geometry = table, geometry
@@ -101,16 +101,16 @@ class ArrayStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes on the device, room for growth included."""
+        """Bytes on the device, including room for growth."""
         return sum(part.nbytes for part in self._parts.values())
 
     def refresh(self) -> int:
-        """Take in shards that have come since the last time.
+        """Add the shards that are new since the last call.
 
-        Of what is there the first time no more is taken than there is room for.
+        The first call takes no more windows than there is room for.
 
         Returns:
-            How many windows are new.
+            Number of new windows.
 
         Raises:
             AvdetError: a shard cannot be read or is of another format.
@@ -134,14 +134,14 @@ class ArrayStore:
         return taken
 
     def _append(self, new: dict[str, Tensor], renews: bool) -> int:
-        """Put windows behind the others; memory grows by half when it is full.
+        """Append windows; memory grows by half when it is full.
 
         Args:
-            new: the arrays that are kept.
-            renews: whether the oldest make room for what `most` has no more room for.
+            new: the arrays to keep.
+            renews: whether the oldest windows make room for those beyond `most`.
 
         Returns:
-            How many were taken.
+            Number of windows added.
         """
         before, count = len(self), len(new['count'])
         slots = torch.arange(self._taken, self._taken + count, device=self.device)
@@ -157,22 +157,22 @@ class ArrayStore:
                 )
                 if there is not None:
                     grown[:before] = there[:before]
-                # One array at a time is doubled, not all at once.
+                # Only one array at a time exists twice.
                 self._parts[name] = there = grown
             there[slots] = values[: len(slots)]
         self._taken += len(slots)
         return len(slots)
 
     def column(self, name: str) -> np.ndarray:
-        """All windows' values of one of the arrays kept, e.g. ``seed`` or ``count``."""
+        """Return one of the stored arrays for all windows, e.g. ``seed`` or ``count``."""
         return self._parts[name][: len(self)].cpu().numpy()
 
     def part(self, name: str) -> Tensor:
-        """One of the arrays kept, on the device, to be changed in place."""
+        """Return one of the stored arrays, on the device, to be changed in place."""
         return self._parts[name][: len(self)]
 
     def levels(self, most: int = 2048) -> Tensor:
-        """(N, n_mels, T) level of up to so many windows, evenly over the set."""
+        """Return the levels, (N, n_mels, T), of up to ``most`` windows, evenly over the set."""
         step = max(1, len(self) // most)
         return self._parts['level_db'][: len(self) : step].float()
 
@@ -182,12 +182,12 @@ class ArrayStore:
         augmentation: Augmentation = NO_AUGMENTATION,
         generator: torch.Generator | None = None,
     ) -> ArrayBatch:
-        """Some windows, augmented.
+        """Return some windows, augmented.
 
         Args:
-            index: (B,) which.
-            augmentation: what is drawn.
-            generator: of the device; draws it.
+            index: (B,) of the windows.
+            augmentation: the random changes.
+            generator: of random numbers, on the device.
         """
         take = {name: part[index] for name, part in self._parts.items() if name not in LABELS}
         count = len(index)
@@ -203,13 +203,13 @@ class ArrayStore:
         spread_m = augmentation.position_m * uniform()[:, None, None]
         places = take['microphones_m'] + spread_m * normal(MICROPHONES, 3)
         places = torch.stack([places[..., 0], places[..., 1] * sign[:, None]], dim=-1)
-        # Turned to the left as the camera is turned to the right.
+        # Turning the scene to the left is turning the camera to the right.
         left_deg = augmentation.turned_deg * (2 * uniform() - 1)
         yaw = (take['yaw_deg'] + augmentation.yaw_deg * normal()) * sign + left_deg
         alive = take['alive'] & ~missing(uniform(2), uniform(MICROPHONES), augmentation.missing)
         first, second = torch.tensor(self._table.pairs, device=self.device).T
         live = (alive[:, first] & alive[:, second]).repeat_interleave(2, dim=1)
-        # Whole numbers on a GPU are read once and made floats there.
+        # On a GPU, the integers are read once and converted to floats there.
         coherence = take['coherence'].float() * (live / FULL)[:, None, :, None]
         level_db = take['level_db'].float() + augmentation.level_db * normal(1, 1)
         bands, frames = level_db.shape[1:]
@@ -234,13 +234,13 @@ class ArrayStore:
         return ArrayBatch(level_db, coherence, steering, labels)
 
     def labels(self, index: Tensor) -> BearingLabels:
-        """What is true of (B,) windows."""
+        """Return the labels of (B,) windows."""
         angles_deg, range_m, count, *known = (self._parts[name][index] for name in LABELS)
         slots = torch.arange(range_m.shape[1], device=self.device)
         return BearingLabels(angles_deg, range_m, slots < count[:, None], *known)
 
     def taught_ranges(self) -> TaughtRanges:
-        """What arrays the set has; camera and number of microphones as drawn in training."""
+        """Ranges of the set's arrays; camera and number of microphones as drawn in training."""
         places = self.column('microphones_m')[..., :2]
         alive = self.column('alive')
         first, second = np.array(self._table.pairs).T
