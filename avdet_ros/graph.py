@@ -1,7 +1,7 @@
 """The node graph, described once: `ros2 launch` and `avdet run` are both made from this module.
 
-An argument wins over the parameter file. One that has its default value counts as not given: then
-the file decides, and what the file leaves out the node decides, with the same default.
+An argument overrides the parameter file. An argument with its default value counts as not given:
+then the file's value applies or, if the file has none, the node's own default, which is the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMPOSED = 'composed'
 _TOGETHER = ('capture', 'detector', 'tracker')
 
 CAMERA_TOPIC = 'camera/image_raw'
-"""Where node camera publishes."""
+"""Topic on which node camera publishes its colour pictures."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Argument:
 
     Attributes:
         param: name, default, description and allowed values.
-        sets: (node, parameter) pairs it is handed to; none for what shapes the graph itself.
+        sets: (node, parameter) pairs that receive its value; empty if it shapes the graph itself.
     """
 
     param: Param
@@ -43,7 +43,7 @@ class Argument:
 
     @property
     def name(self) -> str:
-        """As people type it."""
+        """Name as typed on the command line."""
         return self.param.name
 
     @property
@@ -53,14 +53,14 @@ class Argument:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """All allowed texts, or nothing when there are too many to list."""
+        """All allowed values as text; empty when there are too many to list."""
         if self.param.kind is bool:
             return ('true', 'false')
         return () if self.param.kind is list else self.param.choices
 
     @property
     def description(self) -> str:
-        """One sentence with what a value must be."""
+        """Description in one sentence, with the allowed values unless `choices` lists them."""
         if self.choices or self.param.expected() == 'a text':
             return self.param.description
         return f'{self.param.description} ({self.param.expected()})'
@@ -69,7 +69,7 @@ class Argument:
 def _from_parameter(
     node: str, parameter: str, name: str = '', also: tuple[str, ...] = ()
 ) -> Argument:
-    """An argument that is a node's parameter under another or the same name; `also` of others."""
+    """Make an argument from a node's parameter, under `name` if given, shared with `also`."""
     param = find(NODES[node], parameter)
     renamed = Param(**{**vars(param), 'name': name or parameter})
     return Argument(renamed, tuple((name, parameter) for name in (node, *also)))
@@ -84,7 +84,7 @@ SOURCE_ARGUMENTS = tuple(
     )
     for param in OF_SOURCES
 )
-"""What the sources need."""
+"""Arguments for the parameters of the sources."""
 
 ARGUMENTS = (
     _from_parameter('capture', 'source'),
@@ -136,7 +136,7 @@ ARGUMENTS = (
         Param('log_level', 'info', 'what is logged', choices=('debug', 'info', 'warn', 'error'))
     ),
 )
-"""Every argument, in the order that people read."""
+"""Every argument, in the order shown to users."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ class NodeSpec:
     """One node of the graph.
 
     Attributes:
-        name: of node and executable.
-        parameters: values by name, of those that differ from the node's defaults.
-        remappings: topics by relative name.
+        name: name of the node and of its executable.
+        parameters: values by name, for parameters that differ from the node's defaults.
+        remappings: new topic names by relative name.
     """
 
     name: str
@@ -159,7 +159,7 @@ class ProcessSpec:
     """One process of the graph.
 
     Attributes:
-        name: of the executable: that of its node, or `COMPOSED`.
+        name: name of the executable: its node's name, or `COMPOSED`.
         nodes: one or more.
     """
 
@@ -169,16 +169,16 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class Graph:
-    """What to run.
+    """The nodes to run, and how to start them.
 
     Attributes:
-        nodes: each in a process of its own, but for `together`.
+        nodes: each runs in its own process, except those in `together`.
         namespace: absolute, e.g. ``/avdet``.
-        params_file: path.
-        respawn: whether nodes that die are started again.
+        params_file: path of the parameter file.
+        respawn: whether nodes that die are restarted.
         log_level: debug, info, warn or error.
         rviz: whether RViz is opened; its processes are those of `avdet_ros.rviz`.
-        tf: whether the rig's frames are published without RViz too.
+        tf: whether the rig's frames are published even without RViz.
         rig: path of the rig file, '' for the package's.
         together: names of nodes that share one process.
     """
@@ -195,7 +195,7 @@ class Graph:
 
     @property
     def processes(self) -> tuple[ProcessSpec, ...]:
-        """The processes; one of several nodes comes first."""
+        """Processes to start; a process with several nodes comes first."""
         shared = tuple(node for node in self.nodes if node.name in self.together)
         if len(shared) < 2:
             shared = ()
@@ -204,7 +204,7 @@ class Graph:
 
 
 def as_text(value: Any) -> str:
-    """A parameter's value as one types it."""
+    """Format a parameter's value as typed on the command line."""
     if isinstance(value, bool):
         return 'true' if value else 'false'
     if isinstance(value, list | tuple):
@@ -213,10 +213,10 @@ def as_text(value: Any) -> str:
 
 
 def parse_arguments(words: list[str]) -> dict[str, str]:
-    """``name:=value`` words as a dictionary.
+    """Parse ``name:=value`` words into a dictionary.
 
     Raises:
-        AvdetError: a word has another form, or names no argument.
+        AvdetError: a word has another form or an unknown argument name.
     """
     given = {}
     for word in words:
@@ -232,10 +232,10 @@ def parse_arguments(words: list[str]) -> dict[str, str]:
 
 
 def make_graph(given: Mapping[str, str]) -> Graph:
-    """The processes and their parameters.
+    """Make the graph from its arguments.
 
     Args:
-        given: texts by argument's name; what is left out is its default.
+        given: values as text by argument name; missing arguments take their defaults.
 
     Raises:
         AvdetError: a value is not allowed.
@@ -290,7 +290,7 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
         remappings['map'] = values['map']
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
-        # The camera's model lies beside its pictures.
+        # Cameras publish camera_info beside their pictures, under the same prefix.
         base, slash, _ = values['image'].removesuffix('/compressed').rpartition('/')
         remappings['camera_info'] = f'{base}{slash}camera_info'
     return NodeSpec(name, parameters, remappings)

@@ -1,7 +1,7 @@
-"""Every node's parameters: the one place that knows names, defaults, ranges and meanings.
+"""Every node's parameters: the single definition of names, defaults, ranges and meanings.
 
-Launch arguments, `avdet run` and the nodes themselves are made from these tables. Nothing here
-needs ROS; `avdet_ros.nodes.parameter_server` declares them on a node.
+Launch arguments, `avdet run` and the nodes themselves use these tables. Nothing here needs ROS;
+`avdet_ros.nodes.parameter_server` declares the parameters on a node.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from avdet_ros.tracking import DEFAULT_TRACKER, TRACKERS
 _logger = logging.getLogger(__name__)
 
 TOPIC = 'topic'
-"""The source that is no class: sound that another node publishes."""
+"""The source without a class: sound that another node publishes."""
 
 COMMON = (
     Param('autostart', True, 'configure and activate by itself, and try again after a failure'),
@@ -34,14 +34,14 @@ REAL_TIME = Param(
     0,
     99,
 )
-"""Of the nodes on the way from sound to tracks."""
+"""Parameter of the nodes that turn sound into tracks."""
 
 SIMULATED = SimulationSource.parameters
-"""Which simulated drive is played: the same for node capture and node camera."""
+"""Parameters that choose the simulated drive, shared by nodes capture and camera."""
 
 
 def _source_parameters() -> tuple[Param, ...]:
-    """What the sources need, each name once."""
+    """Parameters of all sources, each name once."""
     found: dict[str, Param] = {}
     for source in SOURCES.classes():
         for param in source.parameters:
@@ -68,7 +68,7 @@ EGO_MOTION = (
     ),
     Param('odom_frame', 'odom', 'fixed frame that the rig moves in, for ego_motion tf'),
 )
-"""Of the nodes that need it."""
+"""Parameters of the nodes that use the ego vehicle's motion."""
 
 CAPTURE = (
     *COMMON,

@@ -1,7 +1,7 @@
 """Every topic of the graph: type, meaning, who publishes it and who subscribes to it.
 
-docs/nodes.md is made from this table. Tests hold it against the code of the nodes and against
-config/sros2_policy.xml, which is held against the running graph.
+docs/nodes.md is generated from this table. Tests compare it with the code of the nodes and with
+config/sros2_policy.xml, which in turn is compared with the running graph.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ class Topic:
 
     Attributes:
         name: relative to the graph's namespace, or absolute.
-        type: of its messages.
-        meaning: what a message holds, and what its stamp is.
-        publishers: nodes.
-        subscribers: nodes.
+        type: message type.
+        meaning: content of a message, and meaning of its stamp.
+        publishers: nodes that publish it.
+        subscribers: nodes that subscribe to it.
         offered: the publishers' profile in `avdet_ros.nodes.qos`; '' is reliable, depth 10.
-        asked: the subscribers' profile; '' for the same.
-        when: which parameter makes nodes publish it, '' if they always do.
-        asked_when: which makes them subscribe.
+        asked: the same for the subscribers.
+        when: condition under which nodes publish it; '' if they always do.
+        asked_when: the same for subscribing.
     """
 
     name: str
@@ -336,14 +336,14 @@ TOPICS = (
         asked_when='while nothing comes in',
     ),
 )
-"""Topics in the order that sound takes."""
+"""All topics, in the order of the processing chain."""
 
 
 def inputs(node: str) -> list[Topic]:
-    """What a node subscribes to."""
+    """Return the topics that a node subscribes to."""
     return [topic for topic in TOPICS if node in topic.subscribers]
 
 
 def outputs(node: str) -> list[Topic]:
-    """What a node publishes."""
+    """Return the topics that a node publishes."""
     return [topic for topic in TOPICS if node in topic.publishers]

@@ -1,7 +1,8 @@
-"""The array in use, as the capture node tells it: JSON in a `std_msgs/String`.
+"""The array in use, as node capture publishes it: JSON in a `std_msgs/String`.
 
-Places, yaw, gains, delays and life of the microphones after calibration and deaths, so that the
-detector steers by the array that the features were made with. Everything else is the rig file's.
+Holds positions, yaw, gains and delays of the microphones and which of them work, after calibration
+and failures, so that the detector steers by the array that the features were computed for.
+Everything else comes from the rig file.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from avdet_ros.quoting import brief_repr
 from avdet_ros.rig import LARGEST_DELAY_S, LARGEST_GAIN_DB, LEAST_ALIVE, MICROPHONES, Rig
 
 LONGEST = 20_000
-"""Characters; a real message has some 700."""
+"""Longest accepted message, characters; a real one has about 700."""
 
 LARGEST_PLACE_M = 100.0
 
 
 def array_text(rig: Rig) -> str:
-    """What `read_array` reads."""
+    """Encode a rig's array as JSON for `read_array`."""
     return json.dumps(
         {
             'microphones_m': rig.microphones_m.round(6).tolist(),
@@ -36,15 +37,15 @@ def array_text(rig: Rig) -> str:
 
 
 def read_array(text: str, rig: Rig, where: str) -> Rig:
-    """The rig with the array of a message.
+    """Return the rig with the array from a message.
 
     Args:
-        text: of the message.
-        rig: gives all that the message does not hold.
-        where: the topic, for errors.
+        text: content of the message.
+        rig: supplies everything that the message does not hold.
+        where: topic, for error messages.
 
     Raises:
-        AvdetError: the message is not what `array_text` writes.
+        AvdetError: the message is not in the format of `array_text`.
     """
     if len(text) > LONGEST:
         raise AvdetError(f'{where}: expected at most {LONGEST} characters, found {len(text)}')
@@ -82,7 +83,7 @@ def read_array(text: str, rig: Rig, where: str) -> Rig:
 def _numbers(
     tree: dict[str, Any], key: str, shape: tuple[int, ...], largest: float, where: str
 ) -> np.ndarray:
-    """An array of finite numbers of this shape, none beyond the largest."""
+    """Read finite numbers of this shape, none of a magnitude above `largest`."""
     found = tree.get(key)
     try:
         values = np.array(found, np.float64)

@@ -1,7 +1,7 @@
-"""Tracks in metres as Autoware's messages, where the package autoware_perception_msgs is there.
+"""Encode tracks in metres as Autoware messages, if autoware_perception_msgs is installed.
 
-Autoware takes `DetectedObjects` into its tracker and `TrackedObjects` into its prediction; both
-are in base_link here, which Autoware's steps on the map turn by TF.
+Autoware's tracker takes `DetectedObjects`, its prediction `TrackedObjects`. Both are in base_link
+here; Autoware's modules that work on the map transform them by TF.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from avdet_ros.tracking.ground_track import GroundTrack
 
 
 def autoware_messages() -> Any | None:
-    """The module with Autoware's messages, None where it is not installed."""
+    """Return the module with Autoware's messages, or None if it is not installed."""
     try:
         from autoware_perception_msgs import msg
     except ImportError:
@@ -26,7 +26,7 @@ def autoware_messages() -> Any | None:
 
 
 def encode_detected(head: Header, tracks: list[GroundTrack]) -> Any:
-    """A ``DetectedObjects`` of the vehicles.
+    """Encode the vehicles as a ``DetectedObjects``.
 
     Raises:
         ImportError: the messages are not installed.
@@ -45,7 +45,7 @@ def encode_detected(head: Header, tracks: list[GroundTrack]) -> Any:
 
 
 def encode_tracked(head: Header, tracks: list[GroundTrack]) -> Any:
-    """A ``TrackedObjects`` of the vehicles.
+    """Encode the vehicles as a ``TrackedObjects``.
 
     Raises:
         ImportError: the messages are not installed.
@@ -62,12 +62,12 @@ def encode_tracked(head: Header, tracks: list[GroundTrack]) -> Any:
 
 
 def uuid_of(track_id: int) -> list[int]:
-    """16 bytes that stand for an identity, the same for the same one."""
+    """Return 16 bytes that stand for an identity, always the same for the same identity."""
     return list(hashlib.sha256(f'avdet track {track_id}'.encode()).digest()[:16])
 
 
 def _fill(entry: Any, track: GroundTrack, msg: Any) -> None:
-    """Class, kinematics and shape, which both messages share."""
+    """Fill in class, kinematics and shape, which both messages share."""
     entry.classification = [
         msg.ObjectClassification(label=msg.ObjectClassification.CAR, probability=track.score)
     ]

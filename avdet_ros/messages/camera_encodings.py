@@ -1,6 +1,6 @@
-"""Pictures as cameras send them: Bayer, YUV and 16 bits a colour to BGR, with OpenCV's means.
+"""Convert the encodings of cameras to BGR with OpenCV: Bayer, YUV and 16 bits per colour.
 
-Encodings are those of ``sensor_msgs/image_encodings.hpp`` and some that drivers use beside them.
+Covers the encodings of ``sensor_msgs/image_encodings.hpp`` and some others that drivers use.
 OpenCV names a Bayer pattern by its second row, ROS by its first.
 """
 
@@ -15,13 +15,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a picture's bytes are laid out and what makes BGR of them.
+    """Layout of a picture's bytes and their conversion to BGR.
 
     Attributes:
-        kind: numpy's letters of one number, without the byte order.
-        channels: numbers a pixel.
-        decode: of (rows, width, channels) to (height, width, 3) or (height, width).
-        rows: rows of data for a row of pixels; planes below one another take more than one.
+        kind: numpy type of one number, without the byte order.
+        channels: numbers per pixel.
+        decode: converts (rows, width, channels) to (height, width, 3) or (height, width).
+        rows: rows of data per row of pixels; more than one where planes are stacked vertically.
     """
 
     kind: str
@@ -43,7 +43,7 @@ def _upper_byte(decode: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndar
 
 
 def _from_full_planes(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Brightness, and below it both colours of each pixel; OpenCV takes those of every fourth."""
+    """Decode a luma plane above chroma of each pixel; OpenCV takes that of every fourth pixel."""
 
     def decode(pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[0] // 3, pixels.shape[1]
@@ -97,4 +97,4 @@ ENCODINGS = {
         for bits, kind in ((8, 'u1'), (16, 'u2'))
     },
 }
-"""By name. Of others, the sentence that refuses them names a few and the one that was found."""
+"""Encodings by name. The error about an unknown one names a few of them and the one found."""

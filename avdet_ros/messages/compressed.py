@@ -1,7 +1,7 @@
-"""Compressed pictures of image_transport: JPEG and PNG, and depth in PNG behind a short header.
+"""Decode compressed pictures of image_transport: JPEG, PNG, and depth as PNG after a short header.
 
-What the plugins write into ``format`` says how their numbers are meant, e.g. ``rgb8; jpeg
-compressed bgr8``; see compressed_image_transport and compressed_depth_image_transport.
+The field ``format`` says how the plugins mean their numbers, e.g. ``rgb8; jpeg compressed bgr8``;
+see compressed_image_transport and compressed_depth_image_transport.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FLAGS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATI
 
 
 def decode_compressed(message: Any, where: str) -> np.ndarray:
-    """The picture of a ``sensor_msgs/CompressedImage``.
+    """Decode a ``sensor_msgs/CompressedImage``.
 
     Returns:
         (height, width, 3) uint8 BGR, (height, width) uint8 or uint16, or (height, width) float32
-        for distances, NaN where there are none.
+        for distances, NaN where unknown.
 
     Raises:
-        AvdetError: the data are not a whole picture of a kind that is read.
+        AvdetError: the data are not a complete picture of a supported kind.
     """
     data = np.frombuffer(message.data, np.uint8)
     if 'compressedDepth' in message.format:
@@ -41,14 +41,14 @@ def decode_compressed(message: Any, where: str) -> np.ndarray:
     if pixels.ndim == 3:
         if pixels.dtype == np.uint16:
             pixels = (pixels >> 8).astype(np.uint8)
-        # A publisher that hands its RGB to the encoder as it is writes so behind the semicolon.
+        # A publisher that passes RGB to the encoder unchanged says so after the semicolon.
         if 'compressed rgb' in message.format.partition(';')[2]:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return pixels
 
 
 def _depth(message: Any, data: np.ndarray, where: str) -> np.ndarray:
-    """Depth: whole numbers as they are, or inverse distances of which the header has the scale."""
+    """Decode depth: integers unchanged, or inverse distances with the scale from the header."""
     content = data.tobytes()
     begin = content[: _DEPTH_HEADER.size + len(_PNG)].find(_PNG)
     pixels = decode_bytes(data[begin:], cv2.IMREAD_UNCHANGED) if begin >= 0 else None

@@ -1,7 +1,7 @@
-"""From ROS messages to numpy.
+"""Decode ROS messages to numpy.
 
-The readers below look only at field names, so they take what rosbags deserialized as well as
-what rclpy received.
+The functions use only field names, so they accept messages deserialized by rosbags as well as
+messages received by rclpy.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TEMPERATURE = 'sensor_msgs/msg/Temperature'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 FULL_SCALE = 1.0
-"""A block whose usual sample is larger has another full scale."""
+"""A block with a larger median magnitude has another full scale."""
 
 FARTHEST = 8.0
-"""Converters overshoot a little; a larger sample is no sound."""
+"""Largest magnitude accepted as sound; converters overshoot full scale a little."""
 
 _SOUND = {f'16SC{MICROPHONES}': 'i2', f'32FC{MICROPHONES}': 'f4'}
 _SOME_ENCODINGS = 'bgr8, rgb8, mono8, mono16, bayer_rggb8, yuv422, nv12, 32FC1'
@@ -53,10 +53,10 @@ def stamp_ns(message: Any) -> int:
 
 
 def yaw_of(turn: Any) -> float:
-    """A quaternion's turn about z.
+    """Return a quaternion's rotation about z, radians.
 
     Raises:
-        AvdetError: it is no rotation.
+        AvdetError: the quaternion is not a rotation.
     """
     x, y, z, w = turn.x, turn.y, turn.z, turn.w
     norm = x * x + y * y + z * z + w * w
@@ -66,15 +66,15 @@ def yaw_of(turn: Any) -> float:
 
 
 def decode_odometry(message: Any, base_frame: str, where: str) -> tuple[float, float, float]:
-    """Place (x, y) in metres and yaw in radians of a ``nav_msgs/Odometry``.
+    """Decode position (x, y) in metres and yaw in radians from a ``nav_msgs/Odometry``.
 
     Args:
-        message: the message; its twist is not used, which not all odometry fills in.
-        base_frame: whose pose it must be; one that names no frame is taken for it.
-        where: the topic, for errors.
+        message: the message; its twist is not used, as not every publisher fills it in.
+        base_frame: expected child_frame_id; an empty one is accepted too.
+        where: topic, for error messages.
 
     Raises:
-        AvdetError: it is the pose of something else, or no rotation.
+        AvdetError: the pose is of another frame, or its orientation is not a rotation.
     """
     if message.child_frame_id not in ('', base_frame):
         raise AvdetError(
@@ -89,7 +89,7 @@ def decode_odometry(message: Any, base_frame: str, where: str) -> tuple[float, f
 
 
 def decode_ground(message: Any) -> list[Placed]:
-    """Vehicles of `tracks_3d`; one whose place or covariance is not finite is left out.
+    """Decode the vehicles of `tracks_3d`, except those with non-finite position or covariance.
 
     Args:
         message: ``vision_msgs/Detection3DArray``.
@@ -107,18 +107,18 @@ def decode_ground(message: Any) -> list[Placed]:
 
 
 def decode_sound(message: Any, where: str) -> np.ndarray:
-    """A block of sound.
+    """Decode a block of sound.
 
     Args:
-        message: ``sensor_msgs/Image``, one row a sample, one channel a microphone.
-        where: bag and topic, for errors.
+        message: ``sensor_msgs/Image``, one row per sample, one channel per microphone.
+        where: bag and topic, for error messages.
 
     Returns:
-        (samples, 8) int16, or float32 in [-1, 1], NaN where a sample was no number.
+        (samples, 8) int16, or float32 in [-1, 1], NaN where a sample was not a number.
 
     Raises:
-        AvdetError: another encoding, number of channels or full scale, or the sizes contradict
-            each other.
+        AvdetError: the encoding, number of channels or full scale is wrong, or the sizes
+            contradict each other.
     """
     kind = _SOUND.get(message.encoding)
     if kind is None:
@@ -135,7 +135,7 @@ def decode_sound(message: Any, where: str) -> np.ndarray:
 
 
 def _in_full_scale(block: np.ndarray, where: str) -> np.ndarray:
-    """Sound as floats of full scale 1; a few samples far beyond it become NaN as what they are."""
+    """Check that float sound has full scale 1, and replace single samples far beyond it by NaN."""
     size = np.abs(block)
     known = np.isfinite(size)
     if known.any() and float(np.median(size[known])) > FULL_SCALE:
@@ -149,7 +149,7 @@ def _in_full_scale(block: np.ndarray, where: str) -> np.ndarray:
 
 
 def decode_spectrogram(message: Any, where: str) -> np.ndarray:
-    """One window's features, (channels, n_mels, frames) float32.
+    """Decode one window's features, (channels, n_mels, frames) float32.
 
     Raises:
         AvdetError: the encoding is not ``32FC<channels>``, or the sizes contradict each other.
@@ -165,14 +165,14 @@ def decode_spectrogram(message: Any, where: str) -> np.ndarray:
 
 
 def channels_first(pixels: np.ndarray) -> np.ndarray:
-    """(channels, n_mels, frames) of (n_mels, frames, channels) float32, in memory as well."""
+    """Reorder (n_mels, frames, channels) float32 to contiguous (channels, n_mels, frames)."""
     n_mels, frames, channels = pixels.shape
-    # A quarter of the time that numpy takes for the same.
+    # Takes a quarter of the time of numpy's transpose.
     return cv2.transpose(pixels.reshape(-1, channels)).reshape(channels, n_mels, frames)
 
 
 def decode_picture(message: Any, where: str) -> np.ndarray:
-    """A camera's picture, from ``sensor_msgs/Image`` or ``CompressedImage``.
+    """Decode a camera's picture from a ``sensor_msgs/Image`` or ``CompressedImage``.
 
     Returns:
         (height, width, 3) uint8 BGR, (height, width) uint8 or uint16, or (height, width) float32.
@@ -199,11 +199,11 @@ def decode_picture(message: Any, where: str) -> np.ndarray:
 
 
 def decode_detections(message: Any, rig: Rig | None = None) -> tuple[Detections, list[str]]:
-    """Boxes and ids of a ``vision_msgs/Detection2DArray``, in its order.
+    """Decode boxes and ids of a ``vision_msgs/Detection2DArray``, in its order.
 
     Args:
         message: the message.
-        rig: for ranges and bearings out of the poses of its hypotheses; None leaves them out.
+        rig: converts the hypotheses' poses to ranges and bearings; None leaves them out.
     """
     boxes, scores, ids, places, covariances = [], [], [], [], []
     for entry in message.detections:
@@ -224,14 +224,14 @@ def decode_detections(message: Any, rig: Rig | None = None) -> tuple[Detections,
 
 
 def _array(message: Any, kind: str, channels: int, where: str, rows: float = 1.0) -> np.ndarray:
-    """(rows of data, width, channels) of an Image's data, the padding of rows left out.
+    """Read an Image's data as (rows of data, width, channels), without the padding of rows.
 
     Args:
         message: the Image.
-        kind: of one number.
-        channels: numbers a pixel.
-        where: for errors.
-        rows: rows of data for a row of pixels.
+        kind: numpy type of one number, without the byte order.
+        channels: numbers per pixel.
+        where: topic, for error messages.
+        rows: rows of data per row of pixels.
     """
     if not 0 < message.height * message.width <= LARGEST_IMAGE_PX:
         raise AvdetError(

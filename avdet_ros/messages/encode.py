@@ -1,4 +1,4 @@
-"""From numpy to ROS messages; the way back is `avdet_ros.messages.decode`, which takes both."""
+"""Encode numpy arrays as ROS messages; `avdet_ros.messages.decode` is the inverse."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from avdet_ros.messages.places import covariance36
 from avdet_ros.tracking.track import Track
 
 CLASS_ID = '0'
-"""The one class there is, by its number in `label_info`, which has its name."""
+"""Number of the only class; `label_info` has its name."""
 
 
 def encode_stamp(nanoseconds: int) -> Time:
-    """ROS time of nanoseconds since 1970; what lies before counts as 0."""
+    """Convert nanoseconds since 1970 to ROS time; earlier times become 0."""
     seconds, rest = divmod(max(int(nanoseconds), 0), 1_000_000_000)
     return Time(sec=seconds, nanosec=rest)
 
 
 def encode_header(nanoseconds: int, frame_id: str) -> Header:
-    """A header."""
+    """Make a header."""
     return Header(stamp=encode_stamp(nanoseconds), frame_id=frame_id)
 
 
 def encode_image(head: Header, encoding: str, pixels: np.ndarray) -> Image:
-    """An Image of (height, width, ...) pixels."""
+    """Encode (height, width, ...) pixels as an Image."""
     message = Image(
         header=head,
         height=pixels.shape[0],
         width=pixels.shape[1],
         encoding=encoding,
-        check_fields=True,  # by which an array is kept as it is; else it is copied
+        check_fields=True,  # keeps the array as it is; otherwise it is copied
     )
     data = array('B')
     data.frombytes(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
@@ -45,13 +45,13 @@ def encode_image(head: Header, encoding: str, pixels: np.ndarray) -> Image:
 
 
 def encode_sound(head: Header, samples: np.ndarray) -> Image:
-    """A block of sound, (samples, channels) int16 or float32; the stamp is its first sample's."""
+    """Encode sound, (samples, channels) int16 or float32; the stamp is its first sample's."""
     encoding = f'{"16S" if samples.dtype == np.int16 else "32F"}C{samples.shape[1]}'
     return encode_image(head, encoding, samples[:, None])
 
 
 def encode_spectrogram(head: Header, features: np.ndarray) -> Image:
-    """A window's features, (channels, n_mels, frames) float32; the stamp is the window's end."""
+    """Encode features, (channels, n_mels, frames) float32; the stamp is the window's end."""
     return encode_image(head, f'32FC{features.shape[0]}', features.transpose(1, 2, 0))
 
 
@@ -62,14 +62,14 @@ def encode_detections(
     ids: list[str] | None = None,
     places: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Detection2DArray:
-    """Boxes as a message.
+    """Encode boxes as a ``vision_msgs/Detection2DArray``.
 
     Args:
-        head: stamp is the instant the boxes hold for, frame the camera's optical frame.
+        head: stamp is the instant the boxes are valid for, frame the camera's optical frame.
         boxes_px: (N, 4) x_min, y_min, x_max, y_max.
         scores: (N,) in [0, 1].
         ids: identities, for tracks and truth.
-        places: of `avdet_ros.messages.places.find_places`; None leaves the poses empty.
+        places: result of `avdet_ros.messages.places.find_places`; None leaves the poses empty.
     """
     message = Detection2DArray(header=head)
     for index, (box, score) in enumerate(zip(boxes_px.tolist(), scores.tolist(), strict=True)):
@@ -94,7 +94,7 @@ def encode_detections(
 
 
 def encode_tracks(head: Header, found: list[Track]) -> Detection2DArray:
-    """Tracks as a message, ids set."""
+    """Encode tracks as a message, with their ids."""
     boxes = np.array([track.box_px for track in found], np.float64).reshape(-1, 4)
     scores = np.array([track.score for track in found], np.float64)
     return encode_detections(head, boxes, scores, [str(track.track_id) for track in found])

@@ -1,4 +1,4 @@
-"""Tracks in metres as messages, in base_link; what each one holds is in docs/tracks.md."""
+"""Encode tracks in metres as messages in base_link; docs/tracks.md describes their content."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from avdet_ros.messages.places import HEIGHT_STD_M, TURN_VARIANCE
 from avdet_ros.tracking.ground_track import GroundTrack
 
 SHORT_M, LONG_M = 1.9, 4.4
-"""How deep a vehicle is, seen from its side and from its front or back."""
+"""Depth of a vehicle seen from its side, and from its front or back."""
 
 SIDE_VIEW_M = 3.0
-"""A vehicle that seems wider than this is seen from its side."""
+"""A vehicle that appears wider than this is taken to be seen from its side."""
 
 LEAST_HEADING_MPS = 2.0
-"""A slower vehicle's velocity does not tell where it heads."""
+"""Least speed at which a vehicle's velocity determines its heading."""
 
 POINT = np.dtype(
     [
@@ -43,10 +43,10 @@ POINT = np.dtype(
 
 
 def encode_ground(head: Header, tracks: list[GroundTrack]) -> Detection3DArray:
-    """Vehicles as boxes with a covariance of their place.
+    """Encode vehicles as boxes with the covariance of their position.
 
     Args:
-        head: stamp is the instant the places hold for, frame base_link.
+        head: stamp is the instant the positions are valid for, frame base_link.
         tracks: the vehicles.
     """
     message = Detection3DArray(header=head)
@@ -65,7 +65,7 @@ def encode_ground(head: Header, tracks: list[GroundTrack]) -> Detection3DArray:
 
 
 def encode_nearest(head: Header, tracks: list[GroundTrack]) -> PoseWithCovarianceStamped | None:
-    """The vehicle that is nearest to base_link, None without any."""
+    """Encode the vehicle nearest to base_link; None if there are no vehicles."""
     if not tracks:
         return None
     nearest = min(tracks, key=lambda track: track.range_m)
@@ -73,7 +73,7 @@ def encode_nearest(head: Header, tracks: list[GroundTrack]) -> PoseWithCovarianc
 
 
 def encode_points(head: Header, tracks: list[GroundTrack]) -> PointCloud2:
-    """Vehicles as points with velocity, as radars give them: one `POINT` a track."""
+    """Encode vehicles as points with velocity, like a radar's: one `POINT` per track."""
     table = np.zeros(len(tracks), POINT)
     for row, track in zip(table, tracks, strict=True):
         row['x'], row['y'] = track.position_m
@@ -86,7 +86,7 @@ def encode_points(head: Header, tracks: list[GroundTrack]) -> PointCloud2:
 
 
 def point_cloud(head: Header, table: np.ndarray) -> PointCloud2:
-    """A table of float32 and uint32 columns as a cloud of one point a row."""
+    """Encode a table of float32 and uint32 columns as a cloud with one point per row."""
     kinds = {'f': PointField.FLOAT32, 'u': PointField.UINT32}
     fields = [
         PointField(name=name, offset=offset, datatype=kinds[column.kind], count=1)
@@ -105,7 +105,7 @@ def point_cloud(head: Header, table: np.ndarray) -> PointCloud2:
 
 
 def pose_of(track: GroundTrack) -> PoseWithCovariance:
-    """Place and heading of a vehicle, with the covariance of both."""
+    """Return a vehicle's position and heading, with the covariance of both."""
     heading, variance = heading_of(track)
     whole = np.zeros((6, 6))
     whole[:2, :2] = track.covariance[:2, :2]
@@ -120,10 +120,10 @@ def pose_of(track: GroundTrack) -> PoseWithCovariance:
 
 
 def heading_of(track: GroundTrack) -> tuple[float, float]:
-    """Where a vehicle heads, radians, and the variance of that.
+    """Return a vehicle's heading in radians, and its variance.
 
-    Along its velocity over ground where that is known; else along the line of sight, which tells
-    nothing of it.
+    The heading is the direction of the velocity over ground, where that is known; otherwise it is
+    the line of sight, with the variance of an unknown angle.
     """
     speed = float(np.hypot(*track.velocity_mps))
     if track.over_ground and speed > LEAST_HEADING_MPS:
@@ -135,10 +135,10 @@ def heading_of(track: GroundTrack) -> tuple[float, float]:
 
 
 def box_size(track: GroundTrack) -> tuple[float, float, float]:
-    """Length along the heading of `heading_of`, width and height of a vehicle, metres.
+    """Return a vehicle's length along the heading of `heading_of`, width and height, metres.
 
-    Sound and image show the width across the line of sight alone. What is wider than a car's front
-    is seen from its side.
+    Sound and image show only the width across the line of sight. A vehicle wider than a car's
+    front is taken to be seen from its side.
     """
     across, height = track.size_m.tolist()
     if heading_of(track)[1] < TURN_VARIANCE:  # along its heading

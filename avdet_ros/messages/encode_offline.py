@@ -1,4 +1,4 @@
-"""From numpy to messages without ROS, for bags that are written offline."""
+"""Encode numpy arrays as messages without ROS, for bags written offline."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from avdet_ros.tracking.track import Track
 
 
 def make_header(stamp: int, frame_id: str) -> Any:
-    """A ``std_msgs/Header`` of nanoseconds and a frame."""
+    """Make a ``std_msgs/Header`` from nanoseconds and a frame."""
     types = typestore().types
     time = types['builtin_interfaces/msg/Time'](*divmod(stamp, 1_000_000_000))
     return types['std_msgs/msg/Header'](time, frame_id)
 
 
 def make_image(header: Any, encoding: str, height: int, width: int, data: np.ndarray) -> Any:
-    """A ``sensor_msgs/Image`` whose data are an array's bytes, row after row."""
+    """Make a ``sensor_msgs/Image`` whose data are an array's bytes, row by row."""
     raw = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
     step = raw.size // height if height else 0
     return typestore().types[IMAGE](header, height, width, encoding, 0, step, raw)
 
 
 def make_sound(header: Any, block: np.ndarray) -> Any:
-    """A block of sound, (samples, channels) int16 or float32, as a message."""
+    """Encode a block of sound, (samples, channels) int16 or float32."""
     encoding = f'{"16S" if block.dtype == np.int16 else "32F"}C{block.shape[1]}'
     return make_image(header, encoding, len(block), 1, block)
 
 
 def make_spectrogram(header: Any, features: np.ndarray) -> Any:
-    """Features, (channels, n_mels, frames) float32, as a message."""
+    """Encode a window's features, (channels, n_mels, frames) float32."""
     channels, n_mels, frames = features.shape
     pixels = np.ascontiguousarray(features.transpose(1, 2, 0), np.float32)
     return make_image(header, f'32FC{channels}', n_mels, frames, pixels)
@@ -49,14 +49,14 @@ def make_odometry(
     ahead_mps: float,
     turning_rad_s: float,
 ) -> Any:
-    """A ``nav_msgs/Odometry`` of a vehicle on the plane.
+    """Make a ``nav_msgs/Odometry`` of a vehicle that moves in the plane.
 
     Args:
         header: stamp and fixed frame.
         child_frame_id: the vehicle's frame.
         pose: x and y in metres, yaw in radians.
         ahead_mps: speed along the vehicle's x axis.
-        turning_rad_s: how fast it turns to the left.
+        turning_rad_s: yaw rate, positive to the left.
     """
     types = typestore().types
     x_m, y_m, yaw_rad = pose
@@ -79,20 +79,20 @@ def make_odometry(
 
 
 def make_temperature(header: Any, celsius: float) -> Any:
-    """A ``sensor_msgs/Temperature``."""
+    """Make a ``sensor_msgs/Temperature``."""
     return typestore().types[TEMPERATURE](header, celsius, 0.0)
 
 
 def make_detections(
     header: Any, found: Detections, class_id: str = '0', rig: Rig | None = None
 ) -> Any:
-    """A ``vision_msgs/Detection2DArray`` of detections, without ids.
+    """Make a ``vision_msgs/Detection2DArray`` from detections, without ids.
 
     Args:
         header: see `avdet_ros.messages.encode.encode_detections`.
         found: the detections.
-        class_id: of the class, its number in `label_info`.
-        rig: for the places of detections that have a range; None leaves the poses empty.
+        class_id: number of the class in `label_info`.
+        rig: converts ranges and bearings, if there are any, to poses; None leaves them empty.
     """
     places = None if rig is None else find_places(found, rig)
     entries = [
@@ -110,7 +110,7 @@ def make_detections(
 
 
 def make_tracks(header: Any, tracks: list[Track], class_id: str = '0') -> Any:
-    """A ``vision_msgs/Detection2DArray`` of tracks, ids set."""
+    """Make a ``vision_msgs/Detection2DArray`` from tracks, with their ids."""
     entries = [
         _detection(header, track.box_px, track.score, str(track.track_id), class_id)
         for track in tracks

@@ -1,4 +1,4 @@
-"""Tracks as annotations of the camera's picture, where the package foxglove_msgs is there."""
+"""Encode tracks as annotations of the camera's picture, if foxglove_msgs is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.tracking.track import Track
 
 
 def foxglove_messages() -> Any | None:
-    """The module with Foxglove's messages, None where it is not installed."""
+    """Return the module with Foxglove's messages, or None if it is not installed."""
     try:
         from foxglove_msgs import msg
     except ImportError:
@@ -20,10 +20,10 @@ def foxglove_messages() -> Any | None:
 
 
 def encode_annotations(stamp: Time, tracks: list[Track]) -> Any:
-    """An ``ImageAnnotations``: a box and a label a track.
+    """Encode tracks as an ``ImageAnnotations``, with one box and one label per track.
 
     Args:
-        stamp: the instant of the boxes.
+        stamp: instant of the boxes.
         tracks: in pixels of the camera's picture.
 
     Raises:
@@ -32,7 +32,7 @@ def encode_annotations(stamp: Time, tracks: list[Track]) -> Any:
     from foxglove_msgs import msg
 
     message = msg.ImageAnnotations()
-    if hasattr(message, 'timestamp'):  # newer releases have one that counts for all
+    if hasattr(message, 'timestamp'):  # newer releases have one for all annotations
         message.timestamp = stamp
     for track in tracks:
         blue, green, red = (part / 255 for part in colour(track.track_id))

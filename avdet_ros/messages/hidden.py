@@ -1,4 +1,4 @@
-"""Vehicles that the camera does not see as a message, and the map that helps to tell."""
+"""Encode vehicles hidden from the camera, and decode the map that helps to find them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from avdet_ros.tracking.cells import Cells, make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
 
 REASONS = {IMAGE: 1, CELLS: 2, VEHICLE: 3}
-"""Column `by`."""
+"""Values of column `by`, which says why a vehicle is hidden."""
 
 
 def encode_hidden(head: Header, sights: list[Sight]) -> PointCloud2:
-    """Hidden vehicles, one point each.
+    """Encode hidden vehicles, one point each.
 
     Args:
-        head: stamp is the instant they hold for, frame base_link.
-        sights: of hidden vehicles.
+        head: stamp is the instant they are valid for, frame base_link.
+        sights: the hidden vehicles.
     """
     table = np.zeros(len(sights), HIDDEN_POINT)
     for row, sight in zip(table, sights, strict=True):
@@ -41,13 +41,13 @@ def encode_hidden(head: Header, sights: list[Sight]) -> PointCloud2:
 
 
 def decode_cells(message: Any) -> Cells:
-    """A map.
+    """Decode a map of cells.
 
     Args:
         message: ``nav_msgs/OccupancyGrid``.
 
     Raises:
-        AvdetError: its sizes contradict each other, or its numbers are none.
+        AvdetError: its sizes contradict each other, or its numbers are invalid.
     """
     info = message.info
     data = np.asarray(message.data, np.int8)

@@ -1,6 +1,6 @@
-"""Vehicles that the camera does not see, read from the message and put into words.
+"""Decode vehicles hidden from the camera, and describe them in words.
 
-As `avdet_ros.messages.decode`, it takes messages of ROS and of rosbags.
+Like `avdet_ros.messages.decode`, this accepts messages of rclpy and of rosbags.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ HIDDEN_POINT = np.dtype(
 """A point of topic `hidden`: one vehicle; docs/tracks.md has the units."""
 
 LIKELY = 0.8
-"""A vehicle that comes nearer with less than this is not said to."""
+"""Probability above which a vehicle is reported as coming nearer."""
 
 
 def decode_hidden(message: Any) -> np.ndarray:
-    """The points of `encode_hidden`, (N,) of `HIDDEN_POINT`.
+    """Decode the points of `encode_hidden`, (N,) of `HIDDEN_POINT`.
 
     Args:
         message: ``sensor_msgs/PointCloud2``.
 
     Raises:
-        AvdetError: its points are others, or not finite numbers.
+        AvdetError: its points have another format, or are not finite.
     """
     data, size = bytes(message.data), HIDDEN_POINT.itemsize
     if message.point_step != size or len(data) != message.width * message.height * size:
@@ -58,7 +58,7 @@ def decode_hidden(message: Any) -> np.ndarray:
 
 
 def hidden_words(point: Any) -> str:
-    """One point of `decode_hidden` for people."""
+    """Describe one point of `decode_hidden` in words."""
     bearing_deg = round(math.degrees(point['bearing']))
     side = f'{abs(bearing_deg)} left' if bearing_deg > 0 else f'{abs(bearing_deg)} right'
     words = [f'#{point["id"]} heard, not seen', side if bearing_deg else 'ahead']
@@ -70,7 +70,7 @@ def hidden_words(point: Any) -> str:
 
 
 def hidden_lines(message: Any) -> tuple[np.ndarray, list[int], list[str]]:
-    """Places (N, 2) in metres, identities and words of a message on topic `hidden`.
+    """Decode positions (N, 2) in metres, identities and descriptions from topic `hidden`.
 
     Raises:
         AvdetError: see `decode_hidden`.

@@ -1,7 +1,8 @@
-"""Where detections are in space, as poses with covariances in the camera's optical frame and back.
+"""Convert ranges and bearings of detections to poses in the camera's optical frame and back.
 
-A `vision_msgs/Detection2D` has room for it: the pose of its hypothesis, in the header's frame. It
-holds all that the tracker on the ground plane asks for, so a bag with `detections` does too.
+The pose of a `vision_msgs/Detection2D`'s hypothesis, in the header's frame, carries them with
+covariances. It holds all that the tracker on the ground plane needs, and so does a bag with
+`detections`.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ from avdet_ros.rig import Rig
 from avdet_ros.tracking.bearing_range import QUANTILE_WIDTH
 
 BEARING_STD_RAD = np.radians(1.2)
-"""Error of a bearing in a message of detections, docs/trackers.md."""
+"""Standard deviation of a bearing in a message of detections, see docs/trackers.md."""
 
 HEIGHT_STD_M = 0.5
-"""How far a vehicle's middle is from `MIDDLE_HEIGHT_M`."""
+"""Standard deviation of the height of a vehicle's middle from `MIDDLE_HEIGHT_M`."""
 
 MIDDLE_HEIGHT_M = 0.8
-"""Of a vehicle above the road."""
+"""Height of a vehicle's middle above the road."""
 
 TURN_VARIANCE = (np.pi**2) / 3
-"""Of an angle that is not known at all, radians squared."""
+"""Variance of a completely unknown angle, radians squared."""
 
 
 def find_places(found: Detections, rig: Rig) -> tuple[np.ndarray, np.ndarray] | None:
-    """Places of detections that have a range and a bearing.
+    """Compute the positions of detections that have a range and a bearing.
 
     Args:
         found: the detections.
         rig: array and camera.
 
     Returns:
-        (N, 3) metres and (N, 3, 3) covariances in the camera's optical frame; None where the model
+        (N, 3) metres and (N, 3, 3) covariances in the camera's optical frame; None if the model
         gives no range.
     """
     if found.range_m is None or found.azimuth_rad is None:
@@ -62,16 +63,16 @@ def find_places(found: Detections, rig: Rig) -> tuple[np.ndarray, np.ndarray] | 
 def with_places(
     found: Detections, places_m: np.ndarray, covariances: np.ndarray, rig: Rig
 ) -> Detections:
-    """Detections with the range and bearing of their places, the inverse of `find_places`.
+    """Add ranges and bearings from positions to detections, the inverse of `find_places`.
 
     Args:
         found: the detections.
-        places_m: (N, 3) in the camera's optical frame; a zero vector stands for none.
+        places_m: (N, 3) in the camera's optical frame; a zero vector means unknown.
         covariances: (N, 3, 3).
         rig: array and camera.
 
     Returns:
-        the same detections; without ranges unless all of them have a usable place.
+        The same detections; without ranges unless all of them have a usable position.
     """
     places_m = np.asarray(places_m, np.float64).reshape(-1, 3)
     covariances = np.asarray(covariances, np.float64).reshape(-1, 3, 3)
@@ -97,7 +98,7 @@ def with_places(
 
 
 def covariance36(covariance: np.ndarray, turn_variance: float = TURN_VARIANCE) -> np.ndarray:
-    """(36,) a pose's covariance of a place's (3, 3), its turns unknown."""
+    """Extend a position's (3, 3) covariance to a pose's (36,), with its rotation unknown."""
     whole = np.zeros((6, 6))
     whole[:3, :3] = covariance
     whole[[3, 4, 5], [3, 4, 5]] = turn_variance

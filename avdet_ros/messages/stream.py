@@ -1,9 +1,9 @@
-"""Sample numbers for blocks of sound that carry only a stamp each.
+"""Assign sample numbers to blocks of sound that carry only a stamp.
 
-Good stamps follow the sender's crystal. Others are what drivers make of them: whole milliseconds
-or tenths of a second, the time at which a block came, one 0 or one from another year among
-thousands. So a stamp that leaves the line of those before is believed when the next ones agree,
-and a block whose stamp nothing agrees with is put where its neighbours leave it room.
+Good stamps follow the sender's crystal. Some drivers send others: rounded to milliseconds or
+tenths of a second, the arrival time of a block, or among thousands a single 0 or one from another
+year. So a stamp that deviates from the line of earlier ones is accepted only if the next ones
+agree. A block whose stamp no other agrees with is placed between its neighbours.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ GAP_S = 0.010
 """Stamps may be off by this, or by half a block if that is more, before sound counts as lost."""
 
 FINE_S = 0.002
-"""Stamps that are off by less are followed; others only pull the line down: nothing is early."""
+"""Stamps off by less are followed; otherwise only earlier ones are: no stamp is too early."""
 
 RESTART_S = 1.5
-"""Stamps that go back by more, together, are another stream; by less, a clock that was set."""
+"""Agreeing stamps that go back by more begin another stream; by less, a clock was set."""
 
 LEAP_S = 600.0
-"""Stamps that leap forward by more, together, are another stream and not sound that was lost."""
+"""Agreeing stamps that leap forward by more begin another stream; by less, sound was lost."""
 
 _AGREE_S = 0.020
 _AGREE_ROUGH_S = 0.150
@@ -37,14 +37,14 @@ _WIDEST_S = 1.2
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block lies in the stream.
+    """Position of a block in the stream.
 
     Attributes:
         first_sample: number of its first sample, from 0; lost samples count too.
         stamp_ns: time of that sample.
         sample_rate_hz: samples a second.
         lost: samples lost just before it.
-        restarted: it begins another stream, since its stamp and the next ones lie elsewhere.
+        restarted: whether it begins another stream, since its stamp and the next ones do not fit.
     """
 
     first_sample: int
@@ -60,7 +60,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class _Held(Generic[T]):
-    """A block that waits for the next ones, and how far its stamp is from where it would fit."""
+    """A block that waits for the next ones, and the deviation of its stamp from the expected."""
 
     stamp_ns: int
     samples: T
@@ -68,14 +68,14 @@ class _Held(Generic[T]):
 
 
 class StampedBlocks(Generic[T]):
-    """Puts blocks one after the other.
+    """Places blocks one after the other.
 
-    A block is compared with the ones before it and not with the first: drift never adds up to
-    a gap. One whose stamp does not fit is held back until the next blocks tell what it was.
+    A block is compared with the ones just before it and not with the first, so drift never adds up
+    to a gap. A block whose stamp does not fit is held back until the next ones show the reason.
 
     Attributes:
-        wrong_stamps: blocks with a stamp that no neighbour agreed with; they were put between
-            their neighbours.
+        wrong_stamps: number of blocks whose stamp no neighbour agreed with; they were placed
+            between their neighbours.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -90,15 +90,15 @@ class StampedBlocks(Generic[T]):
 
     @property
     def begun(self) -> bool:
-        """Whether there is a line that a stamp can be compared with."""
+        """Whether there are earlier blocks to compare a stamp with."""
         return self._last is not None
 
     def add(self, stamp_ns: int, samples: T) -> list[tuple[Place, T]]:
-        """Take a block; gives the blocks whose place is known now, in their order.
+        """Add a block; return the blocks whose position is known now, in order.
 
         Args:
             stamp_ns: time of its first sample.
-            samples: what has as many entries as the block has samples.
+            samples: sequence with one entry per sample.
         """
         if not len(samples):
             return []
@@ -121,7 +121,7 @@ class StampedBlocks(Generic[T]):
         return self._settle(run) if self._seconds(self._held) > _LONGEST_DOUBT_S else []
 
     def flush(self) -> list[tuple[Place, T]]:
-        """The blocks that still wait, at the end of a recording."""
+        """Return the blocks that still wait at the end of a recording."""
         if not self._held:
             return []
         last, run = self._held[-1].off_s, self._agreeing()
@@ -131,7 +131,7 @@ class StampedBlocks(Generic[T]):
         return self._release(last)
 
     def _off(self, stamp_ns: int, before: list[_Held[T]]) -> float:
-        """How much later a stamp is than it would be right after these blocks, seconds."""
+        """How much later a stamp is than expected right after these blocks, seconds."""
         waiting = sum(len(one.samples) for one in before)
         return (stamp_ns - self._time_ns(self._next + waiting)) * 1e-9
 
@@ -150,7 +150,7 @@ class StampedBlocks(Generic[T]):
         return max(GAP_S, 0.5 * count / self._rate, rough_s)
 
     def _agreeing(self) -> int:
-        """Where the newest held blocks begin that all tell of one and the same shift."""
+        """Index of the first of the newest held blocks that all show the same shift."""
         newest = self._held[-1].off_s
         apart_s = max(FINE_S, min(2 * self._rough_s, _WIDEST_S))
         run = len(self._held)
@@ -159,11 +159,11 @@ class StampedBlocks(Generic[T]):
         return run
 
     def _release(self, off_s: float) -> list[tuple[Place, T]]:
-        """Put the held blocks one after the other, their stamps being wrong.
+        """Place the held blocks one after the other, without using their stamps.
 
         Args:
-            off_s: how well the block after them fits; one stamp among fine ones is a mistake,
-                several are what this stream is like.
+            off_s: deviation of the block after them; one bad stamp among fine ones is a mistake,
+                several mean that the stream's stamps are rough.
         """
         held, self._held = self._held, []
         alone = len(held) == 1 and self._fine() and abs(off_s) <= FINE_S
@@ -175,7 +175,7 @@ class StampedBlocks(Generic[T]):
         return [self._put(self._time_ns(self._next), one.samples) for one in held]
 
     def _settle(self, run: int) -> list[tuple[Place, T]]:
-        """Believe the stamps of the held blocks from number `run` on."""
+        """Accept the stamps of the held blocks from index `run` on."""
         first, *others = self._held[run:]
         shift_s = min(one.off_s for one in self._held[run:])
         self._held = self._held[:run]
@@ -191,11 +191,11 @@ class StampedBlocks(Generic[T]):
         return placed + [self._fit(one.stamp_ns, one.samples) for one in others]
 
     def _fit(self, stamp_ns: int, samples: T) -> tuple[Place, T]:
-        """Put a block right after the one before."""
+        """Place a block right after the previous one."""
         expected_ns, seconds = self._time_ns(self._next), len(samples) / self._rate
         off_s = (stamp_ns - expected_ns) * 1e-9
         self._rough_s *= math.exp(-seconds / _ROUGH_MEMORY_S)
-        # Once late and once early is what rounding and waiting do; a clock that settles is one.
+        # Rounding and waiting make stamps late and early in turn; a settling clock does not.
         swing_s = min(abs(off_s), abs(self._off_s)) if off_s * self._off_s < 0 else 0.0
         self._rough_s = max(self._rough_s, swing_s if self._fine() else abs(off_s))
         self._off_s = off_s
@@ -207,7 +207,7 @@ class StampedBlocks(Generic[T]):
         return self._put(expected_ns, samples)
 
     def _late_for_good(self, off_s: float, seconds: float) -> bool:
-        """Whether all stamps have been late for long: sound was lost, and rough stamps hid it."""
+        """Whether all stamps have been late for long, so that rough stamps hid a loss of sound."""
         self._late.append(off_s)
         enough = max(_LATE_FOR_GOOD_S / seconds, _LATE_FOR_GOOD_BLOCKS)
         if len(self._late) < enough or off_s > min(self._late) + FINE_S:

@@ -1,8 +1,8 @@
-"""The message types a bag of ours holds, for reading and writing them without ROS.
+"""Message types of the package's bags, for reading and writing them without ROS.
 
-The standard ones come with rosbags; vision_msgs (4.1.1, as ROS 2 Jazzy has it) is described here.
-A type's hash follows from its fields' names, types and order, and only messages of one hash talk
-to each other, so the definitions below keep to the public package's to the letter.
+The standard types come with rosbags; vision_msgs (4.1.1, as in ROS 2 Jazzy) is defined here.
+A type's hash follows from its fields' names, types and order, and endpoints communicate only if
+their hashes are equal. So the definitions below match those of the public package exactly.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VISION_MSGS = {
 
 @cache
 def typestore() -> Typestore:
-    """The message types of ROS 2 Jazzy's common interfaces and of vision_msgs."""
+    """Return the message types of ROS 2 Jazzy's common interfaces and of vision_msgs."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types = {}
     for name, text in VISION_MSGS.items():
@@ -52,7 +52,7 @@ def typestore() -> Typestore:
 
 
 def type_hash(msgtype: str) -> str:
-    """A message type's RIHS01 hash, which two endpoints compare before they communicate.
+    """Return a message type's RIHS01 hash, which endpoints compare before they communicate.
 
     Args:
         msgtype: e.g. ``sensor_msgs/msg/Image``.
@@ -65,7 +65,7 @@ def type_hash(msgtype: str) -> str:
 
 
 def known(msgtype: str) -> str:
-    """The type's name itself, if `typestore` describes it.
+    """Return the type's name if `typestore` describes it.
 
     Raises:
         AvdetError: it does not.
@@ -79,5 +79,5 @@ def known(msgtype: str) -> str:
 
 
 def serialize(message: Any) -> bytes:
-    """CDR bytes, little endian, of a message built from `typestore` types."""
+    """Encode a message built from `typestore` types as CDR bytes, little endian."""
     return bytes(typestore().serialize_cdr(message, message.__msgtype__))

@@ -1,8 +1,8 @@
-"""Subscriptions that take what the publishers offer, whenever these change their minds.
+"""Subscriptions that adapt to the QoS that publishers offer, also when it changes.
 
-A driver that comes back with best effort where it was reliable, or latches what it sent before,
-would be silent for a subscription that requests more, or not this. What may be requested is
-looked at again and again, and a subscription that does not fit is made anew.
+A driver may come back with best effort instead of reliable, or latch its messages. A subscription
+that requests more than is offered, or does not request latched messages, would receive nothing. So
+the offers are checked repeatedly, and a subscription that does not fit is created again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from avdet_ros.nodes.qos import incompatible_policies, type_name
 
 
 class AdaptiveSubscription:
-    """Stands for a `Subscription` that is replaced when the publishers offer something else.
+    """Wraps a `Subscription` that is replaced when the publishers offer another QoS.
 
-    A reliability that a user gives as a parameter is left as it is.
+    A reliability that a user sets as a parameter is kept.
     """
 
     def __init__(
@@ -30,45 +30,45 @@ class AdaptiveSubscription:
         """Subscribe.
 
         Args:
-            node: whose.
+            node: node that subscribes.
             msg_type: class of the messages.
             topic: relative or full name.
-            callback: takes them.
-            profile: what is requested where the publishers offer it.
-            **options: of `Node.create_subscription`.
+            callback: receives the messages.
+            profile: QoS to request where the publishers offer it.
+            **options: further ones of `Node.create_subscription`.
         """
         self._node = node
         self._arguments = (msg_type, topic, callback)
         self._subscription = Node.create_subscription(
             node, *self._arguments, copy(profile), **options
         )
-        options.pop('qos_overriding_options', None)  # what they say is in the profile now
+        options.pop('qos_overriding_options', None)  # they are part of the profile now
         self._options = options
         name = f'qos_overrides.{self.topic_name}.subscription.reliability'
         self._fixed = name in getattr(node, '_parameter_overrides', {})
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the subscription's."""
-        if name == '_subscription':  # there is none yet
+        """Forward all other attributes to the subscription."""
+        if name == '_subscription':  # not created yet
             raise AttributeError(name)
         return getattr(self._subscription, name)
 
     @property
     def subscription(self) -> Subscription:
-        """The one there is now."""
+        """The current subscription."""
         return self._subscription
 
     def adapt(self, may_latch: bool = False) -> str:
         """Request less where a publisher offers less than is requested.
 
-        It is not raised again when the publishers offer more: a new subscription misses what is
-        sent until they have found it.
+        The request is not raised again when publishers offer more: a new subscription misses the
+        messages that are sent until it is discovered.
 
         Args:
-            may_latch: request what was sent before, too, where all publishers keep that.
+            may_latch: also request earlier messages where all publishers keep them.
 
         Returns:
-            A sentence when the subscription was made anew, else ''.
+            A sentence if the subscription was created again, else ''.
         """
         infos, now = self.publishers(), self._subscription.qos_profile
         wanted = copy(now)
@@ -85,13 +85,13 @@ class AdaptiveSubscription:
         return f'{self.topic_name} is requested {words(wanted)} now, as {names} offers it'
 
     def publishers(self) -> list[TopicEndpointInfo]:
-        """Who publishes messages of its type on its topic."""
+        """Publishers of messages of its type on its topic."""
         infos = self._node.get_publishers_info_by_topic(self.topic_name)
         kind = type_name(self._arguments[0])
         return [info for info in infos if info.topic_type == kind]
 
     def replace(self, profile: QoSProfile) -> None:
-        """Subscribe with another profile in place of the present one."""
+        """Subscribe with another profile instead of the current one."""
         before = self._subscription
         self._subscription = Node.create_subscription(
             self._node, *self._arguments, copy(profile), **self._options
@@ -104,7 +104,7 @@ class AdaptiveSubscription:
 
 
 def fitting(requested: QoSProfile, infos: list[TopicEndpointInfo]) -> QoSProfile:
-    """The profile nearest to what is requested that every publisher can serve."""
+    """Return the profile closest to the requested one that every publisher can serve."""
     offers = [info.qos_profile for info in infos]
     profile = copy(requested)
     if any(offer.reliability == ReliabilityPolicy.BEST_EFFORT for offer in offers):
@@ -115,12 +115,12 @@ def fitting(requested: QoSProfile, infos: list[TopicEndpointInfo]) -> QoSProfile
 
 
 def all_latched(infos: list[TopicEndpointInfo]) -> bool:
-    """Whether all publishers keep what they sent for who comes later."""
+    """Whether all publishers keep earlier messages for late subscribers."""
     return bool(infos) and all(is_latched(info.qos_profile) for info in infos)
 
 
 def is_latched(profile: QoSProfile) -> bool:
-    """Whether what was sent before is kept, or requested."""
+    """Whether earlier messages are kept, or requested."""
     return profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
 
@@ -130,6 +130,6 @@ def same_policies(a: QoSProfile, b: QoSProfile) -> bool:
 
 
 def words(profile: QoSProfile) -> str:
-    """A profile as a person would say it."""
+    """Describe a profile in words."""
     effort = profile.reliability == ReliabilityPolicy.BEST_EFFORT
     return f'{"best effort" if effort else "reliable"}{", latched" if is_latched(profile) else ""}'

@@ -1,4 +1,4 @@
-"""The array's speed and the air about it, for the steering of node detector."""
+"""The array's speed and the air temperature, for the steering of node detector."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STANDING = 'the array is taken to stand'
 
 
 class ArrayMotion:
-    """What a model for any array is told beside the rig, of each window.
+    """Speed and air temperature that a model for any array receives with each window.
 
-    The speed is that of the middle of the window, half a second ago, so that odometry from before
-    and after it has come: the same as `avdet bag process` finds.
+    The speed is that at the middle of the window, half a second ago, so that odometry from before
+    and after it has arrived. `avdet bag process` finds the same.
     """
 
     def __init__(self, node: AvdetNode, base_frame: str, window_s: float) -> None:
@@ -46,10 +46,10 @@ class ArrayMotion:
         self._node.destroy_subscription(self._air)
 
     def at(self, end_ns: int) -> tuple[float, float]:
-        """Speed ahead in m/s, 0 where it is unknown, and the air's temperature in Celsius.
+        """Return forward speed in m/s, 0 if unknown, and air temperature in degrees Celsius.
 
         Args:
-            end_ns: of the window.
+            end_ns: end of the window.
         """
         self._speed_mps = self._ego.speed_mps(end_ns * 1e-9 - self._half_s)
         return self._speed_mps or 0.0, self._air_c
@@ -65,7 +65,7 @@ class ArrayMotion:
             self._node.refuse('air_temperature', f'{error}: left out')
 
     def diagnose(self, report: diagnostics.Report, ended: bool) -> None:
-        """What windows are steered for, and from where it is known."""
+        """Report the values that windows are steered for, and their sources."""
         self._ego.diagnose(report, ended)
         report.value(
             own_speed_mps='unknown' if self._speed_mps is None else self._speed_mps,

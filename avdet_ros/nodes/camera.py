@@ -1,4 +1,4 @@
-"""Node camera: the pictures of the simulated drive that node capture plays the sound of."""
+"""Node camera: pictures of the simulated drive whose sound node capture plays."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ _NAP_S = 0.02
 class CameraNode(AvdetNode):
     """Publishes pictures and `camera/camera_info` while there are subscribers.
 
-    Capture publishes on `drive_time` when its drive began. A picture is rendered before its
-    instant and published when that has come, stamped with it; instants for which there was no
-    time are left out. All of it happens in a process of low priority, so that the
-    sound is not disturbed.
+    Capture publishes the beginning of its drive on `drive_time`. A picture is rendered ahead of
+    its instant, and published at that instant with it as the stamp. Instants for which there was
+    no time are skipped. The process has low priority, so that it does not disturb the sound.
     """
 
     NAME = 'camera'
@@ -47,7 +46,7 @@ class CameraNode(AvdetNode):
         self._outputs: dict[str, Any] = {}
 
     def load(self) -> None:
-        """Draw the drive, or open its folder."""
+        """Generate the drive from its seed, or open its folder."""
         from avdet_ros.simulation.footage import footage_of
         from avdet_ros.simulation.live import drawn_drive, written_drive
 
@@ -60,7 +59,7 @@ class CameraNode(AvdetNode):
         self._footage = footage_of(self._drive, self.p['rate_hz'])
 
     def acquire(self) -> None:
-        """Advertise the pictures, listen for the drive's beginning, start the thread."""
+        """Create publishers, subscribe to the drive's beginning, start the thread."""
         self._began = None
         self._sent, self._skipped = diagnostics.RateCounter(), 0
         self._times, self._late = diagnostics.LatencyStats(), diagnostics.LatencyStats()
@@ -80,7 +79,7 @@ class CameraNode(AvdetNode):
         self._worker.start()
 
     def release(self) -> None:
-        """End the thread and withdraw the topics."""
+        """End the thread, unsubscribe and destroy the publishers."""
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -98,7 +97,7 @@ class CameraNode(AvdetNode):
     # The worker's thread.
 
     def _render(self, _: None) -> None:
-        """Make one picture, or wait a little."""
+        """Render and publish one picture, or wait a little."""
         began, next_s = self._began, self._next_s
         looked_at = [name for name, p in self._outputs.items() if p.get_subscription_count()]
         if began is None or not looked_at or began.source != self._drive.name:
@@ -135,7 +134,7 @@ class CameraNode(AvdetNode):
         self._late.add((self.now_ns() - due_ns) * 1e-6)
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Pictures sent, how late, and why there are none."""
+        """Report the pictures sent, their lateness, and why there are none."""
         began = self._began
         looking = sum(p.get_subscription_count() for p in self._outputs.values())
         report.value(
@@ -160,7 +159,7 @@ class CameraNode(AvdetNode):
 
 
 def camera_info(head: Any, camera: Camera) -> CameraInfo:
-    """A pinhole camera's model as a message, without distortion."""
+    """Encode a pinhole camera's model as a message, without distortion."""
     k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     return CameraInfo(
         header=head,

@@ -1,4 +1,4 @@
-"""A few seconds' look at a camera of the running graph: pictures, camera_info, static TF."""
+"""Observe a camera of the running graph for a few seconds: pictures, camera_info, static TF."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.nodes import qos
 from avdet_ros.nodes.shutdown import until_ros_ends
 
 DISCOVERY_S = 1.5
-"""Other nodes are found within this time."""
+"""Time within which other nodes are discovered."""
 
 ENOUGH_PICTURES = 10
 
@@ -29,12 +29,12 @@ _ASK = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def look_at_camera(namespace: str, image: str, seconds: float) -> CameraSeen:
-    """Listen for some seconds.
+    """Receive a camera's messages for some seconds.
 
     Args:
-        namespace: of the nodes.
+        namespace: namespace of the nodes.
         image: the camera's topic; '' takes the only one there is.
-        seconds: at most.
+        seconds: longest time to listen.
     """
     rclpy.init(args=[])
     node = None

@@ -1,4 +1,4 @@
-"""Node capture: sound in, one spectrogram a hop out."""
+"""Node capture: sound in, one spectrogram per hop out."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PENDING_WINDOWS = 2
 """Windows that may wait for their features; the oldest is dropped for a newer one."""
 
 READ_S = 0.04
-"""Sound that is read at once, at least, where no window and no message waits for less: each time
-its thread is woken costs more than what it then does."""
+"""Least sound to read at once, unless a window or message needs less: waking the thread costs more
+than its work."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class CaptureNode(AvdetNode):
         self._rig = self.load_rig()
         front_end = self._front_end()
         self._pair_count = front_end.pair_count
-        # The filters are made, and the transforms planned, before the first window needs them.
+        # Create filters and plan transforms before the first window needs them.
         front_end.compute(np.zeros((MICROPHONES, front_end.samples), 'f4'))
         self._window_s, self._grid = front_end.window_s, front_end.hop_length
         self._kind = self.p['source']
@@ -107,11 +107,11 @@ class CaptureNode(AvdetNode):
             self._source = make_source(self._kind, self._rig, **settings)
 
     def _front_end(self) -> FrontEnd:
-        """The one that the detector's model asks for."""
+        """Return the front end that the detector's model requires."""
         try:
             return front_end_for(self._rig, self.p['model'] or share(DEFAULT_MODEL))
         except AvdetError as error:
-            # The detector says what is wrong with it, and levels are of use without a model.
+            # The detector reports what is wrong with it, and levels are useful without a model.
             self.get_logger().warning(f'features are of 12 pairs of microphones: {error}')
             return FrontEnd.of(self._rig)
 
@@ -193,7 +193,7 @@ class CaptureNode(AvdetNode):
             self._truth = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
-        """A new hop begins a new grid of windows."""
+        """Begin a new grid of windows for a new hop."""
         if 'hop_s' in news and self.state == 'active' and news['hop_s'] != self.p['hop_s']:
             buffer = self._new_buffer(news['hop_s'])
             with self._lock:
@@ -206,7 +206,7 @@ class CaptureNode(AvdetNode):
     # The source's thread, or the executor's for source topic.
 
     def _samples_wanted(self) -> int:
-        """Samples to read at once: equal parts of what the next window still lacks."""
+        """Number of samples to read at once: equal parts of the rest of the next window."""
         least_s = AUDIO_S if held(self._audio).is_wanted(self.p['publish_audio']) else READ_S
         with self._lock:
             missing = self._buffer.samples_missing
@@ -231,7 +231,7 @@ class CaptureNode(AvdetNode):
                 other_hz = self._rate_watch.other_hz or 0.0
                 raise AvdetError(other_rate(topic, other_hz, self._rig.sample_rate_hz))
             self._arrived(len(samples))
-            # A block whose stamp is in doubt comes out with the next ones, in its place.
+            # A block with a doubtful stamp is returned later, in order, with the next ones.
             for place, part in self._blocks.add(first_ns, samples):
                 self._jumps += place.restarted
                 # Sample numbers restart with the stream; the window buffer notices by itself.
@@ -256,10 +256,10 @@ class CaptureNode(AvdetNode):
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
             held(self._worker).put(_Due(window, end_ns, start_ns, taken_ns))
-        self._judge.add(block)  # after the windows, which are waited for
+        self._judge.add(block)  # after the windows, which others wait for
 
     def _restart(self) -> None:
-        """The source was reopened: its sample numbers begin at 0."""
+        """Start again after the source was reopened; its sample numbers begin at 0."""
         with self._lock:
             self._buffer.reset()
         held(self._worker).clear()
@@ -297,19 +297,19 @@ class CaptureNode(AvdetNode):
             message=built_ns,
             sent=sent_ns,
         )
-        # The mark of a window that was sent although samples were lost in it.
+        # Marks a window that was sent although samples were lost in it.
         self.publish_number(self._gap_samples, float(window.gap_samples))
         self.publish_number(self._features_ms, milliseconds)
         self.publish_number(self._sent_ms, late_ms)
         if self._truth is not None:
-            due_sample = window.end_sample + self._grid  # it may end so much before its time
+            due_sample = window.end_sample + self._grid  # windows may end this much early
             self._truth.publish(due_sample, due.start_ns, self.p['hop_s'])
 
     def _send(self, features: np.ndarray, end_ns: int) -> tuple[int, int]:
-        """Hand features over within the process, then publish them to who else subscribes.
+        """Hand features over within the process, then publish them to other subscribers.
 
         Returns:
-            ROS time at which the message was built and sent, or else the window handed over.
+            ROS times at which the message was built and sent, or the window was handed over.
         """
         built_ns = sent_ns = self.now_ns()
         handed = self.hand_over.put(self._spectrogram.topic_name, FeatureWindow(features, end_ns))
@@ -322,7 +322,7 @@ class CaptureNode(AvdetNode):
         return built_ns, sent_ns
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Samples, windows, losses, clock and channels."""
+        """Report samples, windows, losses, clock and channels."""
         topic = self._spectrogram.topic_name
         count = self.count_publishers(topic)
         sentence = f'{count} nodes publish {topic}, expected this one'

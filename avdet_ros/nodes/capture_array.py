@@ -1,4 +1,4 @@
-"""The array that node capture computes features for: which channels live, how it is calibrated."""
+"""The array that node capture computes features for: working channels and calibration."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from avdet_ros.sources.base import Block
 
 
 class CaptureArray:
-    """Follows the array while sound comes in, and publishes each change on topic `array`.
+    """Monitors the array while sound comes in, and publishes each change on topic `array`.
 
-    Channels that die are taken out at once, on the thread that brings the sound. A slow watch on
-    a thread of its own estimates gains, delays and positions (parameter `array_watch_s`).
+    Dead channels are excluded at once, on the thread that delivers the sound. A slow watch on a
+    thread of its own estimates gains, delays and positions (parameter `array_watch_s`).
 
     Attributes:
-        features: computes features for the array as it is now; replaced, never changed. Its
-            frames belong to the thread that computes.
+        features: computes features for the current array; replaced, never modified. Only the
+            computing thread uses its frames.
         watch: the slow watch, or None without one.
     """
 
     def __init__(self, node: AvdetNode, rig: Rig, publisher: Publisher, pair_count: int) -> None:
-        """Publish what the rig file says and start the watch.
+        """Publish the array of the rig file and start the watch.
 
         Args:
-            node: whose parameters and log are used.
-            rig: as the rig file has it.
-            publisher: of the latched topic `array`.
-            pair_count: pairs of microphones of the features, see `FrontEnd`.
+            node: node whose parameters and log are used.
+            rig: rig as in the rig file.
+            publisher: publisher of the latched topic `array`.
+            pair_count: number of microphone pairs in the features, see `FrontEnd`.
         """
         self._pair_count = pair_count
         self._node, self._rig, self._publisher = node, rig, publisher
@@ -55,7 +55,7 @@ class CaptureArray:
             self.watch.start()
 
     def stop(self) -> None:
-        """End the watch's thread; an estimate that is being made is waited for."""
+        """End the watch's thread, after any estimate in progress."""
         if self.watch is not None:
             self.watch.stop()
             self.watch = None
@@ -68,12 +68,12 @@ class CaptureArray:
             self.watch.add(block.samples, block.lost)
 
     def clear(self) -> None:
-        """Sound that comes next does not belong to what came before."""
+        """Start again: the next sound does not continue the earlier one."""
         if self.watch is not None:
             self.watch.clear()
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Channels that are out, and what the watch found."""
+        """Report the excluded channels and the watch's findings."""
         out = np.flatnonzero(self._rig.alive & ~self._living.alive)
         report.value(channels_out=' '.join(self._rig.names[i] for i in out))
         for i in out:
@@ -91,7 +91,7 @@ class CaptureArray:
                 report.warn(f'the array has changed: {change.sentence}')
 
     def _use(self, calibrated: Rig) -> None:
-        """Use and publish a calibration of the rig, less the channels that have died since."""
+        """Use and publish a calibration of the rig, without the channels that have died since."""
         with self._lock:  # the stream's thread and the watch's
             self._calibrated = calibrated
             rig = replace(calibrated, alive=calibrated.alive & self._living.alive)
@@ -99,7 +99,7 @@ class CaptureArray:
             self._publisher.publish(String(data=array_text(rig)))
 
     def _on_changes(self, result: SelfCalibration, changes: list[Change]) -> None:
-        """What the watch found, on its thread."""
+        """Handle the watch's findings, on its thread."""
         log = self._node.get_logger()
         words = '; '.join(change.sentence for change in changes)
         if not self._node.p['auto_calibrate']:

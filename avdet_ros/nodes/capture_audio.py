@@ -22,7 +22,7 @@ class AudioPublisher:
         """Create the topic's publisher.
 
         Args:
-            node: that publishes.
+            node: node that publishes.
             rig: sample rate and frame of the array.
         """
         self._node, self._rig = node, rig
@@ -32,11 +32,11 @@ class AudioPublisher:
         self._unpublished: list[Block] = []
 
     def take(self, stamped: StampedBlock, *, wanted: bool) -> None:
-        """Take the next block; every 20 ms or more of sound become a message if one subscribes.
+        """Take the next block; publish every 20 ms or more of sound while somebody subscribes.
 
         Args:
             stamped: the block and the times of its samples.
-            wanted: whether it is to be published; what was not yet is dropped where not.
+            wanted: whether to publish it; if not, earlier unpublished sound is dropped too.
         """
         if not self.is_wanted(wanted):
             self._unpublished = []
@@ -50,15 +50,15 @@ class AudioPublisher:
             self._publish(stamped)
 
     def is_wanted(self, wanted: bool) -> bool:
-        """Whether somebody subscribes to what is to be published."""
+        """Whether publishing is wanted and somebody subscribes."""
         return wanted and self._publisher.get_subscription_count() > 0
 
     def clear(self) -> None:
-        """Drop what was not yet published: sample numbers begin at 0."""
+        """Drop unpublished sound, since sample numbers begin at 0 again."""
         self._unpublished = []
 
     def destroy(self) -> None:
-        """Withdraw the topic."""
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)
 
     def _publish(self, newest: StampedBlock) -> None:

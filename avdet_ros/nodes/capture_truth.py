@@ -1,6 +1,6 @@
 """Topics `truth`, `odom`, `air_temperature` and `drive_time` of node capture.
 
-It has them when it plays a simulated drive.
+The node publishes them when it plays a simulated drive.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avdet_ros.sources.base import StampedBlock
 
 
 class TruthPublisher:
-    """Publishes true boxes and odometry of a drive at each hop, and when the drive began.
+    """Publishes true boxes and odometry of a drive at each hop, and the time of its beginning.
 
     Attributes:
         scene: the source's world, see `Source.scene`; None until the source has started.
@@ -33,9 +33,9 @@ class TruthPublisher:
         """Create the topics' publishers.
 
         Args:
-            node: that publishes.
+            node: node that publishes.
             rig: sample rate and the camera's frame.
-            label: what a person calls the source.
+            label: name of the source for users.
         """
         self._node, self._rig, self._label = node, rig, label
         self._truth = node.create_publisher(
@@ -48,15 +48,15 @@ class TruthPublisher:
         self.restart()
 
     def restart(self) -> None:
-        """The source was reopened: its sample numbers begin at 0."""
+        """Start again after the source was reopened; its sample numbers begin at 0."""
         self._next_truth_s = 0.0
         self._next_drive_time_sample = 0
 
     def publish_drive_time(self, stamped: StampedBlock) -> None:
-        """Publish when the drive began, which dates its pictures, and its air, once a second.
+        """Once a second, publish the drive's beginning, which dates its pictures, and its air.
 
         Args:
-            stamped: the newest block; on the source's thread.
+            stamped: the newest block. Called on the source's thread.
         """
         if stamped.block.first_sample < self._next_drive_time_sample:
             return
@@ -73,13 +73,13 @@ class TruthPublisher:
     def publish(self, end_sample: int, start_ns: int, hop_s: float) -> None:
         """Publish the truth at each hop up to a window's end, on the worker's thread.
 
-        It begins with the stream and not with the first window's end, since boxes hold for an
-        instant inside their window.
+        The truth begins with the stream and not at the first window's end, since boxes are valid
+        for an instant inside their window.
 
         Args:
-            end_sample: of the window.
+            end_sample: end of the window.
             start_ns: ROS time of sample 0.
-            hop_s: from one truth to the next.
+            hop_s: time from one truth to the next.
         """
         if self.scene is None:
             return
@@ -95,7 +95,7 @@ class TruthPublisher:
             self._next_truth_s += hop_s
 
     def _publish_odometry(self, time_s: float, start_ns: int) -> None:
-        """Publish where the ego vehicle is in the drive's world, and how fast."""
+        """Publish the ego vehicle's pose and velocity in the drive's world."""
         state = ego_state(self.scene, time_s)
         message = Odometry(header=encode_header(start_ns + round(time_s * 1e9), FRAME))
         message.child_frame_id = self._rig.frame_id
@@ -108,7 +108,7 @@ class TruthPublisher:
         self._odom.publish(message)
 
     def destroy(self) -> None:
-        """Withdraw the topics."""
+        """Destroy the publishers."""
         self._node.destroy_publisher(self._truth)
         self._node.destroy_publisher(self._odom)
         self._node.destroy_publisher(self._air)

@@ -1,4 +1,4 @@
-"""Levels and life of the channels of node capture, judged of some blocks at a time."""
+"""Check levels and failures of node capture's channels, several blocks at a time."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from avdet_ros.nodes.channel_levels import ChannelLevels
 from avdet_ros.sources.base import Block
 
 JUDGED_S = 0.24
-"""Least sound that is judged at once: five blocks at 20 windows a second cost a third of one by
-one."""
+"""Least sound to check at once: at 20 windows a second, five blocks together cost a third of the
+same blocks one by one."""
 
 
 class ChannelJudge:
-    """Joins blocks without a gap and hands them to what judges the channels."""
+    """Joins blocks without a gap and passes them to the checks of the channels."""
 
     def __init__(self, sample_rate_hz: int, levels: ChannelLevels, array: CaptureArray) -> None:
         """Prepare.
 
         Args:
-            sample_rate_hz: of the blocks.
-            levels: level, mean and clipping of each channel.
-            array: which channels live, and where they are.
+            sample_rate_hz: sample rate of the blocks.
+            levels: checks level, mean and clipping of each channel.
+            array: checks which channels work, and where the microphones are.
         """
         self._enough = round(JUDGED_S * sample_rate_hz)
         self._levels, self._array = levels, array
@@ -43,7 +43,7 @@ class ChannelJudge:
             self._judge()
 
     def clear(self) -> None:
-        """Sound that comes next does not belong to what came before."""
+        """Start again: the next sound does not continue the earlier one."""
         self._blocks, self._count = [], 0
         self._levels.reset()
         self._array.clear()

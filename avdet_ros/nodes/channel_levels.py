@@ -1,6 +1,6 @@
-"""Channel faults of a live stream, judged once a second from running sums.
+"""Channel faults of a live stream, detected once a second from running sums.
 
-What counts as dead, clipped, off zero or mixed is decided in `avdet_ros.audio.levels`.
+`avdet_ros.audio.levels` defines which channels are dead, clipped, off zero or mixed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class ChannelLevels:
             self._sums = ChannelSums.none(len(self._names))
 
     def add(self, sums: ChannelSums) -> None:
-        """Take the sums of the next piece of sound."""
+        """Add the sums of the next piece of sound."""
         with self._lock:
             self._sums += sums
 
     def add_to(self, report: Report, quiet: bool = False) -> None:
-        """Report the channels since the last call; quiet: only the numbers."""
+        """Report the channels since the last call; if `quiet`, only the numbers."""
         with self._lock:
             if not self._sums.count:
                 return
@@ -76,5 +76,5 @@ class ChannelLevels:
 
 
 def _row(numbers: Iterable[str]) -> str:
-    """One number a channel, as a diagnostic value."""
+    """Join one number per channel into a diagnostic value."""
     return ' '.join(numbers)

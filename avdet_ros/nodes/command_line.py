@@ -1,7 +1,7 @@
-"""The command line of a program that ROS starts: `--help`, and no word that means nothing.
+"""Command line of a program started by ROS: `--help`, and errors for unknown words.
 
-Free of ROS, and asked before anything is opened: what rcl does not know it passes over, so a
-mistyped word would start the node as if it had not been there.
+Needs no ROS and runs before anything is opened. rcl ignores words that it does not know, so
+without this check a mistyped word would start the node as if the word were not there.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _INDENT = ' ' * 6
 
 
 def take_words(program: str, about: str, params: Iterable[Param], argv: list[str]) -> None:
-    """Print the help and end where it is asked for; refuse words that are not ROS's.
+    """Print the help and exit if asked for; refuse words that are not ROS arguments.
 
     Args:
-        program: as `ros2 run avdet_ros` has it.
+        program: name as in `ros2 run avdet_ros`.
         about: what it does, one sentence.
         params: its parameters.
         argv: the command line, with the program's path first.
@@ -42,7 +42,7 @@ def take_words(program: str, about: str, params: Iterable[Param], argv: list[str
 
 
 def words_outside_ros_args(argv: list[str]) -> list[str]:
-    """Words that rcl leaves to the program: all that lie outside ``--ros-args ... --``."""
+    """Return the words that rcl leaves to the program: all outside ``--ros-args ... --``."""
     words, of_ros = [], False
     for word in argv[1:]:
         if word == '--ros-args':
@@ -55,12 +55,12 @@ def words_outside_ros_args(argv: list[str]) -> list[str]:
 
 
 def split_words(program: str, known: Collection[str], argv: list[str]) -> dict[str, list[str]]:
-    """The command line of several nodes: ``NODE [--ros-args ... --] ... [--ros-args ...]``.
+    """Split a command line of nodes: ``NODE [--ros-args ... --] ... [--ros-args ...]``.
 
     ROS arguments between a node's name and ``--`` are for that node, the last ones for all.
 
     Args:
-        program: as `ros2 run avdet_ros` has it.
+        program: name as in `ros2 run avdet_ros`.
         known: names of nodes.
         argv: the command line, with the program's path first.
 
@@ -99,7 +99,7 @@ def _refuse(sentence: str) -> None:
 
 
 def help_text(program: str, about: str, params: Iterable[Param]) -> str:
-    """What `--help` prints."""
+    """Format the text that `--help` prints."""
     lines = [
         f'usage: ros2 run avdet_ros {program} [--ros-args -p NAME:=VALUE ... -r TOPIC:=OTHER ...]',
         '',

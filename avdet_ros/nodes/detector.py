@@ -32,14 +32,14 @@ from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.paths import DEFAULT_MODEL, share
 
 _Came = tuple[Image | FeatureWindow, int, tuple[float, float]]
-"""A window, when it came, ns, and the speed and the air that it is to be steered for."""
+"""A window, its arrival time in ns, and the speed and air temperature to steer it for."""
 
 
 class DetectorNode(AvdetNode):
     """Publishes `detections` for every window, also when nothing is found.
 
-    The newest spectrogram waits, alone, for the thread that runs the model: an overloaded
-    detector falls behind by dropping windows, never by queueing them.
+    Only the newest spectrogram waits for the thread that runs the model: an overloaded detector
+    drops windows and never queues them.
     """
 
     NAME = 'detector'
@@ -61,7 +61,7 @@ class DetectorNode(AvdetNode):
         self._motion: ArrayMotion | None = None
 
     def load(self) -> None:
-        """Read the model and hold it against the rig."""
+        """Read the model and check it against the rig."""
         self._rig = self.load_rig()
         model = self.p['model'] or share(DEFAULT_MODEL)
         self._detector = Detector(
@@ -74,7 +74,7 @@ class DetectorNode(AvdetNode):
         self.get_logger().info(f'{self._detector.path} on {self._detector.provider}')
 
     def unload(self) -> None:
-        """Forget the model."""
+        """Drop the model."""
         self._detector = None
 
     def acquire(self) -> None:
@@ -100,8 +100,8 @@ class DetectorNode(AvdetNode):
         )
 
         if self.hand_over.offers(self._subscription.topic_name):
-            # Capture is in this process: its windows come as arrays, and no message is needed.
-            # The subscription was made all the same, for the parameters of its QoS.
+            # Capture runs in this process: its windows arrive as arrays, without messages.
+            # The subscription was created only to declare the parameters of its QoS.
             topic = self._subscription.topic_name
             self.destroy_subscription(self._subscription)
             self._subscription = self.hand_over.subscribe(topic, self._on_window)
@@ -109,7 +109,7 @@ class DetectorNode(AvdetNode):
 
     def release(self) -> None:
         """Unsubscribe and end the thread."""
-        if self._subscription is not None:  # first: its windows ask for what is below
+        if self._subscription is not None:  # first: its windows use what is released below
             self.destroy_subscription(self._subscription)
             self._subscription = None
         if self._motion is not None:
@@ -123,13 +123,13 @@ class DetectorNode(AvdetNode):
             self._worker = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
-        """The labels hold the threshold, so a new one makes new labels."""
+        """Publish the labels again for a new threshold, which they contain."""
         score = news.get('min_score', self.p['min_score'])
         if self.state == 'active' and score != self.p['min_score']:
             self._publish_labels(score)
 
     def _publish_labels(self, min_score: float) -> None:
-        self._labels_wait = self.now_ns() <= 0  # sim time has not begun; again once it has
+        self._labels_wait = self.now_ns() <= 0  # sim time has not begun; repeated once it has
         info = LabelInfo(threshold=min_score)
         info.header = encode_header(self.now_ns(), self._rig.camera.frame_id)
         info.class_map = [
@@ -139,7 +139,7 @@ class DetectorNode(AvdetNode):
         self._labels.publish(info)
 
     def _on_array(self, message: String) -> None:
-        """Steer by the array that the features are made with: a calibrated one, or what lives."""
+        """Steer by the array that features are computed for: calibrated, without dead channels."""
         try:
             rig = read_array(message.data, self._rig, self.resolve_topic_name('array'))
             held(self._detector).use_rig(rig)
@@ -155,13 +155,13 @@ class DetectorNode(AvdetNode):
         held(self._worker).put((message, self.now_ns(), self._motion_at(stamp_ns(message))))
 
     def _on_window(self, window: FeatureWindow) -> None:
-        """As `_on_spectrogram`, on the thread of the capture in this process."""
+        """Like `_on_spectrogram`, on the thread of the capture node in this process."""
         self._last_in_s = time.monotonic()
         self._in.add()
         held(self._worker).put((window, self.now_ns(), self._motion_at(window.end_ns)))
 
     def _motion_at(self, end_ns: int) -> tuple[float, float]:
-        """What is known of the array's motion when a window comes."""
+        """Return the speed and air temperature known when a window arrives."""
         return (0.0, USUAL_AIR_C) if self._motion is None else self._motion.at(end_ns)
 
     # The worker's thread.
@@ -202,11 +202,11 @@ class DetectorNode(AvdetNode):
             inferred=inferred_ns,
             sent=sent_ns,
         )
-        # For windows to come, now that this one is out.
+        # Prepare for the next windows, now that this one has been published.
         held(self._detector).prepare(*motion)
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Windows, model and provider."""
+        """Report windows, model and provider."""
         if self._labels_wait and self.now_ns() > 0:
             self._publish_labels(self.p['min_score'])
         model = held(self._detector)
@@ -241,7 +241,7 @@ class DetectorNode(AvdetNode):
 
 
 def _read(window: Image | FeatureWindow) -> tuple[np.ndarray, int]:
-    """Features and ROS time of the end of a window, however it came."""
+    """Return a window's features and the ROS time of its end, from either kind of input."""
     if isinstance(window, FeatureWindow):
         return channels_first(window.features.transpose(1, 2, 0)), window.end_ns
     return decode_spectrogram(window, 'spectrogram'), stamp_ns(window)

@@ -1,6 +1,6 @@
-"""A node's diagnostics: levels, plain words, numbers.
+"""A node's diagnostics: levels, sentences and numbers.
 
-The arithmetic here is free of ROS; `to_message` makes the message.
+Only `to_message`, which makes the message, uses ROS.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
 
 OK, WARN, ERROR = 0, 1, 2
-"""Levels, as diagnostic_msgs has them."""
+"""Levels, as in diagnostic_msgs."""
 
 PERIOD_S = 1.0
 """Time from one status to the next."""
 
 
 class Report:
-    """One status in the making: the worst level wins, the worst sentences come first.
+    """Collects one status: the worst level wins, the worst sentences come first.
 
     Attributes:
         level: OK, WARN or ERROR.
-        values: what is shown below the sentence.
-        event: what is well and worth a line in the log, once: that a source has ended.
+        values: values shown below the sentence.
+        event: normal event worth one line in the log, such as the end of a source.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Report:
 
     @property
     def message(self) -> str:
-        """All that is wrong, or, where nothing is, all that is well."""
+        """All faults or, if there are none, all sentences about normal operation."""
         least = min(self.level, WARN)
         worst_first = sorted(self._sentences, key=lambda entry: -entry[0])
         shown = [sentence for level, sentence in worst_first if level >= least]
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def faults(self) -> list[tuple[int, str]]:
-        """Level and sentence of all that is wrong, in the order they were added."""
+        """Level and sentence of every fault, in the order they were added."""
         return [entry for entry in self._sentences if entry[0] > OK]
 
     def add(self, level: int, sentence: str) -> None:
@@ -53,37 +53,37 @@ class Report:
         self._sentences.append((level, sentence))
 
     def ok(self, sentence: str) -> None:
-        """Add a sentence on what is well."""
+        """Add a sentence about normal operation."""
         self.add(OK, sentence)
 
     def once(self, sentence: str) -> None:
-        """Add a sentence on what is well, and log it when it comes."""
+        """Add a sentence about normal operation, and log it when it first appears."""
         self.ok(sentence)
         self.event = sentence
 
     def warn(self, sentence: str) -> None:
-        """Add a sentence on what a person should look at."""
+        """Add a sentence about something that a user should look at."""
         self.add(WARN, sentence)
 
     def error(self, sentence: str) -> None:
-        """Add a sentence on why the node cannot do its work."""
+        """Add a sentence about why the node cannot do its work."""
         self.add(ERROR, sentence)
 
     def value(self, **values: Any) -> None:
-        """Add numbers or words, by name with the unit in it."""
+        """Add numbers or words by name; names contain the unit."""
         for name, value in values.items():
             self.values[name] = f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
 class RecentProblems:
-    """Things that went wrong lately; each is forgotten when it has not happened for a while."""
+    """Recent problems; each is forgotten when it has not recurred for a while."""
 
     def __init__(self, hold_s: float = 5.0) -> None:
         self._hold_s = hold_s
         self._found: dict[str, tuple[float, int, str]] = {}
 
     def add(self, key: str, level: int, sentence: str, hold_s: float | None = None) -> bool:
-        """Remember a problem; True when it is a new one, worth a line in the log."""
+        """Remember a problem; return True if it is new and worth a line in the log."""
         until = time.monotonic() + (self._hold_s if hold_s is None else hold_s)
         known = self._found.get(key)
         self._found[key] = (until, level, sentence)
@@ -95,11 +95,11 @@ class RecentProblems:
 
     @property
     def sentences(self) -> list[str]:
-        """Those of all problems, newest words."""
+        """The newest sentence of each problem."""
         return [sentence for _, _, sentence in self._found.values()]
 
     def add_to(self, report: Report) -> None:
-        """Add those that are still remembered to a report."""
+        """Add the problems that are still remembered to a report."""
         now = time.monotonic()
         for until, level, sentence in list(self._found.values()):
             if until >= now:
@@ -107,17 +107,17 @@ class RecentProblems:
 
 
 class LatencyStats:
-    """The newest few hundred of a duration, in milliseconds."""
+    """Statistics of the newest few hundred values of a duration, in milliseconds."""
 
     def __init__(self, keep: int = 600) -> None:
         self._newest: deque[float] = deque(maxlen=keep)
 
     def add(self, milliseconds: float) -> None:
-        """Take one."""
+        """Add one value."""
         self._newest.append(milliseconds)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all values."""
         self._newest.clear()
 
     def add_to(self, report: Report, name: str) -> None:
@@ -130,18 +130,18 @@ class LatencyStats:
 
 
 class RateCounter:
-    """Counts, and events a second since the last reading."""
+    """Counts events and measures their rate."""
 
     def __init__(self) -> None:
         self.count = 0
         self._asked = (time.monotonic(), 0)
 
     def add(self, count: int = 1) -> None:
-        """Count."""
+        """Count events."""
         self.count += count
 
     def per_second(self) -> float:
-        """Events a second since the last call."""
+        """Return the events per second since the last call."""
         then, before = self._asked
         now = time.monotonic()
         self._asked = (now, self.count)
@@ -149,7 +149,7 @@ class RateCounter:
 
 
 def to_message(stamp: Any, name: str, report: Report) -> DiagnosticArray:
-    """A report as a message.
+    """Encode a report as a message.
 
     Args:
         stamp: builtin_interfaces/Time.

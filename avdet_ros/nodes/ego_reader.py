@@ -15,7 +15,7 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
 
 STOPPED_S = 1.0
-"""Odometry that does not come for so long has stopped."""
+"""Odometry counts as stopped if none arrives for this long."""
 
 _LONGEST_CHAIN = 20
 
@@ -37,11 +37,11 @@ class EgoReader:
         """Subscribe.
 
         Args:
-            node: that subscribes, and reports what is odd.
+            node: node that subscribes, and reports anomalies.
             source: ``odometry``, ``tf`` or ``none``.
             odom_frame: fixed frame of TF.
             base_frame: the rig's frame.
-            without: what follows where the motion was never known, and where it no longer is.
+            without: consequences to report, if the motion was never known or no longer is.
         """
         self._node, self._source = node, source
         self._odom_frame, self._base_frame = odom_frame, base_frame
@@ -64,7 +64,7 @@ class EgoReader:
         self._subscriptions = []
 
     def at(self, stamp_s: float) -> PlanarPose | None:
-        """Pose of base_link at an instant, None where it is unknown."""
+        """Return the pose of base_link at an instant, or None if it is unknown."""
         return self._motion.at(stamp_s)
 
     @property
@@ -73,19 +73,19 @@ class EgoReader:
         return self._frame
 
     def in_frame(self, stamp_s: float) -> PlanarPose | None:
-        """Pose of base_link in `frame` at an instant, jumps included; None where it is unknown."""
+        """Return the pose of base_link in `frame`, jumps included, or None if it is unknown."""
         return self._motion.in_frame(stamp_s)
 
     def speed_mps(self, stamp_s: float) -> float | None:
-        """Speed ahead about an instant, negative backwards; None where it is unknown."""
+        """Return the forward speed around an instant, negative in reverse; None if unknown."""
         return self._motion.speed_mps(stamp_s)
 
     def diagnose(self, report: diagnostics.Report, ended: bool = False) -> None:
-        """Where the motion comes from, and whether it does.
+        """Report the source of the motion, and whether it still delivers.
 
         Args:
-            report: to add it to.
-            ended: all has come to its end, and this too.
+            report: report to add to.
+            ended: whether the whole drive has ended, and so the motion too.
         """
         since_s = None if self._last_s is None else time.monotonic() - self._last_s
         if self._source == 'none':

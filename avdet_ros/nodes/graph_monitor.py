@@ -1,4 +1,4 @@
-"""What a running graph does, and when: for the demo, benches, fault injection and soaks."""
+"""Record what a running graph does and when, for the demo, benches, fault injection and soaks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StampedMessage:
     Attributes:
         at_s: `time.monotonic` of its arrival.
         stamp_ns: its stamp.
-        found: boxes and scores, of messages that have any.
+        found: boxes and scores, for messages that have any.
         ids: their identities.
     """
 
@@ -89,8 +89,8 @@ class SoundRun:
     Attributes:
         at_s: `time.monotonic` of its arrival.
         stamp_ns: ROS time that the capture gives the first sample.
-        sample: its number by its mark, see `avdet_ros.audio.watermark`.
-        count: how many.
+        sample: number of the first sample by its mark, see `avdet_ros.audio.watermark`.
+        count: number of samples.
     """
 
     at_s: float
@@ -100,11 +100,11 @@ class SoundRun:
 
 
 class GraphMonitor:
-    """A node in a thread that notes what came when, and publishes on request.
+    """A node in a thread that records messages as they arrive, and publishes on request.
 
     Attributes:
-        spectrograms: stamps of windows' features as they came.
-        detections: boxes as they came.
+        spectrograms: stamps of windows' features, in order of arrival.
+        detections: boxes, in order of arrival.
         tracks: the same with identities.
         truth: the same of the simulation.
         sound: runs of marked sound.
@@ -112,7 +112,7 @@ class GraphMonitor:
         steps: by a window's end (nanoseconds) and (node, step), when the step was done,
             milliseconds after that end.
         statuses: diagnostics by node's name without the namespace, oldest first.
-        failure: what ended the thread, None while it runs.
+        failure: exception that ended the thread, None while it runs.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class GraphMonitor:
         topics: Collection[str] = ('spectrogram', 'tracks', 'audio'),
         on_picture: Callable[[np.ndarray], None] | None = None,
     ) -> None:
-        """Subscribe; diagnostics and latencies are always taken.
+        """Subscribe; diagnostics and latencies are always recorded.
 
         Args:
-            namespace: of the graph.
-            topics: which of spectrogram, detections, tracks, truth, audio and debug/steps to take
-                as well.
-            on_picture: gets each overlay picture, in a thread of its own; None: none is taken.
+            namespace: namespace of the graph.
+            topics: which of spectrogram, detections, tracks, truth, audio and debug/steps to
+                record as well.
+            on_picture: receives each overlay picture, in a thread of its own; None: no pictures.
         """
         self.spectrograms: list[StampedMessage] = []
         self.detections: list[StampedMessage] = []
@@ -142,7 +142,7 @@ class GraphMonitor:
         self._rate_hz = 44100
         self._clients: dict[str, Client] = {}
         self._on_picture = on_picture
-        # A context of its own: another graph, in another domain, may be watched beside it.
+        # A context of its own, so that a graph in another domain can be watched at the same time.
         self._context = Context()
         self._context.init(args=[])
         self._node = Node('graph_monitor', namespace=namespace, context=self._context)
@@ -181,7 +181,7 @@ class GraphMonitor:
         Raises:
             AvdetError: it does not come up; the message is the node's own.
         """
-        # Kept from one try to the next: finding the server can take longer than one of them.
+        # Kept between attempts: discovering the server can take longer than one attempt.
         if node not in self._clients:
             self._clients[node] = self._node.create_client(SetBool, f'{node}/enable')
         client = self._clients[node]
@@ -198,19 +198,19 @@ class GraphMonitor:
             raise AvdetError(f'{node}: {answer.message}')
 
     def status(self, node: str) -> Status | None:
-        """The newest diagnostics of a node."""
+        """Return the newest diagnostics of a node."""
         known = self.statuses.get(node)
         return known[-1] if known else None
 
     def find_status(self, node: str, words: str, since_s: float) -> Status | None:
-        """The first diagnostics of a node after a time that hold these words."""
+        """Return a node's first diagnostics since a time that contain these words."""
         for status in list(self.statuses.get(node, ())):
             if status.at_s >= since_s and words in status.sentence:
                 return status
         return None
 
     def publisher(self, kind: Any, topic: str, profile: QoSProfile | int = 10) -> Publisher:
-        """A publisher in the graph's namespace."""
+        """Create a publisher in the graph's namespace."""
         return self._node.create_publisher(kind, topic, profile)
 
     def subscribe(self, kind: Any, topic: str, take: Any, profile: QoSProfile | int = 10) -> Any:
@@ -236,11 +236,11 @@ class GraphMonitor:
         )
 
     def topics(self) -> dict[str, list[str]]:
-        """Types by full name of every topic that anyone has."""
+        """Return the message types of all topics in the graph, by full name."""
         return dict(self._node.get_topic_names_and_types())
 
     def begin_clock(self, period_s: float = 0.01) -> None:
-        """Publish ``/clock``: the system's time, until `move_clock` or `stop_clock`."""
+        """Publish ``/clock``, with the system's time until `move_clock` or `stop_clock`."""
         publisher = self._node.create_publisher(Clock, '/clock', qos.RESULTS)
 
         def publish() -> None:  # in a thread of its own: a clock must not wait
@@ -257,21 +257,21 @@ class GraphMonitor:
         return now_s + self._clock_offset_s
 
     def move_clock(self, by_s: float) -> None:
-        """Let ``/clock`` jump."""
+        """Make ``/clock`` jump."""
         self._clock_offset_s += by_s
 
     def stop_clock(self) -> None:
-        """Let ``/clock`` stand still; it is published all the same."""
+        """Stop the time on ``/clock``, which is still published."""
         self._clock_stopped_s = time.time()
 
     def go_on_clock(self) -> None:
-        """Let ``/clock`` go on where it stood."""
+        """Resume the time on ``/clock`` where it stopped."""
         if self._clock_stopped_s is not None:
             self._clock_offset_s -= time.time() - self._clock_stopped_s
         self._clock_stopped_s = None
 
     def clear(self) -> None:
-        """Forget everything that came so far."""
+        """Forget everything recorded so far."""
         for kept in (self.spectrograms, self.detections, self.tracks, self.truth, self.sound):
             kept.clear()
         self.latency_ms.clear()
@@ -296,11 +296,11 @@ class GraphMonitor:
             pass
         except Exception as error:
             if self._context.ok():
-                self.failure = error  # else what is waited for would only seem not to come
+                self.failure = error  # else it would look like a message that does not come
                 raise
 
     def _on_spectrogram(self, data: bytes) -> None:
-        # Only the stamp is wanted of 1.8 MB: it stands first, after the 4 bytes of CDR's head.
+        # Only the stamp of the 1.8 MB is needed. It comes first, after CDR's header of 4 bytes.
         order = '<' if data[1] else '>'
         seconds, rest = struct.unpack_from(f'{order}iI', data, 4)
         self.spectrograms.append(StampedMessage(time.monotonic(), seconds * 1_000_000_000 + rest))

@@ -1,6 +1,6 @@
-"""Tracks in metres as RViz markers: 90 % ellipses on the road, boxes, and where vehicles were.
+"""Tracks in metres as RViz markers: 90 % ellipses on the road, boxes and trails.
 
-Vehicles that the camera does not see have an arrow towards them, with words.
+An arrow with a description points to each vehicle that is hidden from the camera.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from avdet_ros.messages.hidden_points import decode_hidden, hidden_words
 from avdet_ros.tracking.ground_track import CHI2_90
 
 THIN_M = 0.03
-"""How high an ellipse lies on the road."""
+"""Thickness of an ellipse on the road."""
 
 _LIFETIME = Duration(nanosec=500_000_000)
 _MOST_POINTS = 512
@@ -30,19 +30,19 @@ _MOST_IDS = 1 << 31
 
 
 class GroundMarkers:
-    """Makes markers, and remembers where vehicles were, seen from base_link then."""
+    """Makes markers, and remembers past positions of vehicles, in base_link at that time."""
 
     def __init__(self) -> None:
-        """No past yet."""
+        """Begin without past positions."""
         self._past: dict[str, deque[tuple[int, float, float]]] = {}
         self._newest_ns = 0
 
     def make(self, message: Detection3DArray, trail_s: float) -> MarkerArray:
-        """One ellipse, box, label and trail a vehicle.
+        """Make one ellipse, box, label and trail per vehicle.
 
         Args:
-            message: topic `tracks_3d`.
-            trail_s: how much of the past is shown.
+            message: message on topic `tracks_3d`.
+            trail_s: length of the trail, seconds.
         """
         now_ns = stamp_ns(message)
         if now_ns < self._newest_ns:
@@ -83,13 +83,13 @@ class GroundMarkers:
 
 
 def hidden_markers(message: PointCloud2) -> MarkerArray:
-    """An arrow from the vehicle's middle, and words, for each one that the camera does not see.
+    """Make an arrow from the ego vehicle's middle and a label for each hidden vehicle.
 
     Args:
-        message: topic `hidden`.
+        message: message on topic `hidden`.
 
     Raises:
-        AvdetError: it is not what the topic holds.
+        AvdetError: the message is not in the topic's format.
     """
     out = MarkerArray()
     for point in decode_hidden(message):
@@ -107,7 +107,7 @@ def hidden_markers(message: PointCloud2) -> MarkerArray:
 def _marker(
     message: Detection3DArray | PointCloud2, name: str, kind: int, number: int, alpha: float
 ) -> Marker:
-    """A marker in the colour of its identity."""
+    """Make a marker in the colour of its identity."""
     blue, green, red = (part / 255 for part in colour(number))
     marker = Marker(header=message.header, ns=name, id=number, type=kind)
     marker.pose.orientation.w = 1.0
@@ -117,7 +117,7 @@ def _marker(
 
 
 def half_axes(covariance: np.ndarray) -> tuple[float, float, float]:
-    """Half axes of the 90 % ellipse of a (2, 2) covariance, and the longer one's angle."""
+    """Return the half axes of a (2, 2) covariance's 90 % ellipse, and the longer one's angle."""
     values, vectors = np.linalg.eigh(covariance)
     long, short = np.sqrt(np.maximum(values[::-1], 1e-6) * CHI2_90)
     return float(long), float(short), math.atan2(vectors[1, 1], vectors[0, 1])

@@ -1,4 +1,4 @@
-"""What node tracker publishes in metres: vehicles in base_link at the end of the window."""
+"""Output of node tracker in metres: vehicles in base_link at the end of the window."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GroundOutput:
         """Create the publishers.
 
         Args:
-            node: that publishes.
+            node: node that publishes.
         """
         self._node = node
         how = {'qos_overriding_options': qos.overridable()}
@@ -56,8 +56,8 @@ class GroundOutput:
         """Publish vehicles in metres.
 
         Args:
-            head: the instant they hold for, and base_link.
-            vehicles: of the tracker; one that is not made of finite numbers is left out.
+            head: instant that the vehicles are valid for, and frame base_link.
+            vehicles: vehicles of the tracker; those with non-finite numbers are left out.
         """
         sound = [vehicle for vehicle in vehicles if is_sound(vehicle)]
         if len(sound) < len(vehicles):
@@ -77,13 +77,13 @@ class GroundOutput:
     def publish_hidden(
         self, head: Header, vehicles: list[GroundTrack], camera: Camera, cells: MapReader
     ) -> None:
-        """Publish which of the vehicles the camera does not see, while somebody subscribes.
+        """Publish the vehicles that are hidden from the camera, while somebody subscribes.
 
         Args:
             head: as in `publish`.
-            vehicles: likewise.
-            camera: of the rig.
-            cells: what stands around.
+            vehicles: as in `publish`.
+            camera: camera of the rig.
+            cells: map of the surroundings.
         """
         if self._hidden.get_subscription_count():
             sound = [vehicle for vehicle in vehicles if is_sound(vehicle)]
@@ -91,12 +91,12 @@ class GroundOutput:
             self._hidden.publish(encode_hidden(head, hidden_ones(sights)))
 
     def annotate(self, head: Header, tracks: list[Track]) -> None:
-        """Publish tracks as annotations of the picture, where Foxglove's messages are there."""
+        """Publish tracks as annotations of the picture, if Foxglove's messages are installed."""
         if self._annotations is not None and self._annotations.get_subscription_count():
             self._annotations.publish(encode_annotations(head.stamp, tracks))
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Which optional messages are there, and what was left out."""
+        """Report which optional messages are installed, and how many tracks were left out."""
         report.value(**self._notes, tracks_3d_left_out=self._dropped)
 
     def _found(self, package: str, module: Any | None) -> Any | None:
@@ -105,7 +105,7 @@ class GroundOutput:
 
 
 def is_sound(vehicle: GroundTrack) -> bool:
-    """Whether a track is made of finite numbers, and its variances are positive."""
+    """Whether all numbers of a track are finite, and its variances positive."""
     values = (
         *vehicle.position_m,
         *vehicle.velocity_mps,

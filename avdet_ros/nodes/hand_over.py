@@ -1,8 +1,8 @@
-"""Features from one node to another within a process, as an array instead of a message.
+"""Pass features from one node to another within a process, as an array instead of a message.
 
 Nodes of one process (`avdet_ros.nodes.main.composed`) share a `FeatureHandOver`. It has topics
-as ROS has, so that remapped names hold for it as well: a node takes from it what another one
-publishes under the very same name, and subscribes to everything else.
+like ROS, so that remapped names apply to it as well: a node takes from it what another one
+publishes under exactly the same name, and subscribes to everything else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from avdet_ros.nodes import qos
 
 @dataclass(frozen=True)
 class FeatureWindow:
-    """What a message on topic `spectrogram` holds; nobody writes into it.
+    """Content of a message on topic `spectrogram`; must not be modified.
 
     Attributes:
         features: (channels, n_mels, frames) float32.
@@ -32,11 +32,11 @@ class FeatureWindow:
 
 
 class HandedOver:
-    """Stands for the subscription of the node that takes, as far as diagnostics look at it.
+    """Replaces the receiving node's subscription, as far as diagnostics use it.
 
     Attributes:
         topic_name: full name.
-        msg_type: class of the messages that others get.
+        msg_type: class of the messages that other subscribers receive.
         qos_profile: what a subscription would request.
     """
 
@@ -52,21 +52,21 @@ class HandedOver:
         self._hand_over = hand_over
 
     def destroy(self) -> bool:
-        """Take nothing any more; a call that is under way has ended when this returns."""
+        """Stop receiving; a call in progress has ended when this returns."""
         return self._hand_over.unsubscribe(self)
 
 
 class FeatureHandOver:
-    """Hands windows to whoever takes them; safe to use from any thread."""
+    """Hands windows to their receivers; safe to use from any thread."""
 
     def __init__(self) -> None:
-        """Without topics."""
+        """Begin without topics."""
         self._lock = threading.Lock()
         self._offered: set[str] = set()
         self._takers: list[HandedOver] = []
 
     def offer(self, topic_name: str) -> None:
-        """Say that a node of this process publishes this topic.
+        """Announce that a node of this process publishes this topic.
 
         Args:
             topic_name: full name.
@@ -78,11 +78,11 @@ class FeatureHandOver:
         return topic_name in self._offered
 
     def subscribe(self, topic_name: str, take: Callable[[FeatureWindow], None]) -> HandedOver:
-        """Take every window of a topic from now on.
+        """Receive every window of a topic from now on.
 
         Args:
             topic_name: full name.
-            take: gets them on the thread of the node that publishes, which waits meanwhile.
+            take: receives them on the thread of the publishing node, which waits meanwhile.
         """
         taker = HandedOver(self, topic_name, take)
         with self._lock:
@@ -90,7 +90,7 @@ class FeatureHandOver:
         return taker
 
     def unsubscribe(self, taker: HandedOver) -> bool:
-        """Undo `subscribe`; whether it was subscribed."""
+        """Undo `subscribe`; return whether it was subscribed."""
         with self._lock:
             if taker not in self._takers:
                 return False
@@ -98,7 +98,7 @@ class FeatureHandOver:
             return True
 
     def put(self, topic_name: str, window: FeatureWindow) -> bool:
-        """Hand a window over; whether somebody took it."""
+        """Hand a window over; return whether somebody received it."""
         with self._lock:
             takers = [taker for taker in self._takers if taker.topic_name == topic_name]
             for taker in takers:

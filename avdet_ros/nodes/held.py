@@ -8,10 +8,10 @@ T = TypeVar('T')
 
 
 def held(value: T | None) -> T:
-    """What a node holds while it is configured or active.
+    """Return an attribute that is set while a node is configured or active.
 
     Args:
-        value: of an attribute that is None in between.
+        value: value of the attribute, None at other times.
 
     Raises:
         RuntimeError: it is None.

@@ -1,7 +1,7 @@
-"""What all nodes have in common: a life cycle that reports its faults and retries.
+"""Base class of all nodes: a lifecycle that reports its faults and retries.
 
-A node comes up by itself (parameter ``autostart``), stays up when it cannot work, reports why in
-/diagnostics, and tries again while the cause may go away.
+A node starts by itself (parameter ``autostart``). When it cannot work, it keeps running, reports
+why in /diagnostics, and tries again while the cause may go away.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from avdet_ros.parameters import NODES
 from avdet_ros.rig import load_rig
 
 RETRY_S = 2.0
-"""Time from one attempt to come up to the next."""
+"""Time from one attempt to start to the next."""
 
 
 class AvdetNode(LifecycleNode):
     """A lifecycle node of this package.
 
     Sub-classes set `NAME` and override `load`, `acquire`, `release`, `unload`, `diagnose` and
-    `parameters_changed`. What those raise is logged and reported.
+    `parameters_changed`. Their exceptions are logged and reported.
 
     Attributes:
         p: the parameters' values by name.
-        problems: what went wrong lately.
+        problems: recent problems.
         publisher_watch: explains silent subscriptions.
-        hand_over: shared with the other nodes of this process; one of its own for a node alone.
-        fault: why it cannot come up, '' where it can.
+        hand_over: shared with the other nodes of this process, if there are any.
+        fault: why the node cannot start, '' if it can.
         self_report: publishes its diagnostics.
     """
 
@@ -98,7 +98,7 @@ class AvdetNode(LifecycleNode):
     def create_publisher(
         self, msg_type: Any, topic: str, qos_profile: Any, **options: Any
     ) -> Publisher:
-        """As rclpy's, which writes the parameters of this topic into the profile: into a copy."""
+        """Create a publisher with a copy of the profile, since rclpy writes parameters into it."""
         if 'qos_overriding_options' not in options:  # else a user may offer less than is wanted
             options.setdefault('event_callbacks', qos.UNWATCHED_PUBLISHER)
         return super().create_publisher(msg_type, topic, copy(qos_profile), **options)
@@ -106,7 +106,7 @@ class AvdetNode(LifecycleNode):
     def create_subscription(  # type: ignore[override]  # what stands for one is no subclass
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
     ) -> Subscription | AdaptiveSubscription:
-        """As rclpy's; one whose QoS a user may change also adapts to what is offered."""
+        """Create a subscription; if a user may change its QoS, it also adapts to the offers."""
         options.setdefault('event_callbacks', qos.UNWATCHED_SUBSCRIPTION)
         if 'qos_overriding_options' not in options:
             profile = copy(qos_profile)
@@ -118,7 +118,7 @@ class AvdetNode(LifecycleNode):
     def destroy_subscription(
         self, subscription: Subscription | AdaptiveSubscription | HandedOver
     ) -> bool:
-        """As rclpy's."""
+        """Destroy a subscription of any kind."""
         if isinstance(subscription, HandedOver):
             return subscription.destroy()
         if isinstance(subscription, AdaptiveSubscription):
@@ -127,19 +127,19 @@ class AvdetNode(LifecycleNode):
         return super().destroy_subscription(subscription)
 
     def adapt_subscriptions(self) -> None:
-        """Request what is offered where that is less than was requested."""
+        """Lower the requested QoS where publishers offer less."""
         for subscription in self._adaptive:
             if sentence := subscription.adapt():
                 self.refuse(f'QoS of {subscription.topic_name}', sentence)
 
     @property
     def state(self) -> str:
-        """Name of the life cycle's state, e.g. ``active``."""
+        """Name of the lifecycle state, e.g. ``active``."""
         return self._state_machine.current_state[1]
 
     @property
     def wanted(self) -> bool:
-        """Whether it is to be active, as parameter ``autostart`` or the last request has it."""
+        """Whether the node should be active, by parameter ``autostart`` or the last request."""
         return self._wanted
 
     @property
@@ -166,21 +166,21 @@ class AvdetNode(LifecycleNode):
         return load_rig(self.p['rig'] or None)
 
     def publish_number(self, publisher: Publisher, value: float) -> None:
-        """Publish a number while somebody subscribes: else DDS would take its time for nothing."""
+        """Publish a number while somebody subscribes; otherwise DDS would waste time on it."""
         if publisher.get_subscription_count():
             publisher.publish(Float64(data=value))
 
     def refuse(self, key: str, sentence: str) -> None:
-        """Report a bad message: diagnostics for a while, and the log the first time."""
+        """Report a bad message: in diagnostics for a while, in the log the first time."""
         if self.problems.add(key, diagnostics.WARN, sentence):
             self.get_logger().warning(sentence)
 
     def fail(self, what: str, error: Exception) -> None:
-        """Report what should not happen in a thread, from where it was caught.
+        """Report an unexpected error of a thread, from where it was caught.
 
         Args:
             what: the work that failed.
-            error: which goes to the log with its traceback.
+            error: the exception, logged with its traceback.
         """
         self.get_logger().error(traceback.format_exc())
         sentence = f'{what}: {type(error).__name__}: {error}'
@@ -197,10 +197,10 @@ class AvdetNode(LifecycleNode):
         """Report why a subscription is silent, if it is.
 
         Args:
-            report: to add it to.
-            subscription: which.
+            report: report to add to.
+            subscription: the subscription.
             last_s: monotonic time of its last message, None before the first.
-            may_end: a source that has come to its end explains it, and is no fault.
+            may_end: whether the end of the source explains the silence and is no fault.
 
         Returns:
             Whether it is silent.
@@ -209,7 +209,7 @@ class AvdetNode(LifecycleNode):
         if since_s < SILENT_AFTER_S / 2:
             self.publisher_watch.source_runs()
             return False
-        # Requested before it is needed: the other node's state comes with the next status.
+        # Requested before it is needed, as the other node's state is known only a status later.
         ended = may_end and self.publisher_watch.source_ended()
         why = self.publisher_watch.why_silent(subscription, since_s)
         if since_s < SILENT_AFTER_S:
@@ -222,7 +222,7 @@ class AvdetNode(LifecycleNode):
         return True
 
     def try_start(self) -> bool:
-        """Configure and activate, as far as that is not done yet; False when it failed."""
+        """Configure and activate, unless already done; return False on failure."""
         self._ours = True
         try:
             if self.state == 'unconfigured':
@@ -233,7 +233,7 @@ class AvdetNode(LifecycleNode):
             self._ours = False
         return self.state == 'active'
 
-    # Transitions. rclpy swallows what they raise, so it is caught and reported here.
+    # Transitions. rclpy swallows their exceptions, so they are caught and reported here.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check."""
@@ -243,7 +243,7 @@ class AvdetNode(LifecycleNode):
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Acquire what the work needs."""
+        """Acquire resources and start the work."""
         self._wanted = True
         result = self._attempt('activate', self._acquire)
         if result != TransitionCallbackReturn.SUCCESS:
@@ -253,7 +253,7 @@ class AvdetNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release what the work needed."""
+        """Stop the work and release its resources."""
         if not self._ours:
             self._wanted = False
         self._quietly(self.release)
@@ -262,13 +262,13 @@ class AvdetNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget what was loaded."""
+        """Drop what was loaded."""
         self._wanted = self._wanted and self._ours
         self._quietly(self.unload)
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End for good."""
+        """Stop permanently."""
         self._wanted = False
         self.fault = ''
         self._quietly(self.release)
@@ -276,7 +276,7 @@ class AvdetNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured, from where it may be tried again."""
+        """Return to unconfigured, from where the node can be started again."""
         self._quietly(self.release)
         self._quietly(self.unload)
         return TransitionCallbackReturn.SUCCESS

@@ -1,4 +1,4 @@
-"""The camera's pictures of the last seconds: boxes hold for an instant that has passed."""
+"""The camera's pictures of the last seconds, since boxes are valid for a past instant."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _SHAPE = 0.02
 
 
 class LivePictures:
-    """Keeps pictures undecoded and gives the one of an instant as the rig's camera sees it.
+    """Keeps undecoded pictures and returns the one of an instant as the rig's camera sees it.
 
     Attributes:
-        kept: messages with the time they came at, `time.monotonic`; the newest last.
-        camera: what is known of theirs.
+        kept: messages with their time of arrival, `time.monotonic`; the newest last.
+        camera: what is known about the pictures' camera.
     """
 
     def __init__(
         self, camera: Camera, topic: str, info_topic: str, refuse: Callable[[str, str], None]
     ) -> None:
-        """Keep none yet.
+        """Begin without pictures.
 
         Args:
-            camera: the rig's.
-            topic: of the pictures, its full name.
-            info_topic: of their ``camera_info``.
-            refuse: reports what is wrong: a short name for it, and the sentence.
+            camera: the rig's camera.
+            topic: full name of the pictures' topic.
+            info_topic: full name of the topic of their ``camera_info``.
+            refuse: reports a problem by a short name and a sentence.
         """
         self.kept: deque[tuple[float, Any]] = deque(maxlen=_KEPT)
         self.camera = PictureCamera(camera, topic, info_topic)
@@ -50,7 +50,7 @@ class LivePictures:
         self._unread = ''
 
     def add(self, message: Any) -> None:
-        """Keep a picture; of many a second not all."""
+        """Keep a picture; at high rates only some are kept."""
         self._pulse.add()
         instant_ns = stamp_ns(message)
         if instant_ns <= 0:
@@ -67,11 +67,11 @@ class LivePictures:
         self.kept.append((time.monotonic(), message))
 
     def at(self, instant_ns: int, timeout_s: float) -> np.ndarray | None:
-        """The picture of the instant, as near as there is one; None when none come in.
+        """Return the picture closest to an instant, or None if no pictures arrive.
 
         Args:
             instant_ns: ROS time.
-            timeout_s: age of the newest one from which none come in.
+            timeout_s: age of the newest picture above which none is returned.
 
         Returns:
             (H, W, 3) uint8 BGR, rectified.
@@ -81,7 +81,7 @@ class LivePictures:
             return None
         kept.sort(key=lambda entry: abs(stamp_ns(entry[1]) - instant_ns))
         problem = ''
-        for _, message in kept[:_TRIED]:  # one that is broken is not the camera's end
+        for _, message in kept[:_TRIED]:  # a broken picture is not the camera's end
             try:
                 picture = eight_bit(decode_picture(message, self._topic))
             except AvdetError as error:
@@ -98,13 +98,13 @@ class LivePictures:
         return None
 
     def why_none(self) -> str:
-        """What is drawn instead of a picture and why, a few words."""
+        """Return in a few words what is drawn instead of a picture, and why."""
         if self._unread and self.kept:
             return 'camera cannot be read: drawn road'
         return 'no camera: drawn road'
 
     def _check_shape(self, width_px: int, height_px: int) -> None:
-        """Pictures may be scaled; those of another shape are cut otherwise than the rig says."""
+        """Report pictures whose aspect ratio is not the rig's; they may be scaled."""
         camera = self._rig_camera
         if abs(width_px * camera.height_px / (height_px * camera.width_px) - 1) > _SHAPE:
             self._refuse(
@@ -120,13 +120,13 @@ class LivePictures:
         clock_still: bool,
         ended: bool,
     ) -> str:
-        """Whether pictures come, a few words; one that came and no longer does is reported.
+        """Return in a few words whether pictures arrive; report a camera that has stopped.
 
         Args:
-            report: gets the warning.
-            why_silent: says why nothing has come for so many seconds.
-            clock_still: ROS time stands still, and no camera has to go on.
-            ended: the drive is over, as a simulated one may be.
+            report: receives the warning.
+            why_silent: explains why nothing has arrived for a number of seconds.
+            clock_still: whether ROS time stands still, so that no pictures are expected.
+            ended: whether the drive is over, as a simulated one may be.
         """
         since_s = self._pulse.since_s
         live = f'not readable, drawn road: {self._unread}' if self._unread else 'live'

@@ -1,4 +1,4 @@
-"""The package's own log in the node's: rooms below the nodes know Python's logging only."""
+"""Forward the package's log to the nodes': rooms below the nodes only use Python's logging."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 _NODES = {'detection': 'detector', 'tracking': 'tracker', 'drawing': 'overlay'}
-"""The node that logs what these rooms do, where several are in one process."""
+"""The node that logs the lines of each of these rooms, if several share a process."""
 
 
 class LogBridge(logging.Handler):
-    """Hands what the package logs to a node's logger, with the same level."""
+    """Forwards the package's log lines to a node's logger, at the same level."""
 
     def __init__(self, *nodes: AvdetNode) -> None:
-        """Hand over from now on; `close` ends it.
+        """Forward log lines from now on; `close` ends it.
 
         Args:
-            nodes: of this process. Their loggers get the lines, and their `logged` keeps the
-                newest; what is of no node in particular goes to the first one.
+            nodes: nodes of this process. Their loggers receive the lines, and their `logged` keeps
+                the newest; lines of no particular node go to the first one.
         """
         super().__init__()
         self._nodes = nodes
@@ -31,11 +31,11 @@ class LogBridge(logging.Handler):
         self._package.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a line."""
+        """Forward a line."""
         line, node = record.getMessage(), self._node_of(record.name)
         node.logged.append(line)
         log = node.get_logger()
-        # Each level has a line of its own: rclpy knows callers by theirs.
+        # A line of code per level: rclpy identifies callers by their line.
         if record.levelno >= logging.ERROR:
             log.error(line)
         elif record.levelno >= logging.WARNING:
@@ -49,7 +49,7 @@ class LogBridge(logging.Handler):
         return next((node for node in self._nodes[1:] if wanted == node.NAME), self._nodes[0])
 
     def close(self) -> None:
-        """Hand nothing over any more."""
+        """Stop forwarding."""
         self._package.removeHandler(self)
         self._package.propagate = True
         super().close()

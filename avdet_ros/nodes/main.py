@@ -1,4 +1,4 @@
-"""The nodes' entry points: start, spin, and end cleanly however early the signal comes."""
+"""Entry points of the nodes: start, spin, and end cleanly however early a signal arrives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TIDY_S = 3.0
 """How long after a signal a node may take to end."""
 
 _TIDY_S = {'recorder': 30.0}
-"""What is recorded and not yet on the disk is worth waiting for."""
+"""Longer times: recorded data that are not yet on disk are worth waiting for."""
 
 
 def camera() -> None:
@@ -91,7 +91,7 @@ def composed() -> None:
     """Run the nodes that the command line names, in one process.
 
     Raises:
-        SystemExit: the command line asks for help, or has a word that nobody knows.
+        SystemExit: the command line asks for help, or contains an unknown word.
     """
     if {'-h', '--help'} & set(sys.argv):
         print(_COMPOSED_HELP)
@@ -105,7 +105,7 @@ def run(name: str) -> None:
     """Run one node until SIGINT or SIGTERM; both end it with exit status 0.
 
     Raises:
-        SystemExit: the command line asks for help, or has a word that nobody knows.
+        SystemExit: the command line asks for help, or contains an unknown word.
     """
     if words_outside_ros_args(sys.argv) or {'-h', '--help'} & set(sys.argv):
         from avdet_ros.parameters import NODES
@@ -118,8 +118,8 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
     """Run nodes in this process until a signal.
 
     Args:
-        own: ROS arguments of each node alone, by its name.
-        argv: command line with those of all.
+        own: ROS arguments of each single node, by its name.
+        argv: command line with the arguments for all nodes.
     """
     handing_over = False
 
@@ -129,12 +129,12 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
 
-    # rclpy's own handlers, once there, end its context and then call these.
+    # Once installed, rclpy's own handlers end its context and then call these.
     for number in END_SIGNALS:
         signal.signal(number, on_signal)
     _force_exit_after_signal(max(_TIDY_S.get(name, TIDY_S) for name in own))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
-    # One window at a time: more threads only take the cores from the other nodes.
+    # One window at a time: more threads would only take cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
 
@@ -160,13 +160,13 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
             for node_class, words in zip(classes, own.values(), strict=True):
                 nodes.append(node_class(hand_over=hand_over, cli_args=words or None))
             bridge = LogBridge(*nodes)
-            for node in reversed(nodes):  # who takes is up before who hands over
+            for node in reversed(nodes):  # receivers start before senders
                 if node.p['autostart']:
                     node.try_start()
-            # Not before: on a busy machine it would take minutes to come up.
+            # Not earlier: on a busy machine the node would take minutes to start.
             if all(name in _LOW_PRIORITY for name in own):
                 lower_priority()
-            # What is loaded stays: looking for garbage in it would hold up a window now and then.
+            # Loaded objects stay: looking for garbage in them would delay some windows.
             gc.collect()
             gc.freeze()
             give_back_freed_memory()
@@ -189,8 +189,8 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
 def _force_exit_after_signal(after_s: float) -> None:
     """End this process a fixed time after a signal, whatever it is doing then.
 
-    A driver that hangs never returns, and Python handles signals only between its own steps. But
-    the interpreter notes each signal in a socket at once, where a thread sees it.
+    A driver that hangs never returns, and Python runs signal handlers only between its own
+    instructions. But the interpreter writes each signal to a socket at once; a thread reads it.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)

@@ -1,4 +1,4 @@
-"""The map of cells for node tracker: what stands between the camera and a vehicle."""
+"""The map of cells for node tracker: obstacles between the camera and a vehicle."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from avdet_ros.tracking.cells import Cells
 from avdet_ros.tracking.ego_motion import PlanarPose
 
 STALE_S = 2.0
-"""A map around the vehicle, in base_link, is of no use after so long."""
+"""A map around the vehicle, in base_link, is no longer used after this time."""
 
 _ORIGIN = PlanarPose(0.0, 0.0, 0.0)
 
 
 class MapReader:
-    """Keeps the newest map, and says where base_link is in it."""
+    """Keeps the newest map, and determines the pose of base_link in it."""
 
     def __init__(self, node: AvdetNode, ego: EgoReader, base_frame: str) -> None:
         """Subscribe.
 
         Args:
-            node: that subscribes, and reports what is odd.
+            node: node that subscribes, and reports anomalies.
             ego: knows where base_link is in the map's frame.
             base_frame: the rig's frame.
         """
@@ -52,7 +52,7 @@ class MapReader:
         self._node.destroy_subscription(self._subscription)
 
     def at(self, stamp_s: float) -> tuple[Cells | None, PlanarPose]:
-        """The map and the pose of base_link in its frame; None where it cannot be used then."""
+        """Return the map, None if not usable at this time, and base_link's pose in its frame."""
         if self._cells is None:
             return None, _ORIGIN
         if self._frame == self._base_frame:
@@ -66,7 +66,7 @@ class MapReader:
         return self._cells, pose
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Whether there is a map, and what it is used for."""
+        """Report whether there is a map, and whether it is used."""
         if sentence := self._subscription.adapt(may_latch=True):
             self._node.get_logger().info(sentence)
         stale = time.monotonic() - self._came_s >= STALE_S

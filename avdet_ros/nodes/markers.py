@@ -15,17 +15,17 @@ from avdet_ros.drawing.trails import ground_place
 from avdet_ros.rig import Camera
 
 FARTHEST_M = 80.0
-"""Wedges end here at the latest."""
+"""Largest distance at which a wedge ends."""
 
 SHORT_M, LONG_M = 1.9, 4.4
-"""How deep a vehicle is, seen from its side and from its front or back."""
+"""Depth of a vehicle seen from its side, and from its front or back."""
 
 _SIDE_VIEW_M = 3.0
 _LIFETIME = Duration(nanosec=500_000_000)
 
 
 def wedges(head: Header, boxes: list[Box], camera: Camera) -> MarkerArray:
-    """One wedge, one box and one label a track, in the camera's optical frame.
+    """Make one wedge, one box and one label per track, in the camera's optical frame.
 
     A wedge spans the bearings of its box's sides, on the road, from below the camera to where
     the box stands; there the box stands upright, see `cuboid`.
@@ -66,7 +66,7 @@ def wedges(head: Header, boxes: list[Box], camera: Camera) -> MarkerArray:
 
 
 def cuboid(box_px: np.ndarray, camera: Camera) -> tuple[list[float], list[float], list[float]]:
-    """A box of the image as an upright box on the road.
+    """Convert a box in the image to an upright box on the road.
 
     Its near face stands where the image box's lower edge meets the road and is as wide and high
     as the image box is there. The image does not show its depth: a face wider than a car is
@@ -85,7 +85,7 @@ def cuboid(box_px: np.ndarray, camera: Camera) -> tuple[list[float], list[float]
     away = place - camera.position_m[:2]
     distance = max(float(np.hypot(*away)), 1e-6)
     bearing = float(np.arctan2(away[1], away[0]))
-    # Pixels count across the optical axis, so what lies off it is nearer along the axis.
+    # Sizes in pixels depend on the depth along the optical axis, which is less than the distance.
     depth = max(float(camera.rotation[2] @ [*away, -camera.position_m[2]]), 1.0)
     width = float(np.clip((box_px[2] - box_px[0]) * depth / camera.fx, 0.4, 15.0))
     height = float(np.clip((box_px[3] - box_px[1]) * depth / camera.fy, 0.4, 5.0))
@@ -97,7 +97,7 @@ def cuboid(box_px: np.ndarray, camera: Camera) -> tuple[list[float], list[float]
 
 
 def _corners(box: Box, camera: Camera) -> list[Point]:
-    """Apex, left and right end, and the label's place."""
+    """Return the wedge's apex, its left and right end, and the label's position."""
     foot = camera.position_m * [1, 1, 0]
     place = ground_place(camera, box.box_px, FARTHEST_M) - camera.position_m[:2]
     distance = np.hypot(*place)

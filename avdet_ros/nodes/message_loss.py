@@ -1,4 +1,4 @@
-"""Messages that were published and never taken."""
+"""Count messages that were published but never received."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 
 
 class MessageLossCounter:
-    """Counts what is missing of a subscription's messages.
+    """Counts the missing messages of a subscription.
 
-    DDS numbers what a publisher sends. A number left out was overwritten in a queue before this
-    process had time for it, or was lost on the way; what the publisher did not send has none.
+    DDS numbers the messages that a publisher sends. A message whose number is missing was
+    overwritten in a queue before this process had time for it, or was lost on the way. Messages
+    that the publisher did not send have no number.
 
     Attributes:
-        count: how many.
+        count: number of missing messages.
     """
 
     def __init__(self, refuse: Callable[[str, str], None]) -> None:
         """Begin with none.
 
         Args:
-            refuse: `AvdetNode.refuse`, or what else is called at each loss.
+            refuse: `AvdetNode.refuse`, or another function to call at each loss.
         """
         self.count = 0
         self._refuse = refuse
         self._newest: int | None = None
 
     def begin(self) -> None:
-        """Another subscription begins: what was sent before it is not missed."""
+        """Begin another subscription; messages sent before it do not count as missing."""
         self._newest = None
 
     def add(
         self, subscription: Subscription | AdaptiveSubscription, info: Mapping[str, Any]
     ) -> None:
-        """Check the number of a message that came.
+        """Check the number of a message that arrived.
 
         Args:
-            subscription: of the message.
-            info: what rclpy hands to the callback beside the message.
+            subscription: subscription of the message.
+            info: what rclpy passes to the callback besides the message.
         """
         number = info['publication_sequence_number']  # None where the middleware has no numbers
         before, self._newest = self._newest, number
@@ -62,20 +63,20 @@ class MessageLossCounter:
 
 
 class CountedSubscriptions:
-    """Subscriptions of a node, made so that what is missing of their messages is counted."""
+    """Creates subscriptions of a node whose missing messages are counted."""
 
     def __init__(self, node: AvdetNode) -> None:
         """Begin with none.
 
         Args:
-            node: which subscribes, and warns at each loss.
+            node: node that subscribes, and warns at each loss.
         """
         self._node = node
         self._counters: dict[str, MessageLossCounter] = {}
 
     @property
     def count(self) -> int:
-        """How many messages are missing, those of ended subscriptions too."""
+        """Number of missing messages, including those of ended subscriptions."""
         return sum(counter.count for counter in self._counters.values())
 
     def create_subscription(  # named as the node's, so that a test finds every topic
@@ -88,15 +89,15 @@ class CountedSubscriptions:
         warn: bool = True,
         **options: Any,
     ) -> Subscription | AdaptiveSubscription:
-        """As the node's.
+        """Create a subscription of the node.
 
         Args:
             msg_type: class of the messages.
             topic: relative or full name.
-            callback: takes them.
-            profile: what is requested.
-            warn: whether a loss is a warning too; of pictures for people it is only counted.
-            **options: of the node's `create_subscription`.
+            callback: receives the messages.
+            profile: requested QoS.
+            warn: whether to warn at a loss; pictures for people are only counted.
+            **options: further ones of the node's `create_subscription`.
         """
         refuse = self._node.refuse if warn else _say_nothing
         counter = self._counters.setdefault(topic, MessageLossCounter(refuse))

@@ -1,4 +1,4 @@
-"""Node overlay: one picture and one set of markers of everything, for people."""
+"""Node overlay: draws everything in one picture and one set of markers, for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.rig import MICROPHONES
 
 STRIP_SIZE_PX = (240, 1032)
-"""Height and width of `spectrogram_image`: three pixels a mel band, one a frame of six seconds."""
+"""Height and width of `spectrogram_image`: three pixels per mel band, one per frame of six
+seconds."""
 
 _SILENT_S = 1.0
 _DAY_NS = 86_400_000_000_000
@@ -46,8 +47,8 @@ _TRUTH_TOLERANCE_NS = 60_000_000
 class OverlayNode(AvdetNode):
     """Publishes `overlay`, `spectrogram_image` and markers while there are subscribers.
 
-    A picture is drawn for each `tracks` message, by a thread of its own, at most `max_rate_hz`
-    times a second; when nothing comes, once a second with the reason in it.
+    A separate thread draws a picture for each `tracks` message, at most `max_rate_hz` times a
+    second; without messages it draws one a second that shows the reason.
     """
 
     NAME = 'overlay'
@@ -101,7 +102,7 @@ class OverlayNode(AvdetNode):
         self._worker.start()
         counted = self._counted
         how: dict[str, Any] = {'qos_overriding_options': qos.overridable()}
-        # image_transport names a compressed stream by the raw one's name with this behind it.
+        # image_transport names a compressed stream after the raw one, with this suffix.
         picture = CompressedImage if image_topic.endswith('/compressed') else Image
         arrays, stream = Detection2DArray, qos.ASK_STREAM
         self._camera_input = counted.create_subscription(
@@ -118,7 +119,7 @@ class OverlayNode(AvdetNode):
                 CameraInfo, 'camera_info', self._on_camera_info, stream, warn=False, **how
             ),
         ]
-        self._listen_for_pictures()  # if only so that the sound's QoS parameters are there
+        self._listen_for_pictures()  # if only to declare the sound's QoS parameters
 
     def _listen_for_pictures(self) -> None:
         self._for_pictures = [
@@ -153,10 +154,10 @@ class OverlayNode(AvdetNode):
         self._for_markers = []
 
     def _follow_lookers(self) -> bool:
-        """Whether somebody looks at anything that is drawn of tracks.
+        """Follow the outputs' subscribers; return whether anyone looks at drawn tracks.
 
-        What only pictures show is taken only while somebody looks at them: spectrograms are
-        1.8 MB each, and each message wakes this node.
+        Topics that only pictures show are subscribed to only while somebody looks at pictures:
+        spectrograms are 1.8 MB each, and each message wakes this node.
         """
         pictures = bool(
             self._overlay.get_subscription_count() or self._strip.get_subscription_count()
@@ -183,7 +184,7 @@ class OverlayNode(AvdetNode):
             self._worker.stop()
             self._worker = None
 
-    # The executor's thread: keep what comes, no work.
+    # The executor's thread: it only stores what arrives.
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
@@ -235,7 +236,7 @@ class OverlayNode(AvdetNode):
     # The painter's thread.
 
     def _draw(self, newest: tuple[int, list[Box]] | None) -> None:
-        """Draw what has subscribers, of the newest tracks or of their absence."""
+        """Draw the outputs that have subscribers, with the newest tracks or without any."""
         tracks: list[Box] = []
         if newest is None:
             instant_ns = self.now_ns() if self._last_ns is None else self._last_ns
@@ -281,7 +282,7 @@ class OverlayNode(AvdetNode):
         self._overlay_ms.publish(Float64(data=milliseconds))
 
     def _from_above(self) -> list[Placed] | None:
-        """Vehicles in metres while they come; None where the tracker knows only boxes."""
+        """Return vehicles in metres while they arrive, or None if the tracker knows only boxes."""
         if self._placed is None or time.monotonic() - self._placed[0] > _SILENT_S:
             return None
         _, instant_ns, vehicles = self._placed
@@ -306,12 +307,12 @@ class OverlayNode(AvdetNode):
             self._painter.strip.add(stamp_ns(message) * 1e-9, levels)
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Pictures, subscribers, and why there is nothing to show."""
+        """Report pictures, subscribers, and why there is nothing to show."""
         self._follow_lookers()
         tracks = self._inputs[0]
         silent = self.explain_silence(report, tracks, self._last_in_s, may_end=True)
         self._note = report.message if silent else ''
-        ended = silent and report.level == diagnostics.OK  # and so a simulated camera has
+        ended = silent and report.level == diagnostics.OK  # a simulated camera too
         subscribers = self._overlay.get_subscription_count()
         report.value(
             pictures=self._painted.count,

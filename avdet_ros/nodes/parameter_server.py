@@ -1,4 +1,4 @@
-"""A parameter table on a running node: declared, checked, changeable where that makes sense."""
+"""Parameters of a running node: declare a table, check values, and change them where allowed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _STANDARD = ('use_sim_time', 'start_type_description_service')
 class ParameterServer:
     """The values of a node's parameters.
 
-    A wrong value on the command line or in a file does not stop the node: it is remembered as a
-    fault, which ends when the parameter is set right. How a topic travels cannot be set later: a
-    wrong value is a warning, and the topic travels as if it had not been given.
+    A wrong value on the command line or in a file does not stop the node: it is kept as a fault
+    until the parameter is corrected. QoS parameters of topics cannot be set later: a wrong value
+    causes a warning and is otherwise ignored.
 
     Attributes:
         faults: one sentence for each parameter whose start value was refused.
-        warnings: sentences on parameters that were given and are not what the node knows.
+        warnings: sentences about given parameters that are unknown, or wrong QoS of a topic.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ParameterServer:
         Args:
             node: the node.
             params: its table.
-            is_active: whether only live parameters may change now.
+            is_active: whether the node is active, so that only live parameters may change.
             changed: called with accepted changes, new values by name; an AvdetError refuses them.
         """
         self._node = node
@@ -75,14 +75,14 @@ class ParameterServer:
                     find(params, name)
             except AvdetError as error:
                 self.warnings.append(str(error))
-                del overrides[name]  # rclpy would raise when it comes to that topic
+                del overrides[name]  # rclpy would raise when it creates that topic
         node.add_on_set_parameters_callback(self._on_set)
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def check(self) -> None:
-        """Refuse to go on with a wrong value.
+        """Raise if a parameter has a wrong value.
 
         Raises:
             AvdetError: a start value was refused and has not been set since.
@@ -91,12 +91,12 @@ class ParameterServer:
             raise AvdetError('; '.join(self.faults.values()))
 
     def without_topic(self) -> list[str]:
-        """Sentences on parameters of topics that the node does not have, or not yet."""
+        """Return sentences about parameters of topics that the node does not have, or not yet."""
         known = [f'{OVERRIDES}.{name}' for name in self._node.get_parameters_by_prefix(OVERRIDES)]
         return [unknown(name, known) for name in self._of_topics if name not in known]
 
     def fixed_change(self, news: dict[str, Any]) -> bool:
-        """Whether a value that is fixed while active is another than now.
+        """Whether a parameter that is fixed while active would change.
 
         Args:
             news: new values by name.
@@ -131,7 +131,7 @@ class ParameterServer:
 
 
 def _descriptor(param: Param) -> ParameterDescriptor:
-    # Types are checked by the table, which takes 1 for 1.0 and names what it expected.
+    # The table checks types: it accepts 1 for 1.0, and its errors name what was expected.
     descriptor = ParameterDescriptor(
         description=param.description + ('' if param.live else ' (fixed while active)'),
         additional_constraints=param.expected(),

@@ -1,7 +1,7 @@
-"""The camera behind the live pictures: its lens taken out, and whether it is the rig's.
+"""The camera of the live pictures: remove lens distortion, and compare it with the rig's camera.
 
-Boxes lie on the rectified picture of the rig's pinhole camera. What the pictures are, their
-``camera_info`` says.
+Boxes refer to the rectified picture of the rig's pinhole camera. The ``camera_info`` describes the
+pictures that actually arrive.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Camera
 
 FOCAL_PART = 0.02
-"""How much another focal length may be, in parts: as of a model's contract."""
+"""Largest relative deviation of the focal length, as in a model's contract."""
 
 PRINCIPAL_PART = 0.01
-"""How far the principal point may lie away, in parts of the width."""
+"""Largest deviation of the principal point, as a fraction of the width."""
 
 
 class PictureCamera:
-    """What is known of the pictures' camera, for one topic of pictures.
+    """What is known about the camera of one topic of pictures.
 
     Attributes:
-        known: how its lens is known, a few words for diagnostics.
-        problem: in what it is not the rig's camera, '' where it is or nothing is known.
+        known: what is known about its lens, a few words for diagnostics.
+        problem: how it differs from the rig's camera, '' if it does not or nothing is known.
     """
 
     def __init__(self, camera: Camera, image_topic: str, info_topic: str) -> None:
-        """Know nothing yet.
+        """Begin without a ``camera_info``.
 
         Args:
-            camera: the rig's.
-            image_topic: full name, which tells whether the pictures are rectified already.
-            info_topic: full name, for sentences.
+            camera: the rig's camera.
+            image_topic: full name, which shows whether the pictures are already rectified.
+            info_topic: full name, for messages.
         """
         self._camera, self._topic = camera, info_topic
         self._is_rectified = is_rectified(image_topic)
@@ -46,11 +46,11 @@ class PictureCamera:
         self.known, self.problem = 'no camera_info: taken as rectified', ''
 
     def take(self, info: Any) -> None:
-        """Take a ``camera_info``; it is looked at with the next picture."""
+        """Store a ``camera_info``; it is evaluated with the next picture."""
         self._info = info
 
     def rectified(self, picture: np.ndarray) -> np.ndarray:
-        """A picture without its lens's distortion, as far as that is known."""
+        """Return a picture without lens distortion, as far as that is known."""
         info = self._info
         if info is None:
             return picture
@@ -77,7 +77,7 @@ class PictureCamera:
         self.problem = self._difference(model.matrix, size)
 
     def _difference(self, matrix: np.ndarray, size: tuple[int, int]) -> str:
-        """In what a matrix is not the rig's, for pictures of this size."""
+        """Describe how a matrix differs from the rig's, for pictures of this size."""
         camera = self._camera
         scale = np.array([size[0] / camera.width_px, size[1] / camera.height_px])
         for what, ours, theirs, most in (

@@ -1,4 +1,4 @@
-"""Playing a bag over DDS with ``/clock``, where rosbag2 is not installed or the bag is damaged."""
+"""Play a bag over DDS with ``/clock``, if rosbag2 is not installed or the bag is damaged."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from avdet_ros.nodes import qos
 from avdet_ros.nodes.shutdown import until_ros_ends
 
 CLOCK_PERIOD_S = 0.01
-"""Time from one ``/clock`` to the next, in steady time."""
+"""Time between messages on ``/clock``, in steady time."""
 
 OFFER = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-"""What is played is offered so that any subscriber gets it."""
+"""QoS of played topics, which any subscriber can receive."""
 
 _SETTLE_S = 0.5
 
@@ -50,15 +50,15 @@ class Player(Node):
         start_s: float = 0.0,
         moved: Mapping[str, str] | None = None,
     ) -> None:
-        """Make publishers.
+        """Create publishers.
 
         Args:
             bag: what to play.
             topics: full names.
-            rate: how much faster than it was recorded.
+            rate: playback speed relative to the recording.
             loop: begin again at the end.
             start_s: seconds after the bag's beginning at which to begin.
-            moved: full names to publish under, by recorded name; what is left out keeps its own.
+            moved: full names to publish under, by recorded name; other topics keep theirs.
 
         Raises:
             AvdetError: a value is out of range, or nothing in the bag can be played here.
@@ -94,7 +94,7 @@ class Player(Node):
             timeout_s: longest wait.
 
         Returns:
-            Whether all have one; played messages before that would be lost.
+            Whether all have one; messages played earlier would be lost.
         """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until and rclpy.ok():
@@ -141,7 +141,7 @@ class Player(Node):
         topics = set(self._publishers_by_topic)
         latched = [name for name in topics if self._is_latched(name)]
         if latched and self._start_ns > self._bag.start_ns:
-            # What was published once before the start still holds.
+            # Latched messages from before the start are still valid.
             for message in self._bag.messages(latched):
                 if message.stamp_ns >= self._start_ns:
                     break
@@ -207,16 +207,16 @@ def play_bag(
     Args:
         bag: what to play.
         topics: full names of what to play.
-        rate: how much faster than it was recorded.
+        rate: playback speed relative to the recording.
         loop: begin again at the end.
-        start_s: where to begin.
+        start_s: seconds after the bag's beginning at which to begin.
         wait_for: topics that must have a subscriber before the first message.
-        wait_s: how long to wait for them at most.
+        wait_s: longest wait for them.
         watch: see `Player.play`.
         moved: see `Player`.
 
     Returns:
-        The player; None where the signal came before there was one.
+        The player; None if a signal came before it was created.
     """
     rclpy.init(args=[])
     player = None
@@ -239,10 +239,10 @@ def play_bag(
 
 @contextmanager
 def keys() -> Iterator[Callable[[], str]]:
-    """Single keys from the terminal, without waiting for them; none where there is no terminal.
+    """Read single keys from the terminal without waiting; none if there is no terminal.
 
     Yields:
-        A function that gives the key pressed since the last call, or ''.
+        A function that returns the key pressed since the last call, or ''.
     """
     if not sys.stdin.isatty():
         yield lambda: ''

@@ -1,11 +1,11 @@
-"""How reliably each topic travels, and how a user changes that.
+"""QoS of each topic, and how a user changes it.
 
-Publishers offer RELIABLE: any subscriber may ask for that or for less. Sound and camera images are
+Publishers offer RELIABLE: any subscriber may request that or less. Sound and camera images are
 requested as BEST_EFFORT, which any publisher can serve. A spectrogram is requested as RELIABLE:
-its 1.8 MB travel as many fragments, and best effort loses most windows when a node was started
+its 1.8 MB travel in many fragments, and best effort loses most windows if a node was started
 without the shared memory settings of config/fastdds.xml. Every policy is a parameter, e.g.
-``qos_overrides./avdet/spectrogram.subscription.reliability``. A wrong value would end the node in
-rclpy, so `check_override` checks it before.
+``qos_overrides./avdet/spectrogram.subscription.reliability``. In rclpy a wrong value would end the
+node, so `check_override` checks it first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from avdet_ros.fields import Param
 
 UNWATCHED_PUBLISHER = PublisherEventCallbacks(use_default_callbacks=False)
 UNWATCHED_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
-"""Without rclpy's log of who requests more than is offered: for it a node looks at two more
-things of each topic, each time it waits. Diagnostics explain a silent subscription."""
+"""Turn off rclpy's log of incompatible QoS: for it a node checks two more entities of each topic
+each time it waits. Diagnostics explain a silent subscription instead."""
 
 OVERRIDES = 'qos_overrides'
-"""First part of the names of these parameters."""
+"""First part of the names of QoS parameters."""
 
 _POLICIES = (
     Param(
@@ -44,38 +44,38 @@ _POLICIES = (
 _NAME = re.compile(rf'{OVERRIDES}\./[^.]*\.(?:publisher|subscription)\.(\w+)')
 
 OFFER_SPECTROGRAM = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
-"""Of the publisher of spectrograms: two seconds are kept for a subscriber that is held up."""
+"""For the publisher of spectrograms: two seconds are kept for a subscriber that is delayed."""
 
 OFFER_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-"""Of publishers of sound and images."""
+"""For publishers of sound and images."""
 
 ASK_STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Of subscribers of images."""
+"""For subscribers to images."""
 
 ASK_SOUND = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Of subscribers of sound: many small blocks."""
+"""For subscribers to sound, which comes in many small blocks."""
 
 ASK_SPECTROGRAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-"""Of subscribers of spectrograms."""
+"""For subscribers to spectrograms."""
 
 ASK_ODOMETRY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Of the subscriber of the ego vehicle's odometry: many small messages, the newest count."""
+"""For subscribers to the ego vehicle's odometry: many small messages; the newest matter."""
 
 ASK_TF = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-"""Of the subscriber of ``/tf``, as tf2 has it."""
+"""For subscribers to ``/tf``, as in tf2."""
 
 ASK_MAP = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""Of the subscriber of the map of cells; latched where its publisher latches it."""
+"""For the subscriber to the map of cells; latched if its publisher latches it."""
 
 RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-"""Detections and tracks, both ways."""
+"""For publishers and subscribers of detections and tracks."""
 
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""What late subscribers must get as well."""
+"""For messages that late subscribers must receive too."""
 
 LATCHED_OF_ALL = QoSProfile(
     depth=100, reliability=LATCHED.reliability, durability=LATCHED.durability
@@ -84,19 +84,19 @@ LATCHED_OF_ALL = QoSProfile(
 
 
 def overridable() -> QoSOverridingOptions:
-    """Makes history, depth and reliability of a topic parameters of the node."""
+    """Make history, depth and reliability of a topic parameters of the node."""
     return QoSOverridingOptions.with_default_policies()
 
 
 def check_override(name: str, value: Any) -> None:
-    """Check a parameter before rclpy does.
+    """Check a QoS parameter before rclpy does.
 
     Args:
-        name: of the parameter, which begins with `OVERRIDES`.
-        value: given for it.
+        name: name of the parameter, which begins with `OVERRIDES`.
+        value: its value.
 
     Raises:
-        AvdetError: there is no parameter of such a name, or it cannot have that value.
+        AvdetError: there is no parameter of that name, or it cannot have that value.
     """
     match = _NAME.fullmatch(name)
     policy = next((p for p in _POLICIES if match and p.name == match[1]), None)
@@ -111,7 +111,7 @@ def check_override(name: str, value: Any) -> None:
 
 
 def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Why a publisher and a subscriber are incompatible; empty when they are not."""
+    """Return why a publisher and a subscriber are incompatible; empty if they are not."""
     compatibility, reason = qos_check_compatible(offered, requested)
     if int(compatibility) == 0:  # QoSCompatibility.OK
         return ''
@@ -121,5 +121,5 @@ def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> str:
 
 
 def type_name(message_class: Any) -> str:
-    """A message's type as the graph has it, e.g. ``sensor_msgs/msg/Image``."""
+    """Return a message class's type name as in the graph, e.g. ``sensor_msgs/msg/Image``."""
     return '/'.join([message_class.__module__.split('.')[0], 'msg', message_class.__name__])

@@ -1,4 +1,4 @@
-"""Node recorder: topics into an MCAP bag, byte for byte as they came over DDS."""
+"""Node recorder: writes topics into an MCAP bag, byte for byte as received over DDS."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ TYPES = {
     'label_info': 'vision_msgs/msg/LabelInfo',
     'debug/latency_ms': 'std_msgs/msg/Float64',
 }
-"""Our own topics, subscribed at once; other topics once a publisher shows their type."""
+"""The package's own topics, subscribed at once; others once a publisher shows their type."""
 
 MAY_BE_SILENT = {topic.name for topic in TOPICS if topic.when == WITH_GROUND}
-"""Topics whose publisher is always there and, by its parameters, may never send anything."""
+"""Topics whose publisher always exists but, depending on its parameters, may never send."""
 
 FLUSH_S = 1.0
-"""Time between flushes: what a power cut can cost."""
+"""Time between flushes: the most that a power cut can lose."""
 
 TELL_S = 10.0
 """Time between lines in the log."""
 
 LARGEST_BACKLOG_BYTES = 256 << 20
-"""Messages that wait for a slow disk; what comes on top is dropped and counted."""
+"""Most bytes that may wait for a slow disk; further messages are dropped and counted."""
 
 _LOOK_S = 0.25
 
 
 _Entry = tuple[str, str, bytes, bool, int]
-"""Topic, type and data of a message, whether it is latched, and when it came, ns."""
+"""Topic, type and data of a message, whether it is latched, and its time of arrival, ns."""
 
 
 class RecorderNode(AvdetNode):
     """Writes what it receives; a full disk ends the recording and nothing else.
 
-    The executor's thread takes messages, another writes them, so that a disk that stalls costs
-    no message.
+    The executor's thread receives messages and another writes them, so that a disk that stalls
+    loses no message.
     """
 
     NAME = 'recorder'
@@ -92,7 +92,7 @@ class RecorderNode(AvdetNode):
                 ) from error
 
     def acquire(self) -> None:
-        """Make the bag and subscribe."""
+        """Create the bag and subscribe."""
         path = Path(self.p['path'])
         number = 1
         while path.exists():  # a respawned recorder keeps what was there
@@ -138,13 +138,13 @@ class RecorderNode(AvdetNode):
     def _tell_summary(self) -> None:
         if self.context.ok():
             self.get_logger().info(self._summary())
-        else:  # after Ctrl-C there is no /rosout, of which rcl would complain in a line of its own
+        else:  # after Ctrl-C there is no /rosout, and rcl would log a complaint about that
             print(f'{self.get_name()}: {self._summary()}', flush=True)
 
     # The executor's thread.
 
     def _look(self) -> None:
-        """Subscribe to what has appeared since, and as it is offered now."""
+        """Subscribe to topics that have appeared, and adapt to the QoS offered now."""
         for name, subscription in self._subscriptions_by_topic.items():
             if sentence := subscription.adapt(may_latch=self._nothing_yet(name, subscription)):
                 self.get_logger().warning(sentence)
@@ -165,7 +165,7 @@ class RecorderNode(AvdetNode):
                 self.get_logger().warning(f'{full} is not recorded: {error}')
 
     def _subscribe(self, name: str, full: str, msgtype: str) -> None:
-        known(msgtype)  # or the bag could not describe it
+        known(msgtype)  # otherwise the bag could not describe it
         if full.rsplit('/', 1)[-1] in LATCHED_TOPICS:
             requested = qos.LATCHED_OF_ALL
         else:
@@ -173,7 +173,7 @@ class RecorderNode(AvdetNode):
             infos = self.get_publishers_info_by_topic(full)
             if all_latched(infos):
                 requested = qos.LATCHED_OF_ALL
-            # Cameras often offer best effort only, so no more may be requested.
+            # Cameras often offer only best effort, so nothing stricter may be requested.
             requested = fitting(requested, infos)
         subscription = self._counted.create_subscription(
             message_class(msgtype),
@@ -186,7 +186,7 @@ class RecorderNode(AvdetNode):
         self._subscriptions_by_topic[name] = cast(AdaptiveSubscription, subscription)
 
     def _nothing_yet(self, name: str, subscription: AdaptiveSubscription) -> bool:
-        """Whether the publishers that there are now have sent nothing since they came."""
+        """Whether the current publishers have sent nothing since they appeared."""
         ids = {bytes(info.endpoint_gid) for info in subscription.publishers()}
         before, since_s = self._changed_s.get(name, (set(), 0.0))
         if not ids <= before:
@@ -205,7 +205,7 @@ class RecorderNode(AvdetNode):
         subscription = self._subscriptions_by_topic.get(name)
         latched = subscription is not None and is_latched(subscription.qos_profile)
         now_ns = self.now_ns()
-        if now_ns <= 0:  # sim time has not begun; what is latched came before it
+        if now_ns <= 0:  # sim time has not begun; latched messages come before it
             self._early.append((full, msgtype, data, latched))
             return
         for entry in self._early:
@@ -249,7 +249,7 @@ class RecorderNode(AvdetNode):
             self._close(writer)
 
     def _close(self, writer: BagWriter) -> None:
-        """After a failure: index and metadata of what was written, where the disk still can."""
+        """After a failure, write index and metadata of the bag, if the disk still can."""
         try:
             writer.close()
         except Exception as error:
@@ -266,7 +266,7 @@ class RecorderNode(AvdetNode):
         )
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Length, size, and messages by topic."""
+        """Report length, size, and messages by topic."""
         if self._stopped:
             report.error(f'{self._stopped}; the recording has ended')
         else:
@@ -285,7 +285,7 @@ class RecorderNode(AvdetNode):
             report.ok(self._summary())
 
     def _diagnose_topics(self, report: diagnostics.Report) -> None:
-        """Dropped messages, and why topics that have publishers are not recorded."""
+        """Report dropped messages, and why topics that have publishers are not recorded."""
         if self._dropped:
             report.error(f'the disk is too slow: {self._dropped} messages dropped')
         for name, subscription in self._subscriptions_by_topic.items():
@@ -300,7 +300,7 @@ class RecorderNode(AvdetNode):
             since_s = now_s - self._silent_since_s.setdefault(name, now_s)
             if since_s < SILENT_AFTER_S / 2:
                 continue
-            # Requested before it is needed: the other node's state comes with the next status.
+            # Requested before it is needed, as the other node's state is known a status later.
             why = self.publisher_watch.why_silent(subscription, since_s)
             if since_s >= SILENT_AFTER_S:
                 report.warn(f'not recorded: {why}')
@@ -311,7 +311,7 @@ class RecorderNode(AvdetNode):
     def _diagnose_stop(
         self, report: diagnostics.Report, subscription: AdaptiveSubscription, pulse: StreamPulse
     ) -> None:
-        """A stream that was there and no longer comes."""
+        """Report a stream that was recorded and has stopped."""
         if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
             return
         ours = subscription.topic_name.startswith(f'{self.get_namespace().rstrip("/")}/')

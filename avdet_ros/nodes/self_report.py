@@ -1,4 +1,4 @@
-"""What a node reports of itself: diagnostics once a second, and in the log what is new in them."""
+"""A node's report about itself: diagnostics once a second, and what is new in them in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOCK_STILL_S = 1.5
 
 
 class SelfReport:
-    """Publishes a node's state, its faults and what `AvdetNode.diagnose` says.
+    """Publishes a node's state, its faults and what `AvdetNode.diagnose` reports.
 
     Attributes:
         clock_still: whether ``/clock`` is published and stands still.
@@ -31,10 +31,10 @@ class SelfReport:
     """
 
     def __init__(self, node: Any) -> None:
-        """Create the publisher; `publish` is to be called once a second.
+        """Create the publisher; `publish` must be called once a second.
 
         Args:
-            node: of which it reports, an `AvdetNode`.
+            node: the `AvdetNode` to report on.
         """
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -46,7 +46,7 @@ class SelfReport:
         self._refused_priority = ''
 
     def publish(self) -> None:
-        """Publish how the node is now, and log what of it is new."""
+        """Publish the node's current state, and log what is new in it."""
         node, report = self._node, diagnostics.Report()
         report.value(state=node.state)
         if node.fault:
@@ -78,7 +78,7 @@ class SelfReport:
         self._publisher.publish(diagnostics.to_message(now.to_msg(), name, report))
 
     def _log_news(self, report: diagnostics.Report) -> None:
-        """One line where the report says something new that the log has not had yet."""
+        """Log one line if the report contains something new that has not been logged yet."""
         told = {self._node.fault, *self._node.problems.sentences, *self._node.p.warnings}
         lines = list(self.logged)
         told |= {text for _, text in report.faults if any(text in line for line in lines)}
@@ -94,10 +94,10 @@ class SelfReport:
             log.info(line)
 
     def ask_priority(self, report: diagnostics.Report) -> None:
-        """Ask for real-time priority where it is wanted; each time, as threads come and go.
+        """Request real-time priority if wanted; repeated each time, as threads come and go.
 
         Args:
-            report: gets the answer.
+            report: receives the answer.
         """
         if REAL_TIME not in NODES[self._node.NAME] or not self._node.p[REAL_TIME.name]:
             return

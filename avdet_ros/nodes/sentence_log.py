@@ -1,6 +1,6 @@
-"""Which sentences of a node's diagnostics go to its log: each once, when it comes, and the end.
+"""Select the sentences of a node's diagnostics for its log: each new one, and the recovery.
 
-Who looks at the terminal and not at ``/diagnostics`` learns there why nothing comes.
+So a user who looks at the terminal and not at ``/diagnostics`` also learns why nothing arrives.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 from avdet_ros.nodes.diagnostics import OK, WARN, Report
 
 QUIET_S = 60.0
-"""A sentence that comes again within this time is not logged again."""
+"""A sentence that recurs within this time is not logged again."""
 
 HOLD_S = 3.0
-"""What is over sooner is not worth a line: nodes that start wait for each other."""
+"""A fault that ends sooner is not logged, as nodes wait for each other while they start."""
 
 WELL_S = 3.0
-"""After so long without a fault it is logged that all is well."""
+"""Time without a fault after which the recovery is logged."""
 
 _NUMBER = re.compile(r'\d+(\.\d+)?')
 
 
 class SentenceLog:
-    """Remembers what was logged of one node's reports."""
+    """Remembers which sentences of one node's reports were logged."""
 
     def __init__(self) -> None:
         self._first_s: dict[str, float] = {}
@@ -33,12 +33,12 @@ class SentenceLog:
         self._well_since_s: float | None = None
 
     def news(self, report: Report, now_s: float, told: Collection[str]) -> tuple[int, str] | None:
-        """The level and the one line to log for a report, or None.
+        """Return level and text of the line to log for a report, or None.
 
         Args:
-            report: the newest.
+            report: the newest report.
             now_s: monotonic time.
-            told: sentences that the node has logged by itself.
+            told: sentences that the node has already logged itself.
         """
         if report.level == OK:
             return self._well(report, now_s)
@@ -50,7 +50,7 @@ class SentenceLog:
         fresh = []
         level = WARN
         for its_level, sentence in report.faults:
-            key = _NUMBER.sub('#', sentence)  # seconds and counts go on; the sentence is the same
+            key = _NUMBER.sub('#', sentence)  # numbers change; the sentence is the same
             first_s[key] = self._first_s.get(key, now_s)
             is_new = key not in self._logged_s
             if is_new and sentence not in told:

@@ -1,4 +1,4 @@
-"""Ending cleanly, however ROS ends."""
+"""End cleanly, however ROS ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rclpy.executors import ExternalShutdownException
 
 @contextmanager
 def until_ros_ends() -> Iterator[None]:
-    """A block that Ctrl-C ends, or the end of ROS, without an error."""
+    """Run a block that Ctrl-C or the end of ROS ends without an error."""
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -1,4 +1,4 @@
-"""The thread that pulls sound from a source, in time, whatever the rest of the node does."""
+"""The thread that reads sound from a source in time, whatever the rest of the node does."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.sources.base import BLOCK_SAMPLES, Block, Source, SourceLost, StampedBlock
 
 READ_TIMEOUT_S = 0.1
-"""How long a read may wait, and so how long ending takes."""
+"""Longest wait of a read, and so the time it takes to stop."""
 
 OPEN_S = 2.0
 """How long a node waits for a device to open; a sound server that hangs never answers."""
 
 STOP_S = 2.0
-"""How long its thread may take to end; the same server never lets go either."""
+"""How long the thread may take to end; a sound server that hangs never lets go either."""
 
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 2.0
 
 STILL_S = 1.0
-"""ROS time that has not moved for this long is paused."""
+"""ROS time that has not moved for this long counts as paused."""
 
 
 class SourceReader:
-    """Reads a source in a thread of its own and reopens it when it dies.
+    """Reads a source in a thread of its own and reopens it when it fails.
 
     Attributes:
         source: the source.
-        clock: from sample time to ROS time.
-        samples: how many were read.
+        clock: converts sample time to ROS time.
+        samples: number of samples read.
         reopened: how often the source was lost and came back.
         fault: why there is no sound now; '' when there is.
         last_s: monotonic time of the newest block, None before the first.
@@ -51,17 +51,17 @@ class SourceReader:
         patience_s: float | None = None,
         wanted: Callable[[], int] = lambda: BLOCK_SAMPLES,
     ) -> None:
-        """Prepare; nothing is opened.
+        """Prepare without opening the source.
 
         Args:
             source: what to read.
             ros_now_s: ROS time in seconds.
-            take: gets each block with its times, in the thread.
+            take: receives each block with its times, in the thread.
             began: called, in the thread, when the source was reopened.
-            log: takes sentences.
+            log: logs a sentence.
             alive: whether ROS still runs; when it ends, so does the thread, silently.
-            patience_s: how long `start` waits for the source to open; None: as long as it likes.
-            wanted: how many samples to read at once, asked, in the thread, before each block.
+            patience_s: how long `start` waits for the source to open; None: without limit.
+            wanted: number of samples to read at once; called in the thread before each block.
         """
         self.source = source
         self.clock = SampleClock()
@@ -80,13 +80,13 @@ class SourceReader:
 
     @property
     def busy(self) -> bool:
-        """Whether the thread still has the source, which must then be left alone."""
+        """Whether the thread still uses the source, which must then be left alone."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Open the source and begin to read.
+        """Open the source and start to read.
 
-        A source that does not answer is a `fault`, until it does or refuses and is tried again.
+        A source that does not answer sets `fault` until it answers, or refuses and is tried again.
 
         Raises:
             AvdetError: it cannot be opened.
@@ -105,7 +105,7 @@ class SourceReader:
             self._thread.join(STOP_S)
 
     def _run(self) -> None:
-        """All that the source's driver does happens here, so that nothing else hangs with it."""
+        """Make all calls to the source's driver, so that nothing else hangs with it."""
         try:
             self._open()
             while not self._ending.is_set() and self._read():
@@ -127,7 +127,7 @@ class SourceReader:
                 self._reopen(self.fault)
 
     def _read(self) -> bool:
-        """Read once; False when there is nothing more to read."""
+        """Read once; return False when there is nothing more to read."""
         try:
             block = self.source.read(READ_TIMEOUT_S, self._wanted())
             if block is not None:
@@ -139,7 +139,7 @@ class SourceReader:
             if self.source.may_hang:
                 self._reopen(str(error))
                 return True
-            # Opened again it would begin anew, and fail at the same place.
+            # If reopened, it would start from the beginning and fail at the same place.
             self.source.damage, self.source.exhausted = str(error), True
             return False
         except Exception as error:
@@ -171,12 +171,12 @@ class SourceReader:
                 self.still = False
                 self.clock.reset()
                 self._began()
-        # Time that has not begun is 0: no stamp.
+        # Time that has not begun is 0, which is no stamp.
         self.still = ros_s <= 0 or now_s - self._moved_s > STILL_S
         return self.still
 
     def _note_failure(self, error: Exception) -> None:
-        """Why it cannot be opened; what should not happen goes to the log, once."""
+        """Note why the source cannot be opened; log an unexpected error once."""
         before, self.fault = self.fault, str(error)
         if not isinstance(error, AvdetError):
             self.fault = f'{self.source.label}: {type(error).__name__}: {error}'

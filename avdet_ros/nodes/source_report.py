@@ -1,4 +1,4 @@
-"""What node capture reports of the source that it reads."""
+"""Node capture's report about the source that it reads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from avdet_ros.nodes.source_reader import SourceReader
 from avdet_ros.nodes.topic_health import SILENT_AFTER_S
 
 BEHIND_S = 0.5
-"""A source that hands its sound out this much later than real time cannot keep up."""
+"""A source that delivers its sound this much later than real time cannot keep up."""
 
 
 def report_source(report: Report, reader: SourceReader, windows: int, silent_s: float) -> bool:
-    """Add a source's numbers, and what is wrong with it.
+    """Add a source's numbers and faults to a report.
 
     Args:
-        report: to add them to.
-        reader: of the source.
-        windows: sent so far.
+        report: report to add to.
+        reader: reader of the source.
+        windows: number of windows sent so far.
         silent_s: seconds without a block.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Serves the nodes of a process, each with an executor and a thread of its own.
+"""Serve the nodes of a process, each with an executor and a thread of its own.
 
-One executor for all of them would let a node that is slow to load hold up the others, and would
-look through everything of every node for each message of one.
+With one executor for all, a node that is slow to load would delay the others, and each message of
+one node would cause a check of the entities of every node.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 STOP_S = 2.0
-"""How long a callback under way may take at the end."""
+"""How long a callback in progress may take at the end."""
 
 
 class Spinner:
-    """Spins the first node in the thread that calls, where signals arrive, the rest in theirs.
+    """Spins the first node in the calling thread, where signals arrive, the others in their own.
 
     Attributes:
-        failure: what one of the other nodes ended with, which ends all of them, as the process
-            of a node alone would end.
+        failure: exception that ended one of the other nodes. It ends all nodes, as it would end
+            the process of a single node.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:

@@ -10,13 +10,13 @@ from avdet_ros.nodes.lifecycle import AvdetNode
 
 
 class StepTimes:
-    """Publishes the times of one node's steps while somebody listens; else it costs nothing."""
+    """Publishes the times of one node's steps while somebody subscribes; else it costs nothing."""
 
     def __init__(self, node: AvdetNode) -> None:
         """Create the publisher.
 
         Args:
-            node: whose steps they are; its clock gives the times.
+            node: node that does the steps; its clock gives the times.
         """
         self._node = node
         self._publisher = node.create_publisher(String, 'debug/steps', 10)

@@ -1,4 +1,4 @@
-"""The publishers of a topic, and why nothing comes in on it, in one sentence."""
+"""Check the publishers of a topic, and explain in one sentence why nothing arrives on it."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ LEASE_S = 20.0
 """A killed node stays in the graph this long (Fast DDS, unless its profile sets another time)."""
 
 STATUS_S = 3.0
-"""A status older than this says nothing of now."""
+"""A status older than this says nothing about the present."""
 
 RESPONSE_S = 5.0
 """A request without a response for this long will never get one."""
 
 
 STREAM_MESSAGES = 3
-"""From so many messages on a topic is a stream that should go on."""
+"""A topic with at least this many messages is a stream that should continue."""
 
 
 class StreamPulse:
-    """When messages of a topic came, and so when none come any more.
+    """Measures when messages of a topic arrive, and so whether they have stopped.
 
     Attributes:
-        count: how many came.
+        count: number of messages received.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class StreamPulse:
         self._steps_s: deque[float] = deque(maxlen=21)
 
     def add(self) -> None:
-        """A message has come."""
+        """Note that a message has arrived."""
         now_s = time.monotonic()
         if self.last_s is not None:
             self._steps_s.append(now_s - self.last_s)
@@ -62,7 +62,7 @@ class StreamPulse:
 
     @property
     def has_stopped(self) -> bool:
-        """Whether a stream no longer comes: for longer than is usual for it."""
+        """Whether a stream has been silent for longer than is usual for it."""
         if self.count < STREAM_MESSAGES:
             return False
         usual_s = float(np.median(self._steps_s))
@@ -70,7 +70,7 @@ class StreamPulse:
 
 
 AnySubscription = Subscription | AdaptiveSubscription | HandedOver
-"""What a node takes a topic by."""
+"""Any kind of subscription through which a node receives a topic."""
 
 
 class PublisherWatch:
@@ -87,9 +87,9 @@ class PublisherWatch:
         self._ended_s = -STATUS_S
 
     def source_ended(self) -> bool:
-        """Whether a node of this namespace says that the sound it reads has come to its end.
+        """Whether a node of this namespace reports that its source of sound has ended.
 
-        Asked while nothing comes in: the first time only begins to listen to ``/diagnostics``.
+        Call it while nothing arrives; the first call only subscribes to ``/diagnostics``.
         """
         if self._statuses is None:
             self._statuses = self._node.create_subscription(
@@ -98,7 +98,7 @@ class PublisherWatch:
         return time.monotonic() - self._ended_s < STATUS_S
 
     def source_runs(self) -> None:
-        """Listen no longer: something comes in."""
+        """Unsubscribe from ``/diagnostics``, since messages arrive again."""
         if self._statuses is not None:
             self._node.destroy_subscription(self._statuses)
             self._statuses = None
@@ -111,17 +111,17 @@ class PublisherWatch:
                 self._ended_s = time.monotonic()
 
     def count(self, subscription: AnySubscription) -> int:
-        """How many publishers of the right type there are."""
+        """Return the number of publishers of the right type."""
         infos = self._node.get_publishers_info_by_topic(subscription.topic_name)
         return sum(info.topic_type == type_name(subscription.msg_type) for info in infos)
 
     def report_count(self, report: Report, topic: str, count: int, sentence: str) -> None:
-        """Report that several nodes publish what one should.
+        """Report that several nodes publish a topic that only one should publish.
 
         Args:
-            report: to add it to.
+            report: report to add to.
             topic: its full name.
-            count: how many publish it now; to be given each time, also when it is one.
+            count: number of publishers now; to be passed each time, even when it is one.
             sentence: the warning.
         """
         now_s = time.monotonic()
@@ -137,22 +137,22 @@ class PublisherWatch:
     def report_publishers(
         self, report: Report, subscription: AnySubscription, expected: str
     ) -> None:
-        """Report that several nodes publish what a subscription takes, see `report_count`.
+        """Report that several nodes publish a subscription's topic, see `report_count`.
 
         Args:
-            report: to add it to.
-            subscription: it.
-            expected: what should, e.g. ``one capture``.
+            report: report to add to.
+            subscription: the subscription.
+            expected: the expected publisher, e.g. ``one capture``.
         """
         topic, count = subscription.topic_name, self.count(subscription)
         sentence = f'several nodes publish {topic}, expected {expected}'
         self.report_count(report, topic, count, sentence)
 
     def why_silent(self, subscription: AnySubscription, since_s: float) -> str:
-        """The reason why a subscription that matters is silent.
+        """Return the reason why a subscription that matters is silent.
 
         Args:
-            subscription: it.
+            subscription: the subscription.
             since_s: seconds since the last message, or since the subscription began.
         """
         topic = subscription.topic_name
@@ -177,7 +177,7 @@ class PublisherWatch:
         return f'nothing on {topic} from {", ".join(names)} for {since_s:.0f} s'
 
     def _state(self, name: str) -> str:
-        """Lifecycle state of a node by the last response, then requested again; '' if unknown."""
+        """Return a node's lifecycle state by its last response, or ''; request it again."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(GetState, f'{name}/get_state')

@@ -36,10 +36,11 @@ _LONGEST_AHEAD_S = 5.0
 class TrackerNode(AvdetNode):
     """Publishes `tracks` for every `detections`, with the same header, and vehicles in metres.
 
-    The latter with tracker `ground` alone: `tracks_3d` and its kin hold for the end of the window.
+    The latter only with tracker `ground`: `tracks_3d` and related topics are valid for the end of
+    the window.
 
-    On ``debug/latency_ms`` it publishes how long after the capture of a window's last sample that
-    window's tracks were published: now - (stamp - label_offset_s).
+    ``debug/latency_ms`` is the time from the capture of a window's last sample to the publication
+    of that window's tracks: now - (stamp - label_offset_s).
     """
 
     NAME = 'tracker'
@@ -65,7 +66,7 @@ class TrackerNode(AvdetNode):
         self._tracker = self._make({})
 
     def acquire(self) -> None:
-        """Subscribe, with no tracks."""
+        """Subscribe, and begin without tracks."""
         held(self._tracker).reset()
         self._ego = EgoReader(
             self, self.p['ego_motion'], self.p['odom_frame'], held(self._rig).frame_id
@@ -102,7 +103,7 @@ class TrackerNode(AvdetNode):
             self._subscription = None
 
     def parameters_changed(self, news: dict[str, Any]) -> None:
-        """New thresholds make a new tracker."""
+        """Make a new tracker for a new kind or new thresholds."""
         names = ('tracker', *_THRESHOLDS)
         if any(name in news and news[name] != self.p[name] for name in names):
             tracker = self._make(news)
@@ -119,7 +120,7 @@ class TrackerNode(AvdetNode):
         thresholds = {
             _THRESHOLDS[name]: value for name, value in chosen.items() if value != _OWN_DEFAULT
         }
-        rig = self._rig or self.load_rig()  # parameters may change before it was configured
+        rig = self._rig or self.load_rig()  # parameters may change before the node is configured
         return make_tracker(news.get('tracker', self.p['tracker']), rig, **thresholds)
 
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
@@ -165,7 +166,7 @@ class TrackerNode(AvdetNode):
         return held(self._tracker).update(instant_ns * 1e-9, detections)
 
     def _publish_ground(self, instant_ns: int, end_ns: int) -> None:
-        """The vehicles in metres, carried on from the instant of the boxes to the window's end."""
+        """Publish vehicles in metres, predicted from the boxes' instant to the window's end."""
         if not isinstance(self._tracker, GroundTracker):
             return
         ahead_s = min(max((end_ns - instant_ns) * 1e-9, 0.0), _LONGEST_AHEAD_S)
@@ -204,7 +205,7 @@ class TrackerNode(AvdetNode):
         return found.only(best[:most])
 
     def diagnose(self, report: diagnostics.Report) -> None:
-        """Windows, tracks and the whole chain's latency."""
+        """Report windows, tracks and the latency of the whole chain."""
         silent = self.explain_silence(report, self._subscription, self._last_in_s, may_end=True)
         if self._subscription is not None:
             self.publisher_watch.report_publishers(report, self._subscription, 'one detector')

@@ -1,4 +1,4 @@
-"""The running nodes onto the live page."""
+"""Show the running nodes on the live page."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from avdet_ros.nodes.adaptive import AdaptiveSubscription
 from avdet_ros.nodes.shutdown import until_ros_ends
 
 _LOOK_S = 1.0
-"""Time between looks at what the publishers offer."""
+"""Time between checks of the QoS that publishers offer."""
 
 
 class Viewer(Node):
-    """Shows what is published; a message that is not what it should be is passed over."""
+    """Shows published messages on a page; invalid messages are skipped."""
 
     def __init__(self, page: LivePage, namespace: str, image: str) -> None:
         """Subscribe.
 
         Args:
-            page: where to.
-            namespace: of the nodes.
+            page: page to show them on.
+            namespace: namespace of the nodes.
             image: the camera's topic, relative or full.
         """
         super().__init__('viewer', namespace=namespace)
@@ -115,7 +115,7 @@ class Viewer(Node):
 
 
 def view_live(page: LivePage, namespace: str, image: str) -> None:
-    """Show until Ctrl-C; see `Viewer`."""
+    """Show the nodes until Ctrl-C; see `Viewer`."""
     rclpy.init(args=[])
     node = None
     try:

@@ -1,7 +1,7 @@
-"""Whether windows come as often and as soon as they should, in sentences for diagnostics.
+"""Check for diagnostics that windows arrive as often and as early as they should.
 
-A node that drops windows, gets too few of them or is late works on and publishes: without these
-sentences overload would look like health.
+A node that drops windows, receives too few of them or is late keeps working and publishing:
+without these sentences an overload would look healthy.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import threading
 import numpy as np
 
 WATCHED_S = 5.0
-"""How far back windows are looked at, in ROS time."""
+"""How far back windows are checked, in ROS time."""
 
 FEWEST_PART = 0.9
-"""Fewer windows than this part of one a hop are too few."""
+"""Least fraction of the expected number of windows, which is one per hop."""
 
 LATEST_HOPS = 3.0
-"""A tenth of the windows later than so many hops is too late."""
+"""Windows are late if a tenth of them is later than this many hops."""
 
 LATEST_S = 0.3
-"""But never less than this: a short hop makes nobody late."""
+"""Lower limit of that lateness, for short hops."""
 
 OTHER_CLOCK_S = 60.0
-"""Nothing is so slow: stamps this far from ROS time are not of it."""
+"""Stamps this far from ROS time are of another clock, since no node is that slow."""
 
 _FEWEST_STEPS = 10
 
 
 class WindowFlow:
-    """The windows of the last seconds, as a node handed them on.
+    """The windows that a node has sent in the last seconds.
 
-    Safe to use from two threads: one adds, one asks.
+    Safe to use from two threads: one adds windows, the other requests sentences.
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class WindowFlow:
         self._drops: deque[tuple[int, int]] = deque()
 
     def add(self, now_ns: int, stamp_ns: int, late_ms: float) -> None:
-        """Take a window.
+        """Add a window.
 
         Args:
             now_ns: ROS time.
-            stamp_ns: of the window; when it goes back, all is begun anew.
-            late_ms: from its last sample to now.
+            stamp_ns: stamp of the window; if it goes back, earlier windows are forgotten.
+            late_ms: time from its last sample to now.
         """
         with self._lock:
             if self._windows and (
@@ -61,12 +61,12 @@ class WindowFlow:
             self._forget(now_ns)
 
     def sentences(self, now_ns: int, dropped: int = 0, hop_s: float | None = None) -> list[str]:
-        """What is wrong with the windows of the last seconds; call it once a second.
+        """Describe what is wrong with the windows of the last seconds; call it once a second.
 
         Args:
             now_ns: ROS time.
-            dropped: windows the node has dropped since it began, for want of time.
-            hop_s: from one window's end to the next one's; None: what the stamps show.
+            dropped: windows that the node has dropped since it began, for lack of time.
+            hop_s: time from one window's end to the next one's; None: taken from the stamps.
         """
         with self._lock:
             self._forget(now_ns)
@@ -78,7 +78,7 @@ class WindowFlow:
         hop_s = _hop_s(windows) if hop_s is None else hop_s
         if hop_s is None or since_ns is None:
             return found
-        # A stream that has just begun has not yet had the time.
+        # A stream that has just begun has not had time for all windows.
         if now_ns - since_ns >= WATCHED_S * 1e9:
             expected = WATCHED_S / hop_s
             if len(windows) < FEWEST_PART * expected - 1:
@@ -97,7 +97,7 @@ class WindowFlow:
         return found
 
     def _new_drops(self, now_ns: int, dropped: int) -> int:
-        """Windows dropped in the time that is looked at."""
+        """Return the number of windows dropped in the period checked."""
         if self._drops and now_ns < self._drops[-1][0]:
             self._drops.clear()
         self._drops.append((now_ns, dropped))
@@ -111,7 +111,7 @@ class WindowFlow:
 
 
 def _hop_s(windows: np.ndarray) -> float | None:
-    """The usual step of the stamps; None while there are too few to tell."""
+    """Return the median step of the stamps, or None while there are too few."""
     steps = np.diff(windows[:, 1])
     steps = steps[steps > 0]
     return float(np.median(steps)) * 1e-9 if len(steps) >= _FEWEST_STEPS else None

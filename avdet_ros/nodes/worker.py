@@ -1,4 +1,4 @@
-"""The thread of a node that works on the newest values and never falls behind."""
+"""A node's thread that works on the newest values and never builds up a queue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ T = TypeVar('T')
 
 
 class LatestValueWorker(Generic[T]):
-    """Works on values one after the other; while it is busy the newest few wait, older ones go.
+    """Works on values one after the other; while busy, it keeps the newest few and drops the rest.
 
-    An overloaded node so falls behind by dropping, never by queueing. The executor's thread only
-    hands values over.
+    So an overloaded node drops values and never queues them. The executor's thread only hands
+    values over.
 
     Attributes:
-        dropped: values that newer ones took the place of.
+        dropped: number of values that were replaced by newer ones.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class LatestValueWorker(Generic[T]):
         """Prepare; `start` starts the thread.
 
         Args:
-            name: of the thread.
+            name: name of the thread.
             keep: how many values may wait.
-            work: gets one value, in the thread; None where there was none for `idle_s`.
-            on_refused: gets an AvdetError of `work`, in the thread.
-            on_failed: gets any other error, in the thread, which goes on.
-            idle_s: call `work` with None after so long without a value; None: never.
-            period_s: least time from one call of `work` to the next, asked for each time; the
-                value that is then the newest is worked on.
-            rest_s: wait so long after an error.
-            alive: whether the process goes on; once it does not, an error ends the thread.
+            work: receives one value, in the thread; None if there was none for `idle_s`.
+            on_refused: receives an AvdetError of `work`, in the thread.
+            on_failed: receives any other error, in the thread, which continues.
+            idle_s: call `work` with None after this long without a value; None: never.
+            period_s: returns the least time from one call of `work` to the next, called each time;
+                `work` then receives the newest value.
+            rest_s: wait this long after an error.
+            alive: whether the process is to continue; once it is not, an error ends the thread.
         """
         self.dropped = 0
         self._keep, self._work = keep, work
@@ -79,7 +79,7 @@ class LatestValueWorker(Generic[T]):
         return len(self._waiting)
 
     def put(self, value: T) -> None:
-        """Hand a value over, from any thread; the oldest goes where too many wait."""
+        """Hand a value over, from any thread; drop the oldest if too many wait."""
         with self._changed:
             self._waiting.append(value)
             if len(self._waiting) > self._keep:
@@ -88,12 +88,12 @@ class LatestValueWorker(Generic[T]):
             self._changed.notify()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Drop the waiting values."""
         with self._changed:
             self._waiting.clear()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, for `work`; True when the thread is to end."""
+        """Wait, when called by `work`; return True if the thread is to end."""
         with self._changed:
             return self._changed.wait_for(lambda: self._ending, max(seconds, 0.0))
 
@@ -120,7 +120,7 @@ class LatestValueWorker(Generic[T]):
                 self.pause(self._rest_s)
 
     def _ready(self) -> bool:
-        """Wait until there is something to do; False when the thread is to end."""
+        """Wait until there is something to do; return False if the thread is to end."""
         with self._changed:
             self._changed.wait_for(lambda: self._ending or self._waiting, self._idle_s)
             if self._ending:
@@ -141,14 +141,14 @@ def make_worker(
     on_refused: Callable[[AvdetError], None] | None = None,
     **options: Any,
 ) -> LatestValueWorker[Any]:
-    """A worker whose errors the node logs and reports in its diagnostics.
+    """Make a worker whose errors the node logs and reports in its diagnostics.
 
     Args:
-        node: whose it is.
+        node: node that the worker belongs to.
         what: the work, for the thread's name and for diagnostics.
         keep: how many values may wait.
-        work: gets one value.
-        on_refused: gets an AvdetError of `work`; None: the node reports it.
+        work: receives one value.
+        on_refused: receives an AvdetError of `work`; None: the node reports it.
         **options: those of `LatestValueWorker`.
     """
 
