@@ -1,4 +1,4 @@
-"""Where in the picture a sound seems to be, kept beside the labels for `avdet view`.
+"""Attention maps: where in the picture a sound seems to be, stored for `avdet view`.
 
 ``<labels>/attention/<drive>.npz``, without pickled objects:
 
@@ -23,18 +23,18 @@ FOLDER = 'attention'
 
 
 def attention_path(labels: Path, drive: str) -> Path:
-    """Where a drive's file is."""
+    """Return the path of a drive's file."""
     return labels / FOLDER / f'{drive}.npz'
 
 
 def write_attention(labels: Path, drive: str, stamps: Sequence[str], heat: np.ndarray) -> None:
-    """Keep the maps of a drive's frames.
+    """Write the maps of a drive's frames.
 
     Args:
         labels: folder of the label files.
-        drive: its name.
-        stamps: of the frames.
-        heat: (F, rows, columns).
+        drive: name of the drive.
+        stamps: stamps of the frames.
+        heat: (F, rows, columns) maps.
 
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
@@ -44,7 +44,7 @@ def write_attention(labels: Path, drive: str, stamps: Sequence[str], heat: np.nd
 
 
 def read_attention(labels: Path, drive: str) -> dict[str, np.ndarray]:
-    """(rows, columns) float32 maps of a drive's frames by stamp; none where none were kept.
+    """Read (rows, columns) float32 maps of a drive's frames, by stamp; empty without a file.
 
     Raises:
         AvdetError: the file is damaged.
@@ -57,7 +57,7 @@ def read_attention(labels: Path, drive: str) -> dict[str, np.ndarray]:
             raise ValueError(f'heat of {heat.dtype} and shape {heat.shape} for {len(ids)} frames')
     except FileNotFoundError:
         return {}
-    except Exception as error:  # numpy raises whatever zipfile does
+    except Exception as error:  # numpy passes on any error of zipfile
         raise AvdetError(
             f'{path}: expected attention of avdet train selector --attention, found '
             f'{one_line(error)}'

@@ -1,4 +1,4 @@
-"""Look a data set in the MAVD layout over: what is there, what is missing, what looks wrong."""
+"""Check of a data set in the MAVD layout: its content, missing files, and suspicious data."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from avdet_ros.rig import MICROPHONES
 
 SILENT_DBFS = -110.0
 CLIPPED = 0.001
-"""Part of the samples at full scale from which a channel counts as clipped."""
+"""Fraction of samples at full scale from which a channel counts as clipped."""
 
 SPREAD_DB = 20.0
 GAP = 1.5
-"""Frames further apart than so many usual distances have a gap between them."""
+"""Distance of frames, in multiples of the usual one, from which there is a gap between them."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong.
+    """One kind of problem.
 
     Attributes:
         level: 'error' or 'warning'.
-        drive: the drive, or the split file, it is about; '' for the whole set.
+        drive: the drive or split file that it concerns; '' for the whole set.
         what: kind of finding, one sentence.
-        count: how often.
-        example: one place.
+        count: number of occurrences.
+        example: location of one occurrence.
     """
 
     level: str
@@ -51,15 +51,15 @@ class Finding:
 
 @dataclass
 class DriveSummary:
-    """What a drive holds.
+    """Content of a drive.
 
     Attributes:
-        split: splits whose frames it has.
-        frames: how many are listed.
-        duration_s: from the first to the last.
-        rate_hz: usual frames a second.
-        gaps: how many gaps.
-        checked: how many frames were decoded.
+        split: splits that its frames belong to.
+        frames: number of listed frames.
+        duration_s: time from the first to the last frame.
+        rate_hz: usual number of frames per second.
+        gaps: number of gaps.
+        checked: number of frames that were decoded.
         sizes: picture sizes by modality, e.g. ``1920x650 16-bit``.
         level_dbfs: RMS level of each channel over the decoded frames.
     """
@@ -76,12 +76,12 @@ class DriveSummary:
 
 @dataclass
 class Report:
-    """Outcome of `check`.
+    """Result of `check`.
 
     Attributes:
         drives: summaries by name.
-        files: listed frames of each split file.
-        findings: errors first.
+        files: number of frames listed in each split file.
+        findings: all findings, errors first.
     """
 
     drives: dict[str, DriveSummary]
@@ -90,19 +90,19 @@ class Report:
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """Number of findings that are errors."""
         return sum(finding.level == 'error' for finding in self.findings)
 
 
 def check(root: str | Path, decode: int = 20, progress: Progress = SILENT) -> Report:
     """Check a data set.
 
-    Every file that the split files ask for is looked for; of each drive some frames, evenly
-    spread, are decoded.
+    Every file that the split files refer to must exist; some evenly spaced frames of each drive
+    are decoded.
 
     Args:
         root: the data set's folder.
-        decode: how many frames a drive are decoded, 0 for all.
+        decode: number of frames per drive to decode, 0 for all.
         progress: shows how many drives are done.
 
     Raises:
@@ -137,7 +137,7 @@ def check(root: str | Path, decode: int = 20, progress: Progress = SILENT) -> Re
 
 
 class _Findings:
-    """Collects findings; equal ones of a drive are counted, not repeated."""
+    """Collects findings; equal findings of a drive are counted, not repeated."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str]] = Counter()
@@ -193,7 +193,7 @@ def _leakage(
     drives: dict[str, list[layout.FrameId]],
     found: _Findings,
 ) -> None:
-    """A drive in two splits, or two drives recorded at the same time in different splits."""
+    """Find drives in two splits, and drives recorded at the same time in different splits."""
     spans = []
     for name, frames in drives.items():
         splits = sorted({split for frame in frames for split in owner[frame]})
@@ -237,7 +237,7 @@ def _timing(
         return
     same = np.flatnonzero(steps == 0)
     if len(same):
-        # MAVD's own lists have such pairs: one instant under two sequence numbers.
+        # MAVD's own lists contain such pairs: one instant with two sequence numbers.
         what = 'frames of the same time that differ in their code alone'
         found.add('warning', name, what, str(frames[same[0]]), len(same))
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
@@ -281,7 +281,7 @@ def _pictures(
 
 
 def _clip_rate(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
-    """Clips that were cut out of sound of another rate than their files name."""
+    """Find clips that were cut from sound with another sample rate than their files declare."""
     rate_hz = clip_rate(root, frames)
     if rate_hz is not None and abs(rate_hz / layout.SAMPLE_RATE_HZ - 1) > RATE_TOLERANCE:
         what = (
@@ -323,7 +323,7 @@ def _sound(
 
 
 def _own(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
-    """What only drives of this package have."""
+    """Check the files that only drives of this package have."""
     folder = root / name
     if not (folder / layout.DONE).exists():
         found.add('error', name, 'drive without its DONE marker', str(folder))

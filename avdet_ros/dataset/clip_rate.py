@@ -1,7 +1,7 @@
-"""The rate that the sound of clips really has: clips of neighbouring frames hold the same sound.
+"""True sample rate of clips, estimated from the overlap of clips of neighbouring frames.
 
-Two clips a tenth of a second apart share nine tenths. Where the shared part lies in each tells how
-many samples a tenth of a second has, whatever rate the files name.
+Two clips a tenth of a second apart share nine tenths of their sound. The position of the shared
+part in each clip reveals how many samples a tenth of a second has, whatever rate the files name.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.errors import AvdetError
 
 PAIRS = 4
-"""Pairs of neighbours that are compared."""
+"""Number of neighbouring pairs that are compared."""
 
 LARGEST_STEP_S = 0.5
-"""Neighbours further apart share too little."""
+"""Largest distance of neighbours: clips further apart share too little."""
 
 SAME = 0.8
-"""Correlation of a part that both clips hold, at least."""
+"""Minimum correlation of the part that both clips share."""
 
 
 def clip_rate(root: Path, frames: Sequence[layout.FrameId]) -> float | None:
-    """Samples a second of a drive's clips by their own overlap.
+    """Estimate the sample rate of a drive's clips from their overlap.
 
     Args:
         root: the data set's folder.
-        frames: of one drive, in order of time.
+        frames: frames of one drive, in order of time.
 
     Returns:
-        The median over some pairs; None where fewer than two of them tell.
+        The median over some pairs, samples per second; None if fewer than two pairs yield one.
     """
     near = [
         (a, b) for a, b in pairwise(frames) if 0 < b.stamp_ns - a.stamp_ns <= LARGEST_STEP_S * 1e9
@@ -44,7 +44,7 @@ def clip_rate(root: Path, frames: Sequence[layout.FrameId]) -> float | None:
         first, second = near[index]
         try:
             clips = layout.read_sound(root, first), layout.read_sound(root, second)
-        except AvdetError:  # which is found elsewhere
+        except AvdetError:  # reported elsewhere
             continue
         step_s = (second.stamp_ns - first.stamp_ns) * 1e-9
         loudest = int(np.argmax(np.abs(clips[0]).sum(axis=1)))
@@ -55,18 +55,18 @@ def clip_rate(root: Path, frames: Sequence[layout.FrameId]) -> float | None:
 
 
 def shared_shift(first: np.ndarray, second: np.ndarray) -> int | None:
-    """By how many samples a signal begins later than another that it continues.
+    """Find by how many samples a clip begins later than another that it overlaps.
 
     Args:
-        first: (n,) float32.
-        second: (n,) float32.
+        first: (n,) float32, the earlier clip.
+        second: (n,) float32, the later clip.
 
     Returns:
-        Samples, at least 1; None where the two share nothing.
+        Samples, at least 1; None if the two share nothing.
     """
     count = len(first)
     spectrum = np.fft.rfft(first, 2 * count) * np.conj(np.fft.rfft(second, 2 * count))
-    # Phases alone: an engine repeats itself, what the clips share is exact at all frequencies.
+    # Phases alone: engine sound is periodic, but the shared part matches at all frequencies.
     phases = spectrum / np.maximum(np.abs(spectrum), 1e-12 + 1e-9 * np.abs(spectrum).max())
     correlation = np.fft.irfft(phases)[1 : int(0.9 * count)]
     shift = int(np.argmax(correlation)) + 1

@@ -1,8 +1,8 @@
-"""Boxes of vehicles from annotations in COCO's format, as people and their tools write them.
+"""Vehicle boxes from annotations in COCO's format, as annotation tools write them in practice.
 
-Ids may be numbers or texts, flags numbers, booleans or texts. What is clear is taken; entries that
-are not are left out and counted, and where these are many, the file is refused with the place of
-the first one.
+Ids may be numbers or strings; flags may be numbers, booleans or strings. Unclear entries are
+left out and counted. If there are many of them, the file is refused with the position of the
+first one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 LARGEST_BYTES = 4 << 30
 LIMIT = 0.05
-"""Part of the vehicles' entries that may be unusable before the file must be another's."""
+"""Fraction of vehicle entries that may be unusable before the file is refused."""
 
 _FLAGS = {'0': False, 'false': False, 'no': False, '': False, '1': True, 'true': True, 'yes': True}
 _NAMED = 12
@@ -34,13 +34,13 @@ _NAMED = 12
 
 @dataclass(frozen=True)
 class CocoBoxes:
-    """What a file says.
+    """Content of an annotation file.
 
     Attributes:
-        boxes_px: by the file name of each picture, (N, 4) float32 x_min, y_min, x_max, y_max.
-        taken: boxes by the names of the categories that count as vehicles.
+        boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max by the file name of each picture.
+        taken: number of boxes by the name of each vehicle category.
         others: names of the other categories.
-        left_out: entries that could not be used, by the reason.
+        left_out: number of unusable entries by reason.
     """
 
     boxes_px: dict[str, np.ndarray]
@@ -50,7 +50,7 @@ class CocoBoxes:
 
     @property
     def sentence(self) -> str:
-        """Which categories were taken, for a person to look at."""
+        """Which categories count as vehicles, for the user to check."""
         taken = ', '.join(f'{name} ({count})' for name, count in self.taken.items())
         others = ', '.join(self.others[:_NAMED]) + (' ...' if len(self.others) > _NAMED else '')
         text = f'vehicles are {taken}; not {others or "any other category"}'
@@ -60,13 +60,13 @@ class CocoBoxes:
 
 
 def read_coco_boxes(path: Path) -> CocoBoxes:
-    """Read a file of annotations.
+    """Read an annotation file.
 
-    Crowd regions are left out; a picture without vehicles stays, as an example of background.
+    Crowd regions are left out; pictures without vehicles are kept as examples of background.
 
     Raises:
-        AvdetError: it is not in COCO's format, names no vehicle category, or too much of it
-            cannot be used.
+        AvdetError: it is not in COCO's format, has no vehicle category, or too many of its
+            entries are unusable.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -217,7 +217,7 @@ class _Reader:
 
 
 def _entry(entry: Any, where: str, key: str) -> str:
-    """An id as a text, however it is written."""
+    """Return an id as a string, however it is written."""
     if not isinstance(entry, dict):
         raise _Unusable(f'{where}: expected an object, found {brief_repr(entry)}')
     text = _text(entry.get(key))
@@ -227,7 +227,7 @@ def _entry(entry: Any, where: str, key: str) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """``7``, ``7.0``, ``"7"`` and ``" 07"`` are one id."""
+    """Normalise an id: ``7``, ``7.0``, ``"7"`` and ``" 07"`` are the same."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, float):
@@ -251,7 +251,7 @@ def _flag(entry: dict[str, Any], where: str, key: str) -> bool:
 
 
 def _box(entry: dict[str, Any], where: str) -> tuple[float, float, float, float]:
-    """x_min, y_min, x_max, y_max in pixels, from the box or else from the outline."""
+    """Return x_min, y_min, x_max, y_max in pixels, from the box or else from the outline."""
     numbers = entry.get('bbox')
     if not numbers:
         return _around(entry.get('segmentation'), where)
@@ -277,7 +277,7 @@ def _around(outline: Any, where: str) -> tuple[float, float, float, float]:
 
 
 def _number(value: Any) -> float:
-    """A number, also as a text; NaN for anything else."""
+    """Convert a number or a numeric string; NaN for anything else."""
     try:
         return math.nan if isinstance(value, bool) or value is None else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -285,6 +285,6 @@ def _number(value: Any) -> float:
 
 
 def _kind(sentence: str) -> str:
-    """A reason without the number of its entry, so that equal ones are counted."""
+    """Strip the entry's number from a reason, so that equal reasons are counted together."""
     place, _, reason = sentence.partition(': ')
     return f'{place.partition("]")[2].lstrip(".") or place.partition("[")[0]}: {reason}'

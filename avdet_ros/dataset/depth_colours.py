@@ -1,4 +1,4 @@
-"""Depth as the MAVD layout stores it: disparities in JET colours, and how far a box is by them."""
+"""Depth in the MAVD layout: disparities as JET colours, and the disparity of a box."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ BASELINE_M = 0.6
 
 
 LARGEST_DISPARITY_PX = 192
-"""MAVD's disparities end here."""
+"""Largest disparity in MAVD."""
 
 
 def colour_coded(disparity_px: np.ndarray) -> np.ndarray:
-    """JET colours of disparities, as MAVD stores depth.
+    """Convert disparities to JET colours, as MAVD stores depth.
 
     Args:
-        disparity_px: (H, W) pixels of the full image, 0 where unknown.
+        disparity_px: (H, W) pixels of the full image, 0 if unknown.
 
     Returns:
         (H, W, 3) uint8 BGR; 0 to `LARGEST_DISPARITY_PX` from dark blue to dark red.
@@ -31,19 +31,19 @@ def colour_coded(disparity_px: np.ndarray) -> np.ndarray:
 
 
 MIDDLE = 0.5
-"""Part of a box's width and height about its middle that its distance is read in: its corners
-show what is behind."""
+"""Central part of a box's width and height in which its disparity is read: the corners of a box
+show the background."""
 
 LEAST_PIXELS = 0.3
-"""Part of these pixels that must have a disparity."""
+"""Minimum fraction of these pixels that must have a disparity."""
 
 FAINTEST_PX = 3.0
-"""Disparities below it are beyond 200 m or none."""
+"""Smallest valid disparity: below it, pixels are beyond 200 m or have no disparity."""
 
 
 @cache
 def _codes() -> np.ndarray:
-    """(32, 32, 32) uint8, the code whose JET colour is nearest to a colour in steps of 8."""
+    """(32, 32, 32) uint8: for each colour, in steps of 8, the code with the nearest JET colour."""
     steps = np.arange(32) * 8 + 4
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), axis=-1).reshape(-1, 3)
     colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET)
@@ -52,27 +52,27 @@ def _codes() -> np.ndarray:
 
 
 def disparities(colours: np.ndarray) -> np.ndarray:
-    """The inverse of `colour_coded`, within a step or two of 255 where JPEG has changed colours.
+    """Invert `colour_coded`, to within a step or two of 255 if JPEG has changed colours.
 
     Args:
         colours: (H, W, 3) uint8 BGR.
 
     Returns:
-        (H, W) float32 pixels, 0 where unknown.
+        (H, W) float32 pixels, 0 if unknown.
     """
     blue, green, red = np.moveaxis(colours >> 3, -1, 0)
     return _codes()[blue, green, red].astype(np.float32) * np.float32(LARGEST_DISPARITY_PX / 255)
 
 
 def box_disparities(colours: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
-    """How far away what fills a box is, by the picture of depth.
+    """Read the disparity of the objects in boxes from a depth picture.
 
     Args:
-        colours: (H, W, 3) uint8 BGR, as `colour_coded` makes it.
-        boxes_px: (N, 4) in the same picture.
+        colours: (H, W, 3) uint8 BGR, from `colour_coded`.
+        boxes_px: (N, 4) boxes in the same picture.
 
     Returns:
-        (N,) float32 median disparity of the box's middle; NaN where too little of it has one.
+        (N,) float32 median disparity in the box's central part; NaN if too few pixels have one.
     """
     found = np.full(len(boxes_px), np.nan, np.float32)
     height, width = colours.shape[:2]

@@ -1,9 +1,9 @@
-"""Drives as the authors' program of MM-DistillNet reads them, for people who compare.
+"""Export of drives in the form that the original MM-DistillNet program reads, for comparisons.
 
-Its loader opens pictures under ``.jpg`` names and knows a picture by its content, so that a 16-bit
-PNG under such a name is read with all its counts. Its sound is made of ``.mp3`` files, eight a
-frame, by its own program ``mp3_to_pkl.py``; that one finds nothing below a folder whose path holds
-the word "drive".
+Its loader opens pictures under ``.jpg`` names and detects the format from the content, so a 16-bit
+PNG under such a name is read with all its counts. It gets sound from ``.mp3`` files, eight per
+frame, through its own program ``mp3_to_pkl.py``, which finds nothing below a folder whose path
+contains the word "drive".
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from avdet_ros.progress import SILENT, Progress
 
 JPEG_QUALITY = 95
 MP3_COMPRESSION = 0.1
-"""Of libsndfile: 0 is the highest bit rate, 1 the lowest."""
+"""Compression level of libsndfile: 0 is the highest bit rate, 1 the lowest."""
 
 
 def export_mavd(root: Path, out: Path, progress: Progress = SILENT) -> int:
-    """Write every listed frame of a data set, and the lists; what is there already is kept.
+    """Write every listed frame of a data set, and the lists; existing files are kept.
 
     Args:
         root: a data set in the layout of `avdet_ros.dataset.layout`.
@@ -37,11 +37,11 @@ def export_mavd(root: Path, out: Path, progress: Progress = SILENT) -> int:
         progress: shows frames.
 
     Returns:
-        how many frames there are now.
+        Number of frames in the copy.
 
     Raises:
-        AvdetError: ``root`` is no data set, the path of ``out`` holds "drive", too many frames
-            are unreadable, or a full disk.
+        AvdetError: ``root`` is not a data set, the path of ``out`` contains "drive", too many
+            frames are unreadable, or the disk is full.
     """
     if not layout.is_dataset(root):
         raise AvdetError(f'{root}: expected a data set with train_all.txt, found none')

@@ -1,4 +1,4 @@
-"""The sound around each frame as features, computed once and kept beside the drives.
+"""Features of the sound around each frame, computed once and cached beside the drives.
 
 ``<root>/features/<kind>/<drive>.npz`` (uncompressed, so that it can be mapped), for F frames:
 
@@ -9,10 +9,10 @@
                (F, 8, 80, 173) f2    kind ``log_mel``: its levels alone, dB re full scale
 ``skipped``    (S,) str              stamps of frames whose sound cannot be read
 ``front_end``  (n,) f8               rate, window, n_fft, hop, bands; gains, delays and dead
-                                     microphones that were taken out, each after their number
+                                     microphones that were corrected, each after their number
 =============  ====================  =============================================================
 
-A file is made anew when other frames are asked for; delete it once damaged sound is mended.
+A file is computed again if other frames are requested. Delete it after repairing damaged sound.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _logger = logging.getLogger(__name__)
 
 FOLDER = 'features'
 PAIRS_OF_KIND = {'window': len(PAIRS), 'all_pairs': len(EVERY_PAIR), 'log_mel': len(PAIRS)}
-"""Microphone pairs of the front end, see `FrontEnd.pair_count`; levels alone need none."""
+"""Number of microphone pairs of the front end, see `FrontEnd.pair_count`; levels need none."""
 
 KINDS = tuple(PAIRS_OF_KIND)
 
 ONE_PROCESS = 400
-"""Frames that one process computes faster than others start."""
+"""Up to this many frames, one process is faster than starting several."""
 
 
 def cache_sound(
@@ -64,12 +64,13 @@ def cache_sound(
         root: the data set's folder.
         drives: frames of each drive.
         kind: one of `KINDS`.
-        rig: what the drives must have been recorded with, where they say so.
+        rig: rig that the drives must have been recorded with, if they contain a rig file.
         progress: shows frames.
-        jobs: processes; 0 takes one a core where there is much to do.
+        jobs: number of processes; 0: one per core if there are many frames.
 
     Raises:
-        AvdetError: another rig, too many frames without readable sound, or a full disk.
+        AvdetError: a drive has another rig, too many frames lack readable sound, or the disk is
+            full.
     """
     front_end = FrontEnd.of(rig, PAIRS_OF_KIND[kind])
     for name in drives:
@@ -99,7 +100,7 @@ def cache_sound(
             for name, frames in sorted(missing.items()):
                 done(name, write_features(root, name, frames, kind, front_end))
         else:
-            # Spawned, not forked: the parent holds threads of torch.
+            # Spawned, not forked: the parent has torch threads.
             context = multiprocessing.get_context('spawn')
             with ProcessPoolExecutor(jobs, context) as pool:
                 waiting = {
@@ -117,7 +118,7 @@ def write_features(
     """Compute one drive's file.
 
     Returns:
-        Why frames were left out, one sentence each.
+        Reasons why frames were left out, one sentence each.
 
     Raises:
         AvdetError: the disk is full.
@@ -148,7 +149,7 @@ def write_features(
 
 
 def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.ndarray]:
-    """Where each stamp's features are in a drive's file, and the features, mapped.
+    """Return the index of each stamp in a drive's file, and the features, memory-mapped.
 
     Raises:
         AvdetError: the file is missing or damaged.
@@ -158,14 +159,14 @@ def map_features(root: Path, kind: str, drive: str) -> tuple[dict[str, int], np.
         with np.load(path, allow_pickle=False) as file:
             places = {str(stamp): index for index, stamp in enumerate(file['ids'])}
         return places, map_member(path, 'features')
-    except Exception as error:  # numpy raises whatever zipfile does
+    except Exception as error:  # numpy passes on any error of zipfile
         raise AvdetError(
             f'{path}: expected features of a drive, found {one_line(error)}'
         ) from error
 
 
 def _numbers(front_end: FrontEnd) -> np.ndarray:
-    """A front end as numbers, those of each tuple after its length: equal for equal ones alone."""
+    """Serialise a front end to numbers, each tuple after its length, so that equality is exact."""
     numbers: list[float] = []
     for item in astuple(front_end):
         numbers += [len(item), *item] if isinstance(item, tuple) else [item]
@@ -173,12 +174,12 @@ def _numbers(front_end: FrontEnd) -> np.ndarray:
 
 
 def cache_path(root: Path, kind: str, drive: str) -> Path:
-    """A drive's file."""
+    """Return the path of a drive's file."""
     return root / FOLDER / kind / f'{drive}.npz'
 
 
 def _skipped_in(path: Path, frames: Sequence[layout.FrameId], front_end: FrontEnd) -> int | None:
-    """How many frames a drive's file leaves out; None if it is still to be made."""
+    """Number of frames that a drive's file leaves out; None if it has to be computed."""
     if not path.exists():
         return None
     try:
@@ -186,6 +187,6 @@ def _skipped_in(path: Path, frames: Sequence[layout.FrameId], front_end: FrontEn
             skipped = file['skipped'].tolist()
             known = {*file['ids'].tolist(), *skipped}
             same = np.array_equal(file['front_end'], _numbers(front_end))
-    except Exception:  # a damaged cache is made anew
+    except Exception:  # a damaged cache is computed again
         return None
     return len(skipped) if same and all(frame.stamp in known for frame in frames) else None

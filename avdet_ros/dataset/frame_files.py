@@ -1,4 +1,4 @@
-"""Which files the frames of a drive should have, and which of them are there."""
+"""Files that the frames of a drive should have, and a check that they exist."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def look_for_files(
         root: the data set's folder.
         drive: its name.
         frames: its frames.
-        whole: it has one file of sound for all frames.
-        add: takes level, drive, kind and place of what is missing.
+        whole: whether it has one sound file for all frames.
+        add: called with level, drive, kind and path of each missing file.
 
     Returns:
-        Frames with the RGB picture and the sound; other pictures may be missing.
+        Frames that have the RGB picture and the sound; other pictures may be missing.
     """
     topics = _topics(root / drive)
     asked = _modalities(root, frames, whole, topics)
@@ -40,7 +40,7 @@ def look_for_files(
         for path in (*needed, *others):
             if not path.exists():
                 kind = 'sound' if path.parent.name == 'audio' else path.parent.name
-                # Cameras of a vehicle have rates of their own: what has none near is no damage.
+                # A vehicle's cameras have different rates, so a frame may lack a near picture.
                 level = 'warning' if path in others and topics else 'error'
                 add(level, drive, f'missing file: {kind}', str(path))
             elif path.stat().st_size == 0:
@@ -54,7 +54,7 @@ def look_for_files(
 
 
 def _topics(folder: Path) -> tuple[str, ...]:
-    """Modalities that a bag was asked for; none for a drive that is not of a bag."""
+    """Modalities requested from a bag; none for a drive that does not come from a bag."""
     try:
         topics = layout.read_parameters(folder).get('topics')
     except AvdetError:
@@ -65,7 +65,7 @@ def _topics(folder: Path) -> tuple[str, ...]:
 def _modalities(
     root: Path, frames: Sequence[layout.FrameId], whole: bool, topics: tuple[str, ...]
 ) -> list[str]:
-    """What a drive should have: a vehicle without a camera lacks no pictures of it."""
+    """Modalities that a drive should have: none of cameras that its vehicle does not have."""
     return [
         kind
         for kind in layout.PICTURES

@@ -1,18 +1,19 @@
-"""Which of the teachers' boxes a student should learn that hears, kept beside the labels.
+"""Filters that select which of the teachers' boxes a sound-based student is trained on.
 
-Teachers label what they see. A filter says of each of their fused boxes whether it is a label,
-whether its part of the picture teaches nothing (neither a vehicle nor that there is none), or
-whether it is taken for empty road; and it leaves further parts open, where something sounds that
-nobody sees. ``<labels>/filter_<name>/<drive>.npz``, without pickled objects:
+Teachers label what they see. A filter decides for each of their fused boxes whether it is a label,
+whether its part of the picture is left unlabelled (it is trained neither as a vehicle nor as
+background), or whether it counts as empty road. It also leaves parts unlabelled in which something
+is audible but not visible. The result is stored beside the labels, in
+``<labels>/filter_<name>/<drive>.npz``, without pickled objects:
 
 ==============  =============  ==================================================================
 ``ids``         (F,) str       stamps of the frames
 ``frame``       (K,) int32     of each box, index into ``ids``
 ``boxes_px``    (K, 4) float32 the fused boxes, in the labels' order
-``score``       (K,) float32   how likely each one sounds; NaN where the filter has no such number
+``score``       (K,) float32   probability that each is audible; NaN if the filter has none
 ``verdict``     (K,) int8      `KEEP`, `OPEN` or `ROAD`
-``open_frame``  (H,) int32     of each part left open
-``open_px``     (H, 4) float32 where it is
+``open_frame``  (H,) int32     of each unlabelled part, index into ``ids``
+``open_px``     (H, 4) float32 the unlabelled parts
 ==============  =============  ==================================================================
 """
 
@@ -29,22 +30,22 @@ from avdet_ros.files import write_atomically
 from avdet_ros.quoting import one_line
 
 KEEP, OPEN, ROAD = 1, 0, -1
-"""A label; neither a label nor the lack of one; nothing there."""
+"""The box is a label; it is left unlabelled; it counts as empty road."""
 
 FILTERS = ('none', 'moving', 'sounding', 'oracle')
-"""``moving`` keeps what moves by the truth, ``sounding`` what a selector hears, ``oracle`` what
-sounds by the truth."""
+"""``moving`` keeps vehicles that move by the ground truth, ``sounding`` those that a selector
+finds audible, ``oracle`` those that are audible by the ground truth."""
 
 
 @dataclass(frozen=True)
 class FilteredFrame:
-    """What a filter says of one frame.
+    """Result of a filter for one frame.
 
     Attributes:
         boxes_px: (N, 4) float32, the teachers' fused boxes.
         verdict: (N,) int8.
-        score: (N,) float32, how likely each one sounds, NaN where unknown.
-        open_px: (M, 4) float32, parts of the picture that stay open beside those of boxes.
+        score: (N,) float32, probability that each is audible, NaN if unknown.
+        open_px: (M, 4) float32, unlabelled parts of the picture in addition to unlabelled boxes.
     """
 
     boxes_px: np.ndarray
@@ -54,22 +55,22 @@ class FilteredFrame:
 
     @property
     def kept_px(self) -> np.ndarray:
-        """(K, 4) boxes that are labels."""
+        """(K, 4) boxes that are kept as labels."""
         return self.boxes_px[self.verdict == KEEP]
 
     @property
     def left_open_px(self) -> np.ndarray:
-        """(M, 4) all parts of the picture that teach nothing."""
+        """(M, 4) all unlabelled parts of the picture, boxes included."""
         return np.concatenate([self.boxes_px[self.verdict == OPEN], self.open_px])
 
 
 def filter_path(labels: Path, name: str, drive: str) -> Path:
-    """Where a drive's file is."""
+    """Return the path of a drive's file."""
     return labels / f'filter_{name}' / f'{drive}.npz'
 
 
 def write_filtered(path: Path, frames: Mapping[str, FilteredFrame]) -> None:
-    """Write what a filter says of a drive's frames, by stamp.
+    """Write a filter's results for a drive's frames, by stamp.
 
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
@@ -92,7 +93,7 @@ def write_filtered(path: Path, frames: Mapping[str, FilteredFrame]) -> None:
 
 
 def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFrame]:
-    """What a filter says of a drive's frames, by stamp.
+    """Read a filter's results for a drive's frames, by stamp.
 
     Raises:
         AvdetError: the file is missing or damaged.
@@ -118,7 +119,7 @@ def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFram
             f'{path}: expected what the filter {name} says of the labels, found none; '
             f'{command} makes it'
         ) from None
-    except Exception as error:  # numpy raises whatever zipfile does
+    except Exception as error:  # numpy passes on any error of zipfile
         raise AvdetError(
             f'{path}: expected what a filter says of labels, found {one_line(error)}'
         ) from error
@@ -131,7 +132,7 @@ def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFram
 
 
 def check_same_boxes(its: FilteredFrame, boxes_px: np.ndarray, where: str) -> None:
-    """See that a filter was made for these labels.
+    """Check that a filter was made for these labels.
 
     Raises:
         AvdetError: it was made for other boxes.

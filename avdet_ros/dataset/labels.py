@@ -1,25 +1,25 @@
-"""Labels of a drive: what teachers see, fused and kept on disk, or the truth a drive carries.
+"""Labels of a drive: fused teacher predictions stored on disk, or the drive's own ground truth.
 
-Teachers are asked once. What they see is one ``.npz`` file a drive, without pickled objects:
+Teachers run once. Their output is one ``.npz`` file per drive, without pickled objects:
 
 ===================  ==================  =========================================================
 ``ids``              (F,) str            frame ids, ``<secs>_<nsec>_<code>``
 ``skipped``          (S,) str            ids of frames that have no readable picture
-``disparity_px``     (K,) float32        of what fills each box, where there are pictures of depth
-                                         (`dataset.depth_colours`); NaN elsewhere
+``disparity_px``     (K,) float32        disparity of the object in each box, if there are depth
+                                         pictures (`dataset.depth_colours`); NaN elsewhere
 ``teachers``         (M,) str            modality of each teacher, in the order used below
 ``boxes_px``         (K, 4) float32      every teacher's boxes in camera pixels
 ``scores``           (K,) float32        their scores
 ``frame``            (K,) int32          index into ``ids``
 ``teacher``          (K,) int8           index into ``teachers``
-``attention``        (F, M, V) float16   attention maps P3..P7 end to end (r = 2), each scaled to a
-                                         largest value of 1
+``attention``        (F, M, V) float16   attention maps P3..P7, concatenated (r = 2), each scaled
+                                         to a maximum of 1
 ``attention_sizes``  (5, 2) int32        height and width of each level
 ``embedding``        (F, M, 5, C) f16    mean of each level's features over its positions
 ``features``         (F, M, C, h, w) f16 features of P5, for the pairwise and AFD losses
 ===================  ==================  =========================================================
 
-Each teacher's boxes are kept apart, so that a run with fewer teachers fuses anew from the cache.
+Each teacher's boxes are stored separately, so that a run with fewer teachers can fuse them again.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from avdet_ros.files import map_member, write_atomically
 from avdet_ros.quoting import one_line
 
 SCORE_THRESHOLD = 0.3
-"""A teacher's box below this score is no label."""
+"""Minimum score of a teacher's box to be a label."""
 
 FUSION_IOU = 0.5
-"""Boxes of all teachers that overlap more than this are one vehicle."""
+"""Overlap above which boxes of all teachers are the same vehicle."""
 
 ARRAYS = {
     'ids': (1, 'U'),
@@ -57,19 +57,19 @@ ARRAYS = {
     'skipped': (1, 'U'),
     'disparity_px': (1, 'f'),
 }
-"""Dimensions and kind of each array of a label file."""
+"""Number of dimensions and dtype kind of each array in a label file."""
 
 LABELS = 'labels'
-"""Folder of the data set that `avdet train label` writes into."""
+"""Folder in the data set that `avdet train label` writes to."""
 
 LARGE = ('attention', 'embedding', 'features')
-"""Arrays that can stay on disk."""
+"""Arrays that can stay on disk, memory-mapped."""
 
 NONE = np.zeros(0, 'U1')
-"""No frame skipped, which a file need not say."""
+"""No skipped frames: the default if a file has no such array."""
 
 NO_DISPARITIES = np.zeros(0, np.float32)
-"""Those of a file that has none, whatever boxes it has."""
+"""No disparities: the default if a file has no such array, whatever boxes it has."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,10 @@ class FrameLabels:
     Attributes:
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max in camera pixels.
         ids: (N,) int64, a vehicle's identity within its drive, -1 where unknown.
-        distance_m: (N,) float64 from the array, NaN where unknown.
-        visible: (N,) float64, the share that the camera sees, NaN where unknown.
-        disparity_px: (N,) float32, of what fills the box, NaN where unknown; None for all unknown.
+        distance_m: (N,) float64 distance from the array, NaN if unknown.
+        visible: (N,) float64, fraction that the camera sees, NaN if unknown.
+        disparity_px: (N,) float32, disparity of the object in the box, NaN if unknown; None if all
+            are unknown.
     """
 
     boxes_px: np.ndarray
@@ -93,7 +94,7 @@ class FrameLabels:
 
 @dataclass(frozen=True)
 class DriveLabels:
-    """What the teachers see in one drive; the attributes are the arrays of the file."""
+    """The teachers' output for one drive; the attributes are the arrays of the file."""
 
     ids: np.ndarray
     teachers: tuple[str, ...]
@@ -112,7 +113,7 @@ class DriveLabels:
         return len(self.ids)
 
     def columns(self, modalities: Sequence[str]) -> list[int]:
-        """Indices of the named teachers.
+        """Return the indices of the named teachers.
 
         Raises:
             AvdetError: one of them is not in the file.
@@ -126,11 +127,11 @@ class DriveLabels:
         return [self.teachers.index(name) for name in modalities]
 
     def fused(self, index: int, modalities: Sequence[str]) -> Detections:
-        """One set of boxes of several teachers for a frame.
+        """Fuse the boxes of several teachers for a frame.
 
         Args:
-            index: of the frame.
-            modalities: whose boxes count.
+            index: index of the frame.
+            modalities: teachers whose boxes are used.
         """
         rows = self.fused_rows(index, modalities)
         return Detections(
@@ -138,13 +139,13 @@ class DriveLabels:
         )
 
     def fused_rows(self, index: int, modalities: Sequence[str]) -> np.ndarray:
-        """(N,) int64 places of the boxes that `fused` keeps, best first."""
+        """Return (N,) int64 indices of the boxes that `fused` keeps, best first."""
         of_frame = (self.frame == index) & np.isin(self.teacher, self.columns(modalities))
         rows = np.flatnonzero(of_frame)
         return rows[fused_places(self.boxes_px[rows], self.scores[rows])]
 
     def attention_levels(self, index: int, modality: str) -> Iterator[np.ndarray]:
-        """The attention maps P3..P7 of a frame and teacher, each (H, W) float32."""
+        """Yield the attention maps P3..P7 of a frame and teacher, each (H, W) float32."""
         (column,) = self.columns([modality])
         start = 0
         for height, width in self.attention_sizes:
@@ -154,27 +155,27 @@ class DriveLabels:
 
 
 def fuse_boxes(boxes_px: np.ndarray, scores: np.ndarray) -> Detections:
-    """Keep the best of boxes that mean the same vehicle (MM-DistillNet, section 3.3).
+    """Keep the best of the boxes of the same vehicle (MM-DistillNet, section 3.3).
 
     Args:
         boxes_px: (N, 4) boxes of all teachers, camera pixels.
         scores: (N,) their scores.
 
     Returns:
-        those above a score of 0.3 after non-maximum suppression at IoU 0.5, best first.
+        Boxes with a score above 0.3 after non-maximum suppression at IoU 0.5, best first.
     """
     best = fused_places(boxes_px, scores)
     return Detections(boxes_px[best].astype(np.float32), scores[best].astype(np.float32))
 
 
 def fused_places(boxes_px: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(K,) int64 places of the boxes that `fuse_boxes` keeps, best first."""
+    """Return (K,) int64 indices of the boxes that `fuse_boxes` keeps, best first."""
     sure = np.flatnonzero(scores > SCORE_THRESHOLD)
     return sure[nms(boxes_px[sure], scores[sure], FUSION_IOU)]
 
 
 def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
-    """The labels of a drive without a readable frame."""
+    """Return the labels of a drive without a readable frame."""
     many = len(teachers)
     return DriveLabels(
         ids=NONE,
@@ -191,7 +192,7 @@ def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
 
 
 def write_labels(path: Path, labels: DriveLabels) -> None:
-    """Write a drive's labels; a file that exists is whole, whenever the run was killed.
+    """Write a drive's labels atomically: an existing file is complete, even if the run was killed.
 
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
@@ -206,7 +207,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
 
     Args:
         path: the file.
-        mapped: leave maps and features on disk until they are needed.
+        mapped: memory-map attention maps and features instead of reading them.
 
     Raises:
         AvdetError: the file is missing, broken, or lacks an array.
@@ -223,7 +224,7 @@ def read_labels(path: Path, mapped: bool = False) -> DriveLabels:
         raise AvdetError(
             f'labels {path}: expected a file made by avdet train label, found none'
         ) from None
-    except Exception as error:  # numpy raises whatever zipfile does
+    except Exception as error:  # numpy passes on any error of zipfile
         raise AvdetError(f'labels {path}: expected arrays, found {one_line(error)}') from error
     for name, (dimensions, kind) in ARRAYS.items():
         found = arrays.get(name)
@@ -244,21 +245,21 @@ def labels_of(
     folder: Path | None = None,
     teachers: Sequence[str] = (),
 ) -> dict[str, FrameLabels]:
-    """The labels of a drive's frames by stamp; frames that the source does not know are missing.
+    """Read the labels of a drive's frames, by stamp; frames missing in the source are left out.
 
     Args:
         root: the data set's folder.
-        drive: its name.
-        source: ``teachers``, their boxes fused, or ``truth``, what the drive carries.
-        folder: of the teachers' label files, None for ``<root>/labels``.
-        teachers: whose boxes are fused, none named for all of them.
+        drive: name of the drive.
+        source: ``teachers`` for their fused boxes, or ``truth`` for the drive's ground truth.
+        folder: folder of the teachers' label files, None for ``<root>/labels``.
+        teachers: teachers whose boxes are fused; empty for all of them.
 
     Raises:
         AvdetError: the file is missing or damaged, or lacks a teacher.
     """
     if source == 'teachers':
         table = read_labels((folder or root / LABELS) / f'{drive}.npz', mapped=True)
-        # The boxes alone: whoever keeps the table keeps its maps of large arrays open.
+        # Only the boxes: a reference to the table would keep its memory-mapped arrays open.
         names = teachers or table.teachers
         return {
             str(stamp): _boxes_alone(table, table.fused_rows(index, names))
@@ -269,10 +270,10 @@ def labels_of(
 
 
 def require_truth(root: Path, drives: Iterable[str], told: int) -> None:
-    """Check that every drive has a truth, from which so many frames are told what sounds.
+    """Check that every drive has a ground truth, to label what is audible in ``told`` frames.
 
     Raises:
-        AvdetError: one has none.
+        AvdetError: a drive has none.
     """
     if not all('truth' in label_sources(root, name) for name in drives):
         raise AvdetError(
@@ -284,10 +285,10 @@ def require_truth(root: Path, drives: Iterable[str], told: int) -> None:
 def require_labels(
     root: Path, drives: Iterable[str], source: str, folder: Path | None = None
 ) -> None:
-    """See that every drive has labels from a source, before anything is computed.
+    """Check that every drive has labels from a source, before anything is computed.
 
     Raises:
-        AvdetError: one has none.
+        AvdetError: a drive has none.
     """
     for drive in drives:
         if source not in label_sources(root, drive, folder):
@@ -302,7 +303,7 @@ def require_labels(
 
 
 def label_sources(root: Path, drive: str, folder: Path | None = None) -> tuple[str, ...]:
-    """Which sources of `labels_of` a drive has: some of ``teachers`` and ``truth``."""
+    """Return which sources of `labels_of` a drive has: some of ``teachers`` and ``truth``."""
     there = {
         'teachers': (folder or root / LABELS) / f'{drive}.npz',
         'truth': root / drive / 'truth' / 'frames.jsonl',
@@ -318,7 +319,7 @@ def _boxes_alone(table: DriveLabels, rows: np.ndarray) -> FrameLabels:
 
 
 def _true_labels(line: dict[str, Any]) -> FrameLabels:
-    """The vehicles of a line of the truth that a detector of sound should report."""
+    """The vehicles in a line of the truth that a sound-based detector should report."""
     wanted = np.array(line['label'], bool).reshape(-1)
     return FrameLabels(
         line['boxes_px'][wanted],

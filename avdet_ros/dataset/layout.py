@@ -1,13 +1,13 @@
 """The MAVD layout on disk: frame ids, split files, pictures, sound and, in our drives, the truth.
 
-    <root>/train_all.txt, val_day_static.txt, ...   one frame id a line
+    <root>/train_all.txt, val_day_static.txt, ...   one frame id per line
     <root>/<drive>/fl_rgb/fl_rgb_<stamp>.jpg
     <root>/<drive>/fl_ir_aligned/fl_ir_aligned_<stamp>.jpg | .png
     <root>/<drive>/fl_rgb_depth/fl_rgb_<stamp>.jpg
     <root>/<drive>/audio/audio_{0..7}_<stamp>.mp3 | .wav | .flac
 
 A frame id is ``<drive>/<stamp>`` and a stamp ``<seconds>_<nanoseconds>_<code>``. Drives that this
-package writes hold more: ``drive.flac`` (eight channels, from the drive's ``start_ns`` on),
+package writes contain more: ``drive.flac`` (eight channels, from the drive's ``start_ns`` on),
 ``depth_m/depth_m_<stamp>.npy`` (metres), ``truth/frames.jsonl``, ``odometry.csv`` (see
 `odometry`), ``rig.yaml``, ``parameters.json`` and, once complete, ``DONE``. Pickled files of
 a data set are never read.
@@ -37,7 +37,7 @@ DAYTIMES = ('day', 'night')
 VARIANTS = ('all', 'static', 'drive')
 SAMPLE_RATE_HZ = 44100
 CLIP_S = 1.0
-"""Length of a frame's sound, centred on the picture."""
+"""Length of a frame's sound, centred on the picture's stamp."""
 
 PICTURES = {
     'rgb': ('fl_rgb', 'fl_rgb_', ('.jpg', '.png')),
@@ -45,12 +45,12 @@ PICTURES = {
     'depth': ('fl_rgb_depth', 'fl_rgb_', ('.jpg', '.png')),
 }
 """Folder, prefix and endings of each modality, the preferred ending first. Thermal counts need
-16 bits, which only PNG holds; MAVD's .jpg of the same name is an 8-bit picture."""
+16 bits, which only PNG supports; MAVD's .jpg of the same name is an 8-bit picture."""
 
 SOUND_ENDINGS = ('.flac', '.wav', '.mp3')
 DRIVE_SOUND = 'drive.flac'
 MEASURED = ('distance_m', 'visible_fraction', 'pixels')
-"""What the truth of simulated drives says of each vehicle and that of recorded ones may not."""
+"""Values per vehicle that simulated drives have in their truth and recorded drives may lack."""
 
 DONE = 'DONE'
 _BY_DAY = {'day', 'daytime', 'daylight', 'midday'}
@@ -63,7 +63,7 @@ class FrameId:
     Attributes:
         stamp_ns: when the picture was taken, nanoseconds since 1970.
         drive: the drive's folder.
-        stamp: ``<seconds>_<nanoseconds>_<code>`` as the file names hold it.
+        stamp: ``<seconds>_<nanoseconds>_<code>``, as in file names.
     """
 
     stamp_ns: int
@@ -75,27 +75,27 @@ class FrameId:
 
     @property
     def is_day(self) -> bool:
-        """A drive whose name says day was recorded by day; Monday, or day_2_night, was not."""
+        """Whether the name says that the drive was recorded by day; Monday, day_2_night do not."""
         words = set(re.findall('[A-Z]?[a-z]+|[A-Z]+', self.drive))
         words = {word.lower() for word in words}
         return bool(words & _BY_DAY) and 'night' not in words
 
 
 def make_id(drive: str, stamp_ns: int, code: int = 1) -> FrameId:
-    """The id of a frame taken at a time."""
+    """Return the id of a frame taken at a given time."""
     seconds, nanoseconds = divmod(int(stamp_ns), 1_000_000_000)
     return FrameId(int(stamp_ns), drive, f'{seconds}_{nanoseconds:09d}_{code:03d}')
 
 
 def parse_id(text: str, where: str = 'frame id') -> FrameId | None:
-    """Take an id apart.
+    """Parse a frame id.
 
     Args:
         text: ``<drive>/<seconds>_<nanoseconds>_<code>``.
-        where: for the message.
+        where: source of the text, for the message.
 
     Returns:
-        the id; None for one with fewer than nine digits of nanoseconds, whose time is unknown.
+        The id; None if it has fewer than nine digits of nanoseconds, as its time is unknown.
 
     Raises:
         AvdetError: it is not an id.
@@ -120,7 +120,7 @@ def _is_number(text: str) -> bool:
 def split_path(
     root: str | Path, split: str, daytime: str | None = None, variant: str = 'all'
 ) -> Path:
-    """Where the ids of a split are listed.
+    """Return the path of a split file.
 
     Args:
         root: the data set's folder.
@@ -151,7 +151,7 @@ def read_ids(path: str | Path) -> list[FrameId]:
     """Read a split file; ids without a full time are dropped, the rest is sorted by time.
 
     Raises:
-        AvdetError: the file cannot be read, or a line is not an id; names file and line.
+        AvdetError: the file cannot be read, or a line is not an id; the message names both.
     """
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
@@ -165,7 +165,7 @@ def read_ids(path: str | Path) -> list[FrameId]:
 
 
 def write_ids(path: str | Path, ids: Iterable[FrameId]) -> None:
-    """Write a split file, sorted by time, in one step; several processes may at once.
+    """Write a split file, sorted by time, atomically; several processes may do so at once.
 
     Raises:
         AvdetError: it cannot be written.
@@ -177,13 +177,13 @@ def write_ids(path: str | Path, ids: Iterable[FrameId]) -> None:
 def picture_path(
     root: str | Path, frame: FrameId, modality: str, ending: str | None = None
 ) -> Path:
-    """Path of a picture: the first ending that exists, else the preferred one.
+    """Return the path of a picture: with the first ending that exists, else the preferred one.
 
     Args:
         root: the data set's folder.
-        frame: which frame.
+        frame: the frame.
         modality: a key of `PICTURES`.
-        ending: this ending without looking.
+        ending: use this ending, whether the file exists or not.
     """
     folder, prefix, endings = PICTURES[modality]
     stem = Path(root) / frame.drive / folder / f'{prefix}{frame.stamp}'
@@ -192,7 +192,7 @@ def picture_path(
 
 
 def sound_paths(root: str | Path, frame: FrameId, ending: str | None = None) -> list[Path]:
-    """Paths of a frame's eight sound files, one a microphone; see `picture_path`."""
+    """Return the paths of a frame's eight sound files, one per microphone; see `picture_path`."""
     stems = [
         Path(root) / frame.drive / 'audio' / f'audio_{index}_{frame.stamp}'
         for index in range(MICROPHONES)
@@ -208,10 +208,10 @@ def read_picture(root: str | Path, frame: FrameId, modality: str) -> np.ndarray:
 
     Returns:
         (H, W, 3) uint8 BGR for ``rgb`` and ``depth`` (colour-coded disparity); for ``thermal``
-        (H, W) uint16 counts, or (H, W) uint8 where only an 8-bit picture exists: the type tells.
+        (H, W) uint16 counts, or (H, W) uint8 if only an 8-bit picture exists.
 
     Raises:
-        AvdetError: missing, too large, or not a picture.
+        AvdetError: the file is missing, too large, or not a picture.
     """
     path = picture_path(root, frame, modality)
     flags = (
@@ -221,14 +221,14 @@ def read_picture(root: str | Path, frame: FrameId, modality: str) -> np.ndarray:
 
 
 def read_depth_m(root: str | Path, frame: FrameId) -> np.ndarray:
-    """Metric depth of a drive of ours.
+    """Read the metric depth of a frame of our drives.
 
     Returns:
-        (h, w) float32 metres along the optical axis, 0 where unknown; the grid covers the image
+        (h, w) float32 metres along the optical axis, 0 if unknown; the grid covers the image
         at half its resolution.
 
     Raises:
-        AvdetError: missing or damaged.
+        AvdetError: the file is missing or damaged.
     """
     path = depth_path(root, frame)
     try:
@@ -238,22 +238,22 @@ def read_depth_m(root: str | Path, frame: FrameId) -> np.ndarray:
 
 
 def depth_path(root: str | Path, frame: FrameId) -> Path:
-    """Where `read_depth_m` reads."""
+    """Return the path of the file for `read_depth_m`."""
     return Path(root) / frame.drive / 'depth_m' / f'depth_m_{frame.stamp}.npy'
 
 
 def read_sound(root: str | Path, frame: FrameId, rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
-    """The second of sound around a frame.
+    """Read the second of sound around a frame.
 
-    Read from the frame's eight files, or cut out of ``drive.flac`` where a drive has no clips. An
-    MP3 decoder's padding at the end is cut off; up to a tenth that is missing there becomes
-    silence.
+    It is read from the frame's eight files, or cut out of ``drive.flac`` if a drive has no clips.
+    An MP3 decoder's padding at the end is cut off. If up to a tenth is missing at the end, it is
+    filled with silence.
 
     Returns:
         (8, rate_hz) float32 in [-1, 1], in microphone order.
 
     Raises:
-        AvdetError: missing, unreadable, of another rate, or too short.
+        AvdetError: the sound is missing, unreadable, of another rate, or too short.
     """
     samples = round(CLIP_S * rate_hz)
     paths = sound_paths(root, frame)
@@ -298,10 +298,10 @@ def _cut(folder: Path, frame: FrameId, rate_hz: int, samples: int) -> np.ndarray
 
 
 def read_parameters(folder: str | Path) -> dict[str, Any]:
-    """``parameters.json`` of a drive of ours; read anew only when the file changes.
+    """Read ``parameters.json`` of one of our drives; it is cached until the file changes.
 
     Raises:
-        AvdetError: missing or damaged.
+        AvdetError: the file is missing or damaged.
     """
     path = Path(folder) / 'parameters.json'
     try:
@@ -319,17 +319,17 @@ def _parameters(path: Path, _changed_ns: int) -> dict[str, Any]:
 
 
 def read_truth(root: str | Path, drive: str) -> dict[str, dict[str, Any]]:
-    """The truth of a drive of ours, by stamp.
+    """Read the ground truth of one of our drives, by stamp.
 
     Returns:
-        a dictionary a frame: ``time_s``, ``boxes_px`` (N, 4), and lists of N: ``ids``, ``kinds``,
-        ``distance_m``, ``speed_mps``, ``in_image``, ``visible_fraction``, ``level_db``,
-        ``rest_db``, ``audible``, ``label`` (a detector of sound should report it), ``pixels``
-        (how many of the picture's pixels show it). Recordings know less: what `MEASURED` a line
-        of theirs lacks is a list of None.
+        A dictionary per frame: ``time_s``, ``boxes_px`` (N, 4), and lists of N: ``ids``,
+        ``kinds``, ``distance_m``, ``speed_mps``, ``in_image``, ``visible_fraction``,
+        ``level_db``, ``rest_db``, ``audible``, ``label`` (whether a sound-based detector should
+        report the vehicle), ``pixels`` (number of pixels that show it). Recorded drives have
+        less: entries of `MEASURED` that a line lacks are lists of None.
 
     Raises:
-        AvdetError: missing or damaged.
+        AvdetError: the file is missing or damaged.
     """
     path = Path(root) / drive / 'truth' / 'frames.jsonl'
     try:

@@ -1,14 +1,14 @@
-"""How the vehicle of a drive moved, and the air that it moved in, as far as a drive says it.
+"""Motion of a drive's vehicle, and the air temperature, if the drive contains them.
 
-``odometry.csv`` lies beside the drive's sound, one pose a line, stamps in nanoseconds rising:
+``odometry.csv`` lies beside the drive's sound, one pose per line, with rising stamps in ns:
 
     stamp_ns,x_m,y_m,yaw_rad,ahead_mps
     1700000000000000000,0.0000,0.0000,0.000000,10.0000
     1700000000050000000,0.5000,0.0000,0.000000,
 
-x, y and yaw are of base_link in a fixed frame, and ``ahead_mps`` is the speed along its x axis,
-negative backwards, empty where it is unknown. A drive without the file moved as nobody knows. The
-air's temperature is ``temperature_c`` of ``parameters.json``.
+x, y and yaw are the pose of base_link in a fixed frame, and ``ahead_mps`` is the speed along its x
+axis, negative backwards, empty if it is unknown. The motion of a drive without this file is
+unknown. The air temperature is ``temperature_c`` in ``parameters.json``.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ FILE = 'odometry.csv'
 COLUMNS = ('stamp_ns', 'x_m', 'y_m', 'yaw_rad', 'ahead_mps')
 
 FRAME = 'odom'
-"""Name of the fixed frame in messages: of a simulated drive, its world."""
+"""Name of the fixed frame in messages. For a simulated drive it is the world frame."""
 
 STEP_S = 0.05
-"""From one pose that is written to the next: a vehicle's speed does not change faster."""
+"""Interval of the poses that are written: a vehicle's speed does not change faster."""
 
 HOLDS_S = 0.5
-"""A speed is taken to hold so long before and after it was told."""
+"""How long a speed is valid before and after its stamp."""
 
 LARGEST_BYTES = 64 << 20
 """Ten hours at `STEP_S` take 43 MB."""
@@ -46,14 +46,14 @@ LARGEST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Odometry:
-    """A vehicle's way.
+    """Path of a vehicle.
 
     Attributes:
         stamps_ns: (N,) int64, rising.
-        x_m: (N,) float64, base_link in a fixed frame.
-        y_m: (N,) float64.
-        yaw_rad: (N,) float64, turn to the left.
-        ahead_mps: (N,) float64 speed along base_link's x axis, NaN where unknown.
+        x_m: (N,) float64, position of base_link in a fixed frame.
+        y_m: (N,) float64, position of base_link in a fixed frame.
+        yaw_rad: (N,) float64, rotation to the left.
+        ahead_mps: (N,) float64 speed along base_link's x axis, NaN if unknown.
     """
 
     stamps_ns: np.ndarray
@@ -66,7 +66,7 @@ class Odometry:
         return len(self.stamps_ns)
 
     def ahead_at(self, stamps_ns: ArrayLike) -> np.ndarray:
-        """(...) float64 speed at some instants, NaN further than `HOLDS_S` from a known one."""
+        """Return (...) float64 speeds at stamps, NaN further than `HOLDS_S` from a known one."""
         wanted = np.asarray(stamps_ns, np.int64)
         known = np.isfinite(self.ahead_mps)
         if not known.any():
@@ -75,13 +75,14 @@ class Odometry:
         after = np.searchsorted(stamps, wanted).clip(0, len(stamps) - 1)
         before = (after - 1).clip(0)
         near_ns = np.minimum(np.abs(stamps[after] - wanted), np.abs(stamps[before] - wanted))
-        # As floats of seconds since 1970 they would be a quarter of a microsecond apart.
+        # Relative to the first stamp: seconds since 1970 as floats have a resolution of only a
+        # quarter of a microsecond.
         found = np.interp((wanted - stamps[0]) * 1e-9, (stamps - stamps[0]) * 1e-9, speeds)
         return np.where(near_ns <= HOLDS_S * 1e9, found, np.nan)
 
 
 def write_odometry(folder: Path, odometry: Odometry) -> None:
-    """Write a drive's file; equal ways give equal bytes.
+    """Write a drive's file; equal paths yield equal bytes.
 
     Raises:
         AvdetError: it cannot be written.
@@ -99,10 +100,11 @@ def read_odometry(folder: Path) -> Odometry | None:
     """Read a drive's file.
 
     Returns:
-        None where the drive has none.
+        The odometry; None if the drive has no such file.
 
     Raises:
-        AvdetError: it is too large, or a line is no pose or not after the one before.
+        AvdetError: it is too large, a line is not a pose, or its stamp is not after the previous
+            one.
     """
     path = folder / FILE
     if not path.is_file():
@@ -123,7 +125,7 @@ def read_odometry(folder: Path) -> Odometry | None:
 
 
 def _pose(line: str, where: str) -> tuple[int, list[float]]:
-    """Stamp and the four numbers of a line."""
+    """Parse the stamp and the four numbers of a line."""
     stamp, *fields = line.split(',')
     try:
         if len(fields) != 4 or not 0 < int(stamp) < 1 << 63:
@@ -142,10 +144,10 @@ def _pose(line: str, where: str) -> tuple[int, list[float]]:
 
 
 def read_air_c(folder: Path) -> float | None:
-    """Temperature of a drive's air in degrees Celsius, None where the drive does not say it.
+    """Return the air temperature of a drive in degrees Celsius, None if the drive has none.
 
     Raises:
-        AvdetError: its parameters cannot be read, or it is none of air.
+        AvdetError: its parameters cannot be read, or the temperature is out of range.
     """
     path = folder / 'parameters.json'
     told = layout.read_parameters(folder).get('temperature_c') if path.is_file() else None
@@ -162,13 +164,13 @@ def read_air_c(folder: Path) -> float | None:
 def look_at_motion(
     root: Path, drive: str, frames: Sequence[layout.FrameId], add: Callable[..., None]
 ) -> None:
-    """Report what is wrong with what a model for any array is told of a drive: speed and air.
+    """Report problems in a drive's speed and air temperature, inputs of a model for any array.
 
     Args:
         root: the data set's folder.
-        drive: its name.
-        frames: of the drive.
-        add: called with level, drive, what is wrong, an example, and how often.
+        drive: name of the drive.
+        frames: frames of the drive.
+        add: called with level, drive, kind of problem, an example and the number of occurrences.
     """
     try:
         way, _ = read_odometry(root / drive), read_air_c(root / drive)

@@ -1,4 +1,4 @@
-"""Frames that cannot be used: each is named and counted, too many stop the run."""
+"""Frames that cannot be used: they are logged and counted, and too many stop the run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from avdet_ros.errors import AvdetError
 _logger = logging.getLogger(__name__)
 
 LIMIT = 0.05
-"""Part of the frames that may be unusable before something else must be wrong."""
+"""Largest fraction of unusable frames; if there are more, something else must be wrong."""
 
 NAMED = 5
-"""Log at most this many individually."""
+"""Number of frames that are logged individually."""
 
 
 class Skipped:
     """Counts frames that are left out.
 
     Args:
-        what: what the frames are looked at for, for messages.
-        total: how many frames there are.
+        what: purpose for which the frames are read, for messages.
+        total: number of frames.
     """
 
     def __init__(self, what: str, total: int) -> None:
@@ -28,14 +28,14 @@ class Skipped:
         self.count = self._named = 0
 
     def recall(self, frames: int) -> None:
-        """Count frames that an earlier run or stage has named and left out."""
+        """Count frames that an earlier run or stage has already logged and left out."""
         self.count += frames
 
     def add(self, error: Exception | str, frames: int = 1) -> None:
-        """Leave out frames for a reason that names them.
+        """Leave out frames, for a reason that names them.
 
         Raises:
-            AvdetError: that were too many.
+            AvdetError: there are too many.
         """
         self.count += frames
         if self._named < NAMED:
@@ -48,6 +48,6 @@ class Skipped:
             )
 
     def close(self) -> None:
-        """Log how many there were, if any."""
+        """Log the number of skipped frames, if any."""
         if self.count:
             _logger.info('%s: %d of %d frames skipped', self.what, self.count, self.total)

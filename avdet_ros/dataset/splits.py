@@ -1,8 +1,8 @@
-"""Who learns from which drives: the teachers from some, the student from others.
+"""Split of drives between teachers and student.
 
-A data set in the MAVD layout names its training, validation and test frames. Part of the
-training drives teaches the teachers; the student never learns from these (MM-DistillNet's teachers
-come from other data sets altogether). Everything is split by whole drives, as windows of one
+A data set in the MAVD layout lists its training, validation and test frames. The teachers are
+trained on part of the training drives, and the student never learns from these (MM-DistillNet's
+teachers come from entirely different data sets). Splits consist of whole drives, as windows of one
 drive overlap.
 """
 
@@ -26,31 +26,31 @@ from avdet_ros.quoting import one_line
 _logger = logging.getLogger(__name__)
 
 SPLIT_SEEDS = {'train': (0, 100_000), 'val': (100_000, 200_000), 'test': (200_000, 300_000)}
-"""Seeds of simulated drives: the first of each split and the one after its last."""
+"""Seeds of simulated drives: first of each split, and the one after its last."""
 
 WATCHED = 0.2
-"""Part of the teachers' drives that chooses their epoch, at least one drive."""
+"""Fraction of the teachers' drives used to choose their epoch, at least one drive."""
 
 TAUGHT_BY = 'drives.json'
-"""Beside a teacher: names of the drives it learned from."""
+"""File beside a teacher with the names of its training drives."""
 
 SHARED_OUT = 'split.json'
-"""In the folder of a run: names of the drives by use."""
+"""File in the folder of a run with the names of the drives by use."""
 
 Frames = tuple[layout.FrameId, ...]
 
 
 @dataclass(frozen=True)
 class DriveSplit:
-    """Frames by use; no drive is in two of them unless the data set's files say so.
+    """Frames by use; no drive has two uses unless the data set's files say so.
 
     Attributes:
-        teach: teach the teachers.
-        watch: choose the teachers' epoch.
-        train: teach the student, once the teachers have labelled them.
-        val: choose the student's epoch and calibrate its scores.
+        teach: for training the teachers.
+        watch: for choosing the teachers' epoch.
+        train: for training the student, once the teachers have labelled them.
+        val: for choosing the student's epoch and calibrating its scores.
         test: for final scores only.
-        subset: of the data set that `student` is of.
+        subset: subset of the data set to which `student` belongs.
     """
 
     teach: Frames
@@ -62,11 +62,11 @@ class DriveSplit:
 
     @property
     def student(self) -> Frames:
-        """All frames that the student learns from, is chosen with and scored with."""
+        """All frames for training, validating and testing the student."""
         return self.train + self.val + self.test
 
     def about(self, name: str) -> str:
-        """A sentence for people."""
+        """Return a short summary for the user."""
         counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
         which = '' if self.subset == WHOLE else f' ({self.subset})'
         return f'{counts} frames of the drives in {name}{which}'
@@ -79,15 +79,15 @@ def read_split(
 
     Args:
         root: a folder in the MAVD layout.
-        teachers_share: part of the training drives for the teachers; 0 leaves all of them to the
-            student.
-        subset: what the student learns from and is scored with; the teachers learn from all of
-            their drives, which are the same ones for every subset.
-        heard: leave out frames without sound; False where somebody only looks.
+        teachers_share: fraction of the training drives for the teachers; 0 leaves all of them to
+            the student.
+        subset: frames for training and scoring the student; the teachers learn from all of
+            their drives, which are the same for every subset.
+        heard: leave out frames without sound; False if only pictures are used.
 
     Raises:
-        AvdetError: the folder is not in that layout, names frames that are not there, has too
-            few drives, or no frame of the subset.
+        AvdetError: the folder is not in that layout, lists frames that do not exist, or has too
+            few drives or no frame of the subset.
     """
     if not root.is_dir():
         raise AvdetError(f'{root}: expected a folder of drives, found none')
@@ -134,18 +134,18 @@ def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[st
     """Divide drives evenly by day and by night.
 
     Args:
-        names: of the drives.
-        share: part that goes into the first list.
+        names: names of the drives.
+        share: fraction that goes into the first list.
 
     Returns:
-        teachers' and student's drives, each sorted.
+        The teachers' and the student's drives, each sorted.
     """
     first: list[str] = []
     for light in (True, False):
         alike = sorted(name for name in names if ('day' in name) == light)
         marks = np.floor(share * np.arange(len(alike) + 1) + 1e-9)
         first += [name for name, taken in zip(alike, np.diff(marks) > 0, strict=True) if taken]
-    # By day and by night the rounding may have left too few: two are the least that can teach.
+    # Rounding by day and by night may leave too few: teachers need at least two drives.
     spare = [name for name in sorted(names) if name not in first]
     while share and len(first) < 2 and len(spare) > 1:
         first.append(spare.pop(0))
@@ -153,23 +153,23 @@ def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[st
 
 
 def note_drives(folder: Path, frames: Iterable[layout.FrameId]) -> None:
-    """Write beside a teacher which drives it learned from, see `without_taught`."""
+    """Write a teacher's training drives to a file beside it, see `without_taught`."""
     names = sorted({frame.drive for frame in frames})
     write_json(folder / TAUGHT_BY, names)
 
 
 def keep_split(folder: Path, split: DriveSplit) -> None:
-    """Note in a run's folder who learns from which drives, or see that it is as noted there.
+    """Store a split in a run's folder, or check that it equals the one stored there.
 
-    Drives that come or go change who learns from which: without this a student could go on with
-    teachers that learned from its own drives.
+    Added or removed drives change the split. Without this check a student could continue with
+    teachers that were trained on the student's own drives.
 
     Args:
-        folder: of the run.
-        split: of its data.
+        folder: folder of the run.
+        split: split of its data.
 
     Raises:
-        AvdetError: the run was begun with other drives, or the file is damaged.
+        AvdetError: the run was started with other drives, or the file is damaged.
     """
     uses = ('teach', 'watch', 'train', 'val', 'test')
     wanted = {use: list(by_drive(getattr(split, use))) for use in uses}
@@ -192,11 +192,11 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
 
 
 def without_taught(split: DriveSplit, teachers: Sequence[Path]) -> DriveSplit:
-    """Leave out the training drives that ready teachers learned from.
+    """Leave out the training drives that existing teachers were trained on.
 
     Args:
-        split: of the data set.
-        teachers: their folders; one without `TAUGHT_BY` learned elsewhere.
+        split: split of the data set.
+        teachers: their folders; one without `TAUGHT_BY` was trained on other data.
 
     Raises:
         AvdetError: a list is damaged, or no training drive is left.
@@ -232,7 +232,7 @@ def without_taught(split: DriveSplit, teachers: Sequence[Path]) -> DriveSplit:
 
 
 def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]]:
-    """Frames by the drive they are of, in the order of time."""
+    """Group frames by drive, sorted by time."""
     drives: dict[str, list[layout.FrameId]] = {}
     for frame in sorted(frames):
         drives.setdefault(frame.drive, []).append(frame)
@@ -242,7 +242,7 @@ def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]
 def _present(
     root: Path, ids: list[layout.FrameId], path: Path, heard: bool
 ) -> list[layout.FrameId]:
-    """Those of the listed frames that have a picture and, where it is wanted, sound."""
+    """Return the listed frames that have a picture and, if ``heard``, sound."""
     skipped = Skipped(str(path), len(ids))
     kept = []
     whole = {frame.drive: (root / frame.drive / layout.DRIVE_SOUND).exists() for frame in ids}

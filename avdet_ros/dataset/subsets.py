@@ -1,7 +1,8 @@
-"""Parts of a data set: recorded by day or by night, while standing or while driving.
+"""Subsets of a data set: recorded by day or by night, while standing or while driving.
 
-MAVD lists them in split files of their own, such as ``val_day_static.txt``. Where a data set has
-no such file, a drive's name gives the light and ``static`` in its ``parameters.json`` the motion.
+MAVD lists them in separate split files, such as ``val_day_static.txt``. If a data set has no such
+file, the time of day follows from a drive's name, and motion from ``static`` in its
+``parameters.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MOTIONS = tuple(name for name in layout.VARIANTS if name != 'all')
 
 @dataclass(frozen=True)
 class Subset:
-    """Which frames count.
+    """Choice of frames.
 
     Attributes:
         daytime: ``day``, ``night`` or ``all``.
@@ -42,13 +43,13 @@ WHOLE = Subset()
 def subset_frames(
     root: Path, split: str, subset: Subset, among: Iterable[layout.FrameId] | None = None
 ) -> list[layout.FrameId]:
-    """The frames of a split that are in a subset, by time.
+    """Return the frames of a split that are in a subset, sorted by time.
 
     Args:
         root: a folder in the MAVD layout.
         split: one of `mavd.SPLITS`.
-        subset: which.
-        among: leave out all others; None takes what the split's files list.
+        subset: the subset.
+        among: return only frames among these; None: all frames in the split's files.
 
     Raises:
         AvdetError: a list is missing or damaged, or no frame is in the subset.
@@ -75,7 +76,7 @@ def subset_frames(
 
 
 def motion_of(root: Path, drive: str, listed: Mapping[str, str]) -> str:
-    """``static``, ``drive`` or ``unknown``: as a drive's own notes say, else `listed_motions`."""
+    """Return ``static``, ``drive`` or ``unknown``: by a drive's parameters or `listed_motions`."""
     if (root / drive / 'parameters.json').is_file():
         static = layout.read_parameters(root / drive).get('static')
         if static is not None:
@@ -84,7 +85,7 @@ def motion_of(root: Path, drive: str, listed: Mapping[str, str]) -> str:
 
 
 def listed_motions(root: Path) -> dict[str, str]:
-    """Drives by the split files that list them: ``static`` or ``drive``."""
+    """Return each drive's motion, ``static`` or ``drive``, by the split files that list it."""
     found = {}
     for motion in MOTIONS:
         for split in layout.SPLITS:
@@ -95,5 +96,5 @@ def listed_motions(root: Path) -> dict[str, str]:
 
 
 def evenly_spaced(count: int, most: int) -> np.ndarray:
-    """At most so many places of a list of some length, evenly over it."""
+    """Return at most ``most`` evenly spaced indices of a list of ``count`` entries."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

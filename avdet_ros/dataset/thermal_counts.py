@@ -1,9 +1,9 @@
-"""What the counts of thermal cameras mean, and whether teachers see anything in them.
+"""Scales of thermal cameras' counts, and a check that teachers see contrast in thermal pictures.
 
-Teachers spread `COUNTS`, MAVD's range, over [0, 1]: 80 counts a kelvin from absolute zero, -0.65
-to 39.35 degrees Celsius. Other cameras count otherwise (centikelvin, 0.04 K, 0.1 K, raw bits
-without a temperature, 8 bits that the camera has spread itself), and in their pictures a teacher
-would see one grey. So counts are brought to this scale when a drive is written.
+Teachers map `COUNTS`, MAVD's range, to [0, 1]: 80 counts per kelvin from absolute zero, -0.65
+to 39.35 degrees Celsius. Other cameras have other scales (centikelvin, 0.04 K, 0.1 K, raw values
+without a temperature, 8 bits stretched by the camera itself), and a teacher would see their
+pictures as a uniform grey. Therefore counts are converted to this scale when a drive is written.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from dataclasses import dataclass
 import numpy as np
 
 COUNTS = (21800, 25000)
-"""Range of 16-bit counts that is spread over [0, 1]."""
+"""Range of 16-bit counts that is mapped to [0, 1]."""
 
 COUNTS_PER_K = 80.0
 
 LEAST_CONTRAST = 0.01
-"""Of what a teacher sees in [0, 1]: 0.4 K between the coldest and the warmest hundredth."""
+"""Minimum contrast in [0, 1]: 0.4 K between the coldest and the warmest hundredth."""
 
 ZERO_C_K = 273.15
 _MOST_GAIN = 16.0
 _STEP = 7
 _SCALES = (
-    # least and largest usual median, counts a kelvin, kelvin at count 0, in words
+    # lowest and highest usual median, counts per kelvin, kelvin at count 0, description
     (18600, 25000, 80.0, 0.0, '1/80 K, as ours'),
     (25000, 34000, 100.0, 0.0, '0.01 K'),
     (5800, 8400, 25.0, 0.0, '0.04 K'),
     (2300, 3400, 10.0, 0.0, '0.1 K'),
     (700, 1700, 10.0, ZERO_C_K - 100.0, '0.1 K from -100 degrees Celsius'),
 )
-"""Scales of usual cameras, by the median that outdoor pictures have in them."""
+"""Scales of common cameras, recognised by the median of outdoor pictures."""
 
 
 @dataclass(frozen=True)
 class ThermalScale:
-    """How a camera's counts become ours: count * factor + offset.
+    """Conversion from a camera's counts to ours: count * factor + offset.
 
     Attributes:
-        factor: our counts a count.
-        offset: our counts at count 0.
-        how: where that comes from, in words.
+        factor: our counts per count of the camera.
+        offset: our counts at count 0 of the camera.
+        how: description of how the scale was found.
     """
 
     factor: float = 1.0
@@ -50,7 +50,7 @@ class ThermalScale:
     how: str = ''
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) uint16 of a picture; one in 8 bits, and one in our scale, stays as it is."""
+        """Convert a picture to (H, W) uint16; pictures in 8 bits or in our scale are unchanged."""
         if image.dtype == np.uint8 or (self.factor, self.offset) == (1.0, 0.0):
             return image
         known = np.isfinite(image) if image.dtype.kind == 'f' else image > 0
@@ -62,12 +62,12 @@ class ThermalScale:
 def find_scale(
     images: Iterable[np.ndarray], kelvin_per_count: float | None = None
 ) -> ThermalScale:
-    """The scale of a drive's pictures.
+    """Determine the scale of a drive's thermal pictures.
 
     Args:
-        images: some of them, (H, W) uint8, uint16, or float kelvin or degrees Celsius.
-        kelvin_per_count: what a person says of the camera; 0: counts without a temperature; None
-            finds it from the median of the pictures.
+        images: some of the pictures, (H, W) uint8, uint16, or float kelvin or degrees Celsius.
+        kelvin_per_count: the camera's scale, if known; 0: counts without a temperature; None:
+            determine it from the median of the pictures.
     """
     parts = [image[::_STEP, ::_STEP].ravel() for image in images]
     if not parts:
@@ -98,7 +98,7 @@ def find_scale(
 
 
 def _shift(low: float, middle: float, high: float) -> tuple[float, str]:
-    """What brings a drive of frost or heat to where teachers see it."""
+    """Offset that moves pictures of a very cold or hot drive into the teachers' range."""
     inside = min(high, COUNTS[1]) - max(low, COUNTS[0])
     if inside >= 0.5 * (high - low):
         return 0.0, ''
@@ -107,7 +107,7 @@ def _shift(low: float, middle: float, high: float) -> tuple[float, str]:
 
 
 def _spread(low: float, high: float, found: str) -> ThermalScale:
-    """Counts without a temperature: the drive's own range becomes most of ours."""
+    """Scale for counts without a temperature: the drive's own range fills most of ours."""
     width = 0.75 * (COUNTS[1] - COUNTS[0])
     factor = min(width / max(high - low, 1.0), _MOST_GAIN)
     offset = sum(COUNTS) / 2 - factor * (low + high) / 2
@@ -117,10 +117,10 @@ def _spread(low: float, high: float, found: str) -> ThermalScale:
 
 
 def blind_pictures(pictures: Iterable[tuple[str, np.ndarray]]) -> str:
-    """One sentence if teachers see nothing in most of some thermal pictures, else ''.
+    """Return a sentence if most of the given thermal pictures lack contrast for teachers, else ''.
 
     Args:
-        pictures: the name of each, and its pixels.
+        pictures: name and pixels of each picture.
     """
     faults = [(name, contrast_fault(image)) for name, image in pictures]
     blind = [(name, fault) for name, fault in faults if fault]
@@ -130,10 +130,10 @@ def blind_pictures(pictures: Iterable[tuple[str, np.ndarray]]) -> str:
 
 
 def contrast(image: np.ndarray) -> float:
-    """How much of [0, 1] a thermal picture fills for a teacher, from 1 % to 99 % of its pixels.
+    """Return how much of [0, 1] a thermal picture spans for a teacher, 1 % to 99 % of its pixels.
 
     Args:
-        image: (H, W) or (H, W, 3) uint8, or (H, W) uint16 counts, 0 where there is no picture.
+        image: (H, W) or (H, W, 3) uint8, or (H, W) uint16 counts, 0 outside the picture.
     """
     pixels = (image[..., 0] if image.ndim == 3 else image)[::2, ::2]
     if image.dtype == np.uint8:
@@ -147,7 +147,7 @@ def contrast(image: np.ndarray) -> float:
 
 
 def contrast_fault(image: np.ndarray) -> str:
-    """Why a teacher sees nothing in a thermal picture; '' where it does."""
+    """Return why a thermal picture has no contrast for a teacher; '' if it has."""
     if contrast(image) >= LEAST_CONTRAST:
         return ''
     pixels = image[..., 0] if image.ndim == 3 else image

@@ -1,11 +1,11 @@
-"""Which categories of other people's data sets are vehicles, by the words of their names."""
+"""Recognition of vehicle categories in other data sets by the words of their names."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# As COCO, BDD100K, FLIR ADAS, VisDrone, nuScenes, KITTI, Cityscapes and Waymo have them.
+# As used by COCO, BDD100K, FLIR ADAS, VisDrone, nuScenes, KITTI, Cityscapes and Waymo.
 _ENGLISH = """
 car automobile auto sedan suv hatchback taxi cab van minivan pickup truck lorry bus minibus coach
 motorcycle motorbike motor vehicle caravan trailer
@@ -29,16 +29,16 @@ _CHINESE_JAPANESE = re.compile(
 
 
 def is_vehicle(name: str) -> bool:
-    """Whether a category's name says that it is a motor vehicle of roads.
+    """Whether a category's name denotes a road motor vehicle.
 
-    Every word counts: ``vehicle.car``, ``Cars`` and ``other vehicle`` are, ``car door``,
+    Every word counts: ``vehicle.car``, ``Cars`` and ``other vehicle`` are vehicles, ``car door``,
     ``car light`` and ``vehicle.bicycle`` are not.
     """
     if _CHINESE_JAPANESE.search(name):
         return True
     plain = unicodedata.normalize('NFKD', name)
     plain = ''.join(letter for letter in plain if not unicodedata.combining(letter))
-    # Words are told apart by anything that is no letter, and by capitals as in OtherVehicle.
+    # Words are separated by any non-letter, and by capitals as in OtherVehicle.
     words = re.findall(r'[A-Z]?[a-z]+|[A-Z]+(?![a-z])', plain)
     known = {one for word in words for one in _singulars(word.lower())}
     lamp = bool(words) and words[-1].lower().startswith('light')  # unlike a light truck

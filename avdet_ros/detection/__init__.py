@@ -1,1 +1,1 @@
-"""From one window of features to boxes: the ONNX session and box arithmetic."""
+"""Detection of vehicles in one window of features: the ONNX session and box arithmetic."""

@@ -1,10 +1,10 @@
-"""Boxes in angles about the camera's heading, and in pixels of a camera.
+"""Conversion between boxes in angles about the camera's heading and boxes in camera pixels.
 
-A model of contract 2 knows no camera. Its boxes lie in the picture of a level camera of focal
-length 1 that looks along the camera's heading: x = tan(azimuth) to the right, y downwards, both at
-distance 1 ahead. It stands above or below the array's centre, `EYE_HEIGHT_M` above the road: sound
-does not tell how high the array is, and whoever knows it from the rig need not ask. A vehicle's
-range tells how the view shifts from there to where the camera really is.
+A model of contract 2 does not depend on the camera. Its boxes lie in the image of a virtual level
+camera of focal length 1 that looks along the real camera's heading: x = tan(azimuth) to the right,
+y downwards, both at distance 1 ahead. The virtual camera is above or below the array's centre,
+`EYE_HEIGHT_M` above the road, because sound does not reveal the array's height, while the rig file
+holds it. The vehicle's range determines the parallax from there to the real camera.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from avdet_ros.detection.steering import heading_rad
 from avdet_ros.rig import Rig
 
 EYE_HEIGHT_M = 1.5
-"""Height above the road from which boxes are seen. About that of cameras, so that little is
-shifted; the roofs of cars are at the horizon from there. Older model files have none
-(`ModelContract.eye_height_m`): their boxes are seen from the array's centre."""
+"""Height above the road from which boxes are seen. It is close to that of cameras, so that the
+parallax is small; seen from there, the roofs of cars are at the horizon. Older model files have no
+such height (`ModelContract.eye_height_m`): their boxes are seen from the array's centre."""
 
 NEAREST_M = 0.2
-"""What is less far ahead of the camera has no place in its image."""
+"""Points less far ahead of the camera than this are not projected into its image."""
 
 
 def to_pixels(
@@ -29,17 +29,17 @@ def to_pixels(
     rig: Rig,
     eye_height_m: float | None = EYE_HEIGHT_M,
 ) -> np.ndarray:
-    """Boxes of a model of contract 2 in pixels of the rig's camera.
+    """Convert boxes of a model of contract 2 to pixels of the rig's camera.
 
     Args:
-        boxes: (N, 4) x_min, y_min, x_max, y_max as the module says.
-        range_m: (N,) distance from the array's centre to the vehicle's middle.
-        rig: gives array and camera.
-        eye_height_m: above the road, from where the boxes are seen; None for the array's centre.
+        boxes: (N, 4) x_min, y_min, x_max, y_max, see the module.
+        range_m: (N,) distance from the array's centre to the vehicle's centre.
+        rig: defines array and camera.
+        eye_height_m: height above the road from which boxes are seen; None: the array's centre.
 
     Returns:
-        (N, 4) float32 x_min, y_min, x_max, y_max, not clipped; the bounds of what the box covers
-        where the camera is rolled. Zeros for a box that is not ahead of the camera.
+        (N, 4) float32 x_min, y_min, x_max, y_max, not clipped; if the camera is rolled, the bounds
+        of the projected box. Zeros for a box that is not ahead of the camera.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -55,7 +55,7 @@ def to_pixels(
     pixels, depth_m = rig.camera.project(points_m)
     bounds = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
     bounds[(depth_m <= NEAREST_M).any(axis=1)] = 0
-    # Beyond this float32 has no whole pixels; it is far outside of any image.
+    # Beyond this, float32 does not resolve single pixels; it is far outside any image.
     return np.clip(bounds, -1e6, 1e6).astype(np.float32)
 
 
@@ -65,16 +65,16 @@ def from_pixels(
     rig: Rig,
     eye_height_m: float | None = EYE_HEIGHT_M,
 ) -> np.ndarray:
-    """The inverse of `to_pixels`, for a camera without roll.
+    """Invert `to_pixels`, for a camera without roll.
 
     Args:
         boxes_px: (N, 4) pixels.
-        range_m: (N,) distance from the array's centre to the vehicle's middle.
-        rig: gives array and camera.
+        range_m: (N,) distance from the array's centre to the vehicle's centre.
+        rig: defines array and camera.
         eye_height_m: see `to_pixels`.
 
     Returns:
-        (N, 4) float64 boxes as the module says.
+        (N, 4) float64 boxes, see the module.
     """
     boxes_px = np.asarray(boxes_px, np.float64).reshape(-1, 4)
     rays = rig.camera.directions(boxes_px.reshape(-1, 2, 2))
@@ -90,10 +90,10 @@ def from_pixels(
 
 
 def eye_position_m(rig: Rig, eye_height_m: float | None = EYE_HEIGHT_M) -> np.ndarray:
-    """(3,) float64 where boxes are seen from, in base_link, which lies on the road.
+    """Return where boxes are seen from, (3,) float64 in base_link, whose origin is on the road.
 
     Args:
-        rig: gives the array's centre.
+        rig: defines the array's centre.
         eye_height_m: see `to_pixels`.
     """
     eye_m = np.array(rig.array_position_m, np.float64)
@@ -103,7 +103,7 @@ def eye_position_m(rig: Rig, eye_height_m: float | None = EYE_HEIGHT_M) -> np.nd
 
 
 def _reach_m(start_m: np.ndarray, rays: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
-    """How far along unit rays (..., 3) from a place the sphere of a range about the array is."""
+    """Distance along unit rays (..., 3) to the sphere of radius ``range_m`` about the array."""
     apart_m = start_m - rig.array_position_m
     along = rays @ apart_m
     reach = along**2 - apart_m @ apart_m + range_m**2
@@ -111,7 +111,7 @@ def _reach_m(start_m: np.ndarray, rays: np.ndarray, range_m: np.ndarray, rig: Ri
 
 
 def heading_frame(rig: Rig) -> np.ndarray:
-    """(3, 3) float64: its rows are ahead (the camera's heading), left and up in base_link."""
+    """(3, 3) float64 whose rows are ahead (the camera's heading), left and up in base_link."""
     heading = heading_rad(rig.camera)
     cos, sin = np.cos(heading), np.sin(heading)
     return np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
@@ -123,14 +123,14 @@ def boxes_from_degrees(
     width_deg: np.ndarray,
     height_deg: np.ndarray,
 ) -> np.ndarray:
-    """Boxes of the module's picture from the angles of a label.
+    """Convert the angles of labels to boxes in the image of the virtual camera, see the module.
 
     The sides are azimuths; top and bottom are elevations in the vertical plane through the
-    box's middle, y = -tan(elevation) / cos(azimuth).
+    box's centre, y = -tan(elevation) / cos(azimuth).
 
     Args:
-        azimuth_deg: (...) of the middle, left positive.
-        elevation_deg: (...) of the middle, up positive.
+        azimuth_deg: (...) of the centre, left positive.
+        elevation_deg: (...) of the centre, up positive.
         width_deg: (...) between the sides.
         height_deg: (...) between top and bottom.
 
@@ -154,7 +154,7 @@ def boxes_from_degrees(
 
 
 def degrees_from_boxes(boxes: np.ndarray) -> np.ndarray:
-    """The inverse of `boxes_from_degrees`: (..., 4) boxes to azimuth, elevation, width, height."""
+    """Invert `boxes_from_degrees`: (..., 4) boxes to azimuth, elevation, width, height."""
     left, right = -np.arctan(boxes[..., 0]), -np.arctan(boxes[..., 2])
     azimuth = (left + right) / 2
     top, bottom = (-np.arctan(boxes[..., side] * np.cos(azimuth)) for side in (1, 3))

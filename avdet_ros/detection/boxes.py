@@ -1,4 +1,4 @@
-"""Boxes in the camera's image, as plain arrays, and the arithmetic on them.
+"""Boxes in the camera's image, as plain arrays, and box arithmetic.
 
 A box is ``x_min, y_min, x_max, y_max`` in pixels of the full camera image, origin at its top
 left corner.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LEAST_IN_IMAGE = 0.3
-"""The part of a vehicle's box that lies in the image if the vehicle is said to be in it."""
+"""Minimum fraction of a vehicle's box inside the image for the vehicle to count as in it."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Detections:
     Attributes:
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max.
         scores: (N,) float32 in [0, 1], descending.
-        range_m: (N, 3) float32 distances from the array, metres, below which the vehicle is with
-            a probability of 5, 50 and 95 %; None where the model gives none.
-        azimuth_rad: (N,) float32 bearings of the boxes' middles from the array, in base_link, left
-            positive; None where the model gives none.
+        range_m: (N, 3) float32 distances from the array, metres: the 5, 50 and 95 % quantiles of
+            the predicted range; None if the model predicts none.
+        azimuth_rad: (N,) float32 bearings of the boxes' centres from the array, in base_link, left
+            positive; None if the model predicts none.
     """
 
     boxes_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
@@ -37,24 +37,24 @@ class Detections:
         return len(self.scores)
 
     def best(self, min_score: float, most: int) -> Detections:
-        """The `most` best detections at most, none with a score below `min_score`."""
+        """Return at most the `most` best detections, none with a score below `min_score`."""
         keep = self.scores >= min_score
         keep[most:] = False  # scores descend
         return self.only(keep)
 
     def above(self, score: float) -> Detections:
-        """Only the detections whose score exceeds a threshold."""
+        """Return only the detections whose score exceeds a threshold."""
         return self.only(self.scores > score)
 
     def only(self, keep: np.ndarray) -> Detections:
-        """Only the detections where an (N,) bool mask is true."""
+        """Return only the detections where an (N,) bool mask is true."""
         range_m = None if self.range_m is None else self.range_m[keep]
         azimuth_rad = None if self.azimuth_rad is None else self.azimuth_rad[keep]
         return Detections(self.boxes_px[keep], self.scores[keep], range_m, azimuth_rad)
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Intersection over union of every pair.
+    """Compute the intersection over union of every pair.
 
     Args:
         a: (N, 4) boxes.
@@ -83,13 +83,13 @@ def box_centres(boxes: np.ndarray) -> np.ndarray:
 
 
 def clip_boxes(boxes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-    """Cut (..., 4) boxes to the image."""
+    """Clip (..., 4) boxes to the image."""
     limits = np.array([width_px, height_px, width_px, height_px], boxes.dtype)
     return np.clip(boxes, 0, limits)
 
 
 def inside_share(boxes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-    """The part of each of (..., 4) boxes that lies in the image; 0 for a box without an area."""
+    """Return the fraction of each of (..., 4) boxes inside the image; 0 for a box without area."""
     area = box_area(boxes)
     inside = box_area(clip_boxes(boxes, width_px, height_px))
     return np.divide(inside, area, out=np.zeros_like(area), where=area > 0)

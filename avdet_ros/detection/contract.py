@@ -1,13 +1,13 @@
-"""What a model declares about itself; `contract_check` holds it against the vehicle.
+"""Model contract: what a model declares about itself. `contract_check` compares it with the rig.
 
 The contract is the set of ``avdet.*`` metadata keys in the ONNX file together with the names and
 shapes of its inputs and outputs; `avdet_ros.detection.model_file` reads it from a file.
 
-There are two. A model of **contract 1** knows the one rig it was taught on: the file holds the
-microphones, the camera and how both are mounted, and another rig is refused. A model of
-**contract 2** is given the array's geometry as an input (`avdet_ros.detection.steering`) and gives
-boxes in angles (`avdet_ros.detection.angles`): positions, yaw and camera are free, and the file
-holds the directions it asks for and the ranges it was taught with.
+There are two contracts. A model of **contract 1** works only with the rig it was trained on: the
+file holds the microphones, the camera and the mounting of both, and any other rig is refused. A
+model of **contract 2** receives the array's geometry as an input (`avdet_ros.detection.steering`)
+and outputs boxes in angles (`avdet_ros.detection.angles`). Microphone positions, yaw and camera
+are free; the file holds the directions of the input and the ranges of the training rigs.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from avdet_ros.audio.features import FrontEnd
 
 FIXED_RIG = 1
-"""Contract of a model for the one rig it was taught on."""
+"""Contract of a model for the one rig it was trained on."""
 
 ANY_ARRAY = 2
-"""Contract of a model that is given the array's geometry as an input."""
+"""Contract of a model that receives the array's geometry as an input."""
 
 CONTRACT_VERSION = FIXED_RIG
-"""The contract where nothing else is given."""
+"""The default contract."""
 
 LABEL_OFFSET_S = -0.5
-"""Where the boxes of our models hold, from the window's end: in the middle of its second."""
+"""Instant at which the boxes of our models are valid, relative to the window's end: the middle of
+its second."""
 
 KEY_PREFIX = 'avdet.'
 """Prefix of every metadata key that belongs to the contract."""
@@ -48,33 +49,33 @@ KEY_PREFIX = 'avdet.'
 
 @dataclass(frozen=True)
 class ModelContract:
-    """What a model was taught to be fed with and what its boxes mean.
+    """Inputs that a model expects and the meaning of its boxes.
 
     Attributes:
-        sample_rate_hz: of the waveform behind the spectrogram.
+        sample_rate_hz: sample rate of the waveform.
         window_s: length of the window.
-        n_fft: samples of a Fourier frame.
+        n_fft: samples in a Fourier frame.
         hop_length: samples from frame to frame.
-        n_mels: mel bands.
-        features: the names of the input's channels, in order.
-        image_width_px: width of the camera image that the boxes span; None in contract 2.
-        image_height_px: height of it; None in contract 2.
-        label_offset_s: boxes hold for the window's end plus this, so -0.5 is the centre of a
+        n_mels: number of mel bands.
+        features: names of the input's channels, in order.
+        image_width_px: width of the camera image that the boxes refer to; None in contract 2.
+        image_height_px: its height; None in contract 2.
+        label_offset_s: boxes are valid at the window's end plus this; -0.5 is the centre of a
             window of one second.
-        classes: the names of the labels.
+        classes: names of the classes.
         microphones_m: (8, 3) float64, positions in the array's frame; None in contract 2.
-        recipe: what it was trained with.
-        data: what it was trained on.
-        metrics: what it was measured to do.
-        git_commit: of the program that exported it.
+        recipe: training recipe.
+        data: training data.
+        metrics: measured results.
+        git_commit: commit of the program that exported it.
         contract_version: `FIXED_RIG` or `ANY_ARRAY`.
-        mounting: contract 1: camera and array as they were taught; None where a file holds
-            none, as older ones do.
-        azimuths_deg: contract 2: (A,) float64, the directions of the input `steering` about the
+        mounting: contract 1: mounting of camera and array in training; None in older files,
+            which do not hold it.
+        azimuths_deg: contract 2: (A,) float64, directions of the input `steering` relative to the
             camera's heading.
-        ranges: contract 2: the arrays and cameras it was taught with.
-        eye_height_m: contract 2: height above the road that boxes are seen from, at the array's
-            centre; None for that centre itself, as in older files.
+        ranges: contract 2: ranges of the arrays and cameras in training.
+        eye_height_m: contract 2: height above the road of the point from which boxes are seen,
+            above or below the array's centre; None for that centre itself, as in older files.
     """
 
     sample_rate_hz: int
@@ -100,7 +101,7 @@ class ModelContract:
 
     @property
     def frames(self) -> int:
-        """Frames of a window: centred frames, so one more than whole hops."""
+        """Frames in a window. They are centred, so there is one more than whole hops."""
         return 1 + round(self.sample_rate_hz * self.window_s) // self.hop_length
 
     @property
@@ -110,17 +111,17 @@ class ModelContract:
 
     @property
     def pair_count(self) -> int:
-        """Pairs of microphones that have a coherence, see `FrontEnd.pair_count`."""
+        """Number of microphone pairs with a coherence, see `FrontEnd.pair_count`."""
         return pair_count_of(self.features)
 
     @property
     def input_names(self) -> list[str]:
-        """The model's inputs."""
+        """Names of the model's inputs."""
         return ['spectrogram'] if self.azimuths_deg is None else ['spectrogram', 'steering']
 
     @property
     def output_names(self) -> list[str]:
-        """The model's outputs."""
+        """Names of the model's outputs."""
         names = ['boxes', 'scores', 'labels']
         return names if self.azimuths_deg is None else [*names, 'range_m']
 
@@ -135,7 +136,7 @@ class ModelContract:
 def contract_for(
     rig: Rig, front_end: FrontEnd, label_offset_s: float, **about: Any
 ) -> ModelContract:
-    """The contract of a model that is taught on this rig with this front end.
+    """Return the contract of a model trained on this rig with this front end.
 
     Args:
         rig: the rig of the training data.
@@ -166,13 +167,13 @@ def contract_for_any_array(
     ranges: TaughtRanges,
     **about: Any,
 ) -> ModelContract:
-    """The contract of a model that is given the array's geometry.
+    """Return the contract of a model that receives the array's geometry as an input.
 
     Args:
         front_end: the front end of the training data.
         label_offset_s: see `ModelContract`.
         azimuths_deg: (A,) see `ModelContract`.
-        ranges: the arrays and cameras of the training data.
+        ranges: ranges of the arrays and cameras in the training data.
         **about: the descriptive fields, as for `contract_for`.
     """
     return ModelContract(
@@ -195,7 +196,7 @@ def contract_for_any_array(
 
 
 def microphones_in_array(rig: Rig) -> np.ndarray:
-    """Microphone positions in the array's own frame, (8, 3) float64, metres."""
+    """Return the microphone positions in the array's own frame, (8, 3) float64, metres."""
     yaw = math.radians(rig.array_yaw_deg)
     turn = np.array(
         [
@@ -204,16 +205,16 @@ def microphones_in_array(rig: Rig) -> np.ndarray:
             [0.0, 0.0, 1.0],
         ]
     )
-    # Row vectors times R are R transposed times them: the way back from base_link.
+    # Row vectors times R apply R transposed: the inverse rotation, from base_link.
     return (rig.microphones_m - rig.array_position_m) @ turn
 
 
 def write_metadata(model: onnx.ModelProto, contract: ModelContract) -> None:
-    """Put a contract into an ONNX model, replacing the one that is there.
+    """Write a contract into an ONNX model, replacing an existing one.
 
     Args:
         model: changed in place.
-        contract: what to write.
+        contract: the contract to write.
     """
     kept = [entry for entry in model.metadata_props if not entry.key.startswith(KEY_PREFIX)]
     del model.metadata_props[:]
@@ -223,7 +224,7 @@ def write_metadata(model: onnx.ModelProto, contract: ModelContract) -> None:
 
 
 def metadata(contract: ModelContract) -> dict[str, str]:
-    """The contract as the ``avdet.*`` keys and values of a model file."""
+    """Return the contract as the ``avdet.*`` keys and values of a model file."""
     values: dict[str, Any] = {
         'contract_version': contract.contract_version,
         'sample_rate': contract.sample_rate_hz,

@@ -1,4 +1,4 @@
-"""Whether a model fits the rig and the front end of the vehicle."""
+"""Check that a model fits the rig and the front end of the vehicle."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from avdet_ros.audio.features import FrontEnd
 
 GEOMETRY_TOLERANCE_M = 0.005
-"""How far a microphone may stand from its place in training: half of what costs 10 degrees of
-phase at 1 kHz."""
+"""Allowed distance of a microphone from its position in training: half the distance that
+shifts the phase by 10 degrees at 1 kHz."""
 
 RECIPE = 'config/recipes/simulated_labels.yaml'
-"""The recipe of the shipped model for one rig, in the package's share."""
+"""Recipe of the shipped model for one rig, in the package's share folder."""
 
 TEACHING_TIME = 'some three hours of 2 cores'
-"""What it takes; docs/own-vehicle.md has the parts."""
+"""Time to train with this recipe; docs/own-vehicle.md breaks it down."""
 
 FRONT_END_KEYS = {'window_s', 'n_fft', 'hop_length', 'n_mels', 'features'}
-"""What only another version of the front end changes."""
+"""Keys that differ only if the front end is of another version."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One key in which a model and the vehicle disagree.
+    """One key in which a model and the vehicle differ.
 
     Attributes:
         key: the metadata key.
-        expected: what the model was taught with.
-        found: what the rig or the front end gives.
+        expected: value that the model was trained with.
+        found: value of the rig or the front end.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Difference:
 
 
 def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[Difference]:
-    """Everything in which a model and the vehicle disagree, in the order it should be mended."""
+    """List all differences between a model and the vehicle, in the order to fix them."""
     pairs: list[tuple[str, float, float | None]] = [
         ('sample_rate', front_end.sample_rate_hz, contract.sample_rate_hz),
         ('window_s', front_end.window_s, contract.window_s),
@@ -92,7 +92,7 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
 
 
 def remarks(contract: ModelContract, rig: Rig) -> list[str]:
-    """What the user should know of a model on this vehicle, one sentence each; none refuses it."""
+    """Return notes for the user on a model on this vehicle, one sentence each; none is fatal."""
     if contract.ranges is not None:
         return outside(contract.ranges, rig)
     if contract.mounting is None:
@@ -116,8 +116,8 @@ def check(
         where: the model's file, for the message.
 
     Raises:
-        AvdetError: names the first key that differs, what was expected and what was found, which
-            others differ, and what to do.
+        AvdetError: the model does not fit. The message names the first key that differs, the
+            expected and the found value, the other keys that differ, and what to do.
     """
     found = differences(contract, rig, front_end)
     if not found:
@@ -131,10 +131,10 @@ def check(
 
 
 def next_step(found: list[Difference]) -> str:
-    """What the owner of a rig does about a model that does not fit it, in one or two sentences.
+    """Return one or two sentences on what to do about a model that does not fit the rig.
 
     Args:
-        found: of `differences`, at least one.
+        found: result of `differences`, at least one.
     """
     keys = {difference.key.removeprefix(KEY_PREFIX) for difference in found}
     teach = f'avdet train student {share(RECIPE)} --rig RIG ({TEACHING_TIME})'

@@ -1,7 +1,7 @@
-"""Reading a model file without trusting it.
+"""Reader for model files, which are not trusted.
 
-A model file is input like any other: it is read once, bounded in size, parsed, searched for
-references to other files and held against the contract before anything runs it.
+A model file is input like any other. Before anything runs it, it is read once with a size limit,
+parsed, searched for references to other files and checked against the contract.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     import onnx
 
 LARGEST_MODEL_BYTES = 512 << 20
-"""Larger files are refused unread: protobuf ends at 2 GiB, a student is a few MB."""
+"""Larger files are refused unread: protobuf's limit is 2 GiB, a student has a few MB."""
 
 _LARGEST_VALUE_CHARS = 1 << 20
 
 _MOST_VALUES = 1024
-"""Directions that a model may ask to be steered to."""
+"""Largest number of directions in the input `steering`."""
 
 _POINTS = f'a JSON list of {MICROPHONES} points of 3 numbers in metres'
 
@@ -46,11 +46,11 @@ def read_model(path: str | Path) -> tuple[bytes, ModelContract]:
         path: an ONNX file.
 
     Returns:
-        The file's bytes, from which a session can be made, and its contract.
+        The file's bytes, from which a session can be created, and its contract.
 
     Raises:
-        AvdetError: the file is missing, too large, corrupt, refers to other files, or lacks or
-            garbles a key; the message names file and key.
+        AvdetError: the file is missing, too large or corrupt, refers to other files, or a key is
+            missing or invalid; the message names file and key.
     """
     import onnx
 
@@ -81,13 +81,13 @@ def _refuse_other_files(model: onnx.ModelProto, path: str | Path) -> None:
                     f'{path}: expected a model that holds all its weights, found the tensor '
                     f'{message.name[:80]!r} in another file'
                 )
-        # ONNX Runtime's compiled-context node names a file of its own when it is not embedded.
+        # ONNX Runtime's compiled-context node refers to another file if it is not embedded.
         elif isinstance(message, onnx.NodeProto) and message.op_type == 'EPContext':
             raise AvdetError(f'{path}: expected a plain ONNX model, found an EPContext node')
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """Every message inside a protobuf message: subgraphs, attributes, functions and all."""
+    """Iterate over every message inside a protobuf message, such as subgraphs and attributes."""
     waiting = [message]
     while waiting:
         current = waiting.pop()
@@ -126,7 +126,7 @@ def _parse_metadata(model: onnx.ModelProto, path: str | Path) -> ModelContract:
 
 
 def _parse_fixed_rig(keys: _Keys) -> dict[str, Any]:
-    """What only contract 1 holds."""
+    """Parse the fields that only contract 1 has."""
     return {
         'image_width_px': keys.integer('image_width', 16, 16384),
         'image_height_px': keys.integer('image_height', 16, 16384),
@@ -136,7 +136,7 @@ def _parse_fixed_rig(keys: _Keys) -> dict[str, Any]:
 
 
 def _parse_mounting(keys: _Keys) -> Mounting | None:
-    """Camera and array as they were taught; older files hold neither."""
+    """Parse the mounting of camera and array in training; None in older files without it."""
     shapes: dict[str, tuple[int, ...]] = {
         'focal_px': (2,),
         'principal_px': (2,),
@@ -157,30 +157,30 @@ def _parse_mounting(keys: _Keys) -> Mounting | None:
 
 
 def front_end_for(rig: Rig, *paths: str | Path) -> FrontEnd:
-    """The front end that models ask for, on a rig: with 12 pairs of microphones or with all 28.
+    """Return the front end that models require on a rig: with 12 microphone pairs or with all 28.
 
-    One of all pairs serves models of both kinds, see `Detector.detect`. For those that are loaded
-    already nothing is read: `Detector.front_end`.
+    A front end with all pairs serves models of both kinds, see `Detector.detect`. For a model that
+    is already loaded, use `Detector.front_end`, which reads no file.
 
     Args:
-        rig: the vehicle's.
+        rig: the vehicle's rig.
         *paths: the models' files, or names of shipped ones.
 
     Raises:
-        AvdetError: a file is no model that fulfils the contract.
+        AvdetError: a file is not a model that fulfils the contract.
     """
     counts = [read_model(found_or_shipped(path))[1].pair_count for path in paths]
     return FrontEnd.of(rig, max(counts, default=len(PAIRS)))
 
 
 def _parse_any_array(keys: _Keys) -> dict[str, Any]:
-    """What only contract 2 holds."""
+    """Parse the fields that only contract 2 has."""
     count = len(keys.names('features', 1, 1024))
     if count not in CHANNELS:
         words = ' or '.join(str(2 * pairs) for pairs in PAIRS_BY_COUNT)
         expected = f'{MICROPHONES} levels and {words} coherences'
         raise keys.error('features', expected, f'{count} names')
-    # Boxes of files without it are seen from the array's centre.
+    # In files without this key, boxes are seen from the array's centre.
     eye_height_m = None
     if KEY_PREFIX + 'eye_height_m' in keys.values:
         eye_height_m = keys.number('eye_height_m', 0, 10)
@@ -220,7 +220,7 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
     ):
         found = {value.name: value.type.tensor_type for value in values}
         if found.keys() != set(names) or len(values) != len(names):
-            # A name that is not UTF-8 comes as bytes.
+            # A name that is not UTF-8 is bytes.
             listed = ', '.join(str(name) for name in found)[:200] or 'none'
             raise AvdetError(f'{path}: {kind}s: expected {", ".join(names)}, found {listed}')
         for name in names:
@@ -256,7 +256,7 @@ def _shape_text(shape: tuple[int | None, ...]) -> str:
 
 
 class _Keys:
-    """The metadata together with its file, for errors that name the key."""
+    """The metadata of a file, with errors that name file and key."""
 
     def __init__(self, values: dict[str, str], path: str | Path) -> None:
         self.values, self.path = values, path
@@ -313,7 +313,7 @@ class _Keys:
     def array(
         self, key: str, shape: tuple[int | None, ...], largest: float, what: str = ''
     ) -> np.ndarray:
-        """Numbers of a shape; None stands for 1 to `_MOST_VALUES`."""
+        """Parse numbers of a given shape; None stands for a size of 1 to `_MOST_VALUES`."""
         sizes = ' x '.join(f'1 to {_MOST_VALUES}' if size is None else str(size) for size in shape)
         expected = what or (f'a JSON list of {sizes} numbers' if shape else 'a number')
         value = self.json(key, expected)

@@ -1,7 +1,7 @@
-"""How camera and array of a vehicle are mounted: what the boxes of a model of contract 1 mean.
+"""Mounting of a vehicle's camera and array, on which the boxes of a model of contract 1 depend.
 
-Such a model learned where in the image a direction lies, so another focal length, a camera that
-looks elsewhere or a turned array makes every box wrong, silently.
+Such a model has learned which direction belongs to which place in the image. With another focal
+length, another viewing direction of the camera or a turned array, every box is silently wrong.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy as np
 from avdet_ros.rig import Rig, yaw_pitch_roll_deg
 
 FOCAL_PART = 0.02
-"""How much another focal length may be, in parts: half a degree at the edge of the image."""
+"""Allowed relative difference in focal length: half a degree at the edge of the image."""
 
 PRINCIPAL_PART = 0.01
-"""How far the principal point may lie away, in parts of the image's width."""
+"""Allowed offset of the principal point, as a fraction of the image's width."""
 
 PLACE_M = 0.1
-"""How far camera or array may stand away: half a degree at 12 m."""
+"""Allowed offset of camera or array: half a degree at 12 m."""
 
 TURN_DEG = 1.0
-"""How far camera or array may be turned: a fifth of a car's width at 10 m."""
+"""Allowed rotation of camera or array: a fifth of a car's width at 10 m."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Mounting:
     array_yaw_deg: float
 
     def numbers(self) -> dict[str, np.ndarray]:
-        """Each attribute as an array, by its key in a model file."""
+        """Return each attribute as an array, by its key in a model file."""
         return {name: np.asarray(value, np.float64) for name, value in vars(self).items()}
 
     def differences(self, rig: Rig) -> list[tuple[str, str, str]]:
-        """Key, what was taught and what the rig has, of everything in which the two differ."""
+        """List all differences to a rig: key, value in training, value of the rig."""
         ours, found = mounting_of(rig), []
         focal = np.abs(self.focal_px / ours.focal_px - 1).max()
         principal = np.abs(self.principal_px - ours.principal_px).max() / rig.camera.width_px
@@ -79,7 +79,7 @@ class Mounting:
 
 
 def mounting_of(rig: Rig) -> Mounting:
-    """How a rig's camera and array are mounted."""
+    """Return the mounting of a rig's camera and array."""
     camera = rig.camera
     return Mounting(
         focal_px=np.array([camera.fx, camera.fy]),
@@ -92,13 +92,13 @@ def mounting_of(rig: Rig) -> Mounting:
 
 
 def _turn_deg(one: np.ndarray, other: np.ndarray) -> float:
-    """Angle of the turn from one rotation to another."""
+    """Angle of the rotation from one orientation to another."""
     cos = (np.trace(one @ other.T) - 1) / 2
     return float(np.degrees(np.arccos(np.clip(cos, -1, 1))))
 
 
 def _angles_deg(rotation: np.ndarray) -> str:
-    """A camera's yaw, pitch and roll as a rig file has them."""
+    """A camera's yaw, pitch and roll, as in a rig file."""
     angles = yaw_pitch_roll_deg(rotation).round(1) + 0.0  # no -0
     return f'yaw, pitch, roll {_listed(angles)} degrees'
 

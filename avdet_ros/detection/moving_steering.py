@@ -1,8 +1,8 @@
-"""The steering of one rig by the vehicle's speed and the air, made once for each step of both.
+"""Cache of a rig's steering by vehicle speed and speed of sound, both rounded to steps.
 
-Making it takes some 15 ms, so what was made is kept: a vehicle has the same speeds again and
-again. The steps are part of what a model is given, so a window gets the same steering whenever
-it is looked at, live or from a bag.
+Computing a steering takes some 15 ms, and a vehicle drives at the same speeds again and again, so
+results are kept. Speeds are rounded to steps before the computation, so that a window gets the
+same steering live and from a bag.
 """
 
 from __future__ import annotations
@@ -22,44 +22,46 @@ if TYPE_CHECKING:
     from avdet_ros.audio.features import FrontEnd
 
 STEP_MPS = 1.0
-"""Of the vehicle's speed and of that of sound: at most 0.15 % of a lead, 0.1 degrees."""
+"""Step of the vehicle's speed and of the speed of sound: an error of at most 0.15 % of a lead,
+0.1 degrees."""
 
 USUAL_AIR_C = 20.0
-"""Where nothing is known of the air, degrees Celsius: 343 m/s."""
+"""Temperature assumed if it is unknown, degrees Celsius: 343 m/s."""
 
 AIR_C = (-60.0, 70.0)
-"""Air that people drive in, degrees Celsius."""
+"""Accepted air temperatures, degrees Celsius."""
 
 MOST_KEPT = 32
-"""Steerings of 1.4 MB each with all pairs: all speeds up to 115 km/h, forwards and in one air."""
+"""Number of steerings kept, 1.4 MB each with all pairs: all forward speeds up to 115 km/h at one
+temperature."""
 
 
 def check_air(air_c: float, where: str) -> float:
-    """Refuse what is no temperature of air.
+    """Check a temperature of air, and return it.
 
     Args:
         air_c: degrees Celsius.
-        where: for the message.
+        where: source of the value, for the message.
 
     Raises:
         AvdetError: it is not finite, or beyond `AIR_C`.
     """
     low, high = AIR_C
-    if not low <= air_c <= high:  # also true of NaN
+    if not low <= air_c <= high:  # also catches NaN
         raise AvdetError(f'{where}: expected {low:g} to {high:g} degrees Celsius, found {air_c:g}')
     return air_c
 
 
 class MovingSteering:
-    """Steerings of one rig; of use to several threads at once."""
+    """Cached steerings of one rig; safe for use by several threads."""
 
     def __init__(self, rig: Rig, front_end: FrontEnd, azimuths_deg: np.ndarray) -> None:
-        """Make the one of a standing vehicle in usual air.
+        """Compute the steering of a standing vehicle at the usual temperature.
 
         Args:
             rig: microphones, array and camera.
-            front_end: gives the mel bands.
-            azimuths_deg: (A,) about the camera's heading.
+            front_end: defines the mel bands.
+            azimuths_deg: (A,) relative to the camera's heading.
 
         Raises:
             AvdetError: the camera has no heading.
@@ -70,14 +72,17 @@ class MovingSteering:
         self.at(0.0, USUAL_AIR_C)
 
     def at(self, ahead_mps: float, air_c: float) -> np.ndarray:
-        """(n_mels, A, 2 pairs) float32 of the nearest step, see `avdet_ros.detection.steering`.
+        """Return the steering of the nearest step, see `avdet_ros.detection.steering`.
 
         Args:
             ahead_mps: speed of the vehicle, negative backwards.
             air_c: temperature of the air.
 
+        Returns:
+            (n_mels, A, 2 pairs) float32.
+
         Raises:
-            AvdetError: a number is none of a vehicle or of air.
+            AvdetError: speed or temperature is out of range.
         """
         steps = _steps(ahead_mps, air_c)
         with self._lock:
@@ -92,16 +97,16 @@ class MovingSteering:
             return self._made[steps]
 
     def prepare(self, ahead_mps: float, air_c: float) -> bool:
-        """Make the one of the next step up or down, if it is not there yet; at most one.
+        """Compute the steering of the next step up or down if it is missing; at most one.
 
-        Asked for between windows it spares them the wait while the vehicle gets faster or slower.
+        If called between windows, no window has to wait for it when the vehicle's speed changes.
 
         Args:
-            ahead_mps: speed of the vehicle now.
+            ahead_mps: current speed of the vehicle.
             air_c: temperature of the air.
 
         Returns:
-            Whether one was made.
+            Whether one was computed.
         """
         for step_mps in (STEP_MPS, -STEP_MPS):
             near_mps = ahead_mps + step_mps
@@ -112,8 +117,8 @@ class MovingSteering:
 
 
 def _steps(ahead_mps: float, air_c: float) -> tuple[int, int]:
-    """Whole steps of the vehicle's speed and of the speed of sound."""
-    if not abs(ahead_mps) <= FASTEST_MPS:  # also true of NaN
+    """Round the vehicle's speed and the speed of sound to whole steps."""
+    if not abs(ahead_mps) <= FASTEST_MPS:  # also catches NaN
         raise AvdetError(f'own speed: expected at most {FASTEST_MPS:g} m/s, found {ahead_mps:g}')
     sound_mps = speed_of_sound_mps(check_air(air_c, 'air temperature'))
     return round(ahead_mps / STEP_MPS), round(sound_mps / STEP_MPS)

@@ -1,4 +1,4 @@
-"""What a model gives back is looked at before it is believed."""
+"""Checks of a model's outputs before they are used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from avdet_ros.errors import AvdetError
 
 _SCORE_SLACK = 1e-5
-"""Sums of float32 rounding on a GPU may leave [0, 1] by a hair."""
+"""Tolerance: float32 rounding on a GPU may leave [0, 1] slightly."""
 
 
 def check_outputs(
@@ -19,13 +19,13 @@ def check_outputs(
 
     Args:
         path: the model's file, for the error.
-        classes: how many the model declares.
+        classes: number of classes that the model declares.
         boxes: (N, 4), finite.
         scores: (N,) from 0 to 1, descending.
-        labels: (N,) numbers of classes.
+        labels: (N,) class numbers.
 
     Raises:
-        AvdetError: one of them is something else.
+        AvdetError: one of them differs from this.
     """
     count = len(scores) if scores.ndim == 1 else -1
     if boxes.shape != (count, 4) or labels.shape != (count,):
@@ -40,7 +40,7 @@ def check_outputs(
     if count and not -_SCORE_SLACK <= scores.min() <= scores.max() <= 1 + _SCORE_SLACK:
         span = f'{scores.min():g} to {scores.max():g}'
         raise _error(path, 'scores', 'numbers from 0 to 1', span)
-    if np.any(np.diff(scores) > _SCORE_SLACK):  # the same logit may give two scores, by a bit
+    if np.any(np.diff(scores) > _SCORE_SLACK):  # equal logits: scores may differ by a bit
         raise _error(path, 'scores', 'descending order', 'another order')
     if count and (labels.min() < 0 or labels.max() >= classes):
         expected = f'numbers of the {classes} classes'
@@ -53,14 +53,14 @@ def check_ranges(path: Path, range_m: np.ndarray, count: int) -> None:
     Args:
         path: the model's file, for the error.
         range_m: (count, 3) metres, rising in each row.
-        count: how many boxes there are.
+        count: number of boxes.
 
     Raises:
-        AvdetError: they are something else.
+        AvdetError: they differ from this.
     """
     if range_m.shape != (count, 3):
         raise _error(path, 'range_m', f'shape ({count}, 3)', f'{range_m.shape}')
-    # Also true of NaN.
+    # Also catches NaN.
     if count and not (range_m.min() > 0 and range_m.max() < np.inf):
         raise _error(path, 'range_m', 'positive finite distances', 'others')
     if np.any(np.diff(range_m, axis=1) < 0):

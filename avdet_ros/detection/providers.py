@@ -1,4 +1,4 @@
-"""What ONNX Runtime may run a model on: which names there are, and what each one needs."""
+"""ONNX Runtime's execution providers: their names, and what each one needs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PROVIDERS = {
     'cuda': 'CUDAExecutionProvider',
     'cpu': 'CPUExecutionProvider',
 }
-"""What a model may run on, by short name, the preferred first."""
+"""Execution providers by short name, preferred first."""
 
 CPU = PROVIDERS['cpu']
 
 
 def load_cuda() -> None:
-    """Load CUDA's libraries from NVIDIA's wheels, where ONNX Runtime does not look by itself."""
-    # It prints what it does not find; which provider is got says enough.
+    """Load CUDA's libraries from NVIDIA's wheels, which ONNX Runtime does not search by itself."""
+    # It prints every library that it does not find; the resulting provider is enough to know.
     with contextlib.redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls()
 
 
 def both_installed() -> bool:
-    """Whether two packages that hold the same module, one overwriting the other, are installed."""
+    """Whether both ONNX Runtime packages are installed, of which one overwrites the other."""
     try:
         for name in ('onnxruntime', 'onnxruntime-gpu'):
             distribution(name)
@@ -39,10 +39,10 @@ def both_installed() -> bool:
 
 
 def provider_names(providers: Sequence[str] | None) -> list[str]:
-    """ONNX Runtime's names of providers given by short or long name.
+    """Return ONNX Runtime's names of providers given by short or long name.
 
     Raises:
-        AvdetError: a name is neither.
+        AvdetError: a name is unknown.
     """
     if not providers:
         return list(PROVIDERS.values())

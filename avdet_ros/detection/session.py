@@ -1,8 +1,8 @@
 """A trained model in ONNX Runtime: one spectrogram in, boxes in camera pixels out.
 
-A model for any array (contract 2) gets the steering of the rig's array beside the spectrogram, for
-the vehicle's speed and the air's temperature; it is made when the detector is, and again when the
-rig or one of these changes.
+A model for any array (contract 2) also receives the steering of the rig's array for the vehicle's
+speed and the air temperature. The steering is computed when the detector is created, and again
+when the rig, the speed or the temperature changes.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Detector:
         contract: what the model declares.
         front_end: the front end that computes the spectrograms.
         provider: the ONNX Runtime provider in use now, e.g. ``CPUExecutionProvider``.
-        provider_notes: sentences about providers that were wanted and not got, oldest first;
+        provider_notes: sentences about requested providers that cannot be used, oldest first;
             each is logged as a warning too.
-        rig_notes: what of the rig a model for any array was not taught for, the same.
+        rig_notes: the same about the rig, where it is outside a model's training ranges.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class Detector:
 
         Args:
             model_path: an ONNX file that fulfils the contract.
-            rig: the vehicle's rig; boxes come out in pixels of its camera.
-            front_end: the front end that computes the spectrograms; None: as the model asks.
-            providers: short names of `PROVIDERS` or ONNX Runtime's names, preferred first; None
-                takes all of `PROVIDERS`. What the installed ONNX Runtime lacks is passed over.
-            threads: of one inference; None leaves it to ONNX Runtime.
+            rig: the vehicle's rig; boxes are in pixels of its camera.
+            front_end: the front end that computes the spectrograms; None: as the model requires.
+            providers: short names of `PROVIDERS` or ONNX Runtime's names, preferred first; None:
+                all of `PROVIDERS`. Those that the installed ONNX Runtime lacks are skipped.
+            threads: threads for one inference; None leaves it to ONNX Runtime.
             tensorrt_cache: folder in which TensorRT keeps the engines that it builds, so that
                 only the first start takes minutes; None or '' keeps none.
 
         Raises:
-            AvdetError: the file is bad or does not fit the vehicle, a provider is unknown, or
-                no provider can run the model.
+            AvdetError: the file is invalid or does not fit the vehicle, a provider is unknown,
+                or no provider can run the model.
         """
         self.path = found_or_shipped(model_path)
         self.provider_notes: list[str] = []
@@ -102,13 +102,13 @@ class Detector:
 
     @property
     def notes(self) -> list[str]:
-        """Everything about providers and rig that the user should know."""
+        """All notes for the user, on providers and rig."""
         return [*self.provider_notes, *self.rig_notes]
 
     def use_rig(self, rig: Rig, front_end: FrontEnd | None = None) -> None:
-        """Take another rig or a new calibration of it; the model is not loaded again.
+        """Switch to another rig or a new calibration, without loading the model again.
 
-        Windows after this one use the new array, one that is being worked on the old one.
+        Later windows use the new array; a window that is being processed still uses the old one.
         It takes some 15 ms.
 
         Args:
@@ -116,7 +116,7 @@ class Detector:
             front_end: the front end that computes the spectrograms from now on, as above.
 
         Raises:
-            AvdetError: the model does not fit; the rig before stays in use.
+            AvdetError: the model does not fit; the previous rig stays in use.
         """
         front_end = front_end or FrontEnd.of(rig, self.contract.pair_count)
         check(self.contract, rig, front_end, where=self.path)
@@ -124,7 +124,7 @@ class Detector:
         self._view = _View.of(self.contract, rig, front_end)
         told = remarks(self.contract, rig)
         if self.contract.contract_version == FIXED_RIG:
-            # Said, not reported: files from before the mounting was held may well be right.
+            # Logged only: older files, which do not hold the mounting, may well be right.
             for sentence in told:
                 _logger.warning('%s: %s', self.path, sentence)
             return
@@ -135,18 +135,18 @@ class Detector:
 
     @property
     def steered(self) -> bool:
-        """Whether the model is told the array, the vehicle's speed and the air."""
+        """Whether the model receives the array's steering, for the vehicle's speed and the air."""
         return self.contract.azimuths_deg is not None
 
     def prepare(self, ahead_mps: float, air_c: float = USUAL_AIR_C) -> bool:
-        """Make one steering of a neighbouring speed, where one is missing; some 15 ms.
+        """Compute one missing steering for a neighbouring speed, if any; takes some 15 ms.
 
         Args:
-            ahead_mps: speed of the vehicle now.
+            ahead_mps: current speed of the vehicle.
             air_c: temperature of the air.
 
         Returns:
-            Whether one was made.
+            Whether one was computed.
         """
         steering = self._view.steering
         return steering is not None and steering.prepare(ahead_mps, air_c)
@@ -161,23 +161,23 @@ class Detector:
         """Find vehicles in one window.
 
         Args:
-            spectrogram: (channels, n_mels, frames) float32 as `FrontEnd.compute` gives it, of the
-                model's pairs of microphones or of more.
-            beyond_image: whether boxes outside the image are returned too, where the model hears
-                further than the camera sees (contract 2); those wholly outside are not clipped.
+            spectrogram: (channels, n_mels, frames) float32 from `FrontEnd.compute`, with the
+                model's pairs of microphones or more.
+            beyond_image: also return boxes outside the image, if the model detects vehicles
+                beyond it (contract 2). Boxes wholly outside are not clipped.
             ahead_mps: speed of the vehicle in the middle of the window, negative backwards; 0
-                where it is unknown. A model of contract 1 does not use it.
-            air_c: temperature of the air, degrees Celsius; the same.
+                if unknown. A model of contract 1 uses neither speed nor temperature.
+            air_c: temperature of the air, degrees Celsius.
 
         Returns:
             Boxes in pixels, clipped to the image, best first. Boxes outside the image are left
-            out unless asked for; for contract 2 these are all with less than `LEAST_IN_IMAGE` of
-            their area in it, since that is what makes a label, and such a model was taught what
-            is beyond the image as well.
+            out unless requested. For contract 2 these are all boxes with less than
+            `LEAST_IN_IMAGE` of their area in the image: labels have the same limit, and such a
+            model was also trained on vehicles beyond the image.
 
         Raises:
             AvdetError: the spectrogram has another shape or is not finite, speed or temperature
-                are none of a vehicle or of air, or the model's outputs break the contract.
+                is out of range, or the model's outputs break the contract.
         """
         spectrogram = of_first_pairs(np.asarray(spectrogram), len(self.contract.features))
         if spectrogram.shape != self.contract.input_shape:
@@ -202,7 +202,7 @@ class Detector:
         if ranges and not beyond_image:
             inside &= inside_share(boxes, width_px, height_px) >= LEAST_IN_IMAGE
         elif ranges:
-            # Boxes outside of the image keep their place, those behind the camera have none.
+            # Boxes outside the image keep their position; boxes behind the camera have none.
             camera_boxes = np.where(inside[:, None], camera_boxes, boxes)
             inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
         found = Detections(camera_boxes, np.clip(scores, 0, 1), range_m, azimuth_rad)
@@ -250,13 +250,13 @@ class Detector:
                 # A provider whose libraries are missing is dropped by ONNX Runtime itself.
                 if got != order[0]:
                     sentence = f'{order[0]} cannot be used here: running on {got}'
-                    # Without being asked for, a GPU without TensorRT is as well as can be.
+                    # If nothing was requested, CUDA without TensorRT is no problem.
                     if asked or got == CPU:
                         self._note(sentence)
                     else:
                         _logger.info(sentence)
                 blank = self._view.feed(np.zeros(self.contract.input_shape, np.float32))
-                for _ in range(2):  # the first run allocates, the second runs as all others do
+                for _ in range(2):  # the first run allocates, the second runs like all later ones
                     session.run(None, blank)
             except Exception as error:
                 if order[0] == CPU:
@@ -275,10 +275,10 @@ class Detector:
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
-        # Spinning threads win microseconds and eat the cores that capture and tracker need.
+        # Spinning threads save microseconds but occupy cores that capture and tracker need.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         providers = [self._with_options(name) for name in order]
-        # Where a provider is missing it prints five lines; we say it in one sentence.
+        # ONNX Runtime prints five lines on a missing provider; we report one sentence.
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             session = onnxruntime.InferenceSession(self._content, options, providers=providers)
@@ -287,7 +287,7 @@ class Detector:
         return session
 
     def _with_options(self, provider: str) -> str | tuple[str, dict[str, Any]]:
-        """A provider, with TensorRT's cache where there is one."""
+        """A provider, with TensorRT's cache if there is one."""
         cache = self._tensorrt_cache
         if provider != PROVIDERS['tensorrt'] or cache is None:
             return provider
@@ -310,9 +310,9 @@ class Detector:
 
 @dataclass(frozen=True)
 class _View:
-    """What of a rig the model is fed with and its boxes are turned into pixels by.
+    """What a rig contributes to the model's inputs and to the conversion of boxes to pixels.
 
-    Kept whole and replaced whole: each window is computed with one rig.
+    It is replaced as a whole, so that each window is computed with one rig.
     """
 
     rig: Rig
@@ -330,21 +330,21 @@ class _View:
     def feed(
         self, spectrogram: np.ndarray, ahead_mps: float = 0.0, air_c: float = USUAL_AIR_C
     ) -> dict[str, np.ndarray]:
-        """The model's inputs for one spectrogram."""
+        """Return the model's inputs for one spectrogram."""
         feed = {'spectrogram': spectrogram[None]}
         if self.steering is None:
             return feed
         return feed | {'steering': self.steering.at(ahead_mps, air_c)}
 
     def azimuth_rad(self, boxes: np.ndarray) -> np.ndarray:
-        """(N,) float32 bearings in base_link of the middles of a model's boxes in angles."""
+        """(N,) float32 bearings in base_link of the centres of a model's boxes in angles."""
         azimuth = np.radians(degrees_from_boxes(boxes)[:, 0]) + heading_rad(self.rig.camera)
         return ((azimuth + np.pi) % (2 * np.pi) - np.pi).astype(np.float32)
 
     def in_pixels(
         self, boxes: np.ndarray, ranges: list[np.ndarray]
     ) -> tuple[np.ndarray, int, int]:
-        """Boxes in pixels, not clipped, and the image's width and height."""
+        """Return boxes in pixels, not clipped, and the image's width and height."""
         width_px, height_px = self.rig.camera.width_px, self.rig.camera.height_px
         if ranges:
             boxes_px = to_pixels(boxes, ranges[0][:, 1], self.rig, self.eye_height_m)

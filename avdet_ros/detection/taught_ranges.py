@@ -1,7 +1,8 @@
-"""The arrays and cameras that a model for any array was taught with, and whether a rig is one.
+"""Ranges of the arrays and cameras in the training of a model for any array.
 
-A model of contract 2 is given the geometry, so it works on arrays it never saw; how well
-outside the ranges of its training is unknown. That is reported, not refused.
+A model of contract 2 receives the geometry as an input, so it works with arrays that were not in
+its training. How well it works outside the ranges of its training is unknown, so a rig outside
+them is reported, not refused.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class TaughtRanges:
-    """Lowest and highest value of what training drew.
+    """Lowest and highest values that were drawn in training.
 
     Attributes:
-        aperture_m: largest distance of two live microphones, seen from above.
-        spacing_m: smallest distance of the two live microphones of a pair of the features.
-        array_height_m: the array's centre above the road.
-        field_of_view_deg: the image's edge against the camera's heading, the wider side.
-        live_microphones: how many are not dead.
+        aperture_m: largest distance between two live microphones, seen from above.
+        spacing_m: smallest distance between the live microphones of a pair in the features.
+        array_height_m: height of the array's centre above the road.
+        field_of_view_deg: angle from the camera's heading to the image's edge, on the wider side.
+        live_microphones: number of microphones that are not dead.
     """
 
     aperture_m: Range
@@ -38,11 +39,11 @@ class TaughtRanges:
 
 
 RANGE_NAMES = tuple(field.name for field in fields(TaughtRanges))
-"""The attributes, which are also the keys in a model file."""
+"""Names of the attributes, which are also the keys in a model file."""
 
 
 def values_of(rig: Rig) -> dict[str, float]:
-    """What a rig has of each of `RANGE_NAMES`."""
+    """Return a rig's value of each of `RANGE_NAMES`."""
     level_m = rig.microphones_m[:, :2]
     live_m = level_m[rig.alive]
     apart_m = np.linalg.norm(live_m[:, None] - live_m[None], axis=-1)
@@ -58,11 +59,11 @@ def values_of(rig: Rig) -> dict[str, float]:
 
 
 def outside(ranges: TaughtRanges, rig: Rig) -> list[str]:
-    """What of a rig the model was not taught for.
+    """List the properties of a rig that lie outside the ranges of the model's training.
 
     Args:
-        ranges: what it was taught with.
-        rig: the vehicle's.
+        ranges: the ranges in training.
+        rig: the vehicle's rig.
 
     Returns:
         One sentence for each value outside its range, e.g. ``aperture_m: expected 0.2 to 1.4 as
@@ -94,7 +95,7 @@ def _half_view_deg(rig: Rig) -> float:
 
 
 def _on_one_line(rig: Rig) -> bool:
-    """Whether the live microphones span less than a tenth across of what they span along."""
+    """Whether the array of live microphones is less than a tenth as wide as it is long."""
     live_m = rig.microphones_m[rig.alive, :2]
     spread = np.linalg.svd(live_m - live_m.mean(axis=0), compute_uv=False)
     return bool(len(spread) < 2 or spread[1] < 0.1 * spread[0] or math.isclose(spread[0], 0.0))

@@ -1,4 +1,4 @@
-"""Pictures of any bit depth in 8 bits for display."""
+"""Conversion of pictures of any bit depth to 8 bits for display."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def eight_bit(image: np.ndarray) -> np.ndarray:
-    """A picture in 8 bits, from its darkest to its brightest value; one in 8 bits stays as it is.
+    """Scale a picture to 8 bits, from its darkest to its brightest value; keep one in 8 bits.
 
     Args:
-        image: (H, W) or (H, W, 3), thermal counts or distances too. Unknown distances (NaN or
+        image: (H, W) or (H, W, 3), also thermal counts or distances. Unknown distances (NaN or
             infinity) become 0.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Vehicles seen from above, in metres: 90 % ellipses and where they were."""
+"""Vehicles seen from above, in metres: 90 % ellipses and trails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 CHI2_90 = -2 * math.log(0.1)
-"""The squared Mahalanobis distance within which 90 % of a normal distribution in a plane lie."""
+"""Squared Mahalanobis distance that contains 90 % of a normal distribution in a plane."""
 
 _CORNERS = 48
 _MOST_POINTS = 512
@@ -23,8 +23,8 @@ class Placed:
 
     Attributes:
         track_id: its identity.
-        place_m: (2,) x, y of its middle.
-        covariance: (2, 2) of that.
+        place_m: (2,) x, y of its centre.
+        covariance: (2, 2) covariance of ``place_m``.
     """
 
     track_id: int
@@ -32,7 +32,7 @@ class Placed:
     covariance: np.ndarray
 
     def outline(self) -> np.ndarray:
-        """(N, 2) corners of the ellipse that holds it with 90 %, the first one twice."""
+        """Return (N, 2) corners of the 90 % ellipse, the first one twice."""
         values, vectors = np.linalg.eigh(self.covariance)
         axes = vectors * np.sqrt(np.maximum(values * CHI2_90, _SMALLEST_M**2))
         angles = np.linspace(0, 2 * np.pi, _CORNERS + 1)
@@ -40,16 +40,16 @@ class Placed:
 
 
 class GroundTrails:
-    """Where vehicles were, as they were seen from base_link then."""
+    """Past positions of vehicles, as seen from base_link at the time."""
 
     def __init__(self, seconds: float = 3.0) -> None:
-        """Keep places for a while."""
+        """Keep positions for this many seconds."""
         self.seconds = seconds
         self._past: dict[int, deque[tuple[float, float, float]]] = {}
         self._newest_s = -math.inf
 
     def add(self, time_s: float, vehicles: Sequence[Placed]) -> None:
-        """Take the vehicles of an instant; others are forgotten, an earlier one clears all."""
+        """Add the vehicles of an instant; forget all others, and everything if time goes back."""
         if time_s < self._newest_s:
             self._past.clear()
         self._newest_s = time_s
@@ -62,5 +62,5 @@ class GroundTrails:
         self._past = {name: past for name, past in self._past.items() if name in alive}
 
     def lines(self) -> dict[int, np.ndarray]:
-        """(N, 2) places of each vehicle, the oldest first."""
+        """Return (N, 2) positions of each vehicle, oldest first."""
         return {name: np.array(past)[:, 1:] for name, past in self._past.items() if len(past) > 1}

@@ -1,7 +1,7 @@
-"""A page for people without RViz, in the Rerun viewer: picture, boxes, sound levels, latency.
+"""A page in the Rerun viewer, for users without RViz: picture, boxes, sound levels, latency.
 
-Everything carries its header stamp, so that boxes lie on the picture of their instant. Rerun is
-optional: see `INSTALL`.
+Everything is shown at its header stamp, so that boxes lie on the picture of the same instant.
+Rerun is optional: see `INSTALL`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 
 TIMELINE = 'time'
-"""Of header stamps."""
+"""Name of the timeline of header stamps."""
 
 JPEG_QUALITY = 80
 LARGEST_SIDE_PX = 1920
-"""Larger pictures are shown smaller, with the boxes on them."""
+"""Larger pictures and their boxes are scaled down to this."""
 
 HEAT_OPACITY = 0.5
-"""Of what lies over a picture."""
+"""Opacity of an attention map over a picture."""
 
 RINGS_M = (20, 40, 60)
-"""Distances that are drawn around the vehicle."""
+"""Radii of the rings drawn around the vehicle."""
 
 INSTALL = 'pip install -r tools/requirements/view.txt -c tools/requirements/constraints.txt'
-"""In this repository; without its pins pip may bring a numpy that ROS's messages cannot use."""
+"""Command to run in this repository. Without its pinned versions, pip may install a numpy that is
+incompatible with ROS's messages."""
 
 SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'WAYLAND_SOCKET')
-"""Where Linux's programs find one; without any, Rerun's viewer ends and we would wait for it."""
+"""Environment variables that name a screen on Linux. Without a screen Rerun's viewer exits, and
+this process would wait for it."""
 
 _SILENT_DB = -100.0
 _TRUTH_COLOUR = (255, 255, 255)
@@ -53,7 +55,7 @@ class LivePage:
         """Open the viewer, or a file for it.
 
         Args:
-            rig: names the microphones; its camera's view of a road stands in for the camera.
+            rig: names the microphones; until a picture arrives, its camera's view is a drawn road.
             save: ``.rrd`` file to write instead of opening a viewer.
             web: serve the page to a browser instead of opening a window.
 
@@ -95,7 +97,7 @@ class LivePage:
             self._stream.log(f'level/{index}', rerun.SeriesLines(names=name), static=True)
 
     def at(self, stamp_ns: int) -> None:
-        """Set the instant of what is shown next."""
+        """Set the instant of everything that is shown next."""
         self._stream.set_time(TIMELINE, timestamp=stamp_ns * 1e-9)
 
     def picture(self, image: np.ndarray) -> None:
@@ -103,10 +105,10 @@ class LivePage:
         self._stream.log('camera/picture', self._jpeg(self._to_scale(eight_bit(image))))
 
     def heat(self, part: np.ndarray) -> None:
-        """Lay what is hot over the picture that was shown last.
+        """Overlay an attention map on the last picture.
 
         Args:
-            part: (rows, columns) of its cells, 0 to 1; without cells what lay there is gone.
+            part: (rows, columns) map over the picture, 0 to 1; an empty map removes the overlay.
         """
         if not part.size:
             self._stream.log('camera/attention', self._rr.Clear(recursive=False))
@@ -123,7 +125,7 @@ class LivePage:
             name: ``detections``, ``tracks`` or ``truth``.
             boxes_px: (N, 4).
             scores: (N,).
-            ids: identities, '' without.
+            ids: identities, '' if there is none.
         """
         finite = np.isfinite(boxes_px).all(axis=1)
         boxes_px = boxes_px[finite]
@@ -146,11 +148,11 @@ class LivePage:
         self._stream.log(f'camera/{name}', entity)
 
     def ground(self, time_s: float, vehicles: list[Placed]) -> None:
-        """Show vehicles from above: 90 % ellipses and trails in metres, the way ahead upwards.
+        """Show vehicles from above: 90 % ellipses and trails in metres, ahead is up.
 
         Args:
-            time_s: the instant they hold for.
-            vehicles: places that are finite numbers.
+            time_s: the instant at which they are valid.
+            vehicles: vehicles with finite positions.
         """
         self._ground_trails.add(time_s, vehicles)
         numbers = [vehicle.track_id for vehicle in vehicles]
@@ -175,12 +177,12 @@ class LivePage:
         )
 
     def hidden(self, places_m: np.ndarray, ids: Sequence[int], words: Sequence[str]) -> None:
-        """Show from above what is heard and not seen: a line towards it, with words.
+        """Show hidden vehicles from above: a line towards each, with a text.
 
         Args:
             places_m: (N, 2) x, y in base_link.
             ids: identities.
-            words: of each.
+            words: text for each.
         """
         self._stream.log(
             'above/hidden',
@@ -192,7 +194,7 @@ class LivePage:
         )
 
     def _draw_ground(self, rig: Rig) -> None:
-        """What does not move from above: distances, and the edges of the camera's image."""
+        """Draw the static parts from above: distances, and the edges of the camera's image."""
         angles = np.linspace(0, 2 * np.pi, 97)
         circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
         camera = rig.camera
@@ -228,7 +230,7 @@ class LivePage:
             self._stream.log(f'milliseconds/{name}', self._rr.Scalars(float(value)))
 
     def close(self) -> None:
-        """Flush what has not reached the viewer."""
+        """Flush everything that has not reached the viewer yet."""
         self._stream.flush()
 
     def serve(self) -> None:
@@ -273,7 +275,7 @@ def _layout(blueprint: Any) -> Any:
 
 
 def _upwards(places_m: np.ndarray) -> np.ndarray:
-    """Places of base_link in a view whose y runs downwards: ahead is up, left is left."""
+    """Positions in base_link, for a view whose y axis points down: ahead is up, left is left."""
     return np.stack([-places_m[:, 1], -places_m[:, 0]], axis=-1)
 
 

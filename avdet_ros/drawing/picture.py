@@ -1,4 +1,4 @@
-"""One picture of everything: view, boxes, identities, sound, latency."""
+"""One picture of all results: camera view, boxes, identities, sound, latency."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEVEL_LOW_DB, _LEVEL_HIGH_DB = -75.0, 5.0
 
 @dataclass(frozen=True)
 class Box:
-    """What is drawn as a box: pixels, identity, score."""
+    """A box to draw: pixels, identity, score."""
 
     box_px: np.ndarray
     track_id: int
@@ -43,18 +43,18 @@ class Box:
 
 @dataclass
 class View:
-    """What one picture shows.
+    """Content of one picture.
 
     Attributes:
-        tracks: vehicles found by sound.
-        truth: true vehicles, or None where the truth is unknown.
+        tracks: vehicles detected by sound.
+        truth: true vehicles, or None if the truth is unknown.
         image: (height, width, 3) uint8 BGR of the camera, or None for the drawn road.
-        latency_ms: sound to tracks, or None.
+        latency_ms: latency from sound to tracks, or None.
         time_s: stamp of the tracks.
         since_s: seconds since the first picture.
-        note: one sentence on what is wrong, '' if nothing is.
+        note: one sentence on a problem, '' if there is none.
         facts: short texts for the right end of the head line.
-        ground: vehicles in metres, or None where only boxes are known.
+        ground: vehicles in metres, or None if only boxes are known.
     """
 
     tracks: list[Box] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Painter:
 
     Attributes:
         strip: the spectrogram strip; fed by the caller.
-        trails: where the tracks were; fed by the caller.
+        trails: past positions of the tracks; fed by the caller.
         ground_trails: the same in metres; fed by the caller.
     """
 
@@ -84,13 +84,13 @@ class Painter:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: identities that are given once more are other vehicles."""
+        """Forget strip and trails: identities used from now on belong to other vehicles."""
         self.strip = SoundStrip()
         self.trails = Trails()
         self.ground_trails = GroundTrails()
 
     def paint(self, view: View) -> np.ndarray:
-        """A picture of the camera's size, (height, width, 3) uint8 BGR."""
+        """Draw a picture of the camera's size, (height, width, 3) uint8 BGR."""
         camera = self._rig.camera
         size = (camera.width_px, camera.height_px)
         if view.image is None:
@@ -152,7 +152,7 @@ class Painter:
         text(picture, 'dB', (left + 30 * 8 - 4, low + 8), 0.34, FAINT)
 
     def _map(self, picture: np.ndarray, view: View, x: float, y: float) -> None:
-        """Seen from above: the vehicle, the camera's field of view, and where boxes stand."""
+        """Draw the map from above: the vehicle, the camera's field of view, positions of boxes."""
         scale = (_PANEL_PX - 26) / _MAP_RANGE_M
         camera = self._rig.camera
         for distance in (20, 40, 60):
@@ -185,7 +185,7 @@ class Painter:
     def _ellipses(
         self, picture: np.ndarray, vehicles: list[Placed], x: float, y: float, scale: float
     ) -> None:
-        """Ellipses of 90 % and trails of vehicles in metres, cut off at the map's edge."""
+        """Draw 90 % ellipses and trails of vehicles in metres, cut off at the map's edge."""
         width = picture.shape[1]
         left, top = width - _MAP_PX, picture.shape[0] - _PANEL_PX + 2
         part = picture[top:, left:]
@@ -205,7 +205,7 @@ class Painter:
 
 
 def _short(name: str, names: tuple[str, ...]) -> str:
-    """Initials of a microphone's name, or its first letters where others have the same."""
+    """Initials of a microphone's name, or its first letters if others have the same initials."""
     initials = [''.join(part[0] for part in other.split('_'))[:3].upper() for other in names]
     mine = initials[names.index(name)]
     return mine if initials.count(mine) == 1 else name[:2].capitalize()

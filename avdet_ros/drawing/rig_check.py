@@ -1,7 +1,7 @@
-"""A rig file over a camera's picture: horizon, bearings, distances on the road, and the array.
+"""A rig file drawn over a camera's picture: horizon, bearings, distances on the road, the array.
 
-Whoever knows the place sees at once whether it is right: the horizon lies on the horizon, a pole
-that stands 20 m ahead and 30 degrees to the left lies where the lines say so.
+Anyone who knows the scene can check the rig at a glance: the drawn horizon must lie on the real
+one, and a pole 20 m ahead and 30 degrees to the left must stand where the lines of both cross.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INSET_PX = 300
 
 
 def draw_rig(rig: Rig, picture: np.ndarray) -> np.ndarray:
-    """Draw what a rig file says over a picture of its camera.
+    """Draw a rig file's content over a picture of its camera.
 
     Args:
         rig: microphones and camera.
@@ -55,7 +55,7 @@ def draw_rig(rig: Rig, picture: np.ndarray) -> np.ndarray:
 
 
 def horizon_points(camera: Camera) -> np.ndarray:
-    """(N, 2) pixels of the horizon, left to right, of bearings in front of the camera."""
+    """Return (N, 2) pixels of the horizon in front of the camera, from left to right."""
     angles = np.radians(np.arange(90.0, -91.0, -1.0)) + np.radians(_heading_deg(camera))
     far = np.column_stack([np.cos(angles), np.sin(angles), np.zeros(len(angles))])
     pixels, depth_m = camera.project(camera.position_m + _FAR_M * far)
@@ -76,7 +76,7 @@ def _draw_horizon(picture: np.ndarray, camera: Camera) -> None:
 
 
 def _draw_bearing(picture: np.ndarray, camera: Camera, bearing_deg: int) -> None:
-    """A line on the road from near to far, seen from the camera, left positive."""
+    """Draw a line on the road, from near to far, at a bearing from the camera, left positive."""
     angle = np.radians(bearing_deg)
     along = np.geomspace(_NEAR_M, _END_M, 40)
     points = np.column_stack([along * np.cos(angle), along * np.sin(angle)])
@@ -100,7 +100,7 @@ def _draw_range(picture: np.ndarray, camera: Camera, distance_m: float) -> None:
 
 
 def _draw_array(picture: np.ndarray, rig: Rig) -> None:
-    """The array and the camera from above, in a corner: ahead is up, left is left."""
+    """Draw array and camera from above in a corner: ahead is up, left is left."""
     side = min(_INSET_PX, *picture.shape[:2])
     shade(picture, slice(0, side), slice(0, side), 0.7)
     places = np.vstack([rig.microphones_m, rig.camera.position_m])[:, :2]

@@ -1,4 +1,4 @@
-"""The picture in place of a missing camera's: a road, ranges and bearings."""
+"""A substitute for a missing camera picture: a road with ranges and bearings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PAINT = (172, 172, 168)
 
 
 def draw_road(camera: Camera) -> np.ndarray:
-    """A straight road seen by a camera, with range arcs and bearing lines on the ground.
+    """Draw a straight road seen by a camera, with range arcs and bearing lines on the ground.
 
     Args:
-        camera: projects base_link, whose z = 0 is the road.
+        camera: the camera; z = 0 of base_link is the road.
 
     Returns:
         (height, width, 3) uint8 BGR.
@@ -43,7 +43,7 @@ def draw_road(camera: Camera) -> np.ndarray:
 
 
 def ground_points(camera: Camera, points_m: np.ndarray) -> np.ndarray:
-    """Pixels of points on the road.
+    """Project points on the road to pixels.
 
     Args:
         camera: the camera.
@@ -58,7 +58,7 @@ def ground_points(camera: Camera, points_m: np.ndarray) -> np.ndarray:
 
 
 def horizon_y(camera: Camera, azimuth_deg: float = 0.0) -> float:
-    """Row of the horizon at a bearing, left positive; NaN behind the camera."""
+    """Return the row of the horizon at a bearing, left positive; NaN behind the camera."""
     azimuth = np.radians(azimuth_deg)
     far = camera.position_m + 1e6 * np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
     pixels, depth_m = camera.project(far)
@@ -66,7 +66,7 @@ def horizon_y(camera: Camera, azimuth_deg: float = 0.0) -> float:
 
 
 def bearing_label(bearing_deg: int) -> str:
-    """A bearing in words, as people say it: signs differ from one trade to the next."""
+    """Return a bearing in words, since sign conventions differ between fields."""
     if not bearing_deg:
         return '0'
     return f'{abs(bearing_deg)} {"left" if bearing_deg > 0 else "right"}'

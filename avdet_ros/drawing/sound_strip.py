@@ -1,4 +1,4 @@
-"""The last seconds of sound as a scrolling spectrogram, and each microphone's level."""
+"""A scrolling spectrogram of the last seconds of sound, and each microphone's level."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class SoundStrip:
         """Make an empty strip.
 
         Args:
-            seconds: how far it looks back.
-            n_mels: rows.
-            frame_rate_hz: frames a second.
+            seconds: length of the strip.
+            n_mels: number of rows.
+            frame_rate_hz: frames per second.
         """
         self._frame_rate_hz = frame_rate_hz
         self._seconds = seconds
@@ -31,7 +31,7 @@ class SoundStrip:
         self.levels_db = np.full(MICROPHONES, _SILENT_DB)
 
     def add(self, end_s: float, log_mel_db: np.ndarray) -> None:
-        """Append what a window has that is new.
+        """Append the new frames of a window.
 
         Args:
             end_s: the window's end.
@@ -52,7 +52,7 @@ class SoundStrip:
         self._end_s = end_s
 
     def picture(self, height_px: int, width_px: int) -> np.ndarray:
-        """The strip, high frequencies at the top, now at the right; (h, w, 3) uint8 BGR."""
+        """Draw the strip, high frequencies at the top, now at the right; (h, w, 3) uint8 BGR."""
         audible = self._strip[:, self._strip.max(axis=0) > _SILENT_DB]
         if audible.size:
             low, high = np.percentile(audible[:, ::4], [10, 99.7])

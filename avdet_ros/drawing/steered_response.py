@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 DARKEST_SHARE = 0.2
-"""Of the fit of a perfect wave; what is below is drawn alike."""
+"""Lower end of the colour scale, as a share of a perfect wave's response."""
 
 
 def draw_steered_response(
@@ -19,14 +19,14 @@ def draw_steered_response(
     after: np.ndarray,
     path_or_file: Path | IO[bytes],
 ) -> None:
-    """Draw two maps of time and direction as a PNG.
+    """Draw two maps over time and direction as a PNG.
 
     Args:
-        time_s: (S,) of the columns.
-        azimuths: (A,) radians from 0 all around, of the rows.
-        before: (S, A) how much of the wave fits each direction, 1 for all of it.
+        time_s: (S,) times of the columns.
+        azimuths: (A,) azimuths of the rows, radians, from 0 all around.
+        before: (S, A) share of the wave that fits each direction, 1 for all of it.
         after: (S, A) the same for the calibrated array.
-        path_or_file: where to write.
+        path_or_file: output path or file.
     """
     degrees = (np.degrees(azimuths) + 180) % 360 - 180
     order = np.argsort(degrees)

@@ -1,4 +1,4 @@
-"""Colours and text of every picture. Colours are BGR, as OpenCV has them."""
+"""Colours and text of all pictures. Colours are BGR, as in OpenCV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GOLDEN = 0.61803398875
 
 
 def colour(track_id: int) -> tuple[int, int, int]:
-    """A colour that belongs to an identity; neighbours are far apart on the wheel."""
+    """Return the colour of an identity; those of consecutive identities differ clearly."""
     hue = (0.08 + track_id * _GOLDEN) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.72, 1.0)
     return round(255 * blue), round(255 * green), round(255 * red)
@@ -35,13 +35,13 @@ def text(
     ink: tuple[int, int, int] = INK,
     align: float = 0.0,
 ) -> None:
-    """Write words.
+    """Write text.
 
     Args:
-        picture: (height, width, 3) uint8, drawn on.
-        words: ASCII.
-        place: left end of the base line, or where `align` puts it.
-        size: times OpenCV's base size of about 22 px.
+        picture: (height, width, 3) uint8, changed in place.
+        words: ASCII text.
+        place: left end, centre or right end of the base line, see `align`.
+        size: factor on OpenCV's base size of about 22 px.
         ink: colour.
         align: 0 left, 0.5 centred, 1 right.
     """
@@ -57,7 +57,7 @@ def tag(
     fill: tuple[int, int, int],
     size: float = 0.55,
 ) -> None:
-    """Write dark words on a filled plate whose lower left corner is at a place, kept inside."""
+    """Write dark text on a filled plate with its lower left corner at a place, moved inside."""
     (width, height), _ = cv2.getTextSize(words, FONT, size, 1)
     rows, columns = picture.shape[:2]
     left = int(np.clip(place[0], 0, max(columns - width - 12, 0)))
@@ -70,10 +70,10 @@ def tag(
 def dashed_box(
     picture: np.ndarray, box: np.ndarray, ink: tuple[int, int, int], thickness: int = 2
 ) -> None:
-    """Draw a box in dashes, which leave what is below to be seen.
+    """Draw a box in dashes, so that anything below stays visible.
 
     Args:
-        picture: (H, W, 3) uint8, drawn into.
+        picture: (H, W, 3) uint8, changed in place.
         box: (4,) corners, pixels.
         ink: BGR.
         thickness: pixels.
@@ -88,7 +88,7 @@ def dashed_box(
 
 
 def shade(picture: np.ndarray, rows: slice, columns: slice, strength: float) -> None:
-    """Blend a part of a picture towards the panel's colour."""
+    """Blend a part of a picture with the panel's colour."""
     part = picture[rows, columns]
     plate = np.empty_like(part)
     plate[...] = PANEL

@@ -1,4 +1,4 @@
-"""Where tracks were, in the picture and on the road."""
+"""Past positions of tracks, in the picture and on the road."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from avdet_ros.rig import Camera
 
 NEAREST_M = 2.0
-"""No box stands closer to the camera than this."""
+"""Smallest distance of a box from the camera."""
 
 
 class Trails:
-    """Remembers the middle of each track's lower edge for a while."""
+    """Past centres of the lower edge of each track's box."""
 
     def __init__(self, seconds: float = 3.0) -> None:
-        """Keep positions for a while."""
+        """Keep positions for this many seconds."""
         self.seconds = seconds
         self._points: dict[int, deque[tuple[float, float, float]]] = {}
         self._newest_s = 0.0
 
     def add(self, time_s: float, boxes: list[tuple[int, np.ndarray]]) -> None:
-        """Take the tracks of an instant: (id, box) pairs; an earlier time clears all."""
+        """Add the (id, box) pairs of an instant; if time goes back, forget all trails first."""
         if time_s < self._newest_s:
             self._points.clear()
         self._newest_s = time_s
@@ -37,7 +37,7 @@ class Trails:
                 del self._points[track_id]
 
     def lines(self, time_s: float) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """(id, (N, 2) pixels, (N,) ages from 1 oldest to 0 now) of each trail of two points."""
+        """Yield id, (N, 2) pixels, (N,) ages (1 oldest, 0 now) of trails of two or more points."""
         for track_id, points in self._points.items():
             if len(points) >= 2 and self.seconds > 0:
                 table = np.array(points)
@@ -46,12 +46,12 @@ class Trails:
 
 
 def ground_place(camera: Camera, box_px: np.ndarray, farthest_m: float) -> np.ndarray:
-    """Where a box stands on the road, if its lower edge touches it.
+    """Compute where a box stands on the road, assuming that its lower edge touches the road.
 
     Args:
         camera: the camera.
         box_px: (4,) box.
-        farthest_m: places further away are drawn in to this distance.
+        farthest_m: positions further away are moved to this distance.
 
     Returns:
         (2,) float64 x, y in base_link, metres.

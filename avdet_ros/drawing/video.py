@@ -1,4 +1,4 @@
-"""Pictures into a video file and a contact sheet."""
+"""Writing of pictures to a video file, and contact sheets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _WAITING_FRAMES = 60
 
 
 class VideoWriter:
-    """An H.264 file, encoded by ffmpeg in a process of its own; frames never wait for it.
+    """An H.264 file, encoded by ffmpeg in a separate process; the caller never waits for it.
 
     Attributes:
-        frames: how many were taken.
-        dropped: how many were dropped because ffmpeg was too slow.
+        frames: number of accepted frames.
+        dropped: number of frames dropped because ffmpeg was too slow.
         fault: why writing ended early, or ''.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
-        """Write a file of a given frame rate; it is begun with the first frame."""
+        """Prepare a file with a given frame rate; it is created with the first frame."""
         self._path, self._rate_hz = path, rate_hz
         self._queue: queue.Queue[np.ndarray | None] = queue.Queue(_WAITING_FRAMES)
         self._thread: threading.Thread | None = None
@@ -70,7 +70,7 @@ class VideoWriter:
                 writer.send(np.ascontiguousarray(picture))
         except (OSError, RuntimeError, ImportError) as error:
             self.fault = f'{self._path}: {error}'
-            while self._queue.get() is not None:  # frames to come must not block
+            while self._queue.get() is not None:  # later frames must not block
                 pass
         finally:
             if writer is not None:
@@ -80,11 +80,11 @@ class VideoWriter:
 def contact_sheet(
     pictures: Sequence[np.ndarray], columns: int = 2, width_px: int = 960
 ) -> np.ndarray:
-    """Pictures in rows and columns on one sheet.
+    """Arrange pictures in rows and columns on one sheet.
 
     Args:
         pictures: (height, width, 3) uint8, all of one size, at least one.
-        columns: how many side by side.
+        columns: number of columns.
         width_px: width of each on the sheet.
     """
     height, width = pictures[0].shape[:2]
